@@ -1,0 +1,6 @@
+"""`python -m app` is the `spillway` command."""
+
+from app.cli import app
+
+if __name__ == "__main__":
+    app()
