@@ -1,0 +1,144 @@
+"""Every error a caller can see, with its status, code and public words.
+
+The tree (HTTP status, OpenAI `type`, default `code`):
+
+    GatewayError
+    ├── InvalidRequestError        400  invalid_request_error   invalid_value
+    │   └── ContentPolicyError     400  image_generation_user_error  content_policy_violation
+    ├── AuthenticationError        401  authentication_error    invalid_api_key
+    ├── QuotaError                 402  insufficient_quota      insufficient_quota
+    ├── NotFoundError              404  invalid_request_error   not_found
+    ├── MethodNotAllowedError      405  invalid_request_error   method_not_allowed
+    ├── TooLargeError              413  invalid_request_error   request_too_large
+    ├── RateLimitedError           429  rate_limit_error        rate_limit_exceeded
+    ├── InternalError              500  server_error            internal_error
+    ├── ProviderError              502  server_error            provider_error
+    ├── UnavailableError           503  service_unavailable_error  provider_unavailable
+    └── ProviderTimeoutError       504  server_error            provider_timeout
+
+Messages are written for the caller: they name the field in the caller's words and say what to do.
+"""
+
+from typing import ClassVar
+
+MAX_RETRY_AFTER_SECONDS = 60
+"""OpenAI's SDKs sleep through, or give up on, anything longer."""
+
+
+class GatewayError(Exception):
+    """The base of every error that becomes an answer.
+
+    `retry_after` is in seconds (1 to 60); `should_retry` becomes the `x-should-retry` header that
+    OpenAI's SDKs obey, and None leaves the decision to the status code.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    default_code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        provider_code: str | None = None,
+        retry_after: int | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+        self.provider_code = provider_code
+        self.retry_after = None if retry_after is None else max(1, min(retry_after, MAX_RETRY_AFTER_SECONDS))
+        self.should_retry = should_retry
+
+
+class InvalidRequestError(GatewayError):
+    """The request cannot be carried out as it is; sending it again changes nothing."""
+
+    status = 400
+    type = "invalid_request_error"
+    default_code = "invalid_value"
+
+
+class ContentPolicyError(InvalidRequestError):
+    """The provider's moderation refused the prompt, an input or the result."""
+
+    type = "image_generation_user_error"
+    default_code = "content_policy_violation"
+
+
+class AuthenticationError(GatewayError):
+    """No key, or one this gateway does not know."""
+
+    status = 401
+    type = "authentication_error"
+    default_code = "invalid_api_key"
+
+
+class QuotaError(GatewayError):
+    """Runware's account has no money for this task."""
+
+    status = 402
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+
+class NotFoundError(GatewayError):
+    """No such model, picture or route."""
+
+    status = 404
+    type = "invalid_request_error"
+    default_code = "not_found"
+
+
+class MethodNotAllowedError(GatewayError):
+    """The route exists, but not for this method."""
+
+    status = 405
+    type = "invalid_request_error"
+    default_code = "method_not_allowed"
+
+
+class TooLargeError(GatewayError):
+    """The body, or one picture in it, is larger than this gateway takes."""
+
+    status = 413
+    type = "invalid_request_error"
+    default_code = "request_too_large"
+
+
+class RateLimitedError(GatewayError):
+    """Too many requests, here or at Runware."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+
+class InternalError(GatewayError):
+    """A fault of the gateway itself."""
+
+
+class ProviderError(GatewayError):
+    """Runware failed, or answered something that makes no sense."""
+
+    status = 502
+    default_code = "provider_error"
+
+
+class UnavailableError(GatewayError):
+    """Runware cannot be reached or has no capacity."""
+
+    status = 503
+    type = "service_unavailable_error"
+    default_code = "provider_unavailable"
+
+
+class ProviderTimeoutError(GatewayError):
+    """Runware did not finish in time."""
+
+    status = 504
+    default_code = "provider_timeout"

@@ -1,0 +1,54 @@
+"""Structured logs through structlog, with secrets and base64 kept out.
+
+Owns the format and the redaction. Nothing else in the gateway configures logging.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Literal, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+_LONGEST_VALUE = 2000
+_REDACTED = "[redacted]"
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger whose lines carry `component=name`."""
+    return cast("FilteringBoundLogger", structlog.get_logger(component=name))
+
+
+def configure_logs(format_: Literal["console", "json"], level: str, secrets: Iterable[str]) -> None:
+    """Send structlog's and the standard library's lines to stderr, redacting `secrets` wherever they appear."""
+    hidden = tuple(secret for secret in secrets if secret)
+
+    def redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+        return {key: _clean(value, hidden) for key, value in event.items()}
+
+    number = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor
+    renderer = structlog.processors.JSONRenderer() if format_ == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)
+
+
+def _clean(value: object, secrets: tuple[str, ...]) -> object:
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        value = value.replace(secret, _REDACTED)
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}… ({len(value)} characters)"
