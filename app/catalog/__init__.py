@@ -1,0 +1,1 @@
+"""The models: typed entries, their loader and their registry."""

@@ -1,0 +1,102 @@
+"""Reads the catalog folder and reports every fault in it with file and line."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+import yaml
+from pydantic import ValidationError
+
+from app.catalog.model import CatalogModel
+from app.catalog.registry import Registry
+
+_Location = tuple[int | str, ...]
+
+
+class InvalidCatalogError(Exception):
+    """The catalog is wrong; `faults` holds one `file:line: words` for each fault."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load_catalog(folder: Path, operator_aliases: dict[str, str] | None = None) -> Registry:
+    """The registry of all models in `folder/*.yaml`, raising InvalidCatalogError with every fault at once."""
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise InvalidCatalogError([f"{folder}: there is no *.yaml file here; set SPILLWAY_CATALOG_DIR."])
+    models: list[CatalogModel] = []
+    places: list[str] = []
+    faults: list[str] = []
+    for file in files:
+        _load_file(file, models, places, faults)
+    faults += _find_clashes(models, places)
+    registry = Registry(models, operator_aliases or {})
+    faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
+    if faults:
+        raise InvalidCatalogError(faults)
+    return registry
+
+
+def _load_file(file: Path, models: list[CatalogModel], places: list[str], faults: list[str]) -> None:
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        document: object = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        faults.append(f"{file.name}:{line}: not valid YAML: {error.problem}")
+        return
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        faults.append(f"{file.name}:1: cannot be read as YAML in UTF-8")
+        return
+    entries = document.get("models") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(entries, list) or set(document) != {"creator", "models"}:
+        faults.append(f"{file.name}:1: expected `creator: NAME` and `models:` with a list, and nothing else")
+        return
+    for index, entry in enumerate(entries):
+        place = f"{file.name}:{_line_of(root, ('models', index))}"
+        if not isinstance(entry, dict):
+            faults.append(f"{place}: expected a model, like `id: riverflow-1`")
+            continue
+        try:
+            models.append(CatalogModel.model_validate({"creator": document["creator"], **entry}))
+            places.append(place)
+        except ValidationError as error:
+            for problem in error.errors():
+                location = ("models", index, *problem["loc"])
+                field = ".".join(str(part) for part in problem["loc"]) or "model"
+                reason = problem["msg"].removeprefix("Value error, ")
+                faults.append(f"{file.name}:{_line_of(root, location)}: {entry.get('id', '?')}: {field}: {reason}")
+
+
+def _find_clashes(models: Iterable[CatalogModel], places: list[str]) -> list[str]:
+    owners: dict[str, tuple[str, str]] = {}
+    clashes: list[str] = []
+    for model, place in zip(models, places, strict=True):
+        for name in model.names:
+            owner = owners.setdefault(name.lower(), (model.id, place))
+            if owner[1] != place:
+                clashes.append(f"{place}: {model.id}: the name {name} already belongs to {owner[0]} ({owner[1]})")
+    return clashes
+
+
+def _line_of(root: yaml.Node | None, location: _Location) -> int:
+    """The line of the deepest node that `location` reaches, counted from 1."""
+    node = root
+    for step in location:
+        found = _child(node, step)
+        if found is None:
+            break
+        node = found
+    return cast("int", node.start_mark.line) + 1 if node is not None else 1
+
+
+def _child(node: yaml.Node | None, step: int | str) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return cast("yaml.Node", node.value[step])
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(step):
+                return cast("yaml.Node", value)
+    return None

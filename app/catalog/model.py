@@ -1,0 +1,171 @@
+"""What is known about one model: the typed form of a catalog entry.
+
+Owns the shape of the YAML and its own consistency. An unknown limit is absent, never guessed. Leaves reading
+files to `loader`, looking models up to `registry`, and every decision about a request to `generation`.
+"""
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+
+AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE)
+_SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
+
+Dimensions = tuple[int, int]
+
+
+def _parse_dimensions(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE_PATTERN.fullmatch(value)
+    if match is None:
+        message = f"expected WIDTHxHEIGHT, like 1024x768; got {value!r}"
+        raise ValueError(message)
+    return int(match[1]), int(match[2])
+
+
+SizeText = Annotated[
+    Dimensions,
+    BeforeValidator(_parse_dimensions),
+    PlainSerializer(lambda size: f"{size[0]}x{size[1]}", return_type=str),
+]
+Side = Annotated[int, Field(ge=1, le=65_536)]
+Price = Annotated[Decimal, Field(ge=0, lt=1000)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Mode(StrEnum):
+    """What a model can be asked for."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+
+
+class FixedSizes(_Entry):
+    """Only these sizes exist, grouped by resolution tier."""
+
+    kind: Literal["fixed"]
+    tiers: dict[str, Annotated[tuple[SizeText, ...], Field(min_length=1)]] = Field(min_length=1)
+
+
+class GridSizes(_Entry):
+    """Any size whose sides lie in a range on a grid, within a pixel budget and aspect limits where stated."""
+
+    kind: Literal["range", "budget"]
+    min_side: Side = 1
+    max_side: Side = 65_536
+    step: Side = 1
+    min_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(None, ge=1)
+    min_aspect: float | None = Field(None, gt=0, description="The smallest width / height.")
+    max_aspect: float | None = Field(None, gt=0, description="The largest width / height.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "GridSizes":
+        if self.min_side > self.max_side or (self.max_side // self.step) * self.step < self.min_side:
+            message = "no side is legal between min_side and max_side on this step"
+            raise ValueError(message)
+        return self
+
+
+class TierSizes(_Entry):
+    """Resolution tiers without a table: sizes follow from the area of the tier and the shape."""
+
+    kind: Literal["tiers"]
+    tiers: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class AutomaticSizes(_Entry):
+    """The model chooses by itself and takes no width and height."""
+
+    kind: Literal["automatic"]
+
+
+SizeRules = Annotated[FixedSizes | GridSizes | TierSizes | AutomaticSizes, Field(discriminator="kind")]
+
+
+class PromptRules(_Entry):
+    """Limits on the prompt, in characters."""
+
+    min_chars: int | None = Field(None, ge=0)
+    max_chars: int | None = Field(None, ge=1)
+
+
+class PictureRules(_Entry):
+    """Which input pictures the model takes, and where in the task they go."""
+
+    slot: Literal["referenceImages", "seedImage"]
+    minimum: int = Field(0, ge=0)
+    maximum: int = Field(1, ge=1)
+    min_side: Side | None = None
+    max_side: Side | None = None
+    max_bytes: int | None = Field(None, ge=1)
+    mask: bool = Field(default=False, description="A mask can be sent beside the picture.")
+
+
+class Words(_Entry):
+    """Runware's field for each of the caller's words that this model has an equivalent for."""
+
+    seed: str | None = None
+    negative_prompt: str | None = None
+    guidance_scale: str | None = None
+    num_inference_steps: str | None = None
+    transparent_background: dict[str, dict[str, bool]] | None = None
+
+
+class Pricing(_Entry):
+    """What Runware charges, in US dollars; absent where it is not published."""
+
+    per_image: Price | None = None
+    first_megapixel: Price | None = None
+    further_megapixel: Price | None = None
+    per_reference: Price | None = None
+    note: str | None = None
+
+
+class CatalogModel(_Entry):
+    """One model."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._:@-]*$")]
+    air: str
+    name: str
+    creator: str
+    aliases: tuple[str, ...] = ()
+    status: Literal["live", "preview", "retired"] = "live"
+    released: str | None = None
+    modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
+    prompt: PromptRules = PromptRules()
+    sizes: SizeRules
+    default_pixels: int | None = Field(None, ge=1, description="The area when the caller asks for no scale.")
+    pictures: PictureRules | None = None
+    max_results: int = Field(1, ge=1, le=20, description="Pictures one task can make.")
+    formats: tuple[Literal["PNG", "JPG", "WEBP"], ...] = ("PNG", "JPG", "WEBP")
+    words: Words = Words()
+    pricing: Pricing | None = None
+    listed: bool = Field(default=True, description="False for a model that is only known by its AIR id.")
+
+    @field_validator("air")
+    @classmethod
+    def _check_air(cls, value: str) -> str:
+        if AIR_PATTERN.fullmatch(value) is None:
+            message = f"expected an AIR id like sourceful:1@0; got {value!r}"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _check_modes(self) -> "CatalogModel":
+        if Mode.EDIT in self.modes and self.pictures is None:
+            message = "a model that edits needs `pictures`"
+            raise ValueError(message)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name this model answers to, without the `runware/` prefix."""
+        return (self.id, self.air, *self.aliases)
