@@ -1,0 +1,185 @@
+"""From the body of a request, JSON or form, to an ImageRequest: generations and edits meet here.
+
+Null, an empty string and a value that means "no wish" are absence. A known field with an illegal value is refused
+in the caller's words; a field nobody knows is kept in `extras` for the provider. Pure: no input or output.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from app.catalog.model import Mode
+from app.errors import InvalidRequestError
+from app.generation.types import Delivery, ImageRequest, JSONValue, PictureFormat
+from app.openai_api.fields import (
+    MAX_SEED,
+    Fields,
+    read_boolean,
+    read_choice,
+    read_integer,
+    read_size,
+    read_text,
+    wrong,
+)
+from app.openai_api.pictures import PICTURE_FIELDS, FilePart, read_pictures, read_single, refuse_unknown_files
+
+MAX_COUNT = 10
+MAX_PROMPT_CHARS = 100_000
+"""A bound on what is looked at; each model has its own, lower one."""
+
+BACKGROUNDS = ("auto", "transparent", "opaque")
+FORMATS = ("png", "jpeg", "jpg", "webp", "gif", "avif", "svg")
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "quality": ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"),
+    "style": ("vivid", "natural"),
+    "moderation": ("auto", "low"),
+    "input_fidelity": ("low", "high"),
+    "complexity": ("low", "medium", "high"),
+}
+INTEGERS: Mapping[str, tuple[int, int]] = {
+    "frame_count": (1, 64),
+    "frame_duration_ms": (10, 60_000),
+    "partial_images": (0, 3),
+    "num_inference_steps": (1, 1000),
+}
+_NO_WISH: Mapping[str, JSONValue] = {"quality": "auto", "moderation": "auto", "partial_images": 0}
+RECORDED = ("user", "safety_identifier")
+_OWN = frozenset(
+    {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
+    | {"output_compression", "background", "seed", "stream", "negative_prompt", "guidance_scale", "svg"}
+    | {*CHOICES, *INTEGERS, *RECORDED, *PICTURE_FIELDS}
+)
+
+
+def decode_json(body: bytes) -> dict[str, JSONValue]:
+    """The object in a JSON body, raising InvalidRequestError for anything else."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        value = _decode_slowly(body)
+    if not isinstance(value, dict):
+        raise InvalidRequestError('The request body must be a JSON object like {"prompt": "a cat"}.', param="body")
+    return value
+
+
+def _decode_slowly(body: bytes) -> JSONValue:
+    """What the fast decoder refused: a byte order mark, or a fault that deserves its own sentence."""
+    if not body.strip():
+        raise InvalidRequestError("The request body is empty: send a JSON object with a `prompt`.", param="body")
+    try:
+        value: JSONValue = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The request body is not valid UTF-8.", param="body") from None
+    except json.JSONDecodeError as error:
+        message = f"The request body is not valid JSON (line {error.lineno}, column {error.colno})."
+        raise InvalidRequestError(message, param="body") from None
+    except RecursionError:
+        raise InvalidRequestError("The request body is nested too deeply.", param="body") from None
+    if isinstance(value, dict):
+        for name, member in value.items():
+            refuse_lone_surrogates(name, member)
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise InvalidRequestError(f"The request body is not valid JSON: {name} is not a JSON number.", param="body")
+
+
+def refuse_lone_surrogates(name: str, value: JSONValue) -> None:
+    """Raise InvalidRequestError for half a character, which no UTF-8 can carry."""
+    try:
+        json.dumps([name, value], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        safe = name.encode("utf-8", "replace").decode()
+        message = f"`{safe}` contains a lone surrogate (half of a character): send valid Unicode text."
+        raise InvalidRequestError(message, param=safe) from None
+
+
+def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
+    """The request that these fields and files express, raising InvalidRequestError for the first wrong one."""
+    refuse_unknown_files(files)
+    prompt = _read_prompt(fields)
+    pictures = read_pictures(fields, files)
+    if mode is Mode.EDIT and not pictures:
+        message = "`image` is missing: send the picture to edit as a file, an address, a data URI or base64."
+        raise InvalidRequestError(message, param="image", code="missing_required_parameter")
+    if read_boolean(fields, "stream"):
+        message = "This gateway does not stream pictures: send the request without `stream`."
+        raise InvalidRequestError(message, param="stream", code="unsupported_parameter")
+    response_format = read_choice(fields, "response_format", ("url", "b64_json"))
+    picture_format = _read_format(fields)
+    background = read_choice(fields, "background", BACKGROUNDS)
+    if background == "transparent" and picture_format is PictureFormat.JPEG:
+        message = "A transparent background needs output_format png, webp, gif or avif; jpeg has no transparency."
+        raise InvalidRequestError(message, param="background")
+    return ImageRequest(
+        mode=mode,
+        prompt=prompt,
+        model=read_text(fields, "model"),
+        count=read_integer(fields, "n", 1, MAX_COUNT) or 1,
+        size=read_size(fields),
+        delivery=None if response_format is None else _DELIVERIES[response_format],
+        format=picture_format,
+        compression=read_integer(fields, "output_compression", 0, 100),
+        background=None if background == "auto" else background,
+        pictures=pictures,
+        mask=read_single("mask", fields, files),
+        markup=read_single("markup", fields, files),
+        seed=read_integer(fields, "seed", 0, MAX_SEED),
+        words=_read_words(fields),
+        extras={name: value for name, value in fields.items() if name not in _OWN and value is not None},
+        user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
+    )
+
+
+_DELIVERIES = {"url": Delivery.LINK, "b64_json": Delivery.EMBEDDED}
+
+
+def _read_prompt(fields: Fields) -> str | None:
+    value = fields.get("prompt")
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise wrong("prompt", "text", value)
+    if len(value) > MAX_PROMPT_CHARS:
+        message = f"`prompt` is too long: {len(value)} characters; no model takes more than {MAX_PROMPT_CHARS}."
+        raise InvalidRequestError(message, param="prompt", code="string_above_max_length")
+    return value.replace("\r\n", "\n")
+
+
+def _read_format(fields: Fields) -> PictureFormat | None:
+    text = read_choice(fields, "output_format", FORMATS)
+    if text is None:
+        return None
+    if text == "svg":
+        message = "`output_format` svg needs a model that makes vector graphics; use png, jpeg, webp, gif or avif."
+        raise InvalidRequestError(message, param="output_format")
+    return PictureFormat("jpeg" if text == "jpg" else text)
+
+
+def _read_words(fields: Fields) -> dict[str, JSONValue]:
+    words: dict[str, JSONValue] = {}
+    for name, choices in CHOICES.items():
+        words[name] = read_choice(fields, name, choices)
+    for name, (low, high) in INTEGERS.items():
+        words[name] = read_integer(fields, name, low, high)
+    words["negative_prompt"] = read_text(fields, "negative_prompt")
+    words["guidance_scale"] = _read_number(fields, "guidance_scale")
+    if fields.get("svg") is not None:
+        words["svg"] = fields["svg"]
+    return {name: value for name, value in words.items() if value is not None and value != _NO_WISH.get(name)}
+
+
+def _read_number(fields: Fields, name: str) -> float | int | None:
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise wrong(name, "a number", value) from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1000:  # noqa: PLR2004
+        raise wrong(name, "a number from 0 to 1000", value)
+    return value

@@ -1,0 +1,106 @@
+"""From an Answer or an error to OpenAI's wire format. Pure.
+
+A picture in base64 is spliced into the body as it is: neither decoded, escaped nor copied.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.errors import GatewayError
+from app.generation.types import Adjustment, Answer, DeliveredImage, JSONValue
+
+PROVIDER = "runware"
+PROVIDER_NAME = "Runware"
+CURRENCY = "USD"
+
+Chunk = bytes | memoryview
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def render_answer(answer: Answer) -> list[Chunk]:
+    """The body of a 200, in pieces to be sent one after the other."""
+    chunks: list[Chunk] = [b'{"created":%d,"data":[' % answer.created]
+    for index, image in enumerate(answer.images):
+        if index:
+            chunks.append(b",")
+        chunks += _render_image(image)
+    rest = _encoder.encode(_rest_of(answer))
+    chunks.append(b"]," + rest[1:])
+    return chunks
+
+
+def answer_headers(answer: Answer) -> dict[str, str]:
+    """The headers that tell of an answer without its body being read."""
+    headers = {"X-Spillway-Model": answer.model.id, "X-Spillway-Provider": PROVIDER}
+    if answer.cost is not None:
+        headers["X-Spillway-Cost"] = format(answer.cost, "f")
+    if answer.adjustments:
+        headers["X-Spillway-Adjustments"] = short_adjustments(answer.adjustments)
+    return headers
+
+
+def short_adjustments(adjustments: Sequence[Adjustment]) -> str:
+    """`size=changed; quality=dropped`, in printable ASCII whatever the caller named his fields."""
+    text = "; ".join(f"{adjustment.param}={adjustment.mode.value}" for adjustment in adjustments)
+    return text.encode("ascii", "replace").decode()
+
+
+def render_error(error: GatewayError) -> bytes:
+    """OpenAI's envelope, with the provider's own code beside where there is one."""
+    inner: dict[str, JSONValue] = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.provider_code is not None:
+        inner["provider_code"] = error.provider_code
+    return _encoder.encode({"error": inner})
+
+
+def error_headers(error: GatewayError) -> dict[str, str]:
+    """The retry advice of an error, in the headers that OpenAI's SDKs obey."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.should_retry is not None:
+        headers["x-should-retry"] = "true" if error.should_retry else "false"
+    return headers
+
+
+def _render_image(image: DeliveredImage) -> list[Chunk]:
+    members: dict[str, JSONValue] = {}
+    if image.url is not None:
+        members["url"] = image.url
+    if image.expires_at is not None:
+        members["expires_at"] = image.expires_at
+    if image.seed is not None:
+        members["seed"] = image.seed
+    rest = _encoder.encode(members)
+    if image.base64 is None:
+        return [rest]
+    return [b'{"b64_json":"', image.base64, b'"' + (b"," if members else b"") + rest[1:]]
+
+
+def _rest_of(answer: Answer) -> dict[str, object]:
+    size = answer.images[0].size
+    body: dict[str, object] = {"id": answer.request_id}
+    if size is not None:
+        body["size"] = f"{size[0]}x{size[1]}"
+    body["output_format"] = answer.format.value
+    metadata: dict[str, object] = {
+        "model": answer.model.id,
+        "executed_model": f"{PROVIDER}/{answer.model.air}",
+        "provider": PROVIDER,
+        "provider_name": PROVIDER_NAME,
+        "cost": answer.cost,
+        "cost_currency": CURRENCY,
+        "attempts": answer.attempts,
+        "adjustments": answer.adjustments,
+        "task_uuids": answer.task_ids,
+    }
+    if answer.failures:
+        metadata["errors"] = answer.failures
+    body["metadata"] = metadata
+    return body

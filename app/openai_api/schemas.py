@@ -1,0 +1,200 @@
+"""The wire format as documentation: what /openapi.json says of requests, answers and errors.
+
+Requests are read by `parse`, not by these models; tests hold the two together.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+PictureReference = Annotated[
+    str | dict[str, str] | list[str | dict[str, str]],
+    Field(
+        description="An http(s) address, a data URI, base64, a Runware picture id, `{image_url}`, or a list of these."
+    ),
+]
+
+
+class _CommonRequest(BaseModel):
+    """The fields that both endpoints take. Any other field is passed to Runware under its own name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    prompt: str = Field(description="What the picture shows, or how to change it.")
+    model: str | None = Field(None, description="A model id, an alias or an AIR id. See GET /v1/models.")
+    n: int | None = Field(None, ge=1, le=10, description="How many pictures.")
+    size: str | None = Field(
+        None,
+        description="`WxH` (shape and scale), `W:H` (a ratio) or `auto`. Wins over the next two.",
+        examples=["1024x1024"],
+    )
+    aspect_ratio: str | None = Field(None, description="The shape, as `W:H`.", examples=["16:9"])
+    resolution: str | None = Field(None, description="The scale: `0.5K`, `1K`, `2K`, `4K` or `1MP`.", examples=["1K"])
+    response_format: Literal["url", "b64_json"] | None = Field(None, description="How pictures come back.")
+    output_format: Literal["png", "jpeg", "jpg", "webp", "gif", "avif", "svg"] | None = Field(
+        None, description="Default png. gif and avif are made by conversion; svg only by models that make it."
+    )
+    output_compression: int | None = Field(None, ge=0, le=100, description="Quality of jpeg, webp and avif.")
+    background: Literal["auto", "transparent", "opaque"] | None = Field(
+        None, description="transparent where the model can, else reported."
+    )
+    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable pictures.")
+    negative_prompt: str | None = Field(None, description="What the picture must not show.")
+    guidance_scale: float | None = Field(None, ge=0, le=1000, description="How closely to follow the prompt.")
+    num_inference_steps: int | None = Field(None, ge=1, le=1000, description="How many steps to take.")
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
+        None, description="Reported when the model has no equivalent."
+    )
+    style: Literal["vivid", "natural"] | None = Field(None, description="Reported when the model has no equivalent.")
+    moderation: Literal["auto", "low"] | None = Field(None, description="Reported when the model has no equivalent.")
+    input_fidelity: Literal["low", "high"] | None = Field(
+        None, description="Reported when the model has no equivalent."
+    )
+    complexity: Literal["low", "medium", "high"] | None = Field(
+        None, description="Reported when the model has no equivalent."
+    )
+    frame_count: int | None = Field(None, ge=1, le=64, description="Reported: one frame is made.")
+    frame_duration_ms: int | None = Field(None, ge=10, le=60_000, description="Reported: one frame is made.")
+    partial_images: int | None = Field(None, ge=0, le=3, description="Reported: Runware makes none.")
+    svg: dict[str, JsonValue] | None = Field(None, description="Reported when the model makes no vector graphics.")
+    stream: bool | None = Field(None, description="Only false.")
+    user: str | None = Field(None, description="Recorded.")
+    safety_identifier: str | None = Field(None, description="Recorded; wins over `user`.")
+
+
+class GenerationRequest(_CommonRequest):
+    """A picture from text, on some models guided by other pictures."""
+
+    image: PictureReference | None = None
+    images: PictureReference | None = None
+    image_url: PictureReference | None = None
+    reference_images: PictureReference | None = None
+    mask: PictureReference | None = Field(None, description="Where to edit: see the edits endpoint.")
+    markup: PictureReference | None = Field(None, description="Drawn over the first picture.")
+
+
+class EditRequest(GenerationRequest):
+    """Pictures changed as the prompt says. At least one picture is required, in any of the picture fields."""
+
+
+class EditForm(_CommonRequest):
+    """The same as a form, with pictures as files. Nested fields may use brackets: `lora[][model]`."""
+
+    image: list[bytes] = Field(
+        description="PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF; also as `image[]`, repeated, up to 16.",
+        json_schema_extra={"items": {"type": "string", "format": "binary"}},
+    )
+    mask: bytes | None = Field(
+        None,
+        description="Transparent where to edit; a fully opaque grayscale mask is white where to edit.",
+        json_schema_extra={"format": "binary"},
+    )
+    markup: bytes | None = Field(
+        None, description="Drawn over the first picture.", json_schema_extra={"format": "binary"}
+    )
+
+
+class Image(BaseModel):
+    """One picture: exactly one of `url` and `b64_json`."""
+
+    url: str | None = Field(None, description="Where the picture is.")
+    b64_json: str | None = Field(None, description="The picture in base64.")
+    expires_at: int | None = Field(None, description="When `url` ends, in unix seconds, where it is known.")
+    seed: int | None = Field(None, description="The seed Runware reports.")
+
+
+class AdjustmentModel(BaseModel):
+    """One difference between what was asked and what was delivered."""
+
+    param: str
+    requested: JsonValue = None
+    applied: JsonValue = None
+    mode: Literal["changed", "converted", "emulated", "dropped"]
+    reason: str
+
+
+class AttemptModel(BaseModel):
+    """One exchange with Runware."""
+
+    task_id: str
+    kind: Literal["submit", "collect"]
+    outcome: str
+    status: int | None
+    duration_ms: int
+
+
+class FailureModel(BaseModel):
+    """A picture that was asked for and did not come."""
+
+    index: int
+    code: str
+    message: str
+
+
+class Metadata(BaseModel):
+    """How the pictures came about."""
+
+    model: str
+    executed_model: str
+    provider: Literal["runware"]
+    provider_name: str
+    cost: float | None = Field(description="What Runware charged; null when it did not say.")
+    cost_currency: Literal["USD"]
+    attempts: list[AttemptModel]
+    adjustments: list[AdjustmentModel]
+    task_uuids: list[str]
+    errors: list[FailureModel] | None = None
+
+
+class ImagesResponse(BaseModel):
+    """The answer of both endpoints."""
+
+    created: int
+    data: list[Image]
+    id: str
+    size: str | None = Field(
+        None, description="`WxH` of the delivered pictures, read from them where they pass through."
+    )
+    output_format: Literal["png", "jpeg", "webp", "gif", "avif"]
+    metadata: Metadata
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, in the caller's words."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    provider_code: str | None = None
+
+
+class ErrorResponse(BaseModel):
+    """OpenAI's error envelope."""
+
+    error: ErrorDetail
+
+
+class ModelItem(BaseModel):
+    """A model."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    name: str
+    creator: str
+    air: str
+    aliases: list[str]
+    status: str
+    modes: list[Literal["text-to-image", "image-edit"]]
+    max_input_images: int
+    sizes: dict[str, JsonValue]
+    pricing: dict[str, JsonValue] | None
+
+
+class ModelList(BaseModel):
+    """All models."""
+
+    object: Literal["list"]
+    data: list[ModelItem]
