@@ -1,0 +1,42 @@
+"""When a task is sent again. Pure: time and chance are passed in.
+
+Every repetition carries the same taskUUID, so a copy that was accepted unseen answers `conflictTaskUUID` and is
+collected, never bought twice.
+"""
+
+from dataclasses import dataclass
+
+from app.runware.errors import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patiently the client works; all times in seconds."""
+
+    attempts: int = 3
+    first_backoff: float = 0.5
+    longest_backoff: float = 8.0
+    longest_retry_after: float = 10.0
+    first_poll: float = 1.0
+    longest_poll: float = 5.0
+    poll_growth: float = 1.5
+    empty_polls: int = 3
+    """Answers that know nothing of a task before it is sent once more."""
+
+
+def backoff(pace: Pace, failure: Failure, attempt: int, chance: float) -> float | None:
+    """Seconds to wait before the next attempt, or None when there is none.
+
+    `attempt` counts from 1; `chance` is in [0, 1): full jitter. A Retry-After is obeyed up to a limit, beyond which
+    the caller is better served by the error.
+    """
+    if attempt >= pace.attempts or not failure.retryable:
+        return None
+    if failure.retry_after is not None:
+        return failure.retry_after if failure.retry_after <= pace.longest_retry_after else None
+    return chance * min(pace.longest_backoff, pace.first_backoff * 2.0 ** (attempt - 1))
+
+
+def poll_delay(pace: Pace, poll: int) -> float:
+    """Seconds before the `poll`-th question after a task, counted from 1."""
+    return min(pace.longest_poll, pace.first_poll * pace.poll_growth ** (poll - 1))

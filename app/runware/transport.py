@@ -1,0 +1,94 @@
+"""One POST to Runware: the seam at which everything below the client is exchanged.
+
+Owns the connections and the key. What matters about a failed exchange is whether Runware may have accepted the task,
+so that is what the errors say: never sent, lost, or late. Leaves retries and meaning to `client`.
+"""
+
+from typing import NamedTuple, Protocol
+
+import aiohttp
+from pydantic import SecretStr
+
+from app import __version__
+
+_CONNECT_SECONDS = 10.0
+_CONNECTIONS = 2048
+_IDLE_SECONDS = 20.0
+
+
+class TransportError(Exception):
+    """The exchange brought no answer."""
+
+
+class NotSentError(TransportError):
+    """No connection could be made: Runware has not seen the request."""
+
+
+class LostError(TransportError):
+    """The connection broke after the request may have been sent."""
+
+
+class LateError(TransportError):
+    """No answer within the time given; the task may be running."""
+
+
+class HTTPReply(NamedTuple):
+    """An answer. `retry_after` is in seconds, when the header gives them."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+
+
+class Transport(Protocol):
+    """Anything that can carry a body to Runware and an answer back."""
+
+    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+        """Send `body`, raising NotSentError, LostError or LateError when no answer comes."""
+        ...
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        ...
+
+
+class AiohttpTransport:
+    """The transport of production; `docs/decisions/0002` says why it is aiohttp."""
+
+    def __init__(self, url: str, key: SecretStr) -> None:
+        self._url = url
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS),
+            headers={
+                "Authorization": f"Bearer {key.get_secret_value()}",
+                "Content-Type": "application/json",
+                "User-Agent": f"spillway/{__version__}",
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+        )
+
+    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+        """See Transport."""
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(_CONNECT_SECONDS, timeout_seconds))
+        try:
+            async with self._session.post(self._url, data=body, timeout=timeout, allow_redirects=False) as response:
+                return HTTPReply(response.status, await response.read(), _seconds(response.headers.get("Retry-After")))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            raise NotSentError from None
+        except TimeoutError:
+            raise LateError from None
+        except (aiohttp.ClientError, OSError):
+            raise LostError from None
+
+    async def close(self) -> None:
+        """See Transport."""
+        await self._session.close()
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        seconds = float(header) if header else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < float("inf") else None
