@@ -1,0 +1,1 @@
+"""Pictures as bytes: reading headers, fitting, masks, conversion, fetching."""

@@ -1,0 +1,40 @@
+"""Runs picture work in separate processes: bounded, killable, and isolated from crashes.
+
+A decoder that dies or hangs takes down one conversion, never the gateway. Owns the limit and the timeout; what is
+done to pictures is in `inputs`, `masks` and `convert`.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+import anyio
+import anyio.to_process
+from anyio import BrokenWorkerProcess, CapacityLimiter
+
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
+_DEFAULT_SECONDS = 60.0
+
+
+class WorkerError(Exception):
+    """The work could not be finished: the process died or took too long."""
+
+
+class Workers:
+    """A bounded pool of picture processes. Processes start when first needed."""
+
+    def __init__(self, processes: int | None = None, timeout_seconds: float = _DEFAULT_SECONDS) -> None:
+        self._processes = processes or max(1, os.cpu_count() or 1)
+        self._timeout_seconds = timeout_seconds
+        self._limiter: CapacityLimiter | None = None
+
+    async def run(self, work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
+        """`work(*arguments)` in a process, raising WorkerError when it crashes or hangs, else whatever it raises."""
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self._processes)
+        try:
+            with anyio.fail_after(self._timeout_seconds):
+                return await anyio.to_process.run_sync(work, *arguments, cancellable=True, limiter=self._limiter)
+        except (BrokenWorkerProcess, TimeoutError) as error:
+            raise WorkerError(type(error).__name__) from error
