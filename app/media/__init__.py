@@ -1,0 +1,1 @@
+"""Pictures this gateway made itself: storage and signed links."""

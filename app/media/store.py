@@ -1,0 +1,96 @@
+"""Keeps the pictures this gateway made, for as long as their links live.
+
+A folder today; the same calls reach an object store, for which `obstore` has one interface. Names are unguessable and
+carry nothing of the request.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.store import LocalStore
+
+from app.media.links import sign, verify
+
+if TYPE_CHECKING:  # exists only in the stubs
+    from obstore import GetResult
+
+_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp|gif|avif)")
+_SWEEP_SECONDS = 300
+_CHUNK = 256 * 1024
+
+
+class MediaNotFoundError(Exception):
+    """No such picture, or its link has ended or was never ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedPicture:
+    """Where a stored picture is: `path` is below the origin, with its signature; `expires_at` in unix seconds."""
+
+    path: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A picture on its way out."""
+
+    media_type: str
+    size: int
+    expires_at: int
+    chunks: AsyncIterator[bytes]
+
+
+class MediaStore:
+    """Stores pictures and hands them out against signed links. `clock` is unix seconds."""
+
+    def __init__(self, folder: Path, secret: bytes, ttl_seconds: int, clock: Callable[[], float] = time.time) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._store = LocalStore(folder)
+        self._secret = secret
+        self._ttl = ttl_seconds
+        self._clock = clock
+        self._next_sweep = 0.0
+
+    async def put(self, data: bytes, format_: str) -> HostedPicture:
+        """Keep a picture in one of the delivered formats."""
+        await self._sweep()
+        name = f"{secrets.token_hex(16)}.{format_}"
+        expires_at = int(self._clock()) + self._ttl
+        await obstore.put_async(self._store, name, data)
+        return HostedPicture(
+            f"/v1/media/{name}?expires={expires_at}&signature={sign(self._secret, name, expires_at)}", expires_at
+        )
+
+    async def get(self, name: str, expires_at: int, signature: str) -> StoredPicture:
+        """The picture behind a link, raising MediaNotFoundError."""
+        match = _NAME.fullmatch(name)
+        if match is None or not verify(self._secret, name, expires_at, signature, self._clock()):
+            raise MediaNotFoundError
+        try:
+            found = await obstore.get_async(self._store, name)
+        except FileNotFoundError:
+            raise MediaNotFoundError from None
+        return StoredPicture(f"image/{match[1]}", found.meta["size"], expires_at, _chunks(found))
+
+    async def _sweep(self) -> None:
+        """Delete what no link can reach any more, now and then."""
+        now = self._clock()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + _SWEEP_SECONDS
+        async for batch in obstore.list(self._store):
+            for entry in batch:
+                if entry["last_modified"].timestamp() + self._ttl + _SWEEP_SECONDS < now:
+                    await obstore.delete_async(self._store, entry["path"])
+
+
+async def _chunks(found: "GetResult") -> AsyncIterator[bytes]:
+    async for chunk in found.stream(min_chunk_size=_CHUNK):
+        yield bytes(chunk)
