@@ -1,0 +1,1 @@
+"""The use case: from an image request to delivered images."""

@@ -1,0 +1,70 @@
+"""From the results of tasks to ordered pictures, and the policy for partial failure. Pure.
+
+What was paid for is delivered: as long as one picture exists the rest are failures beside it. No picture at all is
+an error. Unknown costs stay unknown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.errors import GatewayError
+from app.generation.failures import to_error
+from app.generation.plan import Plan
+from app.generation.types import Attempt, Failure
+from app.runware.errors import Failure as RunwareFailure
+from app.runware.errors import Kind
+from app.runware.results import TaskResult
+from app.runware.tasks import Picture
+
+_MISSING = RunwareFailure(Kind.PROVIDER, "missingResult", "It made fewer pictures than asked for.")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPicture:
+    """A picture and its place in the answer, counted from 0."""
+
+    index: int
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Everything the tasks of a request brought."""
+
+    pictures: tuple[PlacedPicture, ...]
+    failures: tuple[Failure, ...]
+    cost: Decimal | None
+    attempts: tuple[Attempt, ...]
+
+
+def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
+    """The pictures in order, raising the first task's GatewayError when there is none."""
+    pictures: list[PlacedPicture] = []
+    failures: list[tuple[int, GatewayError]] = []
+    attempts: list[Attempt] = []
+    for planned, result in zip(plan.tasks, results, strict=True):
+        wanted = planned.task.number_results
+        kept = result.pictures[:wanted]
+        pictures += [PlacedPicture(planned.first_index + place, picture) for place, picture in enumerate(kept)]
+        for place in range(len(kept), wanted):
+            reasons = result.failures or (_MISSING,)
+            reason = reasons[min(place - len(kept), len(reasons) - 1)]
+            failures.append((planned.first_index + place, to_error(reason)))
+        attempts += [
+            Attempt(planned.task.task_uuid, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
+            for exchange in result.exchanges
+        ]
+    if not pictures:
+        raise failures[0][1]
+    return Collected(
+        tuple(pictures),
+        tuple(Failure(index, error.code, error.message) for index, error in failures),
+        _sum_costs([picture for result in results for picture in result.pictures]),
+        tuple(attempts),
+    )
+
+
+def _sum_costs(pictures: Sequence[Picture]) -> Decimal | None:
+    costs = [picture.cost for picture in pictures]
+    return sum((cost for cost in costs if cost is not None), Decimal(0)) if None not in costs else None

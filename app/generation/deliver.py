@@ -1,0 +1,178 @@
+"""Turns the provider's pictures into those of the answer: converted, hosted or embedded.
+
+Whenever bytes pass through here their header is read, so that label and size are what the bytes are, and a broken
+picture is a failure, not a delivery. Decoding of pictures happens in workers only.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pybase64
+
+from app.errors import GatewayError, ProviderError
+from app.generation.collect import PlacedPicture
+from app.generation.types import (
+    Adjustment,
+    AdjustmentMode,
+    Circumstances,
+    DeliveredImage,
+    Delivery,
+    Failure,
+    ImageSpec,
+    PictureFormat,
+)
+from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert
+from app.images.fetch import Fetcher, FetchError
+from app.images.inspect import HEAD_BYTES, Header, inspect, is_whole
+from app.images.workers import WorkerError, Workers
+from app.media.store import MediaStore
+from app.runware.tasks import Picture
+
+_MAX_RESULT_PIXELS = 400_000_000
+_HEAD_TEXT = HEAD_BYTES // 3 * 4
+_TAIL_TEXT = 1024
+_INLINE_TEXT = 256 * 1024
+_BROKEN = "The provider delivered a broken picture."
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the caller gets, in order; failures are pictures that were made but could not be delivered."""
+
+    images: tuple[DeliveredImage, ...]
+    failures: tuple[Failure, ...]
+    adjustments: tuple[Adjustment, ...]
+
+
+class DeliveryDesk:
+    """Brings pictures into the asked format and form."""
+
+    def __init__(self, workers: Workers, fetcher: Fetcher, store: MediaStore) -> None:
+        self._workers = workers
+        self._fetcher = fetcher
+        self._store = store
+
+    async def deliver(
+        self, spec: ImageSpec, pictures: Sequence[PlacedPicture], circumstances: Circumstances
+    ) -> Delivered:
+        """All pictures that can be delivered, raising the first one's GatewayError when none can."""
+        outcomes = await asyncio.gather(*(self._try_one(spec, placed.picture, circumstances) for placed in pictures))
+        images = tuple(outcome for outcome in outcomes if isinstance(outcome, DeliveredImage))
+        errors = [
+            (placed.index, outcome)
+            for placed, outcome in zip(pictures, outcomes, strict=True)
+            if isinstance(outcome, GatewayError)
+        ]
+        if not images:
+            raise errors[0][1]
+        failures = tuple(Failure(index, error.code, error.message) for index, error in errors)
+        return Delivered(images, failures, _report_sizes(spec, images))
+
+    async def _try_one(
+        self, spec: ImageSpec, picture: Picture, circumstances: Circumstances
+    ) -> DeliveredImage | GatewayError:
+        try:
+            return await self._deliver_one(spec, picture, circumstances)
+        except GatewayError as error:
+            return error
+
+    async def _deliver_one(self, spec: ImageSpec, picture: Picture, circumstances: Circumstances) -> DeliveredImage:
+        plan = spec.format
+        if spec.delivery is Delivery.LINK and not plan.converts and picture.url is not None:
+            return DeliveredImage(spec.size, plan.delivered, picture.seed, url=picture.url)
+        if picture.base64 is not None and not plan.converts and spec.delivery is Delivery.EMBEDDED:
+            header = _header_of_text(picture.base64)
+            if header.format == plan.delivered:
+                size = (header.width, header.height)
+                return DeliveredImage(size, plan.delivered, picture.seed, base64=picture.base64)
+        data = await self._bytes_of(picture)
+        header = _header_of(data)
+        if header.format == plan.delivered.value and not plan.converts:
+            size = (header.width, header.height)
+        else:
+            data, size = await self._convert(data, spec)
+        return await self._hand_over(data, size, picture, spec, circumstances)
+
+    async def _hand_over(
+        self, data: bytes, size: tuple[int, int], picture: Picture, spec: ImageSpec, circumstances: Circumstances
+    ) -> DeliveredImage:
+        format_ = spec.format.delivered
+        if spec.delivery is Delivery.LINK:
+            hosted = await self._store.put(data, format_.value)
+            url = f"{circumstances.origin}{hosted.path}"
+            return DeliveredImage(size, format_, picture.seed, url=url, expires_at=hosted.expires_at)
+        text = await asyncio.to_thread(pybase64.b64encode, data)
+        return DeliveredImage(size, format_, picture.seed, base64=text)
+
+    async def _bytes_of(self, picture: Picture) -> bytes:
+        if picture.base64 is not None:
+            return await _decode(picture.base64)
+        if picture.url is None:
+            raise _broken()
+        try:
+            return await self._fetcher.fetch_result(picture.url)
+        except FetchError as error:
+            message = f"The picture was made, but its address {error.reason}."
+            raise ProviderError(message, code="picture_unavailable", should_retry=False) from None
+
+    async def _convert(self, data: bytes, spec: ImageSpec) -> tuple[bytes, tuple[int, int]]:
+        format_ = spec.format.delivered.value
+        try:
+            made = await self._workers.run(convert, data, format_, spec.format.quality, _MAX_RESULT_PIXELS)
+        except (UnreadablePictureError, TooManyPixelsError, WorkerError):
+            raise _broken() from None
+        return made.data, (made.width, made.height)
+
+
+def _report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
+    """What to say when the provider made another size than the one it was asked for."""
+    if spec.size is None:
+        return ()
+    wanted = f"{spec.size[0]}x{spec.size[1]}"
+    other = {
+        f"{image.size[0]}x{image.size[1]}" for image in images if image.size not in {None, spec.size} and image.size
+    }
+    reason = "The provider made another size than it was asked for."
+    return tuple(Adjustment("size", wanted, size, AdjustmentMode.CHANGED, reason) for size in sorted(other))
+
+
+def _broken() -> ProviderError:
+    return ProviderError(_BROKEN, code="broken_picture", should_retry=False)
+
+
+def _header_of(data: bytes) -> Header:
+    header = inspect(data)
+    if header is None or not is_whole(data) or (header.format in set(PictureFormat) - {"avif"} and not header.width):
+        raise _broken()
+    return header
+
+
+def _header_of_text(text: memoryview) -> Header:
+    """The header of a picture in base64, with only its two ends decoded."""
+    try:
+        head = pybase64.b64decode(text[:_HEAD_TEXT], validate=True)
+        header = inspect(head) or inspect(pybase64.b64decode(text, validate=True))
+        tail_start = max(0, len(text) - _TAIL_TEXT) // 4 * 4
+        tail = pybase64.b64decode(text[tail_start:], validate=True)
+    except ValueError:
+        raise _broken() from None
+    ends = is_whole(head) if len(text) <= _HEAD_TEXT else _ends_whole(head, tail, len(text))
+    if header is None or not ends:
+        raise _broken()
+    return header
+
+
+def _ends_whole(head: bytes, tail: bytes, text_length: int) -> bool:
+    if head[:4] == b"RIFF":
+        return text_length // 4 * 3 + 3 >= int.from_bytes(head[4:8], "little") + 8
+    return is_whole(head[:64] + tail)
+
+
+async def _decode(text: bytes | memoryview) -> bytes:
+    try:
+        if len(text) < _INLINE_TEXT:
+            return pybase64.b64decode(text, validate=True)
+        return await asyncio.to_thread(pybase64.b64decode, text, validate=True)
+    except ValueError:
+        raise _broken() from None

@@ -1,0 +1,96 @@
+"""From a spec to the tasks that Runware will run: the split of `n`, ids, seeds and inputs. Pure.
+
+Task ids are passed in, so that the same plan can be made again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from app.errors import InvalidRequestError
+from app.generation.types import Delivery, ImageSpec, JSONValue, PictureFormat
+from app.runware.tasks import ImageTask, OutputFormat
+
+_OUTPUT_FORMATS: dict[PictureFormat, OutputFormat] = {
+    PictureFormat.PNG: "PNG",
+    PictureFormat.JPEG: "JPG",
+    PictureFormat.WEBP: "WEBP",
+}
+_SEED_LIMIT = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInputs:
+    """Pictures as the task will name them: addresses, picture ids or data URIs."""
+
+    pictures: tuple[str, ...] = ()
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A task and the places of its pictures in the answer, counted from 0."""
+
+    task: ImageTask
+    first_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All tasks of a request, in the order of their pictures."""
+
+    tasks: tuple[PlannedTask, ...]
+    count: int
+
+
+def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int], str]) -> Plan:
+    """The tasks for `spec`; `new_task_id(i)` is the id of the i-th task.
+
+    Raises InvalidRequestError when the caller's own `inputs` would hide a picture he sent.
+    """
+    wire_inputs = _place_inputs(spec, inputs)
+    per_task = spec.model.max_results
+    tasks = []
+    for index, first in enumerate(range(0, spec.count, per_task)):
+        fields = dict(spec.fields)
+        if spec.seed is not None and spec.model.words.seed is not None:
+            fields[spec.model.words.seed] = (spec.seed + first) % _SEED_LIMIT
+        task = ImageTask(
+            task_uuid=new_task_id(index),
+            model=spec.model.air,
+            positive_prompt=spec.prompt,
+            number_results=min(per_task, spec.count - first),
+            output_type=_output_type(spec),
+            output_format=_OUTPUT_FORMATS[spec.format.native],
+            output_quality=spec.format.native_quality,
+            width=spec.size[0] if spec.size else None,
+            height=spec.size[1] if spec.size else None,
+            inputs=wire_inputs,
+            fields=fields,
+        )
+        tasks.append(PlannedTask(task, first))
+    return Plan(tuple(tasks), spec.count)
+
+
+def _output_type(spec: ImageSpec) -> Literal["URL", "base64Data"]:
+    """A link to the provider's own picture when nobody has to touch it, else the bytes in the answer."""
+    return "URL" if spec.delivery is Delivery.LINK and not spec.format.converts else "base64Data"
+
+
+def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, str | tuple[str, ...]]:
+    rules = spec.model.pictures
+    placed: dict[str, str | tuple[str, ...]] = {}
+    if inputs.pictures and rules is not None:
+        placed[rules.slot] = inputs.pictures[0] if rules.slot == "seedImage" else inputs.pictures
+    if inputs.mask is not None:
+        placed["maskImage"] = inputs.mask
+    given: JSONValue = spec.fields.get("inputs")
+    _refuse_hidden(placed, given if isinstance(given, dict) else {})
+    return placed
+
+
+def _refuse_hidden(placed: Mapping[str, object], given: Mapping[str, JSONValue]) -> None:
+    for name in placed:
+        if name in given:
+            message = f"`inputs.{name}` is given twice: the pictures of this request already go there."
+            raise InvalidRequestError(message, param=f"inputs.{name}")

@@ -1,0 +1,91 @@
+"""One request from end to end: the table of the architecture as code, read straight down."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.catalog.model import CatalogModel, Mode
+from app.catalog.registry import Registry, UnknownModelError
+from app.errors import NotFoundError
+from app.generation.collect import collect
+from app.generation.deliver import DeliveryDesk
+from app.generation.normalize import follows_picture, normalize, refuse_when_strict
+from app.generation.pictures import PictureDesk
+from app.generation.plan import build_plan
+from app.generation.types import Answer, Circumstances, ImageRequest
+from app.runware.client import RunwareClient
+
+
+class ImageService:
+    """Makes images. `new_task_id` gives a version 4 UUID; `clock` is unix seconds, `monotonic` the client's clock."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        pictures: PictureDesk,
+        runware: RunwareClient,
+        delivery: DeliveryDesk,
+        new_task_id: Callable[[], str],
+        default_models: dict[Mode, str],
+        request_timeout: float,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._pictures = pictures
+        self._runware = runware
+        self._delivery = delivery
+        self._new_task_id = new_task_id
+        self._default_models = default_models
+        self._request_timeout = request_timeout
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
+        """The answer to `request`, raising a GatewayError when there is no picture to give."""
+        deadline = self._monotonic() + self._request_timeout
+        name = request.model or self._default_models[request.mode]
+        model = self._find(name)
+        opened = await self._pictures.open(request, needs_size=follows_picture(request, model))
+        spec = normalize(
+            request,
+            model,
+            default_delivery=circumstances.default_delivery,
+            picture_size=opened.first_size,
+            alternatives=self._alternatives(request.mode),
+        )
+        inputs, adjustments = await self._pictures.fit(opened, spec)
+        spec = replace(spec, adjustments=(*spec.adjustments, *adjustments))
+        if circumstances.strict:
+            refuse_when_strict(spec.adjustments)
+        plan = build_plan(spec, inputs, lambda _: self._new_task_id())
+        results = await asyncio.gather(*(self._runware.run(planned.task, deadline) for planned in plan.tasks))
+        collected = collect(plan, results)
+        delivered = await self._delivery.deliver(spec, collected.pictures, circumstances)
+        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
+        return Answer(
+            request_id=circumstances.request_id,
+            created=int(self._clock()),
+            model=model,
+            requested_model=name,
+            images=delivered.images,
+            failures=tuple(failures),
+            format=spec.format.delivered,
+            cost=collected.cost,
+            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+            attempts=collected.attempts,
+            adjustments=(*spec.adjustments, *delivered.adjustments),
+        )
+
+    def _find(self, name: str) -> CatalogModel:
+        try:
+            return self._registry.find(name)
+        except UnknownModelError as error:
+            hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
+            message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."
+            raise NotFoundError(message, param="model", code="model_not_found") from None
+
+    def _alternatives(self, mode: Mode) -> list[str]:
+        return [model.id for model in self._registry.models if mode in model.modes]
