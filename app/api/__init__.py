@@ -1,0 +1,1 @@
+"""The HTTP edge: the only rooms that know FastAPI and Starlette."""

@@ -1,0 +1,69 @@
+"""What the routes are given: the parts of the gateway, and what a request says of itself beside its body."""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from starlette.requests import Request
+
+from app.access.keys import KeyRing
+from app.catalog.registry import Registry
+from app.generation.types import Answer, Circumstances, Delivery, ImageRequest
+from app.media.store import MediaStore
+from app.openai_api.fields import read_boolean
+from app.runware.client import RunwareClient
+from app.settings import Settings
+
+_HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_EMBEDDING_CLIENT = "ai-sdk"
+"""In the user agent of a client that reads base64 only and never says so."""
+
+
+class Images(Protocol):
+    """What the image routes need of the use case."""
+
+    async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
+        """The answer to a request, raising a GatewayError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts that routes use, built once in `main`."""
+
+    settings: Settings
+    keys: KeyRing
+    registry: Registry
+    images: Images
+    media: MediaStore
+    runware: RunwareClient
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that serves this request."""
+    return cast("Gateway", request.app.state.gateway)
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the middleware gave."""
+    return cast("str", request.scope["state"]["request_id"])
+
+
+def circumstances_of(request: Request, gateway: Gateway) -> Circumstances:
+    """What the headers of a request ask for."""
+    headers, settings = request.headers, gateway.settings
+    default = Delivery.LINK if settings.default_response_format == "url" else Delivery.EMBEDDED
+    if _EMBEDDING_CLIENT in headers.get("user-agent", ""):
+        default = Delivery.EMBEDDED
+    strict = read_boolean({"X-Spillway-Strict": headers.get("x-spillway-strict")}, "X-Spillway-Strict")
+    return Circumstances(request_id_of(request), origin_of(request, settings), default, strict=bool(strict))
+
+
+def origin_of(request: Request, settings: Settings) -> str:
+    """scheme://host[:port] as the caller sees this gateway, for links to hosted pictures."""
+    if settings.public_url is not None:
+        return settings.public_url
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        host = f"{settings.host}:{settings.port}"
+    return f"{request.scope['scheme']}://{host}"

@@ -1,0 +1,61 @@
+"""The only place where an error becomes an answer: OpenAI's envelope for our errors and the framework's alike."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from app.api.dependencies import gateway_of, request_id_of
+from app.errors import GatewayError, InvalidRequestError, MethodNotAllowedError, NotFoundError
+from app.observability.logs import get_logger
+from app.openai_api.render import error_headers, render_error
+
+_logger = get_logger("http")
+_NOT_FOUND, _NOT_ALLOWED, _SERVER_ERROR = 404, 405, 500
+_CLIENT_GONE = 499
+
+
+async def answer_gateway_error(request: Request, error: Exception) -> Response:
+    """A GatewayError as it says itself."""
+    assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type only
+    if error.status >= _SERVER_ERROR:
+        _logger.warning(
+            "failed", id=request_id_of(request), status=error.status, code=error.code, provider_code=error.provider_code
+        )
+    return _respond(error)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """What the framework rejects: no such route, wrong method, malformed request."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    path = request.scope["path"]
+    if error.status_code == _NOT_FOUND:
+        message = f"There is no {path[:200]} here. The image endpoints are /v1/images/generations and /v1/images/edits."
+        return _respond(NotFoundError(message, code="unknown_url"))
+    if error.status_code == _NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{request.method} is not allowed for {path[:200]}; use {allowed or 'another method'}."
+        return _respond(MethodNotAllowedError(message), {"Allow": allowed} if allowed else {})
+    return _respond(InvalidRequestError("The request is malformed.", param="body"))
+
+
+async def answer_disconnect(request: Request, error: Exception) -> Response:
+    """The caller went away while sending; nobody reads this."""
+    del error
+    _logger.info(
+        "caller disconnected while sending",
+        id=request_id_of(request),
+        upstream=gateway_of(request).settings.upstream_name,
+    )
+    return Response(status_code=_CLIENT_GONE)
+
+
+HANDLERS = {
+    GatewayError: answer_gateway_error,
+    HTTPException: answer_http_exception,
+    ClientDisconnect: answer_disconnect,
+}
+
+
+def _respond(error: GatewayError, more_headers: dict[str, str] | None = None) -> Response:
+    headers = {**error_headers(error), **(more_headers or {})}
+    return Response(render_error(error), error.status, headers, media_type="application/json")

@@ -1,0 +1,93 @@
+"""The two image endpoints: bytes in, understood by `openai_api`, carried out by `generation`, bytes out."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.api.dependencies import Gateway, circumstances_of, gateway_of
+from app.catalog.model import Mode
+from app.errors import InvalidRequestError, TooLargeError
+from app.generation.types import ImageRequest
+from app.openai_api.forms import FormParser
+from app.openai_api.parse import decode_json, parse_request
+from app.openai_api.render import Chunk, answer_headers, render_answer
+
+
+class PiecewiseResponse(Response):
+    """A JSON body in pieces, sent one after the other without ever being joined."""
+
+    media_type = "application/json"
+
+    def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str]) -> None:
+        self._chunks = chunks
+        super().__init__(None, headers={**headers, "content-length": str(sum(len(chunk) for chunk in chunks))})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head and every piece."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        last = len(self._chunks) - 1
+        for index, chunk in enumerate(self._chunks):
+            await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
+
+
+async def create_image(request: Request) -> Response:
+    """Pictures from text, on some models guided by other pictures."""
+    return await _answer(request, Mode.GENERATE)
+
+
+async def edit_image(request: Request) -> Response:
+    """Pictures changed as the prompt says, from a form or from JSON."""
+    return await _answer(request, Mode.EDIT)
+
+
+async def refuse_variation(_: Request) -> Response:
+    """Variations are retired; say what to use instead."""
+    message = "Variations are retired: send the picture to /v1/images/edits with a prompt."
+    raise InvalidRequestError(message, code="unsupported_endpoint")
+
+
+async def _answer(request: Request, mode: Mode) -> Response:
+    gateway = gateway_of(request)
+    gateway.keys.check(request.headers)
+    circumstances = circumstances_of(request, gateway)
+    understood = await _read(request, mode, gateway)
+    answer = await gateway.images.run(understood, circumstances)
+    return PiecewiseResponse(render_answer(answer), answer_headers(answer))
+
+
+async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
+    content_type = request.headers.get("content-type", "")
+    limit = gateway.settings.max_body_bytes
+    _refuse_announced(request, limit)
+    if content_type.lower().startswith("multipart/form-data"):
+        parser = FormParser(content_type, gateway.settings.max_image_bytes)
+        received = 0
+        async for chunk in request.stream():
+            received += len(chunk)
+            _refuse_above(received, limit)
+            parser.feed(chunk)
+        form = parser.finish()
+        return parse_request(mode, form.fields, form.files)
+    if content_type.lower().startswith("application/x-www-form-urlencoded"):
+        message = "Send JSON with Content-Type: application/json, or a multipart form."
+        raise InvalidRequestError(message, param="body", code="unsupported_content_type")
+    body = bytearray()
+    async for chunk in request.stream():
+        _refuse_above(len(body) + len(chunk), limit)
+        body += chunk
+    return parse_request(mode, decode_json(bytes(body)))
+
+
+def _refuse_announced(request: Request, limit: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal():
+        _refuse_above(int(announced), limit)
+
+
+def _refuse_above(size: int, limit: int) -> None:
+    if size > limit:
+        message = f"The request body is larger than the {limit // 1024} KiB this gateway takes."
+        raise TooLargeError(message, param="body")

@@ -1,0 +1,80 @@
+"""Pure ASGI middleware: the request id, the time taken, the access log, and the last resort for faults.
+
+Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import InternalError
+from app.observability.logs import get_logger
+from app.openai_api.render import render_error
+
+_logger = get_logger("http")
+
+
+def new_request_id() -> str:
+    """`req_` and 32 hexadecimal digits."""
+    return f"req_{uuid.uuid4().hex}"
+
+
+class RequestMiddleware:
+    """Gives every HTTP request its id and every answer its headers."""
+
+    def __init__(self, app: ASGIApp, extra_headers: dict[str, str], new_id: Callable[[], str] = new_request_id) -> None:
+        self._app = app
+        self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = self._new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                elapsed = str(round((time.perf_counter() - started) * 1000)).encode()
+                own = request_id.encode()
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", own),
+                    (b"x-spillway-request-id", own),
+                    (b"openai-processing-ms", elapsed),
+                    *self._extra,
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            _logger.exception("unexpected fault", request_id=request_id, path=scope["path"])
+            if not status:
+                await _send_internal_error(send_with_headers)
+        finally:
+            elapsed_ms = round((time.perf_counter() - started) * 1000)
+            _logger.info(
+                "request", id=request_id, method=scope["method"], path=scope["path"], status=status, ms=elapsed_ms
+            )
+
+
+async def _send_internal_error(send: Send) -> None:
+    error = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
+    error.should_retry = False
+    body = render_error(error)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-should-retry", b"false"),
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

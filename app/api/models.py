@@ -1,0 +1,31 @@
+"""The catalog as OpenAI's models endpoints."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.dependencies import gateway_of
+from app.catalog.registry import UnknownModelError
+from app.errors import NotFoundError
+from app.openai_api.models import render_model
+
+
+async def list_models(request: Request) -> Response:
+    """All models, in the order of the catalog."""
+    gateway = gateway_of(request)
+    gateway.keys.check(request.headers)
+    data = [render_model(gateway.registry, model) for model in gateway.registry.models]
+    return JSONResponse({"object": "list", "data": data})
+
+
+async def retrieve_model(request: Request) -> Response:
+    """One model, by any of its names; the name may hold `/` and `:`, percent-encoded or not."""
+    gateway = gateway_of(request)
+    gateway.keys.check(request.headers)
+    name = str(request.path_params["model_id"])
+    try:
+        model = gateway.registry.find(name)
+    except UnknownModelError as error:
+        hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
+        message = f"The model `{name[:100]}` does not exist.{hint}"
+        raise NotFoundError(message, param="model", code="model_not_found") from None
+    return JSONResponse(render_model(gateway.registry, model))

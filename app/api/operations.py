@@ -1,0 +1,29 @@
+"""Is it alive, is it ready: for load balancers and for people."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.dependencies import gateway_of
+
+_READY, _NOT_READY = 200, 503
+
+
+async def healthz(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Whether requests can be served, by what, and what stands in the way."""
+    gateway = gateway_of(request)
+    upstream = gateway.settings.upstream_name
+    problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if gateway.runware.key_refused else []
+    body: dict[str, object] = {
+        "status": "not ready" if problems else "ready",
+        "upstream": upstream,
+        "models": len(gateway.registry.models),
+        "problems": problems,
+    }
+    if upstream == "simulator":
+        body["note"] = "There is no RUNWARE_API_KEY: pictures come from the built-in simulator and cost nothing."
+    return JSONResponse(body, status_code=_NOT_READY if problems else _READY)
