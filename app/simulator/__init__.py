@@ -1,0 +1,1 @@
+"""A separate program that speaks the Runware API. Imports nothing of the gateway."""

@@ -1,0 +1,113 @@
+"""Faults on demand: markers in the prompt, like `[sim:rate-limit=2]`. Pure.
+
+Before the task is accepted (nothing is billed):
+    [sim:rate-limit] [sim:rate-limit=N]      429, always or for the first N submissions of the task
+    [sim:outage] [sim:outage=N]              503 noAvailableServer
+    [sim:server-error] [sim:server-error=N]  500
+    [sim:html] [sim:html=N]                  502 with an HTML page
+    [sim:gateway-timeout]                    504
+    [sim:no-credits]                         402 insufficientCredits
+    [sim:no-third-party-credits]             400 thirdPartyInsufficientCredits
+    [sim:bad-key]                            401 invalidApiKey
+    [sim:moderation]                         400 invalidProviderContent
+    [sim:provider-refusal]                   providerError whose responseContent names a content policy
+    [sim:unknown-code]                       400 with a code nobody knows
+    [sim:unreachable] [sim:unreachable=N]    the connection is cut before the task is read
+After it (the task runs and is billed, save where it fails):
+    [sim:slow=SECONDS]       takes so long
+    [sim:hang] [sim:hang=S]  the synchronous answer never comes; the task ends after S seconds (0)
+    [sim:drop]               the connection is cut; the task runs on
+    [sim:partial=K]          only K pictures of the task come, the rest fail
+    [sim:fail-odd]           tasks with an odd seed fail
+    [sim:provider-error]     the task fails after being accepted
+    [sim:timeout-provider]   the model's provider does not answer
+    [sim:wrong-size]         the picture is 64 pixels narrower
+    [sim:wrong-format]       JPEG bytes, whatever was asked
+    [sim:broken]             the picture is cut off
+    [sim:dead-url]           an address that answers 404, even when base64 was asked
+    [sim:url-only]           an address that works, even when base64 was asked
+    [sim:empty]              200 with no data, though the task runs
+    [sim:nonsense]           200 with text that is no JSON, though the task runs
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.simulator.faults import Fault
+
+MARKER = re.compile(r"\[sim:([a-z-]+)(?:=([0-9.]+))?\]")
+_ALWAYS = 10**9
+_THIRD_PARTY_CREDITS = (
+    "This model needs a paid invoice or a balance of at least $5. Add credit at https://my.runware.ai/wallet"
+)
+
+_BEFORE: Mapping[str, Fault] = {
+    "rate-limit": Fault("rateLimitExceeded", "Too many requests for this model.", 429),
+    "outage": Fault("noAvailableServer", "There is no available server for this model.", 503),
+    "server-error": Fault("internalServerError", "An internal error occurred.", 500),
+    "gateway-timeout": Fault("providerGatewayTimeout", "The request waited too long in the queue.", 504),
+    "no-credits": Fault("insufficientCredits", "Insufficient credits to process the request.", 402),
+    "no-third-party-credits": Fault("thirdPartyInsufficientCredits", _THIRD_PARTY_CREDITS, 400),
+    "bad-key": Fault("invalidApiKey", "Invalid API key. Get one at https://my.runware.ai/signup", 401, "apiKey"),
+    "moderation": Fault(
+        "invalidProviderContent", "The content of 'positivePrompt' was refused by the provider.", 400, "positivePrompt"
+    ),
+    "provider-refusal": Fault(
+        "providerError",
+        "The provider responded with an error.",
+        400,
+        extra={"responseContent": {"error": {"message": "Blocked by our content policy"}}, "responseStatusCode": 422},
+    ),
+    "unknown-code": Fault("quantumFluctuation", "Something that has no name went wrong.", 400),
+}
+_AFTER: Mapping[str, Fault] = {
+    "provider-error": Fault("providerError", "The provider responded with an error.", 400),
+    "timeout-provider": Fault("timeoutProvider", "The external provider did not answer in the window.", 400),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """The markers of one prompt with their numbers; a marker without one has None."""
+
+    markers: Mapping[str, float | None]
+
+    def before_acceptance(self, submission: int) -> Fault | None:
+        """The fault for the `submission`-th time this task is sent, counted from 1."""
+        for name, fault in _BEFORE.items():
+            if name in self.markers and submission <= self._times(name):
+                return fault
+        return None
+
+    def answers_html(self, submission: int) -> bool:
+        """Whether a page of HTML comes instead of an answer."""
+        return "html" in self.markers and submission <= self._times("html")
+
+    def is_unreachable(self, submission: int) -> bool:
+        """Whether the connection is cut before anything happens."""
+        return "unreachable" in self.markers and submission <= self._times("unreachable")
+
+    def after_acceptance(self, seed: int | None) -> Fault | None:
+        """The fault of the whole task once it runs."""
+        if "fail-odd" in self.markers and seed is not None and seed % 2:
+            return _AFTER["provider-error"]
+        return next((fault for name, fault in _AFTER.items() if name in self.markers), None)
+
+    def has(self, name: str) -> bool:
+        """Whether this marker is there."""
+        return name in self.markers
+
+    def number(self, name: str, default: float) -> float:
+        """The number of a marker, or `default`."""
+        value = self.markers.get(name)
+        return default if value is None else value
+
+    def _times(self, name: str) -> float:
+        return self.number(name, _ALWAYS)
+
+
+def read_scenario(prompt: object) -> Scenario:
+    """The scenario a prompt asks for."""
+    found = MARKER.findall(prompt) if isinstance(prompt, str) else []
+    return Scenario({name: float(number) if number else None for name, number in found})

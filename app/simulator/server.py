@@ -1,0 +1,263 @@
+"""The simulated service over HTTP: `POST /v1`, picture addresses, and a view for tests and the curious.
+
+`GET /_simulator/tasks` lists what was accepted, `GET /_simulator/ledger` what was billed; both are ours, not
+Runware's. Faults are asked for in the prompt: see `scenarios`.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from app.simulator.desk import Desk, InputPictureError, Task
+from app.simulator.faults import Fault, missing
+from app.simulator.rules import JSONObject
+from app.simulator.scenarios import read_scenario
+from app.simulator.validation import UUID, validate
+
+_MAX_BODY = 256 * 1024 * 1024
+_FOREVER_SECONDS = 3600.0
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_HTML = "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
+
+
+class _CutError(Exception):
+    """The connection is to be cut without an answer."""
+
+
+class _PlainError(Exception):
+    """Something that is no envelope is to be answered."""
+
+    def __init__(self, status: int, text: str, content_type: str) -> None:
+        super().__init__(text)
+        self.status, self.text, self.content_type = status, text, content_type
+
+
+class Simulator:
+    """The HTTP face of a desk. `keys` None takes any key that is not empty."""
+
+    def __init__(self, desk: Desk, keys: frozenset[str] | None = None) -> None:
+        self._desk = desk
+        self._keys = keys
+
+    def application(self) -> web.Application:
+        """Its routes."""
+        application = web.Application(client_max_size=_MAX_BODY)
+        application.add_routes(
+            [
+                web.post("/v1", self._receive),
+                web.get("/image/os/a15d18/ws/2/ii/{name}", self._picture),
+                web.get("/_simulator/tasks", self._tasks),
+                web.get("/_simulator/ledger", self._ledger),
+            ]
+        )
+        application.on_cleanup.append(self._close)
+        return application
+
+    async def _close(self, _: web.Application) -> None:
+        await self._desk.close()
+
+    async def _receive(self, request: web.Request) -> web.StreamResponse:
+        try:
+            tasks = msgspec.json.decode(await request.read())
+        except msgspec.DecodeError:
+            tasks = None
+        if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
+            fault = Fault("invalidRequest", "The body must be a JSON array of task objects.")
+            return _envelope([], [fault.to_wire({})], fault.status)
+        refusal = self._check_key(request, tasks[0])
+        if refusal is not None:
+            return _envelope([], [refusal.to_wire({"taskType": "authentication"})], refusal.status)
+        try:
+            return await self._answer(tasks)
+        except _PlainError as plain:
+            return web.Response(status=plain.status, text=plain.text, content_type=plain.content_type)
+        except _CutError:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+
+    def _check_key(self, request: web.Request, first: JSONObject) -> Fault | None:
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if first.get("taskType") == "authentication":
+            key = str(first.get("apiKey", ""))
+        if key and (self._keys is None or key in self._keys):
+            return None
+        return Fault("invalidApiKey", "Invalid API key. Get one at https://my.runware.ai/signup", 401, "apiKey")
+
+    async def _answer(self, tasks: list[JSONObject]) -> web.Response:
+        data: list[JSONObject] = []
+        errors: list[JSONObject] = []
+        status = 400
+        for outcome in await asyncio.gather(*(self._carry_out(task) for task in tasks)):
+            data += outcome[0]
+            errors += outcome[1]
+            status = outcome[2] if outcome[1] else status
+        return _envelope(data, errors, 200 if data or not errors else status)
+
+    async def _carry_out(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+        """Data, errors, and the status when there are only errors."""
+        kind = wire.get("taskType")
+        if kind == "authentication":
+            return [], [], 200
+        if kind == "ping":
+            return [{"taskType": "ping", "pong": True}], [], 200
+        try:
+            if kind == "imageInference":
+                return await self._infer(wire)
+            if kind == "getResponse":
+                return self._respond(wire)
+            if kind == "getTaskDetails":
+                return self._details(wire)
+            if kind in {"imageUpload", "mediaStorage"}:
+                return await self._upload(wire)
+        except InputPictureError as error:
+            return [], [error.fault.to_wire(wire)], error.fault.status
+        fault = Fault("unsupportedTaskType", f"The task type '{kind}' is not supported.", parameter="taskType")
+        return [], [fault.to_wire(wire)], 400
+
+    async def _infer(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+        scenario = read_scenario(wire.get("positivePrompt"))
+        submission = self._desk.count_submission(wire.get("taskUUID"))
+        if scenario.is_unreachable(submission):
+            raise _CutError
+        if scenario.answers_html(submission):
+            raise _PlainError(502, _HTML, "text/html")
+        known = self._desk.tasks.get(str(wire.get("taskUUID")))
+        if known is not None:
+            known.submissions += 1
+            fault = Fault("conflictTaskUUID", "A task with this taskUUID exists already.", parameter="taskUUID")
+            return [], [fault.to_wire(wire)], 400
+        faults = validate(wire)
+        if faults:
+            return [], [fault.to_wire(wire) for fault in faults], faults[0].status
+        early = scenario.before_acceptance(submission)
+        if early is not None:
+            return [], [early.to_wire(wire)], early.status
+        task = await self._desk.accept(wire)
+        if wire.get("deliveryMethod") == "async":
+            return [{"taskType": "imageInference", "taskUUID": wire["taskUUID"]}], [], 200
+        return await self._wait_for(task)
+
+    async def _wait_for(self, task: Task) -> tuple[list[JSONObject], list[JSONObject], int]:
+        if task.scenario.has("drop"):
+            raise _CutError
+        if task.scenario.has("hang"):
+            await asyncio.sleep(_FOREVER_SECONDS)
+        await task.finished.wait()
+        if task.scenario.has("empty"):
+            return [], [], 200
+        if task.scenario.has("nonsense"):
+            raise _PlainError(200, "upstream said nothing useful", "text/plain")
+        items = [{name: value for name, value in item.items() if name != "status"} for item in task.items]
+        return items, task.faults, 400
+
+    def _respond(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+        task = self._desk.tasks.get(str(wire.get("taskUUID")))
+        if task is None:
+            return [], [], 200
+        data = list(task.items)
+        if not task.finished.is_set():
+            uuid = wire["taskUUID"]
+            data.append({"taskType": "imageInference", "taskUUID": uuid, "status": "processing"})
+        return data, list(task.faults), 200
+
+    def _details(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+        task = self._desk.tasks.get(str(wire.get("taskUUID")))
+        if task is None:
+            fault = Fault("taskNotFound", "There is no task with this taskUUID.", 404, "taskUUID")
+            return [], [fault.to_wire(wire)], 404
+        response = {"data": task.items, **({"errors": task.faults} if task.faults else {})}
+        details = {
+            "taskType": "getTaskDetails",
+            "taskUUID": wire["taskUUID"],
+            "request": [task.wire],
+            "response": response,
+        }
+        return [details], [], 200
+
+    async def _upload(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+        field = "image" if wire["taskType"] == "imageUpload" else "media"
+        uuid = wire.get("taskUUID")
+        if not isinstance(uuid, str) or not UUID.fullmatch(uuid):
+            return [], [missing("taskUUID").to_wire(wire)], 400
+        picture_id = await self._desk.upload(wire.get(field))
+        url = f"{self._desk.base_url}/image/os/a15d18/ws/2/ii/{picture_id}.png"
+        answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": picture_id, f"{field}URL": url}
+        return [answer], [], 200
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        found = self._desk.picture(request.match_info["name"])
+        if found is None:
+            return web.Response(status=404, text="not found")
+        return web.Response(body=found[1], content_type=found[0])
+
+    async def _tasks(self, _: web.Request) -> web.Response:
+        listed = [
+            {
+                "request": task.shown,
+                "submissions": task.submissions,
+                "images": len(task.items),
+                "errors": len(task.faults),
+                "finished": task.finished.is_set(),
+                "billed": str(task.billed),
+            }
+            for task in self._desk.tasks.values()
+        ]
+        return web.Response(body=_encoder.encode({"tasks": listed}), content_type="application/json")
+
+    async def _ledger(self, _: web.Request) -> web.Response:
+        tasks = self._desk.tasks.values()
+        total = sum((task.billed for task in tasks), Decimal(0))
+        body = {"tasks": len(tasks), "images": sum(len(task.items) for task in tasks), "total": str(total)}
+        return web.Response(body=_encoder.encode(body), content_type="application/json")
+
+
+def _envelope(data: list[JSONObject], errors: list[JSONObject], status: int) -> web.Response:
+    body: dict[str, Any] = {"data": data}
+    if errors:
+        body["errors"] = errors
+    return web.Response(body=_encoder.encode(body), status=status, content_type="application/json")
+
+
+async def serve(
+    host: str,
+    port: int,
+    *,
+    latency_seconds: float,
+    keys: frozenset[str] | None = None,
+    announce: Callable[[str], None],
+    ends_with_stdin: bool = False,
+) -> None:
+    """Serve until cancelled, or until stdin closes; `announce` is told the address once it listens."""
+    desk = Desk(latency_seconds)
+    runner = web.AppRunner(Simulator(desk, keys).application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    bound = runner.addresses[0][1]
+    desk.base_url = f"http://{host}:{bound}"
+    announce(desk.base_url)
+    try:
+        await (_until_stdin_closes() if ends_with_stdin else asyncio.Event().wait())
+    finally:
+        await runner.cleanup()
+
+
+async def _until_stdin_closes() -> None:
+    """Wait for the end of stdin, which comes when the starting process ends, however it ends."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    transport.close()
+
+
+def announcement(url: str) -> str:
+    """The line by which a starting process learns the address."""
+    return json.dumps({"simulator": f"{url}/v1"})
