@@ -2,13 +2,16 @@
 
 import gc
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
 
 from app import __version__
 from app.access.keys import KeyRing
@@ -38,6 +41,7 @@ PREFIXES = ("/v1", "/openai/v1", "")
 """OpenAI's own, Lumenfall's, and that of an SDK with a bare base URL."""
 SIMULATOR_KEY = "simulator"
 _GC_THRESHOLD = 50_000
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
@@ -75,16 +79,16 @@ def create_app(
     headers = {"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {}
     app.add_middleware(RequestMiddleware, extra_headers=headers)
     for prefix in PREFIXES:
-        app.include_router(_routes(), prefix=prefix, include_in_schema=prefix == PREFIXES[0])
+        _add_routes(app, prefix, documented=prefix == PREFIXES[0])
     app.add_api_route("/healthz", operations.healthz, methods=["GET"], tags=["operations"])
     app.add_api_route("/readyz", operations.readyz, methods=["GET"], tags=["operations"])
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
 
-def _routes() -> APIRouter:
-    router = APIRouter()
-    add = router.add_api_route
+def _add_routes(app: FastAPI, prefix: str, *, documented: bool) -> None:
+    """The public routes below one prefix, straight on the application: an included router costs every call."""
+    add = partial(_add_route, app, prefix, documented)
     add(
         "/images/generations",
         images.create_image,
@@ -101,7 +105,7 @@ def _routes() -> APIRouter:
         responses=describe_images(),
         openapi_extra=describe_body(EditRequest, EditForm),
     )
-    add("/images/variations", images.refuse_variation, methods=["POST"], include_in_schema=False)
+    app.add_api_route(f"{prefix}/images/variations", images.refuse_variation, methods=["POST"], include_in_schema=False)
     add(
         "/models",
         models.list_models,
@@ -117,7 +121,10 @@ def _routes() -> APIRouter:
         responses={200: {"model": ModelItem}, **describe_errors(401, 404)},
     )
     add("/media/{name}", media.get_media, methods=["GET"], tags=["media"], responses=describe_errors(404))
-    return router
+
+
+def _add_route(app: FastAPI, prefix: str, documented: bool, path: str, endpoint: Endpoint, **options: Any) -> None:  # noqa: FBT001 - bound by keyword order in one place
+    app.add_api_route(f"{prefix}{path}", endpoint, include_in_schema=documented, **options)
 
 
 @asynccontextmanager

@@ -15,14 +15,19 @@ from app.openai_api.parse import decode_json, parse_request
 from app.openai_api.render import Chunk, answer_headers, render_answer
 
 
+_JOINED_BYTES = 16_384
+"""Up to here one write is cheaper than several."""
+
+
 class PiecewiseResponse(Response):
-    """A JSON body in pieces, sent one after the other without ever being joined."""
+    """A JSON body in pieces, sent one after the other; large ones are never joined."""
 
     media_type = "application/json"
 
     def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str]) -> None:
-        self._chunks = chunks
-        super().__init__(None, headers={**headers, "content-length": str(sum(len(chunk) for chunk in chunks))})
+        length = sum(len(chunk) for chunk in chunks)
+        self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
+        super().__init__(None, headers={**headers, "content-length": str(length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head and every piece."""

@@ -25,14 +25,20 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     hidden = tuple(secret for secret in secrets if secret)
 
     def redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-        return {key: _clean(value, hidden) for key, value in event.items()}
+        for key, value in event.items():
+            if isinstance(value, str):
+                event[key] = _clean(value, hidden)
+        return event
 
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor
-    renderer = structlog.processors.JSONRenderer() if format_ == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if format_ == "json"
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -46,9 +52,7 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)
 
 
-def _clean(value: object, secrets: tuple[str, ...]) -> object:
-    if not isinstance(value, str):
-        return value
+def _clean(value: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         value = value.replace(secret, _REDACTED)
     return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}… ({len(value)} characters)"
