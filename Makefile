@@ -1,0 +1,61 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+JOBS ?= 2
+
+.PHONY: help install install-dev run test test-slow check format lock bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+tests/contract/node_modules/.installed: tests/contract/package.json
+	@if command -v npm >/dev/null; then \
+		cd tests/contract && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.installed; \
+	else echo "There is no Node here: the tests with OpenAI's Node SDK are left out."; fi
+
+install: $(VENV)/.installed ## Install Spillway into .venv
+install-dev: $(VENV)/.installed-dev tests/contract/node_modules/.installed ## Install what the checks and tests need
+
+run: install ## Start the gateway on 127.0.0.1:8000 (without RUNWARE_API_KEY: over the built-in simulator)
+	$(BIN)/spillway serve
+
+check: install-dev ## Run the linters, the type checker and the layering contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: check ## Run all checks and tests
+	$(PYTEST) -m "not slow" -n $(JOBS)
+
+test-slow: install-dev ## Run the long fault and load sets
+	$(PYTEST) -m slow
+
+format: install-dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install-dev ## Measure CPU, throughput, latency and memory
+	$(BIN)/python -m benchmarks
+
+lock: ## Pin all dependencies anew, with hashes (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what was installed and made
+	rm -rf $(VENV) data tests/contract/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

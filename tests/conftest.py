@@ -1,0 +1,128 @@
+"""Real servers for the tests: one simulator process and gateways on real sockets, all on loopback."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+
+from app.main import create_app
+from app.runware.retry import Pace
+from app.settings import load_settings
+
+FIXTURES = Path(__file__).parent / "fixtures"
+FAST = Pace(first_backoff=0.02, longest_backoff=0.05, first_poll=0.05, longest_poll=0.1, longest_retry_after=0.2)
+
+
+@dataclass(frozen=True)
+class SimulatorProcess:
+    """A running simulator."""
+
+    url: str
+
+    def tasks(self) -> list[dict]:
+        """Everything it accepted, in order."""
+        return httpx2.get(f"{self.url}/_simulator/tasks").json()["tasks"]
+
+    def task(self, task_uuid: str) -> dict:
+        """One accepted task."""
+        return next(task for task in self.tasks() if task["request"]["taskUUID"] == task_uuid)
+
+    def ledger(self) -> tuple[int, Decimal]:
+        """Pictures made, and dollars billed."""
+        body = httpx2.get(f"{self.url}/_simulator/ledger").json()
+        return body["images"], Decimal(body["total"])
+
+
+@dataclass
+class RunningGateway:
+    """A gateway on a real socket."""
+
+    origin: str
+    simulator: SimulatorProcess | None
+    client: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx2.Client(base_url=self.base_url, headers={"Authorization": "Bearer test-key"}, timeout=60)
+
+    @property
+    def base_url(self) -> str:
+        """What an SDK is given."""
+        return f"{self.origin}/v1"
+
+    def generate(self, **fields: object) -> httpx2.Response:
+        """POST JSON to generations; small and cheap unless told otherwise."""
+        return self.client.post("/images/generations", json={"prompt": "a quiet harbor", "size": "256x256"} | fields)
+
+    def edit(self, files: list, **fields: object) -> httpx2.Response:
+        """POST a form to edits."""
+        return self.client.post("/images/edits", data={"prompt": "make it night"} | fields, files=files)
+
+    def sent(self, response: httpx2.Response) -> list[dict]:
+        """The Runware tasks behind an answer, as the simulator saw them."""
+        assert self.simulator is not None
+        return [self.simulator.task(uuid)["request"] for uuid in response.json()["metadata"]["task_uuids"]]
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[SimulatorProcess]:
+    command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--latency", "0.01", "--exit-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        url = json.loads(process.stdout.readline())["simulator"].removesuffix("/v1")
+        yield SimulatorProcess(url)
+        process.stdin.close()
+
+
+@contextlib.contextmanager
+def serving(app: object) -> Iterator[str]:
+    """An ASGI application on a free loopback port; its origin."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, timeout_graceful_shutdown=5)
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    for _ in range(600):
+        if server.started:
+            break
+        time.sleep(0.02)
+    assert server.started
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
+    """Start gateways over the simulator, with settings and parts of their own."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*, upstream: str | None = None, parts: dict | None = None, **variables: str) -> RunningGateway:
+            environment = {
+                "RUNWARE_API_KEY": "test-runware-key",
+                "RUNWARE_BASE_URL": upstream or f"{simulator.url}/v1",
+                "SPILLWAY_API_KEYS": "test-key,other-key",
+                "SPILLWAY_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+                "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true",
+                "SPILLWAY_LOG_LEVEL": "error",
+            } | variables
+            app = create_app(load_settings(environment), **({"pace": FAST} | (parts or {})))
+            return RunningGateway(stack.enter_context(serving(app)), None if upstream else simulator)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def gateway(start_gateway: Callable) -> RunningGateway:
+    return start_gateway()

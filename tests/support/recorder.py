@@ -1,0 +1,59 @@
+"""Stands in for the use case: keeps the parsed request and gives a fixed answer."""
+
+import socket
+from decimal import Decimal
+
+from app.catalog.registry import unlisted_model
+from app.generation.types import Answer, Circumstances, DeliveredImage, ImageRequest, PictureFormat
+
+_SECONDS = 10
+
+
+class Recorder:
+    """The image routes' use case, without any image."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[ImageRequest, Circumstances]] = []
+
+    async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
+        """Keep the request."""
+        self.requests.append((request, circumstances))
+        return Answer(
+            request_id=circumstances.request_id,
+            created=1,
+            model=unlisted_model("civitai:1@1"),
+            requested_model="m",
+            images=(DeliveredImage((8, 8), PictureFormat.PNG, 7, url="https://example.com/a.png"),),
+            failures=(),
+            format=PictureFormat.PNG,
+            cost=Decimal("0.01"),
+            task_ids=(),
+            attempts=(),
+            adjustments=(),
+        )
+
+
+def exchange(origin: str, wire: bytes, *, continue_after: int | None = None) -> tuple[int, bytes]:
+    """Send raw bytes, waiting for `100 Continue` after the head if asked to; status and body of the answer."""
+    host, port = origin.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=_SECONDS) as connection:
+        if continue_after is not None:
+            connection.sendall(wire[:continue_after])
+            assert connection.recv(1024).startswith(b"HTTP/1.1 100 Continue")
+            wire = wire[continue_after:]
+        connection.sendall(wire)
+        return read_response(connection)
+
+
+def read_response(connection: socket.socket) -> tuple[int, bytes]:
+    """One answer with a Content-Length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        received = connection.recv(65536)
+        assert received, "the server closed the connection without an answer"
+        data += received
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return int(head.split()[1]), body

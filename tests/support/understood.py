@@ -1,0 +1,34 @@
+"""A parsed request as a short dict: only what differs from the defaults, pictures by name and size or address."""
+
+from dataclasses import fields
+
+from app.generation.types import ImageRequest, SizeWish, UploadedPicture
+
+_DEFAULTS = ImageRequest(mode=None, prompt=None)
+
+
+def summarize(request: ImageRequest) -> dict:
+    """The request in a form that a table of expectations can hold."""
+    summary = {"mode": request.mode.value}
+    for field in fields(request):
+        value = getattr(request, field.name)
+        if (
+            field.name == "mode"
+            or value == getattr(_DEFAULTS, field.name)
+            or (field.name == "size" and value == SizeWish())
+        ):
+            continue
+        if field.name == "pictures":
+            value = {picture.param: _of(picture) for picture in value}
+        elif field.name in {"mask", "markup"}:
+            value = _of(value)
+        elif field.name == "size":
+            value = {"text": value.text, "exact": value.exact, "ignored": [name for name, _ in value.ignored]}
+        elif field.name in {"delivery", "format"}:
+            value = value.value
+        summary[field.name] = value
+    return summary
+
+
+def _of(picture: object) -> object:
+    return len(picture.data) if isinstance(picture, UploadedPicture) else picture.url
