@@ -118,7 +118,9 @@ def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPath
                 "SPILLWAY_LOG_LEVEL": "error",
             } | variables
             app = create_app(load_settings(environment), **({"pace": FAST} | (parts or {})))
-            return RunningGateway(stack.enter_context(serving(app)), None if upstream else simulator)
+            gateway = RunningGateway(stack.enter_context(serving(app)), None if upstream else simulator)
+            stack.callback(gateway.client.close)
+            return gateway
 
         yield start
 

@@ -47,7 +47,12 @@ def test_a_generation_answers_base64(run):
 def test_extra_keys_reach_runware(run, gateway):
     answer = run("extras")
     sent = gateway.simulator.task(answer["metadata"]["task_uuids"][0])["request"]
-    assert (sent["steps"], sent["lora"], sent["seed"], sent["numberResults"]) == (28, [{"model": "a:1@1", "weight": 0.5}], 7, 2)
+    assert (sent["steps"], sent["lora"], sent["seed"], sent["numberResults"]) == (
+        28,
+        [{"model": "a:1@1", "weight": 0.5}],
+        7,
+        2,
+    )
 
 
 @pytest.mark.parametrize("case", ["editStream", "editToFile", "editJSON"])

@@ -18,7 +18,13 @@ def run(simulator, parameters: dict, **options: object) -> list:
     return asyncio.run(work())
 
 
-TASK = {"taskType": "imageInference", "model": "runware:100@1", "positivePrompt": "a lighthouse", "width": 256, "height": 256}
+TASK = {
+    "taskType": "imageInference",
+    "model": "runware:100@1",
+    "positivePrompt": "a lighthouse",
+    "width": 256,
+    "height": 256,
+}
 
 
 def test_a_task_is_submitted_polled_and_delivered(simulator):
