@@ -1,0 +1,169 @@
+"""Every wish is honored, or its fate is told: sizes, words, strictness, names."""
+
+import httpx2
+import pytest
+
+from tests.support.pictures import data_uri, open_base64, png
+
+
+def fates(response: httpx2.Response) -> list[tuple[str, str]]:
+    return [(one["param"], one["mode"]) for one in response.json()["metadata"]["adjustments"]]
+
+
+@pytest.mark.parametrize(
+    ("model", "wish", "size", "told"),
+    [
+        ("flux.1-schnell", {"size": "512x320"}, "512x320", []),
+        ("flux.1-schnell", {"size": "1000x1000"}, "1008x1008", [("size", "changed")]),
+        ("flux.1-schnell", {"size": "3000x1000"}, "2048x688", [("size", "changed")]),
+        ("flux.1-schnell", {"size": "auto"}, "1024x1024", []),
+        ("flux.1-schnell", {"size": "16:9", "resolution": "0.5K"}, "688x384", []),
+        ("flux.1-schnell", {"aspect_ratio": "16:9", "resolution": "0.25MP"}, "688x384", []),
+        ("flux.1-schnell", {"aspect_ratio": "1:1", "resolution": "4K"}, "2048x2048", [("resolution", "changed")]),
+        ("flux.1-schnell", {"aspect_ratio": "100:1"}, "2048x128", [("aspect_ratio", "changed")]),
+        ("flux.1-schnell", {"size": "256x256", "aspect_ratio": "16:9"}, "256x256", [("aspect_ratio", "dropped")]),
+        ("flux.1-schnell", {"size": "256x256", "resolution": "4K"}, "256x256", [("resolution", "dropped")]),
+        ("riverflow-1", {"size": "1920x1080"}, "1280x720", [("size", "changed")]),
+        ("riverflow-1", {"aspect_ratio": "16:9"}, "1280x720", []),
+        ("riverflow-1", {"aspect_ratio": "7:1"}, "1512x648", [("aspect_ratio", "changed")]),
+        ("riverflow-1", {"resolution": "4K"}, "1024x1024", [("resolution", "changed")]),
+        ("civitai:1@2", {"size": "640x448"}, "640x448", []),
+        ("civitai:1@2", {"aspect_ratio": "16:9"}, "1344x768", [("aspect_ratio", "changed")]),
+        ("civitai:1@2", {}, "1024x1024", []),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_size_is_met_or_the_nearest_is_told(gateway, model, wish, size, told):
+    response = gateway.client.post("/images/generations", json={"prompt": "a harbor", "model": model} | wish)
+    assert response.status_code == 200, response.text
+    assert response.json()["size"] == size
+    assert [fate for fate in fates(response) if fate[0] != "image"] == told
+    header = response.headers.get("x-spillway-adjustments", "")
+    assert all(f"{param}={mode}" in header for param, mode in told)
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"),
+    [((400, 300), "1152x864"), ((300, 400), "864x1152"), ((320, 320), "1024x1024"), ((900, 301), "1512x648")],
+)
+def test_an_edit_without_a_size_follows_its_first_picture(gateway, picture, size):
+    files = [("image[]", ("a.png", png(*picture))), ("image[]", ("b.png", png(400, 400)))]
+    assert gateway.edit(files, model="riverflow-1").json()["size"] == size
+
+
+@pytest.mark.parametrize(
+    ("model", "wish", "told"),
+    [
+        ("flux.1-schnell", {"quality": "high"}, [("quality", "dropped")]),
+        ("flux.1-schnell", {"quality": "auto", "style": None, "moderation": "auto", "background": "auto"}, []),
+        ("flux.1-schnell", {"output_compression": 100}, []),
+        ("flux.1-schnell", {"output_compression": 50}, [("output_compression", "dropped")]),
+        ("flux.1-schnell", {"output_format": "jpeg", "output_compression": 50}, []),
+        ("flux.1-schnell", {"seed": 7, "negative_prompt": "fog", "guidance_scale": 3.5, "num_inference_steps": 9}, []),
+        ("flux.1-schnell", {"background": "opaque"}, []),
+        ("flux.1-schnell", {"background": "transparent"}, []),
+        ("flux.2-pro", {"background": "transparent"}, [("background", "dropped")]),
+        ("flux.2-pro", {"negative_prompt": "fog"}, [("negative_prompt", "dropped")]),
+        ("riverflow-1", {"seed": 7}, [("seed", "dropped"), ("image", "emulated")]),
+        ("flux.1-schnell", {"user": "u", "safety_identifier": "s"}, []),
+        ("flux.1-schnell", {"frame_count": 3, "svg": {"model": "x"}}, [("frame_count", "dropped"), ("svg", "dropped")]),
+        ("flux.1-schnell", {"partial_images": 2}, [("partial_images", "dropped")]),
+        (
+            "flux.1-schnell",
+            {"taskUUID": "x", "includeCost": False},
+            [("taskUUID", "dropped"), ("includeCost", "dropped")],
+        ),
+        ("flux.1-schnell", {"numberResults": 20}, [("numberResults", "dropped")]),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_word_is_honored_or_its_fate_is_told(gateway, model, wish, told):
+    response = gateway.generate(model=model, **wish)
+    assert response.status_code == 200, response.text
+    assert [fate for fate in fates(response) if fate[0] != "size"] == told
+
+
+def test_the_common_words_reach_runware_in_its_own(gateway):
+    response = gateway.generate(seed=7, negative_prompt="fog", guidance_scale=3.5, num_inference_steps=9)
+    (task,) = gateway.sent(response)
+    assert (task["seed"], task["negativePrompt"], task["CFGScale"], task["steps"]) == (7, "fog", 3.5, 9)
+
+
+def test_a_transparent_background_is_transparent(gateway):
+    response = gateway.generate(background="transparent", response_format="b64_json")
+    assert open_base64(response.json()["data"][0]["b64_json"]).convert("RGBA").getchannel("A").getextrema() == (0, 255)
+
+
+def test_the_gateways_own_fields_cannot_be_set_from_outside(gateway):
+    response = gateway.generate(deliveryMethod="async", outputType="dataURI", webhookURL="https://example.com")
+    (task,) = gateway.sent(response)
+    assert (task["deliveryMethod"], task["outputType"], task["includeCost"]) == ("sync", "URL", True)
+    assert "webhookURL" not in task
+
+
+@pytest.mark.parametrize(
+    ("wish", "param"),
+    [
+        ({"size": "1000x1000"}, "size"),
+        ({"quality": "high"}, "quality"),
+        ({"taskUUID": "x"}, "taskUUID"),
+        ({"model": "flux.2-pro", "background": "transparent"}, "background"),
+    ],
+    ids=["changed size", "dropped word", "protected field", "background"],
+)
+def test_strictness_refuses_what_would_be_changed_or_dropped(gateway, wish, param):
+    body = {"prompt": "a harbor", "size": "256x256"} | wish
+    for value, status in (("true", 400), ("false", 200)):
+        headers = {"X-Spillway-Strict": value}
+        response = gateway.client.post("/images/generations", json=body, headers=headers)
+        assert response.status_code == status
+        if status == 400:
+            assert response.json()["error"]["param"] == param
+
+
+def test_strictness_leaves_emulation_and_conversion_alone(gateway):
+    body = {"prompt": "a harbor", "model": "riverflow-1", "output_format": "gif"}
+    response = gateway.client.post("/images/generations", json=body, headers={"X-Spillway-Strict": "true"})
+    assert response.status_code == 200
+    assert fates(response) == [("image", "emulated")]
+
+
+def test_pictures_guide_a_generation(gateway):
+    response = gateway.generate(model="flux.2-pro", reference_images=[data_uri(png()), data_uri(png(330, 330))])
+    (task,) = gateway.sent(response)
+    assert [one["width"] for one in task["inputs"]["referenceImages"]] == [320, 330]
+
+
+def test_a_callers_own_inputs_are_kept_beside_his_pictures_but_never_hide_them(gateway):
+    body = {"model": "flux.1-dev", "prompt": "a hat", "image": data_uri(png()), "size": "256x256"}
+    response = gateway.client.post("/images/edits", json=body | {"inputs": {"seedImage": "x"}})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "inputs.seedImage")
+
+
+def test_operators_aliases_win_and_defaults_are_his(start_gateway):
+    own = start_gateway(
+        SPILLWAY_MODEL_ALIASES="gpt-image-1=flux.2-pro, Flux.1-Schnell=flux.1-dev",
+        SPILLWAY_DEFAULT_MODEL="gpt-image-1",
+        SPILLWAY_DEFAULT_RESPONSE_FORMAT="b64_json",
+    )
+    answers = [own.generate(**fields).json() for fields in ({}, {"model": "GPT-Image-1"}, {"model": "flux.1-schnell"})]
+    assert [answer["metadata"]["model"] for answer in answers] == ["flux.2-pro", "flux.2-pro", "flux.1-dev"]
+    assert all("b64_json" in answer["data"][0] for answer in answers)
+    assert "gpt-image-1" in own.client.get("/models/flux.2-pro").json()["aliases"]
+
+
+def test_a_client_that_only_reads_base64_gets_it_unasked(gateway):
+    headers = {"User-Agent": "ai/7.0.173 ai-sdk-provider-utils/5.0.81 node.js/24"}
+    body = {"prompt": "a harbor", "size": "256x256"}
+    assert "b64_json" in gateway.client.post("/images/generations", json=body, headers=headers).json()["data"][0]
+    asked = gateway.client.post("/images/generations", json=body | {"response_format": "url"}, headers=headers)
+    assert "url" in asked.json()["data"][0]
+
+
+@pytest.mark.parametrize("fields", [{"size": "256x256"}, {}], ids=["wish", "unknown"])
+def test_a_model_that_does_not_exist_is_told_with_its_neighbors(gateway, fields):
+    error = gateway.client.post("/images/generations", json={"prompt": "p", "model": "riverflow-11"} | fields).json()[
+        "error"
+    ]
+    assert error["code"] == "model_not_found"
+    assert "riverflow-1" in error["message"]
