@@ -11,6 +11,7 @@ from app.catalog.model import CatalogModel
 from app.catalog.registry import Registry
 
 _Location = tuple[int | str, ...]
+_REASONS = {"extra_forbidden": "there is no such field", "missing": "this field is missing"}
 
 
 class InvalidCatalogError(Exception):
@@ -66,7 +67,7 @@ def _load_file(file: Path, models: list[CatalogModel], places: list[str], faults
             for problem in error.errors():
                 location = ("models", index, *problem["loc"])
                 field = ".".join(str(part) for part in problem["loc"]) or "model"
-                reason = problem["msg"].removeprefix("Value error, ")
+                reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
                 faults.append(f"{file.name}:{_line_of(root, location)}: {entry.get('id', '?')}: {field}: {reason}")
 
 
@@ -85,10 +86,7 @@ def _line_of(root: yaml.Node | None, location: _Location) -> int:
     """The line of the deepest node that `location` reaches, counted from 1."""
     node = root
     for step in location:
-        found = _child(node, step)
-        if found is None:
-            break
-        node = found
+        node = _child(node, step) or node  # steps that name no node are the tags of pydantic's unions
     return cast("int", node.start_mark.line) + 1 if node is not None else 1
 
 

@@ -1,0 +1,229 @@
+"""The spillway command as its users run it: real processes."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from tests.support.pictures import open_bytes, png
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(folder, **variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPILLWAY_", "RUNWARE_"))}
+    return kept | {"SPILLWAY_DATA_DIR": str(folder), "COLUMNS": "200"} | variables
+
+
+def spillway(folder, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "app", *arguments]
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    env = environment(folder, **variables) | {"PYTHONPATH": root}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def served(folder, *arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    port = free_port()
+    log = (folder / "log").open("w+")
+    command = [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments]
+    process = subprocess.Popen(command, env=environment(folder, **variables), stderr=log)
+    try:
+        for _ in range(200):
+            try:
+                httpx2.get(f"http://127.0.0.1:{port}/healthz")
+                break
+            except httpx2.HTTPError:
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def without_key(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("without_key")
+    with served(folder) as (origin, process):
+        yield origin, process, folder
+
+
+def test_without_a_runware_key_the_simulator_answers_and_says_so(without_key):
+    origin, _, folder = without_key
+    answer = httpx2.post(f"{origin}/v1/images/generations", json={"prompt": "a pear", "size": "256x256"}, timeout=30)
+    assert answer.headers["x-spillway-upstream"] == "simulator"
+    assert open_bytes(httpx2.get(answer.json()["data"][0]["url"]).content).size == (256, 256)
+    assert httpx2.get(f"{origin}/readyz").json()["upstream"] == "simulator"
+    assert "built-in simulator makes the pictures" in (folder / "log").read_text()
+
+
+def test_generate_and_edit_write_files(without_key, tmp_path):
+    base = {"SPILLWAY_BASE_URL": f"{without_key[0]}/v1"}
+    made = spillway(tmp_path, "generate", "a pear", "--size", "320x320", "-o", "pear.png", **base)
+    assert made.returncode == 0, made.stderr
+    assert open_bytes((tmp_path / "pear.png").read_bytes()).size == (320, 320)
+    edited = spillway(
+        tmp_path, "edit", "pear.png", "--prompt", "at night", "--format", "webp", "-n", "2", "-o", "out.webp", **base
+    )
+    assert edited.returncode == 0, edited.stderr
+    assert [open_bytes((tmp_path / f"out-{number}.webp").read_bytes()).format for number in (1, 2)] == ["WEBP", "WEBP"]
+    told = spillway(tmp_path, "generate", "a pear", "--aspect-ratio", "7:1", "--model", "riverflow-1", "--json", **base)
+    assert json.loads(told.stdout)["size"] == "1512x648"
+    assert json.loads(told.stdout)["files"]
+
+
+def test_models_are_shown(without_key, tmp_path):
+    base = {"SPILLWAY_BASE_URL": f"{without_key[0]}/v1"}
+    assert "riverflow-1-mini" in spillway(tmp_path, "models", **base).stdout
+    one = spillway(tmp_path, "models", "sourceful:1@1", **base).stdout
+    assert "riverflow-1" in one
+    assert "1152x864" in one
+
+
+def test_faults_of_a_client_command_are_told_with_exit_code_1(without_key, tmp_path):
+    base = {"SPILLWAY_BASE_URL": f"{without_key[0]}/v1"}
+    unknown = spillway(tmp_path, "generate", "a pear", "--model", "nobody", **base)
+    assert (unknown.returncode, "model_not_found" in unknown.stderr) == (1, True)
+    nowhere = spillway(tmp_path, "generate", "a pear", SPILLWAY_BASE_URL="http://127.0.0.1:9/v1")
+    assert (nowhere.returncode, "No gateway answers" in nowhere.stderr) == (1, True)
+    assert "Traceback" not in unknown.stderr + nowhere.stderr
+
+
+def test_several_workers_share_the_port_and_their_links(tmp_path):
+    with served(tmp_path, "--workers", "2") as (origin, _):
+        urls = set()
+        for _ in range(8):
+            body = {"prompt": "a pear", "size": "256x256", "output_format": "gif"}
+            urls.add(httpx2.post(f"{origin}/v1/images/generations", json=body, timeout=30).json()["data"][0]["url"])
+        assert all(httpx2.get(url).status_code == 200 for url in urls)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=["TERM", "INT", "KILL"])
+def test_the_simulator_ends_with_the_gateway_however_it_ends(tmp_path, number):
+    with served(tmp_path) as (origin, process):
+        body = {"prompt": "a pear", "size": "256x256"}
+        url = httpx2.post(f"{origin}/v1/images/generations", json=body, timeout=30).json()["data"][0]["url"]
+        process.send_signal(number)
+        process.wait(20)
+        for _ in range(100):
+            try:
+                httpx2.get(url)
+            except httpx2.HTTPError:
+                return
+            time.sleep(0.05)
+    pytest.fail("the simulator still answers")
+
+
+def test_what_runs_is_finished_before_the_gateway_ends(tmp_path, simulator):
+    variables = {"RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
+    with served(tmp_path, **variables) as (origin, process):
+        command = f"""
+import httpx2
+body = {{"prompt": "a pear [sim:slow=1.5]", "size": "256x256"}}
+print(httpx2.post("{origin}/v1/images/generations", json=body, timeout=30).status_code)
+"""
+        client = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True)
+        time.sleep(1.0)
+        process.terminate()
+        assert client.communicate(timeout=30)[0].strip() == "200"
+        assert process.wait(20) in {0, -signal.SIGTERM}
+
+
+def test_no_secret_is_in_the_log(tmp_path, simulator):
+    variables = {
+        "RUNWARE_API_KEY": "rw-very-secret-key",
+        "RUNWARE_BASE_URL": f"{simulator.url}/v1",
+        "SPILLWAY_API_KEYS": "caller-secret-key",
+        "SPILLWAY_LOG_LEVEL": "debug",
+        "SPILLWAY_LOG_FORMAT": "json",
+    }
+    with served(tmp_path, **variables) as (origin, _):
+        headers = {"Authorization": "Bearer caller-secret-key"}
+        for marker in ("", "[sim:bad-key]", "[sim:html]", "[sim:unknown-code]"):
+            body = {"prompt": f"an apple {marker}", "size": "256x256", "model": "flux.2-pro"}
+            response = httpx2.post(f"{origin}/v1/images/generations", headers=headers, json=body, timeout=30)
+            assert "secret" not in response.text + str(response.headers)
+        httpx2.post(
+            f"{origin}/v1/images/edits", headers=headers, files={"image": png()}, data={"prompt": "x" * 5}, timeout=30
+        )
+    log = (tmp_path / "log").read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert {line["status"] for line in lines if line["event"] == "request"} >= {200, 502, 400}
+    assert any("RUNWARE_API_KEY" in line["event"] for line in lines)
+    assert "secret-key" not in log
+    assert not re.search(r"[A-Za-z0-9+/]{200}", log)
+
+
+WRONG = {
+    "SPILLWAY_PORT": "eighty",
+    "SPILLWAY_SECRET": "short-secret",
+    "SPILLWAY_MODEL_ALIASES": "broken",
+    "RUNWARE_BASE_URL": "gopher://x",
+    "SPILLWAY_MEDIA_TTL": "5",
+    "SPILLWAY_DEFAULT_RESPONSE_FORMAT": "jpeg",
+}
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_wrong_settings_are_all_told_at_once_without_secrets(tmp_path, command):
+    finished = spillway(tmp_path, command, **WRONG)
+    assert finished.returncode == 1
+    lines = finished.stderr.strip().splitlines()
+    assert len(lines) == len(WRONG)
+    assert all(any(line.startswith(name) for line in lines) for name in WRONG)
+    assert "short-secret" not in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_check_says_that_all_is_well(tmp_path):
+    finished = spillway(tmp_path, "check")
+    assert (finished.returncode, "7 models" in finished.stdout) == (0, True)
+
+
+def test_check_reads_an_env_file(tmp_path):
+    (tmp_path / "own.env").write_text("SPILLWAY_PORT=abc\n")
+    assert "SPILLWAY_PORT" in spillway(tmp_path, "check", "--env-file", "own.env").stderr
+    (tmp_path / ".env").write_text("SPILLWAY_DEFAULT_MODEL=flux.1-shnell\n")
+    finished = spillway(tmp_path, "check")
+    assert (finished.returncode, "did you mean flux.1-schnell" in finished.stderr) == (1, True)
+    assert "does not exist" in spillway(tmp_path, "check", "--env-file", "none.env").stderr
+
+
+def test_check_names_file_and_line_of_a_catalog_fault(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.yaml").write_text(
+        "creator: A\nmodels:\n  - id: a\n    air: a:1@1\n    name: A\n    modes: [generate]\n    sizes:\n      kind: fixed\n"
+        "      tiers:\n        1K: [1024x1024, 12y12]\n  - id: b\n    air: nonsense\n    name: B\n    modes: [generate]\n"
+        "    sizes: {kind: automatic}\n    colour: red\n"
+    )
+    finished = spillway(tmp_path, "check", SPILLWAY_CATALOG_DIR=str(tmp_path / "models"))
+    assert finished.returncode == 1
+    assert "a.yaml:10" in finished.stderr
+    assert "a.yaml:12: b: air" in finished.stderr
+    assert "colour" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "starts"),
+    [({}, False), ({"SPILLWAY_API_KEYS": "k"}, True), ({"SPILLWAY_ALLOW_ANONYMOUS": "true"}, True)],
+)
+def test_without_keys_it_only_serves_on_loopback(tmp_path, variables, starts):
+    finished = spillway(tmp_path, "check", SPILLWAY_HOST="0.0.0.0", **variables)
+    assert (finished.returncode == 0) is starts
+    if not starts:
+        assert "SPILLWAY_ALLOW_ANONYMOUS" in finished.stderr

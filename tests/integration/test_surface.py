@@ -1,0 +1,187 @@
+"""What stands around the image endpoints: models, hosted pictures, health, and a true OpenAPI document."""
+
+import json
+from urllib.parse import quote, urlsplit
+
+import httpx2
+import msgspec
+import pytest
+
+from app.openai_api import parse
+from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse, ModelList
+from tests.support.pictures import open_bytes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "riverflow-1",
+        "RIVERFLOW-1",
+        "runware/riverflow-1",
+        "sourceful:1@1",
+        "runware/sourceful:1@1",
+        "riverflow-1.1",
+        "riverflow-1-base",
+    ],
+)
+@pytest.mark.parametrize("encode", [quote, lambda name: quote(name, safe="")], ids=["plain", "encoded"])
+def test_a_model_is_found_by_every_name_encoded_or_not(gateway, name, encode):
+    response = gateway.client.get(f"/models/{encode(name)}")
+    assert (response.status_code, response.json()["id"]) == (200, "riverflow-1")
+
+
+def test_a_model_tells_what_a_client_needs_to_choose(gateway):
+    model = gateway.client.get("/models/riverflow-1-mini").json()
+    assert (model["object"], model["owned_by"], model["modes"]) == ("model", "Sourceful", ["image-edit"])
+    assert model["max_input_images"] == 10
+    assert len(model["sizes"]["tiers"]["1K"]) == 11
+    assert model["pricing"] == {"per_image": "0.03025"}
+    assert model["created"] == 1761523200
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/openai/v1", ""])
+def test_the_same_routes_stand_under_every_prefix(gateway, prefix):
+    headers = {"Authorization": "Bearer test-key"}
+    assert httpx2.get(f"{gateway.origin}{prefix}/models", headers=headers).json()["object"] == "list"
+    body = {"prompt": "a pear", "size": "256x256"}
+    answer = httpx2.post(f"{gateway.origin}{prefix}/images/generations", headers=headers, json=body)
+    assert answer.status_code == 200
+
+
+def hosted(gateway) -> str:
+    return gateway.generate(output_format="gif").json()["data"][0]["url"]
+
+
+def test_a_hosted_picture_is_served_from_the_same_origin_without_a_key(gateway):
+    item = gateway.generate(output_format="avif").json()["data"][0]
+    assert item["url"].startswith(f"{gateway.origin}/v1/media/")
+    response = httpx2.get(item["url"])
+    assert response.headers["content-type"] == "image/avif"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert open_bytes(response.content).size == (256, 256)
+    assert 3500 < item["expires_at"] - gateway.generate().json()["created"] <= 3600
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda url: url.replace("signature=", "signature=A"),
+        lambda url: url.replace("expires=", "expires=9"),
+        lambda url: url.split("?")[0],
+        lambda url: url.replace("/media/", "/media/..%2F"),
+        lambda url: url.replace(".gif", ".png"),
+        lambda url: url.replace("expires=", "expires=%00"),
+    ],
+    ids=["signature", "expiry", "no signature", "traversal", "ending", "nonsense"],
+)
+def test_a_spoiled_link_leads_nowhere(gateway, spoil):
+    response = httpx2.get(spoil(hosted(gateway)))
+    assert (response.status_code, response.json()["error"]["type"]) == (404, "invalid_request_error")
+
+
+def test_links_carry_the_host_the_caller_used_unless_a_public_url_is_set(gateway, start_gateway):
+    body, headers = {"prompt": "a pear", "size": "256x256", "output_format": "gif"}, {"Host": "images.lan:8443"}
+    url = gateway.client.post("/images/generations", json=body, headers=headers).json()["data"][0]["url"]
+    assert urlsplit(url).netloc == "images.lan:8443"
+    bad = {"Host": "evil.example/path?x"}
+    url = gateway.client.post("/images/generations", json=body, headers=bad).json()["data"][0]["url"]
+    assert "evil" not in url
+    public = start_gateway(SPILLWAY_PUBLIC_URL="https://pictures.example.com/")
+    assert hosted(public).startswith("https://pictures.example.com/v1/media/")
+
+
+def test_health_and_readiness(gateway, start_gateway):
+    assert httpx2.get(f"{gateway.origin}/healthz").json() == {"status": "ok"}
+    ready = httpx2.get(f"{gateway.origin}/readyz")
+    assert (ready.status_code, ready.json()["upstream"], ready.json()["models"]) == (200, "runware", 7)
+    assert "x-spillway-upstream" not in ready.headers
+    simulated = start_gateway(SPILLWAY_UPSTREAM_NAME="simulator")
+    ready = httpx2.get(f"{simulated.origin}/readyz")
+    assert ready.json()["upstream"] == "simulator"
+    assert "RUNWARE_API_KEY" in ready.json()["note"]
+    assert simulated.generate().headers["x-spillway-upstream"] == "simulator"
+
+
+@pytest.fixture(scope="module")
+def document(gateway) -> dict:
+    return httpx2.get(f"{gateway.origin}/openapi.json").json()
+
+
+def test_the_document_lists_exactly_the_public_routes(document):
+    assert set(document["paths"]) == {
+        "/v1/images/generations", "/v1/images/edits", "/v1/models", "/v1/models/{model_id}", "/v1/media/{name}", "/healthz", "/readyz",
+    }  # fmt: skip
+
+
+def test_every_field_the_parser_knows_is_documented_and_the_reverse(document):
+    known = set(parse._OWN)
+    schemas = document["components"]["schemas"]
+    for name in ("GenerationRequest", "EditRequest"):
+        assert set(schemas[name]["properties"]) == known
+    assert set(schemas["EditForm"]["properties"]) == known - {"images", "image_url", "reference_images"}
+
+
+@pytest.mark.parametrize("field", sorted(parse.CHOICES))
+def test_documented_choices_are_those_the_parser_takes(document, field):
+    options = document["components"]["schemas"]["GenerationRequest"]["properties"][field]["anyOf"]
+    assert tuple(options[0].get("enum", [options[0].get("const")])) == parse.CHOICES[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "bounds"), [*parse.INTEGERS.items(), ("n", (1, 10)), ("output_compression", (0, 100))]
+)
+def test_documented_bounds_are_those_the_server_enforces(gateway, document, field, bounds):
+    schema = document["components"]["schemas"]["GenerationRequest"]["properties"][field]["anyOf"][0]
+    assert (schema["minimum"], schema["maximum"]) == bounds
+    for value, status in ((bounds[0] - 1, 400), (bounds[1] + 1, 400)):
+        assert gateway.generate(**{field: value}).status_code == status
+
+
+def test_every_status_the_gateway_can_answer_is_documented(document):
+    from app.errors import GatewayError
+
+    def statuses(error: type) -> set[int]:
+        return {error.status}.union(*(statuses(child) for child in error.__subclasses__()))
+
+    for path in ("/v1/images/generations", "/v1/images/edits"):
+        assert {str(status) for status in statuses(GatewayError)} | {"200"} == set(
+            document["paths"][path]["post"]["responses"]
+        )
+
+
+def test_answers_fit_their_documented_schemas(gateway):
+    forbid = {"extra": "forbid"}
+    for fields in (
+        {},
+        {"response_format": "b64_json"},
+        {"output_format": "gif"},
+        {"n": 3, "prompt": "x [sim:partial=1]"},
+    ):
+        answer = gateway.generate(**fields)
+        strict = type("Strict", (ImagesResponse,), {"model_config": forbid, "__module__": __name__})
+        strict.model_validate(answer.json())
+    ErrorResponse.model_validate(gateway.generate(n=0).json())
+    ModelList.model_validate(gateway.client.get("/models").json())
+
+
+@pytest.mark.parametrize("model", [GenerationRequest, EditRequest, EditForm])
+def test_documented_requests_say_that_other_fields_pass(model):
+    assert model.model_json_schema()["additionalProperties"] is True
+
+
+def test_the_documentation_page_is_there(gateway):
+    response = httpx2.get(f"{gateway.origin}/docs")
+    assert (response.status_code, "openapi.json" in response.text) == (200, True)
+
+
+def test_headers_of_an_answer_are_all_documented(gateway, document):
+    documented = {
+        name.lower() for name in document["paths"]["/v1/images/generations"]["post"]["responses"]["200"]["headers"]
+    }
+    sent = set(gateway.generate(quality="high").headers) - {"content-type", "content-length", "date", "server"}
+    assert sent <= documented
+
+
+def test_base64_in_an_answer_is_exactly_what_runware_sent(gateway):
+    body = gateway.generate(response_format="b64_json").content
+    assert msgspec.json.decode(body) == json.loads(body)
