@@ -68,10 +68,18 @@ class GridSizes(_Entry):
 
     @model_validator(mode="after")
     def _check(self) -> "GridSizes":
-        if self.min_side > self.max_side or (self.max_side // self.step) * self.step < self.min_side:
+        largest = (self.max_side // self.step) * self.step
+        if largest < self.min_side:
             message = "no side is legal between min_side and max_side on this step"
             raise ValueError(message)
+        if not any(self._allows_square(side) for side in range(self.step, largest + 1, self.step)):
+            message = "no square is legal between these limits"
+            raise ValueError(message)
         return self
+
+    def _allows_square(self, side: int) -> bool:
+        in_budget = (self.min_pixels or 0) <= side * side <= (self.max_pixels or side * side)
+        return side >= self.min_side and in_budget and (self.min_aspect or 1) <= 1 <= (self.max_aspect or 1)
 
 
 class TierSizes(_Entry):

@@ -135,7 +135,7 @@ def _choose_on_grid(rules: GridSizes, width: float, height: float) -> Dimensions
     width, height = _scale_into(rules, width, height)
     ratio, area = width / height, width * height
     near = _legal(rules, [(w, h) for w in _around(rules, width) for h in _around(rules, height)])
-    return _nearest(near or _legal(rules, _along_shape(rules, ratio)) or [_clamped(rules, width, height)], ratio, area)
+    return _nearest(near or _legal(rules, _nearest_in_each_row(rules, ratio)), ratio, area)
 
 
 def _scale_into(rules: GridSizes, width: float, height: float) -> tuple[float, float]:
@@ -165,19 +165,15 @@ def _around(rules: GridSizes, side: float) -> set[int]:
     return {point for point in (below, above) if low <= point <= high}
 
 
-def _along_shape(rules: GridSizes, ratio: float) -> list[Dimensions]:
-    """Grid points beside the line of this shape, for limits so narrow that none lies around the ideal size."""
+def _nearest_in_each_row(rules: GridSizes, ratio: float) -> list[Dimensions]:
+    """For every legal height the legal widths nearest to the shape, for limits that leave nothing around the ideal."""
     low, high = _side_limits(rules)
-    return [(w, h) for h in range(low, high + 1, rules.step) for w in _around(rules, h * ratio)]
-
-
-def _clamped(rules: GridSizes, width: float, height: float) -> Dimensions:
-    low, high = _side_limits(rules)
-
-    def clamp(side: float) -> int:
-        return min(max(round(side / rules.step) * rules.step, low), high)
-
-    return clamp(width), clamp(height)
+    sizes: list[Dimensions] = []
+    for height in range(low, high + 1, rules.step):
+        least = max(low, (rules.min_pixels or 0) / height, (rules.min_aspect or 0.0) * height)
+        most = min(high, (rules.max_pixels or math.inf) / height, (rules.max_aspect or math.inf) * height)
+        sizes += [(width, height) for width in _around(rules, min(max(height * ratio, least), most))]
+    return sizes
 
 
 def _legal(rules: GridSizes, sizes: Iterable[Dimensions]) -> list[Dimensions]:
