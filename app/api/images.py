@@ -14,7 +14,6 @@ from app.openai_api.forms import FormParser
 from app.openai_api.parse import decode_json, parse_request
 from app.openai_api.render import Chunk, answer_headers, render_answer
 
-
 _JOINED_BYTES = 16_384
 """Up to here one write is cheaper than several."""
 

@@ -190,11 +190,11 @@ HEAD = (
     "body",
     [
         FORM,
-        FORM + b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\n" + png()[:100],
+        FORM + b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + png()[:100],
         b"no boundary here at all",
         b"--b\r\nbroken header\r\n\r\nx\r\n--b--\r\n",
         b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
-        b"".join(b"--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n" for _ in range(2000)) + b"--b--\r\n",
+        b"".join(b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n' for _ in range(2000)) + b"--b--\r\n",
     ],
     ids=["unterminated", "cut in a file", "no boundary", "broken header", "no name", "2000 parts"],
 )  # fmt: skip

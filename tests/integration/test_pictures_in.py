@@ -1,5 +1,6 @@
 """Input pictures: every dialect, made fit for the model, fetched only from where it is safe."""
 
+import contextlib
 import hashlib
 import http.server
 import threading
@@ -38,10 +39,8 @@ def pages(tmp_path_factory):
             pass
 
         def handle(self):
-            try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 super().handle()
-            except (BrokenPipeError, ConnectionResetError):
-                pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

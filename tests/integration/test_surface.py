@@ -7,6 +7,7 @@ import httpx2
 import msgspec
 import pytest
 
+from app.errors import GatewayError
 from app.openai_api import parse
 from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse, ModelList
 from tests.support.pictures import open_bytes
@@ -138,8 +139,6 @@ def test_documented_bounds_are_those_the_server_enforces(gateway, document, fiel
 
 
 def test_every_status_the_gateway_can_answer_is_documented(document):
-    from app.errors import GatewayError
-
     def statuses(error: type) -> set[int]:
         return {error.status}.union(*(statuses(child) for child in error.__subclasses__()))
 

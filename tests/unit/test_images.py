@@ -1,0 +1,264 @@
+"""Pictures: headers, conversion, fitting, masks; and addresses that are never connected to."""
+
+import asyncio
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert, open_picture
+from app.images.fetch import Fetcher, FetchError, RefusedAddressError, is_public
+from app.images.inputs import PictureLimits, blank_picture, fit_picture
+from app.images.inspect import inspect, is_whole, sniff
+from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
+from app.images.workers import WorkerError, Workers
+from tests.support.pictures import encode, open_bytes, photo
+
+MAX = 10_000_000
+ALL = ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF"]
+
+
+@pytest.mark.parametrize("format_", ALL)
+def test_every_format_is_known_by_its_first_bytes(format_):
+    assert sniff(encode(photo(20, 30), format_)) == format_.lower()
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF"])
+@pytest.mark.parametrize("size", [(1, 1), (20, 30), (640, 480), (3000, 7)])
+def test_headers_tell_the_size_pillow_tells(format_, size):
+    header = inspect(encode(photo(*size), format_))
+    assert (header.format, header.width, header.height) == (format_.lower(), *size)
+
+
+@pytest.mark.parametrize("options", [{"lossless": True}, {"lossless": False}, {"exif": b"Exif\0\0"}], ids=str)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_every_kind_of_webp_is_measured(options, mode):
+    header = inspect(encode(photo(123, 45, mode), "WEBP", **options))
+    assert (header.width, header.height) == (123, 45)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_orientation_is_read_and_applied(orientation, order):
+    exif = Image.Exif()
+    exif.endian = {"little": "<", "big": ">"}[order]
+    exif[0x0112] = orientation
+    data = encode(photo(40, 20), "JPEG", exif=exif, progressive=order == "big")
+    header = inspect(data)
+    assert header.orientation == orientation
+    assert header.upright == ((20, 40) if orientation > 4 else (40, 20))
+    fitted = fit_picture(data, PictureLimits(MAX))
+    assert (fitted.width, fitted.height) == header.upright
+    assert (fitted.data is None) == (orientation == 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]), st.integers(0, 300), st.binary(max_size=30))
+def test_no_damaged_header_breaks_the_reader(format_, cut, noise):
+    data = encode(photo(30, 30), format_)
+    inspect(data[:cut] + noise)
+    is_whole(data[:cut] + noise)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_cut_picture_is_not_whole(format_):
+    data = encode(photo(200, 200), format_)
+    assert is_whole(data)
+    assert not is_whole(data[: len(data) * 2 // 3])
+
+
+@pytest.mark.parametrize("source", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16"])
+@pytest.mark.parametrize("format_", ["png", "jpeg", "webp", "gif", "avif"])
+def test_any_kind_of_picture_becomes_any_format(source, format_):
+    picture = photo(64, 48, "L").convert("I;16") if source == "I;16" else photo(64, 48).convert(source)
+    made = convert(encode(picture, "TIFF"), format_, 60, MAX)
+    opened = open_bytes(made.data)
+    assert (opened.format.lower(), opened.size, made.width, made.height) == (format_, (64, 48), 64, 48)
+
+
+@pytest.mark.parametrize("format_", ["png", "webp", "gif", "avif"])
+def test_transparency_survives_conversion(format_):
+    picture = photo(64, 64, "RGBA")
+    picture.paste((0, 0, 0, 0), (0, 0, 32, 64))
+    alpha = open_bytes(convert(encode(picture), format_, None, MAX).data).convert("RGBA").getchannel("A")
+    assert (alpha.getpixel((5, 5)), alpha.getpixel((60, 60))) == (0, 255)
+
+
+def test_jpeg_puts_transparency_on_white():
+    picture = Image.new("RGBA", (16, 16), (200, 0, 0, 0))
+    assert min(open_bytes(convert(encode(picture), "jpeg", 95, MAX).data).getpixel((8, 8))) > 250
+
+
+def test_metadata_is_left_behind_and_the_color_profile_kept():
+    exif = Image.Exif()
+    exif[0x010E] = "secret place"
+    profile = b"not really a profile, but bytes all the same" * 4
+    made = convert(encode(photo(16, 16), "PNG", exif=exif, icc_profile=profile), "webp", 80, MAX).data
+    assert b"secret place" not in made
+    assert Image.open(io.BytesIO(made)).info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"text", encode(photo(99, 99))[:500], b"\x89PNG\r\n\x1a\n" + b"\0" * 50],
+    ids=["empty", "text", "cut", "zeros"],
+)
+def test_what_does_not_decode_is_said_to_be_unreadable(data):
+    with pytest.raises(UnreadablePictureError):
+        open_picture(data, MAX)
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    with pytest.raises(TooManyPixelsError):
+        open_picture(encode(photo(100, 100)), 9_999)
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "becomes"),
+    [
+        ((400, 300), PictureLimits(MAX, 300, 2048), None),
+        ((4000, 1000), PictureLimits(MAX, 300, 2048), (2048, 512)),
+        ((100, 50), PictureLimits(MAX, 300, 2048), (600, 300)),
+        ((4000, 100), PictureLimits(MAX, 300, 2048), (2048, 51)),
+    ],
+)  # fmt: skip
+def test_a_picture_is_scaled_into_the_limits_with_its_shape(size, limits, becomes):
+    fitted = fit_picture(encode(photo(*size)), limits)
+    assert (fitted.resized_from, (fitted.width, fitted.height)) == (
+        (None, size) if becomes is None else (size, becomes)
+    )
+
+
+def test_a_picture_of_too_many_bytes_becomes_smaller():
+    noise = Image.effect_noise((600, 600), 90).convert("RGB")
+    fitted = fit_picture(encode(noise), PictureLimits(MAX, max_bytes=60_000))
+    assert len(fitted.data) <= 60_000
+    assert fitted.format == "jpeg"
+
+
+def test_the_first_frame_stands_for_an_animation():
+    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    fitted = fit_picture(buffer.getvalue(), PictureLimits(MAX))
+    assert open_bytes(fitted.data).convert("RGB").getpixel((9, 9)) == (255, 0, 0)
+
+
+def test_a_blank_picture_is_white():
+    assert open_bytes(blank_picture(7, 5)).getcolors() == [(35, (255, 255, 255))]
+
+
+def masked(alpha: int) -> bytes:
+    mask = Image.new("RGBA", (40, 40), (9, 9, 9, 255))
+    mask.paste((77, 0, 0, alpha), (0, 0, 20, 40))
+    return encode(mask)
+
+
+@pytest.mark.parametrize(("alpha", "left"), [(0, 255), (128, 127)])
+def test_transparent_means_edit_and_becomes_white(alpha, left):
+    made = open_bytes(convert_mask(masked(alpha), (40, 40), MAX).data)
+    assert (made.mode, made.getpixel((5, 5)), made.getpixel((30, 30))) == ("L", left, 0)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "1", "P"])
+def test_an_opaque_grayscale_mask_is_runwares_already(mode):
+    mask = Image.new("L", (40, 40), 0)
+    mask.paste(255, (0, 0, 20, 40))
+    made = open_bytes(convert_mask(encode(mask.convert(mode)), (40, 40), MAX).data)
+    assert (made.getpixel((5, 5)), made.getpixel((30, 30))) == (255, 0)
+
+
+def test_a_mask_is_scaled_to_its_picture_only_when_the_shape_agrees():
+    assert convert_mask(masked(0), (80, 80), MAX).resized_from == (40, 40)
+    assert convert_mask(masked(0), (40, 40), MAX).resized_from is None
+    with pytest.raises(MaskShapeError):
+        convert_mask(masked(0), (80, 60), MAX)
+
+
+def test_a_colored_mask_without_transparency_says_nothing():
+    with pytest.raises(MaskWithoutAreaError):
+        convert_mask(encode(photo(40, 40)), (40, 40), MAX)
+
+
+def crash() -> None:
+    import os
+
+    os._exit(3)
+
+
+def hang() -> None:
+    import time
+
+    time.sleep(30)
+
+
+@pytest.mark.parametrize("work", [crash, hang])
+def test_a_worker_that_dies_or_hangs_takes_down_one_job_only(work):
+    async def both() -> tuple[bool, bytes]:
+        workers = Workers(1, timeout_seconds=3)
+        try:
+            await workers.run(work)
+        except WorkerError:
+            return True, await workers.run(blank_picture, 2, 2)
+        return False, b""
+
+    failed, after = asyncio.run(both())
+    assert failed
+    assert sniff(after) == "png"
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True), ("2606:4700::1111", True), ("127.0.0.1", False), ("10.1.2.3", False), ("172.16.0.1", False),
+        ("192.168.1.1", False), ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
+        ("255.255.255.255", False), ("240.0.0.1", False), ("::1", False), ("::", False), ("fe80::1%eth0", False), ("fc00::1", False),
+        ("fd00:ec2::254", False), ("ff02::1", False), ("::ffff:127.0.0.1", False), ("::ffff:8.8.8.8", True),
+        ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("2001:0:0:0:0:0:f5ff:fffe", False), ("192.0.2.1", False),
+    ],
+)  # fmt: skip
+def test_only_addresses_on_the_open_internet_are_public(address, public):
+    assert is_public(address) is public
+
+
+def fetch(url: str, *answers: list[str], check: bool = False):
+    asked = []
+
+    async def resolver(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        return answers[min(len(asked), len(answers)) - 1]
+
+    async def work() -> None:
+        fetcher = Fetcher(max_bytes=1000, allow_private=False, resolver=resolver)
+        try:
+            await (fetcher.check(url) if check else fetcher.fetch_input(url))
+        finally:
+            await fetcher.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    "addresses", [["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["::ffff:192.168.0.1"]], ids=str
+)
+@pytest.mark.parametrize("check", [True, False], ids=["handed on", "fetched"])
+def test_a_name_that_leads_inward_is_refused_whatever_else_it_leads_to(addresses, check):
+    with pytest.raises(RefusedAddressError):
+        fetch("https://pictures.example/a.png", addresses, check=check)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://a/b", "file:///etc/passwd", "http://", "http://u:p@a/b", "http://a:99999/", "https://[::1", "gopher://a"],
+)
+def test_only_plain_web_addresses_are_taken(url):
+    with pytest.raises(RefusedAddressError):
+        fetch(url, ["8.8.8.8"], check=True)
+
+
+def test_a_name_nobody_knows_is_no_danger_when_only_handed_on_but_cannot_be_fetched():
+    fetch("https://nowhere.example/a.png", [], check=True)
+    with pytest.raises(FetchError):
+        fetch("https://nowhere.example/a.png", [])
