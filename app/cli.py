@@ -161,6 +161,7 @@ def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
             yield {
                 "RUNWARE_BASE_URL": str(json.loads(line)["simulator"]),
                 "SPILLWAY_UPSTREAM_NAME": "simulator",
+                "SPILLWAY_HOST_ALL_PICTURES": "true",
                 "SPILLWAY_SECRET": os.environ.get("SPILLWAY_SECRET") or secrets.token_urlsafe(32),
             }
         finally:

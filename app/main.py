@@ -152,6 +152,7 @@ async def _build(
         new_task_id=lambda: str(uuid.uuid4()),
         default_models={Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
         request_timeout=settings.request_timeout,
+        native_links=not settings.host_all_pictures,
     )
     try:
         yield Gateway(

@@ -98,6 +98,11 @@ class Settings(BaseModel):
     media_ttl: int = Field(
         3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long a hosted picture lives, in seconds."
     )
+    host_all_pictures: bool = Field(
+        default=False,
+        alias="SPILLWAY_HOST_ALL_PICTURES",
+        description="Host every picture here, also those Runware could serve itself. On with the built-in simulator.",
+    )
     request_timeout: float = Field(
         300.0, alias="SPILLWAY_REQUEST_TIMEOUT", gt=0, description="The longest a request may take, in seconds."
     )

@@ -79,7 +79,7 @@ class DeliveryDesk:
 
     async def _deliver_one(self, spec: ImageSpec, picture: Picture, circumstances: Circumstances) -> DeliveredImage:
         plan = spec.format
-        if spec.delivery is Delivery.LINK and not plan.converts and picture.url is not None:
+        if spec.native_link and picture.url is not None:
             return DeliveredImage(spec.size, plan.delivered, picture.seed, url=picture.url)
         if picture.base64 is not None and not plan.converts and spec.delivery is Delivery.EMBEDDED:
             header = _header_of_text(picture.base64)

@@ -50,12 +50,14 @@ def normalize(
     model: CatalogModel,
     *,
     default_delivery: Delivery,
+    native_links: bool = True,
     picture_size: tuple[int, int] | None = None,
     alternatives: Iterable[str] = (),
 ) -> ImageSpec:
     """The spec for `request` on `model`, raising InvalidRequestError for what no adjustment can save.
 
-    `picture_size` is the first picture's, upright; `alternatives` are models for what this one cannot do.
+    `native_links` allows links to the provider's own pictures; `picture_size` is the first picture's, upright;
+    `alternatives` are models for what this one cannot do.
     """
     report: list[Adjustment] = []
     _check_mode(request, model, list(alternatives))
@@ -69,13 +71,16 @@ def normalize(
         size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
         reason = f"{model.id} only edits pictures, so it is given a blank one."
         report.append(Adjustment("image", None, f"blank {size}", AdjustmentMode.EMULATED, reason))
+    delivery = request.delivery or default_delivery
+    format_plan = _plan_format(request, model, report)
     return ImageSpec(
         model=model,
         prompt=prompt,
         count=request.count,
         size=choice.size,
-        delivery=request.delivery or default_delivery,
-        format=_plan_format(request, model, report),
+        delivery=delivery,
+        native_link=native_links and delivery is Delivery.LINK and not format_plan.converts,
+        format=format_plan,
         seed=request.seed if model.words.seed else None,
         fields=fields,
         needs_blank_picture=_is_emulated(request, model),

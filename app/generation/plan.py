@@ -5,10 +5,9 @@ Task ids are passed in, so that the same plan can be made again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from app.errors import InvalidRequestError
-from app.generation.types import Delivery, ImageSpec, JSONValue, PictureFormat
+from app.generation.types import ImageSpec, JSONValue, PictureFormat
 from app.runware.tasks import ImageTask, OutputFormat
 
 _OUTPUT_FORMATS: dict[PictureFormat, OutputFormat] = {
@@ -60,7 +59,7 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
             model=spec.model.air,
             positive_prompt=spec.prompt,
             number_results=min(per_task, spec.count - first),
-            output_type=_output_type(spec),
+            output_type="URL" if spec.native_link else "base64Data",
             output_format=_OUTPUT_FORMATS[spec.format.native],
             output_quality=spec.format.native_quality,
             width=spec.size[0] if spec.size else None,
@@ -70,11 +69,6 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
         )
         tasks.append(PlannedTask(task, first))
     return Plan(tuple(tasks), spec.count)
-
-
-def _output_type(spec: ImageSpec) -> Literal["URL", "base64Data"]:
-    """A link to the provider's own picture when nobody has to touch it, else the bytes in the answer."""
-    return "URL" if spec.delivery is Delivery.LINK and not spec.format.converts else "base64Data"
 
 
 def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, str | tuple[str, ...]]:

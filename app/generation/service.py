@@ -30,6 +30,7 @@ class ImageService:
         new_task_id: Callable[[], str],
         default_models: dict[Mode, str],
         request_timeout: float,
+        native_links: bool = True,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -40,6 +41,7 @@ class ImageService:
         self._new_task_id = new_task_id
         self._default_models = default_models
         self._request_timeout = request_timeout
+        self._native_links = native_links
         self._clock = clock
         self._monotonic = monotonic
 
@@ -53,6 +55,7 @@ class ImageService:
             request,
             model,
             default_delivery=circumstances.default_delivery,
+            native_links=self._native_links,
             picture_size=opened.first_size,
             alternatives=self._alternatives(request.mode),
         )

@@ -141,6 +141,8 @@ class ImageSpec:
     count: int
     size: tuple[int, int] | None
     delivery: Delivery
+    native_link: bool
+    """The caller gets the provider's own link: nobody has to touch the picture."""
     format: FormatPlan
     seed: int | None
     fields: Mapping[str, JSONValue]
