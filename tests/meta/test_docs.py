@@ -1,0 +1,160 @@
+"""Documentation is code: what the docs say is compared with what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app import __version__
+from app.errors import GatewayError
+from app.main import PREFIXES, create_app
+from app.openai_api import parse
+from app.settings import CLIENT_VARIABLES, Settings, load_settings
+from app.simulator import scenarios
+from scripts.write_docs import DOCS, GENERATED, render
+
+ROOT = DOCS.parent
+SOURCES = list((ROOT / "app").rglob("*.py"))
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_parts_are_current(name):
+    assert read(f"docs/{name}") == render(name), "run: python -m scripts.write_docs"
+
+
+@pytest.mark.parametrize("field", Settings.model_fields.values(), ids=lambda field: field.alias)
+def test_every_setting_is_documented_with_a_meaning(field):
+    assert f"| `{field.alias}` |" in read("docs/configuration.md")
+    assert field.description.endswith(".")
+
+
+def test_every_variable_the_docs_name_exists():
+    known = {str(field.alias) for field in Settings.model_fields.values()} | CLIENT_VARIABLES
+    for name in [
+        "README.md",
+        ".env.example",
+        "docker-compose.yml",
+        "Dockerfile",
+        *[f"docs/{path.name}" for path in DOCS.glob("*.md")],
+    ]:
+        named = set(re.findall(r"\b(?:SPILLWAY|RUNWARE)_[A-Z_]+\b", read(name)))
+        assert named <= known, name
+
+
+def codes_in_the_code() -> set[str]:
+    found: set[str] = set()
+    for path in SOURCES:
+        if {"simulator", "runware"} & set(path.parts):
+            continue
+        found |= set(re.findall(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z_]+)"', path.read_text()))
+        found |= set(re.findall(r'default_code(?:: ClassVar\[str\])? = "([a-z_]+)"', path.read_text()))
+    return found
+
+
+def test_every_error_code_is_documented_and_the_reverse():
+    table = read("docs/errors.md").partition("## Codes")[2].partition("## Retries")[0]
+    documented = set(
+        re.findall(
+            r"`([a-z_]+)`", " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+        )
+    )
+    assert documented == codes_in_the_code()
+
+
+def test_the_error_tree_in_the_docstring_is_the_tree():
+    import app.errors
+
+    drawn = set(re.findall(r"(\w+Error)\s+(\d{3})", app.errors.__doc__))
+    assert drawn == {(kind.__name__, str(kind.status)) for kind in descendants(GatewayError)}
+
+
+def descendants(kind: type) -> set[type]:
+    return {child for direct in kind.__subclasses__() for child in {direct, *descendants(direct)}}
+
+
+def test_every_field_is_in_the_api_page():
+    page = read("docs/api.md")
+    assert [name for name in sorted(parse._OWN) if f"`{name}`" not in page and name != "stream"] == []
+
+
+def test_every_route_is_in_the_api_page(tmp_path):
+    app = create_app(load_settings({"SPILLWAY_DATA_DIR": str(tmp_path)}))
+    page = read("docs/api.md")
+    for path in app.openapi()["paths"]:
+        assert path.replace("{model_id}", "{id}") in page
+    assert all(prefix in page for prefix in PREFIXES)
+
+
+def test_every_marker_of_the_simulator_is_documented_the_same_in_code_and_page():
+    handled = set(scenarios._BEFORE) | set(scenarios._AFTER)
+    for path in (ROOT / "app" / "simulator").glob("*.py"):
+        handled |= set(re.findall(r'(?:has|number|_times)\("([a-z-]+)"', path.read_text()))
+    handled |= set(re.findall(r'"([a-z-]+)" in self\.markers', (ROOT / "app/simulator/scenarios.py").read_text()))
+    assert (
+        handled
+        == set(re.findall(r"\[sim:([a-z-]+)", scenarios.__doc__))
+        == set(re.findall(r"\[sim:([a-z-]+)", read("docs/simulator.md")))
+    )
+
+
+def test_every_dependency_is_justified():
+    project = read("pyproject.toml").partition("dependencies = [")[2].partition("]")[0]
+    page = read("docs/decisions/0001-dependencies.md")
+    for name in re.findall(r'"([a-z0-9-]+)>=', project):
+        assert name in page, name
+
+
+def test_the_make_targets_the_docs_name_exist():
+    targets = set(re.findall(r"^([a-z-]+):.*##", read("Makefile"), re.MULTILINE))
+    for name in ("README.md", "ARCHITECTURE.md", "docs/performance.md", ".ci/run"):
+        assert set(re.findall(r"\bmake ([a-z-]+)\b(?!`? (?:pictures|several))", read(name))) & {
+            "help",
+            *targets,
+        } or "make" not in read(name)
+    assert {"run", "test", "test-slow", "install"} <= targets
+
+
+def test_the_version_is_one():
+    assert f'version = "{__version__}"' in read("pyproject.toml")
+
+
+def test_the_files_an_architecture_names_exist():
+    table = read("ARCHITECTURE.md").partition("## Who may import whom")[0]
+    for row in re.findall(r"\| \d+ \|.*\|(.*)\|", table):
+        folder = ""
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            folder = name.rpartition("/")[0] or folder
+            assert (ROOT / "app" / folder / name.rpartition("/")[2]).is_file(), name
+
+
+def test_relative_links_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_compose_file_is_one_service_and_a_volume():
+    document = yaml.safe_load(read("docker-compose.yml"))
+    assert (list(document["services"]), list(document["volumes"])) == (["spillway"], ["spillway-data"])
+    service = document["services"]["spillway"]
+    assert service["ports"] == ["127.0.0.1:8000:8000"]
+    assert service["volumes"] == ["spillway-data:/data"]
+
+
+def test_the_image_is_slim_rootless_and_healthy():
+    text = read("Dockerfile")
+    assert text.count("FROM python:3.13-slim") == 2
+    assert all(
+        word in text
+        for word in ("USER 10001", "HEALTHCHECK", "STOPSIGNAL SIGTERM", "--require-hashes -r requirements.lock")
+    )
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    allowed = {line[1:] for line in Path(ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for name in " ".join(copied).split():
+        assert (ROOT / name).exists()
+        assert name.split("/")[0] in allowed

@@ -1,0 +1,74 @@
+"""House rules no linter knows."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "app").rglob("*.py"))
+MAX_LINES = 320
+MAX_FUNCTION = 60
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_owns_and_stays_readable(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "every module opens with what it owns"
+    assert len(text.splitlines()) <= MAX_LINES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno <= MAX_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name != "logs.py"], ids=lambda path: path.name)
+def test_nothing_happens_at_import_beyond_definitions(path):
+    allowed = (
+        ast.Import,
+        ast.ImportFrom,
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.ClassDef,
+        ast.Assign,
+        ast.AnnAssign,
+        ast.If,
+    )
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        registers = isinstance(node, ast.Expr) and (isinstance(node.value, ast.Constant) or path.name == "cli.py")
+        assert isinstance(node, allowed) or registers, ast.dump(node)[:80]
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.splitlines() if (ROOT / name).is_file()]
+
+
+def test_locks_carry_hashes_and_no_addresses():
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        pinned = re.findall(r"^[a-z0-9._-]+(?:\[[a-z,]+\])?==", text, re.MULTILINE | re.IGNORECASE)
+        assert len(pinned) > 20
+        assert text.count("--hash=sha256:") >= len(pinned)
+        assert "://" not in text
+        assert "--index" not in text
+        assert "--find-links" not in text
+
+
+def test_nothing_in_the_product_refers_to_what_is_outside_it():
+    for path in tracked():
+        if path.suffix in {".py", ".md", ".toml", ".yml", ".yaml", ".mjs", ".json"} or path.name in {
+            "Makefile",
+            "Dockerfile",
+            "run",
+        }:
+            assert "../shared" not in path.read_text(encoding="utf-8") or path == Path(__file__)
+
+
+def test_tests_patch_nothing_of_ours():
+    for path in (ROOT / "tests").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path != Path(__file__):
+            assert not re.search(r"unittest\.mock|monkeypatch\.setattr|mocker", text), path
