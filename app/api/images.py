@@ -1,6 +1,7 @@
 """The two image endpoints: bytes in, understood by `openai_api`, carried out by `generation`, bytes out."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -67,13 +68,13 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
     limit = gateway.settings.max_body_bytes
     _refuse_announced(request, limit)
     if content_type.lower().startswith("multipart/form-data"):
-        parser = FormParser(content_type, gateway.settings.max_image_bytes)
-        received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            _refuse_above(received, limit)
-            parser.feed(chunk)
-        form = parser.finish()
+        with closing(FormParser(content_type, gateway.settings.max_image_bytes)) as parser:
+            received = 0
+            async for chunk in request.stream():
+                received += len(chunk)
+                _refuse_above(received, limit)
+                parser.feed(chunk)
+            form = parser.finish()
         return parse_request(mode, form.fields, form.files)
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
         message = "Send JSON with Content-Type: application/json, or a multipart form."

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InternalError
-from app.observability.logs import get_logger
+from app.observability.logs import AccessLog, get_logger
 from app.openai_api.render import render_error
 
 _logger = get_logger("http")
@@ -24,8 +24,15 @@ def new_request_id() -> str:
 class RequestMiddleware:
     """Gives every HTTP request its id and every answer its headers."""
 
-    def __init__(self, app: ASGIApp, extra_headers: dict[str, str], new_id: Callable[[], str] = new_request_id) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        extra_headers: dict[str, str],
+        access_log: AccessLog,
+        new_id: Callable[[], str] = new_request_id,
+    ) -> None:
         self._app = app
+        self._access_log = access_log
         self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
         self._new_id = new_id
 
@@ -62,9 +69,7 @@ class RequestMiddleware:
                 await _send_internal_error(send_with_headers)
         finally:
             elapsed_ms = round((time.perf_counter() - started) * 1000)
-            _logger.info(
-                "request", id=request_id, method=scope["method"], path=scope["path"], status=status, ms=elapsed_ms
-            )
+            self._access_log.write(request_id, scope["method"], scope["path"], status, elapsed_ms)
 
 
 async def _send_internal_error(send: Send) -> None:

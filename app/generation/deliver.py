@@ -12,6 +12,7 @@ import pybase64
 
 from app.errors import GatewayError, ProviderError
 from app.generation.collect import PlacedPicture
+from app.generation.together import together
 from app.generation.types import (
     Adjustment,
     AdjustmentMode,
@@ -57,7 +58,7 @@ class DeliveryDesk:
         self, spec: ImageSpec, pictures: Sequence[PlacedPicture], circumstances: Circumstances
     ) -> Delivered:
         """All pictures that can be delivered, raising the first one's GatewayError when none can."""
-        outcomes = await asyncio.gather(*(self._try_one(spec, placed.picture, circumstances) for placed in pictures))
+        outcomes = await together([self._try_one(spec, placed.picture, circumstances) for placed in pictures])
         images = tuple(outcome for outcome in outcomes if isinstance(outcome, DeliveredImage))
         errors = [
             (placed.index, outcome)

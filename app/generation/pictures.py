@@ -13,6 +13,7 @@ import pybase64
 
 from app.errors import InternalError, InvalidRequestError, TooLargeError
 from app.generation.plan import TaskInputs
+from app.generation.together import together
 from app.generation.types import (
     Adjustment,
     AdjustmentMode,
@@ -80,7 +81,7 @@ class PictureDesk:
             self._open(picture, look=look_at_first and index == 0) for index, picture in enumerate(request.pictures)
         ]
         extra = [self._open(picture, look=True) if picture else None for picture in (request.mask, request.markup)]
-        opened = await asyncio.gather(*pictures, *(work for work in extra if work is not None))
+        opened = await together([*pictures, *(work for work in extra if work is not None)])
         rest = list(opened[len(pictures) :])
         mask = rest.pop(0) if request.mask else None
         return OpenedPictures(tuple(opened[: len(pictures)]), mask, rest.pop(0) if request.markup else None)
@@ -98,7 +99,7 @@ class PictureDesk:
             self._fit_one(picture, limits, overlay if index == 0 else None)
             for index, picture in enumerate(opened.pictures)
         ]
-        fitted = await asyncio.gather(*work)
+        fitted = await together(work)
         report = [adjustment for _, _, adjustments in fitted for adjustment in adjustments]
         mask = None
         if opened.mask is not None:

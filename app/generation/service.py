@@ -1,6 +1,5 @@
 """One request from end to end: the table of the architecture as code, read straight down."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from app.generation.deliver import DeliveryDesk
 from app.generation.normalize import follows_picture, normalize, refuse_when_strict
 from app.generation.pictures import PictureDesk
 from app.generation.plan import build_plan
+from app.generation.together import together
 from app.generation.types import Answer, Circumstances, ImageRequest
 from app.runware.client import RunwareClient
 
@@ -60,11 +60,12 @@ class ImageService:
             alternatives=self._alternatives(request.mode),
         )
         inputs, adjustments = await self._pictures.fit(opened, spec)
-        spec = replace(spec, adjustments=(*spec.adjustments, *adjustments))
+        if adjustments:
+            spec = replace(spec, adjustments=(*spec.adjustments, *adjustments))
         if circumstances.strict:
             refuse_when_strict(spec.adjustments)
         plan = build_plan(spec, inputs, lambda _: self._new_task_id())
-        results = await asyncio.gather(*(self._runware.run(planned.task, deadline) for planned in plan.tasks))
+        results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
         collected = collect(plan, results)
         delivered = await self._delivery.deliver(spec, collected.pictures, circumstances)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)

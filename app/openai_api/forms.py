@@ -90,6 +90,11 @@ class FormParser:
             )
         return Form(rebuild_fields(self._texts), tuple(self._files))
 
+    def close(self) -> None:
+        """Let go of everything at once: parser and callbacks know each other, and the collector rarely runs."""
+        self._parser.callbacks = {}
+        self._data, self._files, self._texts = bytearray(), [], []
+
     def _begin_part(self) -> None:
         if len(self._texts) + len(self._files) >= _MAX_PARTS:
             raise InvalidRequestError(f"The form has more than {_MAX_PARTS} parts.", param="body")
