@@ -6,6 +6,7 @@ The first lists image models with their limits, the second each model's exact fi
 Runware's generated client. Deliberately apart from the catalog: a wrong field name must not cancel itself out.
 """
 
+import ast
 import json
 import re
 import sys
@@ -27,7 +28,7 @@ def to_type(text: str) -> str | list[object]:
     """A field's type: `integer`, `number`, `string`, `boolean`, `object`, `array`, `any`, or its allowed values."""
     inner = re.sub(r"^NotRequired\[(.*)\]$", r"\1", text)
     if inner.startswith("Literal[") and "|" not in inner:
-        return list(eval(inner.removeprefix("Literal")))  # noqa: S307 - a literal list out of our own fact file
+        return list(ast.literal_eval(inner.removeprefix("Literal")))
     plain = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
     if inner in plain:
         return plain[inner]

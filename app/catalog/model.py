@@ -140,7 +140,7 @@ class Pricing(_Entry):
 class CatalogModel(_Entry):
     """One model."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._:@-]*$")]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
     air: str
     name: str
     creator: str

@@ -32,14 +32,16 @@ class Registry:
 
     def find(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
-        key = name.strip().lower()
-        key = self._aliases.get(key, key).lower().removeprefix(_PREFIX)
-        model = self._by_name.get(key)
+        asked = name.strip()
+        asked = self._aliases.get(asked.lower(), asked)
+        if asked.lower().startswith(_PREFIX):
+            asked = asked[len(_PREFIX) :]
+        model = self._by_name.get(asked.lower())
         if model is not None:
             return model
-        if AIR_PATTERN.fullmatch(key):
-            return unlisted_model(key)
-        raise UnknownModelError(name, self._nearest(key))
+        if AIR_PATTERN.fullmatch(asked):
+            return unlisted_model(asked)
+        raise UnknownModelError(name, self._nearest(asked.lower()))
 
     def names_for(self, model: CatalogModel) -> tuple[str, ...]:
         """The other names of a model, operators' own among them."""
@@ -65,7 +67,7 @@ class Registry:
 
 def unlisted_model(air: str) -> CatalogModel:
     """The entry of an AIR id that the catalog does not list: one picture a task, any size on a grid of 64."""
-    seed_image = air.split(":", 1)[0] in _SEED_IMAGE_CREATORS
+    seed_image = air.split(":", 1)[0].lower() in _SEED_IMAGE_CREATORS
     return CatalogModel(
         id=air,
         air=air,

@@ -15,6 +15,7 @@ from app.generation.types import SizeWish
 DEFAULT_AREA = 1_048_576
 _COMPETING_SHAPES = 0.03
 """With `WxH`, tiers whose best shape is this near (in ln) to the best of all compete on area."""
+_SMALLEST_TIER, _LARGEST_TIER = 0.01, 100.0
 _DIGITS = 9
 """Shape and area errors that agree to this many digits are ties, whatever floating point says."""
 
@@ -36,7 +37,7 @@ def tier_area(tier: str) -> int | None:
                 number = float(text.removesuffix(suffix))
             except ValueError:
                 return None
-            if not (math.isfinite(number) and 0 < number <= 100):  # noqa: PLR2004 - no tier is near 100K
+            if not _SMALLEST_TIER <= number <= _LARGEST_TIER:
                 return None
             return round(number * 1_048_576) if suffix == "MP" else round((number * 1024) ** 2)
     return None

@@ -14,6 +14,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 _LONGEST_VALUE = 2000
+_LONGEST_PATH = 300
 _REDACTED = "[redacted]"
 
 
@@ -65,6 +66,7 @@ class AccessLog:
         """Tell that a request was answered; `status` is 0 when nothing was sent."""
         if self._silent:
             return
+        path = path[:_LONGEST_PATH]
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         if self._json:
             line = json.dumps(

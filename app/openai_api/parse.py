@@ -76,6 +76,8 @@ def _decode_slowly(body: bytes) -> JSONValue:
         raise InvalidRequestError(message, param="body") from None
     except RecursionError:
         raise InvalidRequestError("The request body is nested too deeply.", param="body") from None
+    except ValueError:  # Python refuses to read numbers of thousands of digits
+        raise InvalidRequestError("The request body holds a number that is too long.", param="body") from None
     if isinstance(value, dict):
         for name, member in value.items():
             refuse_lone_surrogates(name, member)

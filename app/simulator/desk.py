@@ -6,26 +6,22 @@ size only.
 
 import asyncio
 import hashlib
-import io
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
-import aiohttp
 import pybase64
 from PIL import Image
 
 from app.simulator.faults import Fault
+from app.simulator.inputs import InputPictureError, InputReader
 from app.simulator.pictures import draw, edit, encode
 from app.simulator.rules import JSONObject, ModelRules, rules_for
 from app.simulator.scenarios import Scenario, read_scenario
-from app.simulator.validation import UUID, listed_inputs, output_types
+from app.simulator.validation import output_types
 
-_MAX_PIXELS = 100_000_000
 _MAX_PICTURE_BYTES = 256 * 1024 * 1024
 _MAX_TASKS = 20_000
 _NODE = "image/os/a15d18/ws/2/ii"
@@ -52,14 +48,6 @@ class Task:
         return int(self.wire.get("numberResults", 1))
 
 
-class InputPictureError(Exception):
-    """An input picture cannot be had or read; carries the fault."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.code)
-        self.fault = fault
-
-
 class Desk:
     """All tasks, pictures and bills."""
 
@@ -71,14 +59,13 @@ class Desk:
         self._pictures: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._picture_bytes = 0
         self._running: set[asyncio.Task[None]] = set()
-        self._fetcher: aiohttp.ClientSession | None = None
+        self._inputs = InputReader(self)
 
     async def close(self) -> None:
         """End what runs."""
         for running in self._running:
             running.cancel()
-        if self._fetcher is not None:
-            await self._fetcher.close()
+        await self._inputs.close()
 
     def count_submission(self, task_uuid: object) -> int:
         """How often this task has been sent, this time included."""
@@ -94,7 +81,7 @@ class Desk:
         key = str(wire["taskUUID"])
         self.tasks[key] = task  # before the pictures are read: the id is taken from here on
         try:
-            references, mask, task.shown = await self._read_inputs(wire)
+            references, mask, task.shown = await self._inputs.read(wire)
         except InputPictureError:
             del self.tasks[key]
             raise
@@ -109,9 +96,13 @@ class Desk:
         """A finished picture by file name, with its Content-Type."""
         return self._pictures.get(name)
 
+    def find(self, picture_id: str) -> bytes | None:
+        """A kept picture by its id."""
+        return next((data for name, (_, data) in self._pictures.items() if name.startswith(picture_id)), None)
+
     async def upload(self, reference: object) -> str:
         """Keep an uploaded picture; its id."""
-        data = await self._load("image", reference)
+        data = await self._inputs.load("image", reference)
         picture_id = str(uuid.uuid4())
         self._keep(f"{picture_id}.png", "image/png", data)
         return picture_id
@@ -180,100 +171,6 @@ class Desk:
         while self._picture_bytes > _MAX_PICTURE_BYTES and len(self._pictures) > 1:
             _, (_, oldest) = self._pictures.popitem(last=False)
             self._picture_bytes -= len(oldest)
-
-    async def _read_inputs(self, wire: JSONObject) -> tuple[list[Image.Image], Image.Image | None, JSONObject]:
-        inputs = listed_inputs(wire)
-        shown_inputs: JSONObject = {}
-        pictures: list[Image.Image] = []
-        for name in ("seedImage", "referenceImages"):
-            listed = inputs.get(name)
-            if listed is None:
-                continue
-            several = listed if isinstance(listed, list) else [listed]
-            loaded = [await self._load(name, one) for one in several]
-            pictures += [await asyncio.to_thread(_open, name, data, wire) for data in loaded]
-            described = [describe(one, data) for one, data in zip(several, loaded, strict=True)]
-            shown_inputs[name] = described if isinstance(listed, list) else described[0]
-        mask = None
-        if "maskImage" in inputs:
-            data = await self._load("maskImage", inputs["maskImage"])
-            mask = await asyncio.to_thread(_open, "maskImage", data, wire)
-            shown_inputs["maskImage"] = describe(inputs["maskImage"], data)
-        shown = {
-            name: value for name, value in wire.items() if name not in {"seedImage", "maskImage", "referenceImages"}
-        }
-        if shown_inputs:
-            given = wire.get("inputs")
-            shown["inputs"] = {**(given if isinstance(given, dict) else {}), **shown_inputs}
-        return pictures, mask, shown
-
-    async def _load(self, name: str, reference: object) -> bytes:
-        """The bytes behind a picture id, a data URI, base64 or an address."""
-        if not isinstance(reference, str) or not reference:
-            raise InputPictureError(_untransferable(name))
-        if UUID.fullmatch(reference):
-            for kept, (_, data) in self._pictures.items():
-                if kept.startswith(reference):
-                    return data
-            raise InputPictureError(_untransferable(name))
-        if reference.startswith(("http://", "https://")):
-            return await self._fetch(name, reference)
-        try:
-            return pybase64.b64decode(
-                reference.partition(",")[2] if reference.startswith("data:") else reference, validate=True
-            )
-        except ValueError:
-            raise InputPictureError(_untransferable(name)) from None
-
-    async def _fetch(self, name: str, url: str) -> bytes:
-        if self._fetcher is None:
-            self._fetcher = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
-        try:
-            async with self._fetcher.get(url) as response:
-                response.raise_for_status()
-                return await response.read()
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            raise InputPictureError(_untransferable(name)) from None
-
-
-def describe(reference: object, data: bytes) -> Any:
-    """A picture as it may be shown: an address as it is, bytes as hash, type and size."""
-    if isinstance(reference, str) and not reference.startswith("data:") and len(reference) < 2000:  # noqa: PLR2004
-        return reference
-    picture = Image.open(io.BytesIO(data))
-    return {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "bytes": len(data),
-        "format": picture.format,
-        "width": picture.width,
-        "height": picture.height,
-    }
-
-
-def _open(name: str, data: bytes, wire: Mapping[str, Any]) -> Image.Image:
-    rules = rules_for(str(wire["model"]))
-    try:
-        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-        if picture.width * picture.height > _MAX_PIXELS:
-            raise InputPictureError(_untransferable(name))
-        picture.load()
-    except (OSError, SyntaxError, ValueError):
-        raise InputPictureError(_untransferable(name)) from None
-    limits = rules.limits if rules else {}
-    low, high, most = limits.get("min_side"), limits.get("max_side"), limits.get("max_bytes")
-    too_small = low is not None and min(picture.size) < low
-    too_large = (high is not None and max(picture.size) > high) or (most is not None and len(data) > most)
-    if too_small or too_large:
-        message = (
-            f"Invalid value for '{name}' parameter. Each side must be {low} to {high} pixels, at most {most} bytes."
-        )
-        raise InputPictureError(Fault("invalidReferenceImages", message, parameter=f"inputs.{name}"))
-    return picture
-
-
-def _untransferable(name: str) -> Fault:
-    message = f"Invalid value for '{name}' parameter. Failed to transfer the provided image."
-    return Fault("failedToTransferImage", message, parameter=f"inputs.{name}")
 
 
 def _make(task: Task, references: list[Image.Image], mask: Image.Image | None, seed: int) -> tuple[bytes, str]:

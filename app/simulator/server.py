@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from app.simulator.desk import Desk, InputPictureError, Task
+from app.simulator.desk import Desk, Task
 from app.simulator.faults import Fault, missing
+from app.simulator.inputs import InputPictureError
 from app.simulator.rules import JSONObject
 from app.simulator.scenarios import read_scenario
 from app.simulator.validation import UUID, validate

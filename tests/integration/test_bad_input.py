@@ -12,7 +12,8 @@ from tests.support.captures import frame
 from tests.support.pictures import data_uri, encode, photo, png
 from tests.support.recorder import exchange, read_response
 
-SECONDS = 2.0
+SECONDS = 5.0
+"""Far below what decoding a bomb or waiting for Runware would take."""
 
 
 def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
@@ -57,6 +58,7 @@ def assert_refused(status: int, body: dict, expected: int, param: str | None) ->
         ({"size": None, "aspect_ratio": "0:1"}, "aspect_ratio"),
         ({"size": None, "resolution": "big"}, "resolution"),
         ({"size": None, "resolution": "-1K"}, "resolution"),
+        ({"size": None, "resolution": "0.0001K"}, "resolution"),
         ({"size": None, "resolution": "infK"}, "resolution"),
         ({"prompt": None}, "prompt"),
         ({"prompt": ""}, "prompt"),
@@ -118,8 +120,22 @@ def test_a_wrong_field_of_a_generation_is_named(gateway, fields, param):
         b"\xff\xfe{}",
         b'{"prompt": NaN}',
         b"[" * 50_000,
+        b'{"x": ' + b"9" * 5000 + b"}",
     ],
-    ids=["empty", "blank", "cut off", "broken", "array", "string", "number", "null", "not UTF-8", "NaN", "deep"],
+    ids=[
+        "empty",
+        "blank",
+        "cut off",
+        "broken",
+        "array",
+        "string",
+        "number",
+        "null",
+        "not UTF-8",
+        "NaN",
+        "deep",
+        "endless number",
+    ],
 )
 @pytest.mark.parametrize("path", ["/images/generations", "/images/edits"])
 def test_a_body_that_is_no_json_object_is_refused(gateway, path, body):

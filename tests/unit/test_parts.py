@@ -49,6 +49,10 @@ def test_any_well_formed_air_id_is_a_model(registry, air, slot, maximum):
     assert (model.listed, model.max_results, model.pictures.slot, model.pictures.maximum) == (False, 1, slot, maximum)
 
 
+def test_an_unlisted_air_id_keeps_its_case(registry):
+    assert registry.find("runware/Civitai:ABC@1").air == "Civitai:ABC@1"
+
+
 @pytest.mark.parametrize("name", ["", "no", "a:b", "a@b", ":1@1", "a:1@", "a b:1@1", "riverflow", "../etc/passwd"])
 def test_what_is_no_name_is_no_model(registry, name):
     with pytest.raises(UnknownModelError):
