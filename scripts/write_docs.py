@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, Mode
+from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, Mode, UnpublishedSizes
 from app.errors import GatewayError
 from app.settings import Settings
 
@@ -71,14 +71,18 @@ def _sizes(model: CatalogModel) -> str:
     if isinstance(sizes, FixedSizes):
         return "; ".join(f"{tier}: {', '.join(f'{w}x{h}' for w, h in listed)}" for tier, listed in sizes.tiers.items())
     if isinstance(sizes, GridSizes):
-        return f"{sizes.min_side} to {sizes.max_side} in steps of {sizes.step}"
+        budget = f", {sizes.min_pixels} to {sizes.max_pixels} pixels" if sizes.max_pixels else ""
+        return f"{sizes.min_side} to {sizes.max_side} in steps of {sizes.step}{budget}"
+    if isinstance(sizes, UnpublishedSizes):
+        return "not published"
     return "chosen by the model" if isinstance(sizes, AutomaticSizes) else f"tiers {', '.join(sizes.tiers)}"
 
 
 def _pictures(model: CatalogModel) -> str:
     if model.pictures is None:
         return "none"
-    count = f"{model.pictures.minimum} to {model.pictures.maximum}"
+    least, most = model.pictures.minimum, model.pictures.maximum
+    count = f"at least {least}" if most is None else f"{least} to {most}"
     return f"{count}, and a mask" if model.pictures.mask else count
 
 
@@ -88,6 +92,9 @@ def _price(model: CatalogModel) -> str:
         return "unknown"
     if price.per_image is not None:
         return f"${price.per_image} a picture"
+    for kind, prices in (("", price.per_tier), (" quality", price.per_quality)):
+        if prices:
+            return ", ".join(f"${amount} at {name}{kind}" for name, amount in prices.items())
     if price.first_megapixel is not None:
         return f"${price.first_megapixel} for the first megapixel, ${price.further_megapixel} for each further one"
     return price.note or "unknown"

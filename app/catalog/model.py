@@ -15,6 +15,7 @@ AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-
 _SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 Dimensions = tuple[int, int]
+OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF"]
 
 
 def _parse_dimensions(value: object) -> object:
@@ -89,18 +90,35 @@ class TierSizes(_Entry):
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
+class UnpublishedSizes(_Entry):
+    """The limits are not published: a size asked for is passed as it is, and Runware judges."""
+
+    kind: Literal["unpublished"]
+
+
 class AutomaticSizes(_Entry):
     """The model chooses by itself and takes no width and height."""
 
     kind: Literal["automatic"]
 
 
-SizeRules = Annotated[FixedSizes | GridSizes | TierSizes | AutomaticSizes, Field(discriminator="kind")]
+SizeRules = Annotated[
+    FixedSizes | GridSizes | TierSizes | UnpublishedSizes | AutomaticSizes, Field(discriminator="kind")
+]
+
+
+class SizeUse(StrEnum):
+    """When a task carries width and height."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    WITHOUT_PICTURES = "without_pictures"  # input pictures and dimensions exclude each other
 
 
 class PromptRules(_Entry):
-    """Limits on the prompt, in characters."""
+    """Whether there is a prompt, and its limits in characters."""
 
+    use: Literal["required", "optional", "none"] = "required"
     min_chars: int | None = Field(None, ge=0)
     max_chars: int | None = Field(None, ge=1)
 
@@ -110,11 +128,12 @@ class PictureRules(_Entry):
 
     slot: Literal["referenceImages", "seedImage"]
     minimum: int = Field(0, ge=0)
-    maximum: int = Field(1, ge=1)
+    maximum: int | None = Field(None, ge=1, description="Absent where it is not published.")
     min_side: Side | None = None
     max_side: Side | None = None
     max_bytes: int | None = Field(None, ge=1)
     mask: bool = Field(default=False, description="A mask can be sent beside the picture.")
+    mask_required: bool = False
 
 
 class Words(_Entry):
@@ -131,6 +150,9 @@ class Pricing(_Entry):
     """What Runware charges, in US dollars; absent where it is not published."""
 
     per_image: Price | None = None
+    per_tier: dict[str, Price] | None = None
+    per_quality: dict[str, Price] | None = None
+    per_edit: Price | None = Field(None, description="A picture made from others, where that differs.")
     first_megapixel: Price | None = None
     further_megapixel: Price | None = None
     per_reference: Price | None = None
@@ -145,15 +167,20 @@ class CatalogModel(_Entry):
     name: str
     creator: str
     aliases: tuple[str, ...] = ()
-    status: Literal["live", "preview", "retired"] = "live"
+    status: Literal["live", "preview", "unlisted"] = Field(
+        "live", description="unlisted: not in the newest registry seen, though it may still answer."
+    )
     released: str | None = None
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
     prompt: PromptRules = PromptRules()
     sizes: SizeRules
+    size_use: SizeUse = SizeUse.REQUIRED
+    resolutions: tuple[str, ...] = Field((), description="Tiers of the task's own `resolution` field.")
     default_pixels: int | None = Field(None, ge=1, description="The area when the caller asks for no scale.")
     pictures: PictureRules | None = None
     max_results: int = Field(1, ge=1, le=20, description="Pictures one task can make.")
-    formats: tuple[Literal["PNG", "JPG", "WEBP"], ...] = ("PNG", "JPG", "WEBP")
+    results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many pictures.")
+    formats: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("PNG", "JPG", "WEBP")
     words: Words = Words()
     pricing: Pricing | None = None
     listed: bool = Field(default=True, description="False for a model that is only known by its AIR id.")

@@ -7,7 +7,7 @@ win over the catalog. A well-formed AIR id that is not listed is a model too: Ru
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from app.catalog.model import AIR_PATTERN, CatalogModel, GridSizes, Mode, PictureRules, Words
+from app.catalog.model import AIR_PATTERN, CatalogModel, Mode, PictureRules, UnpublishedSizes, Words
 
 _PREFIX = "runware/"
 _SEED_IMAGE_CREATORS = frozenset({"civitai", "runware"})
@@ -74,9 +74,9 @@ def unlisted_model(air: str) -> CatalogModel:
         name=air,
         creator=air.split(":", 1)[0],
         modes=(Mode.GENERATE, Mode.EDIT),
-        sizes=GridSizes(kind="range", min_side=128, max_side=2048, step=64),
+        sizes=UnpublishedSizes(kind="unpublished"),
         pictures=PictureRules(
-            slot="seedImage" if seed_image else "referenceImages", maximum=1 if seed_image else 16, mask=seed_image
+            slot="seedImage" if seed_image else "referenceImages", maximum=1 if seed_image else None, mask=seed_image
         ),
         words=Words(
             seed="seed", negative_prompt="negativePrompt", guidance_scale="CFGScale", num_inference_steps="steps"

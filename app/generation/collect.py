@@ -44,7 +44,7 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
     failures: list[tuple[int, GatewayError]] = []
     attempts: list[Attempt] = []
     for planned, result in zip(plan.tasks, results, strict=True):
-        wanted = planned.task.number_results
+        wanted = planned.wanted
         kept = result.pictures[:wanted]
         pictures += [PlacedPicture(planned.first_index + place, picture) for place, picture in enumerate(kept)]
         for place in range(len(kept), wanted):

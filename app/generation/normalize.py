@@ -6,10 +6,11 @@ Pure. Leaves sizes to `sizing`, pictures to `pictures`, and the tasks to `plan`.
 import math
 from collections.abc import Iterable, Mapping
 
-from app.catalog.model import CatalogModel, Mode
+from app.catalog.model import CatalogModel, Mode, SizeUse
 from app.errors import InvalidRequestError
-from app.generation.sizing import SizeChoice, area_error, choose_size, shape_error, tier_area
+from app.generation.sizing import SizeChoice, area_error, choose_size, nearest_tier, shape_error, tier_area
 from app.generation.types import (
+    NATIVE_FORMATS,
     Adjustment,
     AdjustmentMode,
     Delivery,
@@ -27,7 +28,7 @@ MAX_PROMPT_CHARS = 32_000
 _SHAPE_TOLERANCE = 0.01
 """A shape this near (in ln) to the one asked for is the one asked for: grids have no exact 16:9."""
 _AREA_TOLERANCE = 0.1
-_NATIVE_NAMES = {PictureFormat.PNG: "PNG", PictureFormat.JPEG: "JPG", PictureFormat.WEBP: "WEBP"}
+_SHOWN_PROMPT = 80
 _LOSSY = frozenset({PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.AVIF})
 _MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
 _OWN_WORDS = {
@@ -42,7 +43,8 @@ _OWN_WORDS = {
 
 def follows_picture(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the size must be taken from the first picture: an edit that names no shape."""
-    return bool(request.pictures) and request.size.exact is None and request.size.ratio is None and _has_sizes(model)
+    shapeless = request.size.exact is None and request.size.ratio is None
+    return bool(request.pictures) and shapeless and _sends_size(request, model)
 
 
 def normalize(
@@ -61,11 +63,14 @@ def normalize(
     """
     report: list[Adjustment] = []
     _check_mode(request, model, list(alternatives))
-    prompt = _check_prompt(request, model)
+    prompt = _check_prompt(request, model, report)
     _check_pictures(request, model)
     choice = _choose(request, model, picture_size)
-    report += _report_size(request.size, choice, model)
     fields = _translate_words(request, model, report)
+    tier = _own_resolution(request, model, choice)
+    if tier is not None:
+        fields["resolution"] = tier
+    report += _report_size(request.size, choice, model, tier)
     _merge_extras(request.extras, fields, report)
     if _is_emulated(request, model):
         size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
@@ -73,6 +78,7 @@ def normalize(
         report.append(Adjustment("image", None, f"blank {size}", AdjustmentMode.EMULATED, reason))
     delivery = request.delivery or default_delivery
     format_plan = _plan_format(request, model, report)
+    report += _report_count(request.count, model)
     return ImageSpec(
         model=model,
         prompt=prompt,
@@ -88,6 +94,16 @@ def normalize(
     )
 
 
+def _report_count(count: int, model: CatalogModel) -> list[Adjustment]:
+    """What to say of a model that only makes multiples: more pictures are made and billed than delivered."""
+    multiple = model.results_multiple
+    if count % multiple == 0:
+        return []
+    made = math.ceil(count / multiple) * multiple
+    reason = f"{model.id} makes pictures in multiples of {multiple}: {made} are made and billed, {count} delivered."
+    return [Adjustment("n", count, made, AdjustmentMode.EMULATED, reason)]
+
+
 def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
     """Raise InvalidRequestError for the first wish that was changed or dropped."""
     for adjustment in adjustments:
@@ -96,8 +112,14 @@ def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
             raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")
 
 
-def _has_sizes(model: CatalogModel) -> bool:
-    return model.sizes.kind != "automatic"
+def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
+    if model.sizes.kind == "automatic":
+        return False
+    if model.size_use is SizeUse.WITHOUT_PICTURES and request.pictures:
+        return False
+    wished = request.size.exact or request.size.ratio or request.size.area
+    return bool(wished) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
 
 
 def _is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
@@ -115,9 +137,15 @@ def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: list[s
         raise InvalidRequestError(message, param="model", code="unsupported_model")
 
 
-def _check_prompt(request: ImageRequest, model: CatalogModel) -> str:
+def _check_prompt(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> str | None:
     prompt = request.prompt
+    if model.prompt.use == "none":
+        if prompt is not None and prompt.strip():
+            report.append(_dropped("prompt", prompt[:_SHOWN_PROMPT], f"{model.id} takes no prompt."))
+        return None
     if prompt is None or not prompt.strip():
+        if model.prompt.use == "optional":
+            return None
         message = "`prompt` is missing: describe the picture you want."
         raise InvalidRequestError(message, param="prompt", code="missing_required_parameter")
     low, high = model.prompt.min_chars or 1, model.prompt.max_chars or MAX_PROMPT_CHARS
@@ -137,13 +165,16 @@ def _check_pictures(request: ImageRequest, model: CatalogModel) -> None:
             message = f"The model {model.id} takes no input pictures; got {count}."
             raise InvalidRequestError(message, param=request.pictures[0].param)
         return
-    if count > rules.maximum:
+    if rules.maximum is not None and count > rules.maximum:
         pictures = "picture" if rules.maximum == 1 else "pictures"
         message = f"The model {model.id} takes at most {rules.maximum} {pictures}; got {count}."
         raise InvalidRequestError(message, param="image")
     if request.mask is not None and not rules.mask:
         message = f"The model {model.id} takes no mask. Describe in the prompt what to change, or use another model."
         raise InvalidRequestError(message, param="mask", code="unsupported_parameter")
+    if count and rules.mask_required and request.mask is None:
+        message = f"The model {model.id} needs a `mask`: transparent where to edit."
+        raise InvalidRequestError(message, param="mask", code="missing_required_parameter")
     for name, picture in (("mask", request.mask), ("markup", request.markup)):
         if picture is not None and not count:
             raise InvalidRequestError(f"`{name}` needs an `image` to apply to.", param=name)
@@ -153,23 +184,41 @@ def _choose(request: ImageRequest, model: CatalogModel, picture_size: tuple[int,
     wish = request.size
     if picture_size is not None and wish.exact is None and wish.ratio is None:
         wish = SizeWish(ratio=picture_size[0] / picture_size[1], area=wish.area)
-    if not model.listed and wish.exact is not None:
-        return SizeChoice(wish.exact)
+    if not _sends_size(request, model):
+        return SizeChoice(None)
     return choose_size(model.sizes, wish, model.default_pixels)
 
 
-def _report_size(wish: SizeWish, choice: SizeChoice, model: CatalogModel) -> list[Adjustment]:
+def _own_resolution(request: ImageRequest, model: CatalogModel, choice: SizeChoice) -> str | None:
+    """The tier for the task's own `resolution` field, which stands in where dimensions cannot be sent."""
+    area = request.size.area or (math.prod(request.size.exact) if request.size.exact else None)
+    if choice.size is not None or not model.resolutions or area is None:
+        return None
+    return nearest_tier(model.resolutions, area)
+
+
+def _report_own_size(wish: SizeWish, model: CatalogModel, tier: str | None) -> list[Adjustment]:
+    """What to say when no dimensions could be sent: the shape is lost, the scale perhaps a tier of its own."""
+    reason = f"{model.id} chooses the size itself."
+    if tier is not None:
+        reason = f"Beside input pictures {model.id} takes a tier only, and their shape."
+    report = []
+    if wish.text:
+        mode = AdjustmentMode.DROPPED if tier is None or wish.exact is None else AdjustmentMode.CHANGED
+        applied = tier if mode is AdjustmentMode.CHANGED else None
+        report.append(Adjustment("size" if wish.exact else wish.ratio_field, wish.text, applied, mode, reason))
+    if wish.area is not None and (tier is None or abs(math.log((tier_area(tier) or 1) / wish.area)) > _AREA_TOLERANCE):
+        mode = AdjustmentMode.DROPPED if tier is None else AdjustmentMode.CHANGED
+        report.append(Adjustment("resolution", wish.area_text, tier, mode, reason))
+    return report
+
+
+def _report_size(wish: SizeWish, choice: SizeChoice, model: CatalogModel, tier: str | None) -> list[Adjustment]:
     report = [
         Adjustment(name, value, None, AdjustmentMode.DROPPED, "`size` says it already.") for name, value in wish.ignored
     ]
     if choice.size is None:
-        if wish.text or wish.area_text:
-            reason = f"{model.id} chooses the size itself."
-            param, value = (
-                (wish.ratio_field if wish.ratio else "size", wish.text) if wish.text else ("resolution", wish.area_text)
-            )
-            report.append(Adjustment(param, value, None, AdjustmentMode.DROPPED, reason))
-        return report
+        return report + _report_own_size(wish, model, tier)
     applied = f"{choice.size[0]}x{choice.size[1]}"
     reason = f"{applied} is the nearest size {model.id} can make."
     if wish.exact is not None and choice.size != wish.exact:
@@ -235,10 +284,10 @@ def _plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjust
         if compression not in {None, 100}:
             report.append(_dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
         compression = None
-    native_name = _NATIVE_NAMES.get(wanted)
+    native = NATIVE_FORMATS.get(wanted)
     too_low = compression is not None and compression < _MIN_NATIVE_QUALITY
-    if native_name in model.formats and not too_low:
+    if native in model.formats and not too_low:
         native_quality = None if compression is None else min(compression, _MAX_NATIVE_QUALITY)
-        return FormatPlan(wanted, compression, wanted, native_quality)
-    source = PictureFormat.PNG if "PNG" in model.formats else PictureFormat.WEBP
+        return FormatPlan(wanted, compression, native, native_quality)
+    source = "PNG" if "PNG" in model.formats else model.formats[0]
     return FormatPlan(wanted, compression, source, None)

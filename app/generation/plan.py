@@ -3,18 +3,14 @@
 Task ids are passed in, so that the same plan can be made again.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.errors import InvalidRequestError
-from app.generation.types import ImageSpec, JSONValue, PictureFormat
-from app.runware.tasks import ImageTask, OutputFormat
+from app.generation.types import ImageSpec, JSONValue
+from app.runware.tasks import ImageTask
 
-_OUTPUT_FORMATS: dict[PictureFormat, OutputFormat] = {
-    PictureFormat.PNG: "PNG",
-    PictureFormat.JPEG: "JPG",
-    PictureFormat.WEBP: "WEBP",
-}
 _SEED_LIMIT = 2**63
 
 
@@ -28,10 +24,14 @@ class TaskInputs:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """A task and the places of its pictures in the answer, counted from 0."""
+    """A task and the places of its pictures in the answer, counted from 0.
+
+    `wanted` pictures are delivered; the task may make more where a model only makes multiples.
+    """
 
     task: ImageTask
     first_index: int
+    wanted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,10 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
     Raises InvalidRequestError when the caller's own `inputs` would hide a picture he sent.
     """
     wire_inputs = _place_inputs(spec, inputs)
-    per_task = spec.model.max_results
+    per_task, multiple = spec.model.max_results, spec.model.results_multiple
     tasks = []
     for index, first in enumerate(range(0, spec.count, per_task)):
+        wanted = min(per_task, spec.count - first)
         fields = dict(spec.fields)
         if spec.seed is not None and spec.model.words.seed is not None:
             fields[spec.model.words.seed] = (spec.seed + first) % _SEED_LIMIT
@@ -58,16 +59,16 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
             task_uuid=new_task_id(index),
             model=spec.model.air,
             positive_prompt=spec.prompt,
-            number_results=min(per_task, spec.count - first),
+            number_results=math.ceil(wanted / multiple) * multiple,
             output_type="URL" if spec.native_link else "base64Data",
-            output_format=_OUTPUT_FORMATS[spec.format.native],
+            output_format=spec.format.native,
             output_quality=spec.format.native_quality,
             width=spec.size[0] if spec.size else None,
             height=spec.size[1] if spec.size else None,
             inputs=wire_inputs,
             fields=fields,
         )
-        tasks.append(PlannedTask(task, first))
+        tasks.append(PlannedTask(task, first, wanted))
     return Plan(tuple(tasks), spec.count)
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.catalog.model import AutomaticSizes, Dimensions, FixedSizes, GridSizes, SizeRules, TierSizes
+from app.catalog.model import AutomaticSizes, Dimensions, FixedSizes, GridSizes, SizeRules, TierSizes, UnpublishedSizes
 from app.generation.types import SizeWish
 
 DEFAULT_AREA = 1_048_576
@@ -18,6 +18,10 @@ _COMPETING_SHAPES = 0.03
 _SMALLEST_TIER, _LARGEST_TIER = 0.01, 100.0
 _DIGITS = 9
 """Shape and area errors that agree to this many digits are ties, whatever floating point says."""
+
+
+_UNPUBLISHED = GridSizes(kind="range", min_side=128, max_side=2048, step=64)
+"""Where limits are not published, a size that must be computed lies on this grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ def choose_size(rules: SizeRules, wish: SizeWish, default_area: int | None = Non
         return SizeChoice(_choose_on_grid(rules, width, height))
     if isinstance(rules, TierSizes):
         return _choose_by_formula(rules, wish)
+    if isinstance(rules, UnpublishedSizes):
+        width, height = _ideal(wish, default_area or DEFAULT_AREA)
+        return SizeChoice(wish.exact or _choose_on_grid(_UNPUBLISHED, width, height))
     assert isinstance(rules, AutomaticSizes)  # noqa: S101 - the union ends here; mypy checks it too
     return SizeChoice(None)
 
@@ -93,7 +100,8 @@ def _nearest(sizes: Iterable[Dimensions], ratio: float, area: float) -> Dimensio
     )
 
 
-def _nearest_tier(tiers: Iterable[str], area: float) -> str:
+def nearest_tier(tiers: Iterable[str], area: float) -> str:
+    """The tier nearest to an area, by |ln|; a tie goes to the larger."""
     areas = {tier: tier_area(tier) or DEFAULT_AREA for tier in tiers}
     return min(areas, key=lambda tier: (round(abs(math.log(areas[tier] / area)), _DIGITS), -areas[tier]))
 
@@ -106,7 +114,7 @@ def _default_tier(tiers: Iterable[str]) -> str:
 def _choose_fixed(rules: FixedSizes, wish: SizeWish) -> SizeChoice:
     ratio = wished_ratio(wish)
     if wish.exact is None:
-        tier = _nearest_tier(rules.tiers, wish.area) if wish.area else _default_tier(rules.tiers)
+        tier = nearest_tier(rules.tiers, wish.area) if wish.area else _default_tier(rules.tiers)
         area = wish.area or tier_area(tier) or DEFAULT_AREA
         return SizeChoice(_nearest(rules.tiers[tier], ratio, area), tier)
     wished_area = wish.exact[0] * wish.exact[1]
@@ -127,7 +135,7 @@ def _choose_fixed(rules: FixedSizes, wish: SizeWish) -> SizeChoice:
 def _choose_by_formula(rules: TierSizes, wish: SizeWish) -> SizeChoice:
     ratio = wished_ratio(wish)
     wished_area = wish.exact[0] * wish.exact[1] if wish.exact else wish.area
-    tier = _nearest_tier(rules.tiers, wished_area) if wished_area else _default_tier(rules.tiers)
+    tier = nearest_tier(rules.tiers, wished_area) if wished_area else _default_tier(rules.tiers)
     height = math.floor(math.sqrt((tier_area(tier) or DEFAULT_AREA) / ratio) + 0.5)
     return SizeChoice((max(1, math.floor(height * ratio + 0.5)), max(1, height)), tier)
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
-from app.catalog.model import CatalogModel, Mode
+from app.catalog.model import CatalogModel, Mode, OutputFormat
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
@@ -28,6 +28,14 @@ class PictureFormat(StrEnum):
     def media_type(self) -> str:
         """The Content-Type of such a picture."""
         return f"image/{self.value}"
+
+
+NATIVE_FORMATS: dict[PictureFormat, OutputFormat] = {
+    PictureFormat.PNG: "PNG",
+    PictureFormat.JPEG: "JPG",
+    PictureFormat.WEBP: "WEBP",
+}
+"""The provider's own name of each format it can make."""
 
 
 class Delivery(StrEnum):
@@ -123,13 +131,13 @@ class FormatPlan:
 
     delivered: PictureFormat
     quality: int | None
-    native: PictureFormat
+    native: OutputFormat
     native_quality: int | None
 
     @property
     def converts(self) -> bool:
         """Whether the bytes must be rewritten by us."""
-        return self.native is not self.delivered
+        return NATIVE_FORMATS.get(self.delivered) != self.native
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ class ImageSpec:
     """What will be made: a request fitted to a model."""
 
     model: CatalogModel
-    prompt: str
+    prompt: str | None
     count: int
     size: tuple[int, int] | None
     delivery: Delivery

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry
 from app.generation.types import JSONValue
+from app.openai_api.pictures import MAX_PICTURES
 
 _MODES = {Mode.GENERATE: "text-to-image", Mode.EDIT: "image-edit"}
 
@@ -22,10 +23,15 @@ def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue
         "aliases": [*registry.names_for(model)],
         "status": model.status,
         "modes": [_MODES[mode] for mode in model.modes],
-        "max_input_images": model.pictures.maximum if model.pictures else 0,
+        "max_input_images": _max_pictures(model),
         "sizes": model.sizes.model_dump(mode="json", exclude_none=True),
         "pricing": model.pricing.model_dump(mode="json", exclude_none=True) if model.pricing else None,
     }
+
+
+def _max_pictures(model: CatalogModel) -> int:
+    """The model's own limit or, where none is published, that of a request."""
+    return (model.pictures.maximum or MAX_PICTURES) if model.pictures else 0
 
 
 def _to_seconds(released: str | None) -> int:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 OutputType = Literal["URL", "base64Data"]
-OutputFormat = Literal["PNG", "JPG", "WEBP"]
+OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF"]
 
 OWN_FIELDS = frozenset(
     {"taskType", "taskUUID", "outputType", "deliveryMethod", "includeCost", "webhookURL", "numberResults"}
@@ -27,7 +27,7 @@ class ImageTask:
 
     task_uuid: str
     model: str
-    positive_prompt: str
+    positive_prompt: str | None
     number_results: int
     output_type: OutputType
     output_format: OutputFormat
@@ -44,13 +44,14 @@ class ImageTask:
             taskType="imageInference",
             taskUUID=self.task_uuid,
             model=self.model,
-            positivePrompt=self.positive_prompt,
             numberResults=self.number_results,
             outputType=self.output_type,
             outputFormat=self.output_format,
             deliveryMethod="sync",
             includeCost=True,
         )
+        if self.positive_prompt is not None:
+            wire["positivePrompt"] = self.positive_prompt
         if self.width is not None and self.height is not None:
             wire.update(width=self.width, height=self.height)
         if self.output_quality is not None:

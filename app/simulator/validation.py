@@ -172,7 +172,7 @@ def _check_dimensions(task: JSONObject, rules: ModelRules) -> list[Fault]:
 
 def _judge_size(width: int, height: int, rules: ModelRules) -> list[Fault]:
     limits, kind = rules.dimensions, rules.dimensions.get("kind")
-    if kind == "fixed":
+    if kind == "fixed" and limits.get("tiers"):
         allowed = [tuple(size) for sizes in limits["tiers"].values() for size in sizes]
         if (width, height) not in allowed:
             shown = [f"{w}x{h}" for w, h in allowed]

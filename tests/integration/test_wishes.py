@@ -167,3 +167,53 @@ def test_a_model_that_does_not_exist_is_told_with_its_neighbors(gateway, fields)
     ]
     assert error["code"] == "model_not_found"
     assert "riverflow-1" in error["message"]
+
+
+def test_a_model_that_only_makes_fours_delivers_what_was_asked_and_tells_what_was_made(gateway):
+    response = gateway.generate(model="midjourney:1@1", size="1024x1024", n=1)
+    body = response.json()
+    assert len(body["data"]) == 1
+    assert fates(response) == [("n", "emulated")]
+    assert gateway.sent(response)[0]["numberResults"] == 4
+
+
+@pytest.mark.parametrize(
+    ("wish", "tier", "told"),
+    [
+        ({}, None, []),
+        ({"resolution": "4K"}, "4K", []),
+        ({"resolution": "3K"}, "4K", [("resolution", "changed")]),
+        ({"size": "2048x2048"}, "2K", [("size", "changed")]),
+        ({"aspect_ratio": "16:9", "resolution": "2K"}, "2K", [("aspect_ratio", "dropped")]),
+    ],
+    ids=str,
+)
+def test_where_pictures_and_dimensions_exclude_each_other_a_tier_stands_in(gateway, wish, tier, told):
+    body = {"prompt": "a hat", "model": "nano-banana-2", "image": data_uri(png(400, 300))} | wish
+    response = gateway.client.post("/images/edits", json=body)
+    (task,) = gateway.sent(response)
+    assert ("width" in task, task.get("resolution")) == (False, tier)
+    assert fates(response) == told
+
+
+def test_a_model_whose_sizes_are_not_published_is_not_asked_for_one_unless_the_caller_asks(gateway):
+    for wish, width in (({}, None), ({"size": "777x333"}, 777), ({"aspect_ratio": "1:1"}, 1024)):
+        response = gateway.client.post(
+            "/images/generations", json={"prompt": "a hat", "model": "bfl:flux@3-image"} | wish
+        )
+        assert gateway.sent(response)[0].get("width") == width
+
+
+def test_a_model_that_needs_a_mask_says_so(gateway):
+    error = gateway.client.post(
+        "/images/edits", json={"prompt": "a hat", "model": "bfl:1@2", "image": data_uri(png())}
+    ).json()["error"]
+    assert (error["param"], error["code"]) == ("mask", "missing_required_parameter")
+
+
+def test_a_model_that_takes_no_prompt_drops_it_and_says_so(gateway):
+    model = next(m["id"] for m in gateway.client.get("/models").json()["data"] if m["air"] == "bfl:flux@erase")
+    response = gateway.client.post("/images/edits", json={"prompt": "a hat", "model": model, "image": data_uri(png())})
+    assert response.status_code == 200, response.text
+    assert ("prompt", "dropped") in fates(response)
+    assert "positivePrompt" not in gateway.sent(response)[0]

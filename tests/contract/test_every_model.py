@@ -1,0 +1,145 @@
+"""Every model of the catalog against the simulator's own rules: what is planned is what Runware would accept."""
+
+import json
+import uuid
+
+import pytest
+
+from app.catalog.loader import load_catalog
+from app.catalog.model import CatalogModel, FixedSizes, Mode
+from app.errors import InvalidRequestError
+from app.generation.normalize import normalize
+from app.generation.plan import TaskInputs, build_plan
+from app.generation.types import Delivery, ImageRequest, LinkedPicture, PictureFormat, SizeWish
+from app.runware.tasks import ImageTask, encode
+from app.settings import Settings
+from app.simulator.rules import load_rules
+from app.simulator.validation import validate
+
+REGISTRY = load_catalog(Settings().catalog_dir)
+MODELS = {model.air: model for model in REGISTRY.models}
+URL = "https://pictures.example/a.png"
+PROMPT = "a quiet harbor at dawn"
+
+
+def plan(
+    model: CatalogModel, mode: Mode, pictures: int = 0, picture_size: tuple[int, int] | None = None, **fields: object
+) -> list[dict]:
+    """The tasks for a request, as they would be sent."""
+    sent = tuple(LinkedPicture(f"image[{index}]", URL) for index in range(pictures))
+    mask = LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required and pictures else None
+    request = ImageRequest(mode, PROMPT, pictures=sent, mask=mask, **fields)
+    spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=picture_size)
+    blank = (URL,) if spec.needs_blank_picture else ()
+    inputs = TaskInputs(blank or (URL,) * pictures, URL if mask else None)
+    return [on_the_wire(planned.task) for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
+
+
+def on_the_wire(task: ImageTask) -> dict:
+    """The task as JSON brings it."""
+    return json.loads(encode([task.to_wire()]))[0]
+
+
+def wishes(model: CatalogModel) -> list[SizeWish]:
+    """Every size the model lists, some it does not, and none."""
+    listed = (
+        [size for sizes in model.sizes.tiers.values() for size in sizes] if isinstance(model.sizes, FixedSizes) else []
+    )
+    others = [
+        SizeWish(),
+        SizeWish(exact=(1000, 700), text="x"),
+        SizeWish(ratio=16 / 9, text="16:9"),
+        SizeWish(ratio=1 / 3, area=4_194_304, text="1:3", area_text="2K"),
+    ]
+    return [*(SizeWish(exact=size, text="x") for size in listed), *others]
+
+
+def test_the_catalog_holds_every_model_the_simulator_knows():
+    assert set(MODELS) == set(load_rules())
+
+
+@pytest.mark.parametrize("air", sorted(MODELS))
+@pytest.mark.parametrize("mode", Mode)
+def test_the_plan_of_every_model_at_every_size_is_accepted(air, mode):
+    model = MODELS[air]
+    fewest = max(1, model.pictures.minimum) if model.pictures else 1
+    most = min(model.pictures.maximum or 16, 16) if model.pictures else 1
+    refused = 0
+    for wish in wishes(model):
+        for pictures in {fewest, most} if mode is Mode.EDIT else {0}:
+            for count in (1, 3):
+                try:
+                    tasks = plan(model, mode, pictures, (640, 480), size=wish, count=count)
+                except InvalidRequestError as error:
+                    assert error.code == "unsupported_model"
+                    assert mode not in model.modes
+                    refused += 1
+                    continue
+                for task in tasks:
+                    assert validate(task) == [], task
+    assert refused == 0 or mode not in model.modes
+
+
+@pytest.mark.parametrize("air", sorted(MODELS))
+def test_every_model_answers_to_its_names(air):
+    model = MODELS[air]
+    for name in model.names:
+        assert REGISTRY.find(name) is model
+        assert REGISTRY.find(f"runware/{name.upper()}") is model
+
+
+@pytest.mark.parametrize("air", sorted(MODELS))
+@pytest.mark.parametrize("format_", PictureFormat)
+@pytest.mark.parametrize("compression", [None, 5, 60, 100])
+def test_every_format_is_native_or_converted_from_what_the_model_makes(air, format_, compression):
+    model = MODELS[air]
+    mode = model.modes[0]
+    pictures = 1 if mode is Mode.EDIT else 0
+    (task,) = plan(model, mode, pictures, (640, 480), format=format_, compression=compression)
+    assert validate(task) == []
+    assert task["outputFormat"] in model.formats
+
+
+@pytest.mark.parametrize("air", sorted(MODELS))
+def test_common_words_become_fields_the_model_takes_or_are_reported(air):
+    model = MODELS[air]
+    mode = model.modes[0]
+    words = {"negative_prompt": "fog and rain", "guidance_scale": 4, "num_inference_steps": 20}
+    request = ImageRequest(
+        mode,
+        PROMPT,
+        pictures=(LinkedPicture("image", URL),) if mode is Mode.EDIT else (),
+        mask=LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required else None,
+        seed=7,
+        words=words,
+    )
+    spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=(640, 480))
+    reported = {adjustment.param for adjustment in spec.adjustments}
+    for word in ("seed", *words):
+        assert (getattr(model.words, word) is None) == (word in reported)
+    tasks = build_plan(
+        spec,
+        TaskInputs((URL,) if mode is Mode.EDIT else (), URL if request.mask else None),
+        lambda _: str(uuid.uuid4()),
+    ).tasks
+    assert validate(on_the_wire(tasks[0].task)) == []
+
+
+FACTS_CORRECTED = [("google:4@3", "0.5K", (792, 336)), ("sourceful:1@0", "1K", (1152, 896))]
+
+
+@pytest.mark.parametrize(("air", "tier", "size"), FACTS_CORRECTED)
+def test_facts_that_were_corrected_stand_corrected(air, tier, size):
+    assert size in MODELS[air].sizes.tiers[tier]
+
+
+@pytest.mark.parametrize(
+    ("name", "air"),
+    [
+        ("gpt-image-1", "openai:1@1"), ("gpt-image-2", "openai:gpt-image@2"), ("dall-e-3", "openai:2@3"), ("gpt-image-1.5", "openai:4@1"),
+        ("riverflow-2-fast", "sourceful:2@2"), ("riverflow-2-max-preview", "sourceful:2@3"), ("seedream-4-0", "bytedance:5@0"),
+        ("flux-2-pro", "bfl:5@1"), ("nano-banana-2", "google:4@3"),
+    ],
+)  # fmt: skip
+def test_the_names_applications_use_find_their_model(name, air):
+    assert REGISTRY.find(name).air == air
