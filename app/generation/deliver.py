@@ -25,6 +25,8 @@ from app.generation.types import (
 )
 from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert
 from app.images.fetch import Fetcher, FetchError
+from app.images.finish import finish_picture
+from app.images.fits import Ground
 from app.images.inspect import HEAD_BYTES, Header, inspect, is_whole
 from app.images.workers import WorkerError, Workers
 from app.media.store import MediaStore
@@ -55,10 +57,17 @@ class DeliveryDesk:
         self._store = store
 
     async def deliver(
-        self, spec: ImageSpec, pictures: Sequence[PlacedPicture], circumstances: Circumstances
+        self,
+        spec: ImageSpec,
+        pictures: Sequence[PlacedPicture],
+        circumstances: Circumstances,
+        ground: Ground | None = None,
     ) -> Delivered:
-        """All pictures that can be delivered, raising the first one's GatewayError when none can."""
-        outcomes = await together([self._try_one(spec, placed.picture, circumstances) for placed in pictures])
+        """All pictures that can be delivered, raising the first one's GatewayError when none can.
+
+        `ground` is what a result is pasted into, where the spec says so.
+        """
+        outcomes = await together([self._try_one(spec, placed.picture, circumstances, ground) for placed in pictures])
         images = tuple(outcome for outcome in outcomes if isinstance(outcome, DeliveredImage))
         errors = [
             (placed.index, outcome)
@@ -71,28 +80,31 @@ class DeliveryDesk:
         return Delivered(images, failures, _report_sizes(spec, images))
 
     async def _try_one(
-        self, spec: ImageSpec, picture: Picture, circumstances: Circumstances
+        self, spec: ImageSpec, picture: Picture, circumstances: Circumstances, ground: Ground | None
     ) -> DeliveredImage | GatewayError:
         try:
-            return await self._deliver_one(spec, picture, circumstances)
+            return await self._deliver_one(spec, picture, circumstances, ground)
         except GatewayError as error:
             return error
 
-    async def _deliver_one(self, spec: ImageSpec, picture: Picture, circumstances: Circumstances) -> DeliveredImage:
+    async def _deliver_one(
+        self, spec: ImageSpec, picture: Picture, circumstances: Circumstances, ground: Ground | None
+    ) -> DeliveredImage:
         plan = spec.format
         if spec.native_link and picture.url is not None:
             return DeliveredImage(spec.size, plan.delivered, picture.seed, url=picture.url)
-        if picture.base64 is not None and not plan.converts and spec.delivery is Delivery.EMBEDDED:
+        untouched = not plan.converts and spec.finish is None
+        if picture.base64 is not None and untouched and spec.delivery is Delivery.EMBEDDED:
             header = _header_of_text(picture.base64)
             if header.format == plan.delivered:
                 size = (header.width, header.height)
                 return DeliveredImage(size, plan.delivered, picture.seed, base64=picture.base64)
         data = await self._bytes_of(picture)
         header = _header_of(data)
-        if header.format == plan.delivered.value and not plan.converts:
+        if header.format == plan.delivered.value and untouched:
             size = (header.width, header.height)
         else:
-            data, size = await self._convert(data, spec)
+            data, size = await self._convert(data, spec, ground)
         return await self._hand_over(data, size, picture, spec, circumstances)
 
     async def _hand_over(
@@ -117,10 +129,15 @@ class DeliveryDesk:
             message = f"The picture was made, but its address {error.reason}."
             raise ProviderError(message, code="picture_unavailable", should_retry=False) from None
 
-    async def _convert(self, data: bytes, spec: ImageSpec) -> tuple[bytes, tuple[int, int]]:
-        format_ = spec.format.delivered.value
+    async def _convert(self, data: bytes, spec: ImageSpec, ground: Ground | None) -> tuple[bytes, tuple[int, int]]:
+        """The picture in the asked format, finished where the spec says so."""
+        ending = (spec.format.delivered.value, spec.format.quality, _MAX_RESULT_PIXELS)
         try:
-            made = await self._workers.run(convert, data, format_, spec.format.quality, _MAX_RESULT_PIXELS)
+            if spec.finish is None:
+                made = await self._workers.run(convert, data, *ending)
+            else:
+                size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
+                made = await self._workers.run(finish_picture, data, size, fit, pad, ground, *ending)
         except (UnreadablePictureError, TooManyPixelsError, WorkerError):
             raise _broken() from None
         return made.data, (made.width, made.height)
@@ -128,7 +145,7 @@ class DeliveryDesk:
 
 def _report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
     """What to say when the provider made another size than the one it was asked for."""
-    if spec.size is None:
+    if spec.size is None or spec.finish is not None:
         return ()
     wanted = f"{spec.size[0]}x{spec.size[1]}"
     other = {

@@ -1,6 +1,6 @@
 """Fits a request to a model: every field is honored, changed, converted, emulated, dropped and reported, or refused.
 
-Pure. Leaves sizes to `sizing`, pictures to `pictures`, and the tasks to `plan`.
+Pure. Leaves sizes to `sizing`, wording to `reports`, pictures to `pictures`, and the tasks to `plan`.
 """
 
 import math
@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
 from app.errors import InvalidRequestError
-from app.generation.sizing import SizeChoice, area_error, choose_size, nearest_tier, shape_error, tier_area
+from app.generation.reports import dropped, report_count, report_finish, report_size
+from app.generation.sizing import SizeChoice, choose_size, nearest_tier
 from app.generation.types import (
     NATIVE_FORMATS,
     Adjustment,
     AdjustmentMode,
     Delivery,
+    Finish,
     FormatPlan,
     ImageRequest,
     ImageSpec,
@@ -25,9 +27,6 @@ from app.runware.tasks import OWN_FIELDS
 
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
-_SHAPE_TOLERANCE = 0.01
-"""A shape this near (in ln) to the one asked for is the one asked for: grids have no exact 16:9."""
-_AREA_TOLERANCE = 0.1
 _SHOWN_PROMPT = 80
 _LOSSY = frozenset({PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.AVIF})
 _MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
@@ -70,38 +69,31 @@ def normalize(
     tier = _own_resolution(request, model, choice)
     if tier is not None:
         fields["resolution"] = tier
-    report += _report_size(request.size, choice, model, tier)
+    finish = _plan_finish(request, model, choice, picture_size)
+    sized = report_size(request.size, choice, model, tier)
+    report += sized if finish is None else report_finish(request, model, choice, finish)
     _merge_extras(request.extras, fields, report)
     if _is_emulated(request, model):
         size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
         reason = f"{model.id} only edits pictures, so it is given a blank one."
         report.append(Adjustment("image", None, f"blank {size}", AdjustmentMode.EMULATED, reason))
     delivery = request.delivery or default_delivery
-    format_plan = _plan_format(request, model, report)
-    report += _report_count(request.count, model)
+    format_plan = _plan_format(request, model, report, finished=finish is not None)
+    report += report_count(request.count, model)
     return ImageSpec(
         model=model,
         prompt=prompt,
         count=request.count,
         size=choice.size,
         delivery=delivery,
-        native_link=native_links and delivery is Delivery.LINK and not format_plan.converts,
+        native_link=native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None,
         format=format_plan,
         seed=request.seed if model.words.seed else None,
         fields=fields,
         needs_blank_picture=_is_emulated(request, model),
+        finish=finish,
         adjustments=tuple(report),
     )
-
-
-def _report_count(count: int, model: CatalogModel) -> list[Adjustment]:
-    """What to say of a model that only makes multiples: more pictures are made and billed than delivered."""
-    multiple = model.results_multiple
-    if count % multiple == 0:
-        return []
-    made = math.ceil(count / multiple) * multiple
-    reason = f"{model.id} makes pictures in multiples of {multiple}: {made} are made and billed, {count} delivered."
-    return [Adjustment("n", count, made, AdjustmentMode.EMULATED, reason)]
 
 
 def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
@@ -141,7 +133,7 @@ def _check_prompt(request: ImageRequest, model: CatalogModel, report: list[Adjus
     prompt = request.prompt
     if model.prompt.use == "none":
         if prompt is not None and prompt.strip():
-            report.append(_dropped("prompt", prompt[:_SHOWN_PROMPT], f"{model.id} takes no prompt."))
+            report.append(dropped("prompt", prompt[:_SHOWN_PROMPT], f"{model.id} takes no prompt."))
         return None
     if prompt is None or not prompt.strip():
         if model.prompt.use == "optional":
@@ -169,9 +161,6 @@ def _check_pictures(request: ImageRequest, model: CatalogModel) -> None:
         pictures = "picture" if rules.maximum == 1 else "pictures"
         message = f"The model {model.id} takes at most {rules.maximum} {pictures}; got {count}."
         raise InvalidRequestError(message, param="image")
-    if request.mask is not None and not rules.mask:
-        message = f"The model {model.id} takes no mask. Describe in the prompt what to change, or use another model."
-        raise InvalidRequestError(message, param="mask", code="unsupported_parameter")
     if count and rules.mask_required and request.mask is None:
         message = f"The model {model.id} needs a `mask`: transparent where to edit."
         raise InvalidRequestError(message, param="mask", code="missing_required_parameter")
@@ -197,45 +186,6 @@ def _own_resolution(request: ImageRequest, model: CatalogModel, choice: SizeChoi
     return nearest_tier(model.resolutions, area)
 
 
-def _report_own_size(wish: SizeWish, model: CatalogModel, tier: str | None) -> list[Adjustment]:
-    """What to say when no dimensions could be sent: the shape is lost, the scale perhaps a tier of its own."""
-    reason = f"{model.id} chooses the size itself."
-    if tier is not None:
-        reason = f"Beside input pictures {model.id} takes a tier only, and their shape."
-    report = []
-    if wish.text:
-        mode = AdjustmentMode.DROPPED if tier is None or wish.exact is None else AdjustmentMode.CHANGED
-        applied = tier if mode is AdjustmentMode.CHANGED else None
-        report.append(Adjustment("size" if wish.exact else wish.ratio_field, wish.text, applied, mode, reason))
-    if wish.area is not None and (tier is None or abs(math.log((tier_area(tier) or 1) / wish.area)) > _AREA_TOLERANCE):
-        mode = AdjustmentMode.DROPPED if tier is None else AdjustmentMode.CHANGED
-        report.append(Adjustment("resolution", wish.area_text, tier, mode, reason))
-    return report
-
-
-def _report_size(wish: SizeWish, choice: SizeChoice, model: CatalogModel, tier: str | None) -> list[Adjustment]:
-    report = [
-        Adjustment(name, value, None, AdjustmentMode.DROPPED, "`size` says it already.") for name, value in wish.ignored
-    ]
-    if choice.size is None:
-        return report + _report_own_size(wish, model, tier)
-    applied = f"{choice.size[0]}x{choice.size[1]}"
-    reason = f"{applied} is the nearest size {model.id} can make."
-    if wish.exact is not None and choice.size != wish.exact:
-        report.append(Adjustment("size", wish.text, applied, AdjustmentMode.CHANGED, reason))
-    if wish.ratio is not None and shape_error(choice.size, wish.ratio) > _SHAPE_TOLERANCE:
-        report.append(Adjustment(wish.ratio_field, wish.text, applied, AdjustmentMode.CHANGED, reason))
-    if wish.area is not None and not _has_area(choice, wish.area):
-        report.append(Adjustment("resolution", wish.area_text, choice.tier or applied, AdjustmentMode.CHANGED, reason))
-    return report
-
-
-def _has_area(choice: SizeChoice, area: int) -> bool:
-    if choice.tier is not None:
-        return abs(math.log((tier_area(choice.tier) or area) / area)) < _AREA_TOLERANCE
-    return choice.size is not None and area_error(choice.size, area) < _AREA_TOLERANCE
-
-
 def _translate_words(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
     """The caller's words in the provider's, where the model has the thing; the rest is reported."""
     fields: dict[str, JSONValue] = {}
@@ -249,15 +199,15 @@ def _translate_words(request: ImageRequest, model: CatalogModel, report: list[Ad
         if target is not None:
             fields[target] = value
         else:
-            report.append(_dropped(name, value, f"{model.id} has no equivalent."))
+            report.append(dropped(name, value, f"{model.id} has no equivalent."))
     if request.seed is not None and model.words.seed is None:
-        report.append(_dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
+        report.append(dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
     if request.background == "transparent":
         if model.words.transparent_background is not None:
             for key, members in model.words.transparent_background.items():
                 fields[key] = dict(members)
         else:
-            report.append(_dropped("background", "transparent", f"{model.id} cannot make transparent backgrounds."))
+            report.append(dropped("background", "transparent", f"{model.id} cannot make transparent backgrounds."))
     return fields
 
 
@@ -267,26 +217,44 @@ def _merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue],
         if name in OWN_FIELDS:
             hint = f"use `{_OWN_WORDS[name]}`." if name in _OWN_WORDS else "it cannot be set from outside."
             shown = None if name == "apiKey" else value
-            report.append(_dropped(name, shown, f"The gateway sets this field itself; {hint}"))
+            report.append(dropped(name, shown, f"The gateway sets this field itself; {hint}"))
             continue
         present = fields.get(name)
         fields[name] = {**present, **value} if isinstance(present, dict) and isinstance(value, dict) else value
 
 
-def _dropped(param: str, requested: JSONValue, reason: str) -> Adjustment:
-    return Adjustment(param, requested, None, AdjustmentMode.DROPPED, reason)
+def _plan_finish(
+    request: ImageRequest, model: CatalogModel, choice: SizeChoice, picture_size: tuple[int, int] | None
+) -> Finish | None:
+    """Pasting into the caller's picture where the model takes no mask; fitting where the size asked for is another."""
+    pastes = request.mask is not None and not (model.pictures and model.pictures.mask)
+    pad = request.background or "transparent"
+    if pastes:
+        wished = request.size.ratio is not None or request.size.area is not None
+        size = request.size.exact or (choice.size if wished else None) or picture_size or choice.size
+        return None if size is None else Finish(size, "exact", pad, pastes=True)
+    if request.fit is None or request.size.exact is None or request.size.exact == choice.size:
+        return None
+    return Finish(request.size.exact, request.fit, _pad_color(request), pastes=False)
 
 
-def _plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> FormatPlan:
+def _pad_color(request: ImageRequest) -> str:
+    if request.background in {"white", "black"}:
+        return request.background
+    opaque = request.background == "opaque" or request.format is PictureFormat.JPEG
+    return "white" if opaque else "transparent"
+
+
+def _plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustment], *, finished: bool) -> FormatPlan:
     """Which format the provider makes, and whether we convert: only what it cannot make is converted."""
     wanted, compression = request.format or PictureFormat.PNG, request.compression
     if wanted not in _LOSSY:
         if compression not in {None, 100}:
-            report.append(_dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
+            report.append(dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
         compression = None
     native = NATIVE_FORMATS.get(wanted)
     too_low = compression is not None and compression < _MIN_NATIVE_QUALITY
-    if native in model.formats and not too_low:
+    if native in model.formats and not too_low and (not finished or native == "PNG"):
         native_quality = None if compression is None else min(compression, _MAX_NATIVE_QUALITY)
         return FormatPlan(wanted, compression, native, native_quality)
     source = "PNG" if "PNG" in model.formats else model.formats[0]

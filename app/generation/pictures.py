@@ -25,6 +25,7 @@ from app.generation.types import (
 )
 from app.images.convert import TooManyPixelsError, UnreadablePictureError
 from app.images.fetch import Fetcher, FetchError, TooManyBytesError
+from app.images.fits import Ground
 from app.images.inputs import PictureLimits, blank_picture, fit_picture, measure_picture
 from app.images.inspect import Header, inspect, sniff
 from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
@@ -64,6 +65,15 @@ class OpenedPictures:
         return header.upright if header is not None and header.width and header.height else None
 
 
+@dataclass(frozen=True, slots=True)
+class FittedInputs:
+    """What goes into the task, what a result is pasted into afterwards, and what had to be changed."""
+
+    inputs: TaskInputs
+    ground: Ground | None = None
+    adjustments: tuple[Adjustment, ...] = ()
+
+
 class PictureDesk:
     """Takes pictures in. `max_bytes` and `max_pixels` hold for each single one."""
 
@@ -86,13 +96,13 @@ class PictureDesk:
         mask = rest.pop(0) if request.mask else None
         return OpenedPictures(tuple(opened[: len(pictures)]), mask, rest.pop(0) if request.markup else None)
 
-    async def fit(self, opened: OpenedPictures, spec: ImageSpec) -> tuple[TaskInputs, tuple[Adjustment, ...]]:
+    async def fit(self, opened: OpenedPictures, spec: ImageSpec) -> FittedInputs:
         """The pictures as the model of `spec` takes them, with what had to be changed."""
         if spec.needs_blank_picture and spec.size is not None:
-            return await self._blank(spec.size), ()
+            return FittedInputs(await self._blank(spec.size))
         rules = spec.model.pictures
         if rules is None or not opened.pictures:
-            return TaskInputs(), ()
+            return FittedInputs(TaskInputs())
         limits = PictureLimits(self._max_pixels, rules.min_side, rules.max_side, rules.max_bytes)
         overlay = opened.markup.data if opened.markup else None
         work = [
@@ -101,12 +111,17 @@ class PictureDesk:
         ]
         fitted = await together(work)
         report = [adjustment for _, _, adjustments in fitted for adjustment in adjustments]
-        mask = None
-        if opened.mask is not None:
-            size = fitted[0][1]
-            mask, adjustments = await self._fit_mask(opened.mask, size)
-            report += adjustments
-        return TaskInputs(tuple(reference for reference, _, _ in fitted), mask), tuple(report)
+        references = tuple(reference for reference, _, _ in fitted)
+        if opened.mask is None:
+            return FittedInputs(TaskInputs(references), None, tuple(report))
+        pastes = spec.finish is not None and spec.finish.pastes
+        size = opened.first_size if pastes else fitted[0][1]
+        mask, adjustments = await self._fit_mask(opened.mask, size)
+        report += adjustments
+        picture = opened.pictures[0].data
+        if pastes and picture is not None:
+            return FittedInputs(TaskInputs(references), Ground(picture, mask), tuple(report))
+        return FittedInputs(TaskInputs(references, await _to_data_uri(mask, "png")), None, tuple(report))
 
     async def _blank(self, size: tuple[int, int]) -> TaskInputs:
         """A white picture of `size` as the only input."""
@@ -207,7 +222,7 @@ class PictureDesk:
         data = picture.data if fitted.data is None else fitted.data
         return await _to_data_uri(data, fitted.format), size, report
 
-    async def _fit_mask(self, mask: OpenedPicture, size: tuple[int, int] | None) -> tuple[str, list[Adjustment]]:
+    async def _fit_mask(self, mask: OpenedPicture, size: tuple[int, int] | None) -> tuple[bytes, list[Adjustment]]:
         if size is None or mask.data is None:
             raise InvalidRequestError("`mask` needs a picture whose size is known.", param="mask")
         try:
@@ -224,7 +239,7 @@ class PictureDesk:
             before, after = (f"{w}x{h}" for w, h in (converted.resized_from, size))
             reason = "A mask must have the size of its picture."
             report.append(Adjustment("mask", before, after, AdjustmentMode.CHANGED, reason))
-        return await _to_data_uri(converted.data, "png"), report
+        return converted.data, report
 
 
 def _bad_picture(param: str, what: str) -> InvalidRequestError:

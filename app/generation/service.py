@@ -59,15 +59,15 @@ class ImageService:
             picture_size=opened.first_size,
             alternatives=self._alternatives(request.mode),
         )
-        inputs, adjustments = await self._pictures.fit(opened, spec)
-        if adjustments:
-            spec = replace(spec, adjustments=(*spec.adjustments, *adjustments))
+        fitted = await self._pictures.fit(opened, spec)
+        if fitted.adjustments:
+            spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))
         if circumstances.strict:
             refuse_when_strict(spec.adjustments)
-        plan = build_plan(spec, inputs, lambda _: self._new_task_id())
+        plan = build_plan(spec, fitted.inputs, lambda _: self._new_task_id())
         results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
         collected = collect(plan, results)
-        delivered = await self._delivery.deliver(spec, collected.pictures, circumstances)
+        delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, fitted.ground)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(
             request_id=circumstances.request_id,

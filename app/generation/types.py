@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Mode, OutputFormat
+from app.images.fits import Fit
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 
@@ -95,6 +96,7 @@ class ImageRequest:
     format: PictureFormat | None = None
     compression: int | None = None
     background: str | None = None
+    fit: Fit | None = None
     pictures: tuple[InputPicture, ...] = ()
     mask: InputPicture | None = None
     markup: InputPicture | None = None
@@ -141,6 +143,16 @@ class FormatPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Finish:
+    """What is done to a picture after it was made: it gets exactly `size`, or is pasted into the caller's own."""
+
+    size: tuple[int, int]
+    fit: Fit
+    pad: str
+    pastes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSpec:
     """What will be made: a request fitted to a model."""
 
@@ -156,6 +168,7 @@ class ImageSpec:
     fields: Mapping[str, JSONValue]
     """Further task fields, in the provider's words: translated words and the caller's extras."""
     needs_blank_picture: bool
+    finish: Finish | None
     adjustments: tuple[Adjustment, ...]
 
 

@@ -6,12 +6,14 @@ in the caller's words; a field nobody knows is kept in `extras` for the provider
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import msgspec
 
 from app.catalog.model import Mode
 from app.errors import InvalidRequestError
 from app.generation.types import Delivery, ImageRequest, JSONValue, PictureFormat
+from app.images.fits import Fit
 from app.openai_api.fields import (
     MAX_SEED,
     Fields,
@@ -28,7 +30,8 @@ MAX_COUNT = 10
 MAX_PROMPT_CHARS = 100_000
 """A bound on what is looked at; each model has its own, lower one."""
 
-BACKGROUNDS = ("auto", "transparent", "opaque")
+BACKGROUNDS = ("auto", "transparent", "opaque", "white", "black")
+FITS: tuple[Fit, ...] = ("cover", "contain", "exact")
 FORMATS = ("png", "jpeg", "jpg", "webp", "gif", "avif", "svg")
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "quality": ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"),
@@ -47,7 +50,7 @@ _NO_WISH: Mapping[str, JSONValue] = {"quality": "auto", "moderation": "auto", "p
 RECORDED = ("user", "safety_identifier")
 _OWN = frozenset(
     {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
-    | {"output_compression", "background", "seed", "stream", "negative_prompt", "guidance_scale", "svg"}
+    | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "guidance_scale", "svg"}
     | {*CHOICES, *INTEGERS, *RECORDED, *PICTURE_FIELDS}
 )
 
@@ -115,12 +118,17 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     if background == "transparent" and picture_format is PictureFormat.JPEG:
         message = "A transparent background needs output_format png, webp, gif or avif; jpeg has no transparency."
         raise InvalidRequestError(message, param="background")
+    size = read_size(fields)
+    fit = read_choice(fields, "fit", FITS)
+    if fit is not None and size.exact is None:
+        raise InvalidRequestError("`fit` needs `size` as WIDTHxHEIGHT: the exact size to fit to.", param="fit")
     return ImageRequest(
         mode=mode,
         prompt=prompt,
         model=read_text(fields, "model"),
         count=read_integer(fields, "n", 1, MAX_COUNT) or 1,
-        size=read_size(fields),
+        size=size,
+        fit=cast("Fit | None", fit),
         delivery=None if response_format is None else _DELIVERIES[response_format],
         format=picture_format,
         compression=read_integer(fields, "output_compression", 0, 100),

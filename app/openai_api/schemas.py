@@ -35,8 +35,12 @@ class _CommonRequest(BaseModel):
         None, description="Default png. gif and avif are made by conversion; svg only by models that make it."
     )
     output_compression: int | None = Field(None, ge=0, le=100, description="Quality of jpeg, webp and avif.")
-    background: Literal["auto", "transparent", "opaque"] | None = Field(
-        None, description="transparent where the model can, else reported."
+    background: Literal["auto", "transparent", "opaque", "white", "black"] | None = Field(
+        None,
+        description="transparent where the model can, else reported; white and black also color the padding of fit.",
+    )
+    fit: Literal["cover", "contain", "exact"] | None = Field(
+        None, description="Deliver exactly the `WxH` of `size`, by crop, padding or stretching after the fact."
     )
     seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable pictures.")
     negative_prompt: str | None = Field(None, description="What the picture must not show.")
