@@ -162,8 +162,8 @@ def _pricing(price: dict) -> dict:
         ("edit", "per_edit"),
         ("first_mp", "first_megapixel"),
         ("extra_mp", "further_megapixel"),
-        ("per_reference_mp", "per_reference"),
-        ("per_extra_reference", "per_reference"),
+        ("per_reference_mp", "per_reference_megapixel"),
+        ("per_extra_reference", "per_extra_reference"),
     ):
         if source in price:
             pricing[target] = f"{price[source]:.6f}".rstrip("0")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from app.access.keys import KeyRing
 from app.catalog.registry import Registry
+from app.generation.estimate import DryRun
 from app.generation.types import Answer, Circumstances, Delivery, ImageRequest
 from app.media.store import MediaStore
 from app.openai_api.fields import read_boolean
@@ -24,6 +25,10 @@ class Images(Protocol):
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """The answer to a request, raising a GatewayError."""
+        ...
+
+    async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
+        """What a request would send and cost, raising the same errors."""
         ...
 
 
@@ -57,6 +62,12 @@ def circumstances_of(request: Request, gateway: Gateway) -> Circumstances:
         default = Delivery.EMBEDDED
     strict = read_boolean({"X-Spillway-Strict": headers.get("x-spillway-strict")}, "X-Spillway-Strict")
     return Circumstances(request_id_of(request), origin_of(request, settings), default, strict=bool(strict))
+
+
+def wants_dry_run(request: Request) -> bool:
+    """Whether the query asks for an estimate instead of pictures."""
+    asked = request.query_params.get("dryRun") if b"dryRun" in request.scope["query_string"] else None
+    return bool(read_boolean({"dryRun": asked}, "dryRun"))
 
 
 def origin_of(request: Request, settings: Settings) -> str:

@@ -5,7 +5,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse
+from app.openai_api.schemas import (
+    DryRunResponse,
+    EditForm,
+    EditRequest,
+    ErrorResponse,
+    GenerationRequest,
+    ImagesResponse,
+)
 
 _IMAGE_HEADERS = {
     "x-request-id": "The id of this request.",
@@ -22,6 +29,13 @@ STRICT_HEADER = {
     "in": "header",
     "required": False,
     "description": "true: refuse instead of changing or dropping a wish.",
+    "schema": {"type": "boolean", "default": False},
+}
+DRY_RUN = {
+    "name": "dryRun",
+    "in": "query",
+    "required": False,
+    "description": "true: validate, send nothing, and answer with an estimate and the plan.",
     "schema": {"type": "boolean", "default": False},
 }
 _ERRORS = {
@@ -49,7 +63,7 @@ def describe_errors(*statuses: int) -> dict[int | str, Documented]:
 def describe_images() -> dict[int | str, Documented]:
     """The answers of the image routes."""
     headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _IMAGE_HEADERS.items()}
-    success = {"model": ImagesResponse, "description": "At least one picture.", "headers": headers}
+    success = {"model": ImagesResponse | DryRunResponse, "description": "At least one picture.", "headers": headers}
     return {200: success, **describe_errors()}
 
 
@@ -58,7 +72,7 @@ def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | Non
     content = {"application/json": {"schema": _reference(json_model)}}
     if form_model is not None:
         content["multipart/form-data"] = {"schema": _reference(form_model)}
-    return {"requestBody": {"required": True, "content": content}, "parameters": [STRICT_HEADER]}
+    return {"requestBody": {"required": True, "content": content}, "parameters": [STRICT_HEADER, DRY_RUN]}
 
 
 def add_request_schemas(document: Documented) -> None:

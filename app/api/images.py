@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.dependencies import Gateway, circumstances_of, gateway_of
+from app.api.dependencies import Gateway, circumstances_of, gateway_of, wants_dry_run
 from app.catalog.model import Mode
 from app.errors import InvalidRequestError, TooLargeError
 from app.generation.types import ImageRequest
 from app.openai_api.forms import FormParser
 from app.openai_api.parse import decode_json, parse_request
-from app.openai_api.render import Chunk, answer_headers, render_answer
+from app.openai_api.render import Chunk, answer_headers, dry_run_headers, render_answer, render_dry_run
 
 _JOINED_BYTES = 16_384
 """Up to here one write is cheaper than several."""
@@ -59,6 +59,9 @@ async def _answer(request: Request, mode: Mode) -> Response:
     gateway.keys.check(request.headers)
     circumstances = circumstances_of(request, gateway)
     understood = await _read(request, mode, gateway)
+    if wants_dry_run(request):
+        dry_run = await gateway.images.estimate(understood, circumstances)
+        return Response(render_dry_run(dry_run), headers=dry_run_headers(dry_run), media_type="application/json")
     answer = await gateway.images.run(understood, circumstances)
     return PiecewiseResponse(render_answer(answer), answer_headers(answer))
 

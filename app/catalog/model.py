@@ -155,7 +155,8 @@ class Pricing(_Entry):
     per_edit: Price | None = Field(None, description="A picture made from others, where that differs.")
     first_megapixel: Price | None = None
     further_megapixel: Price | None = None
-    per_reference: Price | None = None
+    per_reference_megapixel: Price | None = None
+    per_extra_reference: Price | None = Field(None, description="Each input picture after the first.")
     note: str | None = None
 
 

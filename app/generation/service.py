@@ -2,19 +2,32 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.errors import NotFoundError
 from app.generation.collect import collect
 from app.generation.deliver import DeliveryDesk
+from app.generation.estimate import DryRun, reference_sizes
 from app.generation.normalize import follows_picture, normalize, refuse_when_strict
 from app.generation.pictures import PictureDesk
-from app.generation.plan import build_plan
+from app.generation.plan import Plan, build_plan
 from app.generation.together import together
-from app.generation.types import Answer, Circumstances, ImageRequest
+from app.generation.types import Answer, Circumstances, ImageRequest, ImageSpec
+from app.images.fits import Ground
+from app.ledger.pricing import estimate
 from app.runware.client import RunwareClient
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A request ready to be sent."""
+
+    requested_model: str
+    spec: ImageSpec
+    plan: Plan
+    ground: Ground | None
 
 
 class ImageService:
@@ -48,6 +61,38 @@ class ImageService:
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """The answer to `request`, raising a GatewayError when there is no picture to give."""
         deadline = self._monotonic() + self._request_timeout
+        prepared = await self._prepare(request, circumstances)
+        spec, plan = prepared.spec, prepared.plan
+        results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
+        collected = collect(plan, results)
+        delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, prepared.ground)
+        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
+        return Answer(
+            request_id=circumstances.request_id,
+            created=int(self._clock()),
+            model=spec.model,
+            requested_model=prepared.requested_model,
+            images=delivered.images,
+            failures=tuple(failures),
+            format=spec.format.delivered,
+            cost=collected.cost,
+            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+            attempts=collected.attempts,
+            adjustments=(*spec.adjustments, *delivered.adjustments),
+        )
+
+    async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
+        """What `request` would send and cost, raising the same refusals as `run`, without anything being sent."""
+        prepared = await self._prepare(request, circumstances)
+        spec, plan = prepared.spec, prepared.plan
+        made = sum(planned.task.number_results for planned in plan.tasks)
+        resolution = spec.fields.get("resolution")
+        tier = resolution if isinstance(resolution, str) else None
+        price = estimate(spec.model, made, spec.size, tier, reference_sizes(plan))
+        return DryRun(spec.model, made, price, plan, spec.adjustments)
+
+    async def _prepare(self, request: ImageRequest, circumstances: Circumstances) -> _Prepared:
+        """Everything before the first task is sent."""
         name = request.model or self._default_models[request.mode]
         model = self._find(name)
         opened = await self._pictures.open(request, needs_size=follows_picture(request, model))
@@ -65,23 +110,7 @@ class ImageService:
         if circumstances.strict:
             refuse_when_strict(spec.adjustments)
         plan = build_plan(spec, fitted.inputs, lambda _: self._new_task_id())
-        results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
-        collected = collect(plan, results)
-        delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, fitted.ground)
-        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
-        return Answer(
-            request_id=circumstances.request_id,
-            created=int(self._clock()),
-            model=model,
-            requested_model=name,
-            images=delivered.images,
-            failures=tuple(failures),
-            format=spec.format.delivered,
-            cost=collected.cost,
-            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
-            attempts=collected.attempts,
-            adjustments=(*spec.adjustments, *delivered.adjustments),
-        )
+        return _Prepared(name, spec, plan, fitted.ground)
 
     def _find(self, name: str) -> CatalogModel:
         try:

@@ -4,10 +4,12 @@ A picture in base64 is spliced into the body as it is: neither decoded, escaped 
 """
 
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
 from app.errors import GatewayError
+from app.generation.estimate import DryRun, show_task
 from app.generation.types import Adjustment, Answer, DeliveredImage, JSONValue
 
 PROVIDER = "runware"
@@ -38,6 +40,47 @@ def answer_headers(answer: Answer) -> dict[str, str]:
     if answer.adjustments:
         headers["X-Spillway-Adjustments"] = short_adjustments(answer.adjustments)
     return headers
+
+
+def render_dry_run(dry_run: DryRun) -> bytes:
+    """Lumenfall's estimate, with the plan and the adjustments beside it; an unknown price is null with a reason."""
+    estimate = dry_run.estimate
+    components = [
+        {
+            "type": part.type,
+            "metric": part.metric,
+            "quantity": part.quantity,
+            "billable_quantity": part.quantity,
+            "unit_price": part.unit_price,
+            "total_cost": _to_micros(part.total),
+        }
+        for part in estimate.components
+    ]
+    body = {
+        "estimated": True,
+        "model": dry_run.model.id,
+        "provider": PROVIDER,
+        "total_cost_micros": None if estimate.total is None else _to_micros(estimate.total),
+        "currency": CURRENCY,
+        "components": components,
+        "reason": estimate.reason,
+        "plan": [show_task(planned.task) for planned in dry_run.plan.tasks],
+        "adjustments": dry_run.adjustments,
+    }
+    return _encoder.encode(body)
+
+
+def dry_run_headers(dry_run: DryRun) -> dict[str, str]:
+    """The headers that tell of an estimate without its body being read."""
+    headers = {"X-Spillway-Model": dry_run.model.id, "X-Spillway-Provider": PROVIDER}
+    if dry_run.adjustments:
+        headers["X-Spillway-Adjustments"] = short_adjustments(dry_run.adjustments)
+    return headers
+
+
+def _to_micros(dollars: Decimal) -> int:
+    """Millionths of a dollar; half a millionth is rounded up."""
+    return int((dollars * 1_000_000).to_integral_value(ROUND_HALF_UP))
 
 
 def short_adjustments(adjustments: Sequence[Adjustment]) -> str:

@@ -163,6 +163,31 @@ class ImagesResponse(BaseModel):
     metadata: Metadata
 
 
+class PriceComponent(BaseModel):
+    """A part of an estimated price; `unit_price` in dollars, `total_cost` in millionths of a dollar."""
+
+    type: Literal["output", "input"]
+    metric: Literal["image", "megapixel"]
+    quantity: int
+    billable_quantity: int
+    unit_price: float
+    total_cost: int
+
+
+class DryRunResponse(BaseModel):
+    """The answer to `?dryRun=true`: nothing was sent, nothing is billed."""
+
+    estimated: Literal[True]
+    model: str
+    provider: Literal["runware"]
+    total_cost_micros: int | None = Field(description="Millionths of a dollar; null when nobody can know.")
+    currency: Literal["USD"]
+    components: list[PriceComponent]
+    reason: str | None = Field(description="Why there is no total.")
+    plan: list[dict[str, JsonValue]] = Field(description="The Runware tasks that would be sent.")
+    adjustments: list[AdjustmentModel]
+
+
 class ErrorDetail(BaseModel):
     """What went wrong, in the caller's words."""
 

@@ -1,0 +1,62 @@
+"""A plan as it may be shown: the very tasks that would be sent, with pictures as hash, type and size. Pure."""
+
+import hashlib
+from dataclasses import dataclass
+
+import pybase64
+
+from app.catalog.model import CatalogModel
+from app.generation.plan import Plan
+from app.generation.types import Adjustment, JSONValue
+from app.images.inspect import inspect
+from app.ledger.pricing import Estimate
+from app.runware.tasks import ImageTask
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a request would send and cost."""
+
+    model: CatalogModel
+    count: int
+    estimate: Estimate
+    plan: Plan
+    adjustments: tuple[Adjustment, ...]
+
+
+def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
+    """The sizes of the input pictures of each task, None for those that are only addresses."""
+    inputs = plan.tasks[0].task.inputs
+    listed = inputs.get("referenceImages") or inputs.get("seedImage") or ()
+    pictures = (listed,) if isinstance(listed, str) else listed
+    sizes: list[tuple[int, int] | None] = []
+    for picture in pictures:
+        header = inspect(_bytes_of(picture)) if picture.startswith("data:") else None
+        sizes.append((header.width, header.height) if header else None)
+    return sizes
+
+
+def show_task(task: ImageTask) -> dict[str, object]:
+    """The task on the wire, with every embedded picture described instead of carried."""
+    wire = task.to_wire()
+    given = wire.get("inputs")
+    if isinstance(given, dict):
+        wire["inputs"] = {name: _show(value) for name, value in given.items()}
+    return wire
+
+
+def _show(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_show(inner) for inner in value]
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return value
+    data = _bytes_of(value)
+    shown: dict[str, JSONValue] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    header = inspect(data)
+    if header is not None:
+        shown |= {"type": f"image/{header.format}", "width": header.width, "height": header.height}
+    return shown
+
+
+def _bytes_of(data_uri: str) -> bytes:
+    return pybase64.b64decode(data_uri.partition(",")[2])
