@@ -9,6 +9,7 @@ from starlette.requests import Request
 from app.access.keys import KeyRing
 from app.catalog.registry import Registry
 from app.generation.estimate import DryRun
+from app.generation.service import Stream
 from app.generation.types import Answer, Circumstances, Delivery, ImageRequest
 from app.media.store import MediaStore
 from app.openai_api.fields import read_boolean
@@ -25,6 +26,10 @@ class Images(Protocol):
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """The answer to a request, raising a GatewayError."""
+        ...
+
+    async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
+        """The answer picture by picture, raising what can be refused beforehand."""
         ...
 
     async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:

@@ -9,11 +9,13 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.dependencies import Gateway, circumstances_of, gateway_of, wants_dry_run
 from app.catalog.model import Mode
-from app.errors import InvalidRequestError, TooLargeError
+from app.errors import GatewayError, InvalidRequestError, TooLargeError
+from app.generation.service import Part, Stream
 from app.generation.types import ImageRequest
+from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.forms import FormParser
 from app.openai_api.parse import decode_json, parse_request
-from app.openai_api.render import Chunk, answer_headers, dry_run_headers, render_answer, render_dry_run
+from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer, render_dry_run
 
 _JOINED_BYTES = 16_384
 """Up to here one write is cheaper than several."""
@@ -36,6 +38,35 @@ class PiecewiseResponse(Response):
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
+
+
+class EventResponse(Response):
+    """Server-sent events. A caller who goes away does not end the work behind them."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, mode: Mode, stream: Stream) -> None:
+        self._mode, self._stream = mode, stream
+        headers = model_headers(stream.model.id, stream.adjustments) | {"Cache-Control": "no-cache"}
+        super().__init__(None, headers={**headers, "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head at once, then every event when it comes."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for part in self._stream.parts:
+            for chunk in self._render(part):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _render(self, part: Part | GatewayError | None) -> list[Chunk]:
+        if part is None:
+            return [KEEP_ALIVE]
+        if isinstance(part, GatewayError):
+            return [render_failed(part)]
+        images = enumerate(part.answer.images, part.first_index)
+        return [chunk for index, image in images for chunk in render_completed(self._mode, part.answer, image, index)]
 
 
 async def create_image(request: Request) -> Response:
@@ -61,7 +92,14 @@ async def _answer(request: Request, mode: Mode) -> Response:
     understood = await _read(request, mode, gateway)
     if wants_dry_run(request):
         dry_run = await gateway.images.estimate(understood, circumstances)
-        return Response(render_dry_run(dry_run), headers=dry_run_headers(dry_run), media_type="application/json")
+        return Response(
+            render_dry_run(dry_run),
+            headers=model_headers(dry_run.model.id, dry_run.adjustments),
+            media_type="application/json",
+        )
+    if understood.stream:
+        stream = await gateway.images.stream(understood, circumstances)
+        return EventResponse(mode, stream)
     answer = await gateway.images.run(understood, circumstances)
     return PiecewiseResponse(render_answer(answer), answer_headers(answer))
 

@@ -77,7 +77,9 @@ def normalize(
         size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
         reason = f"{model.id} only edits pictures, so it is given a blank one."
         report.append(Adjustment("image", None, f"blank {size}", AdjustmentMode.EMULATED, reason))
-    delivery = request.delivery or default_delivery
+    delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
+    if request.stream and request.delivery is Delivery.LINK:
+        report.append(dropped("response_format", "url", "A stream carries the pictures themselves."))
     format_plan = _plan_format(request, model, report, finished=finish is not None)
     report += report_count(request.count, model)
     return ImageSpec(
@@ -91,6 +93,7 @@ def normalize(
         seed=request.seed if model.words.seed else None,
         fields=fields,
         needs_blank_picture=_is_emulated(request, model),
+        splits=request.stream,
         finish=finish,
         adjustments=tuple(report),
     )

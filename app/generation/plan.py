@@ -48,7 +48,8 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
     Raises InvalidRequestError when the caller's own `inputs` would hide a picture he sent.
     """
     wire_inputs = _place_inputs(spec, inputs)
-    per_task, multiple = spec.model.max_results, spec.model.results_multiple
+    multiple = spec.model.results_multiple
+    per_task = multiple if spec.splits else spec.model.max_results
     tasks = []
     for index, first in enumerate(range(0, spec.count, per_task)):
         wanted = min(per_task, spec.count - first)

@@ -105,6 +105,7 @@ class ImageRequest:
     """Words of OpenAI's and common extensions, translated where the model has the thing, else reported."""
     extras: Mapping[str, JSONValue] = field(default_factory=dict)
     user: str | None = None
+    stream: bool = False
 
 
 class AdjustmentMode(StrEnum):
@@ -168,6 +169,8 @@ class ImageSpec:
     fields: Mapping[str, JSONValue]
     """Further task fields, in the provider's words: translated words and the caller's extras."""
     needs_blank_picture: bool
+    splits: bool
+    """Every picture gets a task of its own, so that it can be sent the moment it exists."""
     finish: Finish | None
     adjustments: tuple[Adjustment, ...]
 

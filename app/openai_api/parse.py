@@ -109,9 +109,6 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     if mode is Mode.EDIT and not pictures:
         message = "`image` is missing: send the picture to edit as a file, an address, a data URI or base64."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
-    if read_boolean(fields, "stream"):
-        message = "This gateway does not stream pictures: send the request without `stream`."
-        raise InvalidRequestError(message, param="stream", code="unsupported_parameter")
     response_format = read_choice(fields, "response_format", ("url", "b64_json"))
     picture_format = _read_format(fields)
     background = read_choice(fields, "background", BACKGROUNDS)
@@ -140,6 +137,7 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
         words=_read_words(fields),
         extras={name: value for name, value in fields.items() if name not in _OWN and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
+        stream=bool(read_boolean(fields, "stream")),
     )
 
 

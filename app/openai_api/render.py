@@ -34,11 +34,17 @@ def render_answer(answer: Answer) -> list[Chunk]:
 
 def answer_headers(answer: Answer) -> dict[str, str]:
     """The headers that tell of an answer without its body being read."""
-    headers = {"X-Spillway-Model": answer.model.id, "X-Spillway-Provider": PROVIDER}
+    headers = model_headers(answer.model.id, answer.adjustments)
     if answer.cost is not None:
         headers["X-Spillway-Cost"] = format(answer.cost, "f")
-    if answer.adjustments:
-        headers["X-Spillway-Adjustments"] = short_adjustments(answer.adjustments)
+    return headers
+
+
+def model_headers(model_id: str, adjustments: Sequence[Adjustment]) -> dict[str, str]:
+    """Which model answers, and in short what had to be adjusted."""
+    headers = {"X-Spillway-Model": model_id, "X-Spillway-Provider": PROVIDER}
+    if adjustments:
+        headers["X-Spillway-Adjustments"] = short_adjustments(adjustments)
     return headers
 
 
@@ -68,14 +74,6 @@ def render_dry_run(dry_run: DryRun) -> bytes:
         "adjustments": dry_run.adjustments,
     }
     return _encoder.encode(body)
-
-
-def dry_run_headers(dry_run: DryRun) -> dict[str, str]:
-    """The headers that tell of an estimate without its body being read."""
-    headers = {"X-Spillway-Model": dry_run.model.id, "X-Spillway-Provider": PROVIDER}
-    if dry_run.adjustments:
-        headers["X-Spillway-Adjustments"] = short_adjustments(dry_run.adjustments)
-    return headers
 
 
 def _to_micros(dollars: Decimal) -> int:
@@ -132,6 +130,12 @@ def _rest_of(answer: Answer) -> dict[str, object]:
     if size is not None:
         body["size"] = f"{size[0]}x{size[1]}"
     body["output_format"] = answer.format.value
+    body["metadata"] = render_metadata(answer)
+    return body
+
+
+def render_metadata(answer: Answer) -> dict[str, object]:
+    """How the pictures of an answer came about."""
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",
@@ -145,5 +149,4 @@ def _rest_of(answer: Answer) -> dict[str, object]:
     }
     if answer.failures:
         metadata["errors"] = answer.failures
-    body["metadata"] = metadata
-    return body
+    return metadata

@@ -61,7 +61,9 @@ class _CommonRequest(BaseModel):
     frame_duration_ms: int | None = Field(None, ge=10, le=60_000, description="Reported: one frame is made.")
     partial_images: int | None = Field(None, ge=0, le=3, description="Reported: Runware makes none.")
     svg: dict[str, JsonValue] | None = Field(None, description="Reported when the model makes no vector graphics.")
-    stream: bool | None = Field(None, description="Only false.")
+    stream: bool | None = Field(
+        None, description="true: server-sent events, one `completed` per picture the moment it exists; always base64."
+    )
     user: str | None = Field(None, description="Recorded.")
     safety_identifier: str | None = Field(None, description="Recorded; wins over `user`.")
 

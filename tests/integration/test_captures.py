@@ -12,6 +12,34 @@ from tests.support.recorder import Recorder, exchange
 from tests.support.understood import summarize
 
 UNDERSTOOD: dict[str, dict] = {
+    "node-7.55.0__edit_stream": {
+        "mode": "edit",
+        "prompt": "hat",
+        "pictures": {"image": 74},
+        "words": {"partial_images": 1},
+        "stream": True,
+    },
+    "node-7.55.0__generate_stream": {
+        "mode": "generate",
+        "prompt": "a cat",
+        "model": "m",
+        "words": {"partial_images": 2},
+        "stream": True,
+    },
+    "py-3.52.0__edit_stream": {
+        "mode": "edit",
+        "prompt": "hat",
+        "pictures": {"image": 74},
+        "words": {"partial_images": 1},
+        "stream": True,
+    },
+    "py-3.52.0__generate_stream": {
+        "mode": "generate",
+        "prompt": "a cat",
+        "model": "m",
+        "words": {"partial_images": 2},
+        "stream": True,
+    },
     "aisdk-openai-compatible-3.0.92__edit_one": {
         "mode": "edit",
         "prompt": "hat",
@@ -264,15 +292,11 @@ REFUSED = {
     "aisdk-openai-compatible-3.0.92__edit_two_mask": (400, "invalid_value", "lora"),
     "node-7.55.0__edit_extra_hetero": (400, "invalid_value", "mat"),
     "node-7.55.0__edit_json_via_post": (400, "invalid_value", "images[1].file_id"),
-    "node-7.55.0__edit_stream": (400, "unsupported_parameter", "stream"),
-    "node-7.55.0__generate_stream": (400, "unsupported_parameter", "stream"),
     "node-7.55.0__models_retrieve_slash": (404, "model_not_found", "model"),
     "node-7.55.0__variation": (400, "unsupported_endpoint", None),
     "py-3.52.0__edit_empty_list": (400, "missing_required_parameter", "image"),
     "py-3.52.0__edit_extra_body_hetero": (400, "invalid_value", "lora"),
     "py-3.52.0__edit_json_via_post": (400, "invalid_value", "images[1].file_id"),
-    "py-3.52.0__edit_stream": (400, "unsupported_parameter", "stream"),
-    "py-3.52.0__generate_stream": (400, "unsupported_parameter", "stream"),
     "py-3.52.0__models_retrieve": (404, "model_not_found", "model"),
     "py-3.52.0__models_retrieve_slash": (404, "model_not_found", "model"),
     "py-3.52.0__variation": (400, "unsupported_endpoint", None),
@@ -307,7 +331,8 @@ def replay(origin: str, name: str) -> tuple[int, dict]:
     status, body = exchange(
         origin, capture.wire, continue_after=len(capture.head) if capture.expects_continue else None
     )
-    return status, json.loads(body)
+    streamed = status == 200 and UNDERSTOOD.get(name, {}).get("stream")
+    return status, {"events": body} if streamed else json.loads(body)
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
@@ -370,6 +395,9 @@ def test_a_captured_request_goes_through_to_pictures_or_a_named_refusal(whole_ga
         assert TO_THE_END_REFUSED[name] in {None, body["error"]["param"]}
         return
     assert status == 200, body
+    if "events" in body:
+        assert body["events"].count(b".completed\ndata: ") == 1
+        return
     assert len(body["data"]) == UNDERSTOOD[name].get("count", 1)
     wants_base64 = UNDERSTOOD[name].get("delivery") == "embedded" or name.startswith("aisdk")
     assert all(("b64_json" in item) is wants_base64 and ("url" in item) is not wants_base64 for item in body["data"])

@@ -1,9 +1,12 @@
 """Stands in for the use case: keeps the parsed request and gives a fixed answer."""
 
 import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.registry import unlisted_model
+from app.generation.service import Part, Stream
 from app.generation.types import Answer, Circumstances, DeliveredImage, ImageRequest, PictureFormat
 
 _SECONDS = 10
@@ -14,6 +17,15 @@ class Recorder:
 
     def __init__(self) -> None:
         self.requests: list[tuple[ImageRequest, Circumstances]] = []
+
+    async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
+        """Keep the request; a stream of one part."""
+        answer = await self.run(request, circumstances)
+
+        async def parts() -> AsyncIterator[Part]:
+            yield Part(0, replace(answer, images=(replace(answer.images[0], url=None, base64=b"AAAA"),)))
+
+        return Stream(answer.model, (), parts())
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """Keep the request."""
@@ -46,13 +58,17 @@ def exchange(origin: str, wire: bytes, *, continue_after: int | None = None) -> 
 
 
 def read_response(connection: socket.socket) -> tuple[int, bytes]:
-    """One answer with a Content-Length."""
+    """One answer with a Content-Length, or a stream of events with its framing."""
     data = b""
     while b"\r\n\r\n" not in data:
         received = connection.recv(65536)
         assert received, "the server closed the connection without an answer"
         data += received
     head, _, body = data.partition(b"\r\n\r\n")
+    if b"text/event-stream" in head:
+        while not body.endswith(b"0\r\n\r\n"):
+            body += connection.recv(65536)
+        return int(head.split()[1]), body
     length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
     while len(body) < length:
         body += connection.recv(65536)
