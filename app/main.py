@@ -17,7 +17,14 @@ from app import __version__
 from app.access.keys import KeyRing
 from app.api import images, media, models, operations
 from app.api.dependencies import Gateway, Images
-from app.api.documentation import Documented, add_request_schemas, describe_body, describe_errors, describe_images
+from app.api.documentation import (
+    SCHEMA,
+    Documented,
+    add_request_schemas,
+    describe_body,
+    describe_errors,
+    describe_images,
+)
 from app.api.error_handlers import HANDLERS
 from app.api.middleware import RequestMiddleware
 from app.catalog.loader import load_catalog
@@ -114,7 +121,12 @@ def _routes() -> list[PublicRoute]:
             "GET", "/models", models.list_models, "models", {200: {"model": ModelList}, **describe_errors(401)}
         ),
         PublicRoute(
-            "GET", "/models/{model_id:path}", models.retrieve_model, "models", {200: {"model": ModelItem}, **found}
+            "GET",
+            "/models/{model_id:path}",
+            models.retrieve_model,
+            "models",
+            {200: {"model": ModelItem}, **found},
+            {"parameters": [SCHEMA]},
         ),
         PublicRoute("GET", "/media/{name}", media.get_media, "media", describe_errors(404)),
     ]

@@ -38,6 +38,13 @@ DRY_RUN = {
     "description": "true: validate, send nothing, and answer with an estimate and the plan.",
     "schema": {"type": "boolean", "default": False},
 }
+SCHEMA = {
+    "name": "schema",
+    "in": "query",
+    "required": False,
+    "description": "true: a JSON Schema of everything this model accepts here, with the mode of each field.",
+    "schema": {"type": "boolean", "default": False},
+}
 _ERRORS = {
     400: "The request cannot be carried out as it is.",
     401: "No key, or one that is not valid here.",

@@ -6,6 +6,8 @@ from starlette.responses import JSONResponse, Response
 from app.api.dependencies import gateway_of
 from app.catalog.registry import UnknownModelError
 from app.errors import NotFoundError
+from app.openai_api.fields import read_boolean
+from app.openai_api.model_schema import describe_model
 from app.openai_api.models import render_model
 
 
@@ -18,7 +20,7 @@ async def list_models(request: Request) -> Response:
 
 
 async def retrieve_model(request: Request) -> Response:
-    """One model, by any of its names; the name may hold `/` and `:`, percent-encoded or not."""
+    """One model, by any of its names, which may hold `/` and `:`; with `?schema=true` what it accepts."""
     gateway = gateway_of(request)
     gateway.keys.check(request.headers)
     name = str(request.path_params["model_id"])
@@ -28,4 +30,6 @@ async def retrieve_model(request: Request) -> Response:
         hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
         message = f"The model `{name[:100]}` does not exist.{hint}"
         raise NotFoundError(message, param="model", code="model_not_found") from None
+    if read_boolean({"schema": request.query_params.get("schema")}, "schema"):
+        return JSONResponse(describe_model(model))
     return JSONResponse(render_model(gateway.registry, model))

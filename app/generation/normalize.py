@@ -5,6 +5,7 @@ Pure. Leaves sizes to `sizing`, wording to `reports`, pictures to `pictures`, an
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
 from app.errors import InvalidRequestError
@@ -46,6 +47,15 @@ def follows_picture(request: ImageRequest, model: CatalogModel) -> bool:
     return bool(request.pictures) and shapeless and _sends_size(request, model)
 
 
+def check_request(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> None:
+    """Raise InvalidRequestError for what a model cannot do at all, before any picture is fetched or decoded.
+
+    `alternatives` are models that can.
+    """
+    _check_mode(request, model, alternatives)
+    _check_pictures(request, model)
+
+
 def normalize(
     request: ImageRequest,
     model: CatalogModel,
@@ -53,17 +63,14 @@ def normalize(
     default_delivery: Delivery,
     native_links: bool = True,
     picture_size: tuple[int, int] | None = None,
-    alternatives: Iterable[str] = (),
 ) -> ImageSpec:
     """The spec for `request` on `model`, raising InvalidRequestError for what no adjustment can save.
 
-    `native_links` allows links to the provider's own pictures; `picture_size` is the first picture's, upright;
-    `alternatives` are models for what this one cannot do.
+    The request must have passed `check_request`. `native_links` allows links to the provider's own pictures;
+    `picture_size` is the first picture's, upright.
     """
     report: list[Adjustment] = []
-    _check_mode(request, model, list(alternatives))
     prompt = _check_prompt(request, model, report)
-    _check_pictures(request, model)
     choice = _choose(request, model, picture_size)
     fields = _translate_words(request, model, report)
     tier = _own_resolution(request, model, choice)
@@ -121,15 +128,20 @@ def _is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
     return request.mode is Mode.GENERATE and not request.pictures and Mode.GENERATE not in model.modes
 
 
-def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: list[str]) -> None:
+def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str]) -> None:
     if request.mode is Mode.EDIT and Mode.EDIT not in model.modes:
-        hint = f" Models that do: {', '.join(alternatives[:3])}." if alternatives else ""
+        hint = _name_three(alternatives)
         message = f"The model {model.id} makes pictures from text and does not edit them.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")
     if _is_emulated(request, model) and (model.pictures is None or model.pictures.slot != "referenceImages"):
-        hint = f" Models that do: {', '.join(alternatives[:3])}." if alternatives else ""
+        hint = _name_three(alternatives)
         message = f"The model {model.id} edits pictures and does not make them from text alone.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")
+
+
+def _name_three(models: Iterable[str]) -> str:
+    names = ", ".join(islice(models, 3))
+    return f" Models that do: {names}." if names else ""
 
 
 def _check_prompt(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel, Mode
@@ -12,7 +12,7 @@ from app.errors import GatewayError, NotFoundError
 from app.generation.collect import collect
 from app.generation.deliver import DeliveryDesk
 from app.generation.estimate import DryRun, reference_sizes
-from app.generation.normalize import follows_picture, normalize, refuse_when_strict
+from app.generation.normalize import check_request, follows_picture, normalize, refuse_when_strict
 from app.generation.pictures import PictureDesk
 from app.generation.plan import Plan, PlannedTask, build_plan
 from app.generation.together import together
@@ -161,6 +161,7 @@ class ImageService:
         """Everything before the first task is sent."""
         name = request.model or self._default_models[request.mode]
         model = self._find(name)
+        check_request(request, model, self._alternatives(request.mode))
         opened = await self._pictures.open(request, needs_size=follows_picture(request, model))
         spec = normalize(
             request,
@@ -168,7 +169,6 @@ class ImageService:
             default_delivery=circumstances.default_delivery,
             native_links=self._native_links,
             picture_size=opened.first_size,
-            alternatives=self._alternatives(request.mode),
         )
         fitted = await self._pictures.fit(opened, spec)
         if fitted.adjustments:
@@ -186,5 +186,5 @@ class ImageService:
             message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."
             raise NotFoundError(message, param="model", code="model_not_found") from None
 
-    def _alternatives(self, mode: Mode) -> list[str]:
-        return [model.id for model in self._registry.models if mode in model.modes]
+    def _alternatives(self, mode: Mode) -> Iterator[str]:
+        return (model.id for model in self._registry.models if mode in model.modes and model.status == "live")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry
 from app.generation.types import JSONValue
+from app.openai_api.model_schema import capabilities_of
 from app.openai_api.pictures import MAX_PICTURES
 
 _MODES = {Mode.GENERATE: "text-to-image", Mode.EDIT: "image-edit"}
@@ -22,6 +23,7 @@ def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue
         "air": model.air,
         "aliases": [*registry.names_for(model)],
         "status": model.status,
+        "capabilities": [*capabilities_of(model)],
         "modes": [_MODES[mode] for mode in model.modes],
         "max_input_images": _max_pictures(model),
         "sizes": model.sizes.model_dump(mode="json", exclude_none=True),

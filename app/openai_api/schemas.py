@@ -218,6 +218,7 @@ class ModelItem(BaseModel):
     air: str
     aliases: list[str]
     status: str
+    capabilities: list[str]
     modes: list[Literal["text-to-image", "image-edit"]]
     max_input_images: int
     sizes: dict[str, JsonValue]

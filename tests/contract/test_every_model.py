@@ -8,9 +8,11 @@ import pytest
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.errors import InvalidRequestError
-from app.generation.normalize import normalize
+from app.generation.normalize import check_request, normalize
 from app.generation.plan import TaskInputs, build_plan
-from app.generation.types import Delivery, ImageRequest, LinkedPicture, PictureFormat, SizeWish
+from app.generation.types import AdjustmentMode, Delivery, ImageRequest, LinkedPicture, PictureFormat, SizeWish
+from app.openai_api import parse
+from app.openai_api.model_schema import describe_model
 from app.runware.tasks import ImageTask, encode
 from app.settings import Settings
 from app.simulator.rules import load_rules
@@ -29,6 +31,7 @@ def plan(
     sent = tuple(LinkedPicture(f"image[{index}]", URL) for index in range(pictures))
     mask = LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required and pictures else None
     request = ImageRequest(mode, PROMPT, pictures=sent, mask=mask, **fields)
+    check_request(request, model)
     spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=picture_size)
     blank = (URL,) if spec.needs_blank_picture else ()
     inputs = TaskInputs(blank or (URL,) * pictures, URL if mask else None)
@@ -123,6 +126,59 @@ def test_common_words_become_fields_the_model_takes_or_are_reported(air):
         lambda _: str(uuid.uuid4()),
     ).tasks
     assert validate(on_the_wire(tasks[0].task)) == []
+
+
+WISHES = {
+    "seed": {"seed": 7},
+    "negative_prompt": {"words": {"negative_prompt": "fog and rain"}},
+    "guidance_scale": {"words": {"guidance_scale": 4}},
+    "num_inference_steps": {"words": {"num_inference_steps": 20}},
+    "quality": {"words": {"quality": "high"}},
+    "style": {"words": {"style": "vivid"}},
+    "moderation": {"words": {"moderation": "low"}},
+    "input_fidelity": {"words": {"input_fidelity": "high"}},
+    "complexity": {"words": {"complexity": "low"}},
+    "frame_count": {"words": {"frame_count": 3}},
+    "frame_duration_ms": {"words": {"frame_duration_ms": 100}},
+    "partial_images": {"words": {"partial_images": 1}},
+    "svg": {"words": {"svg": {"model": "x"}}},
+    "background": {"background": "transparent"},
+    "user": {"user": "u"},
+    "safety_identifier": {"user": "u"},
+    "prompt": {},
+    "response_format": {"delivery": Delivery.EMBEDDED},
+    "output_format": {"format": PictureFormat.AVIF},
+    "output_compression": {"format": PictureFormat.WEBP, "compression": 55},
+}
+"""A request that uses each field, for the table of field by model."""
+
+
+@pytest.mark.parametrize("air", sorted(MODELS))
+def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
+    model = MODELS[air]
+    mode = model.modes[0]
+    schema = describe_model(model)
+    for field, wish in WISHES.items():
+        request = ImageRequest(
+            mode,
+            PROMPT,
+            pictures=(LinkedPicture("image", URL),) if mode is Mode.EDIT else (),
+            mask=LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required else None,
+            **wish,
+        )
+        spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=(640, 480))
+        dropped = field in {one.param for one in spec.adjustments if one.mode is AdjustmentMode.DROPPED}
+        assert dropped == (schema["properties"][field]["x-spillway-mode"] == "dropped"), field
+
+
+@pytest.mark.parametrize("air", sorted(MODELS))
+def test_the_schema_of_every_model_names_every_field_and_its_own_limits(air):
+    model = MODELS[air]
+    schema = describe_model(model)
+    assert set(schema["properties"]) == set(parse._OWN)
+    assert all(field["x-spillway-mode"] for field in schema["properties"].values())
+    assert schema["properties"]["prompt"]["maxLength"] == (model.prompt.max_chars or 32_000)
+    assert schema["x-sizes"]["kind"] == model.sizes.kind
 
 
 FACTS_CORRECTED = [("google:4@3", "0.5K", (792, 336)), ("sourceful:1@0", "1K", (1152, 896))]

@@ -184,3 +184,27 @@ def test_headers_of_an_answer_are_all_documented(gateway, document):
 def test_base64_in_an_answer_is_exactly_what_runware_sent(gateway):
     body = gateway.generate(response_format="b64_json").content
     assert msgspec.json.decode(body) == json.loads(body)
+
+
+def test_a_model_tells_everything_it_accepts_as_a_schema(gateway):
+    schema = gateway.client.get("/models/riverflow-1?schema=true").json()
+    fields = schema["properties"]
+    assert fields["mask"]["x-spillway-mode"] == "emulated"
+    assert fields["seed"]["x-spillway-mode"] == "dropped"
+    assert fields["image"]["x-maximum-items"] == 10
+    assert len(fields["size"]["x-native"]) == 11
+    assert schema["required"] == ["prompt"]
+    assert gateway.client.get("/models/nobody?schema=true").status_code == 404
+    assert "capabilities" in gateway.client.get("/models/riverflow-1?schema=false").json()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "named"),
+    [("edits", "google-imagen-4-fast", "does not edit"), ("generations", "bfl:1@2", "does not make")],
+)
+def test_a_model_asked_for_what_it_does_not_do_names_three_that_do(gateway, endpoint, model, named):
+    body = {"prompt": "a hat", "model": model} | ({"image": "https://example.com/a.png"} if endpoint == "edits" else {})
+    error = gateway.client.post(f"/images/{endpoint}", json=body).json()["error"]
+    assert (error["param"], error["code"]) == ("model", "unsupported_model")
+    assert named in error["message"]
+    assert len(error["message"].partition("Models that do: ")[2].split(", ")) == 3
