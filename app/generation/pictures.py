@@ -33,8 +33,8 @@ from app.images.workers import WorkerError, Workers
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
-_TAKEN = "PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF"
-_DECODED = frozenset({"png", "jpeg", "webp", "gif", "avif", "bmp", "tiff"})
+_TAKEN = "PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF"
+_DECODED = frozenset({"png", "jpeg", "webp", "gif", "avif", "heic", "bmp", "tiff"})
 _INLINE_BYTES = 256 * 1024
 """Base64 of more than this is made in a thread."""
 _BLANKS_KEPT = 16

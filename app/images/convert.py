@@ -9,8 +9,9 @@ import warnings
 from dataclasses import dataclass
 
 from PIL import Image, ImageFile, UnidentifiedImageError
+from pillow_heif import register_heif_opener
 
-READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 """The decoders that are ever tried; none that runs other programs."""
 DEFAULT_QUALITY = 85
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
@@ -38,6 +39,7 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     """The first frame, fully decoded, raising UnreadablePictureError or TooManyPixelsError."""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = None  # our own limit is checked before anything is decoded
+    register_heif_opener()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
 """Checks one input picture and makes it fit for a model. Runs in a worker process.
 
-A picture that is whole, upright, in a format Runware reads and within the limits passes byte for byte; anything else
-is decoded, turned, resized and encoded again.
+A picture that is whole, upright, in a format Runware reads and within the limits keeps every pixel as it is, and loses
+only its metadata; anything else is decoded, turned, resized and encoded again.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from app.images.convert import encode_picture, has_alpha, open_picture
 from app.images.inspect import inspect
+from app.images.metadata import strip_metadata
 
 _READ_BY_RUNWARE = frozenset({"png", "jpeg", "webp"})
 _JPEG_QUALITY = 95
@@ -28,7 +29,7 @@ class PictureLimits:
 
 @dataclass(frozen=True, slots=True)
 class FittedPicture:
-    """A picture fit for the model. `data` is None when the original bytes already are.
+    """A picture fit for the model. `data` is None when the original bytes already are: no metadata, nothing changed.
 
     `resized_from` is the upright size before a resize, else None.
     """
@@ -67,8 +68,9 @@ def fit_picture(data: bytes, limits: PictureLimits, overlay: bytes | None = None
         and not getattr(picture, "is_animated", False)
         and len(data) <= (limits.max_bytes or len(data))
     )
-    if untouched:
-        return FittedPicture(None, picture.format.lower() if picture.format else "png", *original)
+    if untouched and header is not None:
+        stripped = strip_metadata(data)
+        return FittedPicture(None if stripped is data else stripped, header.format, *original)
     encoded = encode_picture(fitted, "png", None)
     while limits.max_bytes is not None and len(encoded.data) > limits.max_bytes:
         if encoded.format == "jpeg":

@@ -87,7 +87,7 @@ class EditForm(_CommonRequest):
     """The same as a form, with pictures as files. Nested fields may use brackets: `lora[][model]`."""
 
     image: list[bytes] = Field(
-        description="PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF; also as `image[]`, repeated, up to 16.",
+        description="PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF; also as `image[]`, repeated, up to 16.",
         json_schema_extra={"items": {"type": "string", "format": "binary"}},
     )
     mask: bytes | None = Field(

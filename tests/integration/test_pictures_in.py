@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from tests.support.pictures import data_uri, encode, photo, png
 
@@ -49,6 +50,7 @@ def pages(tmp_path_factory):
     server.server_close()
 
 
+register_heif_opener()
 PICTURE = data_uri(png(400, 300))
 
 
@@ -150,7 +152,7 @@ def guarded(start_gateway):
     return start_gateway(SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
 
 
-@pytest.mark.parametrize("format_", ["BMP", "TIFF", "GIF", "AVIF"])
+@pytest.mark.parametrize("format_", ["BMP", "TIFF", "GIF", "AVIF", "HEIF"])
 def test_formats_runware_does_not_read_become_png_and_still_lead_the_size(gateway, format_):
     response = gateway.edit([("image", ("a", encode(photo(400, 300), format_)))], model="riverflow-1")
     (task,) = gateway.sent(response)
