@@ -146,6 +146,19 @@ class Words(_Entry):
     transparent_background: dict[str, dict[str, bool]] | None = None
 
 
+class Choice(_Entry):
+    """One of OpenAI's words with fixed values, where the model has the thing.
+
+    `field` is the path in the task, like `providerSettings.openai.quality`. `values` mean what the caller said;
+    `nearest` stand in for values the model lacks, and that is reported. `default` is sent when he says nothing.
+    """
+
+    field: Annotated[str, Field(pattern=r"^[A-Za-z]+(\.[A-Za-z]+)*$")]
+    values: dict[str, str | float]
+    nearest: dict[str, str | float] = {}
+    default: str | None = None
+
+
 class Pricing(_Entry):
     """What Runware charges, in US dollars; absent where it is not published."""
 
@@ -183,6 +196,7 @@ class CatalogModel(_Entry):
     results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many pictures.")
     formats: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("PNG", "JPG", "WEBP")
     words: Words = Words()
+    choices: dict[Annotated[str, Field(pattern="^(quality|style|background|moderation)$")], Choice] = {}
     pricing: Pricing | None = None
     listed: bool = Field(default=True, description="False for a model that is only known by its AIR id.")
 

@@ -209,21 +209,60 @@ def _translate_words(request: ImageRequest, model: CatalogModel, report: list[Ad
         "guidance_scale": model.words.guidance_scale,
         "num_inference_steps": model.words.num_inference_steps,
     }
+    chosen = _translate_choices(request, model, fields, report)
     for name, value in request.words.items():
         target = known.get(name)
         if target is not None:
             fields[target] = value
-        else:
+        elif name not in chosen:
             report.append(dropped(name, value, f"{model.id} has no equivalent."))
     if request.seed is not None and model.words.seed is None:
         report.append(dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
-    if request.background == "transparent":
+    if request.background == "transparent" and "background" not in chosen:
         if model.words.transparent_background is not None:
             for key, members in model.words.transparent_background.items():
                 fields[key] = dict(members)
         else:
             report.append(dropped("background", "transparent", f"{model.id} cannot make transparent backgrounds."))
     return fields
+
+
+def _translate_choices(
+    request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
+) -> set[str]:
+    """Put the words with fixed values where the model takes them; the names of those it takes."""
+    taken = set()
+    for name, choice in model.choices.items():
+        asked = request.background if name == "background" else request.words.get(name)
+        value = asked if isinstance(asked, str) else choice.default
+        if value is None:
+            continue
+        if value in choice.values:
+            _place(fields, choice.field, choice.values[value])
+        elif value in choice.nearest:
+            _place(fields, choice.field, choice.nearest[value])
+            reason = f"It is the nearest {model.id} has."
+            report.append(Adjustment(name, value, choice.nearest[value], AdjustmentMode.CHANGED, reason))
+        else:
+            continue
+        taken.add(name)
+    return taken
+
+
+def _place(fields: dict[str, JSONValue], path: str, value: JSONValue) -> None:
+    """Set a nested field by its dotted path."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        inner = fields.setdefault(parent, {})
+        fields = inner if isinstance(inner, dict) else fields
+    fields[last] = value
+
+
+def _merge(present: JSONValue, value: JSONValue) -> JSONValue:
+    """The caller's own value over ours, member by member."""
+    if isinstance(present, dict) and isinstance(value, dict):
+        return {**present, **{name: _merge(present.get(name), inner) for name, inner in value.items()}}
+    return value
 
 
 def _merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]) -> None:
@@ -234,8 +273,7 @@ def _merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue],
             shown = None if name == "apiKey" else value
             report.append(dropped(name, shown, f"The gateway sets this field itself; {hint}"))
             continue
-        present = fields.get(name)
-        fields[name] = {**present, **value} if isinstance(present, dict) and isinstance(value, dict) else value
+        fields[name] = _merge(fields.get(name), value)
 
 
 def _plan_finish(

@@ -40,20 +40,23 @@ def field_mode(model: CatalogModel, name: str) -> str:
     """What happens to a field on this model."""
     if name in RECORDED:
         return "recorded"
-    if name in _WORDS:
-        return "honored" if getattr(model.words, name) else "dropped"
-    if name in CHOICES or name in INTEGERS or name == "svg":
-        return "dropped"
-    if name == "background":
-        return "honored" if model.words.transparent_background else "dropped"
-    if name == "prompt":
-        return "dropped" if model.prompt.use == "none" else "honored"
-    if name in _SIZE_FIELDS:
-        return "dropped" if model.sizes.kind == "automatic" else "honored"
+    if name in {*_WORDS, *CHOICES, *INTEGERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
+        return "honored" if _has_the_thing(model, name) else "dropped"
     if name in {"mask", "markup"}:
         takes_mask = name == "mask" and model.pictures is not None and model.pictures.mask
         return "honored" if takes_mask else "emulated"
     return {"n": "honored" if model.max_results > 1 else "emulated", "fit": "converted"}.get(name, "honored")
+
+
+def _has_the_thing(model: CatalogModel, name: str) -> bool:
+    """Whether the model has something that this word can be translated to."""
+    if name in _SIZE_FIELDS:
+        return model.sizes.kind != "automatic"
+    if name == "prompt":
+        return model.prompt.use != "none"
+    if name == "background" and model.words.transparent_background:
+        return True
+    return name in model.choices or (name in _WORDS and getattr(model.words, name) is not None)
 
 
 def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
@@ -61,10 +64,11 @@ def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
     if name == "prompt":
         limits: dict[str, JSONValue] = {"maxLength": model.prompt.max_chars or MAX_PROMPT_CHARS}
         return limits | ({"minLength": model.prompt.min_chars} if model.prompt.min_chars else {})
-    if name == "size" and isinstance(model.sizes, FixedSizes):
-        return {"x-native": [f"{w}x{h}" for listed in model.sizes.tiers.values() for w, h in listed]}
-    if name == "size" and isinstance(model.sizes, GridSizes):
-        return {"x-native": model.sizes.model_dump(mode="json", exclude_none=True)}
+    if name == "size":
+        return _native_sizes(model)
+    choice = model.choices.get(name)
+    if choice is not None:
+        return {"x-native": [*choice.values], "x-nearest": [*choice.nearest]}
     if name == "resolution" and isinstance(model.sizes, FixedSizes):
         return {"x-native": list(model.resolutions or model.sizes.tiers)}
     if name == "output_format":
@@ -75,6 +79,14 @@ def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
     if name in _PICTURE_FIELDS and model.pictures is not None:
         most = min(model.pictures.maximum or MAX_PICTURES, MAX_PICTURES)
         return {"x-minimum-items": model.pictures.minimum, "x-maximum-items": most}
+    return {}
+
+
+def _native_sizes(model: CatalogModel) -> dict[str, JSONValue]:
+    if isinstance(model.sizes, FixedSizes):
+        return {"x-native": [f"{w}x{h}" for listed in model.sizes.tiers.values() for w, h in listed]}
+    if isinstance(model.sizes, GridSizes):
+        return {"x-native": model.sizes.model_dump(mode="json", exclude_none=True)}
     return {}
 
 

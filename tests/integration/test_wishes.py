@@ -217,3 +217,39 @@ def test_a_model_that_takes_no_prompt_drops_it_and_says_so(gateway):
     assert response.status_code == 200, response.text
     assert ("prompt", "dropped") in fates(response)
     assert "positivePrompt" not in gateway.sent(response)[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "wish", "path", "value", "told"),
+    [
+        ("gpt-image-1", {"quality": "high"}, "providerSettings.openai.quality", "high", []),
+        ("gpt-image-1", {"quality": "hd"}, "providerSettings.openai.quality", "high", [("quality", "changed")]),
+        ("gpt-image-1", {"quality": "auto"}, "providerSettings", None, []),
+        ("gpt-image-1", {"background": "transparent"}, "providerSettings.openai.background", "transparent", []),
+        ("gpt-image-2", {"moderation": "low"}, "settings.moderation", "low", []),
+        ("gpt-image-2", {"style": "vivid"}, "settings", None, [("style", "dropped")]),
+        ("dall-e-3", {}, "providerSettings.openai.style", "vivid", []),
+        ("dall-e-3", {"style": "natural", "quality": "hd"}, "providerSettings.openai.style", "natural", []),
+        ("midjourney:2@1", {"quality": "high", "n": 4}, "providerSettings.midjourney.quality", 2, []),
+        ("ideogram:4@1", {"quality": "low"}, "providerSettings.ideogram.renderingSpeed", "TURBO", []),
+        (
+            "gpt-image-1",
+            {"quality": "low", "providerSettings": {"openai": {"quality": "high"}}},
+            "providerSettings.openai.quality",
+            "high",
+            [],
+        ),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_openais_words_reach_the_models_own_settings(gateway, model, wish, path, value, told):
+    response = gateway.client.post(
+        "/images/generations", json={"prompt": "a harbor", "model": model, "size": "1024x1024"} | wish
+    )
+    assert response.status_code == 200, response.text
+    (task,) = gateway.sent(response)
+    found = task
+    for part in path.split("."):
+        found = (found or {}).get(part)
+    assert found == value
+    assert fates(response) == told
