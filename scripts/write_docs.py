@@ -3,6 +3,7 @@
 Usage: python -m scripts.write_docs. Tests compare the files with what this writes.
 """
 
+import json
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
@@ -103,6 +104,28 @@ def _price(model: CatalogModel) -> str:
 GENERATED = {"configuration.md": settings_table, "errors.md": errors_table, "models.md": models_table}
 
 
+SCHEMA = DOCS.parent / "config" / "models.schema.json"
+
+
+def catalog_schema() -> str:
+    """The JSON Schema of a catalog file, for editors; the loader holds to the same types."""
+    entry = CatalogModel.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = entry.pop("$defs")
+    for name in ("creator", "listed"):  # the first stands once per file, the second is the registry's own
+        entry["properties"].pop(name)
+    entry["required"].remove("creator")
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A file of Spillway's model catalog",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["creator", "models"],
+        "properties": {"creator": {"type": "string"}, "models": {"type": "array", "items": entry}},
+        "$defs": definitions,
+    }
+    return json.dumps(schema, indent=1) + "\n"
+
+
 def render(name: str) -> str:
     """The file with its generated part made anew."""
     text = (DOCS / name).read_text(encoding="utf-8")
@@ -115,6 +138,7 @@ def main() -> None:
     """Write them all."""
     for name in GENERATED:
         (DOCS / name).write_text(render(name), encoding="utf-8")
+    SCHEMA.write_text(catalog_schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE)
 _SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -32,6 +41,7 @@ SizeText = Annotated[
     Dimensions,
     BeforeValidator(_parse_dimensions),
     PlainSerializer(lambda size: f"{size[0]}x{size[1]}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,5}x\d{1,5}$"}),
 ]
 Side = Annotated[int, Field(ge=1, le=65_536)]
 Price = Annotated[Decimal, Field(ge=0, lt=1000)]

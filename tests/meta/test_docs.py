@@ -1,10 +1,12 @@
 """Documentation is code: what the docs say is compared with what the code does."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from app import __version__
 from app.errors import GatewayError
@@ -12,7 +14,7 @@ from app.main import PREFIXES, create_app
 from app.openai_api import parse
 from app.settings import CLIENT_VARIABLES, Settings, load_settings
 from app.simulator import scenarios
-from scripts.write_docs import DOCS, GENERATED, render
+from scripts.write_docs import DOCS, GENERATED, SCHEMA, catalog_schema, render
 
 ROOT = DOCS.parent
 SOURCES = list((ROOT / "app").rglob("*.py"))
@@ -25,6 +27,17 @@ def read(name: str) -> str:
 @pytest.mark.parametrize("name", GENERATED)
 def test_generated_parts_are_current(name):
     assert read(f"docs/{name}") == render(name), "run: python -m scripts.write_docs"
+
+
+def test_the_catalogs_schema_is_current():
+    assert SCHEMA.read_text(encoding="utf-8") == catalog_schema(), "run: python -m scripts.write_docs"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config" / "models").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_catalog_file_fits_the_schema(path):
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    errors = list(Draft202012Validator(schema).iter_errors(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    assert [error.message for error in errors] == []
 
 
 @pytest.mark.parametrize("field", Settings.model_fields.values(), ids=lambda field: field.alias)
