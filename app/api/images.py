@@ -1,5 +1,6 @@
 """The two image endpoints: bytes in, understood by `openai_api`, carried out by `generation`, bytes out."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -12,11 +13,15 @@ from app.catalog.model import Mode
 from app.errors import GatewayError, InvalidRequestError, TooLargeError
 from app.generation.service import Part, Stream
 from app.generation.types import ImageRequest
+from app.observability.logs import get_logger
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.forms import FormParser
 from app.openai_api.parse import decode_json, parse_request
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer, render_dry_run
 
+_logger = get_logger("images")
+_INLINE_BYTES = 256 * 1024
+"""Larger JSON bodies carry pictures in base64, which are decoded in a thread."""
 _JOINED_BYTES = 16_384
 """Up to here one write is cheaper than several."""
 
@@ -90,10 +95,12 @@ async def _answer(request: Request, mode: Mode) -> Response:
     gateway.keys.check(request.headers)
     circumstances = circumstances_of(request, gateway)
     understood = await _read(request, mode, gateway)
+    if understood.user is not None:
+        _logger.info("user", id=circumstances.request_id, user=understood.user)
     if wants_dry_run(request):
         dry_run = await gateway.images.estimate(understood, circumstances)
         return Response(
-            render_dry_run(dry_run),
+            await asyncio.to_thread(render_dry_run, dry_run),
             headers=model_headers(dry_run.model.id, dry_run.adjustments),
             media_type="application/json",
         )
@@ -124,7 +131,9 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
     async for chunk in request.stream():
         _refuse_above(len(body) + len(chunk), limit)
         body += chunk
-    return parse_request(mode, decode_json(bytes(body)))
+    if len(body) <= _INLINE_BYTES:
+        return parse_request(mode, decode_json(body))
+    return await asyncio.to_thread(lambda: parse_request(mode, decode_json(body)))
 
 
 def _refuse_announced(request: Request, limit: int) -> None:

@@ -1,10 +1,10 @@
 """Fits a request to a model: every field is honored, changed, converted, emulated, dropped and reported, or refused.
 
-Pure. Leaves sizes to `sizing`, wording to `reports`, pictures to `pictures`, and the tasks to `plan`.
+Pure. Leaves sizes to `sizing`, words to `words`, wording to `reports`, pictures to `pictures`, and the tasks to `plan`.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import islice
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
@@ -20,25 +20,16 @@ from app.generation.types import (
     FormatPlan,
     ImageRequest,
     ImageSpec,
-    JSONValue,
     PictureFormat,
     SizeWish,
 )
-from app.runware.tasks import OWN_FIELDS
+from app.generation.words import merge_extras, translate_words
 
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _SHOWN_PROMPT = 80
 _LOSSY = frozenset({PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.AVIF})
 _MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
-_OWN_WORDS = {
-    "positivePrompt": "prompt",
-    "numberResults": "n",
-    "width": "size",
-    "height": "size",
-    "outputFormat": "output_format",
-    "outputQuality": "output_compression",
-}
 
 
 def follows_picture(request: ImageRequest, model: CatalogModel) -> bool:
@@ -72,14 +63,14 @@ def normalize(
     report: list[Adjustment] = []
     prompt = _check_prompt(request, model, report)
     choice = _choose(request, model, picture_size)
-    fields = _translate_words(request, model, report)
+    fields = translate_words(request, model, report)
     tier = _own_resolution(request, model, choice)
     if tier is not None:
         fields["resolution"] = tier
     finish = _plan_finish(request, model, choice, picture_size)
     sized = report_size(request.size, choice, model, tier)
     report += sized if finish is None else report_finish(request, model, choice, finish)
-    _merge_extras(request.extras, fields, report)
+    merge_extras(request.extras, fields, report)
     if _is_emulated(request, model):
         size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
         reason = f"{model.id} only edits pictures, so it is given a blank one."
@@ -167,6 +158,9 @@ def _check_prompt(request: ImageRequest, model: CatalogModel, report: list[Adjus
 
 def _check_pictures(request: ImageRequest, model: CatalogModel) -> None:
     count, rules = len(request.pictures), model.pictures
+    for name, picture in (("mask", request.mask), ("markup", request.markup)):
+        if picture is not None and not count:
+            raise InvalidRequestError(f"`{name}` needs an `image` to apply to.", param=name)
     if rules is None:
         if count:
             message = f"The model {model.id} takes no input pictures; got {count}."
@@ -179,9 +173,6 @@ def _check_pictures(request: ImageRequest, model: CatalogModel) -> None:
     if count and rules.mask_required and request.mask is None:
         message = f"The model {model.id} needs a `mask`: transparent where to edit."
         raise InvalidRequestError(message, param="mask", code="missing_required_parameter")
-    for name, picture in (("mask", request.mask), ("markup", request.markup)):
-        if picture is not None and not count:
-            raise InvalidRequestError(f"`{name}` needs an `image` to apply to.", param=name)
 
 
 def _choose(request: ImageRequest, model: CatalogModel, picture_size: tuple[int, int] | None) -> SizeChoice:
@@ -199,81 +190,6 @@ def _own_resolution(request: ImageRequest, model: CatalogModel, choice: SizeChoi
     if choice.size is not None or not model.resolutions or area is None:
         return None
     return nearest_tier(model.resolutions, area)
-
-
-def _translate_words(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
-    """The caller's words in the provider's, where the model has the thing; the rest is reported."""
-    fields: dict[str, JSONValue] = {}
-    known = {
-        "negative_prompt": model.words.negative_prompt,
-        "guidance_scale": model.words.guidance_scale,
-        "num_inference_steps": model.words.num_inference_steps,
-    }
-    chosen = _translate_choices(request, model, fields, report)
-    for name, value in request.words.items():
-        target = known.get(name)
-        if target is not None:
-            fields[target] = value
-        elif name not in chosen:
-            report.append(dropped(name, value, f"{model.id} has no equivalent."))
-    if request.seed is not None and model.words.seed is None:
-        report.append(dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
-    if request.background == "transparent" and "background" not in chosen:
-        if model.words.transparent_background is not None:
-            for key, members in model.words.transparent_background.items():
-                fields[key] = dict(members)
-        else:
-            report.append(dropped("background", "transparent", f"{model.id} cannot make transparent backgrounds."))
-    return fields
-
-
-def _translate_choices(
-    request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
-) -> set[str]:
-    """Put the words with fixed values where the model takes them; the names of those it takes."""
-    taken = set()
-    for name, choice in model.choices.items():
-        asked = request.background if name == "background" else request.words.get(name)
-        value = asked if isinstance(asked, str) else choice.default
-        if value is None:
-            continue
-        if value in choice.values:
-            _place(fields, choice.field, choice.values[value])
-        elif value in choice.nearest:
-            _place(fields, choice.field, choice.nearest[value])
-            reason = f"It is the nearest {model.id} has."
-            report.append(Adjustment(name, value, choice.nearest[value], AdjustmentMode.CHANGED, reason))
-        else:
-            continue
-        taken.add(name)
-    return taken
-
-
-def _place(fields: dict[str, JSONValue], path: str, value: JSONValue) -> None:
-    """Set a nested field by its dotted path."""
-    *parents, last = path.split(".")
-    for parent in parents:
-        inner = fields.setdefault(parent, {})
-        fields = inner if isinstance(inner, dict) else fields
-    fields[last] = value
-
-
-def _merge(present: JSONValue, value: JSONValue) -> JSONValue:
-    """The caller's own value over ours, member by member."""
-    if isinstance(present, dict) and isinstance(value, dict):
-        return {**present, **{name: _merge(present.get(name), inner) for name, inner in value.items()}}
-    return value
-
-
-def _merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]) -> None:
-    """Add the caller's own provider fields, save those that are the gateway's."""
-    for name, value in extras.items():
-        if name in OWN_FIELDS:
-            hint = f"use `{_OWN_WORDS[name]}`." if name in _OWN_WORDS else "it cannot be set from outside."
-            shown = None if name == "apiKey" else value
-            report.append(dropped(name, shown, f"The gateway sets this field itself; {hint}"))
-            continue
-        fields[name] = _merge(fields.get(name), value)
 
 
 def _plan_finish(

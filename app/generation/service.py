@@ -154,7 +154,7 @@ class ImageService:
         made = sum(planned.task.number_results for planned in plan.tasks)
         resolution = spec.fields.get("resolution")
         tier = resolution if isinstance(resolution, str) else None
-        price = estimate(spec.model, made, spec.size, tier, reference_sizes(plan))
+        price = estimate(spec.model, made, spec.size, tier, await asyncio.to_thread(reference_sizes, plan))
         return DryRun(spec.model, made, price, plan, spec.adjustments)
 
     async def _prepare(self, request: ImageRequest, circumstances: Circumstances) -> _Prepared:

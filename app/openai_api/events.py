@@ -9,7 +9,7 @@ import msgspec
 from app.catalog.model import Mode
 from app.errors import GatewayError
 from app.generation.types import Answer, DeliveredImage, JSONValue
-from app.openai_api.render import Chunk, render_metadata
+from app.openai_api.render import Chunk, error_members, render_metadata
 
 KEEP_ALIVE = b": keep-alive\n\n"
 _TYPES = {Mode.GENERATE: "image_generation.completed", Mode.EDIT: "image_edit.completed"}
@@ -45,12 +45,4 @@ def render_completed(mode: Mode, answer: Answer, image: DeliveredImage, index: i
 
 def render_failed(error: GatewayError) -> bytes:
     """The event that ends a stream in which something failed."""
-    inner: dict[str, JSONValue] = {
-        "message": error.message,
-        "type": error.type,
-        "param": error.param,
-        "code": error.code,
-    }
-    if error.provider_code is not None:
-        inner["provider_code"] = error.provider_code
-    return b"event: error\ndata: " + _encoder.encode({"type": "error", "error": inner}) + b"\n\n"
+    return b"event: error\ndata: " + _encoder.encode({"type": "error", "error": error_members(error)}) + b"\n\n"

@@ -55,7 +55,7 @@ _OWN = frozenset(
 )
 
 
-def decode_json(body: bytes) -> dict[str, JSONValue]:
+def decode_json(body: bytes | bytearray) -> dict[str, JSONValue]:
     """The object in a JSON body, raising InvalidRequestError for anything else."""
     try:
         value = msgspec.json.decode(body)
@@ -66,7 +66,7 @@ def decode_json(body: bytes) -> dict[str, JSONValue]:
     return value
 
 
-def _decode_slowly(body: bytes) -> JSONValue:
+def _decode_slowly(body: bytes | bytearray) -> JSONValue:
     """What the fast decoder refused: a byte order mark, or a fault that deserves its own sentence."""
     if not body.strip():
         raise InvalidRequestError("The request body is empty: send a JSON object with a `prompt`.", param="body")

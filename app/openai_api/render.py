@@ -88,7 +88,12 @@ def short_adjustments(adjustments: Sequence[Adjustment]) -> str:
 
 
 def render_error(error: GatewayError) -> bytes:
-    """OpenAI's envelope, with the provider's own code beside where there is one."""
+    """OpenAI's envelope."""
+    return _encoder.encode({"error": error_members(error)})
+
+
+def error_members(error: GatewayError) -> dict[str, JSONValue]:
+    """What an error object holds, with the provider's own code where there is one."""
     inner: dict[str, JSONValue] = {
         "message": error.message,
         "type": error.type,
@@ -97,7 +102,7 @@ def render_error(error: GatewayError) -> bytes:
     }
     if error.provider_code is not None:
         inner["provider_code"] = error.provider_code
-    return _encoder.encode({"error": inner})
+    return inner
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:

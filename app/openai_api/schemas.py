@@ -64,8 +64,8 @@ class _CommonRequest(BaseModel):
     stream: bool | None = Field(
         None, description="true: server-sent events, one `completed` per picture the moment it exists; always base64."
     )
-    user: str | None = Field(None, description="Recorded.")
-    safety_identifier: str | None = Field(None, description="Recorded; wins over `user`.")
+    user: str | None = Field(None, description="Recorded in the log.")
+    safety_identifier: str | None = Field(None, description="Recorded in the log; wins over `user`.")
 
 
 class GenerationRequest(_CommonRequest):

@@ -153,7 +153,7 @@ def test_no_secret_is_in_the_log(tmp_path, simulator):
     with served(tmp_path, **variables) as (origin, _):
         headers = {"Authorization": "Bearer caller-secret-key"}
         for marker in ("", "[sim:bad-key]", "[sim:html]", "[sim:unknown-code]"):
-            body = {"prompt": f"an apple {marker}", "size": "256x256", "model": "flux.2-pro"}
+            body = {"prompt": f"an apple {marker}", "size": "256x256", "model": "flux.2-pro", "user": "customer-17"}
             response = httpx2.post(f"{origin}/v1/images/generations", headers=headers, json=body, timeout=30)
             assert "secret" not in response.text + str(response.headers)
         httpx2.post(
@@ -163,6 +163,10 @@ def test_no_secret_is_in_the_log(tmp_path, simulator):
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert {line["status"] for line in lines if line["event"] == "request"} >= {200, 502, 400}
     assert any("RUNWARE_API_KEY" in line["event"] for line in lines)
+    assert {line["id"] for line in lines if line.get("user") == "customer-17"} <= {
+        line["id"] for line in lines if line["event"] == "request"
+    }
+    assert sum(line.get("user") == "customer-17" for line in lines) == 4
     assert "secret-key" not in log
     assert not re.search(r"[A-Za-z0-9+/]{200}", log)
 

@@ -237,7 +237,7 @@ def test_a_model_that_takes_no_prompt_drops_it_and_says_so(gateway):
             {"quality": "low", "providerSettings": {"openai": {"quality": "high"}}},
             "providerSettings.openai.quality",
             "high",
-            [],
+            [("quality", "dropped")],
         ),
     ],
     ids=lambda value: str(value)[:50],
@@ -253,3 +253,22 @@ def test_openais_words_reach_the_models_own_settings(gateway, model, wish, path,
         found = (found or {}).get(part)
     assert found == value
     assert fates(response) == told
+
+
+def test_a_field_under_the_providers_own_name_wins_and_the_word_is_told(gateway):
+    response = gateway.generate(num_inference_steps=9, steps=20)
+    assert gateway.sent(response)[0]["steps"] == 20
+    assert fates(response) == [("num_inference_steps", "dropped")]
+
+
+def test_a_padding_color_without_padding_is_told(gateway):
+    assert fates(gateway.generate(background="white")) == [("background", "dropped")]
+
+
+@pytest.mark.parametrize("name", ["mask", "markup"])
+@pytest.mark.parametrize("model", ["google-imagen-4-fast", "flux.1-schnell", "riverflow-1"])
+def test_a_mask_without_a_picture_is_refused_on_every_model(gateway, name, model):
+    error = gateway.client.post(
+        "/images/generations", json={"prompt": "hat", "model": model, name: data_uri(png())}
+    ).json()["error"]
+    assert error["param"] == name

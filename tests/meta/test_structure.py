@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "app").rglob("*.py"))
-MAX_LINES = 320
+MAX_LINES = 300
 MAX_FUNCTION = 60
 
 
