@@ -32,7 +32,8 @@ from app.catalog.model import Mode
 from app.catalog.registry import Registry
 from app.generation.deliver import DeliveryDesk
 from app.generation.pictures import PictureDesk
-from app.generation.service import ImageService
+from app.generation.service import ImageService, Policy
+from app.generation.sharing import SharingDesk
 from app.images.fetch import Fetcher
 from app.images.workers import Workers
 from app.media.links import derive_secret
@@ -41,6 +42,7 @@ from app.observability.logs import AccessLog, configure_logs
 from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, ModelItem, ModelList
 from app.runware.client import RunwareClient
 from app.runware.retry import Pace
+from app.runware.shelf import MediaShelf
 from app.runware.transport import AiohttpTransport, Transport
 from app.settings import Settings
 
@@ -183,17 +185,21 @@ async def _build(
     fetcher = Fetcher(max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_input_urls)
     workers = Workers()
     media_store = MediaStore(settings.data_dir / "media", _secret(settings), settings.media_ttl)
+    shelf = MediaShelf(transport)
     service = ImageService(
         registry=registry,
         pictures=PictureDesk(
             workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels
         ),
+        sharing=SharingDesk(shelf),
         runware=runware,
         delivery=DeliveryDesk(workers, fetcher, media_store),
         new_task_id=lambda: str(uuid.uuid4()),
-        default_models={Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
-        request_timeout=settings.request_timeout,
-        native_links=not settings.host_all_pictures,
+        policy=Policy(
+            {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
+            settings.request_timeout,
+            native_links=not settings.host_all_pictures,
+        ),
     )
     try:
         yield Gateway(
@@ -206,6 +212,7 @@ async def _build(
         )
     finally:
         await fetcher.close()
+        await shelf.close()
         await runware.close()
 
 

@@ -12,7 +12,11 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from app.catalog.loader import load_catalog
+import yaml
+
+from app.catalog.loader import FIELDS_FILE, load_catalog
+from scripts.field_facts import to_fields
+from scripts.tool_facts import creator_of, find_tools, to_tool_entry
 
 FOLDER = Path(__file__).resolve().parent.parent / "config" / "models"
 ALIASES = {
@@ -44,7 +48,7 @@ WORDS = {
 MISPRINTS = {"google:4@3": ("792x168", "792x336")}
 
 
-def to_entry(facts: dict, typed: dict | None, taken: set[str]) -> dict:
+def to_entry(facts: dict, typed: dict | None, taken: set[str], common: dict) -> dict:
     """The entry of one model, in the order a reader wants it."""
     air = facts["air"]
     fields = (typed or {}).get("fields") or {}
@@ -79,7 +83,7 @@ def to_entry(facts: dict, typed: dict | None, taken: set[str]) -> dict:
     pricing = _pricing(facts["price"] or {})
     if pricing:
         entry["pricing"] = pricing
-    return entry
+    return entry | to_fields(facts, typed, common)
 
 
 def _without_creator(facts: dict) -> list[str]:
@@ -214,12 +218,17 @@ def main() -> None:
     known = {model.air for model in present.models}
     taken = {name.lower() for model in present.models for name in model.names}
     taken |= {facts["slug"] for facts in models if facts["slug"]}
+    common = yaml.safe_load((FOLDER / FIELDS_FILE).read_text(encoding="utf-8"))
     by_creator: dict[str, list[dict]] = defaultdict(list)
     for facts in sorted(models, key=lambda facts: facts["air"]):
         if facts["air"] not in known:
             own = taken - {facts["slug"]}
-            by_creator[facts["creator"] or "Community"].append(to_entry(facts, typed.get(facts["air"]), own))
+            by_creator[facts["creator"] or "Community"].append(to_entry(facts, typed.get(facts["air"]), own, common))
             taken |= own
+    newest = max(entry["seen"][-1] for entry in typed.values())
+    for tool in find_tools(typed):
+        if tool["air"] not in known:
+            by_creator[creator_of(tool)].append(to_tool_entry(tool, common, newest))
     for creator, entries in by_creator.items():
         name = re.sub(r"[^a-z0-9]+", "-", creator.lower()).strip("-")
         path = FOLDER / f"{name}.yaml"

@@ -22,6 +22,7 @@ SRPO_DOCUMENTED = {
 }
 """Fields of the printed documentation that the typed list lacks."""
 SHARED_ENUM = 20
+TOOLS = ("upscale", "removeBackground", "vectorize")
 
 
 def to_type(text: str) -> str | list[object]:
@@ -73,12 +74,32 @@ def to_rules(facts: dict, typed: dict | None, enums: dict[str, list]) -> dict:
     return {key: value for key, value in rules.items() if value not in (None, {}, [None, None])}
 
 
+def to_tool_rules(typed: dict) -> dict:
+    """The rules of an upscaler, background remover or vectorizer."""
+    fields = {name: to_type(text) for name, text in typed["fields"].items()}
+    required = [name for name, text in typed["fields"].items() if not text.startswith("NotRequired")]
+    formats = fields["outputFormat"]
+    return {
+        "task": typed["taskType"],
+        "fields": fields,
+        "required": [name for name in required if name not in {"taskType", "taskUUID", "model"}],
+        "dimensions": {"kind": "unknown"},
+        "pictures": {"field": "inputs.image", "min": 1, "max": 1} if "positivePrompt" not in fields else {},
+        "results": {"max": 1},
+        "formats": formats,
+    }
+
+
 def main() -> None:
     """Write the file."""
     models = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     typed = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     enums: dict[str, list] = {}
     by_air = {facts["air"]: to_rules(facts, typed.get(facts["air"]), enums) for facts in models}
+    for air, entry in typed.items():
+        formats = entry["fields"].get("outputFormat", "")
+        if entry["taskType"] in TOOLS and ("PNG" in formats or "SVG" in formats):
+            by_air[air] = to_tool_rules(entry)
     lines = [f"  {json.dumps(air)}: {json.dumps(rules, ensure_ascii=False)}" for air, rules in sorted(by_air.items())]
     text = '{\n "enums": ' + json.dumps(enums) + ',\n "models": {\n' + ",\n".join(lines) + "\n }\n}\n"
     TARGET.write_text(text, encoding="utf-8")

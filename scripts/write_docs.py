@@ -8,9 +8,12 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from app.catalog.loader import load_catalog
+from app.catalog.loader import Vocabulary, load_catalog
 from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, Mode, UnpublishedSizes
 from app.errors import GatewayError
+from app.openai_api.model_schema import field_mode
+from app.openai_api.parse import OWN_NAMES
+from app.runware.tasks import OWN_FIELDS
 from app.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -101,7 +104,38 @@ def _price(model: CatalogModel) -> str:
     return price.note or "unknown"
 
 
-GENERATED = {"configuration.md": settings_table, "errors.md": errors_table, "models.md": models_table}
+def matrix_table() -> str:
+    """Every field on every model: what happens to it."""
+    models = load_catalog(Settings().catalog_dir).models
+    own = sorted(OWN_NAMES)
+    theirs = sorted({name for model in models for name in model.fields.members or {}} - OWN_NAMES - OWN_FIELDS)
+    rows = []
+    for title, names in (("OpenAI's fields and Spillway's", own), ("Runware's fields", theirs)):
+        rows += [f"## {title}", "", f"| model | {' | '.join(f'`{name}`' for name in names)} |"]
+        rows.append("|---" * (len(names) + 1) + "|")
+        for model in models:
+            known = {*OWN_NAMES, *(model.fields.members or {})}
+            cells = [MODE_LETTERS[field_mode(model, name)] if name in known else "·" for name in names]
+            rows.append(f"| `{model.id}` | {' | '.join(cells)} |")
+        rows.append("")
+    return "\n".join(rows).rstrip()
+
+
+MODE_LETTERS = {
+    "honored": "h",
+    "converted": "c",
+    "emulated": "e",
+    "recorded": "r",
+    "dropped": "d",
+    "refused": "x",
+    "passed": "p",
+}
+GENERATED = {
+    "configuration.md": settings_table,
+    "errors.md": errors_table,
+    "models.md": models_table,
+    "matrix.md": matrix_table,
+}
 
 
 SCHEMA = DOCS.parent / "config" / "models.schema.json"
@@ -111,16 +145,21 @@ def catalog_schema() -> str:
     """The JSON Schema of a catalog file, for editors; the loader holds to the same types."""
     entry = CatalogModel.model_json_schema(ref_template="#/$defs/{model}")
     definitions = entry.pop("$defs")
-    for name in ("creator", "listed"):  # the first stands once per file, the second is the registry's own
+    for name in ("creator", "listed", "fields"):  # the first stands once per file, the others are the loader's own
         entry["properties"].pop(name)
     entry["required"].remove("creator")
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A file of Spillway's model catalog",
+    creator_file = {
         "type": "object",
         "additionalProperties": False,
         "required": ["creator", "models"],
         "properties": {"creator": {"type": "string"}, "models": {"type": "array", "items": entry}},
+    }
+    vocabulary = Vocabulary.model_json_schema(ref_template="#/$defs/{model}")
+    definitions |= vocabulary.pop("$defs")
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A file of Spillway's model catalog",
+        "oneOf": [creator_file, vocabulary],
         "$defs": definitions,
     }
     return json.dumps(schema, indent=1) + "\n"

@@ -35,7 +35,7 @@ class SimulatorProcess:
 
     def task(self, task_uuid: str) -> dict:
         """One accepted task."""
-        return next(task for task in self.tasks() if task["request"]["taskUUID"] == task_uuid)
+        return httpx2.get(f"{self.url}/_simulator/tasks/{task_uuid}").raise_for_status().json()
 
     def ledger(self) -> tuple[int, Decimal]:
         """Pictures made, and dollars billed."""

@@ -26,6 +26,6 @@ async def get_media(request: Request) -> Response:
         "Content-Length": str(stored.size),
         "Cache-Control": "private, max-age=3600, immutable",
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     }
     return StreamingResponse(stored.chunks, media_type=stored.media_type, headers=headers)

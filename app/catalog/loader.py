@@ -5,13 +5,25 @@ from pathlib import Path
 from typing import cast
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.catalog.field_rules import FieldRule, resolve_fields
 from app.catalog.model import CatalogModel
 from app.catalog.registry import Registry
 
+FIELDS_FILE = "_fields.yaml"
+"""What holds of Runware's fields on every model, beside the files of the creators."""
 _Location = tuple[int | str, ...]
 _REASONS = {"extra_forbidden": "there is no such field", "missing": "this field is missing"}
+
+
+class Vocabulary(BaseModel):
+    """The shared rules of fields, and which fields every task of a type has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every_task: dict[str, tuple[str, ...]] = {}
+    fields: dict[str, FieldRule] = {}
 
 
 class InvalidCatalogError(Exception):
@@ -24,7 +36,7 @@ class InvalidCatalogError(Exception):
 
 def load_catalog(folder: Path, operator_aliases: dict[str, str] | None = None) -> Registry:
     """The registry of all models in `folder/*.yaml`, raising InvalidCatalogError with every fault at once."""
-    files = sorted(folder.glob("*.yaml"))
+    files = sorted(file for file in folder.glob("*.yaml") if file.name != FIELDS_FILE)
     if not files:
         raise InvalidCatalogError([f"{folder}: there is no *.yaml file here; set SPILLWAY_CATALOG_DIR."])
     models: list[CatalogModel] = []
@@ -32,12 +44,42 @@ def load_catalog(folder: Path, operator_aliases: dict[str, str] | None = None) -
     faults: list[str] = []
     for file in files:
         _load_file(file, models, places, faults)
+    vocabulary = load_vocabulary(folder)
+    for index, (model, place) in enumerate(zip(models, places, strict=True)):
+        models[index] = _with_fields(model, place, vocabulary, faults)
     faults += _find_clashes(models, places)
     registry = Registry(models, operator_aliases or {})
     faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
     if faults:
         raise InvalidCatalogError(faults)
     return registry
+
+
+def load_vocabulary(folder: Path) -> Vocabulary:
+    """The shared rules of `folder`, raising InvalidCatalogError; none where there is no such file."""
+    file = folder / FIELDS_FILE
+    if not file.is_file():
+        return Vocabulary()
+    try:
+        return Vocabulary.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidCatalogError([f"{file.name}:1: cannot be read as YAML: {error}"]) from None
+    except ValidationError as error:
+        raise InvalidCatalogError(
+            [f"{file.name}:1: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        ) from None
+
+
+def _with_fields(model: CatalogModel, place: str, vocabulary: Vocabulary, faults: list[str]) -> CatalogModel:
+    """The model with the rules of all its fields resolved."""
+    names = [*vocabulary.every_task.get(model.task, ()), *model.required, *(model.optional or ())]
+    try:
+        members = resolve_fields(names, vocabulary.fields, model.limits)
+    except KeyError as error:
+        faults.append(f"{place}: {model.id}: the field {error.args[0]} has no type here and none in {FIELDS_FILE}")
+        return model
+    rule = FieldRule(type="object", members=members, exclusive=model.exclusive)
+    return model.model_copy(update={"fields": rule})
 
 
 def _load_file(file: Path, models: list[CatalogModel], places: list[str], faults: list[str]) -> None:

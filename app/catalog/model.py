@@ -20,11 +20,14 @@ from pydantic import (
     model_validator,
 )
 
+from app.catalog.field_rules import FieldRule
+
 AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE)
 _SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 Dimensions = tuple[int, int]
-OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF"]
+OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF", "SVG"]
+TaskType = Literal["imageInference", "upscale", "removeBackground", "vectorize"]
 
 
 def _parse_dimensions(value: object) -> object:
@@ -136,7 +139,7 @@ class PromptRules(_Entry):
 class PictureRules(_Entry):
     """Which input pictures the model takes, and where in the task they go."""
 
-    slot: Literal["referenceImages", "seedImage"]
+    slot: Literal["referenceImages", "seedImage", "image"]
     minimum: int = Field(0, ge=0)
     maximum: int | None = Field(None, ge=1, description="Absent where it is not published.")
     min_side: Side | None = None
@@ -153,6 +156,7 @@ class Words(_Entry):
     negative_prompt: str | None = None
     guidance_scale: str | None = None
     num_inference_steps: str | None = None
+    scale_factor: str | None = None
     transparent_background: dict[str, dict[str, bool]] | None = None
 
 
@@ -190,6 +194,7 @@ class CatalogModel(_Entry):
     air: str
     name: str
     creator: str
+    task: TaskType = "imageInference"
     aliases: tuple[str, ...] = ()
     status: Literal["live", "preview", "unlisted"] = Field(
         "live", description="unlisted: not in the newest registry seen, though it may still answer."
@@ -208,6 +213,13 @@ class CatalogModel(_Entry):
     words: Words = Words()
     choices: dict[Annotated[str, Field(pattern="^(quality|style|background|moderation)$")], Choice] = {}
     pricing: Pricing | None = None
+    required: tuple[str, ...] = Field((), description="Runware's fields without which there is no task.")
+    optional: tuple[str, ...] | None = Field(
+        None, description="Runware's other fields of this model, save those every task has; absent where unknown."
+    )
+    limits: dict[str, FieldRule] = Field({}, description="What narrows a field on this model.")
+    exclusive: tuple[tuple[str, ...], ...] = Field((), description="At most one field of each group may be given.")
+    fields: FieldRule = Field(FieldRule(type="object"), description="All of these together, put there by the loader.")
     listed: bool = Field(default=True, description="False for a model that is only known by its AIR id.")
 
     @field_validator("air")
@@ -222,6 +234,16 @@ class CatalogModel(_Entry):
     def _check_modes(self) -> "CatalogModel":
         if Mode.EDIT in self.modes and self.pictures is None:
             message = "a model that edits needs `pictures`"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _check_words(self) -> "CatalogModel":
+        targets = [getattr(self.words, name) for name in Words.model_fields]
+        paths = [target for target in targets if isinstance(target, str)]
+        unknown = [path for path in paths if self.optional is not None and path not in self.optional]
+        if unknown:
+            message = f"`words` leads to {unknown[0]}, which is not among the fields of this model"
             raise ValueError(message)
         return self
 

@@ -5,8 +5,9 @@ picture is a failure, not a delivery. Decoding of pictures happens in workers on
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pybase64
 
@@ -36,6 +37,8 @@ _MAX_RESULT_PIXELS = 400_000_000
 _HEAD_TEXT = HEAD_BYTES // 3 * 4
 _TAIL_TEXT = 1024
 _INLINE_TEXT = 256 * 1024
+_MEASURED = frozenset({PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.GIF})
+"""Formats whose header tells the size."""
 _BROKEN = "The provider delivered a broken picture."
 
 
@@ -49,12 +52,15 @@ class Delivered:
 
 
 class DeliveryDesk:
-    """Brings pictures into the asked format and form."""
+    """Brings pictures into the asked format and form. `clock` is unix seconds."""
 
-    def __init__(self, workers: Workers, fetcher: Fetcher, store: MediaStore) -> None:
+    def __init__(
+        self, workers: Workers, fetcher: Fetcher, store: MediaStore, clock: Callable[[], float] = time.time
+    ) -> None:
         self._workers = workers
         self._fetcher = fetcher
         self._store = store
+        self._clock = clock
 
     async def deliver(
         self,
@@ -77,7 +83,7 @@ class DeliveryDesk:
         if not images:
             raise errors[0][1]
         failures = tuple(Failure(index, error.code, error.message) for index, error in errors)
-        return Delivered(images, failures, _report_sizes(spec, images))
+        return Delivered(images, failures, (*_report_sizes(spec, images), *_report_alpha(spec, images)))
 
     async def _try_one(
         self, spec: ImageSpec, picture: Picture, circumstances: Circumstances, ground: Ground | None
@@ -92,20 +98,28 @@ class DeliveryDesk:
     ) -> DeliveredImage:
         plan = spec.format
         if spec.native_link and picture.url is not None:
-            return DeliveredImage(spec.size, plan.delivered, picture.seed, url=picture.url)
+            alpha = _header_of(await self._bytes_of(picture)).alpha if spec.transparent else None
+            ends = self._end_of_link(spec)
+            return DeliveredImage(spec.size, plan.delivered, picture.seed, picture.url, ends, alpha=alpha)
         untouched = not plan.converts and spec.finish is None
         if picture.base64 is not None and untouched and spec.delivery is Delivery.EMBEDDED:
             header = _header_of_text(picture.base64)
             if header.format == plan.delivered:
                 size = (header.width, header.height)
-                return DeliveredImage(size, plan.delivered, picture.seed, base64=picture.base64)
+                return DeliveredImage(size, plan.delivered, picture.seed, base64=picture.base64, alpha=header.alpha)
         data = await self._bytes_of(picture)
         header = _header_of(data)
         if header.format == plan.delivered.value and untouched:
             size = (header.width, header.height)
         else:
             data, size = await self._convert(data, spec, ground)
-        return await self._hand_over(data, size, picture, spec, circumstances)
+        handed = await self._hand_over(data, size, picture, spec, circumstances)
+        return replace(handed, alpha=header.alpha) if spec.transparent else handed
+
+    def _end_of_link(self, spec: ImageSpec) -> int | None:
+        """When the provider's own link ends, in unix seconds, where the caller said how long it shall live."""
+        ttl = spec.fields.get("ttl")
+        return int(self._clock()) + ttl if isinstance(ttl, int) else None
 
     async def _hand_over(
         self, data: bytes, size: tuple[int, int], picture: Picture, spec: ImageSpec, circumstances: Circumstances
@@ -155,13 +169,21 @@ def _report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Ad
     return tuple(Adjustment("size", wanted, size, AdjustmentMode.CHANGED, reason) for size in sorted(other))
 
 
+def _report_alpha(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
+    """What to say when a picture that was to be transparent came without an alpha channel."""
+    if not spec.transparent or all(image.alpha is not False for image in images):
+        return ()
+    reason = "The provider made an opaque picture, though it was asked for a transparent one."
+    return (Adjustment("background", "transparent", "opaque", AdjustmentMode.CHANGED, reason),)
+
+
 def _broken() -> ProviderError:
     return ProviderError(_BROKEN, code="broken_picture", should_retry=False)
 
 
 def _header_of(data: bytes) -> Header:
     header = inspect(data)
-    if header is None or not is_whole(data) or (header.format in set(PictureFormat) - {"avif"} and not header.width):
+    if header is None or not is_whole(data) or (header.format in _MEASURED and not header.width):
         raise _broken()
     return header
 
@@ -184,7 +206,7 @@ def _header_of_text(text: memoryview) -> Header:
 def _ends_whole(head: bytes, tail: bytes, text_length: int) -> bool:
     if head[:4] == b"RIFF":
         return text_length // 4 * 3 + 3 >= int.from_bytes(head[4:8], "little") + 8
-    return is_whole(head[:64] + tail)
+    return is_whole(head[:2048] + tail)
 
 
 async def _decode(text: bytes | memoryview) -> bytes:

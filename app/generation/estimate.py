@@ -27,7 +27,7 @@ class DryRun:
 def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
     """The sizes of the input pictures of each task, None for those that are only addresses."""
     inputs = plan.tasks[0].task.inputs
-    listed = inputs.get("referenceImages") or inputs.get("seedImage") or ()
+    listed = inputs.get("referenceImages") or inputs.get("seedImage") or inputs.get("image") or ()
     pictures = (listed,) if isinstance(listed, str) else listed
     sizes: list[tuple[int, int] | None] = []
     for picture in pictures:

@@ -35,6 +35,8 @@ _FIELDS = {
     "seedImage": "image",
     "inputs.seedImage": "image",
     "inputImage": "image",
+    "inputs.image": "image",
+    "upscaleFactor": "scale_factor",
     "maskImage": "mask",
     "inputs.maskImage": "mask",
 }

@@ -4,22 +4,23 @@ Pure. Leaves sizes to `sizing`, words to `words`, wording to `reports`, pictures
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
 from app.errors import InvalidRequestError
-from app.generation.reports import dropped, report_count, report_finish, report_size
+from app.generation.field_checks import check_fields
+from app.generation.formats import makes_vectors, plan_format, promises_transparency
+from app.generation.reports import dropped, report_count, report_finish, report_platform, report_size
 from app.generation.sizing import SizeChoice, choose_size, nearest_tier
 from app.generation.types import (
-    NATIVE_FORMATS,
     Adjustment,
     AdjustmentMode,
     Delivery,
     Finish,
-    FormatPlan,
     ImageRequest,
     ImageSpec,
+    JSONValue,
     PictureFormat,
     SizeWish,
 )
@@ -28,8 +29,6 @@ from app.generation.words import merge_extras, translate_words
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _SHOWN_PROMPT = 80
-_LOSSY = frozenset({PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.AVIF})
-_MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
 
 
 def follows_picture(request: ImageRequest, model: CatalogModel) -> bool:
@@ -44,6 +43,7 @@ def check_request(request: ImageRequest, model: CatalogModel, alternatives: Iter
     `alternatives` are models that can.
     """
     _check_mode(request, model, alternatives)
+    _check_tool(request, model)
     _check_pictures(request, model)
 
 
@@ -71,6 +71,7 @@ def normalize(
     sized = report_size(request.size, choice, model, tier)
     report += sized if finish is None else report_finish(request, model, choice, finish)
     merge_extras(request.extras, fields, report)
+    _check_own_fields(request, model, fields, prompt)
     if _is_emulated(request, model):
         size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
         reason = f"{model.id} only edits pictures, so it is given a blank one."
@@ -78,7 +79,11 @@ def normalize(
     delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
     if request.stream and request.delivery is Delivery.LINK:
         report.append(dropped("response_format", "url", "A stream carries the pictures themselves."))
-    format_plan = _plan_format(request, model, report, finished=finish is not None)
+    format_plan = plan_format(request, model, report, finished=finish is not None)
+    transparent = promises_transparency(request, model, fields, report, format_plan.delivered)
+    native_link = native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None
+    report += report_platform(fields, format_plan, native_link=native_link, finished=finish is not None)
+    fields = {name: value for name, value in fields.items() if name != "ttl" or native_link}
     report += report_count(request.count, model)
     return ImageSpec(
         model=model,
@@ -86,13 +91,14 @@ def normalize(
         count=request.count,
         size=choice.size,
         delivery=delivery,
-        native_link=native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None,
+        native_link=native_link,
         format=format_plan,
         seed=request.seed if model.words.seed else None,
         fields=fields,
         needs_blank_picture=_is_emulated(request, model),
         splits=request.stream,
         finish=finish,
+        transparent=transparent,
         adjustments=tuple(report),
     )
 
@@ -103,6 +109,25 @@ def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
         if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
             message = f"Strict mode: `{adjustment.param}` cannot be honored exactly. {adjustment.reason}"
             raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")
+
+
+def _check_own_fields(
+    request: ImageRequest, model: CatalogModel, fields: Mapping[str, JSONValue], prompt: str | None
+) -> None:
+    """Judge the task's fields, those that stand beside them included, by the rules of the model."""
+    names = {target: word for word in request.words if (target := getattr(model.words, word, None)) is not None}
+    task = dict(fields)
+    if request.seed is not None and model.words.seed is not None:
+        task[model.words.seed] = request.seed
+    if model.exclusive:
+        given = fields.get("inputs")
+        slots: dict[str, JSONValue] = {}
+        if model.pictures and request.pictures:
+            slots[model.pictures.slot] = ["given"] if model.pictures.slot == "referenceImages" else "given"
+        task |= {"inputs": {**(given if isinstance(given, dict) else {}), **slots}}
+        task |= {} if prompt is None else {"positivePrompt": prompt}
+    if task:
+        check_fields(task, model.fields, names)
 
 
 def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:
@@ -128,6 +153,17 @@ def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterab
         hint = _name_three(alternatives)
         message = f"The model {model.id} edits pictures and does not make them from text alone.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")
+
+
+def _check_tool(request: ImageRequest, model: CatalogModel) -> None:
+    """What cannot be asked of a tool, or of a model that makes no vector graphics."""
+    if model.task != "imageInference" and request.mask is not None:
+        raise InvalidRequestError(f"The model {model.id} works on the whole picture and takes no `mask`.", param="mask")
+    if makes_vectors(model) and request.fit is not None:
+        raise InvalidRequestError(f"The model {model.id} makes vector graphics, which need no `fit`.", param="fit")
+    if request.format is PictureFormat.SVG and not makes_vectors(model):
+        message = f"The model {model.id} makes no vector graphics: use output_format png, jpeg, webp, gif or avif."
+        raise InvalidRequestError(message, param="output_format")
 
 
 def _name_three(models: Iterable[str]) -> str:
@@ -212,19 +248,3 @@ def _pad_color(request: ImageRequest) -> str:
         return request.background
     opaque = request.background == "opaque" or request.format is PictureFormat.JPEG
     return "white" if opaque else "transparent"
-
-
-def _plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustment], *, finished: bool) -> FormatPlan:
-    """Which format the provider makes, and whether we convert: only what it cannot make is converted."""
-    wanted, compression = request.format or PictureFormat.PNG, request.compression
-    if wanted not in _LOSSY:
-        if compression not in {None, 100}:
-            report.append(dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
-        compression = None
-    native = NATIVE_FORMATS.get(wanted)
-    too_low = compression is not None and compression < _MIN_NATIVE_QUALITY
-    if native in model.formats and not too_low and (not finished or native == "PNG"):
-        native_quality = None if compression is None else min(compression, _MAX_NATIVE_QUALITY)
-        return FormatPlan(wanted, compression, native, native_quality)
-    source = "PNG" if "PNG" in model.formats else model.formats[0]
-    return FormatPlan(wanted, compression, source, None)

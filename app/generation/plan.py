@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from app.catalog.model import CatalogModel
 from app.errors import InvalidRequestError
 from app.generation.types import ImageSpec, JSONValue
 from app.runware.tasks import ImageTask
@@ -55,7 +56,7 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
         wanted = min(per_task, spec.count - first)
         fields = dict(spec.fields)
         if spec.seed is not None and spec.model.words.seed is not None:
-            fields[spec.model.words.seed] = (spec.seed + first) % _SEED_LIMIT
+            fields[spec.model.words.seed] = (spec.seed + first) % _seed_limit(spec.model)
         task = ImageTask(
             task_uuid=new_task_id(index),
             model=spec.model.air,
@@ -68,16 +69,23 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
             height=spec.size[1] if spec.size else None,
             inputs=wire_inputs,
             fields=fields,
+            task_type=spec.model.task,
         )
         tasks.append(PlannedTask(task, first, wanted))
     return Plan(tuple(tasks), spec.count)
+
+
+def _seed_limit(model: CatalogModel) -> int:
+    """One more than the largest seed, after which seeds begin anew."""
+    rule = (model.fields.members or {}).get(model.words.seed or "")
+    return _SEED_LIMIT if rule is None or rule.maximum is None else int(rule.maximum) + 1
 
 
 def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, str | tuple[str, ...]]:
     rules = spec.model.pictures
     placed: dict[str, str | tuple[str, ...]] = {}
     if inputs.pictures and rules is not None:
-        placed[rules.slot] = inputs.pictures[0] if rules.slot == "seedImage" else inputs.pictures
+        placed[rules.slot] = inputs.pictures if rules.slot == "referenceImages" else inputs.pictures[0]
     if inputs.mask is not None:
         placed["maskImage"] = inputs.mask
     given: JSONValue = spec.fields.get("inputs")

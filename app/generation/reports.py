@@ -4,10 +4,19 @@ Decisions are `normalize`'s; this is their wording.
 """
 
 import math
+from collections.abc import Mapping
 
 from app.catalog.model import CatalogModel
 from app.generation.sizing import SizeChoice, area_error, shape_error, tier_area
-from app.generation.types import Adjustment, AdjustmentMode, Finish, ImageRequest, JSONValue, SizeWish
+from app.generation.types import (
+    Adjustment,
+    AdjustmentMode,
+    Finish,
+    FormatPlan,
+    ImageRequest,
+    JSONValue,
+    SizeWish,
+)
 
 _SHAPE_TOLERANCE = 0.01
 """A shape this near (in ln) to the one asked for is the one asked for: grids have no exact 16:9."""
@@ -78,6 +87,20 @@ def report_finish(request: ImageRequest, model: CatalogModel, choice: SizeChoice
     if request.size.exact is not None and choice.size != finish.size:
         reason = f"{made} was made and brought to {applied} by {'stretching' if finish.pastes else finish.fit}."
         report.append(Adjustment("size", request.size.text, applied, AdjustmentMode.CONVERTED, reason))
+    return report
+
+
+def report_platform(
+    fields: Mapping[str, JSONValue], plan: FormatPlan, *, native_link: bool, finished: bool
+) -> list[Adjustment]:
+    """What to say of the provider's own ways of keeping and sending pictures, where ours come between."""
+    report = []
+    if "ttl" in fields and not native_link:
+        report.append(dropped("ttl", fields["ttl"], "It is for Runware's own links; this answer has none."))
+    endpoint = fields.get("uploadEndpoint")
+    if endpoint is not None and (plan.converts or finished):
+        reason = f"Runware uploads what it made, a {plan.native}, before it is brought into the form you asked for."
+        report.append(Adjustment("uploadEndpoint", endpoint, endpoint, AdjustmentMode.CHANGED, reason))
     return report
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel, Mode
@@ -15,11 +14,13 @@ from app.generation.estimate import DryRun, reference_sizes
 from app.generation.normalize import check_request, follows_picture, normalize, refuse_when_strict
 from app.generation.pictures import PictureDesk
 from app.generation.plan import Plan, PlannedTask, build_plan
+from app.generation.sharing import SharedPlan, SharingDesk
 from app.generation.together import together
 from app.generation.types import Adjustment, Answer, Circumstances, ImageRequest, ImageSpec
 from app.images.fits import Ground
 from app.ledger.pricing import estimate
 from app.runware.client import RunwareClient
+from app.runware.errors import Kind
 
 _SILENCE_SECONDS = 15.0
 """Proxies cut connections that stay silent for a minute."""
@@ -52,6 +53,15 @@ class Stream:
     parts: AsyncIterator[Part | GatewayError | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an operator decides: models when none is named, the longest wait in seconds, links to Runware's own."""
+
+    default_models: Mapping[Mode, str]
+    request_timeout: float
+    native_links: bool = True
+
+
 class ImageService:
     """Makes images. `new_task_id` gives a version 4 UUID; `clock` is unix seconds, `monotonic` the client's clock."""
 
@@ -60,36 +70,39 @@ class ImageService:
         *,
         registry: Registry,
         pictures: PictureDesk,
+        sharing: SharingDesk,
         runware: RunwareClient,
         delivery: DeliveryDesk,
         new_task_id: Callable[[], str],
-        default_models: dict[Mode, str],
-        request_timeout: float,
-        native_links: bool = True,
+        policy: Policy,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._pictures = pictures
+        self._sharing = sharing
         self._runware = runware
         self._delivery = delivery
         self._new_task_id = new_task_id
-        self._default_models = default_models
-        self._request_timeout = request_timeout
-        self._native_links = native_links
-        self._background: set[asyncio.Task[Part | GatewayError]] = set()
+        self._policy = policy
+        self._background: set[asyncio.Task[None]] = set()
         self._clock = clock
         self._monotonic = monotonic
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """The answer to `request`, raising a GatewayError when there is no picture to give."""
-        deadline = self._monotonic() + self._request_timeout
-        return await self._carry_out(await self._prepare(request, circumstances), circumstances, deadline)
+        deadline = self._monotonic() + self._policy.request_timeout
+        prepared = await self._prepare(request, circumstances)
+        async with self._sharing.shared(prepared.plan) as share:
+            return await self._carry_out(prepared, share.plan, share, circumstances, deadline)
 
-    async def _carry_out(self, prepared: _Prepared, circumstances: Circumstances, deadline: float) -> Answer:
+    async def _carry_out(
+        self, prepared: _Prepared, plan: Plan, share: SharedPlan, circumstances: Circumstances, deadline: float
+    ) -> Answer:
         """Send the tasks of a plan and bring their pictures into form."""
-        spec, plan = prepared.spec, prepared.plan
+        spec = prepared.spec
         results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
+        share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
         collected = collect(plan, results)
         delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, prepared.ground)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
@@ -109,7 +122,7 @@ class ImageService:
 
     async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
         """The answer to `request` picture by picture, raising what can be refused before anything is sent."""
-        deadline = self._monotonic() + self._request_timeout
+        deadline = self._monotonic() + self._policy.request_timeout
         prepared = await self._prepare(request, circumstances)
         return Stream(prepared.spec.model, prepared.spec.adjustments, self._parts(prepared, circumstances, deadline))
 
@@ -117,35 +130,47 @@ class ImageService:
         self, prepared: _Prepared, circumstances: Circumstances, deadline: float
     ) -> AsyncIterator[Part | GatewayError | None]:
         """The tasks' answers as they end, None when nothing came for a while, and last the first failure."""
-        plan = prepared.plan
-        running = {
-            asyncio.create_task(self._run_part(prepared, planned, circumstances, deadline)) for planned in plan.tasks
-        }
-        self._background |= running  # paid work goes on when nobody listens any more
-        for task in running:
-            task.add_done_callback(self._background.discard)
+        queue: asyncio.Queue[Part | GatewayError | None] = asyncio.Queue()
+        running = asyncio.create_task(self._run_parts(prepared, circumstances, deadline, queue))
+        self._background.add(running)  # paid work goes on when nobody listens any more
+        running.add_done_callback(self._background.discard)
+        running.add_done_callback(lambda _: queue.put_nowait(None))  # the end
         failure: GatewayError | None = None
-        while running:
-            done, running = await asyncio.wait(running, timeout=_SILENCE_SECONDS, return_when=FIRST_COMPLETED)
-            if not done:
+        while True:
+            try:
+                part = await asyncio.wait_for(queue.get(), _SILENCE_SECONDS)
+            except TimeoutError:
                 yield None
-            for task in done:
-                part = task.result()
-                if isinstance(part, GatewayError):
-                    failure = failure or part
-                else:
-                    yield part
+                continue
+            if part is None:
+                break
+            if isinstance(part, GatewayError):
+                failure = failure or part
+            else:
+                yield part
+        running.result()
         if failure is not None:
             yield failure
 
-    async def _run_part(
-        self, prepared: _Prepared, planned: PlannedTask, circumstances: Circumstances, deadline: float
-    ) -> Part | GatewayError:
-        try:
-            alone = replace(prepared, plan=Plan((planned,), planned.wanted))
-            return Part(planned.first_index, await self._carry_out(alone, circumstances, deadline))
-        except GatewayError as error:
-            return error
+    async def _run_parts(
+        self,
+        prepared: _Prepared,
+        circumstances: Circumstances,
+        deadline: float,
+        queue: asyncio.Queue[Part | GatewayError | None],
+    ) -> None:
+        """Run every task by itself and put its answer, or its failure, into the queue."""
+
+        async def run(planned: PlannedTask) -> None:
+            alone = Plan((planned,), planned.wanted)
+            try:
+                answer = await self._carry_out(prepared, alone, share, circumstances, deadline)
+                queue.put_nowait(Part(planned.first_index, answer))
+            except GatewayError as error:
+                queue.put_nowait(error)
+
+        async with self._sharing.shared(prepared.plan) as share:
+            await together([run(planned) for planned in share.plan.tasks])
 
     async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `run`, without anything being sent."""
@@ -159,7 +184,7 @@ class ImageService:
 
     async def _prepare(self, request: ImageRequest, circumstances: Circumstances) -> _Prepared:
         """Everything before the first task is sent."""
-        name = request.model or self._default_models[request.mode]
+        name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
         check_request(request, model, self._alternatives(request.mode))
         opened = await self._pictures.open(request, needs_size=follows_picture(request, model))
@@ -167,7 +192,7 @@ class ImageService:
             request,
             model,
             default_delivery=circumstances.default_delivery,
-            native_links=self._native_links,
+            native_links=self._policy.native_links,
             picture_size=opened.first_size,
         )
         fitted = await self._pictures.fit(opened, spec)

@@ -24,17 +24,19 @@ class PictureFormat(StrEnum):
     WEBP = "webp"
     GIF = "gif"
     AVIF = "avif"
+    SVG = "svg"
 
     @property
     def media_type(self) -> str:
         """The Content-Type of such a picture."""
-        return f"image/{self.value}"
+        return "image/svg+xml" if self is PictureFormat.SVG else f"image/{self.value}"
 
 
 NATIVE_FORMATS: dict[PictureFormat, OutputFormat] = {
     PictureFormat.PNG: "PNG",
     PictureFormat.JPEG: "JPG",
     PictureFormat.WEBP: "WEBP",
+    PictureFormat.SVG: "SVG",
 }
 """The provider's own name of each format it can make."""
 
@@ -172,6 +174,8 @@ class ImageSpec:
     splits: bool
     """Every picture gets a task of its own, so that it can be sent the moment it exists."""
     finish: Finish | None
+    transparent: bool
+    """The pictures must have an alpha channel."""
     adjustments: tuple[Adjustment, ...]
 
 
@@ -218,6 +222,8 @@ class DeliveredImage:
     url: str | None = None
     expires_at: int | None = None
     base64: bytes | memoryview | None = None
+    alpha: bool | None = None
+    """Whether it can hold transparency, where somebody looked."""
 
 
 @dataclass(frozen=True, slots=True)

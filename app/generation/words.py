@@ -6,7 +6,9 @@ the word is then reported. The gateway's own fields cannot be set from outside.
 
 from collections.abc import Mapping
 
+from app.catalog.field_rules import FieldRule
 from app.catalog.model import CatalogModel, Choice
+from app.generation.field_checks import expected
 from app.generation.reports import dropped
 from app.generation.types import Adjustment, AdjustmentMode, ImageRequest, JSONValue
 from app.runware.tasks import OWN_FIELDS
@@ -30,8 +32,10 @@ def translate_words(request: ImageRequest, model: CatalogModel, report: list[Adj
         target = getattr(model.words, name, None)
         if target is not None and target in request.extras:
             report.append(_said_already(name, value, target))
+        elif target is not None and _is_excluded(request, model, target):
+            report.append(dropped(name, value, f"{model.id} does not take it beside input pictures."))
         elif target is not None:
-            fields[target] = value
+            fields[target] = _to_legal(name, value, model.fields.members, target, report)
         elif name not in chosen:
             report.append(dropped(name, value, f"{model.id} has no equivalent."))
     if request.seed is not None and model.words.seed is None:
@@ -39,6 +43,26 @@ def translate_words(request: ImageRequest, model: CatalogModel, report: list[Adj
     if "background" not in chosen:
         _translate_background(request, model, fields, report)
     return fields
+
+
+def _is_excluded(request: ImageRequest, model: CatalogModel, target: str) -> bool:
+    """Whether the pictures of the request exclude this field."""
+    slot = f"inputs.{model.pictures.slot}" if model.pictures and request.pictures else None
+    return any(target in group and slot in group for group in model.exclusive)
+
+
+def _to_legal(
+    name: str, value: JSONValue, rules: Mapping[str, FieldRule] | None, target: str, report: list[Adjustment]
+) -> JSONValue:
+    """A number brought to the nearest legal one; anything else as it is, to be judged with the other fields."""
+    rule = (rules or {}).get(target)
+    if rule is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    nearest = rule.nearest(value)
+    if nearest != value:
+        reason = f"It is the nearest this model takes: {expected(rule)}."
+        report.append(Adjustment(name, value, nearest, AdjustmentMode.CHANGED, reason))
+    return nearest
 
 
 def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]) -> None:
@@ -58,7 +82,7 @@ def _translate_background(
     wish = request.background
     if wish in _PADDINGS and request.fit != "contain":
         report.append(dropped("background", wish, "This color is for the padding of `fit` contain only."))
-    if wish != "transparent":
+    if wish != "transparent" or model.task == "removeBackground":
         return
     if model.words.transparent_background is None:
         report.append(dropped("background", wish, f"{model.id} cannot make transparent backgrounds."))

@@ -13,6 +13,10 @@ HEAD_BYTES = 65_536
 _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ORIENTATION_TAG = 0x0112
+_SVG_PROLOG = 2048
+"""Within so many bytes the root element of an SVG must begin."""
+_PNG_ALPHA_TYPES = frozenset({4, 6})
+_WEBP_ALPHA = 0x10
 _SWAPPING_ORIENTATIONS = frozenset({5, 6, 7, 8})
 
 
@@ -20,13 +24,14 @@ _SWAPPING_ORIENTATIONS = frozenset({5, 6, 7, 8})
 class Header:
     """What a picture says of itself. `width` and `height` are 0 where only a decoder can tell.
 
-    `orientation` is EXIF's, 1 to 8.
+    `orientation` is EXIF's, 1 to 8. `alpha` is whether it can hold transparency, None where only a decoder can tell.
     """
 
     format: str
     width: int = 0
     height: int = 0
     orientation: int = 1
+    alpha: bool | None = None
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -52,7 +57,7 @@ def sniff(data: bytes | memoryview) -> str | None:
         return "bmp"
     if head.startswith((b"II*\x00", b"MM\x00*")):
         return "tiff"
-    return "svg" if head.lstrip().startswith((b"<svg", b"<?xml")) else None
+    return "svg" if head.lstrip()[:1] == b"<" and b"<svg" in bytes(data[:_SVG_PROLOG]) else None
 
 
 def inspect(data: bytes | memoryview) -> Header | None:
@@ -80,19 +85,21 @@ def _read_png(head: bytes) -> Header | None:
     if head[12:16] != b"IHDR":
         return None
     width, height = struct.unpack_from(">II", head, 16)
-    return Header("png", width, height)
+    alpha = head[25] in _PNG_ALPHA_TYPES or b"tRNS" in head[: head.find(b"IDAT")]
+    return Header("png", width, height, alpha=alpha)
 
 
 def _read_webp(head: bytes) -> Header | None:
     chunk = head[12:16]
     if chunk == b"VP8X":
-        return Header("webp", 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little"))
+        width, height = (1 + int.from_bytes(head[start : start + 3], "little") for start in (24, 27))
+        return Header("webp", width, height, alpha=bool(head[20] & _WEBP_ALPHA))
     if chunk == b"VP8L":
         bits = struct.unpack_from("<I", head, 21)[0]
-        return Header("webp", 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
+        return Header("webp", 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), alpha=bool(bits >> 28 & 1))
     if chunk == b"VP8 ":
         width, height = struct.unpack_from("<HH", head, 26)
-        return Header("webp", width & 0x3FFF, height & 0x3FFF)
+        return Header("webp", width & 0x3FFF, height & 0x3FFF, alpha=False)
     return None
 
 
@@ -111,7 +118,7 @@ def _read_jpeg(data: bytes) -> Header | None:
         length = struct.unpack_from(">H", data, position + 2)[0]
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, position + 5)
-            return Header("jpeg", width, height, orientation)
+            return Header("jpeg", width, height, orientation, alpha=False)
         if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\x00\x00":  # noqa: PLR2004 - APP1
             orientation = _read_orientation(data[position + 10 : position + 2 + length])
         position += 2 + length
@@ -149,4 +156,6 @@ def is_whole(data: bytes | memoryview) -> bool:
         return len(data) >= int.from_bytes(bytes(data[4:8]), "little") + 8
     if format_ == "gif":
         return b";" in bytes(data[-16:])
+    if format_ == "svg":
+        return b"</svg>" in bytes(data[-512:])
     return format_ is not None

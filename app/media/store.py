@@ -20,7 +20,7 @@ from app.media.links import sign, verify
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import GetResult
 
-_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp|gif|avif)")
+_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
 _SWEEP_SECONDS = 300
 _CHUNK = 256 * 1024
 
@@ -77,7 +77,8 @@ class MediaStore:
             found = await obstore.get_async(self._store, name)
         except FileNotFoundError:
             raise MediaNotFoundError from None
-        return StoredPicture(f"image/{match[1]}", found.meta["size"], expires_at, _chunks(found))
+        media_type = "image/svg+xml" if match[1] == "svg" else f"image/{match[1]}"
+        return StoredPicture(media_type, found.meta["size"], expires_at, _chunks(found))
 
     async def _sweep(self) -> None:
         """Delete what no link can reach any more, now and then."""

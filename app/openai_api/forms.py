@@ -29,6 +29,7 @@ _LOST = "[object Object]"
 _PICTURE_PARTS = re.compile(r"(image|images|reference_images|mask|markup)(?:\[\d*\])?")
 _TEXT_FIELDS = frozenset(
     {"prompt", "model", "user", "safety_identifier", "size", "aspect_ratio", "resolution", "negative_prompt"}
+    | {"negativePrompt", "uploadEndpoint"}
 )
 """Fields whose text stays text even when it looks like a number."""
 

@@ -1,20 +1,25 @@
 """What one model accepts here, as a JSON Schema: every field with its range and its mode on this model. Pure.
 
-Modes: `honored`, `converted` (made by us afterwards), `emulated` (same meaning by other means), `recorded`, and
-`dropped` (and reported). They restate what `generation` decides; tests hold the two together.
+Modes: `honored`, `converted` (made by us afterwards), `emulated` (same meaning by other means), `recorded`, `dropped`
+(and reported), `refused`, `passed` (Runware's own field, sent as it is) and `protected` (the gateway's own, dropped and
+reported). They restate what `generation` decides; tests hold the two together, field by field on every model.
 """
 
+from app.catalog.field_rules import FieldRule
 from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode, SizeUse
+from app.generation.formats import makes_vectors
 from app.generation.normalize import MAX_PROMPT_CHARS
 from app.generation.types import NATIVE_FORMATS, JSONValue, PictureFormat
-from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, RECORDED
-from app.openai_api.pictures import MAX_PICTURES
+from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OWN_NAMES, RECORDED
+from app.openai_api.pictures import MAX_PICTURES, PICTURE_FIELDS
 from app.openai_api.schemas import GenerationRequest
+from app.runware.tasks import OWN_FIELDS
 
 _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
-_PICTURE_FIELDS = ("image", "images", "image_url", "reference_images")
-_WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps")
-_MODE = "x-spillway-mode"
+_SINGLE_PICTURES = ("mask", "markup")
+_WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
+_MODE, _FIELD = "x-spillway-mode", "x-runware-field"
+_JSON_TYPES = {"true_or_object": ["boolean", "object"]}
 
 
 def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
@@ -23,6 +28,9 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
     properties: dict[str, JSONValue] = {}
     for name, schema in base.items():
         properties[name] = {**schema, _MODE: field_mode(model, name), **_limits(model, name)}
+    for name, rule in (model.fields.members or {}).items():
+        if name not in OWN_NAMES:
+            properties[name] = {**_to_schema(rule), _MODE: field_mode(model, name)}
     required: list[JSONValue] = ["prompt"] if model.prompt.use == "required" else []
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -33,6 +41,7 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
         "required": required,
         "additionalProperties": True,
         "x-sizes": model.sizes.model_dump(mode="json", exclude_none=True),
+        "x-exclusive": [[*group] for group in model.exclusive],
     }
 
 
@@ -40,12 +49,25 @@ def field_mode(model: CatalogModel, name: str) -> str:
     """What happens to a field on this model."""
     if name in RECORDED:
         return "recorded"
-    if name in {*_WORDS, *CHOICES, *INTEGERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
+    if name in PICTURE_FIELDS:
+        return _picture_mode(model, name)
+    if name in {*_WORDS, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
         return "honored" if _has_the_thing(model, name) else "dropped"
-    if name in {"mask", "markup"}:
-        takes_mask = name == "mask" and model.pictures is not None and model.pictures.mask
-        return "honored" if takes_mask else "emulated"
-    return {"n": "honored" if model.max_results > 1 else "emulated", "fit": "converted"}.get(name, "honored")
+    if name == "output_compression":
+        return "dropped" if makes_vectors(model) else "honored"
+    if name == "fit":
+        return "refused" if makes_vectors(model) else "converted"
+    if name == "n":
+        return "honored" if model.max_results > 1 else "emulated"
+    if name not in OWN_NAMES:
+        return "protected" if name in OWN_FIELDS else "passed"
+    return "honored"
+
+
+def _picture_mode(model: CatalogModel, name: str) -> str:
+    if model.pictures is None or (name == "mask" and model.task != "imageInference"):
+        return "refused"
+    return "emulated" if name == "markup" or (name == "mask" and not model.pictures.mask) else "honored"
 
 
 def _has_the_thing(model: CatalogModel, name: str) -> bool:
@@ -54,7 +76,7 @@ def _has_the_thing(model: CatalogModel, name: str) -> bool:
         return model.sizes.kind != "automatic"
     if name == "prompt":
         return model.prompt.use != "none"
-    if name == "background" and model.words.transparent_background:
+    if name == "background" and (model.words.transparent_background or model.task == "removeBackground"):
         return True
     return name in model.choices or (name in _WORDS and getattr(model.words, name) is not None)
 
@@ -64,22 +86,39 @@ def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
     if name == "prompt":
         limits: dict[str, JSONValue] = {"maxLength": model.prompt.max_chars or MAX_PROMPT_CHARS}
         return limits | ({"minLength": model.prompt.min_chars} if model.prompt.min_chars else {})
-    if name == "size":
-        return _native_sizes(model)
+    if name in _WORDS:
+        return _word_limits(model, name)
     choice = model.choices.get(name)
     if choice is not None:
-        return {"x-native": [*choice.values], "x-nearest": [*choice.nearest]}
+        return {_FIELD: choice.field, "x-native": [*choice.values], "x-nearest": [*choice.nearest]}
+    if name == "size":
+        return _native_sizes(model)
+    if name == "n":
+        return {"minimum": 1, "maximum": MAX_COUNT, "x-native-maximum": model.max_results}
+    return _native_choices(model, name)
+
+
+def _native_choices(model: CatalogModel, name: str) -> dict[str, JSONValue]:
+    """What the model does by itself, where we do the rest."""
     if name == "resolution" and isinstance(model.sizes, FixedSizes):
         return {"x-native": list(model.resolutions or model.sizes.tiers)}
     if name == "output_format":
         native = [kind.value for kind in PictureFormat if NATIVE_FORMATS.get(kind) in model.formats]
         return {"x-native": [*native]}
-    if name == "n":
-        return {"minimum": 1, "maximum": MAX_COUNT, "x-native-maximum": model.max_results}
-    if name in _PICTURE_FIELDS and model.pictures is not None:
+    if name in PICTURE_FIELDS and name not in _SINGLE_PICTURES and model.pictures is not None:
         most = min(model.pictures.maximum or MAX_PICTURES, MAX_PICTURES)
         return {"x-minimum-items": model.pictures.minimum, "x-maximum-items": most}
     return {}
+
+
+def _word_limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
+    """The field a word goes to, and that field's range."""
+    target = getattr(model.words, name)
+    rule = (model.fields.members or {}).get(target or "")
+    if target is None:
+        return {}
+    limits = _to_schema(rule) if rule is not None else {}
+    return {_FIELD: target, **{key: value for key, value in limits.items() if key != "type"}}
 
 
 def _native_sizes(model: CatalogModel) -> dict[str, JSONValue]:
@@ -90,11 +129,42 @@ def _native_sizes(model: CatalogModel) -> dict[str, JSONValue]:
     return {}
 
 
+def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:
+    """A rule in JSON Schema's words; what these cannot say stays in `x-` members."""
+    type_: JSONValue = [*_JSON_TYPES[rule.type]] if rule.type in _JSON_TYPES else rule.type
+    schema: dict[str, JSONValue] = {
+        "type": type_,
+        "enum": None if rule.values is None else [*rule.values],
+        "pattern": None if rule.pattern is None else f"^{rule.pattern}$",
+        "minimum": rule.minimum,
+        "maximum": rule.maximum,
+        "multipleOf": None if rule.step is None else float(rule.step),
+        "default": rule.default,
+        "minLength": rule.min_chars,
+        "maxLength": rule.max_chars,
+        "minItems": rule.min_items,
+        "maxItems": rule.max_items,
+        "items": None if rule.items is None else _to_schema(rule.items),
+        "required": [*rule.required] or None,
+        "x-exclusive": [[*group] for group in rule.exclusive] or None,
+        "x-less": [[*pair] for pair in rule.less] or None,
+        "x-at-most": [[*pair] for pair in rule.at_most] or None,
+        "x-only-with": [[*three] for three in rule.iff] or None,
+    }
+    if rule.members:
+        schema["properties"] = {name: _to_schema(member) for name, member in rule.members.items()}
+    return {name: value for name, value in schema.items() if value is not None}
+
+
 def capabilities_of(model: CatalogModel) -> list[str]:
     """Short words a client may choose by."""
+    if model.task in _TOOLS:
+        return [_TOOLS[model.task]]
     found = ["generation"] if Mode.GENERATE in model.modes else []
     if Mode.EDIT in model.modes:
         found.append("editing")
+    if makes_vectors(model):
+        found.append("vector-graphics")
     if model.pictures is not None:
         found += ["inpainting"] if model.pictures.mask else []
         found += ["multiple-images"] if model.pictures.maximum != 1 else []
@@ -105,3 +175,6 @@ def capabilities_of(model: CatalogModel) -> list[str]:
     if model.size_use is not SizeUse.REQUIRED and model.sizes.kind == "automatic":
         found.append("automatic-size")
     return found
+
+
+_TOOLS = {"upscale": "upscaling", "removeBackground": "background-removal"}

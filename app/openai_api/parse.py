@@ -46,13 +46,15 @@ INTEGERS: Mapping[str, tuple[int, int]] = {
     "partial_images": (0, 3),
     "num_inference_steps": (1, 1000),
 }
+NUMBERS: Mapping[str, tuple[int, int]] = {"guidance_scale": (0, 1000), "scale_factor": (1, 100)}
 _NO_WISH: Mapping[str, JSONValue] = {"quality": "auto", "moderation": "auto", "partial_images": 0}
 RECORDED = ("user", "safety_identifier")
-_OWN = frozenset(
+OWN_NAMES = frozenset(
     {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
-    | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "guidance_scale", "svg"}
-    | {*CHOICES, *INTEGERS, *RECORDED, *PICTURE_FIELDS}
+    | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "svg"}
+    | {*CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *PICTURE_FIELDS}
 )
+"""Every field that has a meaning here; any other is the provider's."""
 
 
 def decode_json(body: bytes | bytearray) -> dict[str, JSONValue]:
@@ -135,7 +137,7 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
         markup=read_single("markup", fields, files),
         seed=read_integer(fields, "seed", 0, MAX_SEED),
         words=_read_words(fields),
-        extras={name: value for name, value in fields.items() if name not in _OWN and value is not None},
+        extras={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
         stream=bool(read_boolean(fields, "stream")),
     )
@@ -160,9 +162,6 @@ def _read_format(fields: Fields) -> PictureFormat | None:
     text = read_choice(fields, "output_format", FORMATS)
     if text is None:
         return None
-    if text == "svg":
-        message = "`output_format` svg needs a model that makes vector graphics; use png, jpeg, webp, gif or avif."
-        raise InvalidRequestError(message, param="output_format")
     return PictureFormat("jpeg" if text == "jpg" else text)
 
 
@@ -173,13 +172,14 @@ def _read_words(fields: Fields) -> dict[str, JSONValue]:
     for name, (low, high) in INTEGERS.items():
         words[name] = read_integer(fields, name, low, high)
     words["negative_prompt"] = read_text(fields, "negative_prompt")
-    words["guidance_scale"] = _read_number(fields, "guidance_scale")
+    for name, (least, most) in NUMBERS.items():
+        words[name] = _read_number(fields, name, least, most)
     if fields.get("svg") is not None:
         words["svg"] = fields["svg"]
     return {name: value for name, value in words.items() if value is not None and value != _NO_WISH.get(name)}
 
 
-def _read_number(fields: Fields, name: str) -> float | int | None:
+def _read_number(fields: Fields, name: str, low: float, high: float) -> float | int | None:
     value = fields.get(name)
     if value is None or value == "":
         return None
@@ -188,6 +188,6 @@ def _read_number(fields: Fields, name: str) -> float | int | None:
             value = float(value)
         except ValueError:
             raise wrong(name, "a number", value) from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1000:  # noqa: PLR2004
-        raise wrong(name, "a number from 0 to 1000", value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise wrong(name, f"a number from {low} to {high}", value)
     return value

@@ -44,6 +44,9 @@ class _CommonRequest(BaseModel):
     )
     seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable pictures.")
     negative_prompt: str | None = Field(None, description="What the picture must not show.")
+    scale_factor: float | None = Field(
+        None, ge=1, le=100, description="How many times larger an upscaling model makes the picture."
+    )
     guidance_scale: float | None = Field(None, ge=0, le=1000, description="How closely to follow the prompt.")
     num_inference_steps: int | None = Field(None, ge=1, le=1000, description="How many steps to take.")
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(

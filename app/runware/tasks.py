@@ -12,7 +12,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 OutputType = Literal["URL", "base64Data"]
-OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF"]
+OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF", "SVG"]
+TaskType = Literal["imageInference", "upscale", "removeBackground", "vectorize"]
 
 OWN_FIELDS = frozenset(
     {"taskType", "taskUUID", "outputType", "deliveryMethod", "includeCost", "webhookURL", "numberResults"}
@@ -23,7 +24,7 @@ OWN_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ImageTask:
-    """One `imageInference` task. Pictures are addresses, picture ids or data URIs."""
+    """One task that makes pictures. Input pictures are addresses, picture ids or data URIs."""
 
     task_uuid: str
     model: str
@@ -36,20 +37,22 @@ class ImageTask:
     output_quality: int | None = None
     inputs: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     fields: Mapping[str, object] = field(default_factory=dict)
+    task_type: TaskType = "imageInference"
 
     def to_wire(self) -> dict[str, object]:
         """The task as Runware reads it; the gateway's own fields win over `fields`."""
         wire: dict[str, object] = dict(self.fields)
         wire.update(
-            taskType="imageInference",
+            taskType=self.task_type,
             taskUUID=self.task_uuid,
             model=self.model,
-            numberResults=self.number_results,
             outputType=self.output_type,
             outputFormat=self.output_format,
             deliveryMethod="sync",
             includeCost=True,
         )
+        if self.task_type == "imageInference":  # the tools make one result each and know no such field
+            wire["numberResults"] = self.number_results
         if self.positive_prompt is not None:
             wire["positivePrompt"] = self.positive_prompt
         if self.width is not None and self.height is not None:

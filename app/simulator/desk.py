@@ -17,13 +17,14 @@ from PIL import Image
 
 from app.simulator.faults import Fault
 from app.simulator.inputs import InputPictureError, InputReader
-from app.simulator.pictures import draw, edit, encode
+from app.simulator.pictures import cut_out, draw, draw_vector, edit, encode
 from app.simulator.rules import JSONObject, ModelRules, rules_for
 from app.simulator.scenarios import Scenario, read_scenario
 from app.simulator.validation import output_types
 
 _MAX_PICTURE_BYTES = 256 * 1024 * 1024
 _MAX_TASKS = 20_000
+_MEDIA_TYPES = {"JPG": "image/jpeg", "SVG": "image/svg+xml"}
 _NODE = "image/os/a15d18/ws/2/ii"
 
 
@@ -55,6 +56,7 @@ class Desk:
         self.base_url = ""
         self.tasks: OrderedDict[str, Task] = OrderedDict()
         self.submissions: dict[str, int] = {}
+        self.uploads = self.deletions = 0
         self._latency = latency_seconds
         self._pictures: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._picture_bytes = 0
@@ -105,7 +107,15 @@ class Desk:
         data = await self._inputs.load("image", reference)
         picture_id = str(uuid.uuid4())
         self._keep(f"{picture_id}.png", "image/png", data)
+        self.uploads += 1
         return picture_id
+
+    def delete(self, picture_id: object) -> bool:
+        """Delete an uploaded picture; False when there is none."""
+        found = self._pictures.pop(f"{picture_id}.png", None)
+        self._picture_bytes -= len(found[1]) if found else 0
+        self.deletions += found is not None
+        return found is not None
 
     async def _run(self, task: Task, references: list[Image.Image], mask: Image.Image | None) -> None:
         scenario = task.scenario
@@ -142,9 +152,9 @@ class Desk:
     def _to_item(self, task: Task, data: bytes, format_: str, seed: int) -> JSONObject:
         image_id = str(uuid.uuid4())
         name = f"{image_id}.{format_.lower()}"
-        self._keep(name, f"image/{format_.lower().replace('jpg', 'jpeg')}", data)
+        self._keep(name, _MEDIA_TYPES.get(format_, f"image/{format_.lower()}"), data)
         item: JSONObject = {
-            "taskType": "imageInference",
+            "taskType": task.rules.task,
             "taskUUID": task.wire["taskUUID"],
             "imageUUID": image_id,
             "status": "success",
@@ -156,7 +166,8 @@ class Desk:
             else:
                 text = pybase64.b64encode(data).decode()
                 key = "imageBase64Data" if form == "base64Data" else "imageDataURI"
-                item[key] = text if form == "base64Data" else f"data:image/{format_.lower()};base64,{text}"
+                kind = _MEDIA_TYPES.get(format_, f"image/{format_.lower()}")
+                item[key] = text if form == "base64Data" else f"data:{kind};base64,{text}"
         if task.rules.returns_seed:
             item["seed"] = seed
         if (task.wire.get("safety") or {}).get("checkContent") or task.wire.get("checkNSFW"):
@@ -176,23 +187,48 @@ class Desk:
 def _make(task: Task, references: list[Image.Image], mask: Image.Image | None, seed: int) -> tuple[bytes, str]:
     """The bytes of one picture, and the format they are in."""
     wire, scenario = task.wire, task.scenario
+    if task.rules.task == "vectorize":
+        return draw_vector(prompt_of(wire), references, seed, _size_of(task, references)), "SVG"
     size = _size_of(task, references)
     if scenario.has("wrong-size"):
         size = (max(64, size[0] - 64), size[1])
-    prompt = str(wire.get("positivePrompt", ""))
-    if references:
+    prompt = prompt_of(wire)
+    if scenario.has("plain"):
+        picture = Image.new("RGBA" if _is_transparent(wire) else "RGB", size, "gray")
+    elif task.rules.task == "removeBackground":
+        picture = cut_out(references[0])
+    elif task.rules.task == "upscale":
+        picture = references[0].convert("RGB").resize(size)
+    elif references:
         picture = edit(references[0], mask, prompt, seed, size)
     else:
-        transparent = bool((wire.get("advancedFeatures") or {}).get("layerDiffuse") or wire.get("layerDiffuse"))
-        picture = draw(prompt, seed, size, transparent=transparent)
+        picture = draw(prompt, seed, size, transparent=_is_transparent(wire) and not scenario.has("opaque"))
     asked = str(wire.get("outputFormat", task.rules.formats[0])).upper().replace("JPEG", "JPG")
     made = "JPG" if scenario.has("wrong-format") else asked
     data = encode(picture, made, wire.get("outputQuality"))
     return (data[: len(data) // 2] if scenario.has("broken") else data), asked
 
 
+def prompt_of(wire: JSONObject) -> str:
+    """The prompt, empty for a task without one."""
+    return str(wire.get("positivePrompt", ""))
+
+
+def _is_transparent(wire: JSONObject) -> bool:
+    """Whether a transparent picture was asked for, in any of the ways that models know."""
+    settings = [wire.get("settings") or {}, *(wire.get("providerSettings") or {}).values()]
+    asked = any(
+        one.get("background") == "transparent" or one.get("backgroundMode") == "transparent" or one.get("transparency")
+        for one in settings
+    )
+    return bool(asked or (wire.get("advancedFeatures") or {}).get("layerDiffuse") or wire.get("layerDiffuse"))
+
+
 def _size_of(task: Task, references: list[Image.Image]) -> tuple[int, int]:
     wire = task.wire
     if "width" in wire and "height" in wire:
         return int(wire["width"]), int(wire["height"])
+    if task.rules.task == "upscale":
+        factor = float(wire.get("upscaleFactor", 2))
+        return round(references[0].width * factor), round(references[0].height * factor)
     return references[0].size if references else (1024, 1024)

@@ -54,7 +54,7 @@ class InputReader:
         inputs = listed_inputs(wire)
         shown_inputs: JSONObject = {}
         pictures: list[Image.Image] = []
-        for name in ("seedImage", "referenceImages"):
+        for name in ("image", "seedImage", "referenceImages"):
             listed = inputs.get(name)
             if listed is None:
                 continue

@@ -58,6 +58,32 @@ def edit(
     return Image.composite(result, ground, area)
 
 
+def cut_out(reference: Image.Image) -> Image.Image:
+    """A reference picture with everything outside its middle made transparent."""
+    alpha = Image.new("L", reference.size, 0)
+    width, height = reference.size
+    ImageDraw.Draw(alpha).ellipse((width * 0.1, height * 0.1, width * 0.9, height * 0.9), fill=255)
+    cut = reference.convert("RGBA")
+    cut.putalpha(alpha)
+    return cut
+
+
+def draw_vector(prompt: str, references: list[Image.Image], seed: int, size: tuple[int, int]) -> bytes:
+    """Vector graphics: bars in the colors of the reference, or in colors of the prompt."""
+    if references:
+        row = references[0].convert("RGB").resize((8, 1))
+        colors = [row.getpixel((place, 0)) for place in range(8)]
+    else:
+        digest = hashlib.sha256(f"{prompt}\x00{seed}".encode("utf-8", "replace")).digest()
+        colors = [tuple(digest[place * 3 : place * 3 + 3]) for place in range(8)]
+    width, height = size
+    bars = "".join(
+        f'<rect x="{place * width / 8:g}" width="{width / 8:g}" height="{height}" fill="rgb{color}"/>'
+        for place, color in enumerate(colors)
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">{bars}</svg>'.encode()
+
+
 def encode(picture: Image.Image, format_: str, quality: int | None) -> bytes:
     """The picture as PNG, JPG or WEBP."""
     buffer = io.BytesIO()

@@ -18,6 +18,7 @@ class ModelRules:
     """The rules of one model. `fields` is None where no list was ever published: then any field passes."""
 
     air: str
+    task: str
     fields: Mapping[str, object] | None
     required: tuple[str, ...]
     dimensions: JSONObject
@@ -35,7 +36,7 @@ class ModelRules:
 
 @cache
 def load_rules() -> Mapping[str, ModelRules]:
-    """All models by AIR id."""
+    """All models and tools by AIR id."""
     document = json.loads(_FILE.read_text(encoding="utf-8"), parse_float=Decimal)
     return {air: _to_rules(air, entry, document["enums"]) for air, entry in document["models"].items()}
 
@@ -66,6 +67,7 @@ def _to_rules(air: str, entry: JSONObject, enums: JSONObject) -> ModelRules:
     results = entry.get("results", {})
     return ModelRules(
         air=air,
+        task=entry.get("task", "imageInference"),
         fields=fields,
         required=tuple(entry.get("required", ("positivePrompt",))),
         dimensions=entry["dimensions"],

@@ -23,6 +23,8 @@ After it (the task runs and is billed, save where it fails):
     [sim:timeout-provider]   the model's provider does not answer
     [sim:wrong-size]         the picture is 64 pixels narrower
     [sim:wrong-format]       JPEG bytes, whatever was asked
+    [sim:plain]              a flat gray picture, made quickly, for large sets
+    [sim:opaque]             no alpha channel, though a transparent picture was asked for
     [sim:broken]             the picture is cut off
     [sim:dead-url]           an address that answers 404, even when base64 was asked
     [sim:url-only]           an address that works, even when base64 was asked

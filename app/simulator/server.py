@@ -1,6 +1,6 @@
 """The simulated service over HTTP: `POST /v1`, picture addresses, and a view for tests and the curious.
 
-`GET /_simulator/tasks` lists what was accepted, `GET /_simulator/ledger` what was billed; both are ours, not
+`GET /_simulator/tasks` (or `/ID`) shows what was accepted, `GET /_simulator/ledger` what was billed; both are ours, not
 Runware's. Faults are asked for in the prompt: see `scenarios`.
 """
 
@@ -19,7 +19,7 @@ from app.simulator.faults import Fault, missing
 from app.simulator.inputs import InputPictureError
 from app.simulator.rules import JSONObject
 from app.simulator.scenarios import read_scenario
-from app.simulator.validation import UUID, validate
+from app.simulator.validation import TASK_TYPES, UUID, validate
 
 _MAX_BODY = 256 * 1024 * 1024
 _FOREVER_SECONDS = 3600.0
@@ -54,6 +54,7 @@ class Simulator:
                 web.post("/v1", self._receive),
                 web.get("/image/os/a15d18/ws/2/ii/{name}", self._picture),
                 web.get("/_simulator/tasks", self._tasks),
+                web.get("/_simulator/tasks/{uuid}", self._task),
                 web.get("/_simulator/ledger", self._ledger),
             ]
         )
@@ -109,7 +110,7 @@ class Simulator:
         if kind == "ping":
             return [{"taskType": "ping", "pong": True}], [], 200
         try:
-            if kind == "imageInference":
+            if kind in TASK_TYPES:
                 return await self._infer(wire)
             if kind == "getResponse":
                 return self._respond(wire)
@@ -142,7 +143,7 @@ class Simulator:
             return [], [early.to_wire(wire)], early.status
         task = await self._desk.accept(wire)
         if wire.get("deliveryMethod") == "async":
-            return [{"taskType": "imageInference", "taskUUID": wire["taskUUID"]}], [], 200
+            return [{"taskType": wire["taskType"], "taskUUID": wire["taskUUID"]}], [], 200
         return await self._wait_for(task)
 
     async def _wait_for(self, task: Task) -> tuple[list[JSONObject], list[JSONObject], int]:
@@ -165,7 +166,7 @@ class Simulator:
         data = list(task.items)
         if not task.finished.is_set():
             uuid = wire["taskUUID"]
-            data.append({"taskType": "imageInference", "taskUUID": uuid, "status": "processing"})
+            data.append({"taskType": task.rules.task, "taskUUID": uuid, "status": "processing"})
         return data, list(task.faults), 200
 
     def _details(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
@@ -187,6 +188,11 @@ class Simulator:
         uuid = wire.get("taskUUID")
         if not isinstance(uuid, str) or not UUID.fullmatch(uuid):
             return [], [missing("taskUUID").to_wire(wire)], 400
+        if wire.get("operation") == "delete" and field == "media":
+            if not self._desk.delete(wire.get("media")):
+                return [], [Fault("mediaNotFound", "There is no such media.", 404, "media").to_wire(wire)], 404
+            done = {"taskType": wire["taskType"], "taskUUID": uuid, "operation": "delete", "mediaUUID": wire["media"]}
+            return [done], [], 200
         picture_id = await self._desk.upload(wire.get(field))
         url = f"{self._desk.base_url}/image/os/a15d18/ws/2/ii/{picture_id}.png"
         answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": picture_id, f"{field}URL": url}
@@ -199,24 +205,33 @@ class Simulator:
         return web.Response(body=found[1], content_type=found[0])
 
     async def _tasks(self, _: web.Request) -> web.Response:
-        listed = [
-            {
-                "request": task.shown,
-                "submissions": task.submissions,
-                "images": len(task.items),
-                "errors": len(task.faults),
-                "finished": task.finished.is_set(),
-                "billed": str(task.billed),
-            }
-            for task in self._desk.tasks.values()
-        ]
+        listed = [_show(task) for task in self._desk.tasks.values()]
         return web.Response(body=_encoder.encode({"tasks": listed}), content_type="application/json")
+
+    async def _task(self, request: web.Request) -> web.Response:
+        task = self._desk.tasks.get(request.match_info["uuid"])
+        if task is None:
+            return web.Response(status=404, text="not found")
+        return web.Response(body=_encoder.encode(_show(task)), content_type="application/json")
 
     async def _ledger(self, _: web.Request) -> web.Response:
         tasks = self._desk.tasks.values()
         total = sum((task.billed for task in tasks), Decimal(0))
         body = {"tasks": len(tasks), "images": sum(len(task.items) for task in tasks), "total": str(total)}
+        body |= {"uploads": self._desk.uploads, "deletions": self._desk.deletions}
         return web.Response(body=_encoder.encode(body), content_type="application/json")
+
+
+def _show(task: Task) -> JSONObject:
+    """What became of a task, for the views that are ours."""
+    return {
+        "request": task.shown,
+        "submissions": task.submissions,
+        "images": len(task.items),
+        "errors": len(task.faults),
+        "finished": task.finished.is_set(),
+        "billed": str(task.billed),
+    }
 
 
 def _envelope(data: list[JSONObject], errors: list[JSONObject], status: int) -> web.Response:

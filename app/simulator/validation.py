@@ -1,4 +1,4 @@
-"""Judges an imageInference task as strictly as the real service is documented to. Pure; pictures are judged apart."""
+"""Judges a task as strictly as the real service is documented to. Pure; pictures are judged apart."""
 
 import re
 from decimal import Decimal
@@ -9,10 +9,13 @@ from app.simulator.rules import JSONObject, ModelRules, all_fields, rules_for
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 _LEGACY_INPUTS = frozenset({"referenceImages", "seedImage", "maskImage"})
+_SLOTS = frozenset({*_LEGACY_INPUTS, "image"})
 _ENVELOPE = frozenset(
     {"taskType", "taskUUID", "model", "outputType", "outputFormat", "outputQuality", "numberResults", "includeCost"}
     | {"deliveryMethod", "webhookURL", "uploadEndpoint", "ttl", "safety", "checkNSFW"}
 )
+_INFERENCE_ONLY = frozenset({"numberResults", "safety", "checkNSFW"})
+TASK_TYPES = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
 _OUTPUT_TYPES = ("URL", "base64Data", "dataURI")
 _MIN_QUALITY, _MAX_QUALITY, _MIN_TTL = 20, 99, 60
 _CHECKS: dict[str, type | tuple[type, ...]] = {
@@ -39,6 +42,8 @@ def validate(task: JSONObject) -> list[Fault]:
                 parameter="model",
             )
         ]
+    if task.get("taskType") != rules.task:
+        return [invalid("taskType", f"The model '{air}' takes {rules.task} tasks.", allowedValues=[rules.task])]
     uuid = task.get("taskUUID")
     if not isinstance(uuid, str) or not UUID.fullmatch(uuid):
         return [invalid("taskUUID", "It must be a UUID v4.", type="string")]
@@ -64,7 +69,9 @@ def _check_fields(task: JSONObject, rules: ModelRules) -> list[Fault]:
         return []
     faults = []
     for name, value in task.items():
-        if name in _ENVELOPE or (name in _LEGACY_INPUTS and "inputs" in rules.fields):
+        if (name in _ENVELOPE and not (rules.task != "imageInference" and name in _INFERENCE_ONLY)) or (
+            name in _LEGACY_INPUTS and "inputs" in rules.fields
+        ):
             continue
         kind = rules.fields.get(name)
         if kind is None:
@@ -216,21 +223,21 @@ def _check_inputs(task: JSONObject, rules: ModelRules) -> list[Fault]:
     field = str(rules.pictures.get("field", ""))
     slot = field.removeprefix("inputs.")
     faults = []
-    if slot in _LEGACY_INPUTS:
+    if slot in _SLOTS:
         allowed = {slot, "maskImage"} if rules.pictures.get("mask_field") else {slot}
         faults += [
             Fault(
                 "unsupportedParameter", f"The parameter 'inputs.{name}' is not supported.", parameter=f"inputs.{name}"
             )
             for name in inputs
-            if name not in allowed and name in _LEGACY_INPUTS
+            if name not in allowed and name in _SLOTS
         ]
     references = inputs.get("referenceImages")
     if references is not None and not isinstance(references, list):
         return [*faults, invalid("inputs.referenceImages", "It must be an array.", type="array")]
-    count = len(references or []) if slot == "referenceImages" else int("seedImage" in inputs)
+    count = len(references or []) if slot == "referenceImages" else int(slot in inputs)
     low, high = rules.pictures.get("min") or 0, rules.pictures.get("max")
-    if slot in _LEGACY_INPUTS and (count < low or (high is not None and count > high)):
+    if slot in _SLOTS and (count < low or (high is not None and count > high)):
         reason = f"It must hold {low} to {high} images; got {count}."
         faults.append(
             Fault(

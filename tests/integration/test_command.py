@@ -194,7 +194,7 @@ def test_wrong_settings_are_all_told_at_once_without_secrets(tmp_path, command):
 
 def test_check_says_that_all_is_well(tmp_path):
     finished = spillway(tmp_path, "check")
-    assert (finished.returncode, "165 models" in finished.stdout) == (0, True)
+    assert (finished.returncode, "192 models" in finished.stdout) == (0, True)
 
 
 def test_check_reads_an_env_file(tmp_path):

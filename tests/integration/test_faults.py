@@ -138,9 +138,10 @@ def test_a_dead_address_is_a_failure(gateway):
 
 
 def test_runwares_refusal_of_a_field_comes_back_in_the_callers_words(gateway):
-    response = gateway.generate(prompt="an apple", steps=9000, model="flux.1-dev-srpo")
+    response = gateway.generate(prompt="an apple", scheduler="Euler", model="flux.2-pro")
     error = response.json()["error"]
-    assert (response.status_code, error["param"], error["provider_code"]) == (400, "steps", "invalidSteps")
+    told = (response.status_code, error["param"], error["code"], error["provider_code"])
+    assert told == (400, "scheduler", "unknown_parameter", "unsupportedParameter")
 
 
 def test_an_unlisted_model_that_runware_does_not_have_is_not_found(gateway):

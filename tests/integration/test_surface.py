@@ -94,7 +94,7 @@ def test_links_carry_the_host_the_caller_used_unless_a_public_url_is_set(gateway
 def test_health_and_readiness(gateway, start_gateway):
     assert httpx2.get(f"{gateway.origin}/healthz").json() == {"status": "ok"}
     ready = httpx2.get(f"{gateway.origin}/readyz")
-    assert (ready.status_code, ready.json()["upstream"], ready.json()["models"]) == (200, "runware", 165)
+    assert (ready.status_code, ready.json()["upstream"], ready.json()["models"]) == (200, "runware", 192)
     assert "x-spillway-upstream" not in ready.headers
     simulated = start_gateway(SPILLWAY_UPSTREAM_NAME="simulator")
     ready = httpx2.get(f"{simulated.origin}/readyz")
@@ -115,7 +115,7 @@ def test_the_document_lists_exactly_the_public_routes(document):
 
 
 def test_every_field_the_parser_knows_is_documented_and_the_reverse(document):
-    known = set(parse._OWN)
+    known = set(parse.OWN_NAMES)
     schemas = document["components"]["schemas"]
     for name in ("GenerationRequest", "EditRequest"):
         assert set(schemas[name]["properties"]) == known

@@ -1,0 +1,89 @@
+"""What is known about one field of a task: its type, values and limits, also of what lies inside it.
+
+Owns the shape of a rule and how a model's own facts narrow what holds for all. Checking values is `generation`'s.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+FieldType = Literal["integer", "number", "string", "boolean", "object", "array", "true_or_object"]
+Scalar: TypeAlias = bool | int | float | str
+
+
+def _to_step(value: object) -> object:
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Step = Annotated[
+    Decimal,
+    BeforeValidator(_to_step),
+    PlainSerializer(float, return_type=float),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+
+
+class FieldRule(BaseModel):
+    """The facts of one field; what is unknown is absent.
+
+    The rest concerns members of an object, by name or dotted path; `/name` is a field of the task itself.
+    `exclusive`: at most one of each group may be given. `less` and `at_most`: the first must be smaller than, or not
+    larger than, the second. `iff`: the first must be given if, and only if, the second has the value that follows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: FieldType | None = None
+    values: tuple[Scalar, ...] | None = None
+    pattern: str | None = None
+    minimum: float | int | None = None
+    maximum: float | int | None = None
+    step: Step | None = None
+    default: Scalar | None = None
+    min_chars: int | None = Field(None, ge=0)
+    max_chars: int | None = Field(None, ge=1)
+    min_items: int | None = Field(None, ge=0)
+    max_items: int | None = Field(None, ge=1)
+    items: "FieldRule | None" = None
+    members: "dict[str, FieldRule] | None" = None
+    required: tuple[str, ...] = ()
+    exclusive: tuple[tuple[str, ...], ...] = ()
+    less: tuple[tuple[str, str], ...] = ()
+    at_most: tuple[tuple[str, str], ...] = ()
+    iff: tuple[tuple[str, str, Scalar], ...] = ()
+
+    def narrowed(self, own: "FieldRule | None") -> "FieldRule":
+        """This rule with a model's own facts over it."""
+        if own is None:
+            return self
+        return self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+    def nearest(self, number: float) -> float | int:
+        """The legal value nearest to a number; ties go to the larger."""
+        options = [value for value in self.values or () if isinstance(value, int | float)]
+        if options:
+            return min(options, key=lambda option: (abs(option - number), -option))
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        near = min(max(number, low), high)
+        if self.type == "integer":
+            return round(near)
+        if self.step is not None and Decimal(str(near)) % self.step:
+            return float((Decimal(str(near)) / self.step).to_integral_value() * self.step)
+        return near
+
+
+def resolve_fields(
+    names: Iterable[str], common: Mapping[str, FieldRule], limits: Mapping[str, FieldRule]
+) -> dict[str, FieldRule]:
+    """The rule of each field, raising KeyError for one that has no type anywhere."""
+    resolved = {}
+    for name in dict.fromkeys([*names, *limits]):
+        rule = common[name].narrowed(limits.get(name)) if name in common else limits[name]
+        if rule.type is None and rule.values is None:
+            raise KeyError(name)
+        resolved[name] = rule
+    return resolved
