@@ -43,6 +43,8 @@ def to_rules(facts: dict, typed: dict | None, enums: dict[str, list]) -> dict:
     fields = {name: to_type(text) for name, text in ((typed or {}).get("fields") or {}).items()}
     if facts["air"] == SRPO:
         fields |= SRPO_DOCUMENTED
+    if fields and facts["provider_settings"]:
+        fields["providerSettings"] = "object"  # on Riverflow 2.0's page, though not in the typed list
     for name, kind in fields.items():
         if isinstance(kind, list) and len(kind) > SHARED_ENUM:
             enums[name] = kind

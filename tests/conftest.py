@@ -28,18 +28,19 @@ class SimulatorProcess:
     """A running simulator."""
 
     url: str
+    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
     def tasks(self) -> list[dict]:
         """Everything it accepted, in order."""
-        return httpx2.get(f"{self.url}/_simulator/tasks").json()["tasks"]
+        return self.client.get(f"{self.url}/_simulator/tasks").json()["tasks"]
 
     def task(self, task_uuid: str) -> dict:
         """One accepted task."""
-        return httpx2.get(f"{self.url}/_simulator/tasks/{task_uuid}").raise_for_status().json()
+        return self.client.get(f"{self.url}/_simulator/tasks/{task_uuid}").raise_for_status().json()
 
     def ledger(self) -> tuple[int, Decimal]:
         """Pictures made, and dollars billed."""
-        body = httpx2.get(f"{self.url}/_simulator/ledger").json()
+        body = self.client.get(f"{self.url}/_simulator/ledger").json()
         return body["images"], Decimal(body["total"])
 
 
@@ -78,7 +79,9 @@ def simulator() -> Iterator[SimulatorProcess]:
     command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--latency", "0.01", "--exit-with-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         url = json.loads(process.stdout.readline())["simulator"].removesuffix("/v1")
-        yield SimulatorProcess(url)
+        running = SimulatorProcess(url)
+        yield running
+        running.client.close()
         process.stdin.close()
 
 

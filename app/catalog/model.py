@@ -168,8 +168,8 @@ class Choice(_Entry):
     """
 
     field: Annotated[str, Field(pattern=r"^[A-Za-z]+(\.[A-Za-z]+)*$")]
-    values: dict[str, str | float]
-    nearest: dict[str, str | float] = {}
+    values: dict[str, bool | str | float]
+    nearest: dict[str, bool | str | float] = {}
     default: str | None = None
 
 

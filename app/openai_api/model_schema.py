@@ -19,6 +19,8 @@ _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
 _SINGLE_PICTURES = ("mask", "markup")
 _WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
 _MODE, _FIELD = "x-spillway-mode", "x-runware-field"
+_RASTER_ONLY = {"output_compression": "dropped", "fit": "refused"}
+"""What becomes of these on models of vector graphics."""
 _JSON_TYPES = {"true_or_object": ["boolean", "object"]}
 
 
@@ -53,15 +55,15 @@ def field_mode(model: CatalogModel, name: str) -> str:
         return _picture_mode(model, name)
     if name in {*_WORDS, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
         return "honored" if _has_the_thing(model, name) else "dropped"
-    if name == "output_compression":
-        return "dropped" if makes_vectors(model) else "honored"
-    if name == "fit":
-        return "refused" if makes_vectors(model) else "converted"
+    if makes_vectors(model) and name in _RASTER_ONLY:
+        return _RASTER_ONLY[name]
     if name == "n":
         return "honored" if model.max_results > 1 else "emulated"
+    if name == "ttl" and not set(NATIVE_FORMATS.values()) & set(model.formats):
+        return "dropped"  # it is for Runware's own links, and every picture of this model is converted
     if name not in OWN_NAMES:
         return "protected" if name in OWN_FIELDS else "passed"
-    return "honored"
+    return "converted" if name == "fit" else "honored"
 
 
 def _picture_mode(model: CatalogModel, name: str) -> str:
@@ -73,7 +75,8 @@ def _picture_mode(model: CatalogModel, name: str) -> str:
 def _has_the_thing(model: CatalogModel, name: str) -> bool:
     """Whether the model has something that this word can be translated to."""
     if name in _SIZE_FIELDS:
-        return model.sizes.kind != "automatic"
+        never = model.size_use is SizeUse.WITHOUT_PICTURES and Mode.GENERATE not in model.modes
+        return model.sizes.kind != "automatic" and not (never and not model.resolutions)
     if name == "prompt":
         return model.prompt.use != "none"
     if name == "background" and (model.words.transparent_background or model.task == "removeBackground"):

@@ -17,7 +17,7 @@ from PIL import Image
 
 from app.simulator.faults import Fault
 from app.simulator.inputs import InputPictureError, InputReader
-from app.simulator.pictures import cut_out, draw, draw_vector, edit, encode
+from app.simulator.pictures import cut_out, draw, draw_vector, edit, encode, plain
 from app.simulator.rules import JSONObject, ModelRules, rules_for
 from app.simulator.scenarios import Scenario, read_scenario
 from app.simulator.validation import output_types
@@ -127,7 +127,11 @@ class Desk:
         if fault is not None:
             task.faults.append(fault.to_wire(task.wire) | {"status": "error"})
         else:
-            await self._make_pictures(task, references, mask)
+            try:
+                await self._make_pictures(task, references, mask)
+            except Exception as error:  # noqa: BLE001 - a bug here must not leave the gateway waiting
+                fault = Fault("internalServerError", f"The simulator failed: {error!r}", 500)
+                task.faults.append(fault.to_wire(task.wire) | {"status": "error"})
         task.finished.set()
 
     async def _make_pictures(self, task: Task, references: list[Image.Image], mask: Image.Image | None) -> None:
@@ -193,9 +197,11 @@ def _make(task: Task, references: list[Image.Image], mask: Image.Image | None, s
     if scenario.has("wrong-size"):
         size = (max(64, size[0] - 64), size[1])
     prompt = prompt_of(wire)
+    asked = str(wire.get("outputFormat", task.rules.formats[0])).upper().replace("JPEG", "JPG")
+    made = "JPG" if scenario.has("wrong-format") else asked
     if scenario.has("plain"):
-        picture = Image.new("RGBA" if _is_transparent(wire) else "RGB", size, "gray")
-    elif task.rules.task == "removeBackground":
+        return plain("RGBA" if _is_transparent(wire) else "RGB", size, made, wire.get("outputQuality")), asked
+    if task.rules.task == "removeBackground":
         picture = cut_out(references[0])
     elif task.rules.task == "upscale":
         picture = references[0].convert("RGB").resize(size)
@@ -203,8 +209,6 @@ def _make(task: Task, references: list[Image.Image], mask: Image.Image | None, s
         picture = edit(references[0], mask, prompt, seed, size)
     else:
         picture = draw(prompt, seed, size, transparent=_is_transparent(wire) and not scenario.has("opaque"))
-    asked = str(wire.get("outputFormat", task.rules.formats[0])).upper().replace("JPEG", "JPG")
-    made = "JPG" if scenario.has("wrong-format") else asked
     data = encode(picture, made, wire.get("outputQuality"))
     return (data[: len(data) // 2] if scenario.has("broken") else data), asked
 
@@ -216,7 +220,8 @@ def prompt_of(wire: JSONObject) -> str:
 
 def _is_transparent(wire: JSONObject) -> bool:
     """Whether a transparent picture was asked for, in any of the ways that models know."""
-    settings = [wire.get("settings") or {}, *(wire.get("providerSettings") or {}).values()]
+    listed = [wire.get("settings"), *(wire.get("providerSettings") or {}).values()]
+    settings = [one for one in listed if isinstance(one, dict)]
     asked = any(
         one.get("background") == "transparent" or one.get("backgroundMode") == "transparent" or one.get("transparency")
         for one in settings

@@ -8,6 +8,7 @@ import hashlib
 import io
 import math
 import textwrap
+from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -94,6 +95,12 @@ def encode(picture: Image.Image, format_: str, quality: int | None) -> bytes:
     else:
         picture.convert("RGB").save(buffer, "JPEG", quality=quality or _QUALITY)
     return buffer.getvalue()
+
+
+@lru_cache(maxsize=64)
+def plain(mode: str, size: tuple[int, int], format_: str, quality: int | None) -> bytes:
+    """A flat gray picture."""
+    return encode(Image.new(mode, size, "gray"), format_, quality)
 
 
 def _color(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
