@@ -8,6 +8,7 @@ larger picture. A fixed table beats any formula. Leaves parsing of sizes to `ope
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.catalog.model import AutomaticSizes, Dimensions, FixedSizes, GridSizes, SizeRules, TierSizes, UnpublishedSizes
 from app.generation.types import SizeWish
@@ -17,6 +18,7 @@ _COMPETING_SHAPES = 0.03
 """With `WxH`, tiers whose best shape is this near (in ln) to the best of all compete on area."""
 _SMALLEST_TIER, _LARGEST_TIER = 0.01, 100.0
 _DIGITS = 9
+_TIE = 10.0**-_DIGITS
 """Shape and area errors that agree to this many digits are ties, whatever floating point says."""
 
 
@@ -89,15 +91,20 @@ def _ideal(wish: SizeWish, default_area: int) -> tuple[float, float]:
 
 
 def _nearest(sizes: Iterable[Dimensions], ratio: float, area: float) -> Dimensions:
-    return min(
-        sizes,
-        key=lambda size: (
-            round(shape_error(size, ratio), _DIGITS),
-            round(area_error(size, area), _DIGITS),
-            -size[0] * size[1],
-            -size[0],
-        ),
-    )
+    """The size with the smallest shape error; among equals the nearest area, then the larger, then the wider."""
+    wanted = math.log(ratio)
+    shapes = [(abs(shape - wanted), size) for shape, size in _shapes(tuple(sizes))]
+    limit = min(shapes)[0] + _TIE
+    equals = [size for error, size in shapes if error <= limit]
+    if len(equals) == 1:
+        return equals[0]
+    return min(equals, key=lambda size: (round(area_error(size, area), _DIGITS), -size[0] * size[1], -size[0]))
+
+
+@lru_cache(maxsize=1024)
+def _shapes(sizes: tuple[Dimensions, ...]) -> tuple[tuple[float, Dimensions], ...]:
+    """ln(width / height) of each size; tables never change."""
+    return tuple((math.log(width / height), (width, height)) for width, height in sizes)
 
 
 def nearest_tier(tiers: Iterable[str], area: float) -> str:
