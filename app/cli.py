@@ -18,7 +18,8 @@ from rich.console import Console
 from app import __version__
 from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.registry import Registry, UnknownModelError
-from app.cli_client import edit, generate, models
+from app.cli_client import LOCAL, ApiKey, AsJson, BaseUrl, edit, generate, show_models
+from app.cli_refresh import run_refresh
 from app.main import create_app
 from app.settings import InvalidSettingsError, Settings, load_settings, read_environment
 from app.simulator.server import announcement
@@ -33,10 +34,11 @@ app = typer.Typer(
 )
 app.command()(generate)
 app.command()(edit)
-app.command()(models)
 
 _DEFAULT_ENV_FILE = Path(".env")
 _SHUTDOWN_SECONDS = 30
+_SCHEMAS_URL = "https://schemas.runware.ai"
+_DOCS_URL = "https://runware.ai/docs"
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", help="A file with settings. Default: .env, if it is there.")
 ]
@@ -121,6 +123,27 @@ def check(env_file: EnvFile = None) -> None:
         _fail(faults)
     upstream = "Runware" if settings.runware_api_key else "the built-in simulator (RUNWARE_API_KEY is not set)"
     Console().print(f"Settings and catalog are valid: {len(registry.models)} models, upstream is {upstream}.")
+
+
+@app.command()
+def models(
+    model_id: Annotated[str | None, typer.Argument(help="One model; `refresh`; all without it.")] = None,
+    base_url: BaseUrl = LOCAL,
+    api_key: ApiKey = "",
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With refresh: only show what would change.")] = False,
+    catalog: Annotated[Path | None, typer.Option(help="With refresh: the folder. Default: the gateway's own.")] = None,
+    schemas_url: Annotated[str, typer.Option(help="With refresh: the schema service.")] = _SCHEMAS_URL,
+    docs_url: Annotated[str, typer.Option(help="With refresh: the documentation.")] = _DOCS_URL,
+    env_file: EnvFile = None,
+) -> None:
+    """List the models of a running gateway, show one, or `refresh` the catalog from Runware's published schemas."""
+    if model_id != "refresh":
+        show_models(model_id, base_url, api_key, as_json=as_json)
+        return
+    folder = catalog or _settings_or_exit(env_file, {})[0].catalog_dir
+    if not run_refresh(folder, schemas_url, docs_url, write=not dry_run):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -29,7 +29,7 @@ Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="The file to write; several pictures get -1, -2, … before the ending."),
 ]
-_LOCAL = "http://127.0.0.1:8000/v1"
+LOCAL = "http://127.0.0.1:8000/v1"
 
 JSONObject = dict[str, Any]  # an answer, looked into field by field
 
@@ -43,7 +43,7 @@ def generate(
     n: Count = None,
     format_: Format = None,
     output: Output = None,
-    base_url: BaseUrl = _LOCAL,
+    base_url: BaseUrl = LOCAL,
     api_key: ApiKey = "",
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +65,7 @@ def edit(
     n: Count = None,
     format_: Format = None,
     output: Output = None,
-    base_url: BaseUrl = _LOCAL,
+    base_url: BaseUrl = LOCAL,
     api_key: ApiKey = "",
     as_json: AsJson = False,
 ) -> None:
@@ -77,18 +77,13 @@ def edit(
         _write(answer, output, as_json=as_json)
 
 
-def models(
-    model_id: Annotated[str | None, typer.Argument(help="One model; all without it.")] = None,
-    base_url: BaseUrl = _LOCAL,
-    api_key: ApiKey = "",
-    as_json: AsJson = False,
-) -> None:
-    """List the models, or show one."""
+def show_models(model_id: str | None, base_url: str, api_key: str, *, as_json: bool) -> None:
+    """List the models, or show one with everything it accepts."""
     with _client(base_url, api_key) as client:
-        path = "/models" if model_id is None else f"/models/{model_id}"
-        answer = _get(client, path)
+        answer = _get(client, "/models" if model_id is None else f"/models/{model_id}")
+        schema = None if model_id is None else _get(client, f"/models/{model_id}?schema=true")
     if as_json:
-        print(json.dumps(answer, indent=2))  # noqa: T201 - the command's output
+        print(json.dumps(answer if schema is None else answer | {"schema": schema}, indent=2))  # noqa: T201 - output
         return
     listed: list[JSONObject] = answer["data"] if model_id is None else [answer]
     table = Table("id", "name", "modes", "pictures in", "AIR")
@@ -96,8 +91,45 @@ def models(
     for item in listed:
         table.add_row(item["id"], item["name"], ", ".join(item["modes"]), str(item["max_input_images"]), item["air"])
     Console().print(table)
-    if model_id is not None:
-        Console().print_json(data={name: answer[name] for name in ("aliases", "sizes", "pricing")})
+    if schema is not None:
+        Console().print_json(data={name: answer[name] for name in ("aliases", "status", "sizes", "pricing")})
+        Console().print(_field_table(schema))
+
+
+def _field_table(schema: JSONObject) -> Table:
+    """Every field of a model with what happens to it and its range."""
+    table = Table("field", "here", "takes")
+    table.columns[0].no_wrap = True
+    for name, field in schema["properties"].items():
+        table.add_row(name, field["x-spillway-mode"], _range_of(field))
+    return table
+
+
+def _range_of(field: JSONObject) -> str:
+    """The limits of a field in a few words."""
+    inner = next((one for one in field.get("anyOf", ()) if one.get("type") != "null"), {}) | field
+    parts = []
+    if "enum" in inner:
+        shown = [str(value) for value in inner["enum"]]
+        parts.append(", ".join(shown[:8]) + (", …" if len(shown) > 8 else ""))  # noqa: PLR2004 - one line of them
+    elif "type" in inner:
+        kinds = inner["type"] if isinstance(inner["type"], list) else [inner["type"]]
+        parts.append(" or ".join(kinds))
+    for words, text in _LIMITS.items():
+        if words in inner:
+            parts.append(f"{text} {inner[words]}")
+    return ", ".join(parts)
+
+
+_LIMITS = {
+    "minimum": "from",
+    "maximum": "to",
+    "multipleOf": "in steps of",
+    "minLength": "at least, in characters:",
+    "maxLength": "at most, in characters:",
+    "x-maximum-items": "pictures at most:",
+    "x-runware-field": "sent as",
+}
 
 
 def _fields(

@@ -1,0 +1,277 @@
+"""What Runware's published schemas change in the catalog: entries made anew, and entries updated. Pure.
+
+What a schema states wins over the entry; what it does not state stays, and so do ids, aliases and everything made by
+hand. Shapes follow Runware's services: `registry.json`, `resolve/<AIR>` and a model's `schema.json` (OpenAPI 3.1).
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+
+from app.catalog.field_rules import FieldRule
+from app.catalog.loader import Vocabulary
+
+Facts = Mapping[str, object]
+Entry = MutableMapping[str, object]
+
+TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
+_PICTURES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
+_SLOTS = ("referenceImages", "seedImage", "image")
+_RULE_WORDS = {
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "multipleOf": "step",
+    "minLength": "min_chars",
+    "maxLength": "max_chars",
+    "minItems": "min_items",
+    "maxItems": "max_items",
+    "default": "default",
+    "pattern": "pattern",
+}
+_WORDS = {
+    "seed": "seed",
+    "negative_prompt": "negativePrompt",
+    "guidance_scale": "CFGScale",
+    "num_inference_steps": "steps",
+    "scale_factor": "upscaleFactor",
+}
+_OWN_SECTIONS = frozenset({"positivePrompt", "width", "height", "numberResults"})
+"""Fields whose limits have a place of their own in an entry."""
+_MODES = {
+    "generate": {"text-to-image", "text-to-vector"},
+    "edit": {"image-to-image", "edit", "image-editing", "inpainting", "outpainting", "upscale", "background-removal"},
+}
+
+
+def request_properties(schema: Facts) -> tuple[Facts, frozenset[str]]:
+    """The fields of one task in a request schema and which are required, whatever the schema is wrapped in."""
+    if schema.get("type") == "array" or "items" in schema:
+        items = schema.get("items")
+        return request_properties(items) if isinstance(items, Mapping) else ({}, frozenset())
+    properties: dict[str, object] = dict(_mapping(schema.get("properties")))
+    required = set(_texts(schema.get("required")))
+    for part in _listed(schema.get("allOf")):
+        inner, needed = request_properties(part)
+        properties = {**inner, **properties}
+        required |= needed
+    return properties, frozenset(required)
+
+
+def makes_pictures(properties: Facts) -> bool:
+    """Whether the task's results are pictures, not videos."""
+    return bool(_PICTURES & set(map(str, _values(_mapping(properties.get("outputFormat"))))))
+
+
+def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> None:
+    """Bring what the schema and the `info` of the model's page state into the entry."""
+    properties, required = request_properties(schema)
+    shared = set(vocabulary.every_task.get(task, ()))
+    own = [name for name in properties if name not in shared]
+    described = set(_mapping(entry.get("limits"))) & set(_texts(entry.get("optional")))
+    _set(entry, "required", [name for name in own if name in required])
+    optional = [name for name in own if name not in required]
+    kept = [name for name in _texts(entry.get("optional")) if name in described and name not in own]
+    _set(entry, "optional", [*optional, *kept])
+    _update_limits(entry, properties, vocabulary)
+    _update_prompt(entry, _mapping(properties.get("positivePrompt")))
+    _update_sizes(entry, schema, properties)
+    _update_pictures(entry, _mapping(_mapping(properties.get("inputs")).get("properties")))
+    most = _mapping(properties.get("numberResults")).get("maximum")
+    if isinstance(most, int):
+        _set(entry, "max_results", most)
+    if info.get("x-status") == "api-only":
+        _set(entry, "status", "preview")
+    else:
+        entry.pop("status", None)
+    if isinstance(info.get("x-released-at"), str):
+        _set(entry, "released", str(info["x-released-at"])[:10])
+    overview = _mapping(info.get("x-pricing")).get("overview")
+    if isinstance(overview, str) and overview.strip():
+        pricing = dict(_mapping(entry.get("pricing")))
+        _set(entry, "pricing", {**pricing, "note": overview.strip()})
+
+
+def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> Entry:
+    """The entry of a model the catalog has not."""
+    properties, required = request_properties(schema)
+    entry: Entry = {"id": slug or air, "air": air, "name": str(info.get("title") or _to_name(slug or air))}
+    if task != "imageInference":
+        entry["task"] = task
+    inputs = _mapping(_mapping(properties.get("inputs")).get("properties"))
+    takes_pictures = "inputs" in properties
+    capabilities = set(_texts(info.get("x-capabilities")))
+    modes = [mode for mode, words in _MODES.items() if capabilities & words]
+    if not modes:
+        modes = ["edit"] if "inputs" in required else ["generate", *(["edit"] if takes_pictures else [])]
+    entry["modes"] = modes if takes_pictures else ["generate"]
+    if "positivePrompt" not in properties:
+        entry["prompt"] = {"use": "none"}
+    elif "positivePrompt" not in required:
+        entry["prompt"] = {"use": "optional"}
+    entry["sizes"] = {"kind": "unpublished" if "width" in properties else "automatic"}
+    if "width" not in required:
+        entry["size_use"] = "optional"
+    if takes_pictures:
+        slot = next((name for name in _SLOTS if name in inputs), "referenceImages")
+        entry["pictures"] = {"slot": slot, "minimum": int("inputs" in required)}
+    formats = [one for one in _values(_mapping(properties.get("outputFormat"))) if one in _PICTURES]
+    if sorted(map(str, formats)) != ["JPG", "PNG", "WEBP"]:
+        entry["formats"] = formats
+    words = {word: field for word, field in _WORDS.items() if field in properties}
+    if words:
+        entry["words"] = words
+    update_entry(entry, schema, info, task, vocabulary)
+    return entry
+
+
+def retire(entry: Entry, registered: Collection[str]) -> None:
+    """Mark a model that the registry no longer lists."""
+    if entry.get("air") not in registered and entry.get("status", "live") == "live":
+        entry["status"] = "unlisted"
+
+
+def to_rule(schema: Facts) -> dict[str, object]:
+    """The facts of a field's schema in the catalog's words."""
+    rule: dict[str, object] = {}
+    type_ = _type_of(schema)
+    if type_ is not None:
+        rule["type"] = type_
+    values = _values(schema)
+    if values and type_ != "true_or_object":
+        rule["values"] = values
+    rule |= {ours: schema[theirs] for theirs, ours in _RULE_WORDS.items() if _is_scalar(schema.get(theirs))}
+    if type_ == "integer" and rule.get("step") == 1:
+        del rule["step"]
+    parts = [schema, *_listed(schema.get("oneOf")), *_listed(schema.get("anyOf"))]
+    members = {name: to_rule(_mapping(one)) for part in parts for name, one in _mapping(part.get("properties")).items()}
+    if members:
+        rule["members"] = {name: member for name, member in members.items() if "type" in member or "values" in member}
+    needed = [name for part in parts for name in _texts(part.get("required"))]
+    if needed and members:
+        rule["required"] = needed
+    items = _mapping(schema.get("items"))
+    if items:
+        rule["items"] = to_rule(items)
+    return rule
+
+
+def _update_limits(entry: Entry, properties: Facts, vocabulary: Vocabulary) -> None:
+    known = entry.get("limits")
+    limits: MutableMapping[str, object] = known if isinstance(known, MutableMapping) else {}
+    for name, schema in properties.items():
+        if name in _OWN_SECTIONS or name in {"taskType", "taskUUID", "model", "inputs"}:
+            continue
+        stated = to_rule(_mapping(schema))
+        common = vocabulary.fields.get(name)
+        beyond = {word: value for word, value in stated.items() if common is None or not _says(common, word, value)}
+        before = dict(_mapping(limits.get(name)))
+        if beyond and {**before, **beyond} != before:
+            limits[name] = _merge(before, beyond)
+    if limits and limits is not known:
+        entry["limits"] = limits
+
+
+def _merge(before: Facts, stated: Facts) -> dict[str, object]:
+    """What is stated over what was known, member by member."""
+    merged = dict(before)
+    for name, value in stated.items():
+        known = merged.get(name)
+        merged[name] = _merge(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _says(common: FieldRule, word: str, value: object) -> bool:
+    known = getattr(common, word)
+    return bool((list(known) if isinstance(known, tuple) else known) == value)
+
+
+def _update_prompt(entry: Entry, schema: Facts) -> None:
+    stated = {
+        ours: schema[name] for name, ours in (("minLength", "min_chars"), ("maxLength", "max_chars")) if name in schema
+    }
+    if stated:
+        _set(entry, "prompt", {**_mapping(entry.get("prompt")), **stated})
+
+
+def _update_sizes(entry: Entry, schema: Facts, properties: Facts) -> None:
+    pairs = sorted(set(_pairs(schema)), key=lambda size: (size[0] * size[1], size))
+    sizes, width = _mapping(entry.get("sizes")), _mapping(properties.get("width"))
+    if pairs:
+        listed = {size for tier in _mapping(sizes.get("tiers")).values() for size in _texts(tier)}
+        if {f"{w}x{h}" for w, h in pairs} != listed:
+            tiers: dict[str, list[str]] = {}
+            for pair in pairs:
+                tiers.setdefault(_tier_of(pair), []).append(f"{pair[0]}x{pair[1]}")
+            _set(entry, "sizes", {"kind": "fixed", "tiers": tiers})
+    elif sizes.get("kind") in {"unpublished", "range"} and isinstance(width.get("maximum"), int):
+        bounds = {"min_side": width.get("minimum", 1), "max_side": width["maximum"], "step": width.get("multipleOf", 1)}
+        _set(entry, "sizes", {"kind": "range", **bounds})
+
+
+def _update_pictures(entry: Entry, inputs: Facts) -> None:
+    pictures = dict(_mapping(entry.get("pictures")))
+    schema = _mapping(inputs.get(str(pictures.get("slot"))))
+    stated = {ours: schema[name] for name, ours in (("minItems", "minimum"), ("maxItems", "maximum")) if name in schema}
+    if stated and pictures:
+        _set(entry, "pictures", {**pictures, **stated})
+
+
+def _pairs(schema: Facts) -> Iterator[tuple[int, int]]:
+    """Width and height that a schema only allows together."""
+    if schema.get("type") == "array":
+        schema = _mapping(schema.get("items"))
+    for word in ("oneOf", "anyOf", "allOf"):
+        for part in _listed(schema.get(word)):
+            inner = _mapping(part.get("properties"))
+            width, height = (_mapping(inner.get(name)).get("const") for name in ("width", "height"))
+            if isinstance(width, int) and isinstance(height, int):
+                yield width, height
+            else:
+                yield from _pairs(part)
+
+
+def _tier_of(size: tuple[int, int]) -> str:
+    side = (size[0] * size[1]) ** 0.5 / 1024
+    return min(("0.5K", "1K", "2K", "3K", "4K"), key=lambda tier: abs(float(tier[:-1]) / side - 1))
+
+
+def _type_of(schema: Facts) -> str | None:
+    parts = [*_listed(schema.get("oneOf")), *_listed(schema.get("anyOf"))]
+    if any(part.get("const") is True for part in parts) and any(part.get("type") == "object" for part in parts):
+        return "true_or_object"
+    type_ = schema.get("type") or next((part["type"] for part in parts if "type" in part), None)
+    if isinstance(type_, list):
+        type_ = next((one for one in type_ if one != "null"), None)
+    return type_ if isinstance(type_, str) else None
+
+
+def _values(schema: Facts) -> list[object]:
+    listed = schema.get("enum")
+    if isinstance(listed, list):
+        return [value for value in listed if _is_scalar(value)]
+    return [part["const"] for part in _listed(schema.get("oneOf")) if _is_scalar(part.get("const"))]
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def _mapping(value: object) -> Facts:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> list[Facts]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else []
+
+
+def _set(entry: Entry, name: str, value: object) -> None:
+    """Set a member only where it says something new, so that what is untouched keeps its form."""
+    if entry.get(name) != value and (value or name in entry or name == "optional"):
+        entry[name] = value
+
+
+def _to_name(slug: str) -> str:
+    return " ".join(word.capitalize() for word in re.split(r"[-:@]", slug))
