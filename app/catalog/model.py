@@ -168,8 +168,8 @@ class Choice(_Entry):
     """
 
     field: Annotated[str, Field(pattern=r"^[A-Za-z]+(\.[A-Za-z]+)*$")]
-    values: dict[str, bool | str | float]
-    nearest: dict[str, bool | str | float] = {}
+    values: dict[str, bool | int | float | str]
+    nearest: dict[str, bool | int | float | str] = {}
     default: str | None = None
 
 
@@ -178,7 +178,8 @@ class Pricing(_Entry):
 
     per_image: Price | None = None
     per_tier: dict[str, Price] | None = None
-    per_quality: dict[str, Price] | None = None
+    per_quality: dict[str, Price] | None = Field(None, description="By the value the model's own setting gets.")
+    quality_size: SizeText | None = Field(None, description="The size the prices by quality are published for.")
     per_edit: Price | None = Field(None, description="A picture made from others, where that differs.")
     first_megapixel: Price | None = None
     further_megapixel: Price | None = None

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pybase64
 
 from app.catalog.model import CatalogModel
+from app.generation.field_checks import find
 from app.generation.plan import Plan
-from app.generation.types import Adjustment, JSONValue
+from app.generation.types import Adjustment, ImageSpec, JSONValue
 from app.images.inspect import inspect
 from app.ledger.pricing import Estimate
 from app.runware.tasks import ImageTask
@@ -22,6 +23,13 @@ class DryRun:
     estimate: Estimate
     plan: Plan
     adjustments: tuple[Adjustment, ...]
+
+
+def chosen_quality(spec: ImageSpec) -> str | None:
+    """The quality the model will be told, in its own word; None when it is left to Runware."""
+    choice = spec.model.choices.get("quality")
+    value = find(spec.fields, choice.field) if choice is not None else None
+    return value if isinstance(value, str) and value != "auto" else None
 
 
 def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:

@@ -10,7 +10,7 @@ from app.catalog.registry import Registry, UnknownModelError
 from app.errors import GatewayError, NotFoundError
 from app.generation.collect import collect
 from app.generation.deliver import DeliveryDesk
-from app.generation.estimate import DryRun, reference_sizes
+from app.generation.estimate import DryRun, chosen_quality, reference_sizes
 from app.generation.normalize import check_request, follows_picture, normalize, refuse_when_strict
 from app.generation.pictures import PictureDesk
 from app.generation.plan import Plan, PlannedTask, build_plan
@@ -179,7 +179,8 @@ class ImageService:
         made = sum(planned.task.number_results for planned in plan.tasks)
         resolution = spec.fields.get("resolution")
         tier = resolution if isinstance(resolution, str) else None
-        price = estimate(spec.model, made, spec.size, tier, await asyncio.to_thread(reference_sizes, plan))
+        references = await asyncio.to_thread(reference_sizes, plan)
+        price = estimate(spec.model, made, spec.size, tier, references, chosen_quality(spec))
         return DryRun(spec.model, made, price, plan, spec.adjustments)
 
     async def _prepare(self, request: ImageRequest, circumstances: Circumstances) -> _Prepared:

@@ -5,7 +5,7 @@ total but a reason. The bill itself is Runware's and is summed elsewhere.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -46,12 +46,16 @@ def estimate(
     size: Dimensions | None,
     resolution: str | None,
     references: Sequence[Dimensions | None],
+    quality: str | None = None,
 ) -> Estimate:
-    """The price of `count` pictures of `size` made from `references`, whose sizes may be unknown."""
+    """The price of `count` pictures of `size` made from `references`, whose sizes may be unknown.
+
+    `quality` is the value of the model's own setting, None when Runware chooses it.
+    """
     pricing = model.pricing
     if pricing is None:
         return _unknown("Runware publishes no price for this model.")
-    per_picture = _per_picture(model, pricing, size, resolution, edits=bool(references))
+    per_picture = _per_picture(model, pricing, size, resolution or quality, edits=bool(references))
     if isinstance(per_picture, str):
         return _unknown(per_picture)
     components = [Component("output", metric, count * units, price) for metric, units, price in per_picture]
@@ -74,9 +78,9 @@ def megapixels(size: Dimensions) -> int:
 
 
 def _per_picture(
-    model: CatalogModel, pricing: Pricing, size: Dimensions | None, resolution: str | None, *, edits: bool
+    model: CatalogModel, pricing: Pricing, size: Dimensions | None, level: str | None, *, edits: bool
 ) -> list[tuple[str, int, Decimal]] | str:
-    """Metric, units and price of one picture, or why there is none."""
+    """Metric, units and price of one picture, or why there is none; `level` is a tier or a quality that was chosen."""
     if pricing.first_megapixel is not None:
         if size is None:
             return "The price depends on the size, which the model chooses itself."
@@ -84,7 +88,7 @@ def _per_picture(
         parts = [("megapixel", 1, pricing.first_megapixel)]
         return parts + ([("megapixel", further, pricing.further_megapixel or Decimal(0))] if further else [])
     if pricing.per_tier is not None:
-        tier = resolution or _tier_of(model, size)
+        tier = level if level in pricing.per_tier else _tier_of(model, size)
         if tier is None or tier not in pricing.per_tier:
             return "The price depends on the resolution, and none is published for this one."
         return [("image", 1, pricing.per_tier[tier])]
@@ -93,8 +97,18 @@ def _per_picture(
     if pricing.per_image is not None:
         return [("image", 1, pricing.per_image)]
     if pricing.per_quality is not None:
-        return "The price depends on the quality Runware chooses."
+        return _by_quality(pricing, pricing.per_quality, size, level)
     return "Runware publishes no price for this model."
+
+
+def _by_quality(
+    pricing: Pricing, prices: Mapping[str, Decimal], size: Dimensions | None, quality: str | None
+) -> list[tuple[str, int, Decimal]] | str:
+    if quality is None or quality not in prices:
+        return "The price depends on the quality Runware chooses: ask for one."
+    if pricing.quality_size is not None and size != pricing.quality_size:
+        return f"A price is published for {pricing.quality_size[0]}x{pricing.quality_size[1]} only."
+    return [("image", 1, prices[quality])]
 
 
 def _tier_of(model: CatalogModel, size: Dimensions | None) -> str | None:

@@ -111,3 +111,9 @@ def test_strictness_holds_in_a_dry_run(alone):
 def test_only_true_asks_for_a_dry_run(alone, value, status):
     body = {"prompt": "a harbor", "size": "256x256"}
     assert alone.client.post(f"/images/generations?dryRun={value}", json=body).status_code == status
+
+
+def test_a_quality_that_is_asked_for_has_its_price(gateway):
+    body = {"model": "gpt-image-2", "prompt": "a fox", "quality": "medium", "size": "1024x1024", "n": 2}
+    estimate = gateway.client.post("/images/generations?dryRun=true", json=body).json()
+    assert estimate["total_cost_micros"] == 106_000

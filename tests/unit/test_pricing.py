@@ -39,6 +39,23 @@ def test_published_prices_and_examples_are_met_to_the_last_digit(model, count, s
 
 
 @pytest.mark.parametrize(
+    ("model", "size", "quality", "total"),
+    [
+        ("openai:gpt-image@2", (1024, 1024), "high", "0.422"),
+        ("openai:gpt-image@2", (1024, 1024), "low", "0.012"),
+        ("openai:gpt-image@2", (1536, 1024), "high", None),
+        ("openai:gpt-image@2", (1024, 1024), None, None),
+        ("ideogram:4@0", (2048, 2048), "QUALITY", "0.2"),
+        ("ideogram:4@0", (1440, 2880), "TURBO", "0.06"),
+    ],
+)
+def test_prices_by_quality_are_those_of_the_quality_that_is_asked_for(model, size, quality, total):
+    found = estimate(REGISTRY.find(model), 2, size, None, [], quality)
+    assert found.total == (None if total is None else Decimal(total))
+    assert (found.reason is None) == (total is not None)
+
+
+@pytest.mark.parametrize(
     ("model", "size", "references", "reason"),
     [
         ("flux.1-dev-srpo", (1024, 1024), [], "no price"),
