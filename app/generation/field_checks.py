@@ -6,7 +6,7 @@ lists age, and Runware judges.
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from app.catalog.field_rules import FieldRule
@@ -122,7 +122,10 @@ def _is_legal(value: JSONValue, rule: FieldRule) -> bool:
 def _is_in_range(value: float, rule: FieldRule) -> bool:
     if (rule.minimum is not None and value < rule.minimum) or (rule.maximum is not None and value > rule.maximum):
         return False
-    return rule.step is None or Decimal(str(value)) % rule.step == 0
+    try:
+        return rule.step is None or Decimal(str(value)) % rule.step == 0
+    except InvalidOperation:  # more digits than any field can mean
+        return False
 
 
 def _check_members(prefix: str, value: _Object, rule: FieldRule, task: _Object) -> None:
