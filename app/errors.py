@@ -4,6 +4,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
 
     GatewayError
     ├── InvalidRequestError        400  invalid_request_error   invalid_value
+    │   ├── ConflictingKeyError    400  invalid_request_error   idempotency_key_reused
     │   └── ContentPolicyError     400  image_generation_user_error  content_policy_violation
     ├── AuthenticationError        401  authentication_error    invalid_api_key
     ├── QuotaError                 402  insufficient_quota      insufficient_quota
@@ -14,7 +15,9 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     ├── InternalError              500  server_error            internal_error
     ├── ProviderError              502  server_error            provider_error
     ├── UnavailableError           503  service_unavailable_error  provider_unavailable
+    │   └── JournalError           503  service_unavailable_error  journal_unavailable
     └── ProviderTimeoutError       504  server_error            provider_timeout
+        └── StillProcessingError   504  server_error            still_processing
 
 Messages are written for the caller: they name the field in the caller's words and say what to do.
 """
@@ -29,7 +32,8 @@ class GatewayError(Exception):
     """The base of every error that becomes an answer.
 
     `retry_after` is in seconds (1 to 60); `should_retry` becomes the `x-should-retry` header that
-    OpenAI's SDKs obey, and None leaves the decision to the status code.
+    OpenAI's SDKs obey, and None leaves the decision to the status code. `request_id` is that of the logical request
+    where it is another than the HTTP request's own; `replayed` says that it was answered before.
     """
 
     status: ClassVar[int] = 500
@@ -53,6 +57,8 @@ class GatewayError(Exception):
         self.provider_code = provider_code
         self.retry_after = None if retry_after is None else max(1, min(retry_after, MAX_RETRY_AFTER_SECONDS))
         self.should_retry = should_retry
+        self.request_id: str | None = None
+        self.replayed = False
 
 
 class InvalidRequestError(GatewayError):
@@ -61,6 +67,16 @@ class InvalidRequestError(GatewayError):
     status = 400
     type = "invalid_request_error"
     default_code = "invalid_value"
+
+
+class ConflictingKeyError(InvalidRequestError):
+    """The Idempotency-Key belongs to another request."""
+
+    default_code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        message = "This Idempotency-Key was used with another request. Use a new key for a new request."
+        super().__init__(message, param="Idempotency-Key")
 
 
 class ContentPolicyError(InvalidRequestError):
@@ -142,3 +158,26 @@ class ProviderTimeoutError(GatewayError):
 
     status = 504
     default_code = "provider_timeout"
+
+
+class StillProcessingError(ProviderTimeoutError):
+    """The picture is being made: the same request sent again joins it."""
+
+    default_code = "still_processing"
+
+    def __init__(self) -> None:
+        message = "The picture is still being made. Send the same request again, or ask for the result at Location."
+        super().__init__(message, retry_after=1, should_retry=True)
+
+
+class JournalError(UnavailableError):
+    """This gateway cannot write down what it is about to buy, so it buys nothing."""
+
+    default_code = "journal_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway's journal does not answer, so nothing was sent. Try again shortly.",
+            retry_after=2,
+            should_retry=True,
+        )

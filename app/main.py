@@ -1,5 +1,6 @@
 """The composition root: every part is built here, every route is listed here."""
 
+import asyncio
 import gc
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from app import __version__
 from app.access.keys import KeyRing
-from app.api import images, media, models, operations
+from app.api import images, media, models, operations, requests
 from app.api.dependencies import Gateway, Images
 from app.api.documentation import (
     SCHEMA,
@@ -24,18 +25,26 @@ from app.api.documentation import (
     describe_body,
     describe_errors,
     describe_images,
+    describe_results,
 )
 from app.api.error_handlers import HANDLERS
 from app.api.middleware import RequestMiddleware
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
+from app.database.engine import migrate, open_engine
+from app.database.writer import Writer
 from app.generation.deliver import DeliveryDesk
+from app.generation.fingerprint import TaskIds
 from app.generation.pictures import PictureDesk
+from app.generation.recovery import Parts, Recovery
 from app.generation.service import ImageService, Policy
 from app.generation.sharing import SharingDesk
+from app.generation.works import Works
 from app.images.fetch import Fetcher
 from app.images.workers import Workers
+from app.journal.claims import Journal
+from app.journal.history import History
 from app.media.links import derive_secret
 from app.media.store import MediaStore
 from app.observability.logs import AccessLog, configure_logs
@@ -131,6 +140,10 @@ def _routes() -> list[PublicRoute]:
             {"parameters": [SCHEMA]},
         ),
         PublicRoute("GET", "/media/{name}", media.get_media, "media", describe_errors(404)),
+        PublicRoute("GET", "/requests", requests.list_requests, "requests", describe_errors(400, 401)),
+        PublicRoute("GET", "/requests/{request_id}", requests.retrieve_request, "requests", found),
+        PublicRoute("GET", "/requests/{request_id}/result", requests.retrieve_result, "requests", describe_results()),
+        PublicRoute("DELETE", "/requests/{request_id}/payloads", requests.delete_payloads, "requests", found),
     ]
 
 
@@ -186,6 +199,11 @@ async def _build(
     workers = Workers()
     media_store = MediaStore(settings.data_dir / "media", _secret(settings), settings.media_ttl)
     shelf = MediaShelf(transport)
+    writer = await asyncio.to_thread(_open_journal, settings)
+    journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
+    results = MediaStore(settings.data_dir / "results", _secret(settings), settings.idempotency_ttl)
+    works = Works(journal, results, registry)
+    delivery = DeliveryDesk(workers, fetcher, media_store)
     service = ImageService(
         registry=registry,
         pictures=PictureDesk(
@@ -193,14 +211,18 @@ async def _build(
         ),
         sharing=SharingDesk(shelf),
         runware=runware,
-        delivery=DeliveryDesk(workers, fetcher, media_store),
-        new_task_id=lambda: str(uuid.uuid4()),
+        delivery=delivery,
+        task_ids=TaskIds(derive_secret("task ids", *_material(settings)), lambda: str(uuid.uuid4())),
         policy=Policy(
             {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
             settings.request_timeout,
             native_links=not settings.host_all_pictures,
+            stores_prompts=settings.store_prompts,
         ),
+        works=works,
     )
+    recovery = Recovery(Parts(journal, works, runware, delivery, registry))
+    recovery.start()
     try:
         yield Gateway(
             settings=settings,
@@ -209,17 +231,36 @@ async def _build(
             images=images_override or service,
             media=media_store,
             runware=runware,
+            journal=journal,
+            history=History(writer),
+            works=works,
         )
     finally:
+        recovery.stop()
+        await works.close(settings.grace)
+        await asyncio.to_thread(writer.close)
         await fetcher.close()
         await shelf.close()
         await runware.close()
 
 
+def _open_journal(settings: Settings) -> Writer:
+    """The journal's database, its tables up to date."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url or f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}")
+    migrate(engine)
+    return Writer(engine)
+
+
 def _secret(settings: Settings) -> bytes:
-    """What signs links: the operator's secret, or one derived from the Runware key."""
+    """What signs links."""
+    return derive_secret("media links", *_material(settings))
+
+
+def _material(settings: Settings) -> tuple[str, ...]:
+    """What secrets are derived from: the operator's secret, or the Runware key."""
     material = settings.secret or settings.runware_api_key
-    return derive_secret("media links", material.get_secret_value() if material else SIMULATOR_KEY)
+    return (material.get_secret_value() if material else SIMULATOR_KEY,)
 
 
 def _configure_logs(settings: Settings) -> None:

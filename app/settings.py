@@ -103,8 +103,34 @@ class Settings(BaseModel):
         alias="SPILLWAY_HOST_ALL_PICTURES",
         description="Host every picture here, also those Runware could serve itself. On with the built-in simulator.",
     )
+    database_url: str | None = Field(
+        None,
+        alias="SPILLWAY_DATABASE_URL",
+        description="Where the journal is, as an SQLAlchemy URL. Unset: an SQLite file in the data folder.",
+    )
+    idempotency_ttl: int = Field(
+        86_400,
+        alias="SPILLWAY_IDEMPOTENCY_TTL",
+        ge=60,
+        description="How long answers are remembered for their Idempotency-Key, in seconds.",
+    )
+    adopt_window: float = Field(
+        60.0,
+        alias="SPILLWAY_ADOPT_WINDOW",
+        ge=0,
+        description="How long after a broken connection an equal request without a key joins the first, in seconds.",
+    )
+    store_prompts: bool = Field(
+        default=False, alias="SPILLWAY_STORE_PROMPTS", description="Keep prompts in the journal."
+    )
+    grace: float = Field(
+        25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
+    )
     request_timeout: float = Field(
-        300.0, alias="SPILLWAY_REQUEST_TIMEOUT", gt=0, description="The longest a request may take, in seconds."
+        300.0,
+        alias="SPILLWAY_REQUEST_TIMEOUT",
+        gt=0,
+        description="How long a caller waits who does not say, in seconds; then 504 still_processing.",
     )
     sync_wait: float = Field(
         100.0,

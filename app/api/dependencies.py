@@ -4,19 +4,27 @@ import re
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from app.access.keys import KeyRing
 from app.catalog.registry import Registry
+from app.errors import InvalidRequestError
 from app.generation.estimate import DryRun
 from app.generation.service import Stream
 from app.generation.types import Answer, Circumstances, Delivery, ImageRequest
+from app.generation.works import Works
+from app.journal.claims import Journal
+from app.journal.history import History
 from app.media.store import MediaStore
 from app.openai_api.fields import read_boolean
 from app.runware.client import RunwareClient
 from app.settings import Settings
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_LONGEST_KEY = 255
+_LONGEST_TIMEOUT = 1_000_000.0
+_SHORTEST_MARGIN, _LONGEST_MARGIN = 0.5, 5.0
 _EMBEDDING_CLIENT = "ai-sdk"
 """In the user agent of a client that reads base64 only and never says so."""
 
@@ -30,6 +38,10 @@ class Images(Protocol):
 
     async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
         """The answer picture by picture, raising what can be refused beforehand."""
+        ...
+
+    def leave(self, request_id: str, *, delivered: bool, answer: Answer | None = None) -> None:
+        """A caller got the answer of this request, or went without it."""
         ...
 
     async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
@@ -47,6 +59,9 @@ class Gateway:
     images: Images
     media: MediaStore
     runware: RunwareClient
+    journal: Journal
+    history: History
+    works: Works
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -59,14 +74,45 @@ def request_id_of(request: Request) -> str:
     return cast("str", request.scope["state"]["request_id"])
 
 
-def circumstances_of(request: Request, gateway: Gateway) -> Circumstances:
+def circumstances_of(request: Request, gateway: Gateway, tenant: str) -> Circumstances:
     """What the headers of a request ask for."""
     headers, settings = request.headers, gateway.settings
     default = Delivery.LINK if settings.default_response_format == "url" else Delivery.EMBEDDED
     if _EMBEDDING_CLIENT in headers.get("user-agent", ""):
         default = Delivery.EMBEDDED
     strict = read_boolean({"X-Spillway-Strict": headers.get("x-spillway-strict")}, "X-Spillway-Strict")
-    return Circumstances(request_id_of(request), origin_of(request, settings), default, strict=bool(strict))
+    return Circumstances(
+        request_id_of(request),
+        origin_of(request, settings),
+        default,
+        strict=bool(strict),
+        tenant=tenant,
+        idempotency_key=_key_of(headers),
+        retries=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
+        wait=_wait_of(headers),
+        client_request_id=headers.get("x-client-request-id", "")[:256] or None,
+    )
+
+
+def _key_of(headers: Headers) -> str | None:
+    key = headers.get("idempotency-key", "").strip()
+    if len(key) > _LONGEST_KEY:
+        message = f"`Idempotency-Key` has {len(key)} characters; at most {_LONGEST_KEY} are remembered."
+        raise InvalidRequestError(message, param="Idempotency-Key")
+    return key or None
+
+
+def _wait_of(headers: Headers) -> float | None:
+    """Seconds until shortly before the caller gives up, by the first header that says when that is."""
+    for name in ("x-spillway-timeout", "x-stainless-read-timeout", "x-stainless-timeout"):
+        try:
+            timeout = float(headers.get(name, ""))
+        except ValueError:
+            continue
+        if 0 < timeout < _LONGEST_TIMEOUT:
+            margin = min(max(0.1 * timeout, _SHORTEST_MARGIN), _LONGEST_MARGIN)
+            return max(timeout - margin, timeout / 2)
+    return None
 
 
 def wants_dry_run(request: Request) -> bool:

@@ -74,6 +74,13 @@ def describe_images() -> dict[int | str, Documented]:
     return {200: success, **describe_errors()}
 
 
+def describe_results() -> dict[int | str, Documented]:
+    """The answers of the result of a request: those of the image routes, and that it is still being made."""
+    answers = describe_images()
+    answers[200] = {**answers[200], "model": ImagesResponse}
+    return {**answers, 202: {"description": "It is still being made: ask again."}}
+
+
 def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> Documented:
     """The request body of a route, as JSON and, where it takes one, as a form."""
     content = {"application/json": {"schema": _reference(json_model)}}

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.api.connection import Farewell, or_gone
 from app.api.dependencies import Gateway, circumstances_of, gateway_of, wants_dry_run
 from app.catalog.model import Mode
-from app.errors import GatewayError, InvalidRequestError, TooLargeError
+from app.errors import GatewayError, InvalidRequestError, StillProcessingError, TooLargeError
 from app.generation.service import Part, Stream
 from app.generation.types import ImageRequest
 from app.observability.logs import get_logger
@@ -22,6 +23,8 @@ from app.openai_api.render import Chunk, answer_headers, model_headers, render_a
 _logger = get_logger("images")
 _INLINE_BYTES = 256 * 1024
 """Larger JSON bodies carry pictures in base64, which are decoded in a thread."""
+_CLIENT_GONE = 499
+"""What the log says of a caller who did not wait; nobody reads the answer."""
 _JOINED_BYTES = 16_384
 """Up to here one write is cheaper than several."""
 
@@ -31,18 +34,22 @@ class PiecewiseResponse(Response):
 
     media_type = "application/json"
 
-    def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str]) -> None:
+    def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str], farewell: Farewell) -> None:
+        self._farewell = farewell
         length = sum(len(chunk) for chunk in chunks)
         self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
         super().__init__(None, headers={**headers, "content-length": str(length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head and every piece."""
-        del scope, receive
+        """Send the head and every piece, and note whether the caller was there until the end."""
+        del scope
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
+            if index == last:
+                await self._farewell.look(receive)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
+        self._farewell.say()
 
 
 class EventResponse(Response):
@@ -50,20 +57,22 @@ class EventResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, mode: Mode, stream: Stream) -> None:
-        self._mode, self._stream = mode, stream
+    def __init__(self, mode: Mode, stream: Stream, farewell: Farewell) -> None:
+        self._mode, self._stream, self._farewell = mode, stream, farewell
         headers = model_headers(stream.model.id, stream.adjustments) | {"Cache-Control": "no-cache"}
         super().__init__(None, headers={**headers, "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
-        del scope, receive
+        del scope
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for part in self._stream.parts:
             for chunk in self._render(part):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._farewell.look(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._farewell.say()
 
     def _render(self, part: Part | GatewayError | None) -> list[Chunk]:
         if part is None:
@@ -92,8 +101,8 @@ async def refuse_variation(_: Request) -> Response:
 
 async def _answer(request: Request, mode: Mode) -> Response:
     gateway = gateway_of(request)
-    gateway.keys.check(request.headers)
-    circumstances = circumstances_of(request, gateway)
+    tenant = gateway.keys.check(request.headers)
+    circumstances = circumstances_of(request, gateway, tenant)
     understood = await _read(request, mode, gateway)
     if understood.user is not None:
         _logger.info("user", id=circumstances.request_id, user=understood.user)
@@ -106,9 +115,26 @@ async def _answer(request: Request, mode: Mode) -> Response:
         )
     if understood.stream:
         stream = await gateway.images.stream(understood, circumstances)
-        return EventResponse(mode, stream)
-    answer = await gateway.images.run(understood, circumstances)
-    return PiecewiseResponse(render_answer(answer), answer_headers(answer))
+        _answer_as(request, stream.request_id)
+        return EventResponse(mode, stream, Farewell(gateway.images, stream.request_id))
+    try:
+        answer = await or_gone(request, gateway.images.run(understood, circumstances))
+    except GatewayError as error:
+        if error.request_id is not None:
+            _answer_as(request, error.request_id)
+            gateway.images.leave(error.request_id, delivered=not isinstance(error, StillProcessingError))
+        raise
+    if answer is None:
+        return Response(status_code=_CLIENT_GONE)
+    _answer_as(request, answer.request_id)
+    return PiecewiseResponse(
+        render_answer(answer), answer_headers(answer), Farewell(gateway.images, answer.request_id, answer)
+    )
+
+
+def _answer_as(request: Request, request_id: str) -> None:
+    """Let the answer carry the id of the logical request, also where an earlier one is joined."""
+    request.scope["state"]["request_id"] = request_id
 
 
 async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:

@@ -51,7 +51,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 elapsed = str(round((time.perf_counter() - started) * 1000)).encode()
-                own = request_id.encode()
+                own = str(scope["state"]["request_id"]).encode()
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", own),
@@ -69,7 +69,7 @@ class RequestMiddleware:
                 await _send_internal_error(send_with_headers)
         finally:
             elapsed_ms = round((time.perf_counter() - started) * 1000)
-            self._access_log.write(request_id, scope["method"], scope["path"], status, elapsed_ms)
+            self._access_log.write(scope["state"]["request_id"], scope["method"], scope["path"], status, elapsed_ms)
 
 
 async def _send_internal_error(send: Send) -> None:

@@ -5,13 +5,13 @@ an error. Unknown costs stay unknown.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.errors import GatewayError
 from app.generation.failures import to_error
-from app.generation.plan import Plan
-from app.generation.types import Attempt, Failure
+from app.generation.plan import Plan, PlannedTask
+from app.generation.types import Adjustment, Answer, Attempt, Failure
 from app.runware.errors import Failure as RunwareFailure
 from app.runware.errors import Kind
 from app.runware.results import TaskResult
@@ -63,6 +63,33 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
         _sum_costs([picture for result in results for picture in result.pictures]),
         tuple(attempts),
     )
+
+
+def merge_parts(answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, GatewayError]]) -> Answer:
+    """One answer out of those of single tasks in order, raising the first error when there is none."""
+    if not answers:
+        raise errors[0][1]
+    failures = [failure for answer in answers for failure in answer.failures]
+    failures += [
+        Failure(planned.first_index + place, error.code, error.message)
+        for planned, error in errors
+        for place in range(planned.wanted)
+    ]
+    costs = [answer.cost for answer in answers]
+    return replace(
+        answers[0],
+        images=tuple(image for answer in answers for image in answer.images),
+        failures=tuple(sorted(failures, key=lambda failure: failure.index)),
+        cost=sum((cost for cost in costs if cost is not None), Decimal(0)) if None not in costs else None,
+        task_ids=tuple(task_id for answer in answers for task_id in answer.task_ids),
+        attempts=tuple(attempt for answer in answers for attempt in answer.attempts),
+        adjustments=_distinct([adjustment for answer in answers for adjustment in answer.adjustments]),
+    )
+
+
+def _distinct(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
+    """Each once; what was requested may be a list, so that they cannot be hashed."""
+    return tuple(one for place, one in enumerate(adjustments) if one not in adjustments[:place])
 
 
 def _sum_costs(pictures: Sequence[Picture]) -> Decimal | None:

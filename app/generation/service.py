@@ -1,6 +1,7 @@
 """One request from end to end: the table of the architecture as code, read straight down."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,20 +9,26 @@ from dataclasses import dataclass, replace
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.errors import GatewayError, NotFoundError
-from app.generation.collect import collect
+from app.generation.archive import dump_plan
+from app.generation.collect import collect, merge_parts
 from app.generation.deliver import DeliveryDesk
 from app.generation.estimate import DryRun, chosen_quality, reference_sizes
+from app.generation.fingerprint import TaskIds, fingerprint
 from app.generation.normalize import check_request, follows_picture, normalize, refuse_when_strict
 from app.generation.pictures import PictureDesk
 from app.generation.plan import Plan, PlannedTask, build_plan
 from app.generation.sharing import SharedPlan, SharingDesk
 from app.generation.together import together
 from app.generation.types import Adjustment, Answer, Circumstances, ImageRequest, ImageSpec
+from app.generation.works import Costs, Work, Works
 from app.images.fits import Ground
+from app.journal.records import Intent, Record
 from app.ledger.pricing import estimate
 from app.runware.client import RunwareClient
 from app.runware.errors import Kind
 
+_LONGEST_WORK_SECONDS = 1800.0
+"""How long a task is looked for after every caller has gone."""
 _SILENCE_SECONDS = 15.0
 """Proxies cut connections that stay silent for a minute."""
 
@@ -34,6 +41,7 @@ class _Prepared:
     spec: ImageSpec
     plan: Plan
     ground: Ground | None
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Part:
 class Stream:
     """A streamed answer: parts as they come, None for a while of silence, an error at the end if one failed."""
 
+    request_id: str
     model: CatalogModel
     adjustments: tuple[Adjustment, ...]
     parts: AsyncIterator[Part | GatewayError | None]
@@ -60,10 +69,11 @@ class Policy:
     default_models: Mapping[Mode, str]
     request_timeout: float
     native_links: bool = True
+    stores_prompts: bool = False
 
 
 class ImageService:
-    """Makes images. `new_task_id` gives a version 4 UUID; `clock` is unix seconds, `monotonic` the client's clock."""
+    """Makes images. `clock` is unix seconds, `monotonic` the client's clock."""
 
     def __init__(
         self,
@@ -73,8 +83,9 @@ class ImageService:
         sharing: SharingDesk,
         runware: RunwareClient,
         delivery: DeliveryDesk,
-        new_task_id: Callable[[], str],
+        task_ids: TaskIds,
         policy: Policy,
+        works: Works,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,25 +94,69 @@ class ImageService:
         self._sharing = sharing
         self._runware = runware
         self._delivery = delivery
-        self._new_task_id = new_task_id
+        self._task_ids = task_ids
         self._policy = policy
-        self._background: set[asyncio.Task[None]] = set()
+        self._works = works
         self._clock = clock
         self._monotonic = monotonic
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """The answer to `request`, raising a GatewayError when there is no picture to give."""
-        deadline = self._monotonic() + self._policy.request_timeout
         prepared = await self._prepare(request, circumstances)
-        async with self._sharing.shared(prepared.plan) as share:
-            return await self._carry_out(prepared, share.plan, share, circumstances, deadline)
+        wait = min(circumstances.wait or self._policy.request_timeout, self._policy.request_timeout)
+        return await self._works.answer(
+            self._intent(request, prepared, circumstances), self._work(prepared, circumstances), wait
+        )
+
+    def leave(self, request_id: str, *, delivered: bool, answer: Answer | None = None) -> None:
+        """A caller got his answer, or went without it."""
+        self._works.leave(request_id, delivered=delivered, answer=answer)
+
+    def _work(self, prepared: _Prepared, circumstances: Circumstances) -> Work:
+        """All the work of a request, to be run apart from its caller."""
+
+        async def work(request_id: str, costs: Costs) -> Answer:
+            deadline = self._monotonic() + _LONGEST_WORK_SECONDS
+            own = replace(circumstances, request_id=request_id)
+            async with self._sharing.shared(prepared.plan) as share:
+                return await self._carry_out(prepared, share.plan, share, own, deadline, costs)
+
+        return work
+
+    def _intent(self, request: ImageRequest, prepared: _Prepared, circumstances: Circumstances) -> Intent:
+        spec, plan, key = prepared.spec, prepared.plan, circumstances.idempotency_key
+        return Intent(
+            request_id=circumstances.request_id,
+            tenant=circumstances.tenant,
+            key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
+            fingerprint=prepared.fingerprint,
+            endpoint="generations" if request.mode is Mode.GENERATE else "edits",
+            model=prepared.requested_model,
+            executed_model=spec.model.air,
+            n=spec.count,
+            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+            estimate=None,
+            plan=dump_plan(spec, plan, prepared.requested_model, circumstances.origin),
+            retries=circumstances.retries,
+            user=request.user,
+            client_request_id=circumstances.client_request_id,
+            prompt=request.prompt if self._policy.stores_prompts else None,
+        )
 
     async def _carry_out(
-        self, prepared: _Prepared, plan: Plan, share: SharedPlan, circumstances: Circumstances, deadline: float
+        self,
+        prepared: _Prepared,
+        plan: Plan,
+        share: SharedPlan,
+        circumstances: Circumstances,
+        deadline: float,
+        costs: Costs,
     ) -> Answer:
         """Send the tasks of a plan and bring their pictures into form."""
         spec = prepared.spec
         results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
+        for planned, result in zip(plan.tasks, results, strict=True):
+            costs.add(planned.task.task_uuid, [picture.cost for picture in result.pictures])
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
         collected = collect(plan, results)
         delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, prepared.ground)
@@ -122,55 +177,55 @@ class ImageService:
 
     async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
         """The answer to `request` picture by picture, raising what can be refused before anything is sent."""
-        deadline = self._monotonic() + self._policy.request_timeout
         prepared = await self._prepare(request, circumstances)
-        return Stream(prepared.spec.model, prepared.spec.adjustments, self._parts(prepared, circumstances, deadline))
-
-    async def _parts(
-        self, prepared: _Prepared, circumstances: Circumstances, deadline: float
-    ) -> AsyncIterator[Part | GatewayError | None]:
-        """The tasks' answers as they end, None when nothing came for a while, and last the first failure."""
         queue: asyncio.Queue[Part | GatewayError | None] = asyncio.Queue()
-        running = asyncio.create_task(self._run_parts(prepared, circumstances, deadline, queue))
-        self._background.add(running)  # paid work goes on when nobody listens any more
-        running.add_done_callback(self._background.discard)
-        running.add_done_callback(lambda _: queue.put_nowait(None))  # the end
-        failure: GatewayError | None = None
-        while True:
-            try:
-                part = await asyncio.wait_for(queue.get(), _SILENCE_SECONDS)
-            except TimeoutError:
+        intent = self._intent(request, prepared, circumstances)
+        claim = await self._works.claim(intent, self._work_in_parts(prepared, circumstances, queue))
+        parts = _read_parts(queue) if claim.is_new else self._replay_parts(claim.record)
+        return Stream(claim.record.id, prepared.spec.model, prepared.spec.adjustments, parts)
+
+    async def _replay_parts(self, record: Record) -> AsyncIterator[Part | GatewayError | None]:
+        """The parts of a request that was carried out before, or still is, elsewhere."""
+        joining = asyncio.create_task(self._works.join(record, _LONGEST_WORK_SECONDS))
+        while not joining.done():
+            await asyncio.wait({joining}, timeout=_SILENCE_SECONDS)
+            if not joining.done():
                 yield None
-                continue
-            if part is None:
-                break
-            if isinstance(part, GatewayError):
-                failure = failure or part
-            else:
-                yield part
-        running.result()
-        if failure is not None:
-            yield failure
+        try:
+            yield Part(0, joining.result())
+        except GatewayError as error:
+            yield error
 
-    async def _run_parts(
-        self,
-        prepared: _Prepared,
-        circumstances: Circumstances,
-        deadline: float,
-        queue: asyncio.Queue[Part | GatewayError | None],
-    ) -> None:
-        """Run every task by itself and put its answer, or its failure, into the queue."""
+    def _work_in_parts(
+        self, prepared: _Prepared, circumstances: Circumstances, queue: asyncio.Queue[Part | GatewayError | None]
+    ) -> Work:
+        """All the work of a streamed request: every task by itself, each answer into the queue when it is there."""
 
-        async def run(planned: PlannedTask) -> None:
-            alone = Plan((planned,), planned.wanted)
+        async def work(request_id: str, costs: Costs) -> Answer:
+            deadline = self._monotonic() + _LONGEST_WORK_SECONDS
+            own = replace(circumstances, request_id=request_id)
+            parts: list[Part] = []
+            errors: list[tuple[PlannedTask, GatewayError]] = []
+
+            async def run(planned: PlannedTask) -> None:
+                alone = Plan((planned,), planned.wanted)
+                try:
+                    answer = await self._carry_out(prepared, alone, share, own, deadline, costs)
+                    parts.append(Part(planned.first_index, answer))
+                    queue.put_nowait(parts[-1])
+                except GatewayError as error:
+                    errors.append((planned, error))
+
             try:
-                answer = await self._carry_out(prepared, alone, share, circumstances, deadline)
-                queue.put_nowait(Part(planned.first_index, answer))
-            except GatewayError as error:
-                queue.put_nowait(error)
+                async with self._sharing.shared(prepared.plan) as share:
+                    await together([run(planned) for planned in share.plan.tasks])
+                if errors:
+                    queue.put_nowait(errors[0][1])
+            finally:
+                queue.put_nowait(None)  # the end
+            return merge_parts([part.answer for part in sorted(parts, key=lambda part: part.first_index)], errors)
 
-        async with self._sharing.shared(prepared.plan) as share:
-            await together([run(planned) for planned in share.plan.tasks])
+        return work
 
     async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `run`, without anything being sent."""
@@ -201,8 +256,14 @@ class ImageService:
             spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))
         if circumstances.strict:
             refuse_when_strict(spec.adjustments)
-        plan = build_plan(spec, fitted.inputs, lambda _: self._new_task_id())
-        return _Prepared(name, spec, plan, fitted.ground)
+        print_ = await self._fingerprint(request, circumstances)
+        plan = build_plan(spec, fitted.inputs, self._task_ids.of(circumstances, print_))
+        return _Prepared(name, spec, plan, fitted.ground, print_)
+
+    async def _fingerprint(self, request: ImageRequest, circumstances: Circumstances) -> str:
+        if request.pictures:
+            return await asyncio.to_thread(fingerprint, request, circumstances)
+        return fingerprint(request, circumstances)
 
     def _find(self, name: str) -> CatalogModel:
         try:
@@ -214,3 +275,18 @@ class ImageService:
 
     def _alternatives(self, mode: Mode) -> Iterator[str]:
         return (model.id for model in self._registry.models if mode in model.modes and model.status == "live")
+
+
+async def _read_parts(
+    queue: asyncio.Queue[Part | GatewayError | None],
+) -> AsyncIterator[Part | GatewayError | None]:
+    """The tasks' answers as they end, None when nothing came for a while, and last the first failure."""
+    while True:
+        try:
+            part = await asyncio.wait_for(queue.get(), _SILENCE_SECONDS)
+        except TimeoutError:
+            yield None
+            continue
+        if part is None:
+            return
+        yield part

@@ -190,6 +190,13 @@ class Circumstances:
     origin: str
     default_delivery: Delivery
     strict: bool = False
+    tenant: str = "anonymous"
+    idempotency_key: str | None = None
+    retries: bool = False
+    """The caller's client says that this is a retry."""
+    wait: float | None = None
+    """Seconds the caller waits, where he says."""
+    client_request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,3 +248,5 @@ class Answer:
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     adjustments: tuple[Adjustment, ...]
+    replayed: bool = False
+    """It was answered before, under the same key."""

@@ -80,6 +80,24 @@ class MediaStore:
         media_type = "image/svg+xml" if match[1] == "svg" else f"image/{match[1]}"
         return StoredPicture(media_type, found.meta["size"], expires_at, _chunks(found))
 
+    async def keep(self, data: bytes, format_: str) -> str:
+        """Keep a picture without a link; the name it can be read by."""
+        await self._sweep()
+        name = f"{secrets.token_hex(16)}.{format_}"
+        await obstore.put_async(self._store, name, data)
+        return name
+
+    async def read(self, name: str) -> bytes:
+        """The bytes of a kept picture, raising MediaNotFoundError."""
+        try:
+            return bytes(await (await obstore.get_async(self._store, name)).bytes_async())
+        except FileNotFoundError:
+            raise MediaNotFoundError from None
+
+    async def delete(self, name: str) -> None:
+        """Delete a kept picture, if it is there."""
+        await obstore.delete_async(self._store, name)
+
     async def _sweep(self) -> None:
         """Delete what no link can reach any more, now and then."""
         now = self._clock()

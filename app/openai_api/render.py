@@ -35,6 +35,8 @@ def render_answer(answer: Answer) -> list[Chunk]:
 def answer_headers(answer: Answer) -> dict[str, str]:
     """The headers that tell of an answer without its body being read."""
     headers = model_headers(answer.model.id, answer.adjustments)
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
     if answer.cost is not None:
         headers["X-Spillway-Cost"] = format(answer.cost, "f")
     return headers
@@ -112,6 +114,10 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
+    if error.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if error.code == "still_processing" and error.request_id is not None:
+        headers["Location"] = f"/v1/requests/{error.request_id}"
     return headers
 
 

@@ -15,7 +15,17 @@ from app.observability.logs import get_logger
 from app.runware.errors import Failure, Kind, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
 from app.runware.retry import Pace, backoff, poll_delay
-from app.runware.tasks import ImageTask, Picture, Reply, UnreadableReplyError, decode, encode, get_response
+from app.runware.tasks import (
+    ImageTask,
+    Picture,
+    Reply,
+    UnreadableReplyError,
+    decode,
+    decode_details,
+    encode,
+    get_response,
+    get_task_details,
+)
 from app.runware.transport import LateError, LostError, NotSentError, Transport, TransportError
 
 _logger = get_logger("runware")
@@ -78,6 +88,39 @@ class RunwareClient:
             if delay is None or self._clock() + delay >= deadline:
                 return run.end(failures=(outcome,))
             await asyncio.sleep(delay)
+
+    async def recover(self, task_uuid: str, number_results: int, deadline: float) -> TaskResult | None:
+        """What became of a task that another process sent; None when Runware has never heard of it.
+
+        Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
+        """
+        task = ImageTask(task_uuid, "", None, number_results, "URL", "PNG")
+        run = _Run(task, deadline, b"", encode([get_response(task_uuid)]))
+        unknown = polls = 0
+        while self._clock() < deadline:
+            reply = await self._ask(run)
+            if reply is not None and (reply.pictures or reply.faults) and not reply.processing:
+                return run.end(reply.pictures, tuple(to_failure(fault, _OK) for fault in reply.faults))
+            if reply is not None and not reply.processing:
+                unknown += 1
+                if unknown >= self._pace.empty_polls:
+                    return await self._look_up(run)
+            polls += 1
+            await asyncio.sleep(poll_delay(self._pace, polls))
+        raise TimeoutError
+
+    async def _look_up(self, run: _Run) -> TaskResult | None:
+        """The last resort for a task `getResponse` does not know: the record of past tasks."""
+        try:
+            answer = await self._transport.post(encode([get_task_details(run.task.task_uuid)]), _POLL_SECONDS)
+            reply = decode_details(answer.body, run.task.task_uuid) if answer.status == _OK else Reply()
+        except TransportError:
+            raise TimeoutError from None
+        except UnreadableReplyError:
+            reply = Reply()
+        if not (reply.pictures or reply.faults):
+            return None
+        return run.end(reply.pictures, tuple(to_failure(fault, _OK) for fault in reply.faults))
 
     async def close(self) -> None:
         """Give back all connections."""

@@ -75,6 +75,11 @@ def get_response(task_uuid: str) -> dict[str, object]:
     return {"taskType": "getResponse", "taskUUID": task_uuid}
 
 
+def get_task_details(task_uuid: str) -> dict[str, object]:
+    """The task that asks for everything known of an older one."""
+    return {"taskType": "getTaskDetails", "taskUUID": task_uuid}
+
+
 class WireError(msgspec.Struct, rename="camel", frozen=True):
     """An entry of `errors`, in any of the shapes seen."""
 
@@ -170,6 +175,23 @@ def decode(body: bytes, task_uuid: str) -> Reply:
         faults=tuple(_to_fault(error) for error in errors),
         processing=any(item.status == "processing" for item in mine),
     )
+
+
+class _Details(msgspec.Struct, frozen=True):
+    response: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _DetailsEnvelope(msgspec.Struct, frozen=True):
+    data: list[_Details] = []
+
+
+def decode_details(body: bytes, task_uuid: str) -> Reply:
+    """What the details of an older task say of it; an empty Reply when there are none."""
+    try:
+        envelope = msgspec.json.decode(body, type=_DetailsEnvelope)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
+        raise UnreadableReplyError from None
+    return decode(bytes(envelope.data[0].response), task_uuid) if envelope.data else Reply()
 
 
 _T = TypeVar("_T", WireItem, WireError)

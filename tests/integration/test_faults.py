@@ -70,12 +70,13 @@ def test_a_synchronous_answer_that_does_not_come_is_collected(start_gateway):
     assert impatient.simulator.ledger()[0] == images + 2
 
 
-def test_a_task_that_outlasts_the_request_is_a_timeout_that_must_not_be_retried(start_gateway):
+def test_a_task_that_outlasts_the_callers_patience_may_be_asked_for_again(start_gateway):
     hasty = start_gateway(SPILLWAY_SYNC_WAIT="0.2", SPILLWAY_REQUEST_TIMEOUT="0.8")
     response = hasty.generate(prompt="an apple [sim:hang=30]")
     assert response.status_code == 504
-    assert response.json()["error"]["code"] == "provider_timeout"
-    assert response.headers["x-should-retry"] == "false"
+    assert response.json()["error"]["code"] == "still_processing"
+    assert response.headers["x-should-retry"] == "true"
+    assert response.headers["location"] == f"/v1/requests/{response.headers['x-request-id']}"
 
 
 def test_partial_failure_of_one_task_delivers_what_was_paid_for(gateway):

@@ -99,7 +99,7 @@ def test_every_route_is_in_the_api_page(tmp_path):
     app = create_app(load_settings({"SPILLWAY_DATA_DIR": str(tmp_path)}))
     page = read("docs/api.md")
     for path in app.openapi()["paths"]:
-        assert path.replace("{model_id}", "{id}") in page
+        assert path.replace("{model_id}", "{id}").replace("{request_id}", "{id}") in page
     assert all(prefix in page for prefix in PREFIXES)
 
 

@@ -24,7 +24,9 @@ def test_a_module_says_what_it_owns_and_stays_readable(path):
             assert node.end_lineno - node.lineno <= MAX_FUNCTION, node.name
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.name != "logs.py"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path.name not in {"logs.py", "env.py"}], ids=lambda path: path.name
+)
 def test_nothing_happens_at_import_beyond_definitions(path):
     allowed = (
         ast.Import,

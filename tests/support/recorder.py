@@ -25,7 +25,10 @@ class Recorder:
         async def parts() -> AsyncIterator[Part]:
             yield Part(0, replace(answer, images=(replace(answer.images[0], url=None, base64=b"AAAA"),)))
 
-        return Stream(answer.model, (), parts())
+        return Stream(circumstances.request_id, answer.model, (), parts())
+
+    def leave(self, request_id: str, *, delivered: bool, answer: Answer | None = None) -> None:
+        """Nothing is kept here."""
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
         """Keep the request."""

@@ -1,0 +1,145 @@
+"""Finds out what became of requests whose process is gone: their tasks are looked for at Runware, never sent again.
+
+What was made is delivered, kept for collection and booked; what Runware has never heard of surely did not run.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.catalog.registry import Registry
+from app.errors import ProviderTimeoutError, UnavailableError
+from app.generation.archive import KeptPlan, load_plan, to_adjustments
+from app.generation.collect import collect
+from app.generation.deliver import DeliveryDesk
+from app.generation.plan import Plan, PlannedTask
+from app.generation.together import together
+from app.generation.types import Adjustment, AdjustmentMode, Answer, Circumstances, ImageSpec
+from app.generation.works import Costs, Work, Works
+from app.journal.claims import LEASE_SECONDS, Journal
+from app.journal.records import Record
+from app.observability.logs import get_logger
+from app.runware.client import RunwareClient
+from app.runware.errors import Failure, Kind
+from app.runware.results import TaskResult
+from app.runware.tasks import ImageTask
+
+_logger = get_logger("recovery")
+_LONGEST_SEARCH_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What recovery works with."""
+
+    journal: Journal
+    works: Works
+    runware: RunwareClient
+    delivery: DeliveryDesk
+    registry: Registry
+
+
+class Recovery:
+    """Looks for abandoned requests at the start and then from time to time. `monotonic` is the client's clock."""
+
+    def __init__(self, parts: Parts, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._parts = parts
+        self._monotonic = monotonic
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, in the background."""
+        self._watching = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more; what was found goes on."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                for record in await self._parts.journal.take_over():
+                    _logger.warning("resolving what another process left behind", id=record.id)
+                    self._parts.works.start(record.id, self._work(record), keeps=True)
+            except Exception:  # the database may be away for a while
+                _logger.exception("abandoned requests cannot be looked for")
+            await asyncio.sleep(LEASE_SECONDS / 5)
+
+    def _work(self, record: Record) -> Work:
+        async def work(request_id: str, costs: Costs) -> Answer:
+            kept = load_plan(record.plan)
+            deadline = self._monotonic() + _LONGEST_SEARCH_SECONDS
+            found = await together([self._find(task.task_id, task.number_results, deadline) for task in kept.tasks])
+            if all(result is None for result in found):
+                message = "The gateway was restarted before anything was sent. Send the request again."
+                raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
+            results = [result or _NEVER_SENT for result in found]
+            for task, result in zip(kept.tasks, results, strict=True):
+                costs.add(task.task_id, [picture.cost for picture in result.pictures])
+            return await self._deliver(record, request_id, kept, results)
+
+        return work
+
+    async def _find(self, task_id: str, number_results: int, deadline: float) -> TaskResult | None:
+        try:
+            return await self._parts.runware.recover(task_id, number_results, deadline)
+        except TimeoutError:
+            message = "Runware does not say what became of the picture."
+            raise ProviderTimeoutError(message, should_retry=False) from None
+
+    async def _deliver(self, record: Record, request_id: str, kept: KeptPlan, results: list[TaskResult]) -> Answer:
+        model = self._parts.registry.find(record.executed_model)
+        tasks = [
+            PlannedTask(
+                ImageTask(task.task_id, model.air, None, task.number_results, "URL", "PNG"),
+                task.first_index,
+                task.wanted,
+            )
+            for task in kept.tasks
+        ]
+        collected = collect(Plan(tuple(tasks), kept.count), results)
+        pastes = kept.finish is not None and kept.finish.pastes
+        spec = ImageSpec(
+            model=model,
+            prompt=None,
+            count=kept.count,
+            size=kept.size,
+            delivery=kept.delivery,
+            native_link=kept.native_link,
+            format=kept.format,
+            seed=None,
+            fields={},
+            needs_blank_picture=False,
+            splits=False,
+            finish=None if pastes else kept.finish,
+            transparent=False,
+            adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
+        )
+        circumstances = Circumstances(request_id, kept.origin, kept.delivery)
+        delivered = await self._parts.delivery.deliver(spec, collected.pictures, circumstances)
+        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
+        return Answer(
+            request_id=request_id,
+            created=int(record.created_at),
+            model=model,
+            requested_model=kept.requested_model,
+            images=delivered.images,
+            failures=tuple(failures),
+            format=kept.format.delivered,
+            cost=collected.cost,
+            task_ids=record.task_ids,
+            attempts=collected.attempts,
+            adjustments=(*spec.adjustments, *delivered.adjustments),
+        )
+
+
+_NEVER_SENT = TaskResult((), (Failure(Kind.PROVIDER, "neverSent", "It was never sent."),), ())
+_UNMASKED = Adjustment(
+    "mask",
+    None,
+    None,
+    AdjustmentMode.DROPPED,
+    "The gateway was restarted meanwhile and does not keep your picture: this is the model's whole result.",
+)

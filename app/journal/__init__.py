@@ -1,0 +1,1 @@
+"""What was asked, bought and delivered: durable before anything is sent."""

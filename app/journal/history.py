@@ -1,0 +1,82 @@
+"""Looks through past requests of one tenant: pages, newest first, and sums."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+
+from app.database.tables import requests
+from app.database.writer import Writer
+from app.journal.claims import to_record
+from app.journal.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which requests are meant; None means any. Times are unix seconds, both exclusive."""
+
+    tenant: str
+    created_after: float | None = None
+    created_before: float | None = None
+    status: str | None = None
+    model: str | None = None
+
+
+class History:
+    """Reads the journal."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def page(
+        self, wanted: Filter, limit: int, *, after: str | None = None, before: str | None = None
+    ) -> tuple[list[Record], bool]:
+        """Up to `limit` requests older than `after` or newer than `before`, newest first; whether there are more."""
+
+        def work(connection: Connection) -> tuple[list[Record], bool]:
+            query = select(requests).where(*_conditions(wanted))
+            cursor = after or before
+            if cursor is not None:
+                at = connection.execute(
+                    select(requests.c.created_at).where(requests.c.id == cursor)
+                ).scalar_one_or_none()
+                if at is None:
+                    return [], False
+                query = query.where(_beyond(at, cursor, older=after is not None))
+            order = (requests.c.created_at, requests.c.id)
+            ordered = order if before is not None else tuple(column.desc() for column in order)
+            rows = connection.execute(query.order_by(*ordered).limit(limit + 1)).all()
+            found = [to_record(connection, row) for row in rows[:limit]]
+            return (found[::-1] if before is not None else found), len(rows) > limit
+
+        return await self._writer.write(work)
+
+    async def sums(self, wanted: Filter) -> tuple[list[str], dict[str, int]]:
+        """The costs of all requests that are meant, and how many have each status."""
+
+        def work(connection: Connection) -> tuple[list[str], dict[str, int]]:
+            conditions = _conditions(wanted)
+            known = select(requests.c.cost).where(*conditions, requests.c.cost.is_not(None))
+            counted = select(requests.c.status, func.count()).where(*conditions).group_by(requests.c.status)
+            return list(connection.execute(known).scalars()), {row[0]: row[1] for row in connection.execute(counted)}
+
+        return await self._writer.write(work)
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = [requests.c.tenant == wanted.tenant]
+    if wanted.created_after is not None:
+        conditions.append(requests.c.created_at > wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(requests.c.created_at < wanted.created_before)
+    if wanted.status is not None:
+        conditions.append(requests.c.status == wanted.status)
+    if wanted.model is not None:
+        conditions.append(or_(requests.c.model == wanted.model, requests.c.executed_model == wanted.model))
+    return conditions
+
+
+def _beyond(at: float, cursor: str, *, older: bool) -> ColumnElement[bool]:
+    created, id_ = requests.c.created_at, requests.c.id
+    if older:
+        return or_(created < at, and_(created == at, id_ < cursor))
+    return or_(created > at, and_(created == at, id_ > cursor))

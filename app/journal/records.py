@@ -1,0 +1,84 @@
+"""The values of the journal: what is claimed, and what is known of a request. Frozen; times are unix seconds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How far a request is."""
+
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing changes any more."""
+        return self is not Status.PROCESSING
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A request that is about to be carried out, with everything that must be durable before.
+
+    `key_hash` is of the Idempotency-Key, None without one. `retries` says that the caller's client calls it a retry.
+    `plan` is JSON: what recovery needs beside the tasks' ids.
+    """
+
+    request_id: str
+    tenant: str
+    key_hash: str | None
+    fingerprint: str
+    endpoint: str
+    model: str
+    executed_model: str
+    n: int
+    task_ids: tuple[str, ...]
+    estimate: str | None
+    plan: str
+    retries: bool = False
+    user: str | None = None
+    client_request_id: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a request. `answer` and `error` are JSON, there once it ended."""
+
+    id: str
+    tenant: str
+    fingerprint: str
+    endpoint: str
+    model: str
+    executed_model: str
+    n: int
+    status: Status
+    created_at: float
+    completed_at: float | None
+    delivered_at: float | None
+    owner: str
+    lease_until: float
+    estimate: str | None
+    cost: str | None
+    plan: str
+    answer: str | None
+    error: str | None
+    user: str | None
+    task_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a request ended. `releases` forgets its key, since surely nothing ran."""
+
+    status: Status
+    answer: str | None
+    error: str | None
+    cost: str | None
+    releases: bool = False
+
+
+class KeyReusedError(Exception):
+    """The same Idempotency-Key came with another request."""

@@ -1,0 +1,355 @@
+"""Paid once and never lost: keys, retries, deadlines, killed gateways and later collection, over real processes."""
+
+import concurrent.futures
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import httpx2
+import openai
+import pytest
+
+from tests.support.pictures import data_uri, png
+
+REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+def post(gateway, headers=None, path="/images/generations", **fields) -> httpx2.Response:
+    return gateway.client.post(path, json=REQUEST | fields, headers=headers or {})
+
+
+def unique() -> str:
+    """A prompt nobody else has, so that no other test's request is joined."""
+    return f"a harbor {uuid.uuid4().hex}"
+
+
+def made(gateway, prompt: str) -> int:
+    """How many pictures the simulator made for a prompt."""
+    return sum(task["images"] for task in gateway.simulator.tasks() if task["request"].get("positivePrompt") == prompt)
+
+
+@pytest.mark.parametrize("form", ["url", "b64_json"])
+def test_a_key_gets_the_first_answer_again_byte_for_byte(gateway, form):
+    headers, prompt = key(), unique()
+    first = post(gateway, headers, prompt=prompt, response_format=form, n=2)
+    again = post(gateway, headers, prompt=prompt, response_format=form, n=2)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["x-request-id"] == first.headers["x-request-id"] == first.json()["id"]
+    assert made(gateway, prompt) == 2
+
+
+def test_a_key_with_another_request_is_refused_and_buys_nothing(gateway):
+    headers = key()
+    post(gateway, headers, prompt=unique())
+    before = gateway.simulator.ledger()
+    response = post(gateway, headers, prompt=unique())
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "idempotency_key_reused", "Idempotency-Key")
+    assert gateway.simulator.ledger() == before
+
+
+def test_a_key_belongs_to_one_api_key(gateway):
+    headers, prompt = key(), unique()
+    first = post(gateway, headers, prompt=prompt)
+    other = post(gateway, headers | {"Authorization": "Bearer other-key"}, prompt=prompt)
+    assert first.json()["id"] != other.json()["id"]
+    assert made(gateway, prompt) == 2
+
+
+def test_repeats_while_the_first_runs_wait_for_it(gateway):
+    headers, prompt = key(), f"{unique()} [sim:slow=0.6]"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(gateway, headers, prompt=prompt, response_format="b64_json"), range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert made(gateway, prompt) == 1
+
+
+def test_two_people_who_ask_the_same_at_the_same_time_get_two_pictures(gateway):
+    prompt = f"{unique()} [sim:slow=0.4]"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: post(gateway, prompt=prompt), range(2)))
+    assert answers[0].json()["id"] != answers[1].json()["id"]
+    assert made(gateway, prompt) == 2
+
+
+def test_the_same_request_after_a_delivered_answer_is_a_new_one(gateway):
+    prompt = unique()
+    ids = {post(gateway, prompt=prompt).json()["id"] for _ in range(3)}
+    assert (len(ids), made(gateway, prompt)) == (3, 3)
+
+
+def test_a_retry_of_a_delivered_request_is_a_new_one_too(gateway):
+    prompt = unique()
+    post(gateway, prompt=prompt)
+    post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt)
+    assert made(gateway, prompt) == 2
+
+
+@pytest.mark.parametrize("form", ["url", "b64_json"])
+def test_a_caller_who_went_away_finds_his_picture_when_he_asks_again(gateway, form):
+    prompt = f"{unique()} [sim:slow=0.5]"
+    body = REQUEST | {"prompt": prompt, "response_format": form}
+    with pytest.raises(httpx2.TimeoutException):
+        gateway.client.post("/images/generations", json=body, timeout=0.2)
+    time.sleep(0.8)
+    response = gateway.client.post("/images/generations", json=body)
+    assert response.status_code == 200, response.text
+    assert made(gateway, prompt) == 1
+    third = gateway.client.post("/images/generations", json=body)
+    assert (third.json()["id"] != response.json()["id"], made(gateway, prompt)) == (True, 2)
+
+
+@pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout", "X-Spillway-Timeout"])
+def test_shortly_before_the_callers_deadline_he_is_told_to_come_back_and_does(gateway, header):
+    prompt = f"{unique()} [sim:slow=1.2]"
+    first = post(gateway, {header: "1"}, prompt=prompt)
+    error = first.json()["error"]
+    assert (first.status_code, error["code"]) == (504, "still_processing")
+    assert first.headers["x-should-retry"] == "true"
+    assert first.headers["location"] == f"/v1/requests/{first.headers['x-request-id']}"
+    assert int(first.headers["retry-after"]) >= 1
+    second = post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt)
+    assert (second.status_code, second.json()["id"]) == (200, first.headers["x-request-id"])
+    assert made(gateway, prompt) == 1
+
+
+def test_the_sdk_retries_into_its_own_picture(gateway):
+    prompt = f"{unique()} [sim:slow=2.5]"
+    client = openai.OpenAI(base_url=gateway.base_url, api_key="test-key", timeout=1.5, max_retries=4)
+    answer = client.images.generate(model="flux.1-schnell", prompt=prompt, size="256x256")
+    assert answer.data[0].url
+    assert made(gateway, prompt) == 1
+
+
+def test_refusals_of_the_provider_are_remembered_and_want_of_capacity_is_not(gateway):
+    headers, prompt = key(), f"{unique()} [sim:moderation]"
+    first, again = post(gateway, headers, prompt=prompt), post(gateway, headers, prompt=prompt)
+    assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (400, 400, "true")
+    assert first.content == again.content
+    headers, prompt = key(), f"{unique()} [sim:outage=3]"
+    assert post(gateway, headers, prompt=prompt).status_code == 503
+    assert post(gateway, headers, prompt=prompt).status_code == 200
+
+
+def test_what_is_refused_before_anything_is_sent_claims_nothing(gateway):
+    headers = key()
+    assert post(gateway, headers, n=99).status_code == 400
+    assert post(gateway, headers, prompt=unique()).status_code == 200
+    long = post(gateway, {"Idempotency-Key": "k" * 256})
+    assert (long.status_code, long.json()["error"]["param"]) == (400, "Idempotency-Key")
+
+
+def test_a_streamed_request_is_paid_once_too(gateway):
+    headers, prompt = key(), unique()
+    body = REQUEST | {"prompt": prompt, "stream": True, "n": 2}
+    texts = [gateway.client.post("/images/generations", json=body, headers=headers).text for _ in range(2)]
+    assert [text.count("event: image_generation.completed") for text in texts] == [2, 2]
+    pictures = [
+        sorted(json.loads(line[6:])["b64_json"] for line in text.splitlines() if line.startswith("data: {"))
+        for text in texts
+    ]
+    assert pictures[0] == pictures[1]
+    assert made(gateway, prompt) == 2
+
+
+def test_with_the_journal_lost_a_key_still_leads_to_the_picture_that_was_bought(start_gateway):
+    secret = {"SPILLWAY_SECRET": "a secret of sixteen"}
+    headers, prompt = key(), unique()
+    first = post(start_gateway(**secret), headers, prompt=prompt)
+    again = post(start_gateway(**secret), headers, prompt=prompt)
+    assert again.status_code == 200, again.text
+    assert again.json()["metadata"]["task_uuids"] == first.json()["metadata"]["task_uuids"]
+    assert all(uuid.UUID(one).version == 4 for one in first.json()["metadata"]["task_uuids"])
+
+
+def test_two_gateways_on_one_database_obey_one_key(start_gateway, tmp_path):
+    shared = {"SPILLWAY_DATA_DIR": str(tmp_path), "SPILLWAY_SECRET": "a secret of sixteen"}
+    gateways = [start_gateway(**shared), start_gateway(**shared)]
+    headers, prompt = key(), f"{unique()} [sim:slow=0.5]"
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda i: post(gateways[i % 2], headers, prompt=prompt, response_format="b64_json"), range(6))
+        )
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len({answer.content for answer in answers}) == 1
+    assert made(gateways[0], prompt) == 1
+
+
+# Later collection
+
+
+def test_a_request_can_be_looked_at_and_collected_later(gateway):
+    answer = post(gateway, prompt=unique(), quality="high")
+    record = gateway.client.get(f"/requests/{answer.json()['id']}").json()
+    metadata = answer.json()["metadata"]
+    assert (record["object"], record["status"], record["n"]) == ("request", "completed", 1)
+    assert record["task_uuids"] == metadata["task_uuids"]
+    assert record["cost"] == metadata["cost"]
+    assert record["adjustments"] == metadata["adjustments"]
+    assert record["attempts"] == metadata["attempts"]
+    assert record["duration_ms"] >= 0
+    result = gateway.client.get(f"/requests/{record['id']}/result")
+    assert result.content == answer.content
+
+
+def test_a_request_that_runs_says_so_and_is_collected_when_done(gateway):
+    prompt = f"{unique()} [sim:slow=1]"
+    first = post(gateway, {"X-Spillway-Timeout": "0.4"}, prompt=prompt, response_format="b64_json")
+    address = first.headers["location"].removeprefix("/v1")
+    running = gateway.client.get(f"{address}/result")
+    assert (running.status_code, running.json()["status"], running.headers["retry-after"]) == (202, "processing", "1")
+    time.sleep(1.3)
+    assert gateway.client.get(f"{address}/result").json()["data"][0]["b64_json"]
+    assert made(gateway, prompt) == 1
+
+
+def test_a_key_sees_its_own_requests_only(gateway):
+    request_id = post(gateway, prompt=unique()).json()["id"]
+    other = {"Authorization": "Bearer other-key"}
+    for method, path in (("GET", ""), ("GET", "/result"), ("DELETE", "/payloads")):
+        response = gateway.client.request(method, f"/requests/{request_id}{path}", headers=other)
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "request_not_found")
+    listed = gateway.client.get("/requests?limit=100", headers=other).json()["data"]
+    assert request_id not in {one["id"] for one in listed}
+
+
+def test_a_failed_request_tells_its_error(gateway):
+    response = post(gateway, prompt=f"{unique()} [sim:moderation]")
+    record = gateway.client.get(f"/requests/{response.headers['x-request-id']}").json()
+    assert (record["status"], record["error"]["code"]) == ("failed", "content_policy_violation")
+    result = gateway.client.get(f"/requests/{record['id']}/result")
+    assert (result.status_code, result.json()["error"]) == (400, response.json()["error"])
+
+
+def test_requests_are_listed_newest_first_in_pages_with_filters_and_sums(start_gateway):
+    gateway = start_gateway()
+    ids = [post(gateway, prompt=unique(), model=model).json()["id"] for model in ["srpo"] * 3 + ["flux.1-schnell"] * 2]
+    page = gateway.client.get("/requests?limit=2").json()
+    assert ([one["id"] for one in page["data"]], page["has_more"]) == (ids[:2:-1], True)
+    second = gateway.client.get(page["next_page_url"].removeprefix("/v1")).json()
+    assert [one["id"] for one in second["data"]] == [ids[2], ids[1]]
+    back = gateway.client.get(second["previous_page_url"].removeprefix("/v1")).json()
+    assert [one["id"] for one in back["data"]] == ids[:2:-1]
+    own = gateway.client.get("/requests?model=srpo&summary=true&status=completed").json()
+    assert [one["id"] for one in own["data"]] == ids[2::-1]
+    assert own["summary"]["requests"] == 3
+    assert Decimal(own["summary"]["cost_text"]) == sum(Decimal(str(one["cost"])) for one in own["data"])
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "status=odd", "colour=red", "created_after=x", "starting_after=a&ending_before=b"]
+)
+def test_a_question_that_cannot_be_one_is_refused(gateway, query):
+    assert gateway.client.get(f"/requests?{query}").status_code == 400
+
+
+def test_payloads_can_be_forgotten(gateway):
+    headers, prompt = key(), unique()
+    request_id = post(gateway, headers, prompt=prompt, response_format="b64_json").json()["id"]
+    assert gateway.client.delete(f"/requests/{request_id}/payloads").status_code == 204
+    assert gateway.client.get(f"/requests/{request_id}").json()["status"] == "completed"
+    gone = gateway.client.get(f"/requests/{request_id}/result")
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "result_gone")
+
+
+# What is written down
+
+
+def test_the_journal_holds_neither_pictures_nor_secrets_nor_prompts(start_gateway, tmp_path):
+    gateway = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path))
+    prompt, headers = unique(), key()
+    body = REQUEST | {"prompt": prompt, "image": data_uri(png(320, 320)), "response_format": "b64_json"}
+    answer = gateway.client.post("/images/edits", json=body, headers=headers)
+    text = answer.json()["data"][0]["b64_json"]
+    written = b"".join(file.read_bytes() for file in tmp_path.glob("spillway.db*"))
+    for secret in (prompt, text[100:160], "test-key", "test-runware-key", headers["Idempotency-Key"]):
+        assert secret.encode() not in written
+    keeping = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path / "b"), SPILLWAY_STORE_PROMPTS="true")
+    post(keeping, prompt=prompt)
+    assert prompt.encode() in b"".join(file.read_bytes() for file in (tmp_path / "b").glob("spillway.db*"))
+
+
+# Killed gateways
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def process(simulator, folder: Path, port: int) -> Iterator[subprocess.Popen]:
+    """A gateway process of its own."""
+    environment = os.environ | {
+        "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
+        "SPILLWAY_PORT": str(port), "SPILLWAY_LOG_LEVEL": "error",
+    }  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"], env=environment, stderr=subprocess.DEVNULL
+    ) as running:
+        for _ in range(200):
+            with pytest.MonkeyPatch.context():
+                try:
+                    if httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
+                        break
+                except httpx2.HTTPError:
+                    time.sleep(0.1)
+        try:
+            yield running
+        finally:
+            running.kill()
+            running.wait()
+
+
+@pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without"])
+def test_a_picture_bought_by_a_killed_gateway_is_found_booked_and_delivered(simulator, tmp_path, keyed):
+    prompt, port = f"{unique()} [sim:slow=1]", free_port()
+    url, headers = f"http://127.0.0.1:{port}/v1", {"Authorization": "Bearer test-key"} | (key() if keyed else {})
+    with process(simulator, tmp_path, port) as running, concurrent.futures.ThreadPoolExecutor() as pool:
+        asked = pool.submit(
+            httpx2.post,
+            f"{url}/images/generations",
+            json=REQUEST | {"prompt": prompt, "n": 2},
+            headers=headers,
+            timeout=30,
+        )
+        for _ in range(100):
+            if any(task["request"].get("positivePrompt") == prompt for task in simulator.tasks()):
+                break
+            time.sleep(0.05)
+        running.kill()
+        with pytest.raises(httpx2.HTTPError):
+            asked.result()
+    with process(simulator, tmp_path, port):
+        retry = headers | {"x-stainless-retry-count": "1"}
+        for _ in range(60):
+            response = httpx2.post(
+                f"{url}/images/generations", json=REQUEST | {"prompt": prompt, "n": 2}, headers=retry, timeout=60
+            )
+            if response.status_code == 200:
+                break
+            time.sleep(0.5)
+        assert len(response.json()["data"]) == 2, response.text
+    tasks = [task for task in simulator.tasks() if task["request"].get("positivePrompt") == prompt]
+    assert sum(task["images"] for task in tasks) == 2
+    with sqlite3.connect(tmp_path / "spillway.db") as journal:
+        booked = sum(Decimal(row[0]) for row in journal.execute("select cost from tasks where cost is not null"))
+    assert booked == sum(Decimal(task["billed"]) for task in tasks)
