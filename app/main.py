@@ -222,6 +222,7 @@ async def _build(
         works=works,
     )
     recovery = Recovery(Parts(journal, works, runware, delivery, registry))
+    works.open()
     recovery.start()
     try:
         yield Gateway(

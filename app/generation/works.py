@@ -13,6 +13,7 @@ from decimal import Decimal
 import pybase64
 
 from app.catalog.registry import Registry
+from app.database.writer import DatabaseUnavailableError
 from app.errors import (
     ConflictingKeyError,
     GatewayError,
@@ -97,7 +98,7 @@ class Works:
     async def claim(self, intent: Intent, work: Work) -> Claim:
         """A claim on the request, with its work begun when it is new; raises as `answer` does."""
         try:
-            claim = await self._journal.claim(intent)
+            claim = await self._settled_claim(intent)
         except KeyReusedError:
             raise ConflictingKeyError from None
         except Exception:
@@ -107,14 +108,28 @@ class Works:
             self.start(claim.record.id, work, keeps=intent.key_hash is not None)
         return claim
 
+    async def _settled_claim(self, intent: Intent) -> Claim:
+        """A claim; where it hangs on a process that may be dead, after its lease has moved or ended."""
+        claim = await self._journal.claim(intent)
+        lease = claim.record.lease_until
+        while claim.unsettled:
+            if claim.record.lease_until > lease:  # its process lives, and so does the connection it reports
+                intent = replace(intent, retries=False)
+            else:
+                await asyncio.sleep(_PEEK_SECONDS)
+            claim = await self._journal.claim(intent)
+        return claim
+
     def start(self, request_id: str, work: Work, *, keeps: bool) -> None:
         """Begin work in the background; it goes on when nobody waits any more."""
         task = asyncio.create_task(self._carry_out(request_id, work, keeps=keeps))
         self._running[request_id] = task
         task.add_done_callback(lambda _: self._running.pop(request_id, None))
         task.add_done_callback(_consume)
-        if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew())
+
+    def open(self) -> None:
+        """Begin to keep this process's leases."""
+        self._renewing = asyncio.create_task(self._renew())
 
     async def join(self, record: Record, wait: float) -> Answer:
         """The end of a request, wherever it runs, within `wait` seconds."""
@@ -243,8 +258,10 @@ class Works:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            if self._running:
-                await self._journal.renew(list(self._running))
+            try:
+                await self._journal.renew()
+            except DatabaseUnavailableError:
+                _logger.exception("leases cannot be renewed")
 
 
 def _to_texts(costs: Costs) -> dict[str, str]:

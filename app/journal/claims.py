@@ -6,7 +6,6 @@ becomes of the tasks is `generation`'s affair.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, updat
 
 from app.database.tables import requests, tasks
 from app.database.writer import Writer
+from app.journal.processes import is_dead, name_process
 from app.journal.records import Intent, KeyReusedError, Record, Settlement, Status
 
 LEASE_SECONDS = 15.0
@@ -22,10 +22,14 @@ LEASE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The request to answer with: a new one to carry out, or an earlier one to join."""
+    """The request to answer with: a new one to carry out, or an earlier one to join.
+
+    Unsettled: an equal request waits at another process, which may be dead. Ask again when its lease has moved.
+    """
 
     record: Record
     is_new: bool
+    unsettled: bool = False
 
 
 class Journal:
@@ -44,7 +48,7 @@ class Journal:
         self._key_ttl = key_ttl
         self._adopt_window = adopt_window
         self._clock = clock
-        self.owner = owner or uuid.uuid4().hex
+        self.owner = owner or name_process()
 
     async def claim(self, intent: Intent) -> Claim:
         """A claim on the request, durable when this returns; raises KeyReusedError or DatabaseUnavailableError."""
@@ -61,7 +65,6 @@ class Journal:
                 "answer": settlement.answer,
                 "error": settlement.error,
                 "cost": settlement.cost,
-                "lease_until": 0.0,
             }
             if settlement.releases:
                 values["key_hash"] = None
@@ -86,10 +89,11 @@ class Journal:
         mine = requests.c.id == request_id
         await self._writer.write(lambda connection: connection.execute(update(requests).where(mine).values(values)))
 
-    async def renew(self, request_ids: Sequence[str]) -> None:
-        """Keep the leases of requests this process runs."""
+    async def renew(self) -> None:
+        """Keep the leases of requests this process runs, or whose callers wait here."""
         until = self._clock() + LEASE_SECONDS
-        mine = and_(requests.c.id.in_(request_ids), requests.c.owner == self.owner)
+        open_ = or_(requests.c.status == Status.PROCESSING.value, requests.c.connected > 0)
+        mine = and_(requests.c.owner == self.owner, open_)
         await self._writer.write(
             lambda connection: connection.execute(update(requests).where(mine).values(lease_until=until))
         )
@@ -108,11 +112,13 @@ class Journal:
         )
 
     async def take_over(self, limit: int = 100) -> list[Record]:
-        """Requests that a dead process left behind, now this process's to resolve."""
+        """Requests that a dead process left behind, unfinished or undelivered, now this process's to resolve."""
         now = self._clock()
-        left = and_(requests.c.status == Status.PROCESSING.value, requests.c.lease_until < now)
+        undelivered = and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
+        left = and_(or_(requests.c.status == Status.PROCESSING.value, undelivered), requests.c.lease_until < now)
 
         def work(connection: Connection) -> list[Record]:
+            self._end_dead_leases(connection, now)
             query = (
                 select(requests)
                 .where(left)
@@ -127,6 +133,13 @@ class Journal:
             return [to_record(connection, row) for row in rows]
 
         return await self._writer.write(work)
+
+    def _end_dead_leases(self, connection: Connection, now: float) -> None:
+        """End the leases of processes of this machine that are gone."""
+        owners = connection.execute(select(requests.c.owner).where(requests.c.lease_until >= now).distinct()).scalars()
+        dead = [owner for owner in owners if owner != self.owner and is_dead(owner)]
+        if dead:
+            connection.execute(update(requests).where(requests.c.owner.in_(dead)).values(lease_until=0.0))
 
     async def find(self, request_id: str, tenant: str | None = None) -> Record | None:
         """A request by its id, only the tenant's own where one is given."""
@@ -154,6 +167,9 @@ class Journal:
             values = {"connected": requests.c.connected + 1}
             connection.execute(update(requests).where(requests.c.id == earlier.id).values(values))
             return Claim(to_record(connection, earlier), is_new=False)
+        waiting = self._waiting_elsewhere(connection, intent, now) if intent.retries and not intent.key_hash else None
+        if waiting is not None:
+            return Claim(to_record(connection, waiting), is_new=False, unsettled=True)
         connection.execute(insert(requests).values(self._row_of(intent, now)))
         rows = [
             {"uuid": task_id, "request_id": intent.request_id, "position": position}
@@ -186,6 +202,18 @@ class Journal:
             .where(requests.c.tenant == intent.tenant, requests.c.fingerprint == intent.fingerprint)
             .where(requests.c.key_hash.is_(None), requests.c.delivered_at.is_(None), requests.c.connected <= 0)
             .where(recent, open_ended, requests.c.key_until >= now)
+            .order_by(requests.c.created_at)
+            .limit(1)
+        )
+        return connection.execute(query).first()
+
+    def _waiting_elsewhere(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
+        """An equal request that some caller waits for at another process."""
+        query = (
+            select(requests)
+            .where(requests.c.tenant == intent.tenant, requests.c.fingerprint == intent.fingerprint)
+            .where(requests.c.key_hash.is_(None), requests.c.delivered_at.is_(None), requests.c.connected > 0)
+            .where(requests.c.owner != self.owner, requests.c.error.is_(None), requests.c.key_until >= now)
             .order_by(requests.c.created_at)
             .limit(1)
         )

@@ -1,0 +1,282 @@
+"""The rules of claims, driven by hand and by a state machine against a model of them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from app.database.engine import migrate, open_engine
+from app.database.writer import DatabaseUnavailableError, Writer
+from app.journal.claims import LEASE_SECONDS, Journal
+from app.journal.processes import is_dead, name_process
+from app.journal.records import Intent, KeyReusedError, Settlement, Status
+
+KEY_TTL, WINDOW = 1000.0, 60.0
+
+
+def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = False, tenant: str = "t") -> Intent:
+    return Intent(
+        f"req_{uuid.uuid4().hex}", tenant, key, fingerprint, "generations", "m", "runware:100@1", 1, (str(uuid.uuid4()),), None, "{}", retries
+    )  # fmt: skip
+
+
+DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+FREED = Settlement(Status.FAILED, None, "{}", None, releases=True)
+
+
+class Clock:
+    """Time that tests move."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def open_writer(folder: Path) -> Writer:
+    engine = open_engine(f"sqlite:///{folder / 'journal.db'}")
+    migrate(engine)
+    return Writer(engine)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def writer(tmp_path):
+    made = open_writer(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def journal(writer, clock):
+    return Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock)
+
+
+def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
+    async def course():
+        first = await journal.claim(intent(key="k"))
+        assert (await journal.claim(intent(key="k"))).record.id == first.record.id
+        with pytest.raises(KeyReusedError):
+            await journal.claim(intent("other", key="k"))
+        clock.now += KEY_TTL + 1
+        assert (await journal.claim(intent(key="k"))).record.id == first.record.id, "it still runs"
+        await journal.settle(first.record.id, DONE, {})
+        assert (await journal.claim(intent("other", key="k"))).is_new
+
+    asyncio.run(course())
+
+
+def test_a_released_key_is_free_again(journal):
+    async def course():
+        first = await journal.claim(intent(key="k"))
+        await journal.settle(first.record.id, FREED, {})
+        assert (await journal.claim(intent("other", key="k"))).is_new
+
+    asyncio.run(course())
+
+
+def test_work_of_another_process_is_taken_over_once_its_lease_ends(writer, clock):
+    async def course():
+        dying, living = (
+            Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab"
+        )
+        claim = await dying.claim(intent())
+        assert await living.take_over() == []
+        clock.now += LEASE_SECONDS / 2
+        await dying.renew()
+        clock.now += LEASE_SECONDS * 0.75
+        assert await living.take_over() == []
+        clock.now += LEASE_SECONDS
+        assert [record.id for record in await living.take_over()] == [claim.record.id]
+        assert await dying.take_over() == []
+        joined = await living.claim(intent())
+        assert (joined.is_new, joined.record.id) == (False, claim.record.id)
+
+    asyncio.run(course())
+
+
+def test_an_answer_whose_process_died_while_delivering_is_resolved_anew(writer, clock):
+    async def course():
+        dying, living = (
+            Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab"
+        )
+        claim = await dying.claim(intent())
+        await dying.settle(claim.record.id, DONE, {})
+        clock.now += LEASE_SECONDS + 1
+        assert [record.id for record in await living.take_over()] == [claim.record.id]
+
+    asyncio.run(course())
+
+
+def test_a_retry_asks_after_an_equal_request_at_another_process(writer, clock):
+    async def course():
+        here, there = (Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab")
+        await there.claim(intent())
+        assert (await here.claim(intent(retries=True))).unsettled
+        assert (await here.claim(intent())).is_new
+
+    asyncio.run(course())
+
+
+def test_writes_that_wait_share_a_commit_and_one_that_fails_leaves_the_others(writer):
+    def broken(_: object) -> None:
+        raise KeyReusedError
+
+    async def course():
+        journal = Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW)
+        work = [journal.claim(intent(str(number))) for number in range(200)]
+        results = await asyncio.gather(*work, writer.write(broken), return_exceptions=True)
+        assert isinstance(results[-1], KeyReusedError)
+        assert all(result.is_new for result in results[:-1])
+
+    asyncio.run(course())
+
+
+def test_a_database_that_is_gone_is_an_error_for_everybody_who_waits(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path / 'never migrated.db'}")
+    writer = Writer(engine)
+
+    async def course():
+        with pytest.raises(Exception, match="no such table"):
+            await Journal(writer, key_ttl=1, adopt_window=1).claim(intent())
+
+    asyncio.run(course())
+    writer.close()
+    assert issubclass(DatabaseUnavailableError, Exception)
+
+
+def test_a_process_is_known_to_be_dead_only_when_it_is():
+    assert not is_dead(name_process())
+    assert not is_dead("elsewhere:1:2:3")
+    assert not is_dead("nonsense")
+    with subprocess.Popen(
+        [sys.executable, "-c", "from app.journal.processes import name_process as n; print(n())"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as gone:
+        name = gone.stdout.read().strip()
+    assert is_dead(name)
+    machine, _, started, rest = name.split(":")
+    assert is_dead(f"{machine}:{os.getpid()}:{started}:{rest}"), "the number is another's now"
+
+
+@dataclass
+class Asked:
+    """One logical request in the model of the rules."""
+
+    id: str
+    fingerprint: str
+    key: str | None
+    born: float
+    status: Status = Status.PROCESSING
+    callers: int = 1
+    delivered: bool = False
+    broken_at: float | None = None
+    tasks: tuple[str, ...] = field(default=())
+
+
+class Claims(RuleBasedStateMachine):
+    """Callers ask, go away, come back and are served, in any order; time passes; keys are remembered or freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.folder = Path(f"/tmp/claims-{uuid.uuid4().hex}")
+        self.folder.mkdir()
+        self.writer = open_writer(self.folder)
+        self.journal = Journal(self.writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=self.clock)
+        self.asked: list[Asked] = []
+
+    def teardown(self) -> None:
+        self.writer.close()
+        for file in self.folder.iterdir():
+            file.unlink()
+        self.folder.rmdir()
+
+    def do(self, work):
+        return asyncio.run(work)
+
+    def expected(self, fingerprint: str, key: str | None, *, retries: bool) -> Asked | type[KeyReusedError] | None:
+        """What the rules say: the request to join, none for a new one, or a refusal."""
+        now = self.clock.now
+        if key is not None:
+            for one in self.asked:
+                if one.key == key and not (one.status is not Status.PROCESSING and one.born + KEY_TTL < now):
+                    return one if one.fingerprint == fingerprint else KeyReusedError
+            return None
+        for one in sorted(self.asked, key=lambda one: one.born):
+            equal = one.fingerprint == fingerprint and one.key is None and one.born + KEY_TTL >= now
+            left = (
+                not one.delivered and one.callers <= 0 and one.broken_at is not None and one.status is not Status.FAILED
+            )
+            if equal and left and (retries or one.broken_at >= now - WINDOW):
+                return one
+        return None
+
+    @rule(fingerprint=st.sampled_from("fg"), key=st.sampled_from([None, None, "k", "l"]), retries=st.booleans())
+    def ask(self, fingerprint, key, retries):
+        self.clock.now += 1
+        wanted = intent(fingerprint, key, retries=retries)
+        expected = self.expected(fingerprint, key, retries=retries)
+        if expected is KeyReusedError:
+            with pytest.raises(KeyReusedError):
+                self.do(self.journal.claim(wanted))
+            return
+        claim = self.do(self.journal.claim(wanted))
+        assert claim.is_new == (expected is None)
+        if expected is None:
+            for one in self.asked:  # a key that is forgotten belongs to the new request
+                one.key = None if one.key == key else one.key
+            self.asked.append(Asked(claim.record.id, fingerprint, key, self.clock.now, tasks=claim.record.task_ids))
+        else:
+            assert claim.record.id == expected.id
+            expected.callers += 1
+
+    @rule(data=st.data(), settlement=st.sampled_from([DONE, FREED, replace(DONE, status=Status.PARTIAL)]))
+    def end(self, data, settlement):
+        running = [one for one in self.asked if one.status is Status.PROCESSING]
+        if running:
+            one = data.draw(st.sampled_from(running))
+            self.do(self.journal.settle(one.id, settlement, {one.tasks[0]: "0.1"}))
+            one.status = settlement.status
+            one.key = None if settlement.releases else one.key
+
+    @rule(data=st.data(), delivered=st.booleans())
+    def leave(self, data, delivered):
+        waiting = [one for one in self.asked if one.callers > 0]
+        if waiting:
+            one = data.draw(st.sampled_from(waiting))
+            served = delivered and one.status is not Status.PROCESSING
+            self.do(self.journal.leave(one.id, delivered=served))
+            one.callers -= 1
+            one.delivered |= served
+            one.broken_at = one.broken_at if served else self.clock.now
+
+    @rule(seconds=st.sampled_from([10.0, WINDOW + 1, KEY_TTL + 1]))
+    def wait(self, seconds):
+        self.clock.now += seconds
+        self.do(self.journal.renew())
+
+    @invariant()
+    def what_is_written_is_what_happened(self):
+        for one in self.asked[-3:]:
+            record = self.do(self.journal.find(one.id))
+            assert (record.status, record.delivered_at is not None) == (one.status, one.delivered)
+
+
+TestClaims = Claims.TestCase
+TestClaims.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
