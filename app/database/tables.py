@@ -33,9 +33,11 @@ requests = Table(
     Column("client_request_id", String(256)),
     Column("prompt", Text),
     Index("requests_key", "tenant", "key_hash", unique=True),
-    Index("requests_fingerprint", "tenant", "fingerprint"),
+    Index("requests_undelivered", "tenant", "fingerprint", "delivered_at"),
     Index("requests_age", "tenant", "created_at"),
     Index("requests_open", "status", "lease_until"),
+    Index("requests_connected", "connected"),
+    Index("requests_lease", "lease_until"),
 )
 """One row for each logical request. `key_hash` is null without a key and once a key is released."""
 

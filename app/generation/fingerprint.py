@@ -7,23 +7,34 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 
 import msgspec
 
 from app.generation.types import Circumstances, ImageRequest, InputPicture, LinkedPicture
 
-_NOT_COVERED = frozenset({"user", "delivery"})
-
 
 def fingerprint(request: ImageRequest, circumstances: Circumstances) -> str:
     """64 hexadecimal digits."""
-    shown: dict[str, object] = {
-        one.name: _plain(getattr(request, one.name)) for one in fields(request) if one.name not in _NOT_COVERED
-    }
-    shown["delivery"] = (request.delivery or circumstances.default_delivery).value
-    shown["strict"] = circumstances.strict
-    return hashlib.sha256(msgspec.json.encode(shown, order="deterministic")).hexdigest()
+    shown = replace(
+        request,
+        user=None,
+        delivery=request.delivery or circumstances.default_delivery,
+        pictures=tuple(_by_hash(picture) for picture in request.pictures),
+        mask=_by_hash(request.mask) if request.mask else None,
+        markup=_by_hash(request.markup) if request.markup else None,
+    )
+    return hashlib.sha256(_encoder.encode((shown, circumstances.strict))).hexdigest()
+
+
+def _by_hash(picture: InputPicture) -> InputPicture:
+    """A picture by what it is instead of by its bytes."""
+    if isinstance(picture, LinkedPicture):
+        return picture
+    return LinkedPicture(picture.param, f"sha256:{hashlib.sha256(picture.data).hexdigest()}")
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class TaskIds:
@@ -45,11 +56,3 @@ class TaskIds:
             return str(uuid.UUID(bytes=digest[:16], version=4))
 
         return derive
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, InputPicture):
-        return value.url if isinstance(value, LinkedPicture) else hashlib.sha256(value.data).hexdigest()
-    if isinstance(value, tuple):
-        return [_plain(inner) for inner in value]
-    return value

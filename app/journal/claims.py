@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Executable, Row, and_, delete, update
 
 from app.database.tables import requests, tasks
 from app.database.writer import Writer
+from app.journal import statements as sql
 from app.journal.processes import is_dead, name_process
 from app.journal.records import Intent, KeyReusedError, Record, Settlement, Status
 
@@ -56,47 +57,33 @@ class Journal:
 
     async def settle(self, request_id: str, settlement: Settlement, costs: dict[str, str]) -> None:
         """Write down how a request ended, and what each task cost."""
-        now = self._clock()
+        values: dict[str, object] = {
+            "request_id": request_id,
+            "now": self._clock(),
+            "new_status": settlement.status.value,
+            "new_answer": settlement.answer,
+            "new_error": settlement.error,
+            "new_cost": settlement.cost,
+        }
 
-        def work(connection: Connection) -> None:
-            values: dict[str, object] = {
-                "status": settlement.status.value,
-                "completed_at": now,
-                "answer": settlement.answer,
-                "error": settlement.error,
-                "cost": settlement.cost,
-            }
-            if settlement.releases:
-                values["key_hash"] = None
-            connection.execute(update(requests).where(requests.c.id == request_id).values(values))
-            for task_id, cost in costs.items():
-                connection.execute(update(tasks).where(tasks.c.uuid == task_id).values(cost=cost))
-
-        await self._writer.write(work)
+        writes: list[tuple[Executable, dict[str, object]]] = [(sql.SETTLE, values)]
+        if settlement.releases:
+            writes.append((sql.FORGET_KEY, {"request_id": request_id}))
+        writes += [(sql.BOOK, {"task_id": task, "new_cost": cost}) for task, cost in costs.items()]
+        await self._writer.post(*writes)
 
     async def leave(self, request_id: str, *, delivered: bool) -> None:
         """A caller has his answer, or has gone without it."""
-        now = self._clock()
-        values: dict[str, object] = {"connected": requests.c.connected - 1}
-        values |= {"delivered_at": now} if delivered else {"broken_at": now}
-        await self._writer.write(
-            lambda connection: connection.execute(update(requests).where(requests.c.id == request_id).values(values))
-        )
+        values = {"request_id": request_id, "now": self._clock()}
+        await self._run(sql.DELIVER if delivered else sql.BREAK, values)
 
     async def come_back(self, request_id: str) -> None:
         """A caller collects the answer of a request by its id."""
-        values = {"connected": requests.c.connected + 1}
-        mine = requests.c.id == request_id
-        await self._writer.write(lambda connection: connection.execute(update(requests).where(mine).values(values)))
+        await self._run(sql.JOIN, {"request_id": request_id})
 
     async def renew(self) -> None:
         """Keep the leases of requests this process runs, or whose callers wait here."""
-        until = self._clock() + LEASE_SECONDS
-        open_ = or_(requests.c.status == Status.PROCESSING.value, requests.c.connected > 0)
-        mine = and_(requests.c.owner == self.owner, open_)
-        await self._writer.write(
-            lambda connection: connection.execute(update(requests).where(mine).values(lease_until=until))
-        )
+        await self._run(sql.RENEW, {"process": self.owner, "until": self._clock() + LEASE_SECONDS})
 
     async def let_go(self, request_ids: Sequence[str]) -> None:
         """End the leases of requests this process will not finish."""
@@ -106,87 +93,75 @@ class Journal:
 
     async def keep_answer(self, request_id: str, answer: str) -> None:
         """Replace a kept answer by one that names its pictures."""
-        mine = requests.c.id == request_id
-        await self._writer.write(
-            lambda connection: connection.execute(update(requests).where(mine).values(answer=answer))
-        )
+        await self._run(sql.KEEP_ANSWER, {"request_id": request_id, "new_answer": answer})
+
+    async def purge(self, request_id: str) -> None:
+        """Forget prompt and pictures of a request; its metadata stays."""
+        await self._run(sql.PURGE, {"request_id": request_id})
 
     async def take_over(self, limit: int = 100) -> list[Record]:
         """Requests that a dead process left behind, unfinished or undelivered, now this process's to resolve."""
         now = self._clock()
-        undelivered = and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
-        left = and_(or_(requests.c.status == Status.PROCESSING.value, undelivered), requests.c.lease_until < now)
 
         def work(connection: Connection) -> list[Record]:
             self._end_dead_leases(connection, now)
-            query = (
-                select(requests)
-                .where(left)
-                .order_by(requests.c.created_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            rows = connection.execute(query).all()
-            ids = [row.id for row in rows]
-            values = {"owner": self.owner, "lease_until": now + LEASE_SECONDS, "connected": 0, "broken_at": now}
-            connection.execute(update(requests).where(requests.c.id.in_(ids)).values(values))
+            rows = connection.execute(sql.LEFT_BEHIND, {"now": now, "most": limit}).all()
+            if rows:
+                mine = requests.c.id.in_([row.id for row in rows])
+                values = {"owner": self.owner, "lease_until": now + LEASE_SECONDS, "connected": 0, "broken_at": now}
+                connection.execute(update(requests).where(mine).values(values))
             return [to_record(connection, row) for row in rows]
 
         return await self._writer.write(work)
 
-    def _end_dead_leases(self, connection: Connection, now: float) -> None:
-        """End the leases of processes of this machine that are gone."""
-        owners = connection.execute(select(requests.c.owner).where(requests.c.lease_until >= now).distinct()).scalars()
-        dead = [owner for owner in owners if owner != self.owner and is_dead(owner)]
-        if dead:
-            connection.execute(update(requests).where(requests.c.owner.in_(dead)).values(lease_until=0.0))
-
     async def find(self, request_id: str, tenant: str | None = None) -> Record | None:
         """A request by its id, only the tenant's own where one is given."""
-        query = select(requests).where(requests.c.id == request_id)
-        if tenant is not None:
-            query = query.where(requests.c.tenant == tenant)
 
         def work(connection: Connection) -> Record | None:
-            row = connection.execute(query).first()
-            return None if row is None else to_record(connection, row)
+            row = connection.execute(sql.FIND, {"request_id": request_id}).first()
+            if row is None or tenant not in {None, row.tenant}:
+                return None
+            return to_record(connection, row)
 
         return await self._writer.write(work)
 
-    async def purge(self, request_id: str) -> None:
-        """Forget prompt and pictures of a request; its metadata stays."""
-        values = {"prompt": None, "answer": None, "key_hash": None}
-        await self._writer.write(
-            lambda connection: connection.execute(update(requests).where(requests.c.id == request_id).values(values))
-        )
+    async def _run(self, statement: Executable, values: dict[str, object]) -> None:
+        await self._writer.post((statement, values))
+
+    def _end_dead_leases(self, connection: Connection, now: float) -> None:
+        """End the leases of processes of this machine that are gone."""
+        owners = connection.execute(sql.LIVE_OWNERS, {"now": now}).scalars()
+        dead = [owner for owner in owners if owner != self.owner and is_dead(owner)]
+        if dead:
+            connection.execute(update(requests).where(requests.c.owner.in_(dead)).values(lease_until=0.0))
 
     def _claim(self, connection: Connection, intent: Intent) -> Claim:
         now = self._clock()
         earlier = self._by_key(connection, intent, now) if intent.key_hash else self._adoptable(connection, intent, now)
         if earlier is not None:
-            values = {"connected": requests.c.connected + 1}
-            connection.execute(update(requests).where(requests.c.id == earlier.id).values(values))
+            connection.execute(sql.JOIN, {"request_id": earlier.id})
             return Claim(to_record(connection, earlier), is_new=False)
-        waiting = self._waiting_elsewhere(connection, intent, now) if intent.retries and not intent.key_hash else None
-        if waiting is not None:
-            return Claim(to_record(connection, waiting), is_new=False, unsettled=True)
-        connection.execute(insert(requests).values(self._row_of(intent, now)))
+        if intent.retries and intent.key_hash is None:
+            equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "owner": self.owner}
+            waiting = connection.execute(sql.WAITING_ELSEWHERE, equal).first()
+            if waiting is not None:
+                return Claim(to_record(connection, waiting), is_new=False, unsettled=True)
+        connection.execute(sql.INSERT_REQUEST, self._row_of(intent, now))
+        if intent.key_hash is not None:  # derived ids may be those of a request whose key was released or forgotten
+            connection.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)))
         rows = [
             {"uuid": task_id, "request_id": intent.request_id, "position": position}
             for position, task_id in enumerate(intent.task_ids)
         ]
-        if intent.key_hash is not None:  # derived ids may be those of a request whose key was released or forgotten
-            connection.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)))
-        connection.execute(insert(tasks), rows)
+        connection.execute(sql.INSERT_TASKS, rows)
         return Claim(self._record_of(intent, now), is_new=True)
 
     def _by_key(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
-        mine = and_(requests.c.tenant == intent.tenant, requests.c.key_hash == intent.key_hash)
-        row = connection.execute(select(requests).where(mine)).first()
+        row = connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
         if row is None:
             return None
         if row.key_until < now and Status(row.status).final:
-            connection.execute(update(requests).where(requests.c.id == row.id).values(key_hash=None))
+            connection.execute(sql.FORGET_KEY, {"request_id": row.id})
             return None
         if row.fingerprint != intent.fingerprint:
             raise KeyReusedError
@@ -194,30 +169,10 @@ class Journal:
 
     def _adoptable(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
-        broken = requests.c.broken_at.is_not(None)
-        recent = broken if intent.retries else and_(broken, requests.c.broken_at >= now - self._adopt_window)
-        open_ended = or_(requests.c.status != Status.FAILED.value, requests.c.answer.is_not(None))
-        query = (
-            select(requests)
-            .where(requests.c.tenant == intent.tenant, requests.c.fingerprint == intent.fingerprint)
-            .where(requests.c.key_hash.is_(None), requests.c.delivered_at.is_(None), requests.c.connected <= 0)
-            .where(recent, open_ended, requests.c.key_until >= now)
-            .order_by(requests.c.created_at)
-            .limit(1)
-        )
-        return connection.execute(query).first()
-
-    def _waiting_elsewhere(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
-        """An equal request that some caller waits for at another process."""
-        query = (
-            select(requests)
-            .where(requests.c.tenant == intent.tenant, requests.c.fingerprint == intent.fingerprint)
-            .where(requests.c.key_hash.is_(None), requests.c.delivered_at.is_(None), requests.c.connected > 0)
-            .where(requests.c.owner != self.owner, requests.c.error.is_(None), requests.c.key_until >= now)
-            .order_by(requests.c.created_at)
-            .limit(1)
-        )
-        return connection.execute(query).first()
+        since = 0.0 if intent.retries else now - self._adopt_window
+        equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
+        rows = connection.execute(sql.ADOPTABLE, equal).all()  # few: ordering them in SQL tempts SQLite to a full scan
+        return min(rows, key=lambda row: row.created_at, default=None)
 
     def _row_of(self, intent: Intent, now: float) -> dict[str, object]:
         return {
@@ -269,9 +224,7 @@ class Journal:
 
 def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
     """The record of a row of `requests`, with the ids of its tasks."""
-    ids = connection.execute(
-        select(tasks.c.uuid).where(tasks.c.request_id == row.id).order_by(tasks.c.position)
-    ).scalars()
+    ids = connection.execute(sql.TASKS_OF, {"request_id": row.id}).scalars()
     return Record(
         id=row.id,
         tenant=row.tenant,

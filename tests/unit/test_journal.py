@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy.dialects import sqlite
 
 from app.database.engine import migrate, open_engine
 from app.database.writer import DatabaseUnavailableError, Writer
+from app.journal import statements
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.processes import is_dead, name_process
 from app.journal.records import Intent, KeyReusedError, Settlement, Status
@@ -280,3 +283,20 @@ TestClaims = Claims.TestCase
 TestClaims.settings = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+@pytest.mark.parametrize("name", ["ADOPTABLE", "WAITING_ELSEWHERE", "BY_KEY", "LEFT_BEHIND", "RENEW"])
+def test_what_every_request_asks_of_the_journal_needs_no_look_at_all_requests(tmp_path, name):
+    engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}")
+    migrate(engine)
+    text = str(getattr(statements, name).compile(dialect=sqlite.dialect(paramstyle="named")))
+    values = dict.fromkeys(re.findall(r":(\w+)", text), 1)
+    with engine.connect() as connection:
+        plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+    engine.dispose()
+    assert not [
+        step
+        for step in plan
+        if step.startswith("SCAN") or ("requests_key (tenant=? AND key_hash=?)" in step and name != "BY_KEY")
+    ]
+    assert not [step for step in plan if "lease_until<?" in step and "status=?" not in step]

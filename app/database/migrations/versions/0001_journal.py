@@ -38,9 +38,11 @@ def upgrade() -> None:
         sa.Column("prompt", sa.Text),
     )
     op.create_index("requests_key", "requests", ["tenant", "key_hash"], unique=True)
-    op.create_index("requests_fingerprint", "requests", ["tenant", "fingerprint"])
+    op.create_index("requests_undelivered", "requests", ["tenant", "fingerprint", "delivered_at"])
     op.create_index("requests_age", "requests", ["tenant", "created_at"])
     op.create_index("requests_open", "requests", ["status", "lease_until"])
+    op.create_index("requests_connected", "requests", ["connected"])
+    op.create_index("requests_lease", "requests", ["lease_until"])
     op.create_table(
         "tasks",
         sa.Column("uuid", sa.String(36), primary_key=True),

@@ -1,0 +1,70 @@
+"""The statements that every request runs, built once: building them anew costs more than running them."""
+
+from sqlalchemy import BindParameter, and_, bindparam, func, insert, null, or_, select, update
+
+from app.database.tables import requests, tasks
+from app.journal.records import Status
+
+_TENANT: BindParameter[str] = bindparam("tenant")
+_FINGERPRINT: BindParameter[str] = bindparam("fingerprint")
+_EQUAL = (
+    requests.c.tenant == _TENANT,
+    requests.c.fingerprint == _FINGERPRINT,
+    func.coalesce(requests.c.key_hash, "") == "",  # hidden from SQLite's planner, which would search by it
+    requests.c.delivered_at.is_(None),
+    requests.c.key_until >= bindparam("now"),
+)
+"""An equal request without a key that nobody got yet."""
+_BY_ID = requests.c.id == bindparam("request_id")
+
+BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_hash == bindparam("key"))
+ADOPTABLE = (
+    select(requests)
+    .where(*_EQUAL, requests.c.connected <= 0, requests.c.broken_at >= bindparam("broken_since"))
+    .where(or_(requests.c.status != Status.FAILED.value, requests.c.answer.is_not(None)))
+)
+WAITING_ELSEWHERE = select(requests).where(
+    *_EQUAL, requests.c.connected > 0, requests.c.owner != bindparam("owner"), requests.c.error.is_(None)
+)
+INSERT_REQUEST = insert(requests)
+INSERT_TASKS = insert(tasks)
+JOIN = update(requests).where(_BY_ID).values(connected=requests.c.connected + 1)
+FORGET_KEY = update(requests).where(_BY_ID).values(key_hash=null())
+SETTLE = (
+    update(requests)
+    .where(_BY_ID)
+    .values(
+        status=bindparam("new_status"),
+        completed_at=bindparam("now"),
+        answer=bindparam("new_answer"),
+        error=bindparam("new_error"),
+        cost=bindparam("new_cost"),
+    )
+)
+BOOK = update(tasks).where(tasks.c.uuid == bindparam("task_id")).values(cost=bindparam("new_cost"))
+DELIVER = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1, delivered_at=bindparam("now"))
+BREAK = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1, broken_at=bindparam("now"))
+TASKS_OF = select(tasks.c.uuid).where(tasks.c.request_id == bindparam("request_id")).order_by(tasks.c.position)
+FIND = select(requests).where(_BY_ID)
+KEEP_ANSWER = update(requests).where(_BY_ID).values(answer=bindparam("new_answer"))
+PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null(), key_hash=null())
+LEFT_BEHIND = (
+    select(requests)
+    .where(
+        or_(
+            and_(requests.c.status == Status.PROCESSING.value, requests.c.lease_until < bindparam("now")),
+            and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
+            & (requests.c.lease_until + 0 < bindparam("now")),  # few have callers, most leases are over
+        )
+    )
+    .order_by(requests.c.created_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+RENEW = (
+    update(requests)
+    .where(requests.c.owner == bindparam("process"))
+    .where(or_(requests.c.status == Status.PROCESSING.value, requests.c.connected > 0))
+    .values(lease_until=bindparam("until"))
+)
+LIVE_OWNERS = select(requests.c.owner).where(requests.c.lease_until >= bindparam("now")).distinct()
