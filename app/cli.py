@@ -68,6 +68,7 @@ def serve(
             workers=workers,
             log_level="warning",
             access_log=False,
+            http="app.api.protocol:AttentiveProtocol",
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,

@@ -12,6 +12,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     ├── MethodNotAllowedError      405  invalid_request_error   method_not_allowed
     ├── TooLargeError              413  invalid_request_error   request_too_large
     ├── RateLimitedError           429  rate_limit_error        rate_limit_exceeded
+    │   └── OverloadedError        429  rate_limit_error        overloaded
     ├── InternalError              500  server_error            internal_error
     ├── ProviderError              502  server_error            provider_error
     ├── UnavailableError           503  service_unavailable_error  provider_unavailable
@@ -132,6 +133,16 @@ class RateLimitedError(GatewayError):
     status = 429
     type = "rate_limit_error"
     default_code = "rate_limit_exceeded"
+
+
+class OverloadedError(RateLimitedError):
+    """This gateway has as much to do as it may, and its queue is full."""
+
+    default_code = "overloaded"
+
+    def __init__(self) -> None:
+        message = "This gateway has too many requests waiting. Nothing was sent; try again shortly."
+        super().__init__(message, retry_after=2, should_retry=True)
 
 
 class InternalError(GatewayError):

@@ -3,29 +3,26 @@
 import asyncio
 import gc
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
+from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.requests import Request
-from starlette.responses import Response
 
 from app import __version__
+from app.access.admission import Admission
 from app.access.keys import KeyRing
 from app.api import images, media, models, operations, requests
 from app.api.dependencies import Gateway, Images
 from app.api.documentation import (
     SCHEMA,
-    Documented,
-    add_request_schemas,
+    PublicRoute,
     describe_body,
     describe_errors,
     describe_images,
     describe_results,
+    document,
 )
 from app.api.error_handlers import HANDLERS
 from app.api.middleware import RequestMiddleware
@@ -37,29 +34,36 @@ from app.database.writer import Writer
 from app.generation.deliver import DeliveryDesk
 from app.generation.fingerprint import TaskIds
 from app.generation.pictures import PictureDesk
+from app.generation.prepare import Policy, Preparer
 from app.generation.recovery import Parts, Recovery
-from app.generation.service import ImageService, Policy
+from app.generation.results import Results
+from app.generation.service import ImageService
 from app.generation.sharing import SharingDesk
 from app.generation.works import Works
+from app.images.addresses import AddressGuard
 from app.images.fetch import Fetcher
 from app.images.workers import Workers
 from app.journal.claims import Journal
 from app.journal.history import History
+from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
 from app.observability.logs import AccessLog, configure_logs
+from app.openai_api.requests import render_webhook
 from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, ModelItem, ModelList
 from app.runware.client import RunwareClient
 from app.runware.retry import Pace
 from app.runware.shelf import MediaShelf
 from app.runware.transport import AiohttpTransport, Transport
 from app.settings import Settings
+from app.webhooks.desk import WebhookDesk, WebhookPace
+from app.webhooks.sender import WebhookSender
+from app.webhooks.signing import WebhookSecrets
 
 PREFIXES = ("/v1", "/openai/v1", "")
 """OpenAI's own, Lumenfall's, and that of an SDK with a bare base URL."""
 SIMULATOR_KEY = "simulator"
 _GC_THRESHOLD = 50_000
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
@@ -68,18 +72,19 @@ def create_app(
     connect: Callable[[], Transport] | None = None,
     images_override: Images | None = None,
     pace: Pace | None = None,
+    webhook_pace: WebhookPace | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI application.
 
     The seams of tests: `connect` makes another transport to Runware, `images_override` stands in for the whole use
-    case, `pace` sets retry and polling times. Raises InvalidCatalogError.
+    case, `pace` and `webhook_pace` set the times of repetitions. Raises InvalidCatalogError.
     """
     registry = load_catalog(settings.catalog_dir, settings.model_aliases)
     _configure_logs(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _build(settings, registry, connect, images_override, pace) as gateway:
+        async with _build(settings, registry, _Seams(connect, images_override, pace, webhook_pace)) as gateway:
             app.state.gateway = gateway
             gc.collect()
             gc.freeze()
@@ -98,20 +103,9 @@ def create_app(
     access_log = AccessLog(settings.log_format, settings.log_level)
     app.add_middleware(RequestMiddleware, extra_headers=headers, access_log=access_log)
     _add_routes(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    documented = [(PREFIXES[0], route) for route in _routes()] + [("", route) for route in _OPERATIONS]
+    app.openapi = lambda: document(app, documented)  # type: ignore[method-assign]
     return app
-
-
-@dataclass(frozen=True, slots=True)
-class PublicRoute:
-    """One route, as it is served and as it is documented."""
-
-    method: str
-    path: str
-    endpoint: Endpoint
-    tag: str
-    responses: dict[int | str, Documented] = field(default_factory=dict)
-    body: Documented | None = None
 
 
 def _routes() -> list[PublicRoute]:
@@ -144,6 +138,7 @@ def _routes() -> list[PublicRoute]:
         PublicRoute("GET", "/requests/{request_id}", requests.retrieve_request, "requests", found),
         PublicRoute("GET", "/requests/{request_id}/result", requests.retrieve_result, "requests", describe_results()),
         PublicRoute("DELETE", "/requests/{request_id}/payloads", requests.delete_payloads, "requests", found),
+        PublicRoute("GET", "/webhooks/secret", requests.retrieve_webhook_secret, "requests", describe_errors(401)),
     ]
 
 
@@ -163,86 +158,85 @@ def _add_routes(app: FastAPI) -> None:
         app.add_route(route.path, route.endpoint, methods=[route.method])
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of the routes under the first prefix."""
-    if app.openapi_schema is None:
-        router = APIRouter()
-        prefixed = [(PREFIXES[0], route) for route in _routes()]
-        for prefix, route in [*prefixed, *(("", route) for route in _OPERATIONS)]:
-            router.add_api_route(
-                f"{prefix}{route.path}",
-                route.endpoint,
-                methods=[route.method],
-                tags=[route.tag],
-                responses=route.responses,
-                openapi_extra=route.body,
-            )
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=router.routes)
-        add_request_schemas(document)
-        app.openapi_schema = document
-    return app.openapi_schema
+@dataclass(frozen=True, slots=True)
+class _Seams:
+    """What tests put in the place of parts."""
+
+    connect: Callable[[], Transport] | None
+    images: Images | None
+    pace: Pace | None
+    webhook_pace: WebhookPace | None
 
 
 @asynccontextmanager
-async def _build(
-    settings: Settings,
-    registry: Registry,
-    connect: Callable[[], Transport] | None,
-    images_override: Images | None,
-    pace: Pace | None,
-) -> AsyncIterator[Gateway]:
+async def _build(settings: Settings, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
     """Every part, in the order of dependency; given back in the opposite one."""
     key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
-    transport = connect() if connect else AiohttpTransport(settings.runware_base_url, key)
-    runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
+    transport = seams.connect() if seams.connect else AiohttpTransport(settings.runware_base_url, key)
+    runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=seams.pace)
     fetcher = Fetcher(max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_input_urls)
     workers = Workers()
-    media_store = MediaStore(settings.data_dir / "media", _secret(settings), settings.media_ttl)
+    media_store = MediaStore(settings.data_dir / "media", _derive(settings, "media links"), settings.media_ttl)
+    results = MediaStore(settings.data_dir / "results", _derive(settings, "results"), settings.idempotency_ttl)
     shelf = MediaShelf(transport)
     writer = await asyncio.to_thread(_open_journal, settings)
     journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-    results = MediaStore(settings.data_dir / "results", _secret(settings), settings.idempotency_ttl)
-    works = Works(journal, results, registry)
+    works = Works(journal, Results(results, registry))
     delivery = DeliveryDesk(workers, fetcher, media_store)
+    sender = _sender(settings)
+    secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
+    webhooks = WebhookDesk(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
+    admission = Admission(settings.max_in_flight, settings.max_queued)
+    policy = _policy(settings)
+    pictures = PictureDesk(workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    task_ids = TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4()))
     service = ImageService(
-        registry=registry,
-        pictures=PictureDesk(
-            workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels
-        ),
+        preparer=Preparer(registry=registry, pictures=pictures, task_ids=task_ids, policy=policy, webhooks=sender),
         sharing=SharingDesk(shelf),
         runware=runware,
         delivery=delivery,
-        task_ids=TaskIds(derive_secret("task ids", *_material(settings)), lambda: str(uuid.uuid4())),
-        policy=Policy(
-            {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
-            settings.request_timeout,
-            native_links=not settings.host_all_pictures,
-            stores_prompts=settings.store_prompts,
-        ),
+        policy=policy,
         works=works,
+        admission=admission,
+        on_webhook_due=webhooks.nudge,
     )
-    recovery = Recovery(Parts(journal, works, runware, delivery, registry))
-    works.open()
-    recovery.start()
+    recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission))
+    for part in (works, recovery, webhooks):
+        part.start()
     try:
         yield Gateway(
             settings=settings,
             keys=KeyRing(key.get_secret_value() for key in settings.api_keys),
             registry=registry,
-            images=images_override or service,
+            images=seams.images or service,
             media=media_store,
             runware=runware,
             journal=journal,
             history=History(writer),
             works=works,
+            webhook_secrets=secrets,
         )
     finally:
         recovery.stop()
         await works.close(settings.grace)
+        await webhooks.close()
         await asyncio.to_thread(writer.close)
-        await fetcher.close()
-        await shelf.close()
-        await runware.close()
+        for connected in (fetcher, shelf, runware):
+            await connected.close()
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
+        settings.request_timeout,
+        native_links=not settings.host_all_pictures,
+        stores_prompts=settings.store_prompts,
+    )
+
+
+def _sender(settings: Settings) -> WebhookSender:
+    allow_private = settings.allow_private_webhooks
+    return WebhookSender(AddressGuard(allow_private=allow_private), allow_private=allow_private)
 
 
 def _open_journal(settings: Settings) -> Writer:
@@ -253,15 +247,10 @@ def _open_journal(settings: Settings) -> Writer:
     return Writer(engine)
 
 
-def _secret(settings: Settings) -> bytes:
-    """What signs links."""
-    return derive_secret("media links", *_material(settings))
-
-
-def _material(settings: Settings) -> tuple[str, ...]:
-    """What secrets are derived from: the operator's secret, or the Runware key."""
+def _derive(settings: Settings, purpose: str) -> bytes:
+    """A secret for one purpose, out of the operator's own or the Runware key."""
     material = settings.secret or settings.runware_api_key
-    return (material.get_secret_value() if material else SIMULATOR_KEY,)
+    return derive_secret(purpose, material.get_secret_value() if material else SIMULATOR_KEY)
 
 
 def _configure_logs(settings: Settings) -> None:

@@ -123,6 +123,15 @@ class Settings(BaseModel):
     store_prompts: bool = Field(
         default=False, alias="SPILLWAY_STORE_PROMPTS", description="Keep prompts in the journal."
     )
+    max_in_flight: int = Field(
+        512, alias="SPILLWAY_MAX_IN_FLIGHT", ge=1, description="How many Runware tasks run at once."
+    )
+    max_queued: int = Field(
+        1024,
+        alias="SPILLWAY_MAX_QUEUED",
+        ge=0,
+        description="How many requests wait for their turn, shared fairly by API keys; then 429 overloaded.",
+    )
     grace: float = Field(
         25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
     )
@@ -142,6 +151,11 @@ class Settings(BaseModel):
         default=False,
         alias="SPILLWAY_ALLOW_PRIVATE_INPUT_URLS",
         description="Let callers name input pictures on private addresses (intranets only).",
+    )
+    allow_private_webhooks: bool = Field(
+        default=False,
+        alias="SPILLWAY_ALLOW_PRIVATE_WEBHOOKS",
+        description="Let callers name webhooks over http and on private addresses (intranets only).",
     )
     log_format: Literal["console", "json"] = Field(
         "console", alias="SPILLWAY_LOG_FORMAT", description="`console` for people, `json` for machines."

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 import uvicorn
 
+from app.api.protocol import AttentiveProtocol
 from app.main import create_app
 from app.runware.retry import Pace
 from app.settings import load_settings
@@ -89,7 +90,15 @@ def simulator() -> Iterator[SimulatorProcess]:
 def serving(app: object) -> Iterator[str]:
     """An ASGI application on a free loopback port; its origin."""
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_level="error",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            http=AttentiveProtocol,
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -5,28 +5,46 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from app.api.dependencies import Images
+from app.api.protocol import watch_reset
 from app.generation.types import Answer
+from app.journal.records import Parting
 
 _T = TypeVar("_T")
 
 
 class Farewell:
-    """Notes at the end of an answer whether it was delivered; `answer` is kept where it was not."""
+    """Notes at the end of an answer how its caller went; `answer` is kept where he did not get it.
 
-    def __init__(self, images: Images, request_id: str, answer: Answer | None = None) -> None:
-        self._images, self._request_id, self._answer = images, request_id, answer
+    `parting` is what a good end means. An answer that is sent whole is watched a little longer: the connection may yet
+    be reset by a caller who did not read it.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        request_id: str,
+        answer: Answer | None = None,
+        parting: Parting = Parting.DELIVERED,
+    ) -> None:
+        self._images, self._request_id, self._answer, self._parting = images, request_id, answer, parting
         self._gone = False
 
     async def look(self, receive: Receive) -> None:
         """Look once at the connection, before the last piece; afterwards the server calls every connection ended."""
         self._gone = await _is_gone(receive)
 
-    def say(self) -> None:
+    def say(self, scope: Scope) -> None:
         """Note what was seen."""
-        self._images.leave(self._request_id, delivered=not self._gone, answer=self._answer)
+        if self._gone:
+            self._images.leave(self._request_id, Parting.BROKEN, self._answer)
+            return
+        self._images.leave(self._request_id, self._parting)
+        if self._answer is not None:
+            images, request_id = self._images, self._request_id  # not the answer, which may be large
+            watch_reset(scope, lambda: images.undeliver(request_id))
 
 
 async def or_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T | None:

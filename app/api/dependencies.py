@@ -14,12 +14,14 @@ from app.generation.estimate import DryRun
 from app.generation.service import Stream
 from app.generation.types import Answer, Circumstances, Delivery, ImageRequest
 from app.generation.works import Works
-from app.journal.claims import Journal
+from app.journal.claims import Claim, Journal
 from app.journal.history import History
+from app.journal.records import Parting
 from app.media.store import MediaStore
 from app.openai_api.fields import read_boolean
 from app.runware.client import RunwareClient
 from app.settings import Settings
+from app.webhooks.signing import WebhookSecrets
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _LONGEST_KEY = 255
@@ -40,8 +42,16 @@ class Images(Protocol):
         """The answer picture by picture, raising what can be refused beforehand."""
         ...
 
-    def leave(self, request_id: str, *, delivered: bool, answer: Answer | None = None) -> None:
+    async def submit(self, request: ImageRequest, circumstances: Circumstances) -> Claim:
+        """The claim on a request that is carried out in the background, raising what can be refused beforehand."""
+        ...
+
+    def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
         """A caller got the answer of this request, or went without it."""
+        ...
+
+    def undeliver(self, request_id: str) -> None:
+        """An answer that was sent did not arrive."""
         ...
 
     async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
@@ -62,6 +72,7 @@ class Gateway:
     journal: Journal
     history: History
     works: Works
+    webhook_secrets: WebhookSecrets
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -119,6 +130,12 @@ def wants_dry_run(request: Request) -> bool:
     """Whether the query asks for an estimate instead of pictures."""
     asked = request.query_params.get("dryRun") if b"dryRun" in request.scope["query_string"] else None
     return bool(read_boolean({"dryRun": asked}, "dryRun"))
+
+
+def prefers_background(headers: Headers) -> bool:
+    """Whether the caller would rather ask later than wait (RFC 7240)."""
+    wishes = ",".join(headers.getlist("prefer"))
+    return any(wish.partition(";")[0].strip().lower() == "respond-async" for wish in wishes.split(","))
 
 
 def origin_of(request: Request, settings: Settings) -> str:

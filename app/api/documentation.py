@@ -1,9 +1,15 @@
 """What /openapi.json says of each route: bodies, answers, errors and headers."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
 
 from app.openai_api.schemas import (
     DryRunResponse,
@@ -14,6 +20,7 @@ from app.openai_api.schemas import (
     ImagesResponse,
 )
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 _IMAGE_HEADERS = {
     "x-request-id": "The id of this request.",
     "openai-processing-ms": "Milliseconds this request took.",
@@ -100,3 +107,34 @@ def add_request_schemas(document: Documented) -> None:
 
 def _reference(model: type[BaseModel]) -> Documented:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRoute:
+    """One route, as it is served and as it is documented."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    tag: str
+    responses: dict[int | str, Documented] = field(default_factory=dict)
+    body: Documented | None = None
+
+
+def document(app: FastAPI, routes: Sequence[tuple[str, PublicRoute]]) -> dict[str, Any]:
+    """The OpenAPI document of routes with their prefixes."""
+    if app.openapi_schema is None:
+        router = APIRouter()
+        for prefix, route in routes:
+            router.add_api_route(
+                f"{prefix}{route.path}",
+                route.endpoint,
+                methods=[route.method],
+                tags=[route.tag],
+                responses=route.responses,
+                openapi_extra=route.body,
+            )
+        made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=router.routes)
+        add_request_schemas(made)
+        app.openapi_schema = made
+    return app.openapi_schema

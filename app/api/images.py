@@ -1,6 +1,7 @@
 """The two image endpoints: bytes in, understood by `openai_api`, carried out by `generation`, bytes out."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -9,20 +10,23 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.connection import Farewell, or_gone
-from app.api.dependencies import Gateway, circumstances_of, gateway_of, wants_dry_run
+from app.api.dependencies import Gateway, circumstances_of, gateway_of, prefers_background, wants_dry_run
 from app.catalog.model import Mode
 from app.errors import GatewayError, InvalidRequestError, StillProcessingError, TooLargeError
 from app.generation.service import Part, Stream
-from app.generation.types import ImageRequest
+from app.generation.types import Circumstances, ImageRequest
+from app.journal.records import Parting
 from app.observability.logs import get_logger
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.forms import FormParser
 from app.openai_api.parse import decode_json, parse_request
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer, render_dry_run
+from app.openai_api.requests import render_record
 
 _logger = get_logger("images")
 _INLINE_BYTES = 256 * 1024
 """Larger JSON bodies carry pictures in base64, which are decoded in a thread."""
+_ACCEPTED = 202
 _CLIENT_GONE = 499
 """What the log says of a caller who did not wait; nobody reads the answer."""
 _JOINED_BYTES = 16_384
@@ -34,22 +38,21 @@ class PiecewiseResponse(Response):
 
     media_type = "application/json"
 
-    def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str], farewell: Farewell) -> None:
+    def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str], farewell: Farewell, status: int = 200) -> None:
         self._farewell = farewell
         length = sum(len(chunk) for chunk in chunks)
         self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
-        super().__init__(None, headers={**headers, "content-length": str(length)})
+        super().__init__(None, status, headers={**headers, "content-length": str(length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head and every piece, and note whether the caller was there until the end."""
-        del scope
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
             if index == last:
                 await self._farewell.look(receive)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
-        self._farewell.say()
+        self._farewell.say(scope)
 
 
 class EventResponse(Response):
@@ -65,14 +68,13 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
-        del scope
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for part in self._stream.parts:
             for chunk in self._render(part):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._farewell.look(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-        self._farewell.say()
+        self._farewell.say(scope)
 
     def _render(self, part: Part | GatewayError | None) -> list[Chunk]:
         if part is None:
@@ -117,12 +119,15 @@ async def _answer(request: Request, mode: Mode) -> Response:
         stream = await gateway.images.stream(understood, circumstances)
         _answer_as(request, stream.request_id)
         return EventResponse(mode, stream, Farewell(gateway.images, stream.request_id))
+    if prefers_background(request.headers):
+        return await _accept(request, gateway, understood, circumstances)
     try:
         answer = await or_gone(request, gateway.images.run(understood, circumstances))
     except GatewayError as error:
         if error.request_id is not None:
             _answer_as(request, error.request_id)
-            gateway.images.leave(error.request_id, delivered=not isinstance(error, StillProcessingError))
+            waits = isinstance(error, StillProcessingError)
+            gateway.images.leave(error.request_id, Parting.BROKEN if waits else Parting.DELIVERED)
         raise
     if answer is None:
         return Response(status_code=_CLIENT_GONE)
@@ -130,6 +135,20 @@ async def _answer(request: Request, mode: Mode) -> Response:
     return PiecewiseResponse(
         render_answer(answer), answer_headers(answer), Farewell(gateway.images, answer.request_id, answer)
     )
+
+
+async def _accept(
+    request: Request, gateway: Gateway, understood: ImageRequest, circumstances: Circumstances
+) -> Response:
+    """202 with the record of a request that is carried out in the background."""
+    claim = await gateway.images.submit(understood, circumstances)
+    record = claim.record
+    _answer_as(request, record.id)
+    headers = {"Location": f"/v1/requests/{record.id}", "Preference-Applied": "respond-async", "Retry-After": "1"}
+    if not claim.is_new and circumstances.idempotency_key is not None:
+        headers["Idempotent-Replayed"] = "true"
+    farewell = Farewell(gateway.images, record.id, parting=Parting.LATER)
+    return PiecewiseResponse([json.dumps(render_record(record)).encode()], headers, farewell, status=_ACCEPTED)
 
 
 def _answer_as(request: Request, request_id: str) -> None:

@@ -59,6 +59,13 @@ async def delete_payloads(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def retrieve_webhook_secret(request: Request) -> Response:
+    """The secret that signs this key's webhooks."""
+    gateway = gateway_of(request)
+    tenant = gateway.keys.check(request.headers)
+    return JSONResponse({"object": "webhook_secret", "secret": gateway.webhook_secrets.shown(tenant)})
+
+
 async def _own(request: Request, gateway: Gateway) -> Record:
     tenant = gateway.keys.check(request.headers)
     record = await gateway.journal.find(str(request.path_params["request_id"])[:64], tenant)

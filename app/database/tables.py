@@ -32,14 +32,20 @@ requests = Table(
     Column("user", String(256)),
     Column("client_request_id", String(256)),
     Column("prompt", Text),
+    Column("webhook_url", Text),
+    Column("webhook_attempts", Integer, nullable=False, server_default="0"),
+    Column("webhook_next", Float),
+    Column("webhook_status", Integer),
     Index("requests_key", "tenant", "key_hash", unique=True),
     Index("requests_undelivered", "tenant", "fingerprint", "delivered_at"),
     Index("requests_age", "tenant", "created_at"),
     Index("requests_open", "status", "lease_until"),
     Index("requests_connected", "connected"),
     Index("requests_lease", "lease_until"),
+    Index("requests_webhook", "webhook_next"),
 )
-"""One row for each logical request. `key_hash` is null without a key and once a key is released."""
+"""One row for each logical request. `key_hash` is null without a key and once a key is released, `webhook_next` once
+its webhook needs no further call."""
 
 tasks = Table(
     "tasks",

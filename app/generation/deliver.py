@@ -24,8 +24,9 @@ from app.generation.types import (
     ImageSpec,
     PictureFormat,
 )
+from app.images.addresses import FetchError
 from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert
-from app.images.fetch import Fetcher, FetchError
+from app.images.fetch import Fetcher
 from app.images.finish import finish_picture
 from app.images.fits import Ground
 from app.images.inspect import HEAD_BYTES, Header, inspect, is_whole

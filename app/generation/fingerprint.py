@@ -51,7 +51,7 @@ class TaskIds:
             return lambda _: self._new_id()
 
         def derive(index: int) -> str:
-            text = "\x00".join((circumstances.tenant, key, print_, str(index)))
+            text = "\x00".join((circumstances.tenant, key, print_, str(index), *circumstances.instead_of))
             digest = hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
             return str(uuid.UUID(bytes=digest[:16], version=4))
 

@@ -23,8 +23,9 @@ from app.generation.types import (
     LinkedPicture,
     UploadedPicture,
 )
+from app.images.addresses import FetchError
 from app.images.convert import TooManyPixelsError, UnreadablePictureError
-from app.images.fetch import Fetcher, FetchError, TooManyBytesError
+from app.images.fetch import Fetcher, TooManyBytesError
 from app.images.fits import Ground
 from app.images.inputs import PictureLimits, blank_picture, fit_picture, measure_picture
 from app.images.inspect import Header, inspect, sniff

@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.access.admission import Admission
 from app.catalog.registry import Registry
 from app.errors import ProviderTimeoutError, UnavailableError
 from app.generation.archive import KeptPlan, load_plan, to_adjustments
 from app.generation.collect import collect
 from app.generation.deliver import DeliveryDesk
+from app.generation.jobs import Costs, Job, Work
 from app.generation.plan import Plan, PlannedTask
+from app.generation.results import lacks_pictures
 from app.generation.together import together
 from app.generation.types import Adjustment, AdjustmentMode, Answer, Circumstances, ImageSpec
-from app.generation.works import Costs, Work, Works
+from app.generation.works import Works
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.records import Record
 from app.observability.logs import get_logger
@@ -38,6 +41,7 @@ class Parts:
     runware: RunwareClient
     delivery: DeliveryDesk
     registry: Registry
+    admission: Admission
 
 
 class Recovery:
@@ -61,8 +65,12 @@ class Recovery:
         while True:
             try:
                 for record in await self._parts.journal.take_over():
+                    if record.answer is not None and not lacks_pictures(record.answer):
+                        continue  # all is here; only its caller was not told
                     _logger.warning("resolving what another process left behind", id=record.id)
-                    self._parts.works.start(record.id, self._work(record), keeps=True)
+                    self._parts.works.begin(
+                        record.id, Job(self._work(record), self._parts.admission.wave_through, keeps=True)
+                    )
             except Exception:  # the database may be away for a while
                 _logger.exception("abandoned requests cannot be looked for")
             await asyncio.sleep(LEASE_SECONDS / 5)

@@ -108,6 +108,7 @@ class ImageRequest:
     extras: Mapping[str, JSONValue] = field(default_factory=dict)
     user: str | None = None
     stream: bool = False
+    webhook_url: str | None = None
 
 
 class AdjustmentMode(StrEnum):
@@ -197,6 +198,10 @@ class Circumstances:
     wait: float | None = None
     """Seconds the caller waits, where he says."""
     client_request_id: str | None = None
+    in_background: bool = False
+    """The caller does not wait, but asks later."""
+    instead_of: tuple[str, ...] = ()
+    """Earlier requests under the same key, so old that this is another one."""
 
 
 @dataclass(frozen=True, slots=True)

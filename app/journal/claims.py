@@ -15,10 +15,21 @@ from app.database.tables import requests, tasks
 from app.database.writer import Writer
 from app.journal import statements as sql
 from app.journal.processes import is_dead, name_process
-from app.journal.records import Intent, KeyReusedError, Record, Settlement, Status
+from app.journal.records import (
+    Intent,
+    KeyExpiredError,
+    KeyReusedError,
+    NothingToJoinError,
+    Parting,
+    Record,
+    Settlement,
+    Status,
+)
+from app.journal.rows import new_record, to_record, to_row
 
 LEASE_SECONDS = 15.0
 """A process that runs a request renews its claim well before; one that is dead lets it go."""
+_PARTINGS = {Parting.DELIVERED: sql.DELIVER, Parting.BROKEN: sql.BREAK, Parting.LATER: sql.PART}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,11 @@ class Journal:
         self.owner = owner or name_process()
 
     async def claim(self, intent: Intent) -> Claim:
-        """A claim on the request, durable when this returns; raises KeyReusedError or DatabaseUnavailableError."""
+        """A claim on the request, durable when this returns.
+
+        Raises KeyReusedError, NothingToJoinError, KeyExpiredError (claim again, with other task ids: those of the first
+        time lead to its pictures) or DatabaseUnavailableError (the claim may or may not stand).
+        """
         return await self._writer.write(lambda connection: self._claim(connection, intent))
 
     async def settle(self, request_id: str, settlement: Settlement, costs: dict[str, str]) -> None:
@@ -72,10 +87,26 @@ class Journal:
         writes += [(sql.BOOK, {"task_id": task, "new_cost": cost}) for task, cost in costs.items()]
         await self._writer.post(*writes)
 
-    async def leave(self, request_id: str, *, delivered: bool) -> None:
-        """A caller has his answer, or has gone without it."""
+    async def begin(self, request_id: str) -> None:
+        """A request that waited for its turn is carried out now."""
+        await self._run(sql.BEGIN, {"request_id": request_id})
+
+    async def withdraw(self, request_id: str) -> None:
+        """Take back a claim whose writing may or may not have succeeded; nothing was sent for it."""
+        values = {"request_id": request_id}
+        await self._writer.post((sql.WITHDRAW_TASKS, values), (sql.WITHDRAW, values))
+
+    async def leave(self, request_id: str, parting: Parting) -> None:
+        """A caller has gone."""
+        values: dict[str, object] = {"request_id": request_id}
+        if parting is not Parting.LATER:
+            values["now"] = self._clock()
+        await self._run(_PARTINGS[parting], values)
+
+    async def undeliver(self, request_id: str, *, reopen: bool) -> None:
+        """An answer did not arrive after all; with `reopen` its pictures are to be brought from Runware again."""
         values = {"request_id": request_id, "now": self._clock()}
-        await self._run(sql.DELIVER if delivered else sql.BREAK, values)
+        await self._run(sql.REOPEN if reopen else sql.UNDELIVER, values)
 
     async def come_back(self, request_id: str) -> None:
         """A caller collects the answer of a request by its id."""
@@ -146,7 +177,10 @@ class Journal:
             waiting = connection.execute(sql.WAITING_ELSEWHERE, equal).first()
             if waiting is not None:
                 return Claim(to_record(connection, waiting), is_new=False, unsettled=True)
-        connection.execute(sql.INSERT_REQUEST, self._row_of(intent, now))
+        if intent.joins_only:
+            raise NothingToJoinError
+        lease = now + LEASE_SECONDS
+        connection.execute(sql.INSERT_REQUEST, to_row(intent, self.owner, now, now + self._key_ttl, lease))
         if intent.key_hash is not None:  # derived ids may be those of a request whose key was released or forgotten
             connection.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)))
         rows = [
@@ -154,7 +188,7 @@ class Journal:
             for position, task_id in enumerate(intent.task_ids)
         ]
         connection.execute(sql.INSERT_TASKS, rows)
-        return Claim(self._record_of(intent, now), is_new=True)
+        return Claim(new_record(intent, self.owner, now, lease), is_new=True)
 
     def _by_key(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         row = connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
@@ -162,7 +196,7 @@ class Journal:
             return None
         if row.key_until < now and Status(row.status).final:
             connection.execute(sql.FORGET_KEY, {"request_id": row.id})
-            return None
+            raise KeyExpiredError(row.id)
         if row.fingerprint != intent.fingerprint:
             raise KeyReusedError
         return row
@@ -173,77 +207,3 @@ class Journal:
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
         rows = connection.execute(sql.ADOPTABLE, equal).all()  # few: ordering them in SQL tempts SQLite to a full scan
         return min(rows, key=lambda row: row.created_at, default=None)
-
-    def _row_of(self, intent: Intent, now: float) -> dict[str, object]:
-        return {
-            "id": intent.request_id,
-            "tenant": intent.tenant,
-            "key_hash": intent.key_hash,
-            "fingerprint": intent.fingerprint,
-            "endpoint": intent.endpoint,
-            "model": intent.model,
-            "executed_model": intent.executed_model,
-            "n": intent.n,
-            "status": Status.PROCESSING.value,
-            "created_at": now,
-            "key_until": now + self._key_ttl,
-            "connected": 1,
-            "owner": self.owner,
-            "lease_until": now + LEASE_SECONDS,
-            "estimate": intent.estimate,
-            "plan": intent.plan,
-            "user": intent.user,
-            "client_request_id": intent.client_request_id,
-            "prompt": intent.prompt,
-        }
-
-    def _record_of(self, intent: Intent, now: float) -> Record:
-        return Record(
-            id=intent.request_id,
-            tenant=intent.tenant,
-            fingerprint=intent.fingerprint,
-            endpoint=intent.endpoint,
-            model=intent.model,
-            executed_model=intent.executed_model,
-            n=intent.n,
-            status=Status.PROCESSING,
-            created_at=now,
-            completed_at=None,
-            delivered_at=None,
-            owner=self.owner,
-            lease_until=now + LEASE_SECONDS,
-            estimate=intent.estimate,
-            cost=None,
-            plan=intent.plan,
-            answer=None,
-            error=None,
-            user=intent.user,
-            task_ids=intent.task_ids,
-        )
-
-
-def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
-    """The record of a row of `requests`, with the ids of its tasks."""
-    ids = connection.execute(sql.TASKS_OF, {"request_id": row.id}).scalars()
-    return Record(
-        id=row.id,
-        tenant=row.tenant,
-        fingerprint=row.fingerprint,
-        endpoint=row.endpoint,
-        model=row.model,
-        executed_model=row.executed_model,
-        n=row.n,
-        status=Status(row.status),
-        created_at=row.created_at,
-        completed_at=row.completed_at,
-        delivered_at=row.delivered_at,
-        owner=row.owner,
-        lease_until=row.lease_until,
-        estimate=row.estimate,
-        cost=row.cost,
-        plan=row.plan,
-        answer=row.answer,
-        error=row.error,
-        user=row.user,
-        task_ids=tuple(ids),
-    )

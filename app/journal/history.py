@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from app.database.tables import requests
 from app.database.writer import Writer
-from app.journal.claims import to_record
 from app.journal.records import Record
+from app.journal.rows import to_record
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The values of the journal: what is claimed, and what is known of a request. Frozen; times are unix seconds."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 
 class Status(StrEnum):
     """How far a request is."""
 
+    QUEUED = "queued"
     PROCESSING = "processing"
     COMPLETED = "completed"
     PARTIAL = "partial"
@@ -15,7 +16,7 @@ class Status(StrEnum):
     @property
     def final(self) -> bool:
         """Whether nothing changes any more."""
-        return self is not Status.PROCESSING
+        return self not in {Status.QUEUED, Status.PROCESSING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Intent:
     user: str | None = None
     client_request_id: str | None = None
     prompt: str | None = None
+    queued: bool = False
+    """It waits for its turn."""
+    joins_only: bool = False
+    """It may join what was begun before, but nothing new may be begun."""
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,11 @@ class Record:
     answer: str | None
     error: str | None
     user: str | None
+    client_request_id: str | None
+    webhook_url: str | None = None
+    webhook_attempts: int = 0
+    webhook_next: float | None = None
+    webhook_status: int | None = None
     task_ids: tuple[str, ...] = ()
 
 
@@ -80,5 +91,25 @@ class Settlement:
     releases: bool = False
 
 
+class Parting(Enum):
+    """How a caller went: with his answer, without it, or knowing where to ask for it later."""
+
+    DELIVERED = "delivered"
+    BROKEN = "broken"
+    LATER = "later"
+
+
+class NothingToJoinError(Exception):
+    """There is no earlier request that this one could join."""
+
+
 class KeyReusedError(Exception):
     """The same Idempotency-Key came with another request."""
+
+
+class KeyExpiredError(Exception):
+    """The key was used for the request `earlier_id`, so long ago that this is another one."""
+
+    def __init__(self, earlier_id: str) -> None:
+        super().__init__(earlier_id)
+        self.earlier_id = earlier_id

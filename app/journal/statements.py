@@ -1,6 +1,6 @@
 """The statements that every request runs, built once: building them anew costs more than running them."""
 
-from sqlalchemy import BindParameter, and_, bindparam, func, insert, null, or_, select, update
+from sqlalchemy import BindParameter, String, and_, bindparam, delete, func, insert, null, or_, select, update
 
 from app.database.tables import requests, tasks
 from app.journal.records import Status
@@ -15,6 +15,7 @@ _EQUAL = (
     requests.c.key_until >= bindparam("now"),
 )
 """An equal request without a key that nobody got yet."""
+_OPEN = (Status.QUEUED.value, Status.PROCESSING.value)
 _BY_ID = requests.c.id == bindparam("request_id")
 
 BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_hash == bindparam("key"))
@@ -38,11 +39,29 @@ SETTLE = (
         completed_at=bindparam("now"),
         answer=bindparam("new_answer"),
         error=bindparam("new_error"),
-        cost=bindparam("new_cost"),
+        cost=func.coalesce(bindparam("new_cost", type_=String), requests.c.cost),  # what is known stays known
     )
 )
 BOOK = update(tasks).where(tasks.c.uuid == bindparam("task_id")).values(cost=bindparam("new_cost"))
 DELIVER = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1, delivered_at=bindparam("now"))
+PART = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1)
+UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
+REOPEN = (
+    update(requests)
+    .where(_BY_ID)
+    .values(
+        status=Status.PROCESSING.value,
+        owner="",
+        lease_until=0.0,
+        answer=null(),
+        delivered_at=null(),
+        broken_at=bindparam("now"),
+    )
+)
+"""Its pictures are nowhere but at Runware: whoever looks for abandoned requests brings them here again."""
+BEGIN = update(requests).where(_BY_ID).values(status=Status.PROCESSING.value)
+WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
+WITHDRAW = delete(requests).where(_BY_ID)
 BREAK = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1, broken_at=bindparam("now"))
 TASKS_OF = select(tasks.c.uuid).where(tasks.c.request_id == bindparam("request_id")).order_by(tasks.c.position)
 FIND = select(requests).where(_BY_ID)
@@ -52,7 +71,7 @@ LEFT_BEHIND = (
     select(requests)
     .where(
         or_(
-            and_(requests.c.status == Status.PROCESSING.value, requests.c.lease_until < bindparam("now")),
+            and_(requests.c.status.in_(_OPEN), requests.c.lease_until < bindparam("now")),
             and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
             & (requests.c.lease_until + 0 < bindparam("now")),  # few have callers, most leases are over
         )
@@ -64,7 +83,7 @@ LEFT_BEHIND = (
 RENEW = (
     update(requests)
     .where(requests.c.owner == bindparam("process"))
-    .where(or_(requests.c.status == Status.PROCESSING.value, requests.c.connected > 0))
+    .where(or_(requests.c.status.in_(_OPEN), requests.c.connected > 0))
     .values(lease_until=bindparam("until"))
 )
 LIVE_OWNERS = select(requests.c.owner).where(requests.c.lease_until >= bindparam("now")).distinct()

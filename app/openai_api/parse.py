@@ -51,7 +51,7 @@ _NO_WISH: Mapping[str, JSONValue] = {"quality": "auto", "moderation": "auto", "p
 RECORDED = ("user", "safety_identifier")
 OWN_NAMES = frozenset(
     {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
-    | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "svg"}
+    | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "svg", "webhook_url"}
     | {*CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *PICTURE_FIELDS}
 )
 """Every field that has a meaning here; any other is the provider's."""
@@ -140,6 +140,7 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
         extras={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
         stream=bool(read_boolean(fields, "stream")),
+        webhook_url=read_text(fields, "webhook_url"),
     )
 
 

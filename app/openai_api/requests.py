@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -80,6 +81,7 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "executed_model": f"{PROVIDER}/{record.executed_model}",
         "n": record.n,
         "cost": None if record.cost is None else float(Decimal(record.cost)),
+        "estimated_cost": None if record.estimate is None else float(Decimal(record.estimate)),
         "currency": CURRENCY,
         "duration_ms": None if ended is None else round((ended - record.created_at) * 1000),
         "attempts": answer.get("attempts", []),
@@ -88,8 +90,34 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "error": error,
         "errors": answer.get("failures", []),
         "user": record.user,
+        "client_request_id": record.client_request_id,
+        "webhook": _render_webhook_state(record),
         "delivered": record.delivered_at is not None,
         "result_url": f"{prefix}/requests/{record.id}/result",
+    }
+
+
+def render_webhook(record: Record) -> bytes:
+    """The body of the webhook that tells how a request ended."""
+    ended = datetime.fromtimestamp(record.completed_at or record.created_at, UTC)
+    body = {
+        "type": "image.failed" if record.status is Status.FAILED else "image.completed",
+        "timestamp": ended.isoformat().replace("+00:00", "Z"),
+        "data": render_record(record),
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _render_webhook_state(record: Record) -> JSONValue:
+    if record.webhook_url is None:
+        return None
+    taken = record.webhook_status is not None and 200 <= record.webhook_status < 300  # noqa: PLR2004 - HTTP's own
+    over = record.webhook_next is None
+    return {
+        "url": record.webhook_url,
+        "attempts": record.webhook_attempts,
+        "last_status": record.webhook_status,
+        "state": "delivered" if taken else "failed" if over else "pending",
     }
 
 

@@ -67,6 +67,7 @@ class _CommonRequest(BaseModel):
     stream: bool | None = Field(
         None, description="true: server-sent events, one `completed` per picture the moment it exists; always base64."
     )
+    webhook_url: str | None = Field(None, description="Called when the request has ended; https only.")
     user: str | None = Field(None, description="Recorded in the log.")
     safety_identifier: str | None = Field(None, description="Recorded in the log; wins over `user`.")
 

@@ -8,10 +8,12 @@ with `getResponse`, and sent again only under its own taskUUID. Leaves the calle
 import asyncio
 import random
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.observability.logs import get_logger
+from app.runware.breaker import Breaker
 from app.runware.errors import Failure, Kind, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
 from app.runware.retry import Pace, backoff, poll_delay
@@ -30,7 +32,9 @@ from app.runware.transport import LateError, LostError, NotSentError, Transport,
 
 _logger = get_logger("runware")
 _OK = 200
+_SERVER_ERROR = 500
 _POLL_SECONDS = 30.0
+_PROBE_SECONDS = 5.0
 _SETTLED_POLLS = 3
 """Polls without news after which a task that shows neither progress nor all its pictures is taken as it is."""
 
@@ -69,8 +73,15 @@ class RunwareClient:
         self._pace = pace or Pace()
         self._clock = clock
         self._chance = chance
+        self._breaker = Breaker()
+        self._probing: asyncio.Task[None] | None = None
         self.key_refused = False
         """Whether Runware's last word about our key was no."""
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether Runware has not answered for a while; it is asked again and again until it does."""
+        return self._breaker.is_open
 
     async def run(self, task: ImageTask, deadline: float) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock."""
@@ -124,6 +135,8 @@ class RunwareClient:
 
     async def close(self) -> None:
         """Give back all connections."""
+        if self._probing is not None:
+            self._probing.cancel()
         await self._transport.close()
 
     async def _submit(self, run: _Run) -> TaskResult | Failure:
@@ -220,6 +233,10 @@ class RunwareClient:
             outcome = reply.kind.value if isinstance(reply, Failure) else "ok"
         except NotSentError:
             outcome = "not_sent"
+            self._count_failure()
+            raise
+        except LostError:
+            self._count_failure()
             raise
         except LateError:
             outcome = "late"
@@ -232,7 +249,10 @@ class RunwareClient:
         try:
             reply = decode(body, run.task.task_uuid)
         except UnreadableReplyError:
+            if status >= _SERVER_ERROR:
+                self._count_failure()
             return from_status(status, retry_after)
+        self._breaker.succeeded()
         if reply.pictures or reply.processing:
             self.key_refused = False
             return reply
@@ -242,6 +262,24 @@ class RunwareClient:
         if status == _OK:
             return reply
         return failure or from_status(status, retry_after)
+
+    def _count_failure(self) -> None:
+        if self._breaker.failed():
+            _logger.error("Runware does not answer: new requests are refused until it does")
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Ask after a task nobody has, which costs nothing, until there is any sensible answer."""
+        while self._breaker.is_open:
+            await asyncio.sleep(self._breaker.next_probe())
+            task_uuid = str(uuid.uuid4())
+            try:
+                answer = await self._transport.post(encode([get_response(task_uuid)]), _PROBE_SECONDS)
+                decode(answer.body, task_uuid)
+            except (TransportError, UnreadableReplyError):
+                continue
+            self._breaker.succeeded()
+            _logger.warning("Runware answers again")
 
     def _watch_key(self, failure: Failure) -> None:
         refused = failure.kind is Kind.AUTHENTICATION

@@ -112,6 +112,7 @@ def test_the_document_lists_exactly_the_public_routes(document):
     assert set(document["paths"]) == {
         "/v1/images/generations", "/v1/images/edits", "/v1/models", "/v1/models/{model_id}", "/v1/media/{name}", "/healthz", "/readyz",
         "/v1/requests", "/v1/requests/{request_id}", "/v1/requests/{request_id}/result", "/v1/requests/{request_id}/payloads",
+        "/v1/webhooks/secret",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from app.catalog.registry import unlisted_model
 from app.generation.service import Part, Stream
 from app.generation.types import Answer, Circumstances, DeliveredImage, ImageRequest, PictureFormat
+from app.journal.records import Parting
 
 _SECONDS = 10
 
@@ -27,7 +28,10 @@ class Recorder:
 
         return Stream(circumstances.request_id, answer.model, (), parts())
 
-    def leave(self, request_id: str, *, delivered: bool, answer: Answer | None = None) -> None:
+    def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
+        """Nothing is kept here."""
+
+    def undeliver(self, request_id: str) -> None:
         """Nothing is kept here."""
 
     async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:

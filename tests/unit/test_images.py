@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.images.addresses import FetchError, RefusedAddressError, is_public
 from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert, open_picture
-from app.images.fetch import Fetcher, FetchError, RefusedAddressError, is_public
+from app.images.fetch import Fetcher
 from app.images.inputs import PictureLimits, blank_picture, fit_picture
 from app.images.inspect import inspect, is_whole, sniff
 from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask

@@ -1,0 +1,112 @@
+"""How much work this process does at once, and who is next: fair by API key, with a bounded queue.
+
+Leaves to its callers what the work is. Not for several threads.
+"""
+
+import asyncio
+from collections import deque
+
+from app.errors import OverloadedError
+
+
+class Ticket:
+    """A place for one request: taken at once or waited for, and given back in the end whatever happened."""
+
+    def __init__(self, admission: "Admission", tenant: str, weight: int) -> None:
+        self._admission = admission
+        self.tenant = tenant
+        self.weight = weight
+        self._turn: asyncio.Future[None] | None = None
+        self._holds = False
+        self._ended = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its turn has not come yet."""
+        return not self._holds
+
+    async def turn(self) -> None:
+        """Wait until the work may begin."""
+        if self._holds:
+            return
+        self._turn = asyncio.get_running_loop().create_future()
+        await self._turn
+
+    def admit(self) -> None:
+        """Its turn has come."""
+        self._holds = True
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+    def release(self) -> None:
+        """Give the place back; a second time does nothing."""
+        if not self._ended:
+            self._ended = True
+            self._admission.leave(self, held=self._holds)
+
+
+class Admission:
+    """Gives out places: `most_in_flight` tasks run at once, `most_queued` requests wait.
+
+    Whoever waits is served in turns, one request of each API key after the other, so that one busy key does not keep
+    the others out. A request with more tasks than there are places takes all of them.
+    """
+
+    def __init__(self, most_in_flight: int, most_queued: int) -> None:
+        self._most_in_flight = most_in_flight
+        self._most_queued = most_queued
+        self._queues: dict[str, deque[Ticket]] = {}
+        self.in_flight = 0
+        """Tasks that run now."""
+        self.queued = 0
+        """Requests that wait now."""
+
+    def take(self, tenant: str, tasks: int) -> Ticket:
+        """A place for a request of so many tasks, raising OverloadedError when even the queue is full."""
+        ticket = Ticket(self, tenant, min(tasks, self._most_in_flight))
+        if not self.queued and self._fits(ticket):
+            self._begin(ticket)
+        elif self.queued < self._most_queued:
+            self._queues.setdefault(tenant, deque()).append(ticket)
+            self.queued += 1
+        else:
+            raise OverloadedError
+        return ticket
+
+    def wave_through(self) -> Ticket:
+        """A place for work that was begun before and only has to be found: it takes none from others."""
+        ticket = Ticket(self, "", 0)
+        self._begin(ticket)
+        return ticket
+
+    def leave(self, ticket: Ticket, *, held: bool) -> None:
+        """A ticket is given back; whoever fits now begins."""
+        if held:
+            self.in_flight -= ticket.weight
+        else:
+            queue = self._queues[ticket.tenant]
+            queue.remove(ticket)
+            self.queued -= 1
+            if not queue:
+                del self._queues[ticket.tenant]
+        self._advance()
+
+    def _advance(self) -> None:
+        """Begin what fits, in turns. What comes next and is too large is waited for, lest it wait forever."""
+        while self._queues:
+            tenant, queue = next(iter(self._queues.items()))
+            if not self._fits(queue[0]):
+                return
+            ticket = queue.popleft()
+            self.queued -= 1
+            del self._queues[tenant]
+            if queue:
+                self._queues[tenant] = queue  # behind all others
+            self._begin(ticket)
+
+    def _fits(self, ticket: Ticket) -> bool:
+        return self.in_flight + ticket.weight <= self._most_in_flight
+
+    def _begin(self, ticket: Ticket) -> None:
+        self.in_flight += ticket.weight
+        ticket.admit()

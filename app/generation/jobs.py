@@ -1,0 +1,43 @@
+"""Work that is carried out apart from its caller, and what it costs."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from app.access.admission import Ticket
+from app.generation.types import Answer
+
+
+@dataclass(slots=True)
+class Costs:
+    """What each task of a request cost, in dollars, as soon as that is known."""
+
+    by_task: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, task_id: str, costs: Sequence[Decimal | None]) -> None:
+        """What the pictures of a task cost; nothing is added where one is unknown."""
+        known = [cost for cost in costs if cost is not None]
+        if len(known) == len(costs):
+            self.by_task[task_id] = sum(known, Decimal(0))
+
+    @property
+    def total(self) -> Decimal | None:
+        """Their sum, None where nothing is known."""
+        return sum(self.by_task.values(), Decimal(0)) if self.by_task else None
+
+
+Work = Callable[[str, Costs], Awaitable[Answer]]
+"""Makes the answer of the request with this id, writing down costs on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work with what must be known before it.
+
+    `admit` gives a place or raises; `keeps` stores embedded pictures; `on_end` is called when all is written down.
+    """
+
+    work: Work
+    admit: Callable[[], Ticket]
+    keeps: bool
+    on_end: Callable[[], None] | None = None

@@ -1,0 +1,148 @@
+"""Everything before a request is claimed: its model, its pictures, its spec, its price and its plan.
+
+Nothing is sent to Runware and nothing is written down here.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from app.catalog.model import CatalogModel, Mode
+from app.catalog.registry import Registry, UnknownModelError
+from app.errors import NotFoundError
+from app.generation.archive import dump_plan, to_money
+from app.generation.estimate import DryRun, chosen_quality, reference_sizes
+from app.generation.fingerprint import TaskIds, fingerprint
+from app.generation.normalize import check_request, follows_picture, normalize, refuse_when_strict
+from app.generation.pictures import PictureDesk
+from app.generation.plan import Plan, build_plan
+from app.generation.types import Circumstances, ImageRequest, ImageSpec
+from app.images.fits import Ground
+from app.journal.records import Intent
+from app.ledger.pricing import Estimate, estimate
+from app.webhooks.sender import WebhookSender
+
+_LONGEST_TEXT = 200
+"""What the journal keeps of names that callers choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request ready to be sent; `price` is what the catalog expects it to cost."""
+
+    request: ImageRequest
+    requested_model: str
+    spec: ImageSpec
+    plan: Plan
+    ground: Ground | None
+    fingerprint: str
+    price: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an operator decides: models when none is named, the longest wait in seconds, links to Runware's own."""
+
+    default_models: Mapping[Mode, str]
+    request_timeout: float
+    native_links: bool = True
+    stores_prompts: bool = False
+
+
+class Preparer:
+    """Prepares requests."""
+
+    def __init__(
+        self, *, registry: Registry, pictures: PictureDesk, task_ids: TaskIds, policy: Policy, webhooks: WebhookSender
+    ) -> None:
+        self._registry = registry
+        self._pictures = pictures
+        self._task_ids = task_ids
+        self._policy = policy
+        self._webhooks = webhooks
+
+    async def prepare(self, request: ImageRequest, circumstances: Circumstances) -> Prepared:
+        """`request` fitted to its model, raising what is wrong with it."""
+        name = request.model or self._policy.default_models[request.mode]
+        model = self._find(name)
+        check_request(request, model, self._alternatives(request.mode))
+        if request.webhook_url is not None:
+            await self._webhooks.check(request.webhook_url)
+        opened = await self._pictures.open(request, needs_size=follows_picture(request, model))
+        spec = normalize(
+            request,
+            model,
+            default_delivery=circumstances.default_delivery,
+            native_links=self._policy.native_links,
+            picture_size=opened.first_size,
+        )
+        fitted = await self._pictures.fit(opened, spec)
+        if fitted.adjustments:
+            spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))
+        if circumstances.strict:
+            refuse_when_strict(spec.adjustments)
+        print_ = await _fingerprint(request, circumstances)
+        plan = build_plan(spec, fitted.inputs, self._task_ids.of(circumstances, print_))
+        return Prepared(request, name, spec, plan, fitted.ground, print_, await _price(spec, plan))
+
+    async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
+        """What `request` would send and cost, raising the same refusals as `prepare`."""
+        prepared = await self.prepare(request, circumstances)
+        made = _count_made(prepared.plan)
+        return DryRun(prepared.spec.model, made, prepared.price, prepared.plan, prepared.spec.adjustments)
+
+    def intend(self, prepared: Prepared, circumstances: Circumstances) -> Intent:
+        """What the journal must know before anything is sent."""
+        spec, plan, key, request = prepared.spec, prepared.plan, circumstances.idempotency_key, prepared.request
+        return Intent(
+            request_id=circumstances.request_id,
+            tenant=circumstances.tenant,
+            key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
+            fingerprint=prepared.fingerprint,
+            endpoint="generations" if request.mode is Mode.GENERATE else "edits",
+            model=_storable(prepared.requested_model) or "",
+            executed_model=spec.model.air,
+            n=spec.count,
+            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+            estimate=to_money(prepared.price.total),
+            plan=dump_plan(spec, plan, prepared.requested_model, circumstances.origin),
+            retries=circumstances.retries,
+            user=_storable(request.user),
+            client_request_id=_storable(circumstances.client_request_id),
+            prompt=request.prompt.replace("\x00", "") if request.prompt and self._policy.stores_prompts else None,
+            webhook_url=request.webhook_url,
+        )
+
+    def _find(self, name: str) -> CatalogModel:
+        try:
+            return self._registry.find(name)
+        except UnknownModelError as error:
+            hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
+            message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."
+            raise NotFoundError(message, param="model", code="model_not_found") from None
+
+    def _alternatives(self, mode: Mode) -> Iterator[str]:
+        return (model.id for model in self._registry.models if mode in model.modes and model.status == "live")
+
+
+async def _fingerprint(request: ImageRequest, circumstances: Circumstances) -> str:
+    if request.pictures:
+        return await asyncio.to_thread(fingerprint, request, circumstances)
+    return fingerprint(request, circumstances)
+
+
+async def _price(spec: ImageSpec, plan: Plan) -> Estimate:
+    resolution = spec.fields.get("resolution")
+    tier = resolution if isinstance(resolution, str) else None
+    references = await asyncio.to_thread(reference_sizes, plan) if plan.tasks[0].task.inputs else []
+    return estimate(spec.model, _count_made(plan), spec.size, tier, references, chosen_quality(spec))
+
+
+def _count_made(plan: Plan) -> int:
+    return sum(planned.task.number_results for planned in plan.tasks)
+
+
+def _storable(text: str | None) -> str | None:
+    """A caller's word as every database takes it: short, and without the character PostgreSQL refuses."""
+    return None if text is None else text.replace("\x00", "")[:_LONGEST_TEXT]

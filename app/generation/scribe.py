@@ -1,0 +1,64 @@
+"""Writes to the journal what happened, at once or as soon as the database takes it, in order for each request.
+
+Nobody is kept from what he paid for because the database is away.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from app.database.writer import DatabaseUnavailableError
+from app.observability.logs import get_logger
+
+_logger = get_logger("works")
+_FIRST_REPETITION_SECONDS, _LONGEST_REPETITION_SECONDS = 0.1, 5.0
+"""How soon something is written again that the database did not take."""
+Write = Callable[[], Awaitable[None]]
+
+
+class Scribe:
+    """What is still to be written, the last of each request."""
+
+    def __init__(self) -> None:
+        self._writing: dict[str, asyncio.Task[None]] = {}
+
+    async def write(self, request_id: str, write: Write) -> None:
+        """Write now; later where the database does not take it."""
+        try:
+            await write()
+        except DatabaseUnavailableError:
+            self.write_later(request_id, write)
+
+    def write_later(self, request_id: str, write: Write) -> None:
+        """Write in the background until it succeeds, after everything else that is to be written of this request."""
+        task = asyncio.create_task(_repeat(request_id, write, self._writing.get(request_id)))
+        self._writing[request_id] = task
+        task.add_done_callback(lambda _: self._forget(request_id, task))
+
+    async def close(self, seconds: float) -> None:
+        """Wait so long for what is still to be written, then give it up to whoever finds it unfinished."""
+        if self._writing:
+            await asyncio.wait(self._writing.values(), timeout=seconds)
+        for task in list(self._writing.values()):
+            task.cancel()
+
+    def _forget(self, request_id: str, task: asyncio.Task[None]) -> None:
+        if self._writing.get(request_id) is task:
+            del self._writing[request_id]
+
+
+async def _repeat(request_id: str, write: Write, earlier: asyncio.Task[None] | None) -> None:
+    if earlier is not None:
+        await asyncio.wait({earlier})
+    delay = _FIRST_REPETITION_SECONDS
+    while True:
+        try:
+            await write()
+        except DatabaseUnavailableError:
+            _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LONGEST_REPETITION_SECONDS)
+        except Exception:
+            _logger.exception("unexpected fault while writing to the journal", id=request_id)
+            return
+        else:
+            return

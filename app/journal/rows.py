@@ -1,0 +1,98 @@
+"""From rows of the journal to records and back."""
+
+from sqlalchemy import Connection, Row
+
+from app.journal import statements as sql
+from app.journal.records import Intent, Record, Status
+
+
+def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
+    """The record of a row of `requests`, with the ids of its tasks."""
+    ids = connection.execute(sql.TASKS_OF, {"request_id": row.id}).scalars()
+    return Record(
+        id=row.id,
+        tenant=row.tenant,
+        fingerprint=row.fingerprint,
+        endpoint=row.endpoint,
+        model=row.model,
+        executed_model=row.executed_model,
+        n=row.n,
+        status=Status(row.status),
+        created_at=row.created_at,
+        completed_at=row.completed_at,
+        delivered_at=row.delivered_at,
+        owner=row.owner,
+        lease_until=row.lease_until,
+        estimate=row.estimate,
+        cost=row.cost,
+        plan=row.plan,
+        answer=row.answer,
+        error=row.error,
+        user=row.user,
+        client_request_id=row.client_request_id,
+        webhook_url=row.webhook_url,
+        webhook_attempts=row.webhook_attempts,
+        webhook_next=row.webhook_next,
+        webhook_status=row.webhook_status,
+        task_ids=tuple(ids),
+    )
+
+
+def to_row(intent: Intent, owner: str, now: float, key_until: float, lease_until: float) -> dict[str, object]:
+    """The row of a request that is new."""
+    return {
+        "id": intent.request_id,
+        "tenant": intent.tenant,
+        "key_hash": intent.key_hash,
+        "fingerprint": intent.fingerprint,
+        "endpoint": intent.endpoint,
+        "model": intent.model,
+        "executed_model": intent.executed_model,
+        "n": intent.n,
+        "status": _first_status(intent).value,
+        "created_at": now,
+        "key_until": key_until,
+        "connected": 1,
+        "owner": owner,
+        "lease_until": lease_until,
+        "estimate": intent.estimate,
+        "plan": intent.plan,
+        "user": intent.user,
+        "client_request_id": intent.client_request_id,
+        "prompt": intent.prompt,
+        "webhook_url": intent.webhook_url,
+        "webhook_next": None if intent.webhook_url is None else now,
+    }
+
+
+def new_record(intent: Intent, owner: str, now: float, lease_until: float) -> Record:
+    """The record of a request that is new."""
+    return Record(
+        id=intent.request_id,
+        tenant=intent.tenant,
+        fingerprint=intent.fingerprint,
+        endpoint=intent.endpoint,
+        model=intent.model,
+        executed_model=intent.executed_model,
+        n=intent.n,
+        status=_first_status(intent),
+        created_at=now,
+        completed_at=None,
+        delivered_at=None,
+        owner=owner,
+        lease_until=lease_until,
+        estimate=intent.estimate,
+        cost=None,
+        plan=intent.plan,
+        answer=None,
+        error=None,
+        user=intent.user,
+        client_request_id=intent.client_request_id,
+        webhook_url=intent.webhook_url,
+        webhook_next=None if intent.webhook_url is None else now,
+        task_ids=intent.task_ids,
+    )
+
+
+def _first_status(intent: Intent) -> Status:
+    return Status.QUEUED if intent.queued else Status.PROCESSING

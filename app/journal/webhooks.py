@@ -1,0 +1,52 @@
+"""Which webhooks are due, and how their attempts went. Safe with several replicas: what one sends, no other takes."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from app.database.tables import requests
+from app.database.writer import Writer
+from app.journal.records import Record, Status
+from app.journal.rows import to_record
+
+_ATTEMPT_SECONDS = 60.0
+"""After so long an attempt that told nothing is taken to have died with its process."""
+_FINAL = [status.value for status in Status if status.final]
+DUE = (
+    select(requests.c.id)
+    .where(requests.c.webhook_next <= bindparam("now"))
+    .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+
+
+class WebhookBook:
+    """The webhooks of the journal. `clock` is unix seconds."""
+
+    def __init__(self, writer: Writer, clock: Callable[[], float] = time.time) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def due(self, most: int = 50) -> list[Record]:
+        """Requests whose end is to be told now; their attempt is counted and nobody else gets it meanwhile."""
+        now = self._clock()
+
+        def work(connection: Connection) -> list[Record]:
+            ids = list(connection.execute(DUE, {"now": now, "most": most}).scalars())
+            if not ids:
+                return []
+            mine = requests.c.id.in_(ids)
+            attempt = {"webhook_next": now + _ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
+            connection.execute(update(requests).where(mine).values(attempt))
+            rows = connection.execute(select(requests).where(mine)).all()
+            return [to_record(connection, row) for row in rows]
+
+        return await self._writer.write(work)
+
+    async def note(self, request_id: str, status: int | None, next_at: float | None) -> None:
+        """How an attempt went: the status it was answered with, and when to try again, None for never."""
+        one = requests.c.id == request_id
+        values = {"webhook_status": status, "webhook_next": next_at}
+        await self._writer.write(lambda connection: connection.execute(update(requests).where(one).values(values)))

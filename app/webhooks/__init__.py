@@ -1,0 +1,1 @@
+"""Tells callers by webhook how their requests ended."""
