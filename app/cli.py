@@ -36,7 +36,6 @@ app.command()(generate)
 app.command()(edit)
 
 _DEFAULT_ENV_FILE = Path(".env")
-_SHUTDOWN_SECONDS = 30
 _SCHEMAS_URL = "https://schemas.runware.ai"
 _DOCS_URL = "https://runware.ai/docs"
 EnvFile = Annotated[
@@ -71,7 +70,7 @@ def serve(
             http="app.api.protocol:AttentiveProtocol",
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=max(1, round(effective.grace)),
         )
 
 

@@ -26,6 +26,7 @@ from app.api.documentation import (
 )
 from app.api.error_handlers import HANDLERS
 from app.api.middleware import RequestMiddleware
+from app.api.protocol import Ending
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
@@ -83,13 +84,14 @@ def create_app(
     _configure_logs(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _build(settings, registry, _Seams(connect, images_override, pace, webhook_pace)) as gateway:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Ending]]:
+        ending = Ending()
+        async with _build(settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace)) as gateway:
             app.state.gateway = gateway
             gc.collect()
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
-            yield
+            yield ending.as_state()
 
     app = FastAPI(
         title="Spillway",
@@ -169,7 +171,7 @@ class _Seams:
 
 
 @asynccontextmanager
-async def _build(settings: Settings, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
+async def _build(settings: Settings, ending: Ending, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
     """Every part, in the order of dependency; given back in the opposite one."""
     key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
     transport = seams.connect() if seams.connect else AiohttpTransport(settings.runware_base_url, key)
@@ -218,7 +220,7 @@ async def _build(settings: Settings, registry: Registry, seams: _Seams) -> Async
         )
     finally:
         recovery.stop()
-        await works.close(settings.grace)
+        await works.close(ending.left_of(settings.grace))
         await webhooks.close()
         await asyncio.to_thread(writer.close)
         for connected in (fetcher, shelf, runware):

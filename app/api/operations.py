@@ -18,12 +18,15 @@ async def readyz(request: Request) -> Response:
     gateway = gateway_of(request)
     upstream = gateway.settings.upstream_name
     problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if gateway.runware.key_refused else []
+    ready = not problems
+    if gateway.runware.unreachable:  # another replica would fare no better, so this one stays in service
+        problems.append("Runware does not answer; new requests are refused until it does.")
     body: dict[str, object] = {
-        "status": "not ready" if problems else "ready",
+        "status": "ready" if ready else "not ready",
         "upstream": upstream,
         "models": len(gateway.registry.models),
         "problems": problems,
     }
     if upstream == "simulator":
         body["note"] = "There is no RUNWARE_API_KEY: pictures come from the built-in simulator and cost nothing."
-    return JSONResponse(body, status_code=_NOT_READY if problems else _READY)
+    return JSONResponse(body, status_code=_READY if ready else _NOT_READY)

@@ -2,23 +2,17 @@
 
 import concurrent.futures
 import json
-import os
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 
 import httpx2
 import openai
 import pytest
 
 from tests.support.pictures import data_uri, png
+from tests.support.processes import free_port, process, unique
 
 REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}
 
@@ -29,11 +23,6 @@ def key() -> dict[str, str]:
 
 def post(gateway, headers=None, path="/images/generations", **fields) -> httpx2.Response:
     return gateway.client.post(path, json=REQUEST | fields, headers=headers or {})
-
-
-def unique() -> str:
-    """A prompt nobody else has, so that no other test's request is joined."""
-    return f"a harbor {uuid.uuid4().hex}"
 
 
 def made(gateway, prompt: str) -> int:
@@ -287,36 +276,6 @@ def test_the_journal_holds_neither_pictures_nor_secrets_nor_prompts(start_gatewa
 
 
 # Killed gateways
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def process(simulator, folder: Path, port: int) -> Iterator[subprocess.Popen]:
-    """A gateway process of its own."""
-    environment = os.environ | {
-        "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
-        "SPILLWAY_PORT": str(port), "SPILLWAY_LOG_LEVEL": "error",
-    }  # fmt: skip
-    with subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"], env=environment, stderr=subprocess.DEVNULL
-    ) as running:
-        for _ in range(200):
-            with pytest.MonkeyPatch.context():
-                try:
-                    if httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200:
-                        break
-                except httpx2.HTTPError:
-                    time.sleep(0.1)
-        try:
-            yield running
-        finally:
-            running.kill()
-            running.wait()
 
 
 @pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without"])

@@ -1,0 +1,189 @@
+"""More work than may be done at once, an upstream that is gone, answers nobody read, and orderly ends."""
+
+import concurrent.futures
+import contextlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.support.processes import free_port, process, unique, wait_until_it_answers
+from tests.support.recorder import read_response
+
+BODY = {"model": "flux.1-schnell", "size": "256x256"}
+AUTH = {"Authorization": "Bearer test-key"}
+
+
+def made(simulator, prompt: str) -> int:
+    return sum(task["images"] for task in simulator.tasks() if task["request"].get("positivePrompt") == prompt)
+
+
+def ask(gateway, prompt: str, **headers: str) -> httpx2.Response:
+    return gateway.client.post("/images/generations", json=BODY | {"prompt": prompt}, headers=headers)
+
+
+def test_beyond_places_and_queue_there_is_429_and_nothing_else_is_lost(start_gateway):
+    gateway = start_gateway(SPILLWAY_MAX_IN_FLIGHT="2", SPILLWAY_MAX_QUEUED="2")
+    prompts = [f"{unique()} [sim:slow=1]" for _ in range(6)]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(ask, gateway, prompt) for prompt in prompts]
+        time.sleep(0.6)
+        statuses = [record["status"] for record in gateway.client.get("/requests").json()["data"]]
+        answers = [future.result() for future in asked]
+    assert sorted(statuses) == ["processing", "processing", "queued", "queued"]
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 429, 429]
+    for answer, prompt in zip(answers, prompts, strict=True):
+        assert made(gateway.simulator, prompt) == (answer.status_code == 200)
+        if answer.status_code == 429:
+            assert answer.json()["error"]["code"] == "overloaded"
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert ask(gateway, unique()).status_code == 200, "every place is free again"
+
+
+def test_what_was_begun_before_is_joined_even_when_nothing_new_fits(start_gateway):
+    gateway = start_gateway(SPILLWAY_MAX_IN_FLIGHT="1", SPILLWAY_MAX_QUEUED="0")
+    prompt, key = unique(), {"Idempotency-Key": unique()}
+    first = ask(gateway, prompt, **key)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(ask, gateway, f"{unique()} [sim:slow=1]")
+        time.sleep(0.4)
+        assert ask(gateway, unique()).status_code == 429
+        assert ask(gateway, prompt, **key).json()["id"] == first.json()["id"]
+        assert busy.result().status_code == 200
+
+
+def test_a_key_with_little_to_do_does_not_wait_behind_one_with_much(start_gateway):
+    gateway = start_gateway(SPILLWAY_MAX_IN_FLIGHT="1")
+    ended: list[str] = []
+
+    def one(name: str) -> None:
+        ask(gateway, f"{unique()} [sim:slow=0.2]", Authorization=f"Bearer {name}")
+        ended.append(name)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(one, "test-key") for _ in range(6)]
+        time.sleep(0.3)
+        futures.append(pool.submit(one, "other-key"))
+        concurrent.futures.wait(futures)
+    assert ended.index("other-key") <= 4, ended
+
+
+@contextlib.contextmanager
+def simulator_on(port: int) -> Iterator[None]:
+    command = [sys.executable, "-m", "app", "simulate", "--port", str(port), "--latency", "0", "--exit-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+        wait_until_it_answers(port)
+        yield
+        running.stdin.close()
+
+
+def test_an_upstream_that_is_gone_is_not_waited_for_and_noticed_when_it_is_back(start_gateway):
+    port = free_port()
+    gateway = start_gateway(upstream=f"http://127.0.0.1:{port}/v1")
+    errors = [ask(gateway, unique()) for _ in range(5)]
+    assert {error.status_code for error in errors} == {503}
+    started = time.monotonic()
+    fast = [ask(gateway, unique()) for _ in range(20)]
+    assert time.monotonic() - started < 2
+    assert {(one.status_code, one.json()["error"]["code"]) for one in fast} == {(503, "provider_unavailable")}
+    assert all(1 <= int(one.headers["retry-after"]) <= 60 for one in fast)
+    assert "does not answer" in gateway.client.get(f"{gateway.origin}/readyz").json()["problems"][0]
+    refused = {record["id"] for record in gateway.client.get("/requests?limit=100").json()["data"]}
+    assert refused.isdisjoint({one.headers["x-request-id"] for one in fast}), "what is refused claims nothing"
+    with simulator_on(port):
+        for _ in range(200):
+            if gateway.client.get(f"{gateway.origin}/readyz").json()["problems"] == []:
+                break
+            time.sleep(0.1)
+        assert ask(gateway, unique()).status_code == 200
+
+
+def raw_request(origin: str, prompt: str, response_format: str) -> socket.socket:
+    host, port = origin.removeprefix("http://").split(":")
+    body = f'{{"model":"flux.1-schnell","size":"256x256","prompt":"{prompt}","response_format":"{response_format}"}}'
+    connection = socket.create_connection((host, int(port)))
+    head = f"POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer test-key\r\nContent-Length: {len(body)}"
+    connection.sendall(f"{head}\r\n\r\n{body}".encode())
+    return connection
+
+
+@pytest.mark.parametrize("form", ["url", "b64_json"])
+@pytest.mark.parametrize("reads", [0, 200], ids=["nothing of it", "a part of it"])
+def test_an_answer_that_was_sent_but_not_read_is_delivered_to_the_retry(gateway, form, reads):
+    prompt = unique()
+    connection = raw_request(gateway.origin, prompt, form)
+    if reads:
+        connection.recv(reads)
+    else:
+        time.sleep(0.8)  # the answer waits in the buffers of this machine
+    connection.close()
+    time.sleep(0.3)
+    body = BODY | {"prompt": prompt, "response_format": form}
+    response = gateway.client.post("/images/generations", json=body, headers={"x-stainless-retry-count": "1"})
+    assert response.status_code == 200, response.text
+    assert response.json()["data"][0].get(form)
+    assert made(gateway.simulator, prompt) == 1
+
+
+def test_an_answer_that_was_read_whole_is_delivered_however_the_connection_ends(gateway):
+    prompt = unique()
+    connection = raw_request(gateway.origin, prompt, "url")
+    assert read_response(connection)[0] == 200
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+    connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+    time.sleep(0.3)
+    assert ask(gateway, prompt).status_code == 200
+    assert made(gateway.simulator, prompt) == 2
+
+
+def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
+    prompt, port = f"{unique()} [sim:slow=1.5]", free_port()
+    url = f"http://127.0.0.1:{port}/v1/images/generations"
+    with (
+        process(simulator, tmp_path, port, SPILLWAY_GRACE="10") as running,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        asked = pool.submit(httpx2.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
+        accepted = httpx2.post(
+            url, json=BODY | {"prompt": f"{prompt} b"}, headers=AUTH | {"Prefer": "respond-async"}, timeout=30
+        )
+        time.sleep(0.5)
+        running.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        with pytest.raises(httpx2.HTTPError):
+            httpx2.post(url, json=BODY | {"prompt": unique()}, headers=AUTH, timeout=5)
+        assert asked.result().status_code == 200
+        assert running.wait(10) in {0, -signal.SIGTERM}
+    with process(simulator, tmp_path, port):
+        record = httpx2.get(f"http://127.0.0.1:{port}{accepted.headers['location']}", headers=AUTH).json()
+        assert record["status"] == "completed", "what was accepted was finished within the grace period too"
+
+
+def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(simulator, tmp_path):
+    prompt, port = f"{unique()} [sim:slow=4]", free_port()
+    url = f"http://127.0.0.1:{port}/v1/images/generations"
+    with (
+        process(simulator, tmp_path, port, SPILLWAY_GRACE="1") as running,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        asked = pool.submit(httpx2.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
+        time.sleep(0.7)
+        running.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        running.wait(10)
+        assert time.monotonic() - started < 4, "the grace period is one, not one after the other"
+        with contextlib.suppress(httpx2.HTTPError):
+            assert asked.result().status_code >= 500
+    with process(simulator, tmp_path, port):
+        again = httpx2.post(
+            url, json=BODY | {"prompt": prompt}, headers=AUTH | {"x-stainless-retry-count": "1"}, timeout=30
+        )
+        assert again.status_code == 200, again.text
+    assert made(simulator, prompt) == 1

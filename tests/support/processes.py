@@ -1,0 +1,61 @@
+"""Gateways and simulators as processes of their own, which tests may end as they like."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+_START_SECONDS = 30
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def unique() -> str:
+    """A prompt nobody else has, so that no other test's request is joined."""
+    return f"a harbor {uuid.uuid4().hex}"
+
+
+def start_process(simulator_url: str, folder: Path, port: int, **variables: str) -> subprocess.Popen:
+    """A gateway that is about to listen."""
+    environment = os.environ | {
+        "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator_url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
+        "SPILLWAY_PORT": str(port), "SPILLWAY_LOG_LEVEL": "error",
+    } | variables  # fmt: skip
+    return subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=subprocess.DEVNULL)
+
+
+def wait_until_it_answers(port: int, path: str = "/healthz") -> None:
+    """Wait for a server on this port."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            httpx2.get(f"http://127.0.0.1:{port}{path}")
+        except httpx2.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"nothing answers on port {port}")
+
+
+@contextmanager
+def process(simulator, folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen]:
+    """A gateway process of its own."""
+    with start_process(simulator.url, folder, port, **variables) as running:
+        try:
+            wait_until_it_answers(port)
+            yield running
+        finally:
+            running.kill()
+            running.wait()
