@@ -244,7 +244,8 @@ def _sender(settings: Settings) -> WebhookSender:
 def _open_journal(settings: Settings) -> Writer:
     """The journal's database, its tables up to date."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.database_url or f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}")
+    own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"
+    engine = open_engine(settings.database_url.get_secret_value() if settings.database_url else own)
     migrate(engine)
     return Writer(engine)
 
@@ -256,5 +257,5 @@ def _derive(settings: Settings, purpose: str) -> bytes:
 
 
 def _configure_logs(settings: Settings) -> None:
-    secrets = [settings.runware_api_key, settings.secret, *settings.api_keys]
+    secrets = [settings.runware_api_key, settings.secret, settings.database_url, *settings.api_keys]
     configure_logs(settings.log_format, settings.log_level, [key.get_secret_value() for key in secrets if key])

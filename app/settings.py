@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-_SECRET_FIELDS = frozenset({"runware_api_key", "api_keys", "secret"})
+_SECRET_FIELDS = frozenset({"runware_api_key", "api_keys", "secret", "database_url"})
 CLIENT_VARIABLES = frozenset({"SPILLWAY_BASE_URL", "SPILLWAY_API_KEY"})
 """Read by the command line as a client of a gateway, not by the gateway."""
 MIB = 1024 * 1024
@@ -103,10 +103,11 @@ class Settings(BaseModel):
         alias="SPILLWAY_HOST_ALL_PICTURES",
         description="Host every picture here, also those Runware could serve itself. On with the built-in simulator.",
     )
-    database_url: str | None = Field(
+    database_url: SecretStr | None = Field(
         None,
         alias="SPILLWAY_DATABASE_URL",
-        description="Where the journal is, as an SQLAlchemy URL. Unset: an SQLite file in the data folder.",
+        description="Where the journal is: postgresql://user:password@host/name, which gateways on several machines "
+        "may share, or sqlite:///path. Unset: an SQLite file in the data folder.",
     )
     idempotency_ttl: int = Field(
         86_400,
@@ -198,6 +199,15 @@ class Settings(BaseModel):
             message = "expected an http:// or https:// address"
             raise ValueError(message)
         return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = "" if value is None else value.get_secret_value().partition("://")[0].partition("+")[0]
+        if value is not None and scheme not in {"postgresql", "postgres", "sqlite"}:
+            message = "expected a postgresql:// or sqlite:/// address"
+            raise ValueError(message)
+        return value
 
     @field_validator("secret")
     @classmethod

@@ -19,6 +19,8 @@ from app.api.protocol import AttentiveProtocol
 from app.main import create_app
 from app.runware.retry import Pace
 from app.settings import load_settings
+from tests.support.databases import Database, PostgresServer, SQLiteFolder
+from tests.support.postgres import postgres_server
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FAST = Pace(first_backoff=0.02, longest_backoff=0.05, first_poll=0.05, longest_poll=0.1, longest_retry_after=0.2)
@@ -140,3 +142,14 @@ def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def gateway(start_gateway: Callable) -> RunningGateway:
     return start_gateway()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as url:
+        yield PostgresServer(url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    return SQLiteFolder(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres")

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.connection import Farewell
-from app.api.dependencies import Gateway, gateway_of
+from app.api.dependencies import Gateway, gateway_of, request_id_of
 from app.api.images import PiecewiseResponse
 from app.errors import NotFoundError, StillProcessingError
 from app.journal.history import Filter
@@ -44,8 +44,8 @@ async def retrieve_result(request: Request) -> Response:
         answer = await gateway.works.join(record, 0)
     except StillProcessingError:
         return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
+    await gateway.works.come_back(record.id, request_id_of(request))
     request.scope["state"]["request_id"] = answer.request_id
-    await gateway.works.come_back(record.id)
     return PiecewiseResponse(
         render_answer(answer), answer_headers(answer), Farewell(gateway.images, answer.request_id, answer)
     )

@@ -4,20 +4,45 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_SECONDS = 15
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_MIGRATION_LOCK = 7_229_114
+_WRITERS_LOCK = 7_229_114
+_POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s"
+"""So that a process that was stopped in the middle of a transaction does not keep all others waiting."""
 
 
 def open_engine(url: str) -> Engine:
-    """The engine for `url`; every transaction on SQLite takes its lock at the start, so that none fails midway."""
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=4, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+    """The engine for `url`. Every transaction takes the one lock of all writers at its start.
+
+    So none fails midway, and whoever decides sees all that was decided before; writers commit in groups, which keeps
+    the line short.
+    """
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    return _open_postgres(parsed)
+
+
+def _open_postgres(url: URL) -> Engine:
+    options = {} if "options" in url.query else {"options": _POSTGRES_OPTIONS}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"), pool_size=2, pool_pre_ping=True, connect_args=options
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+
+    return engine
+
+
+def _open_sqlite(url: URL) -> Engine:
+    waits = {} if "timeout" in url.query else {"timeout": _BUSY_SECONDS}
+    engine = create_engine(url, connect_args={"check_same_thread": False, **waits})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -40,7 +65,5 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

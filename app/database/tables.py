@@ -20,6 +20,7 @@ requests = Table(
     Column("completed_at", Float),
     Column("key_until", Float, nullable=False),
     Column("connected", Integer, nullable=False),
+    Column("joined_by", String(40)),
     Column("broken_at", Float),
     Column("delivered_at", Float),
     Column("owner", String(40), nullable=False),

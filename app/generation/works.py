@@ -157,9 +157,9 @@ class Works:
 
         self._scribe.write_later(request_id, note)
 
-    async def come_back(self, request_id: str) -> None:
-        """Note that a caller collects the answer, before it is sent to him."""
-        await self._journal.come_back(request_id)
+    async def come_back(self, request_id: str, by: str) -> None:
+        """Note that a caller collects the answer with the call `by`, before it is sent to him."""
+        await self._journal.come_back(request_id, by)
 
     async def forget(self, record: Record) -> None:
         """Delete the pictures and the prompt of a request, raising InvalidRequestError while it runs."""
@@ -221,7 +221,7 @@ class Works:
             raise ConflictingKeyError from None
         except DatabaseUnavailableError:
             _logger.exception("the journal does not answer", id=intent.request_id)
-            self._scribe.write_later(intent.request_id, lambda: self._journal.withdraw(intent.request_id))
+            self._scribe.write_later(intent.request_id, lambda: self._journal.withdraw(intent))
             raise JournalError from None
         return claim
 

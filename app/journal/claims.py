@@ -91,10 +91,16 @@ class Journal:
         """A request that waited for its turn is carried out now."""
         await self._run(sql.BEGIN, {"request_id": request_id})
 
-    async def withdraw(self, request_id: str) -> None:
+    async def withdraw(self, intent: Intent) -> None:
         """Take back a claim whose writing may or may not have succeeded; nothing was sent for it."""
-        values = {"request_id": request_id}
-        await self._writer.post((sql.WITHDRAW_TASKS, values), (sql.WITHDRAW, values))
+        own = {"request_id": intent.request_id}
+        joined = {
+            "of_tenant": intent.tenant,
+            "of_fingerprint": intent.fingerprint,
+            "by": intent.request_id,
+            "now": self._clock(),
+        }
+        await self._writer.post((sql.WITHDRAW_TASKS, own), (sql.WITHDRAW, own), (sql.UNJOIN, joined))
 
     async def leave(self, request_id: str, parting: Parting) -> None:
         """A caller has gone."""
@@ -108,9 +114,9 @@ class Journal:
         values = {"request_id": request_id, "now": self._clock()}
         await self._run(sql.REOPEN if reopen else sql.UNDELIVER, values)
 
-    async def come_back(self, request_id: str) -> None:
-        """A caller collects the answer of a request by its id."""
-        await self._run(sql.JOIN, {"request_id": request_id})
+    async def come_back(self, request_id: str, by: str) -> None:
+        """A caller collects the answer of a request by its id; `by` is the id of his call."""
+        await self._run(sql.JOIN, {"request_id": request_id, "by": by})
 
     async def renew(self) -> None:
         """Keep the leases of requests this process runs, or whose callers wait here."""
@@ -170,7 +176,7 @@ class Journal:
         now = self._clock()
         earlier = self._by_key(connection, intent, now) if intent.key_hash else self._adoptable(connection, intent, now)
         if earlier is not None:
-            connection.execute(sql.JOIN, {"request_id": earlier.id})
+            connection.execute(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
             return Claim(to_record(connection, earlier), is_new=False)
         if intent.retries and intent.key_hash is None:
             equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "owner": self.owner}

@@ -1,6 +1,6 @@
 """The statements that every request runs, built once: building them anew costs more than running them."""
 
-from sqlalchemy import BindParameter, String, and_, bindparam, delete, func, insert, null, or_, select, update
+from sqlalchemy import BindParameter, String, and_, bindparam, case, delete, func, insert, null, or_, select, update
 
 from app.database.tables import requests, tasks
 from app.journal.records import Status
@@ -29,7 +29,16 @@ WAITING_ELSEWHERE = select(requests).where(
 )
 INSERT_REQUEST = insert(requests)
 INSERT_TASKS = insert(tasks)
-JOIN = update(requests).where(_BY_ID).values(connected=requests.c.connected + 1)
+JOIN = (
+    update(requests)
+    .where(_BY_ID)
+    .values(
+        connected=case((requests.c.joined_by == bindparam("by"), requests.c.connected), else_=requests.c.connected + 1),
+        joined_by=bindparam("by"),
+    )
+)
+"""Writing it twice, as after a commit whose end nobody heard of, counts one caller."""
+_FEWER = case((requests.c.connected > 0, requests.c.connected - 1), else_=0)
 FORGET_KEY = update(requests).where(_BY_ID).values(key_hash=null())
 SETTLE = (
     update(requests)
@@ -43,8 +52,8 @@ SETTLE = (
     )
 )
 BOOK = update(tasks).where(tasks.c.uuid == bindparam("task_id")).values(cost=bindparam("new_cost"))
-DELIVER = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1, delivered_at=bindparam("now"))
-PART = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1)
+DELIVER = update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now"))
+PART = update(requests).where(_BY_ID).values(connected=_FEWER)
 UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
     update(requests)
@@ -62,7 +71,13 @@ REOPEN = (
 BEGIN = update(requests).where(_BY_ID).values(status=Status.PROCESSING.value)
 WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
 WITHDRAW = delete(requests).where(_BY_ID)
-BREAK = update(requests).where(_BY_ID).values(connected=requests.c.connected - 1, broken_at=bindparam("now"))
+UNJOIN = (
+    update(requests)
+    .where(requests.c.tenant == bindparam("of_tenant"), requests.c.fingerprint == bindparam("of_fingerprint"))
+    .where(requests.c.joined_by == bindparam("by"))
+    .values(connected=_FEWER, joined_by=null(), broken_at=bindparam("now"))
+)
+BREAK = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now"))
 TASKS_OF = select(tasks.c.uuid).where(tasks.c.request_id == bindparam("request_id")).order_by(tasks.c.position)
 FIND = select(requests).where(_BY_ID)
 KEEP_ANSWER = update(requests).where(_BY_ID).values(answer=bindparam("new_answer"))

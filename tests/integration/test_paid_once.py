@@ -168,8 +168,12 @@ def test_with_the_journal_lost_a_key_still_leads_to_the_picture_that_was_bought(
     assert all(uuid.UUID(one).version == 4 for one in first.json()["metadata"]["task_uuids"])
 
 
-def test_two_gateways_on_one_database_obey_one_key(start_gateway, tmp_path):
-    shared = {"SPILLWAY_DATA_DIR": str(tmp_path), "SPILLWAY_SECRET": "a secret of sixteen"}
+def test_two_gateways_on_one_database_obey_one_key(start_gateway, tmp_path, database):
+    shared = {
+        "SPILLWAY_DATA_DIR": str(tmp_path),
+        "SPILLWAY_SECRET": "a secret of sixteen",
+        "SPILLWAY_DATABASE_URL": database.fresh(),
+    }
     gateways = [start_gateway(**shared), start_gateway(**shared)]
     headers, prompt = key(), f"{unique()} [sim:slow=0.5]"
     with concurrent.futures.ThreadPoolExecutor(6) as pool:

@@ -7,12 +7,11 @@ import subprocess
 import sys
 import uuid
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy.dialects import sqlite
 
 from app.database.engine import migrate, open_engine
@@ -22,6 +21,7 @@ from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.processes import is_dead, name_process
 from app.journal.records import Intent, KeyExpiredError, KeyReusedError, NothingToJoinError, Parting, Settlement, Status
 from app.journal.webhooks import DUE
+from tests.support.databases import Database, open_writer
 
 KEY_TTL, WINDOW = 1000.0, 60.0
 
@@ -45,20 +45,14 @@ class Clock:
         return self.now
 
 
-def open_writer(folder: Path) -> Writer:
-    engine = open_engine(f"sqlite:///{folder / 'journal.db'}")
-    migrate(engine)
-    return Writer(engine)
-
-
 @pytest.fixture
 def clock():
     return Clock()
 
 
 @pytest.fixture
-def writer(tmp_path):
-    made = open_writer(tmp_path)
+def writer(database):
+    made = open_writer(database.fresh())
     yield made
     made.close()
 
@@ -164,6 +158,61 @@ def test_a_database_that_is_gone_is_an_error_for_everybody_who_waits(tmp_path):
     assert issubclass(DatabaseUnavailableError, Exception)
 
 
+def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(journal):
+    async def course():
+        unheard = intent(key="k")
+        await journal.claim(unheard)
+        await journal.withdraw(unheard)
+        await journal.withdraw(unheard)
+        assert await journal.find(unheard.request_id) is None
+        first = await journal.claim(intent())
+        await journal.leave(first.record.id, Parting.BROKEN)
+        retry = intent(retries=True)
+        assert (await journal.claim(retry)).record.id == first.record.id
+        assert (await journal.claim(intent(retries=True))).is_new, "a connection still open is not adopted"
+        await journal.withdraw(retry)
+        await journal.withdraw(retry)
+        assert (await journal.claim(intent(retries=True))).record.id == first.record.id
+
+    asyncio.run(course())
+
+
+def test_writing_twice_that_a_caller_came_or_went_counts_him_once(writer, journal):
+    async def course():
+        first = await journal.claim(intent())
+        for _ in range(2):
+            await journal.leave(first.record.id, Parting.BROKEN)
+        for _ in range(2):
+            await journal.come_back(first.record.id, "req_again")
+        assert (await journal.claim(intent(retries=True))).is_new, "he is there"
+        await journal.leave(first.record.id, Parting.BROKEN)
+        assert (await journal.claim(intent(retries=True))).record.id == first.record.id
+
+    asyncio.run(course())
+
+
+def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database):
+    url = database.fresh()
+    writers = [open_writer(url), open_writer(url)]
+    journals = [Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW) for writer in writers]
+
+    async def course():
+        for round_ in range(30):
+            claims = await asyncio.gather(*(journals[i % 2].claim(intent(key=f"k{round_}")) for i in range(6)))
+            assert sum(claim.is_new for claim in claims) == 1
+            assert len({claim.record.id for claim in claims}) == 1
+            first = await journals[0].claim(intent(f"f{round_}"))
+            await journals[0].leave(first.record.id, Parting.BROKEN)
+            adoptions = await asyncio.gather(
+                *(journals[i % 2].claim(intent(f"f{round_}", retries=True)) for i in range(4))
+            )
+            assert sum(claim.record.id == first.record.id and not claim.unsettled for claim in adoptions) == 1
+
+    asyncio.run(course())
+    for writer in writers:
+        writer.close()
+
+
 def test_a_process_is_known_to_be_dead_only_when_it_is():
     assert not is_dead(name_process())
     assert not is_dead("elsewhere:1:2:3")
@@ -199,12 +248,10 @@ class Claims(RuleBasedStateMachine):
     processes die and others take over; what was delivered turns out not to have arrived.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__()
         self.clock = Clock()
-        self.folder = Path(f"/tmp/claims-{uuid.uuid4().hex}")
-        self.folder.mkdir()
-        self.writer = open_writer(self.folder)
+        self.writer = open_writer(database.fresh())
         self.journal = self.next_process()
         self.asked: list[Asked] = []
 
@@ -214,9 +261,6 @@ class Claims(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.writer.close()
-        for file in self.folder.iterdir():
-            file.unlink()
-        self.folder.rmdir()
 
     def do(self, work):
         return asyncio.run(work)
@@ -319,10 +363,13 @@ class Claims(RuleBasedStateMachine):
             assert (record.status, record.delivered_at is not None) == (one.status, one.delivered)
 
 
-TestClaims = Claims.TestCase
-TestClaims.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def test_claims_follow_the_rules_in_any_order_of_events(database):
+    run_state_machine_as_test(
+        lambda: Claims(database),
+        settings=settings(
+            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
 
 
 @pytest.mark.parametrize("name", ["ADOPTABLE", "WAITING_ELSEWHERE", "BY_KEY", "LEFT_BEHIND", "RENEW", "WEBHOOKS"])
