@@ -8,18 +8,20 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from app.api.dependencies import Images
-from app.api.protocol import watch_reset
+from app.api.protocol import watch
 from app.generation.types import Answer
 from app.journal.records import Parting
 
 _T = TypeVar("_T")
+_SILENCE_SECONDS = 5.0
+"""A connection that was not reset for so long carried the whole answer."""
 
 
 class Farewell:
     """Notes at the end of an answer how its caller went; `answer` is kept where he did not get it.
 
-    `parting` is what a good end means. An answer that is sent whole is watched a little longer: the connection may yet
-    be reset by a caller who did not read it.
+    `parting` is what a good end means. An answer with pictures counts as delivered once the connection goes on or ends
+    in peace, or stays silent for a while: a caller who closes without having read it resets the connection.
     """
 
     def __init__(
@@ -40,11 +42,34 @@ class Farewell:
         """Note what was seen."""
         if self._gone:
             self._images.leave(self._request_id, Parting.BROKEN, self._answer)
-            return
-        self._images.leave(self._request_id, self._parting)
-        if self._answer is not None:
-            images, request_id = self._images, self._request_id  # not the answer, which may be large
-            watch_reset(scope, lambda: images.undeliver(request_id))
+        elif self._answer is None:
+            self._images.leave(self._request_id, self._parting)
+        else:
+            watch(scope, _Delivery(self._images, self._request_id))
+
+
+class _Delivery:
+    """What becomes of an answer that was sent; it does not hold the answer, which may be large."""
+
+    def __init__(self, images: Images, request_id: str) -> None:
+        self._images, self._request_id = images, request_id
+        self._noted = False
+        self._timer = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self.arrived)
+
+    def arrived(self) -> None:
+        """The caller has it."""
+        if not self._noted:
+            self._noted = True
+            self._timer.cancel()
+            self._images.leave(self._request_id, Parting.DELIVERED)
+
+    def lost(self) -> None:
+        """The caller does not have it, even where silence was taken for a good sign."""
+        if not self._noted:
+            self._noted = True
+            self._timer.cancel()
+            self._images.leave(self._request_id, Parting.BROKEN)
+        self._images.undeliver(self._request_id)
 
 
 async def or_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T | None:

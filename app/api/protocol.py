@@ -6,14 +6,14 @@ own protocol knows the difference and hides it from applications; this one passe
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-_ON_RESET = "on_reset"
+_FAREWELL = "farewell"
 _ENDING = "ending"
 
 
@@ -39,15 +39,36 @@ class Ending:
         return {_ENDING: self}
 
 
+class Witness(Protocol):
+    """Whoever wants to know what became of an answer that was sent; told at most one of the two, possibly often."""
+
+    def arrived(self) -> None:
+        """The caller went on in peace."""
+        ...
+
+    def lost(self) -> None:
+        """The caller closed without having read it."""
+        ...
+
+
 class AttentiveProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which calls back when the connection is reset after the last answer was sent."""
+    """uvicorn's protocol, which tells what became of the last answer of its connection."""
+
+    def on_message_begin(self) -> None:
+        """Another request over the same connection: the answer before it was read."""
+        witness = self._witness()
+        if witness is not None:
+            witness.arrived()
+        super().on_message_begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever wants to know, once."""
-        scope = cast("Scope | None", self.scope)  # there is none before the first request
-        on_reset = scope.get("state", {}).pop(_ON_RESET, None) if scope is not None else None
-        if exc is not None and on_reset is not None and self.cycle.response_complete:
-            on_reset()
+        """The end of the connection: in peace, or by a reset."""
+        witness = self._witness()
+        if witness is not None and self.cycle.response_complete:
+            if exc is None:
+                witness.arrived()
+            else:
+                witness.lost()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -57,7 +78,11 @@ class AttentiveProtocol(HttpToolsProtocol):
             ending.begin()
         super().shutdown()
 
+    def _witness(self) -> "Witness | None":
+        scope = cast("Scope | None", self.scope)  # there is none before the first request
+        return scope.get("state", {}).pop(_FAREWELL, None) if scope is not None else None
 
-def watch_reset(scope: "Scope", on_reset: Callable[[], None]) -> None:
-    """Have `on_reset` called when the connection is reset before another request comes over it."""
-    scope["state"][_ON_RESET] = on_reset
+
+def watch(scope: "Scope", witness: Witness) -> None:
+    """Have `witness` told what becomes of the answer that was just sent."""
+    scope["state"][_FAREWELL] = witness

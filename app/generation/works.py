@@ -18,7 +18,6 @@ from app.errors import (
     InternalError,
     InvalidRequestError,
     JournalError,
-    NotFoundError,
     QuotaError,
     RateLimitedError,
     StillProcessingError,
@@ -120,7 +119,8 @@ class Works:
             except DatabaseUnavailableError:
                 continue
             if found is None:
-                raise NotFoundError("This request does not exist any more.", code="request_not_found")
+                message = "The request could not be written down, and nothing was sent. Send it again."
+                raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             record = found
         return await self._results.replay(record)
 
