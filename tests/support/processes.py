@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx2
 
@@ -27,13 +28,15 @@ def unique() -> str:
     return f"a harbor {uuid.uuid4().hex}"
 
 
-def start_process(simulator_url: str, folder: Path, port: int, **variables: str) -> subprocess.Popen:
-    """A gateway that is about to listen."""
+def start_process(
+    simulator_url: str, folder: Path, port: int, *, log: IO[bytes] | int = subprocess.DEVNULL, **variables: str
+) -> subprocess.Popen:
+    """A gateway that is about to listen; what it says goes to `log`."""
     environment = os.environ | {
         "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator_url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
         "SPILLWAY_PORT": str(port), "SPILLWAY_LOG_LEVEL": "error",
     } | variables  # fmt: skip
-    return subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=log)
 
 
 def wait_until_it_answers(port: int, path: str = "/healthz") -> None:

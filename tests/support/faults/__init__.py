@@ -1,0 +1,1 @@
+"""Injects faults into real processes at chosen moments, and counts afterwards what was bought and what was delivered."""

@@ -1,0 +1,91 @@
+"""Processes that make requests with OpenAI's own SDK, which retries by itself; they can be killed."""
+
+import asyncio
+import base64
+import hashlib
+import io
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+import openai
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["openai", "openai.resources.images", "tests.support.faults.clients"])
+_RETRIES = 14
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of the SDK."""
+
+    method: str
+    fields: dict[str, object]
+    headers: dict[str, str] = field(default_factory=dict)
+    image: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the SDK gave its caller: the id of the request and its pictures, or an error."""
+
+    request_id: str | None
+    pictures: tuple[str, ...]
+    error: str | None
+
+
+def _call(client: openai.OpenAI, job: Job) -> Outcome:
+    fields = dict(job.fields)
+    if job.image is not None:
+        fields["image"] = ("picture.png", io.BytesIO(job.image), "image/png")
+    try:
+        answer = getattr(client.images, job.method)(**fields, extra_headers=job.headers)
+    except openai.OpenAIError as error:
+        return Outcome(None, (), f"{type(error).__name__}: {error}")
+    pictures = tuple(
+        item.url or hashlib.sha256(base64.b64decode(item.b64_json or "")).hexdigest() for item in answer.data
+    )
+    return Outcome(answer.id, pictures, None)
+
+
+def _serve(connection: Connection, base_url: str) -> None:
+    """The life of a client process: one job after the other."""
+    client = openai.OpenAI(base_url=base_url, api_key="test-key", max_retries=_RETRIES, timeout=_TIMEOUT_SECONDS)
+    while True:
+        connection.send(_call(client, connection.recv()))
+
+
+class ClientKilledError(Exception):
+    """The process died before it had an answer."""
+
+
+class ClientProcess:
+    """One process with the SDK in it."""
+
+    def __init__(self, base_url: str, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._connection, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(theirs, base_url), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    async def call(self, job: Job) -> Outcome:
+        """The outcome of a job, raising ClientKilledError."""
+        self._connection.send(job)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._connection.recv)
+        except (EOFError, ConnectionResetError):
+            raise ClientKilledError from None
+
+    def kill(self) -> None:
+        """End it as the system does when memory runs out."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End it and give back what it held."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._connection.close()

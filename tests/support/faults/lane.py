@@ -1,0 +1,193 @@
+"""One gateway between two proxies, with clients before it and a journal behind it; breaks any of them on schedule."""
+
+import asyncio
+import random
+import subprocess
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import httpx2
+
+from tests.support.faults.clients import ClientKilledError, ClientProcess, Job, Outcome
+from tests.support.faults.databases import Journal
+from tests.support.faults.proxy import CutError, FaultProxy, Stage
+from tests.support.processes import free_port, start_process
+
+_START_SECONDS = 60.0
+_AUTH = {"Authorization": "Bearer test-key"}
+
+
+class Victim(Enum):
+    """What breaks."""
+
+    CLIENT = "the client's connection is cut"
+    CLIENT_PROCESS = "the client is killed"
+    GATEWAY = "the gateway is killed"
+    DATABASE = "the database connection breaks"
+    UPSTREAM = "the connection to Runware is cut"
+
+
+class Step(Enum):
+    """When it breaks: before which proxy the exchange is, and at which stage."""
+
+    BEFORE_THE_CLAIM = ("client", Stage.REQUEST_PART)
+    AFTER_THE_CLAIM = ("upstream", Stage.REQUEST_HELD)
+    AFTER_SENDING = ("upstream", Stage.REQUEST_SENT)
+    ANSWER_LOST = ("upstream", Stage.RESPONSE_HELD)
+    BEFORE_THE_ANSWER = ("upstream", Stage.RESPONSE_SENT)
+    WHILE_DELIVERING = ("client", Stage.RESPONSE_PART)
+
+
+@dataclass
+class Asked:
+    """One logical request: what it asks for, what is to break on its way, and what its callers got in the end."""
+
+    job: Job
+    count: int
+    faults: list[tuple[Victim, Step]]
+    asks_again: bool
+    token: str = field(default_factory=lambda: f"fault-{uuid.uuid4().hex}")
+    worker: ClientProcess | None = None
+    outcome: Outcome | None = None
+    was_killed: bool = False
+
+
+class Lane:
+    """Runs requests through one gateway, some clients at once, and breaks what they say."""
+
+    def __init__(self, simulator_url: str, journal: Journal, folder: Path, clients: int) -> None:
+        self._simulator_url = simulator_url
+        self._journal = journal
+        self._folder = folder
+        self._clients = clients
+        self._port = free_port()
+        self._asked: dict[str, Asked] = {}
+        self._threads = ThreadPoolExecutor(clients)
+        self._front = FaultProxy(self._port, lambda token, stage: self._at("client", token, stage))
+        self._back = FaultProxy(
+            int(simulator_url.rpartition(":")[2]), lambda token, stage: self._at("upstream", token, stage)
+        )
+        self._gateway: subprocess.Popen | None = None
+        self._restarting = asyncio.Lock()
+        self._log = (folder / "gateway.log").open("ab")
+        self.injected: list[tuple[Victim, Step]] = []
+
+    async def run(self, asked: list[Asked]) -> None:
+        """All requests to their ends, and the gateway until it has nothing left to do."""
+        self._asked = {one.token: one for one in asked}
+        await self._front.start()
+        await self._back.start()
+        await self._start_gateway()
+        waiting = list(asked)
+        random.Random(len(asked)).shuffle(waiting)
+        await asyncio.gather(*(self._work_off(waiting) for _ in range(self._clients)))
+
+    async def settled(self) -> None:
+        """Wait until no request is unfinished."""
+        for _ in range(600):
+            listed, _ = await asyncio.to_thread(self._journal.read)
+            if all(one.status not in {"queued", "processing"} for one in listed):
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError([one for one in listed if one.status in {"queued", "processing"}])
+
+    async def collect(self, request_id: str) -> httpx2.Response:
+        """What the gateway answers when the result of a request is asked for."""
+        url = f"http://127.0.0.1:{self._port}/v1/requests/{request_id}/result"
+        async with httpx2.AsyncClient() as client:
+            return await client.get(url, headers=_AUTH, timeout=30)
+
+    def log(self) -> str:
+        """What the gateway's processes said."""
+        return (self._folder / "gateway.log").read_text()
+
+    async def close(self) -> None:
+        """End every process."""
+        if self._gateway is not None:
+            self._gateway.kill()
+            self._gateway.wait()
+        await self._front.close()
+        await self._back.close()
+        self._threads.shutdown()
+        self._log.close()
+
+    async def _work_off(self, waiting: list[Asked]) -> None:
+        worker = self._new_worker()
+        while waiting:
+            asked = waiting.pop()
+            for attempt in range(2):
+                asked.worker = worker
+                try:
+                    asked.outcome = await worker.call(asked.job)
+                except ClientKilledError:
+                    asked.was_killed = True
+                    worker.close()
+                    worker = self._new_worker()
+                    await asyncio.sleep(0.5)
+                if asked.outcome is not None or not asked.asks_again or attempt:
+                    break
+        worker.close()
+
+    def _new_worker(self) -> ClientProcess:
+        return ClientProcess(f"http://127.0.0.1:{self._front.port}/v1", self._threads)
+
+    async def _at(self, side: str, token: str, stage: Stage) -> None:
+        """Break what is due at this stage of this request."""
+        asked = self._asked.get(token)
+        due = None if asked is None else next((f for f in asked.faults if f[1].value == (side, stage)), None)
+        if asked is None or due is None:
+            return
+        asked.faults.remove(due)
+        self.injected.append(due)
+        match due[0]:
+            case Victim.CLIENT:
+                if side == "client":
+                    raise CutError
+                self._front.cut_all()
+            case Victim.CLIENT_PROCESS:
+                assert asked.worker is not None
+                asked.worker.kill()
+                await asyncio.sleep(0.05)
+                if side == "client":
+                    raise CutError
+            case Victim.GATEWAY:
+                self._kill_gateway()
+                raise CutError
+            case Victim.DATABASE:
+                breaking = asyncio.to_thread(self._journal.break_connections)
+                await asyncio.wait({asyncio.ensure_future(breaking)}, timeout=0.05)
+            case Victim.UPSTREAM:
+                if side == "upstream":
+                    raise CutError
+                self._back.cut_all()
+
+    def _kill_gateway(self) -> None:
+        if self._gateway is not None and not self._restarting.locked():
+            self._gateway.kill()
+            self._restart = asyncio.create_task(self._start_gateway())
+
+    async def _start_gateway(self) -> None:
+        async with self._restarting:
+            if self._gateway is not None:
+                await asyncio.to_thread(self._gateway.wait)
+            self._gateway = start_process(
+                f"http://127.0.0.1:{self._back.port}",
+                self._folder,
+                self._port,
+                log=self._log,
+                SPILLWAY_DATABASE_URL=self._journal.url,
+                SPILLWAY_STORE_PROMPTS="true",
+            )
+            deadline = asyncio.get_running_loop().time() + _START_SECONDS
+            while asyncio.get_running_loop().time() < deadline:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+                else:
+                    writer.close()
+                    return
+            raise AssertionError("the gateway does not start")

@@ -1,0 +1,158 @@
+"""A TCP proxy for HTTP/1.1 that stops at every stage of an exchange, so that something can be broken just there."""
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+TOKEN = re.compile(rb"fault-[0-9a-f]{32}")
+_LIMIT = 64 * 1024 * 1024
+
+
+class Stage(Enum):
+    """How far an exchange is when something breaks."""
+
+    REQUEST_PART = "half of the request went on"
+    REQUEST_HELD = "the request is here, nothing went on"
+    REQUEST_SENT = "the request went on"
+    RESPONSE_HELD = "the response is here, nothing went back"
+    RESPONSE_PART = "half of the response went back"
+    RESPONSE_SENT = "the response went back"
+
+
+class CutError(Exception):
+    """Both connections of this exchange end with a reset, now."""
+
+
+Hook = Callable[[str, Stage], Awaitable[None]]
+"""Called with the token of an exchange at each stage; may break things, and raises CutError to cut this one."""
+
+
+class FaultProxy:
+    """Stands before a server. Exchanges whose request carries no token pass unharmed."""
+
+    def __init__(self, target_port: int, hook: Hook) -> None:
+        self._target_port = target_port
+        self._hook = hook
+        self._server: asyncio.Server | None = None
+        self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LIMIT)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Listen no more, and cut what is open."""
+        assert self._server is not None
+        self._server.close()
+        self.cut_all()
+        await asyncio.sleep(0)
+
+    def cut_all(self) -> None:
+        """Reset every connection that is open now."""
+        for pair in list(self._pairs):
+            for writer in pair:
+                _reset(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target_port, limit=_LIMIT)
+        except OSError:
+            _reset(writer)
+            return
+        pair = (writer, up_writer)
+        self._pairs.add(pair)
+        try:
+            while await self._exchange(reader, writer, up_reader, up_writer):
+                pass
+            writer.close()
+            up_writer.close()
+        except (CutError, OSError, asyncio.IncompleteReadError):
+            for one in pair:
+                _reset(one)
+        finally:
+            self._pairs.discard(pair)
+
+    async def _exchange(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        up_reader: asyncio.StreamReader,
+        up_writer: asyncio.StreamWriter,
+    ) -> bool:
+        """One request and its response; False when the client ends in peace."""
+        request = await self._watched(_read_message(reader), up_reader)
+        if request is None:
+            return False
+        found = TOKEN.search(request)
+        token = found[0].decode() if found else None
+        await self._forward(request, up_writer, token, Stage.REQUEST_PART, Stage.REQUEST_HELD)
+        await self._at(token, Stage.REQUEST_SENT)
+        response = await self._watched(_read_message(up_reader), reader)
+        if response is None:
+            raise CutError
+        await self._forward(response, writer, token, Stage.RESPONSE_PART, Stage.RESPONSE_HELD)
+        await self._at(token, Stage.RESPONSE_SENT)
+        return True
+
+    async def _watched(self, reading: Awaitable[bytes | None], other: asyncio.StreamReader) -> bytes | None:
+        """A message from one side, raising CutError when the other side goes away meanwhile."""
+        task = asyncio.ensure_future(reading)
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.02)
+            if not task.done() and (other.at_eof() or other.exception() is not None):
+                task.cancel()
+                raise CutError
+        return task.result()
+
+    async def _forward(
+        self, message: bytes, writer: asyncio.StreamWriter, token: str | None, part: Stage, held: Stage
+    ) -> None:
+        await self._at(token, held)
+        half = len(message) // 2 if token else len(message)
+        writer.write(message[:half])
+        await writer.drain()
+        await self._at(token, part)
+        writer.write(message[half:])
+        await writer.drain()
+
+    async def _at(self, token: str | None, stage: Stage) -> None:
+        if token is not None:
+            await self._hook(token, stage)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset, as the kernel does for a process that dies with unread data."""
+    sock = writer.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _read_message(reader: asyncio.StreamReader) -> bytes | None:
+    """One HTTP message with its body; None where the connection ends before it begins."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        return None
+    lower = head.lower()
+    if b"transfer-encoding: chunked" in lower:
+        return head + await _read_chunks(reader)
+    length = re.search(rb"content-length: *(\d+)", lower)
+    return head + (await reader.readexactly(int(length[1])) if length else b"")
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while True:
+        line = await reader.readline()
+        chunk = await reader.readexactly(int(line.strip() or b"0", 16) + 2)
+        body += line + chunk
+        if line.strip() == b"0":
+            return body

@@ -1,0 +1,107 @@
+"""Which faults are injected into which requests, and the three sums that must hold afterwards."""
+
+import asyncio
+import itertools
+import random
+import tempfile
+import uuid
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+from tests.support.faults.clients import Job
+from tests.support.faults.databases import Journal, PostgresJournal, SQLiteJournal
+from tests.support.faults.lane import Asked, Lane, Step, Victim
+from tests.support.pictures import png
+
+_FORMS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("generate", {"model": "flux.1-schnell", "response_format": "url", "n": 1}),
+    ("generate", {"model": "flux.1-schnell", "response_format": "b64_json", "n": 2}),
+    ("generate", {"model": "runware/bfl:5@1", "response_format": "url", "n": 2}),
+    ("edit", {"model": "riverflow-1-mini", "response_format": "url", "n": 1}),
+)
+"""One picture, two in one task, two in two tasks, and an edit with a picture in a form."""
+EVERYWHERE = tuple(itertools.product(Victim, Step))
+
+
+def plan(faults: int, chance: random.Random, weights: dict[Victim, int]) -> list[Asked]:
+    """Requests with so many faults among them, every victim at every step, most with one and some with two."""
+    places = [place for place in EVERYWHERE for _ in range(weights[place[0]])]
+    due = [places[index % len(places)] for index in range(faults)]
+    chance.shuffle(due)
+    asked = []
+    while due:
+        first = due.pop()
+        more = [due.pop()] if due and chance.random() < 0.2 and due[-1][1] is not first[1] else []
+        asked.append(_ask([first, *more], len(asked), chance))
+    return asked
+
+
+def _ask(faults: list[tuple[Victim, Step]], index: int, chance: random.Random) -> Asked:
+    method, fields = _FORMS[index % len(_FORMS)]
+    token = f"fault-{uuid.uuid4().hex}"
+    headers = {"Idempotency-Key": uuid.uuid4().hex} if chance.random() < 0.5 else {}
+    size = {} if method == "edit" else {"size": "256x256"}
+    if str(fields["model"]).endswith("bfl:5@1"):
+        size = {"size": "512x512"}
+    job = Job(
+        method,
+        {**fields, **size, "prompt": f"{token} [sim:plain]"},
+        headers,
+        png(512, 512) if method == "edit" else None,
+    )
+    return Asked(job, int(str(fields["n"])), faults, asks_again=chance.random() < 0.5, token=token)
+
+
+async def inject(
+    simulator, postgres_url: str, faults: int, *, lanes: int, clients: int, seed: int, weights: dict[Victim, int]
+) -> Counter:
+    """Run all lanes at once, check every sum, and return how often which fault was injected."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        running = []
+        for index in range(lanes):
+            own = Path(folder) / f"lane{index}"
+            own.mkdir()
+            journal: Journal = PostgresJournal(postgres_url) if index % 2 else SQLiteJournal(own / "journal.db")
+            asked = plan(faults // lanes, chance, weights)
+            running.append((Lane(simulator.url, journal, own, clients), journal, asked))
+        try:
+            await asyncio.gather(*(lane.run(asked) for lane, _, asked in running))
+            for lane, journal, asked in running:
+                await lane.settled()
+                await check(simulator, lane, journal, asked)
+        finally:
+            for lane, _, _ in running:
+                await lane.close()
+        return Counter(fault for lane, _, _ in running for fault in lane.injected)
+
+
+async def check(simulator, lane: Lane, journal: Journal, asked: list[Asked]) -> None:
+    """Bought once, booked to the last digit, delivered or collectable."""
+    tasks = [task for task in simulator.tasks() if "fault-" in str(task["request"].get("positivePrompt"))]
+    bought: Counter = Counter()
+    billed: dict[str, Decimal] = {}
+    for task in tasks:
+        token = task["request"]["positivePrompt"].split()[0]
+        bought[token] += task["images"]
+        billed[token] = billed.get(token, Decimal(0)) + Decimal(task["billed"])
+    listed, booked = await asyncio.to_thread(journal.read)
+    finished = {one.prompt.split()[0]: one for one in listed if one.status in {"completed", "partial"}}
+    wrong = []
+    for one in asked:
+        served = one.outcome is not None and one.outcome.error is None
+        if one.outcome is not None and not served:
+            wrong.append((one, f"the SDK gave up: {one.outcome.error}"))
+        should_run = served or one.token in finished
+        if bought[one.token] != (one.count if should_run else 0):
+            wrong.append((one, f"{bought[one.token]} pictures were bought"))
+        if should_run and not served and (await lane.collect(finished[one.token].id)).status_code != 200:
+            wrong.append((one, "it was neither delivered nor can it be collected"))
+        if served and len(one.outcome.pictures) != one.count:
+            wrong.append((one, "pictures are missing"))
+    assert not wrong, wrong[:10]
+    own = sum((billed.get(one.token, Decimal(0)) for one in asked), Decimal(0))
+    assert booked == own, (booked, own)
+    assert sum((one.cost or Decimal(0) for one in listed), Decimal(0)) == own
+    assert "unexpected fault" not in lane.log(), lane.log()[-5000:]
