@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from app.access.admission import Admission
 from app.catalog.registry import Registry
-from app.errors import ProviderTimeoutError, UnavailableError
+from app.errors import NotFoundError, ProviderTimeoutError, UnavailableError
 from app.generation.archive import KeptPlan, load_plan, to_adjustments
 from app.generation.collect import collect
 from app.generation.deliver import DeliveryDesk
 from app.generation.jobs import Costs, Job, Work
 from app.generation.plan import Plan, PlannedTask
-from app.generation.results import lacks_pictures
+from app.generation.results import is_to_be_brought
 from app.generation.together import together
 from app.generation.types import Adjustment, AdjustmentMode, Answer, Circumstances, ImageSpec
 from app.generation.works import Works
@@ -64,16 +64,24 @@ class Recovery:
     async def _watch(self) -> None:
         while True:
             try:
-                for record in await self._parts.journal.take_over():
-                    if record.answer is not None and not lacks_pictures(record.answer):
-                        continue  # all is here; only its caller was not told
-                    _logger.warning("resolving what another process left behind", id=record.id)
-                    self._parts.works.begin(
-                        record.id, Job(self._work(record), self._parts.admission.wave_through, keeps=True)
-                    )
+                while await self._resolve():
+                    pass
             except Exception:  # the database may be away for a while
                 _logger.exception("abandoned requests cannot be looked for")
             await asyncio.sleep(LEASE_SECONDS / 5)
+
+    async def _resolve(self) -> bool:
+        """Take over what was left behind; whether there may be more."""
+        reopened = False
+        for record in await self._parts.journal.take_over():
+            _logger.warning("resolving what another process left behind", id=record.id)
+            if not record.status.final:
+                job = Job(self._work(record), self._parts.admission.wave_through, keeps=True)
+                self._parts.works.begin(record.id, job)
+            elif is_to_be_brought(record):
+                await self._parts.journal.reopen(record)
+                reopened = True
+        return reopened
 
     def _work(self, record: Record) -> Work:
         async def work(request_id: str, costs: Costs) -> Answer:
@@ -81,6 +89,8 @@ class Recovery:
             deadline = self._monotonic() + _LONGEST_SEARCH_SECONDS
             found = await together([self._find(task.task_id, task.number_results, deadline) for task in kept.tasks])
             if all(result is None for result in found):
+                if record.cost is not None:
+                    raise NotFoundError("Runware does not have these pictures any more.", code="result_gone")
                 message = "The gateway was restarted before anything was sent. Send the request again."
                 raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             results = [result or _NEVER_SENT for result in found]

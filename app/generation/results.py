@@ -66,9 +66,11 @@ class Results:
             return None
 
 
-def lacks_pictures(answer: str) -> bool:
-    """Whether a kept answer had embedded pictures that were not stored."""
-    return any(image.url is None and image.name is None for image in load_answer(answer).images)
+def is_to_be_brought(record: Record) -> bool:
+    """Whether an answer that nobody got had embedded pictures that were not stored: they are only at Runware."""
+    if record.answer is None or record.delivered_at is not None:
+        return False
+    return any(image.url is None and image.name is None for image in load_answer(record.answer).images)
 
 
 def embeds(answer: Answer) -> bool:

@@ -4,6 +4,7 @@ Nobody is kept from what he paid for because the database is away.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from app.database.writer import DatabaseUnavailableError
@@ -12,6 +13,7 @@ from app.observability.logs import get_logger
 _logger = get_logger("works")
 _FIRST_REPETITION_SECONDS, _LONGEST_REPETITION_SECONDS = 0.1, 5.0
 """How soon something is written again that the database did not take."""
+_LONGEST_LAG_SECONDS = 5.0
 Write = Callable[[], Awaitable[None]]
 
 
@@ -20,19 +22,34 @@ class Scribe:
 
     def __init__(self) -> None:
         self._writing: dict[str, asyncio.Task[None]] = {}
+        self._lagging: set[asyncio.Task[None]] = set()
 
     async def write(self, request_id: str, write: Write) -> None:
         """Write now; later where the database does not take it."""
         try:
             await write()
         except DatabaseUnavailableError:
-            self.write_later(request_id, write)
+            self._lagging.add(self.write_later(request_id, write))
 
-    def write_later(self, request_id: str, write: Write) -> None:
+    def write_later(self, request_id: str, write: Write) -> asyncio.Task[None]:
         """Write in the background until it succeeds, after everything else that is to be written of this request."""
-        task = asyncio.create_task(_repeat(request_id, write, self._writing.get(request_id)))
+        task = asyncio.create_task(self._repeat(request_id, write, self._writing.get(request_id)))
         self._writing[request_id] = task
         task.add_done_callback(lambda _: self._forget(request_id, task))
+        return task
+
+    async def caught_up(self) -> None:
+        """Wait until the journal says all that has happened here, raising DatabaseUnavailableError where it takes long.
+
+        Only what the database once refused is waited for: everything else is written before what is asked later.
+        """
+        if self._lagging:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LONGEST_LAG_SECONDS):
+                    while self._lagging:
+                        await asyncio.wait(list(self._writing.values()))
+        if self._lagging:
+            raise DatabaseUnavailableError
 
     async def close(self, seconds: float) -> None:
         """Wait so long for what is still to be written, then give it up to whoever finds it unfinished."""
@@ -42,23 +59,24 @@ class Scribe:
             task.cancel()
 
     def _forget(self, request_id: str, task: asyncio.Task[None]) -> None:
+        self._lagging.discard(task)
         if self._writing.get(request_id) is task:
             del self._writing[request_id]
 
-
-async def _repeat(request_id: str, write: Write, earlier: asyncio.Task[None] | None) -> None:
-    if earlier is not None:
-        await asyncio.wait({earlier})
-    delay = _FIRST_REPETITION_SECONDS
-    while True:
-        try:
-            await write()
-        except DatabaseUnavailableError:
-            _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, _LONGEST_REPETITION_SECONDS)
-        except Exception:
-            _logger.exception("unexpected fault while writing to the journal", id=request_id)
-            return
-        else:
-            return
+    async def _repeat(self, request_id: str, write: Write, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        delay = _FIRST_REPETITION_SECONDS
+        while True:
+            try:
+                await write()
+            except DatabaseUnavailableError:
+                _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
+                self._lagging.add(self._writing[request_id])  # itself, or what waits for it
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LONGEST_REPETITION_SECONDS)
+            except Exception:
+                _logger.exception("unexpected fault while writing to the journal", id=request_id)
+                return
+            else:
+                return

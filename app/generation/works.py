@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from app.access.admission import Ticket
@@ -25,7 +26,7 @@ from app.errors import (
 )
 from app.generation.archive import dump_error, to_money
 from app.generation.jobs import Costs, Job, Work
-from app.generation.results import Results, embeds, lacks_pictures
+from app.generation.results import Results, embeds, is_to_be_brought
 from app.generation.scribe import Scribe
 from app.generation.types import Answer
 from app.journal.claims import LEASE_SECONDS, Claim, Journal
@@ -110,19 +111,25 @@ class Works:
         running = self._running.get(record.id)
         if running is not None:
             return await self._wait_for(record.id, running, wait)
-        while not record.status.final:
+        while not record.status.final or is_to_be_brought(record):
+            if record.status.final:
+                await self._scribe.write(record.id, partial(self._journal.reopen, record))
             if self._clock() >= until:
                 raise StillProcessingError
             await asyncio.sleep(_PEEK_SECONDS)
-            try:
-                found = await self._journal.find(record.id)
-            except DatabaseUnavailableError:
-                continue
-            if found is None:
-                message = "The request could not be written down, and nothing was sent. Send it again."
-                raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
-            record = found
+            record = await self._look(record)
         return await self._results.replay(record)
+
+    async def _look(self, record: Record) -> Record:
+        """What the journal says by now."""
+        try:
+            found = await self._journal.find(record.id)
+        except DatabaseUnavailableError:
+            return record
+        if found is None:
+            message = "The request could not be written down, and nothing was sent. Send it again."
+            raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
+        return found
 
     async def _wait_for(self, request_id: str, running: asyncio.Task[Answer], wait: float) -> Answer:
         self._waiting[request_id] = self._waiting.get(request_id, 0) + 1
@@ -150,10 +157,10 @@ class Works:
         """Note in the background that an answer did not arrive after all, though it was sent."""
 
         async def note() -> None:
+            await self._journal.undeliver(request_id)
             record = await self._journal.find(request_id)
-            if record is not None and record.status.final:
-                reopen = record.answer is not None and lacks_pictures(record.answer)
-                await self._journal.undeliver(request_id, reopen=reopen)
+            if record is not None and is_to_be_brought(record):
+                await self._journal.reopen(record)
 
         self._scribe.write_later(request_id, note)
 
@@ -209,6 +216,8 @@ class Works:
     async def _settled_claim(self, intent: Intent) -> Claim:
         """A claim; where it hangs on a process that may be dead, after its lease has moved or ended."""
         try:
+            if intent.key_hash is None:  # whom it may join depends on who went away
+                await self._scribe.caught_up()
             claim = await self._journal.claim(intent)
             lease = claim.record.lease_until
             while claim.unsettled:

@@ -109,10 +109,14 @@ class Journal:
             values["now"] = self._clock()
         await self._run(_PARTINGS[parting], values)
 
-    async def undeliver(self, request_id: str, *, reopen: bool) -> None:
-        """An answer did not arrive after all; with `reopen` its pictures are to be brought from Runware again."""
-        values = {"request_id": request_id, "now": self._clock()}
-        await self._run(sql.REOPEN if reopen else sql.UNDELIVER, values)
+    async def undeliver(self, request_id: str) -> None:
+        """An answer did not arrive after all."""
+        await self._run(sql.UNDELIVER, {"request_id": request_id, "now": self._clock()})
+
+    async def reopen(self, record: Record) -> None:
+        """Have the pictures of an answer that did not arrive brought here again, unless somebody did that already."""
+        values = {"request_id": record.id, "now": self._clock(), "ended_at": record.completed_at}
+        await self._run(sql.REOPEN, values)
 
     async def come_back(self, request_id: str, by: str) -> None:
         """A caller collects the answer of a request by its id; `by` is the id of his call."""

@@ -57,7 +57,7 @@ PART = update(requests).where(_BY_ID).values(connected=_FEWER)
 UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
     update(requests)
-    .where(_BY_ID)
+    .where(_BY_ID, requests.c.completed_at == bindparam("ended_at"))
     .values(
         status=Status.PROCESSING.value,
         owner="",
@@ -67,7 +67,7 @@ REOPEN = (
         broken_at=bindparam("now"),
     )
 )
-"""Its pictures are nowhere but at Runware: whoever looks for abandoned requests brings them here again."""
+"""Its pictures are nowhere but at Runware: whoever looks for abandoned requests brings them here again, once."""
 BEGIN = update(requests).where(_BY_ID).values(status=Status.PROCESSING.value)
 WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
 WITHDRAW = delete(requests).where(_BY_ID)

@@ -336,7 +336,11 @@ class Claims(RuleBasedStateMachine):
         served = [one for one in self.asked if one.delivered and one.status is Status.COMPLETED]
         if served:
             one = data.draw(st.sampled_from(served))
-            self.do(self.journal.undeliver(one.id, reopen=reopen))
+            self.do(self.journal.undeliver(one.id))
+            if reopen:
+                record = self.do(self.journal.find(one.id))
+                self.do(self.journal.reopen(replace(record, completed_at=record.completed_at - 1)))
+                self.do(self.journal.reopen(record))
             one.delivered, one.broken_at = False, self.clock.now
             one.status = Status.PROCESSING if reopen else one.status
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
+import logging
 import multiprocessing
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -36,14 +39,26 @@ class Outcome:
     error: str | None
 
 
+_said: deque[str] = deque(maxlen=60)
+
+
+class _Ear(logging.Handler):
+    """Keeps what the SDK says of its attempts."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it short."""
+        _said.append(record.getMessage()[:80])
+
+
 def _call(client: openai.OpenAI, job: Job) -> Outcome:
+    _said.clear()
     fields = dict(job.fields)
     if job.image is not None:
         fields["image"] = ("picture.png", io.BytesIO(job.image), "image/png")
     try:
         answer = getattr(client.images, job.method)(**fields, extra_headers=job.headers)
     except openai.OpenAIError as error:
-        return Outcome(None, (), f"{type(error).__name__}: {error}")
+        return Outcome(None, (), f"{type(error).__name__}: {error} ({error.__cause__!r}) after {list(_said)}")
     pictures = tuple(
         item.url or hashlib.sha256(base64.b64decode(item.b64_json or "")).hexdigest() for item in answer.data
     )
@@ -52,9 +67,12 @@ def _call(client: openai.OpenAI, job: Job) -> Outcome:
 
 def _serve(connection: Connection, base_url: str) -> None:
     """The life of a client process: one job after the other."""
+    logging.getLogger("openai").setLevel(logging.DEBUG)
+    logging.getLogger("openai").addHandler(_Ear())
     client = openai.OpenAI(base_url=base_url, api_key="test-key", max_retries=_RETRIES, timeout=_TIMEOUT_SECONDS)
-    while True:
-        connection.send(_call(client, connection.recv()))
+    with contextlib.suppress(EOFError, OSError):  # whoever gave the jobs is gone
+        while True:
+            connection.send(_call(client, connection.recv()))
 
 
 class ClientKilledError(Exception):

@@ -1,11 +1,11 @@
 """One gateway between two proxies, with clients before it and a journal behind it; breaks any of them on schedule."""
 
 import asyncio
-import random
 import subprocess
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tests.support.faults.proxy import CutError, FaultProxy, Stage
 from tests.support.processes import free_port, start_process
 
 _START_SECONDS = 60.0
+_SHORTEST_LIFE_SECONDS = 1.5
+"""A gateway that is killed as soon as it listens would never finish anything that takes a moment."""
 _AUTH = {"Authorization": "Bearer test-key"}
 
 
@@ -41,7 +43,12 @@ class Step(Enum):
     WHILE_DELIVERING = ("client", Stage.RESPONSE_PART)
 
 
-@dataclass
+def new_token() -> str:
+    """What tells one logical request from all others, in its prompt."""
+    return f"fault-{uuid.uuid4().hex}"
+
+
+@dataclass(repr=False)
 class Asked:
     """One logical request: what it asks for, what is to break on its way, and what its callers got in the end."""
 
@@ -49,10 +56,26 @@ class Asked:
     count: int
     faults: list[tuple[Victim, Step]]
     asks_again: bool
-    token: str = field(default_factory=lambda: f"fault-{uuid.uuid4().hex}")
+    token: str
     worker: ClientProcess | None = None
     outcome: Outcome | None = None
     was_killed: bool = False
+    injected: list[tuple[Victim, Step]] = field(default_factory=list)
+
+    def again(self, faults: list[tuple[Victim, Step]]) -> "Asked":
+        """Another logical request that asks for the same, with other faults."""
+        token = new_token()
+        prompt = str(self.job.fields["prompt"]).replace(self.token, token)
+        key = {"Idempotency-Key": token} if self.job.headers else {}
+        job = replace(self.job, fields={**self.job.fields, "prompt": prompt}, headers=key)
+        return Asked(job, self.count, faults, self.asks_again, token)
+
+    def __repr__(self) -> str:
+        """What matters when something went wrong."""
+        keyed = "with a key" if self.job.headers else "without a key"
+        faults = ", ".join(f"{victim.name} {step.name}" for victim, step in self.injected)
+        form = self.job.fields.get("response_format")
+        return f"{self.token}: {self.job.method} {form} x{self.count} {keyed}; {faults}; again={self.asks_again} killed={self.was_killed}"
 
 
 class Lane:
@@ -64,7 +87,9 @@ class Lane:
         self._folder = folder
         self._clients = clients
         self._port = free_port()
-        self._asked: dict[str, Asked] = {}
+        self._waiting: list[Asked] = []
+        self._started = 0.0
+        self.asked: dict[str, Asked] = {}
         self._threads = ThreadPoolExecutor(clients)
         self._front = FaultProxy(self._port, lambda token, stage: self._at("client", token, stage))
         self._back = FaultProxy(
@@ -76,14 +101,12 @@ class Lane:
         self.injected: list[tuple[Victim, Step]] = []
 
     async def run(self, asked: list[Asked]) -> None:
-        """All requests to their ends, and the gateway until it has nothing left to do."""
-        self._asked = {one.token: one for one in asked}
+        """All requests to their ends."""
         await self._front.start()
         await self._back.start()
         await self._start_gateway()
-        waiting = list(asked)
-        random.Random(len(asked)).shuffle(waiting)
-        await asyncio.gather(*(self._work_off(waiting) for _ in range(self._clients)))
+        self._waiting = asked
+        await asyncio.gather(*(self._work_off() for _ in range(self._clients)))
 
     async def settled(self) -> None:
         """Wait until no request is unfinished."""
@@ -114,10 +137,11 @@ class Lane:
         self._threads.shutdown()
         self._log.close()
 
-    async def _work_off(self, waiting: list[Asked]) -> None:
+    async def _work_off(self) -> None:
         worker = self._new_worker()
-        while waiting:
-            asked = waiting.pop()
+        while self._waiting:
+            asked = self._waiting.pop()
+            self.asked[asked.token] = asked
             for attempt in range(2):
                 asked.worker = worker
                 try:
@@ -136,17 +160,21 @@ class Lane:
 
     async def _at(self, side: str, token: str, stage: Stage) -> None:
         """Break what is due at this stage of this request."""
-        asked = self._asked.get(token)
+        asked = self.asked.get(token)
         due = None if asked is None else next((f for f in asked.faults if f[1].value == (side, stage)), None)
         if asked is None or due is None:
             return
         asked.faults.remove(due)
+        if due[0] is Victim.GATEWAY and time.monotonic() - self._started < _SHORTEST_LIFE_SECONDS:
+            self._waiting.insert(0, asked.again([due]))
+            return
+        asked.injected.append(due)
         self.injected.append(due)
         match due[0]:
             case Victim.CLIENT:
                 if side == "client":
                     raise CutError
-                self._front.cut_all()
+                self._front.cut(token)
             case Victim.CLIENT_PROCESS:
                 assert asked.worker is not None
                 asked.worker.kill()
@@ -189,5 +217,6 @@ class Lane:
                     await asyncio.sleep(0.05)
                 else:
                     writer.close()
+                    self._started = time.monotonic()
                     return
             raise AssertionError("the gateway does not start")

@@ -26,6 +26,7 @@ class CutError(Exception):
     """Both connections of this exchange end with a reset, now."""
 
 
+_Pair = tuple[asyncio.StreamWriter, asyncio.StreamWriter]
 Hook = Callable[[str, Stage], Awaitable[None]]
 """Called with the token of an exchange at each stage; may break things, and raises CutError to cut this one."""
 
@@ -37,7 +38,8 @@ class FaultProxy:
         self._target_port = target_port
         self._hook = hook
         self._server: asyncio.Server | None = None
-        self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._pairs: set[_Pair] = set()
+        self._tokens: dict[str, _Pair] = {}
         self.port = 0
 
     async def start(self) -> None:
@@ -57,6 +59,11 @@ class FaultProxy:
         for pair in list(self._pairs):
             for writer in pair:
                 _reset(writer)
+
+    def cut(self, token: str) -> None:
+        """Reset the connections that carry this exchange."""
+        for writer in self._tokens.get(token, ()):
+            _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -90,6 +97,8 @@ class FaultProxy:
             return False
         found = TOKEN.search(request)
         token = found[0].decode() if found else None
+        if token:
+            self._tokens[token] = (writer, up_writer)
         await self._forward(request, up_writer, token, Stage.REQUEST_PART, Stage.REQUEST_HELD)
         await self._at(token, Stage.REQUEST_SENT)
         response = await self._watched(_read_message(up_reader), reader)
