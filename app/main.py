@@ -30,7 +30,7 @@ from app.api.protocol import Ending
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
-from app.database.engine import migrate, open_engine
+from app.database.engine import open_database
 from app.database.writer import Writer
 from app.generation.deliver import DeliveryDesk
 from app.generation.fingerprint import TaskIds
@@ -245,9 +245,7 @@ def _open_journal(settings: Settings) -> Writer:
     """The journal's database, its tables up to date."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"
-    engine = open_engine(settings.database_url.get_secret_value() if settings.database_url else own)
-    migrate(engine)
-    return Writer(engine)
+    return Writer(open_database(settings.database_url.get_secret_value() if settings.database_url else own))
 
 
 def _derive(settings: Settings, purpose: str) -> bytes:

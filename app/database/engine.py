@@ -1,14 +1,23 @@
 """Opens the database: SQLite in WAL mode by default, PostgreSQL by URL; brings the tables up to date."""
 
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.database.errors import DatabaseUnavailableError
+from app.observability.logs import get_logger
+
+_logger = get_logger("database")
+
 _BUSY_SECONDS = 15
+_START_SECONDS = 30.0
+_START_PAUSE_SECONDS = 0.5
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITERS_LOCK = 7_229_114
 _POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s"
@@ -58,6 +67,26 @@ def _open_sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def open_database(url: str, patience: float = _START_SECONDS) -> Engine:
+    """The engine for `url` with its tables up to date.
+
+    Waits `patience` seconds for a database that is not there yet or is locked, then raises DatabaseUnavailableError.
+    """
+    engine = open_engine(url)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            migrate(engine)
+        except OperationalError as error:
+            if time.monotonic() >= until:
+                engine.dispose()
+                raise DatabaseUnavailableError(f"the journal cannot be opened: {error.orig}") from None
+            _logger.warning("the journal cannot be opened yet; it is tried again")
+            time.sleep(_START_PAUSE_SECONDS)
+        else:
+            return engine
 
 
 def migrate(engine: Engine) -> None:

@@ -15,14 +15,12 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.database.errors import DatabaseUnavailableError
+
 _T = TypeVar("_T")
 _LARGEST_GROUP = 256
 _GATHERING_SECONDS = 0.002
 """How long the first piece of a group waits for others: a commit costs more than what is in it."""
-
-
-class DatabaseUnavailableError(Exception):
-    """The database did not take what was to be written."""
 
 
 @dataclass(slots=True)

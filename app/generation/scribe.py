@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from app.database.writer import DatabaseUnavailableError
+from app.database.errors import DatabaseUnavailableError
 from app.observability.logs import get_logger
 
 _logger = get_logger("works")

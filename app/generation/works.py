@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from app.access.admission import Ticket
-from app.database.writer import DatabaseUnavailableError
+from app.database.errors import DatabaseUnavailableError
 from app.errors import (
     ConflictingKeyError,
     GatewayError,

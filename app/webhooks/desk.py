@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.database.writer import DatabaseUnavailableError
+from app.database.errors import DatabaseUnavailableError
 from app.images.addresses import RefusedAddressError
 from app.journal.records import Record
 from app.journal.webhooks import WebhookBook

@@ -5,12 +5,11 @@ import asyncio
 from tests.support.faults.lane import Victim
 from tests.support.faults.suite import EVERYWHERE, inject
 
-EVENLY = dict.fromkeys(Victim, 1)
+ONCE_EACH = dict.fromkeys(Victim, 1)
 
 
 def test_faults_at_every_step_cost_nothing_twice_and_lose_nothing(simulator, postgres):
     injected = asyncio.run(
-        inject(simulator, postgres.fresh(), len(EVERYWHERE) * 2, lanes=2, clients=8, seed=1, weights=EVENLY)
+        inject(simulator, postgres.fresh(), len(EVERYWHERE), lanes=2, clients=8, seed=1, weights=ONCE_EACH)
     )
-    assert sum(injected.values()) >= len(EVERYWHERE) * 2 - 4, injected
-    assert len(injected) >= len(EVERYWHERE) - 2, injected
+    assert sum(injected.values()) >= len(EVERYWHERE) - 3, injected

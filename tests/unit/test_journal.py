@@ -3,8 +3,10 @@
 import asyncio
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+import threading
 import uuid
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy.dialects import sqlite
 
-from app.database.engine import migrate, open_engine
-from app.database.writer import DatabaseUnavailableError, Writer
+from app.database.engine import migrate, open_database, open_engine
+from app.database.errors import DatabaseUnavailableError
+from app.database.writer import Writer
 from app.journal import statements
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.processes import is_dead, name_process
@@ -156,6 +159,16 @@ def test_a_database_that_is_gone_is_an_error_for_everybody_who_waits(tmp_path):
     asyncio.run(course())
     writer.close()
     assert issubclass(DatabaseUnavailableError, Exception)
+
+
+def test_a_database_that_is_locked_at_the_start_is_waited_for(tmp_path):
+    path = tmp_path / "journal.db"
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseUnavailableError, match="locked"):
+        open_database(f"sqlite:///{path}?timeout=0.05", patience=0)
+    threading.Timer(0.3, lambda: (holder.execute("ROLLBACK"), holder.close())).start()
+    open_database(f"sqlite:///{path}?timeout=0.05").dispose()
 
 
 def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(journal):

@@ -16,7 +16,7 @@ import openai
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["openai", "openai.resources.images", "tests.support.faults.clients"])
-_RETRIES = 14
+_RETRIES = 40
 _TIMEOUT_SECONDS = 30
 
 

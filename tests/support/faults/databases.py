@@ -63,10 +63,10 @@ class PostgresJournal:
 
     def break_connections(self) -> None:
         """End all sessions of the gateway."""
-        with psycopg.connect(self._own(), autocommit=True) as connection:
+        with psycopg.connect(self._own(), autocommit=True, application_name="breaker") as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'reader'"
+                " WHERE datname = current_database() AND application_name NOT IN ('reader', 'breaker')"
             )
 
     def read(self) -> tuple[list[Journaled], Decimal]:

@@ -17,7 +17,7 @@ from tests.support.faults.proxy import CutError, FaultProxy, Stage
 from tests.support.processes import free_port, start_process
 
 _START_SECONDS = 60.0
-_SHORTEST_LIFE_SECONDS = 1.5
+_SHORTEST_LIFE_SECONDS = 3.0
 """A gateway that is killed as soon as it listens would never finish anything that takes a moment."""
 _AUTH = {"Authorization": "Bearer test-key"}
 
@@ -104,9 +104,11 @@ class Lane:
         """All requests to their ends."""
         await self._front.start()
         await self._back.start()
-        await self._start_gateway()
+        self._restart = asyncio.create_task(self._start_gateway())
+        await self._restart
         self._waiting = asked
         await asyncio.gather(*(self._work_off() for _ in range(self._clients)))
+        await self._restart
 
     async def settled(self) -> None:
         """Wait until no request is unfinished."""
@@ -170,27 +172,30 @@ class Lane:
             return
         asked.injected.append(due)
         self.injected.append(due)
-        match due[0]:
+        await self._break(due[0], side, asked)
+
+    async def _break(self, victim: Victim, side: str, asked: Asked) -> None:
+        """Break it now, raising CutError where this exchange goes no further."""
+        cuts_here = victim is Victim.GATEWAY
+        match victim:
             case Victim.CLIENT:
-                if side == "client":
-                    raise CutError
-                self._front.cut(token)
+                self._front.cut(asked.token)
+                cuts_here = side == "client"
             case Victim.CLIENT_PROCESS:
                 assert asked.worker is not None
                 asked.worker.kill()
                 await asyncio.sleep(0.05)
-                if side == "client":
-                    raise CutError
+                cuts_here = side == "client"
             case Victim.GATEWAY:
                 self._kill_gateway()
-                raise CutError
             case Victim.DATABASE:
-                breaking = asyncio.to_thread(self._journal.break_connections)
-                await asyncio.wait({asyncio.ensure_future(breaking)}, timeout=0.05)
+                breaking = asyncio.ensure_future(asyncio.to_thread(self._journal.break_connections))
+                await asyncio.wait({breaking}, timeout=0.05)
             case Victim.UPSTREAM:
-                if side == "upstream":
-                    raise CutError
                 self._back.cut_all()
+                cuts_here = side == "upstream"
+        if cuts_here:
+            raise CutError
 
     def _kill_gateway(self) -> None:
         if self._gateway is not None and not self._restarting.locked():
@@ -214,6 +219,7 @@ class Lane:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 except OSError:
+                    assert self._gateway.poll() is None, self.log()[-3000:]
                     await asyncio.sleep(0.05)
                 else:
                     writer.close()

@@ -1,0 +1,81 @@
+"""What the journal costs per request: a claim before anything is sent, its end, and how the caller went.
+
+CPU is this process's own, writer thread and commits included. `python -m benchmarks.journal [URL]`; without an address
+an SQLite file on the disk of the system's temporary folder.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from app.database.engine import migrate, open_engine
+from app.database.writer import Writer
+from app.journal.claims import Journal
+from app.journal.records import Intent, Parting, Settlement, Status
+
+_REQUESTS = 3000
+_DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, "0.0013")
+
+
+def _intent() -> Intent:
+    task_id = str(uuid.uuid4())
+    return Intent(
+        request_id=f"req_{uuid.uuid4().hex}",
+        tenant="bench",
+        key_hash=None,
+        fingerprint=uuid.uuid4().hex,
+        endpoint="generations",
+        model="flux.1-schnell",
+        executed_model="runware:100@1",
+        n=1,
+        task_ids=(task_id,),
+        estimate=None,
+        plan="{}" + " " * 400,
+    )
+
+
+async def _one(journal: Journal, waits: list[float]) -> None:
+    intent = _intent()
+    started = time.perf_counter()
+    await journal.claim(intent)
+    waits.append(time.perf_counter() - started)
+    await journal.settle(intent.request_id, _DONE, {intent.task_ids[0]: "0.0013"})
+    await journal.leave(intent.request_id, Parting.DELIVERED)
+
+
+async def _run(journal: Journal, at_once: int) -> list[float]:
+    waits: list[float] = []
+
+    async def work(count: int) -> None:
+        for _ in range(count):
+            await _one(journal, waits)
+
+    await asyncio.gather(*(work(_REQUESTS // at_once) for _ in range(at_once)))
+    return sorted(waits)
+
+
+def main() -> None:
+    """The table."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{Path(folder) / 'journal.db'}"
+        engine = open_engine(url)
+        migrate(engine)
+        writer = Writer(engine)
+        journal = Journal(writer, key_ttl=86_400, adopt_window=60)
+        print(f"{'requests at once':>16} {'CPU us':>8} {'requests/s':>11} {'claim p50 ms':>13} {'claim p99 ms':>13}")
+        for at_once in (1, 32, 256):
+            cpu, started = time.process_time(), time.perf_counter()
+            waits = asyncio.run(_run(journal, at_once))
+            made, seconds = len(waits), time.perf_counter() - started
+            print(
+                f"{at_once:>16} {(time.process_time() - cpu) / made * 1e6:8.0f} {made / seconds:11.0f} "
+                f"{waits[made // 2] * 1e3:13.1f} {waits[int(made * 0.99)] * 1e3:13.1f}"
+            )
+        writer.close()
+
+
+if __name__ == "__main__":
+    main()
