@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from app.api.dependencies import Images
@@ -37,6 +36,10 @@ class Farewell:
     async def look(self, receive: Receive) -> None:
         """Look once at the connection, before the last piece; afterwards the server calls every connection ended."""
         self._gone = await _is_gone(receive)
+
+    def is_gone(self) -> None:
+        """The caller is known to have gone."""
+        self._gone = True
 
     def say(self, scope: Scope) -> None:
         """Note what was seen."""
@@ -72,10 +75,10 @@ class _Delivery:
         self._images.undeliver(self._request_id)
 
 
-async def or_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T | None:
+async def or_gone(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:
     """The result of `work`, or None when the caller goes away first; then `work` is cancelled."""
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_until_gone(request.receive))
+    watching = asyncio.ensure_future(_until_gone(receive))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():

@@ -68,13 +68,18 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
+        if await or_gone(receive, self._send(receive, send)) is None:
+            self._farewell.is_gone()
+        self._farewell.say(scope)
+
+    async def _send(self, receive: Receive, send: Send) -> bool:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for part in self._stream.parts:
             for chunk in self._render(part):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._farewell.look(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-        self._farewell.say(scope)
+        return True
 
     def _render(self, part: Part | GatewayError | None) -> list[Chunk]:
         if part is None:
@@ -122,7 +127,7 @@ async def _answer(request: Request, mode: Mode) -> Response:
     if prefers_background(request.headers):
         return await _accept(request, gateway, understood, circumstances)
     try:
-        answer = await or_gone(request, gateway.images.run(understood, circumstances))
+        answer = await or_gone(request.receive, gateway.images.run(understood, circumstances))
     except GatewayError as error:
         if error.request_id is not None:
             _answer_as(request, error.request_id)

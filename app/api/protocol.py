@@ -4,6 +4,11 @@ A peer that closes with unread data resets its connection; one that has read eve
 own protocol knows the difference and hides it from applications; this one passes it on.
 """
 
+import asyncio
+import fcntl
+import os
+import socket
+import termios
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 _FAREWELL = "farewell"
+_ENDED = "ended"
 _ENDING = "ending"
 
 
@@ -54,6 +60,8 @@ class Witness(Protocol):
 class AttentiveProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which tells what became of the last answer of its connection."""
 
+    _unread = False
+
     def on_message_begin(self) -> None:
         """Another request over the same connection: the answer before it was read."""
         witness = self._witness()
@@ -61,14 +69,22 @@ class AttentiveProtocol(HttpToolsProtocol):
             witness.arrived()
         super().on_message_begin()
 
+    def eof_received(self) -> None:
+        """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
+        self._unread = _has_unread(self.transport)
+        super().eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection: in peace, or by a reset."""
         witness = self._witness()
+        read = exc is None and not self._unread
         if witness is not None and self.cycle.response_complete:
-            if exc is None:
+            if read:
                 witness.arrived()
             else:
                 witness.lost()
+        if self.scope is not None:
+            self.scope["state"][_ENDED] = read
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -80,9 +96,26 @@ class AttentiveProtocol(HttpToolsProtocol):
 
     def _witness(self) -> "Witness | None":
         scope = cast("Scope | None", self.scope)  # there is none before the first request
-        return scope.get("state", {}).pop(_FAREWELL, None) if scope is not None else None
+        return scope["state"].pop(_FAREWELL, None) if scope is not None else None
 
 
 def watch(scope: "Scope", witness: Witness) -> None:
-    """Have `witness` told what becomes of the answer that was just sent."""
-    scope["state"][_FAREWELL] = witness
+    """Have `witness` told what becomes of the answer that was just sent, at once where the connection has ended."""
+    if _ENDED in scope["state"]:
+        witness.lost()  # it ended while the answer was being sent
+    else:
+        scope["state"][_FAREWELL] = witness
+
+
+def _has_unread(transport: asyncio.Transport) -> bool:
+    """Whether a peer that ended the connection had not taken everything; False where the system does not say.
+
+    A peer that closes with unread data resets. One that closed before the data came answers them with a reset: they
+    are not acknowledged, or the socket has an error.
+    """
+    try:
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as own:
+            waiting = fcntl.ioctl(own, termios.TIOCOUTQ, b"\0\0\0\0")
+            return any(waiting) or own.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+    except (OSError, AttributeError):
+        return False

@@ -38,6 +38,12 @@ class Scribe:
         task.add_done_callback(lambda _: self._forget(request_id, task))
         return task
 
+    async def written(self, request_id: str) -> None:
+        """Wait for what is being written of a request."""
+        task = self._writing.get(request_id)
+        if task is not None:
+            await asyncio.wait({task})
+
     async def caught_up(self) -> None:
         """Wait until the journal says all that has happened here, raising DatabaseUnavailableError where it takes long.
 

@@ -113,7 +113,7 @@ class Works:
             return await self._wait_for(record.id, running, wait)
         while not record.status.final or is_to_be_brought(record):
             if record.status.final:
-                await self._scribe.write(record.id, partial(self._journal.reopen, record))
+                await self._scribe.write(record.id, partial(self._journal.reopen, record, callers=1))
             if self._clock() >= until:
                 raise StillProcessingError
             await asyncio.sleep(_PEEK_SECONDS)
@@ -152,17 +152,27 @@ class Works:
             await self._journal.leave(request_id, parting)
 
         self._scribe.write_later(request_id, note)
+        if parting is Parting.BROKEN and answer is None:
+            self._bring(request_id)
 
     def undeliver(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""
+        self._scribe.write_later(request_id, lambda: self._journal.undeliver(request_id))
+        self._bring(request_id)
 
-        async def note() -> None:
-            await self._journal.undeliver(request_id)
+    def _bring(self, request_id: str) -> None:
+        """Have embedded pictures that nobody got and nobody kept brought from Runware, once the work has ended."""
+
+        async def bring() -> None:
+            running = self._running.get(request_id)
+            if running is not None:
+                await asyncio.wait({running})
+            await self._scribe.written(request_id)
             record = await self._journal.find(request_id)
             if record is not None and is_to_be_brought(record):
                 await self._journal.reopen(record)
 
-        self._scribe.write_later(request_id, note)
+        self._scribe.write_later(f"pictures of {request_id}", bring)
 
     async def come_back(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent to him."""

@@ -113,9 +113,12 @@ class Journal:
         """An answer did not arrive after all."""
         await self._run(sql.UNDELIVER, {"request_id": request_id, "now": self._clock()})
 
-    async def reopen(self, record: Record) -> None:
-        """Have the pictures of an answer that did not arrive brought here again, unless somebody did that already."""
-        values = {"request_id": record.id, "now": self._clock(), "ended_at": record.completed_at}
+    async def reopen(self, record: Record, *, callers: int = 0) -> None:
+        """Have the pictures of an answer that did not arrive brought here again, unless somebody did that already.
+
+        With more than so many `callers` nothing is done: they have the answer from elsewhere.
+        """
+        values = {"request_id": record.id, "now": self._clock(), "ended_at": record.completed_at, "callers": callers}
         await self._run(sql.REOPEN, values)
 
     async def come_back(self, request_id: str, by: str) -> None:

@@ -57,7 +57,7 @@ PART = update(requests).where(_BY_ID).values(connected=_FEWER)
 UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
     update(requests)
-    .where(_BY_ID, requests.c.completed_at == bindparam("ended_at"))
+    .where(_BY_ID, requests.c.completed_at == bindparam("ended_at"), requests.c.connected <= bindparam("callers"))
     .values(
         status=Status.PROCESSING.value,
         owner="",

@@ -8,10 +8,12 @@ import io
 import logging
 import multiprocessing
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+import httpx2
 import openai
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -57,12 +59,25 @@ def _call(client: openai.OpenAI, job: Job) -> Outcome:
         fields["image"] = ("picture.png", io.BytesIO(job.image), "image/png")
     try:
         answer = getattr(client.images, job.method)(**fields, extra_headers=job.headers)
+        if fields.get("stream"):
+            return _read(answer)
+    except httpx2.HTTPError as error:  # the stream broke off: the SDK leaves this to its caller
+        return Outcome(None, (), f"{type(error).__name__}: {error}")
     except openai.OpenAIError as error:
         return Outcome(None, (), f"{type(error).__name__}: {error} ({error.__cause__!r}) after {list(_said)}")
     pictures = tuple(
         item.url or hashlib.sha256(base64.b64decode(item.b64_json or "")).hexdigest() for item in answer.data
     )
     return Outcome(answer.id, pictures, None)
+
+
+def _read(events: Iterable) -> Outcome:
+    """The pictures of a stream."""
+    request_id, pictures = None, []
+    for event in events:
+        request_id = event.id
+        pictures.append(hashlib.sha256(base64.b64decode(event.b64_json)).hexdigest())
+    return Outcome(request_id, tuple(pictures), None)
 
 
 def _serve(connection: Connection, base_url: str) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -17,8 +17,11 @@ from tests.support.faults.proxy import CutError, FaultProxy, Stage
 from tests.support.processes import free_port, start_process
 
 _START_SECONDS = 60.0
+_ACCEPTED = 202
 _SHORTEST_LIFE_SECONDS = 3.0
 """A gateway that is killed as soon as it listens would never finish anything that takes a moment."""
+_CALLS, _PAUSE_SECONDS = 8, 0.5
+"""How often a caller asks again whose process was killed, or whose stream broke off."""
 _AUTH = {"Authorization": "Bearer test-key"}
 
 
@@ -62,14 +65,6 @@ class Asked:
     was_killed: bool = False
     injected: list[tuple[Victim, Step]] = field(default_factory=list)
 
-    def again(self, faults: list[tuple[Victim, Step]]) -> "Asked":
-        """Another logical request that asks for the same, with other faults."""
-        token = new_token()
-        prompt = str(self.job.fields["prompt"]).replace(self.token, token)
-        key = {"Idempotency-Key": token} if self.job.headers else {}
-        job = replace(self.job, fields={**self.job.fields, "prompt": prompt}, headers=key)
-        return Asked(job, self.count, faults, self.asks_again, token)
-
     def __repr__(self) -> str:
         """What matters when something went wrong."""
         keyed = "with a key" if self.job.headers else "without a key"
@@ -96,7 +91,7 @@ class Lane:
             int(simulator_url.rpartition(":")[2]), lambda token, stage: self._at("upstream", token, stage)
         )
         self._gateway: subprocess.Popen | None = None
-        self._restarting = asyncio.Lock()
+        self._is_down = True
         self._log = (folder / "gateway.log").open("ab")
         self.injected: list[tuple[Victim, Step]] = []
 
@@ -120,10 +115,15 @@ class Lane:
         raise AssertionError([one for one in listed if one.status in {"queued", "processing"}])
 
     async def collect(self, request_id: str) -> httpx2.Response:
-        """What the gateway answers when the result of a request is asked for."""
+        """What the gateway answers when the result of a request is asked for, again while it is not there yet."""
         url = f"http://127.0.0.1:{self._port}/v1/requests/{request_id}/result"
         async with httpx2.AsyncClient() as client:
-            return await client.get(url, headers=_AUTH, timeout=30)
+            for _ in range(100):
+                response = await client.get(url, headers=_AUTH, timeout=30)
+                if response.status_code != _ACCEPTED:
+                    break
+                await asyncio.sleep(0.2)
+        return response
 
     def log(self) -> str:
         """What the gateway's processes said."""
@@ -144,7 +144,7 @@ class Lane:
         while self._waiting:
             asked = self._waiting.pop()
             self.asked[asked.token] = asked
-            for attempt in range(2):
+            for _ in range(_CALLS):
                 asked.worker = worker
                 try:
                     asked.outcome = await worker.call(asked.job)
@@ -152,9 +152,11 @@ class Lane:
                     asked.was_killed = True
                     worker.close()
                     worker = self._new_worker()
-                    await asyncio.sleep(0.5)
-                if asked.outcome is not None or not asked.asks_again or attempt:
+                    if not asked.asks_again:
+                        break
+                if asked.outcome is not None and (asked.outcome.error is None or not asked.job.fields.get("stream")):
                     break
+                await asyncio.sleep(_PAUSE_SECONDS)
         worker.close()
 
     def _new_worker(self) -> ClientProcess:
@@ -166,10 +168,11 @@ class Lane:
         due = None if asked is None else next((f for f in asked.faults if f[1].value == (side, stage)), None)
         if asked is None or due is None:
             return
+        if due[0] is Victim.GATEWAY:
+            await asyncio.sleep(self._started + _SHORTEST_LIFE_SECONDS - time.monotonic())
+            if self._is_down:
+                raise CutError  # another was faster: it is due again
         asked.faults.remove(due)
-        if due[0] is Victim.GATEWAY and time.monotonic() - self._started < _SHORTEST_LIFE_SECONDS:
-            self._waiting.insert(0, asked.again([due]))
-            return
         asked.injected.append(due)
         self.injected.append(due)
         await self._break(due[0], side, asked)
@@ -198,31 +201,31 @@ class Lane:
             raise CutError
 
     def _kill_gateway(self) -> None:
-        if self._gateway is not None and not self._restarting.locked():
-            self._gateway.kill()
-            self._restart = asyncio.create_task(self._start_gateway())
+        assert self._gateway is not None
+        self._is_down = True
+        self._gateway.kill()
+        self._restart = asyncio.create_task(self._start_gateway())
 
     async def _start_gateway(self) -> None:
-        async with self._restarting:
-            if self._gateway is not None:
-                await asyncio.to_thread(self._gateway.wait)
-            self._gateway = start_process(
-                f"http://127.0.0.1:{self._back.port}",
-                self._folder,
-                self._port,
-                log=self._log,
-                SPILLWAY_DATABASE_URL=self._journal.url,
-                SPILLWAY_STORE_PROMPTS="true",
-            )
-            deadline = asyncio.get_running_loop().time() + _START_SECONDS
-            while asyncio.get_running_loop().time() < deadline:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                except OSError:
-                    assert self._gateway.poll() is None, self.log()[-3000:]
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    self._started = time.monotonic()
-                    return
-            raise AssertionError("the gateway does not start")
+        if self._gateway is not None:
+            await asyncio.to_thread(self._gateway.wait)
+        self._gateway = start_process(
+            f"http://127.0.0.1:{self._back.port}",
+            self._folder,
+            self._port,
+            log=self._log,
+            SPILLWAY_DATABASE_URL=self._journal.url,
+            SPILLWAY_STORE_PROMPTS="true",
+        )
+        deadline = asyncio.get_running_loop().time() + _START_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                assert self._gateway.poll() is None, self.log()[-3000:]
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                self._started, self._is_down = time.monotonic(), False
+                return
+        raise AssertionError("the gateway does not start")

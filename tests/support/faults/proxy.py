@@ -1,9 +1,11 @@
 """A TCP proxy for HTTP/1.1 that stops at every stage of an exchange, so that something can be broken just there."""
 
 import asyncio
+import fcntl
 import re
 import socket
 import struct
+import termios
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
@@ -94,6 +96,8 @@ class FaultProxy:
         """One request and its response; False when the client ends in peace."""
         request = await self._watched(_read_message(reader), up_reader)
         if request is None:
+            if _has_unread(writer):
+                raise CutError
             return False
         found = TOKEN.search(request)
         token = found[0].decode() if found else None
@@ -102,7 +106,7 @@ class FaultProxy:
         await self._forward(request, up_writer, token, Stage.REQUEST_PART, Stage.REQUEST_HELD)
         await self._at(token, Stage.REQUEST_SENT)
         response = await self._watched(_read_message(up_reader), reader)
-        if response is None:
+        if response is None or reader.at_eof():
             raise CutError
         await self._forward(response, writer, token, Stage.RESPONSE_PART, Stage.RESPONSE_HELD)
         await self._at(token, Stage.RESPONSE_SENT)
@@ -140,6 +144,13 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+def _has_unread(writer: asyncio.StreamWriter) -> bool:
+    """Whether a peer that is gone did not take everything: its kernel answered with a reset, or not at all."""
+    sock = writer.get_extra_info("socket")
+    waiting = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+    return any(waiting) or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
 
 async def _read_message(reader: asyncio.StreamReader) -> bytes | None:

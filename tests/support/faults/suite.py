@@ -17,9 +17,10 @@ _FORMS: tuple[tuple[str, dict[str, object]], ...] = (
     ("generate", {"model": "flux.1-schnell", "response_format": "url", "n": 1}),
     ("generate", {"model": "flux.1-schnell", "response_format": "b64_json", "n": 2}),
     ("generate", {"model": "runware/bfl:5@1", "response_format": "url", "n": 2}),
+    ("generate", {"model": "flux.1-schnell", "n": 2, "stream": True}),
     ("edit", {"model": "riverflow-1-mini", "response_format": "url", "n": 1}),
 )
-"""One picture, two in one task, two in two tasks, and an edit with a picture in a form."""
+"""One picture, two in one task, two in two tasks, a stream of two, and an edit with a picture in a form."""
 EVERYWHERE = tuple(itertools.product(Victim, Step))
 
 
