@@ -45,10 +45,10 @@ class Farewell:
         """Note what was seen."""
         if self._gone:
             self._images.leave(self._request_id, Parting.BROKEN, self._answer)
-        elif self._answer is None:
-            self._images.leave(self._request_id, self._parting)
-        else:
+        elif self._parting is Parting.DELIVERED:
             watch(scope, _Delivery(self._images, self._request_id))
+        else:
+            self._images.leave(self._request_id, self._parting)
 
 
 class _Delivery:

@@ -68,16 +68,23 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
-        if await or_gone(receive, self._send(receive, send)) is None:
+        if await or_gone(receive, self._send(send)) is None:
             self._farewell.is_gone()
         self._farewell.say(scope)
 
-    async def _send(self, receive: Receive, send: Send) -> bool:
+    async def _send(self, send: Send) -> bool:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = self._stream.count
         async for part in self._stream.parts:
-            for chunk in self._render(part):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await self._farewell.look(receive)
+            chunks = self._render(part)
+            left -= len(part.answer.images) if isinstance(part, Part) else 0
+            for index, chunk in enumerate(chunks):
+                ends = (
+                    left <= 0 and index == len(chunks) - 1
+                )  # in one piece with the last picture: nothing stays unread
+                await send({"type": "http.response.body", "body": chunk, "more_body": not ends})
+            if left <= 0:
+                return True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 

@@ -20,6 +20,10 @@ class Costs:
         if len(known) == len(costs):
             self.by_task[task_id] = sum(known, Decimal(0))
 
+    def as_texts(self) -> dict[str, str]:
+        """What each task cost, as the journal keeps it."""
+        return {task_id: format(cost, "f") for task_id, cost in self.by_task.items()}
+
     @property
     def total(self) -> Decimal | None:
         """Their sum, None where nothing is known."""

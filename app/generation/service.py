@@ -42,9 +42,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A streamed answer: parts as they come, None for a while of silence, an error at the end if one failed."""
+    """A streamed answer of at most `count` pictures.
+
+    Its parts come as they are made, None for a while of silence, an error at the end if one failed.
+    """
 
     request_id: str
+    count: int
     model: CatalogModel
     adjustments: tuple[Adjustment, ...]
     parts: AsyncIterator[Part | GatewayError | None]
@@ -105,7 +109,7 @@ class ImageService:
             job = self._job(prepared, own, self._work_in_parts(prepared, own, queue))
             claim = await self._works.claim(self._preparer.intend(prepared, own), job)
             parts = _read_parts(queue) if claim.is_new else self._replay_parts(claim.record)
-            return Stream(claim.record.id, prepared.spec.model, prepared.spec.adjustments, parts)
+            return Stream(claim.record.id, prepared.spec.count, prepared.spec.model, prepared.spec.adjustments, parts)
 
         return await self._prepared(request, circumstances, stream)
 
@@ -115,11 +119,11 @@ class ImageService:
 
     def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
         """A caller got his answer, or went without it."""
-        self._works.leave(request_id, parting, answer)
+        self._works.partings.leave(request_id, parting, answer)
 
     def undeliver(self, request_id: str) -> None:
         """An answer that was sent did not arrive."""
-        self._works.undeliver(request_id)
+        self._works.partings.undeliver(request_id)
 
     async def _prepared(
         self,

@@ -26,7 +26,8 @@ from app.errors import (
 )
 from app.generation.archive import dump_error, to_money
 from app.generation.jobs import Costs, Job, Work
-from app.generation.results import Results, embeds, is_to_be_brought
+from app.generation.partings import Partings
+from app.generation.results import Results, is_to_be_brought
 from app.generation.scribe import Scribe
 from app.generation.types import Answer
 from app.journal.claims import LEASE_SECONDS, Claim, Journal
@@ -56,6 +57,7 @@ class Works:
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self._waiting: dict[str, int] = {}
         self._scribe = Scribe()
+        self.partings = Partings(journal, results, self._scribe, self._running.get)
         self._renewing: asyncio.Task[None] | None = None
 
     async def answer(self, intent: Intent, job: Job, wait: float) -> Answer:
@@ -73,7 +75,7 @@ class Works:
             error.replayed = replayed and not isinstance(error, StillProcessingError)
             raise
         except asyncio.CancelledError:
-            self.leave(claim.record.id, Parting.BROKEN)
+            self.partings.leave(claim.record.id, Parting.BROKEN)
             raise
         return replace(answer, replayed=True) if replayed else answer
 
@@ -142,37 +144,6 @@ class Works:
         if not done or running.cancelled():
             raise StillProcessingError
         return running.result()
-
-    def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
-        """Note in the background how a caller went; pictures that did not reach him are kept."""
-
-        async def note() -> None:
-            if parting is Parting.BROKEN and answer is not None and embeds(answer):
-                await self._journal.keep_answer(request_id, await self._results.keep(answer, pictures=True))
-            await self._journal.leave(request_id, parting)
-
-        self._scribe.write_later(request_id, note)
-        if parting is Parting.BROKEN and answer is None:
-            self._bring(request_id)
-
-    def undeliver(self, request_id: str) -> None:
-        """Note in the background that an answer did not arrive after all, though it was sent."""
-        self._scribe.write_later(request_id, lambda: self._journal.undeliver(request_id))
-        self._bring(request_id)
-
-    def _bring(self, request_id: str) -> None:
-        """Have embedded pictures that nobody got and nobody kept brought from Runware, once the work has ended."""
-
-        async def bring() -> None:
-            running = self._running.get(request_id)
-            if running is not None:
-                await asyncio.wait({running})
-            await self._scribe.written(request_id)
-            record = await self._journal.find(request_id)
-            if record is not None and is_to_be_brought(record):
-                await self._journal.reopen(record)
-
-        self._scribe.write_later(f"pictures of {request_id}", bring)
 
     async def come_back(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent to him."""
@@ -246,7 +217,7 @@ class Works:
 
     def _leave_after(self, claiming: asyncio.Task[Claim]) -> None:
         if not claiming.cancelled() and claiming.exception() is None:
-            self.leave(claiming.result().record.id, Parting.BROKEN)
+            self.partings.leave(claiming.result().record.id, Parting.BROKEN)
 
     async def _carry_out(self, request_id: str, job: Job, ticket: Ticket) -> Answer:
         try:
@@ -280,13 +251,13 @@ class Works:
         status = Status.PARTIAL if answer.failures else Status.COMPLETED
         total = to_money(costs.total if costs.total is not None else answer.cost)
         settlement = Settlement(status, kept, None, total)
-        await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, _to_texts(costs)))
+        await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, costs.as_texts()))
 
     async def _settle_failure(self, request_id: str, error: GatewayError, costs: Costs) -> None:
         """Write down a bad end; where surely nothing ran, the key is free again."""
         releases = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
         settlement = Settlement(Status.FAILED, None, dump_error(error), to_money(costs.total), releases=releases)
-        await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, _to_texts(costs)))
+        await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, costs.as_texts()))
 
     async def _renew(self) -> None:
         while True:
@@ -295,10 +266,6 @@ class Works:
                 await self._journal.renew()
             except DatabaseUnavailableError:
                 _logger.exception("leases cannot be renewed")
-
-
-def _to_texts(costs: Costs) -> dict[str, str]:
-    return {task_id: format(cost, "f") for task_id, cost in costs.by_task.items()}
 
 
 def _consume(task: asyncio.Task[Any]) -> None:

@@ -41,7 +41,7 @@ _SETTLED_POLLS = 3
 
 @dataclass(slots=True)
 class _Run:
-    """The course of one task; `accepted` once it is certain that Runware has it."""
+    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody can tell."""
 
     task: ImageTask
     deadline: float
@@ -49,6 +49,7 @@ class _Run:
     question: bytes
     exchanges: list[Exchange] = field(default_factory=list)
     accepted: bool = False
+    unsure: bool = False
 
     def end(self, pictures: tuple[Picture, ...] = (), failures: tuple[Failure, ...] = ()) -> TaskResult:
         """The result; pictures reported twice count once."""
@@ -97,8 +98,15 @@ class RunwareClient:
                 return await self._collect(run)
             delay = backoff(self._pace, outcome, attempt, self._chance())
             if delay is None or self._clock() + delay >= deadline:
-                return run.end(failures=(outcome,))
+                return await self._give_up(run, outcome)
             await asyncio.sleep(delay)
+
+    async def _give_up(self, run: _Run, outcome: Failure) -> TaskResult:
+        """The end after the last attempt, unless Runware has the task all the same, or does not say."""
+        failed_late = outcome.status is not None and outcome.status >= _SERVER_ERROR
+        if run.unsure or (failed_late and await self._is_known(run)):
+            return await self._collect(run)
+        return run.end(failures=(outcome,))
 
     async def recover(self, task_uuid: str, number_results: int, deadline: float) -> TaskResult | None:
         """What became of a task that another process sent; None when Runware has never heard of it.
@@ -162,8 +170,9 @@ class RunwareClient:
         return failures[0] if failures else Failure(Kind.PROVIDER, "emptyResponse", "")
 
     async def _is_known(self, run: _Run) -> bool:
-        """After a broken connection: whether Runware has the task."""
+        """After a broken connection: whether Runware has the task, as far as it says."""
         reply = await self._ask(run)
+        run.unsure = reply is None
         run.accepted = reply is not None and bool(reply.pictures or reply.processing or reply.faults)
         return run.accepted
 

@@ -26,7 +26,7 @@ class Recorder:
         async def parts() -> AsyncIterator[Part]:
             yield Part(0, replace(answer, images=(replace(answer.images[0], url=None, base64=b"AAAA"),)))
 
-        return Stream(circumstances.request_id, answer.model, (), parts())
+        return Stream(circumstances.request_id, 1, answer.model, (), parts())
 
     def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
         """Nothing is kept here."""

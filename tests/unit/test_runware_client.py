@@ -64,12 +64,15 @@ CONFLICT = fault("conflictTaskUUID")
         ([CONFLICT, fault("taskNotFound", 404), GOOD], [SUBMIT, COLLECT, COLLECT]),
         ([CONFLICT, fault("taskFailedOrNotFound", taskType=COLLECT), GOOD], [SUBMIT, COLLECT, COLLECT]),
         ([PROCESSING, GOOD], [SUBMIT, COLLECT]),
+        ([*[LostError(), NotSentError()] * 3, GOOD], [*[SUBMIT, COLLECT] * 3, COLLECT]),
+        ([*[raw(500, "oops")] * 3, PROCESSING, GOOD], [*[SUBMIT] * 3, COLLECT, COLLECT]),
     ],
     ids=[
         "at once", "rate limit", "no server, then a fault", "HTML", "not reachable", "nonsense", "200 without data", "conflict",
         "polls that fail", "late", "late and unknown: sent again", "late, unknown, then a conflict", "late, unknown, then lost",
         "lost and running", "lost and unknown: sent again", "lost, unknown, then a conflict", "lost, then unreachable",
         "unknown to a poll", "unknown in a 200", "told to be processing",
+        "lost, and nobody says what became of it", "faults last, and yet it runs",
     ],
 )  # fmt: skip
 def test_a_task_comes_to_its_picture(script, kinds):
@@ -91,7 +94,7 @@ def test_a_task_comes_to_its_picture(script, kinds):
         ([fault("rateLimitExceeded", 429)], Kind.RATE_LIMIT, 3),
         ([fault("timeoutProvider")], Kind.TIMEOUT, 3),
         ([NotSentError()], Kind.CAPACITY, 3),
-        ([raw(500, "oops")], Kind.PROVIDER, 3),
+        ([raw(500, "oops")], Kind.PROVIDER, 4),
         ([CONFLICT, fault("providerError", 200)], Kind.PROVIDER, 2),
         ([LateError(), fault("invalidProviderContent", 200)], Kind.MODERATION, 2),
         ([LateError(), NOTHING, NOTHING, NOTHING, fault("insufficientCredits", 402)], Kind.MONEY, 5),

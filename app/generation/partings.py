@@ -1,0 +1,57 @@
+"""Notes how callers go: with their answers, without them, or to ask later; and keeps what did not reach them.
+
+Leaves to `recovery` to bring pictures from Runware that nobody kept in time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from app.generation.results import Results, embeds, is_to_be_brought
+from app.generation.scribe import Scribe
+from app.generation.types import Answer
+from app.journal.claims import Journal
+from app.journal.records import Parting
+
+
+class Partings:
+    """Writes in the background; `work_of` gives the running work of a request, if there is any here."""
+
+    def __init__(
+        self, journal: Journal, results: Results, scribe: Scribe, work_of: Callable[[str], asyncio.Task[Any] | None]
+    ) -> None:
+        self._journal = journal
+        self._results = results
+        self._scribe = scribe
+        self._work_of = work_of
+
+    def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
+        """Note in the background how a caller went; pictures that did not reach him are kept."""
+
+        async def note() -> None:
+            if parting is Parting.BROKEN and answer is not None and embeds(answer):
+                await self._journal.keep_answer(request_id, await self._results.keep(answer, pictures=True))
+            await self._journal.leave(request_id, parting)
+
+        self._scribe.write_later(request_id, note)
+        if parting is Parting.BROKEN and answer is None:
+            self._bring(request_id)
+
+    def undeliver(self, request_id: str) -> None:
+        """Note in the background that an answer did not arrive after all, though it was sent."""
+        self._scribe.write_later(request_id, lambda: self._journal.undeliver(request_id))
+        self._bring(request_id)
+
+    def _bring(self, request_id: str) -> None:
+        """Have embedded pictures that nobody got and nobody kept brought from Runware, once the work has ended."""
+
+        async def bring() -> None:
+            running = self._work_of(request_id)
+            if running is not None:
+                await asyncio.wait({running})
+            await self._scribe.written(request_id)
+            record = await self._journal.find(request_id)
+            if record is not None and is_to_be_brought(record):
+                await self._journal.reopen(record)
+
+        self._scribe.write_later(f"pictures of {request_id}", bring)
