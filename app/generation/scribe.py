@@ -38,6 +38,11 @@ class Scribe:
         task.add_done_callback(lambda _: self._forget(request_id, task))
         return task
 
+    @property
+    def lags(self) -> bool:
+        """Whether the database refused something that it has not taken since."""
+        return bool(self._lagging)
+
     async def written(self, request_id: str) -> None:
         """Wait for what is being written of a request."""
         task = self._writing.get(request_id)

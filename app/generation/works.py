@@ -195,24 +195,32 @@ class Works:
             raise refusal from None
 
     async def _settled_claim(self, intent: Intent) -> Claim:
-        """A claim; where it hangs on a process that may be dead, after its lease has moved or ended."""
+        """A claim that knows of all that has happened here before."""
         try:
-            if intent.key_hash is None:  # whom it may join depends on who went away
-                await self._scribe.caught_up()
-            claim = await self._journal.claim(intent)
-            lease = claim.record.lease_until
-            while claim.unsettled:
-                if claim.record.lease_until > lease:  # its process lives, and so does the connection it reports
-                    intent = replace(intent, retries=False)
-                else:
-                    await asyncio.sleep(_PEEK_SECONDS)
-                claim = await self._journal.claim(intent)
+            while True:
+                if intent.key_hash is None:  # whom it may join depends on who went away
+                    await self._scribe.caught_up()
+                claim = await self._claim_where_it_lives(intent)
+                if not (claim.is_new and intent.key_hash is None and self._scribe.lags):
+                    return claim
+                await self._journal.withdraw(intent)  # somebody's going was refused meanwhile, and not seen
         except KeyReusedError:
             raise ConflictingKeyError from None
         except DatabaseUnavailableError:
             _logger.exception("the journal does not answer", id=intent.request_id)
             self._scribe.write_later(intent.request_id, lambda: self._journal.withdraw(intent))
             raise JournalError from None
+
+    async def _claim_where_it_lives(self, intent: Intent) -> Claim:
+        """A claim; where it hangs on a process that may be dead, after its lease has moved or ended."""
+        claim = await self._journal.claim(intent)
+        lease = claim.record.lease_until
+        while claim.unsettled:
+            if claim.record.lease_until > lease:  # its process lives, and so does the connection it reports
+                intent = replace(intent, retries=False)
+            else:
+                await asyncio.sleep(_PEEK_SECONDS)
+            claim = await self._journal.claim(intent)
         return claim
 
     def _leave_after(self, claiming: asyncio.Task[Claim]) -> None:

@@ -114,11 +114,12 @@ class ClientProcess:
 
     def kill(self) -> None:
         """End it as the system does when memory runs out."""
-        self._process.kill()
+        if not self._connection.closed:
+            self._process.kill()
 
     def close(self) -> None:
         """End it and give back what it held."""
+        self._connection.close()
         self._process.kill()
         self._process.join()
         self._process.close()
-        self._connection.close()

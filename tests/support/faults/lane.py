@@ -226,6 +226,7 @@ class Lane:
                 await asyncio.sleep(0.05)
             else:
                 writer.close()
+                await writer.wait_closed()
                 self._started, self._is_down = time.monotonic(), False
                 return
         raise AssertionError("the gateway does not start")

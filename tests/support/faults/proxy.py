@@ -1,6 +1,7 @@
 """A TCP proxy for HTTP/1.1 that stops at every stage of an exchange, so that something can be broken just there."""
 
 import asyncio
+import contextlib
 import fcntl
 import re
 import socket
@@ -41,6 +42,7 @@ class FaultProxy:
         self._hook = hook
         self._server: asyncio.Server | None = None
         self._pairs: set[_Pair] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._tokens: dict[str, _Pair] = {}
         self.port = 0
 
@@ -54,7 +56,9 @@ class FaultProxy:
         assert self._server is not None
         self._server.close()
         self.cut_all()
-        await asyncio.sleep(0)
+        for task in list(self._serving):
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def cut_all(self) -> None:
         """Reset every connection that is open now."""
@@ -68,23 +72,27 @@ class FaultProxy:
             _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target_port, limit=_LIMIT)
         except OSError:
-            _reset(writer)
+            await _end(writer, by_reset=True)
             return
         pair = (writer, up_writer)
         self._pairs.add(pair)
+        in_peace = False
         try:
             while await self._exchange(reader, writer, up_reader, up_writer):
                 pass
-            writer.close()
-            up_writer.close()
+            in_peace = True
         except (CutError, OSError, asyncio.IncompleteReadError):
-            for one in pair:
-                _reset(one)
+            pass
         finally:
             self._pairs.discard(pair)
+            await asyncio.gather(*(_end(one, by_reset=not in_peace) for one in pair))
 
     async def _exchange(
         self,
@@ -146,9 +154,19 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+async def _end(writer: asyncio.StreamWriter, *, by_reset: bool) -> None:
+    if by_reset:
+        _reset(writer)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 def _has_unread(writer: asyncio.StreamWriter) -> bool:
     """Whether a peer that is gone did not take everything: its kernel answered with a reset, or not at all."""
     sock = writer.get_extra_info("socket")
+    if sock.fileno() < 0:  # it was cut
+        return True
     waiting = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
     return any(waiting) or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
