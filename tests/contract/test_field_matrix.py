@@ -29,6 +29,7 @@ WORDS = {
     "frame_count": 2, "frame_duration_ms": 50, "partial_images": 1, "svg": {"a": 1}, "user": "u", "safety_identifier": "s", "seed": 7,
     "negative_prompt": "fog and rain", "guidance_scale": 4, "num_inference_steps": 20, "scale_factor": 2, "n": 2, "aspect_ratio": "3:2",
     "resolution": "1K", "mask": MASK, "markup": PICTURE, "image": PICTURE, "image_url": PICTURE, "images": [PICTURE], "reference_images": [PICTURE],
+    "webhook_url": "http://127.0.0.1:9/nobody-listens",
 }  # fmt: skip
 
 
@@ -158,6 +159,9 @@ class Cells:
             assert response.json()["output_format"] == ("svg" if "SVG" in self.model.formats else value)
         if name == "fit":
             assert "size" in response.json()
+        if name == "webhook_url":
+            record = self.gateway.client.get(f"/requests/{response.json()['id']}").json()
+            assert record["webhook"]["url"] == value
 
     def extra(self, name: str, value: object) -> dict:
         """The field and what it cannot be without."""
@@ -177,9 +181,15 @@ class Cells:
         return {"outputFormat"} if name == "background" else set()
 
 
+@pytest.fixture(scope="module")
+def calling(start_gateway):
+    """A gateway that takes webhooks of this machine."""
+    return start_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true")
+
+
 @pytest.mark.parametrize("model", MODELS, ids=[model.air for model in MODELS])
-def test_every_field_on_this_model_is_decided_and_sent_as_published(gateway, model):
-    cells = Cells(gateway, model)
+def test_every_field_on_this_model_is_decided_and_sent_as_published(calling, model):
+    cells = Cells(calling, model)
     faults = []
     for name in cells.properties.keys() - {"model"}:  # which every request of this test names
         try:
