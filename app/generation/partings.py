@@ -27,15 +27,18 @@ class Partings:
 
     def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
         """Note in the background how a caller went; pictures that did not reach him are kept."""
-
-        async def note() -> None:
-            if parting is Parting.BROKEN and answer is not None and embeds(answer):
-                await self._journal.keep_answer(request_id, await self._results.keep(answer, pictures=True))
-            await self._journal.leave(request_id, parting)
-
-        self._scribe.write_later(request_id, note)
-        if parting is Parting.BROKEN and answer is None:
+        self._scribe.write_later(request_id, lambda: self._journal.leave(request_id, parting))
+        if parting is Parting.BROKEN and answer is not None and embeds(answer):
+            self._scribe.write_later(_pictures_of(request_id), lambda: self._store(request_id, answer))
+        elif parting is Parting.BROKEN:
             self._bring(request_id)
+
+    async def stored(self, request_id: str) -> None:
+        """Wait for pictures of this request that are being kept here."""
+        await self._scribe.written(_pictures_of(request_id))
+
+    async def _store(self, request_id: str, answer: Answer) -> None:
+        await self._journal.keep_answer(request_id, await self._results.keep(answer, pictures=True))
 
     def undeliver(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""
@@ -54,4 +57,9 @@ class Partings:
             if record is not None and is_to_be_brought(record):
                 await self._journal.reopen(record)
 
-        self._scribe.write_later(f"pictures of {request_id}", bring)
+        self._scribe.write_later(_pictures_of(request_id), bring)
+
+
+def _pictures_of(request_id: str) -> str:
+    """Where the pictures stand in line: apart from who comes and goes, which must not wait for them."""
+    return f"pictures of {request_id}"

@@ -115,7 +115,10 @@ class Works:
             return await self._wait_for(record.id, running, wait)
         while not record.status.final or is_to_be_brought(record):
             if record.status.final:
-                await self._scribe.write(record.id, partial(self._journal.reopen, record, callers=1))
+                await self.partings.stored(record.id)
+                record = await self._look(record)
+                if is_to_be_brought(record):
+                    await self._scribe.write(record.id, partial(self._journal.reopen, record, callers=1))
             if self._clock() >= until:
                 raise StillProcessingError
             await asyncio.sleep(_PEEK_SECONDS)
