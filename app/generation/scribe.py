@@ -18,9 +18,10 @@ Write = Callable[[], Awaitable[None]]
 
 
 class Scribe:
-    """What is still to be written, the last of each request."""
+    """What is still to be written, the last of each request. `patience` is in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = _LONGEST_LAG_SECONDS) -> None:
+        self._patience = patience
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._lagging: set[asyncio.Task[None]] = set()
 
@@ -56,7 +57,7 @@ class Scribe:
         """
         if self._lagging:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LONGEST_LAG_SECONDS):
+                async with asyncio.timeout(self._patience):
                     while self._lagging:
                         await asyncio.wait(list(self._writing.values()))
         if self._lagging:

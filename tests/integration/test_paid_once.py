@@ -168,6 +168,18 @@ def test_with_the_journal_lost_a_key_still_leads_to_the_picture_that_was_bought(
     assert all(uuid.UUID(one).version == 4 for one in first.json()["metadata"]["task_uuids"])
 
 
+def test_a_key_that_has_expired_buys_anew(start_gateway, tmp_path):
+    gateway = start_gateway(SPILLWAY_DATABASE_URL=f"sqlite:///{tmp_path / 'j.db'}")
+    headers, prompt = key(), unique()
+    first = post(gateway, headers, prompt=prompt)
+    with sqlite3.connect(tmp_path / "j.db") as journal:
+        journal.execute("update requests set key_until = 0")
+    second, again = (post(gateway, headers, prompt=prompt) for _ in range(2))
+    assert [answer.status_code for answer in (first, second, again)] == [200] * 3
+    assert first.json()["id"] != second.json()["id"] == again.json()["id"]
+    assert made(gateway, prompt) == 2
+
+
 def test_two_gateways_on_one_database_obey_one_key(start_gateway, tmp_path, database):
     shared = {
         "SPILLWAY_DATA_DIR": str(tmp_path),
