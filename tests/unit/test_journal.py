@@ -384,7 +384,7 @@ def test_claims_follow_the_rules_in_any_order_of_events(database):
     run_state_machine_as_test(
         lambda: Claims(database),
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
