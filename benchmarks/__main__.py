@@ -52,8 +52,10 @@ def upstream(scenario: Scenario) -> Iterator[int]:
     command = [sys.executable, "-m", "benchmarks.upstream", str(scenario.delay), str(scenario.base64_bytes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.kill()
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 @contextmanager

@@ -77,23 +77,26 @@ class _Delivery:
 
 async def or_gone(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:
     """The result of `work`, or None when the caller goes away first; then `work` is cancelled."""
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_until_gone(receive))
+    working = asyncio.current_task()
+    gone = False
+
+    async def watch_caller() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if working is not None:
+            working.cancel()
+
+    watching = asyncio.create_task(watch_caller())
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        working.cancel()
-        await asyncio.wait({working})
-        return None
+        return await work
+    except asyncio.CancelledError:
+        if gone and working is not None and not working.uncancel():
+            return None
+        raise
     finally:
         watching.cancel()
-        working.cancel()
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _is_gone(receive: Receive) -> bool:

@@ -3,8 +3,8 @@
 Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
 """
 
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +18,7 @@ _logger = get_logger("http")
 
 def new_request_id() -> str:
     """`req_` and 32 hexadecimal digits."""
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{secrets.token_hex(16)}"
 
 
 class RequestMiddleware:

@@ -180,7 +180,7 @@ class Works:
         except GatewayError as refusal:
             return await self._only_join(replace(intent, joins_only=True), refusal)
         try:
-            claim = await self._settled_claim(replace(intent, queued=ticket.waits))
+            claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent)
         except BaseException:
             ticket.release()
             raise

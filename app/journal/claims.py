@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Executable, Row, and_, delete, update
 
 from app.database.tables import requests, tasks
-from app.database.writer import Writer
+from app.database.writer import Transaction, Writer
 from app.journal import statements as sql
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
@@ -68,7 +68,7 @@ class Journal:
         Raises KeyReusedError, NothingToJoinError, KeyExpiredError (claim again, with other task ids: those of the first
         time lead to its pictures) or DatabaseUnavailableError (the claim may or may not stand).
         """
-        return await self._writer.write(lambda connection: self._claim(connection, intent))
+        return await self._writer.decide(lambda transaction: self._claim(transaction, intent))
 
     async def settle(self, request_id: str, settlement: Settlement, costs: dict[str, str]) -> None:
         """Write down how a request ended, and what each task cost."""
@@ -107,7 +107,7 @@ class Journal:
         values: dict[str, object] = {"request_id": request_id}
         if parting is not Parting.LATER:
             values["now"] = self._clock()
-        await self._run(_PARTINGS[parting], values)
+        await self._writer.post((_PARTINGS[parting], values), patient=parting is not Parting.BROKEN)
 
     async def undeliver(self, request_id: str) -> None:
         """An answer did not arrive after all."""
@@ -179,8 +179,8 @@ class Journal:
         if dead:
             connection.execute(update(requests).where(requests.c.owner.in_(dead)).values(lease_until=0.0))
 
-    def _claim(self, connection: Connection, intent: Intent) -> Claim:
-        now = self._clock()
+    def _claim(self, transaction: Transaction, intent: Intent) -> Claim:
+        now, connection = self._clock(), transaction.connection
         earlier = self._by_key(connection, intent, now) if intent.key_hash else self._adoptable(connection, intent, now)
         if earlier is not None:
             connection.execute(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
@@ -193,14 +193,18 @@ class Journal:
         if intent.joins_only:
             raise NothingToJoinError
         lease = now + LEASE_SECONDS
-        connection.execute(sql.INSERT_REQUEST, to_row(intent, self.owner, now, now + self._key_ttl, lease))
-        if intent.key_hash is not None:  # derived ids may be those of a request whose key was released or forgotten
-            connection.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)))
-        rows = [
+        row = to_row(intent, self.owner, now, now + self._key_ttl, lease)
+        task_rows = [
             {"uuid": task_id, "request_id": intent.request_id, "position": position}
             for position, task_id in enumerate(intent.task_ids)
         ]
-        connection.execute(sql.INSERT_TASKS, rows)
+        if intent.key_hash is None:  # not to be joined before somebody went away
+            transaction.add(sql.INSERT_REQUEST, row)
+            transaction.add(sql.INSERT_TASKS, *task_rows)
+        else:  # derived ids may be those of a request whose key was released or forgotten
+            connection.execute(sql.INSERT_REQUEST, row)
+            connection.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)))
+            connection.execute(sql.INSERT_TASKS, task_rows)
         return Claim(new_record(intent, self.owner, now, lease), is_new=True)
 
     def _by_key(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
