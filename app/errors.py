@@ -182,13 +182,10 @@ class StillProcessingError(ProviderTimeoutError):
 
 
 class JournalError(UnavailableError):
-    """This gateway cannot write down what it is about to buy, so it buys nothing."""
+    """This gateway cannot write down what it is about to buy, so it buys nothing; or it cannot look up the past."""
 
     default_code = "journal_unavailable"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The gateway's journal does not answer, so nothing was sent. Try again shortly.",
-            retry_after=2,
-            should_retry=True,
-        )
+    def __init__(self, consequence: str = "nothing was sent") -> None:
+        message = f"The gateway's journal does not answer, so {consequence}. Try again shortly."
+        super().__init__(message, retry_after=2, should_retry=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import Engine
 
 from app import __version__
 from app.access.admission import Admission
@@ -31,6 +32,7 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
 from app.database.engine import open_database
+from app.database.reader import Reader
 from app.database.writer import Writer
 from app.generation.deliver import DeliveryDesk
 from app.generation.fingerprint import TaskIds
@@ -181,7 +183,9 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
     media_store = MediaStore(settings.data_dir / "media", _derive(settings, "media links"), settings.media_ttl)
     results = MediaStore(settings.data_dir / "results", _derive(settings, "results"), settings.idempotency_ttl)
     shelf = MediaShelf(transport)
-    writer = await asyncio.to_thread(_open_journal, settings)
+    engine = await asyncio.to_thread(_open_journal, settings)
+    writer = Writer(engine)
+    reader = Reader(engine, writer)
     journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
     works = Works(journal, Results(results, registry))
     delivery = DeliveryDesk(workers, fetcher, media_store)
@@ -214,7 +218,7 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
             media=media_store,
             runware=runware,
             journal=journal,
-            history=History(writer),
+            history=History(reader),
             works=works,
             webhook_secrets=secrets,
         )
@@ -222,7 +226,8 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
         recovery.stop()
         await works.close(ending.left_of(settings.grace))
         await webhooks.close()
-        await asyncio.to_thread(writer.close)
+        for end in (reader.close, writer.close):
+            await asyncio.to_thread(end)
         for connected in (fetcher, shelf, runware):
             await connected.close()
 
@@ -241,11 +246,11 @@ def _sender(settings: Settings) -> WebhookSender:
     return WebhookSender(AddressGuard(allow_private=allow_private), allow_private=allow_private)
 
 
-def _open_journal(settings: Settings) -> Writer:
+def _open_journal(settings: Settings) -> Engine:
     """The journal's database, its tables up to date."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"
-    return Writer(open_database(settings.database_url.get_secret_value() if settings.database_url else own))
+    return open_database(settings.database_url.get_secret_value() if settings.database_url else own)
 
 
 def _derive(settings: Settings, purpose: str) -> bytes:

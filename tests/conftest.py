@@ -41,6 +41,10 @@ class SimulatorProcess:
         """One accepted task."""
         return self.client.get(f"{self.url}/_simulator/tasks/{task_uuid}").raise_for_status().json()
 
+    def made(self, prompt: str) -> int:
+        """How many pictures it made for a prompt."""
+        return sum(task["images"] for task in self.tasks() if task["request"].get("positivePrompt") == prompt)
+
     def ledger(self) -> tuple[int, Decimal]:
         """Pictures made, and dollars billed."""
         body = self.client.get(f"{self.url}/_simulator/ledger").json()

@@ -5,7 +5,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.api.dependencies import gateway_of, request_id_of
-from app.errors import GatewayError, InvalidRequestError, MethodNotAllowedError, NotFoundError
+from app.database.errors import DatabaseUnavailableError
+from app.errors import (
+    GatewayError,
+    InvalidRequestError,
+    JournalError,
+    MethodNotAllowedError,
+    NotFoundError,
+)
 from app.observability.logs import get_logger
 from app.openai_api.render import error_headers, render_error
 
@@ -38,6 +45,12 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     return _respond(InvalidRequestError("The request is malformed.", param="body"))
 
 
+async def answer_database_error(request: Request, error: Exception) -> Response:
+    """The journal could not be asked."""
+    _logger.error("the journal does not answer", id=request_id_of(request), exc_info=error)
+    return _respond(JournalError("what became of requests cannot be told"))
+
+
 async def answer_disconnect(request: Request, error: Exception) -> Response:
     """The caller went away while sending; nobody reads this."""
     del error
@@ -53,6 +66,7 @@ HANDLERS = {
     GatewayError: answer_gateway_error,
     HTTPException: answer_http_exception,
     ClientDisconnect: answer_disconnect,
+    DatabaseUnavailableError: answer_database_error,
 }
 
 

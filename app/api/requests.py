@@ -26,7 +26,7 @@ async def list_requests(request: Request) -> Response:
     page = render_list(records, question, more=more)
     if question.summary:
         costs, by_status = await gateway.history.sums(wanted)
-        page["summary"] = render_summary(sum(by_status.values()), costs, by_status)
+        page["summary"] = render_summary(costs, by_status)
     return JSONResponse(page)
 
 

@@ -20,12 +20,14 @@ _START_SECONDS = 30.0
 _START_PAUSE_SECONDS = 0.5
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITERS_LOCK = 7_229_114
+READS = "spillway_reads"
+"""The execution option of an engine whose transactions only read, and wait for no writer."""
 _POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s"
 """So that a process that was stopped in the middle of a transaction does not keep all others waiting."""
 
 
 def open_engine(url: str) -> Engine:
-    """The engine for `url`. Every transaction takes the one lock of all writers at its start.
+    """The engine for `url`. Every transaction that is not said to read takes the one lock of all writers at its start.
 
     So none fails midway, and whoever decides sees all that was decided before; writers commit in groups, which keeps
     the line short.
@@ -44,7 +46,10 @@ def _open_postgres(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+        if connection.get_execution_options().get(READS):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
     return engine
 
@@ -64,7 +69,7 @@ def _open_sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from app.database.reader import Reader
 from app.database.tables import requests
-from app.database.writer import Writer
 from app.journal.records import Record
 from app.journal.rows import to_record
 
@@ -24,8 +24,8 @@ class Filter:
 class History:
     """Reads the journal."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     async def page(
         self, wanted: Filter, limit: int, *, after: str | None = None, before: str | None = None
@@ -48,18 +48,21 @@ class History:
             found = [to_record(connection, row) for row in rows[:limit]]
             return (found[::-1] if before is not None else found), len(rows) > limit
 
-        return await self._writer.write(work)
+        return await self._reader.read(work)
 
-    async def sums(self, wanted: Filter) -> tuple[list[str], dict[str, int]]:
-        """The costs of all requests that are meant, and how many have each status."""
+    async def sums(self, wanted: Filter) -> tuple[dict[str, int], dict[str, int]]:
+        """How many of the requests that are meant had each cost, and how many have each status."""
 
-        def work(connection: Connection) -> tuple[list[str], dict[str, int]]:
+        def work(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
             conditions = _conditions(wanted)
-            known = select(requests.c.cost).where(*conditions, requests.c.cost.is_not(None))
-            counted = select(requests.c.status, func.count()).where(*conditions).group_by(requests.c.status)
-            return list(connection.execute(known).scalars()), {row[0]: row[1] for row in connection.execute(counted)}
+            costs = select(requests.c.cost, func.count()).where(*conditions, requests.c.cost.is_not(None))
+            statuses = select(requests.c.status, func.count()).where(*conditions)
+            return (
+                {row[0]: row[1] for row in connection.execute(costs.group_by(requests.c.cost))},
+                {row[0]: row[1] for row in connection.execute(statuses.group_by(requests.c.status))},
+            )
 
-        return await self._writer.write(work)
+        return await self._reader.read(work)
 
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:

@@ -133,11 +133,11 @@ def render_list(records: Sequence[Record], question: Question, *, more: bool) ->
     return page
 
 
-def render_summary(count: int, costs: Sequence[str], by_status: Mapping[str, int]) -> dict[str, JSONValue]:
-    """Sums over all requests a question covers."""
-    total = sum((Decimal(cost) for cost in costs), Decimal(0))
+def render_summary(costs: Mapping[str, int], by_status: Mapping[str, int]) -> dict[str, JSONValue]:
+    """Sums over all requests a question covers: how many had each cost, and how many have each status."""
+    total = sum((Decimal(cost) * count for cost, count in costs.items()), Decimal(0))
     return {
-        "requests": count,
+        "requests": sum(by_status.values()),
         "cost": float(total),
         "cost_text": format(total, "f"),
         "currency": CURRENCY,

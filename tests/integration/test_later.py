@@ -36,10 +36,6 @@ def ended(gateway, location: str) -> dict:
     raise AssertionError(record)
 
 
-def made(gateway, prompt: str) -> int:
-    return sum(task["images"] for task in gateway.simulator.tasks() if task["request"].get("positivePrompt") == prompt)
-
-
 @pytest.mark.parametrize("form", ["url", "b64_json"])
 def test_a_request_that_is_not_waited_for_is_accepted_at_once_and_collected_later(gateway, form):
     prompt = f"{unique()} [sim:slow=0.6]"
@@ -60,7 +56,7 @@ def test_a_request_that_is_not_waited_for_is_accepted_at_once_and_collected_late
         f"/v1/requests/{record['id']}/result",
     )
     result = gateway.client.get(f"/requests/{record['id']}/result")
-    assert (result.status_code, len(result.json()["data"]), made(gateway, prompt)) == (200, 2, 2)
+    assert (result.status_code, len(result.json()["data"]), gateway.simulator.made(prompt)) == (200, 2, 2)
     assert all(item.keys() >= {form} for item in result.json()["data"])
     assert gateway.client.get(f"/requests/{record['id']}").json()["delivered"]
 
@@ -72,7 +68,7 @@ def test_two_accepted_requests_are_two_though_nobody_waits_for_them(gateway):
         ended(gateway, f"/v1/requests/{record['id']}")
     third = gateway.generate(prompt=prompt, model="flux.1-schnell")
     assert len({first["id"], second["id"], third.json()["id"]}) == 3
-    assert made(gateway, prompt) == 3
+    assert gateway.simulator.made(prompt) == 3
 
 
 def test_the_same_key_is_accepted_once(gateway):
@@ -86,7 +82,7 @@ def test_the_same_key_is_accepted_once(gateway):
         "/images/generations", json={"model": "flux.1-schnell", "size": "256x256", "prompt": prompt}, headers=headers
     )
     assert (waited_for.status_code, waited_for.json()["id"]) == (200, first.json()["id"])
-    assert made(gateway, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_the_expected_cost_is_known_before_anything_is_sent(gateway):

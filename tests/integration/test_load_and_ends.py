@@ -20,10 +20,6 @@ BODY = {"model": "flux.1-schnell", "size": "256x256"}
 AUTH = {"Authorization": "Bearer test-key"}
 
 
-def made(simulator, prompt: str) -> int:
-    return sum(task["images"] for task in simulator.tasks() if task["request"].get("positivePrompt") == prompt)
-
-
 def ask(gateway, prompt: str, **headers: str) -> httpx2.Response:
     return gateway.client.post("/images/generations", json=BODY | {"prompt": prompt}, headers=headers)
 
@@ -39,7 +35,7 @@ def test_beyond_places_and_queue_there_is_429_and_nothing_else_is_lost(start_gat
     assert sorted(statuses) == ["processing", "processing", "queued", "queued"]
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 429, 429]
     for answer, prompt in zip(answers, prompts, strict=True):
-        assert made(gateway.simulator, prompt) == (answer.status_code == 200)
+        assert gateway.simulator.made(prompt) == (answer.status_code == 200)
         if answer.status_code == 429:
             assert answer.json()["error"]["code"] == "overloaded"
             assert 1 <= int(answer.headers["retry-after"]) <= 60
@@ -128,7 +124,7 @@ def test_an_answer_that_was_sent_but_not_read_is_delivered_to_the_retry(gateway,
     response = gateway.client.post("/images/generations", json=body, headers={"x-stainless-retry-count": "1"})
     assert response.status_code == 200, response.text
     assert response.json()["data"][0].get(form)
-    assert made(gateway.simulator, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_an_answer_that_was_read_whole_is_delivered_however_the_connection_ends(gateway):
@@ -140,7 +136,7 @@ def test_an_answer_that_was_read_whole_is_delivered_however_the_connection_ends(
     connection.close()
     time.sleep(0.3)
     assert ask(gateway, prompt).status_code == 200
-    assert made(gateway.simulator, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
@@ -186,4 +182,4 @@ def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(
             url, json=BODY | {"prompt": prompt}, headers=AUTH | {"x-stainless-retry-count": "1"}, timeout=30
         )
         assert again.status_code == 200, again.text
-    assert made(simulator, prompt) == 1
+    assert simulator.made(prompt) == 1

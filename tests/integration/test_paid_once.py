@@ -1,6 +1,7 @@
 """Paid once and never lost: keys, retries, deadlines, killed gateways and later collection, over real processes."""
 
 import concurrent.futures
+import contextlib
 import json
 import sqlite3
 import time
@@ -25,11 +26,6 @@ def post(gateway, headers=None, path="/images/generations", **fields) -> httpx2.
     return gateway.client.post(path, json=REQUEST | fields, headers=headers or {})
 
 
-def made(gateway, prompt: str) -> int:
-    """How many pictures the simulator made for a prompt."""
-    return sum(task["images"] for task in gateway.simulator.tasks() if task["request"].get("positivePrompt") == prompt)
-
-
 @pytest.mark.parametrize("form", ["url", "b64_json"])
 def test_a_key_gets_the_first_answer_again_byte_for_byte(gateway, form):
     headers, prompt = key(), unique()
@@ -40,7 +36,7 @@ def test_a_key_gets_the_first_answer_again_byte_for_byte(gateway, form):
     assert again.headers["idempotent-replayed"] == "true"
     assert "idempotent-replayed" not in first.headers
     assert again.headers["x-request-id"] == first.headers["x-request-id"] == first.json()["id"]
-    assert made(gateway, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 def test_a_key_with_another_request_is_refused_and_buys_nothing(gateway):
@@ -58,7 +54,7 @@ def test_a_key_belongs_to_one_api_key(gateway):
     first = post(gateway, headers, prompt=prompt)
     other = post(gateway, headers | {"Authorization": "Bearer other-key"}, prompt=prompt)
     assert first.json()["id"] != other.json()["id"]
-    assert made(gateway, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 def test_repeats_while_the_first_runs_wait_for_it(gateway):
@@ -67,7 +63,7 @@ def test_repeats_while_the_first_runs_wait_for_it(gateway):
         answers = list(pool.map(lambda _: post(gateway, headers, prompt=prompt, response_format="b64_json"), range(8)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
-    assert made(gateway, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_two_people_who_ask_the_same_at_the_same_time_get_two_pictures(gateway):
@@ -75,20 +71,20 @@ def test_two_people_who_ask_the_same_at_the_same_time_get_two_pictures(gateway):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: post(gateway, prompt=prompt), range(2)))
     assert answers[0].json()["id"] != answers[1].json()["id"]
-    assert made(gateway, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 def test_the_same_request_after_a_delivered_answer_is_a_new_one(gateway):
     prompt = unique()
     ids = {post(gateway, prompt=prompt).json()["id"] for _ in range(3)}
-    assert (len(ids), made(gateway, prompt)) == (3, 3)
+    assert (len(ids), gateway.simulator.made(prompt)) == (3, 3)
 
 
 def test_a_retry_of_a_delivered_request_is_a_new_one_too(gateway):
     prompt = unique()
     post(gateway, prompt=prompt)
     post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt)
-    assert made(gateway, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 @pytest.mark.parametrize("form", ["url", "b64_json"])
@@ -100,9 +96,9 @@ def test_a_caller_who_went_away_finds_his_picture_when_he_asks_again(gateway, fo
     time.sleep(0.8)
     response = gateway.client.post("/images/generations", json=body)
     assert response.status_code == 200, response.text
-    assert made(gateway, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
     third = gateway.client.post("/images/generations", json=body)
-    assert (third.json()["id"] != response.json()["id"], made(gateway, prompt)) == (True, 2)
+    assert (third.json()["id"] != response.json()["id"], gateway.simulator.made(prompt)) == (True, 2)
 
 
 @pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout", "X-Spillway-Timeout"])
@@ -116,7 +112,7 @@ def test_shortly_before_the_callers_deadline_he_is_told_to_come_back_and_does(ga
     assert int(first.headers["retry-after"]) >= 1
     second = post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt)
     assert (second.status_code, second.json()["id"]) == (200, first.headers["x-request-id"])
-    assert made(gateway, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_the_sdk_retries_into_its_own_picture(gateway):
@@ -124,7 +120,7 @@ def test_the_sdk_retries_into_its_own_picture(gateway):
     client = openai.OpenAI(base_url=gateway.base_url, api_key="test-key", timeout=1.5, max_retries=4)
     answer = client.images.generate(model="flux.1-schnell", prompt=prompt, size="256x256")
     assert answer.data[0].url
-    assert made(gateway, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_refusals_of_the_provider_are_remembered_and_want_of_capacity_is_not(gateway):
@@ -155,7 +151,7 @@ def test_a_streamed_request_is_paid_once_too(gateway):
         for text in texts
     ]
     assert pictures[0] == pictures[1]
-    assert made(gateway, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 def test_with_the_journal_lost_a_key_still_leads_to_the_picture_that_was_bought(start_gateway):
@@ -177,7 +173,7 @@ def test_a_key_that_has_expired_buys_anew(start_gateway, tmp_path):
     second, again = (post(gateway, headers, prompt=prompt) for _ in range(2))
     assert [answer.status_code for answer in (first, second, again)] == [200] * 3
     assert first.json()["id"] != second.json()["id"] == again.json()["id"]
-    assert made(gateway, prompt) == 2
+    assert gateway.simulator.made(prompt) == 2
 
 
 def test_two_gateways_on_one_database_obey_one_key(start_gateway, tmp_path, database):
@@ -194,7 +190,7 @@ def test_two_gateways_on_one_database_obey_one_key(start_gateway, tmp_path, data
         )
     assert [answer.status_code for answer in answers] == [200] * 6
     assert len({answer.content for answer in answers}) == 1
-    assert made(gateways[0], prompt) == 1
+    assert gateways[0].simulator.made(prompt) == 1
 
 
 # Later collection
@@ -222,7 +218,7 @@ def test_a_request_that_runs_says_so_and_is_collected_when_done(gateway):
     assert (running.status_code, running.json()["status"], running.headers["retry-after"]) == (202, "processing", "1")
     time.sleep(1.3)
     assert gateway.client.get(f"{address}/result").json()["data"][0]["b64_json"]
-    assert made(gateway, prompt) == 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_a_key_sees_its_own_requests_only(gateway):
@@ -256,6 +252,7 @@ def test_requests_are_listed_newest_first_in_pages_with_filters_and_sums(start_g
     assert [one["id"] for one in own["data"]] == ids[2::-1]
     assert own["summary"]["requests"] == 3
     assert Decimal(own["summary"]["cost_text"]) == sum(Decimal(str(one["cost"])) for one in own["data"])
+    assert own["summary"]["by_status"] == {"completed": 3}
 
 
 @pytest.mark.parametrize(
@@ -328,3 +325,26 @@ def test_a_picture_bought_by_a_killed_gateway_is_found_booked_and_delivered(simu
     with sqlite3.connect(tmp_path / "spillway.db") as journal:
         booked = sum(Decimal(row[0]) for row in journal.execute("select cost from tasks where cost is not null"))
     assert booked == sum(Decimal(task["billed"]) for task in tasks)
+
+
+def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, tmp_path):
+    path, prompt = tmp_path / "journal.db", unique()
+    gateway = start_gateway(SPILLWAY_DATABASE_URL=f"sqlite:///{path}?timeout=0.2")
+    known = post(gateway, prompt=unique()).json()["id"]
+    time.sleep(0.5)  # until what became of it is written
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        refused = [
+            post(gateway, prompt=prompt),
+            gateway.client.get("/requests"),
+            gateway.client.get(f"/requests/{known}"),
+            gateway.client.get(f"/requests/{known}/result"),
+        ]
+        holder.execute("ROLLBACK")
+    assert {one.status_code for one in refused} == {503}
+    assert {one.json()["error"]["code"] for one in refused} == {"journal_unavailable"}
+    assert {one.headers["x-should-retry"] for one in refused} == {"true"}
+    assert gateway.simulator.made(prompt) == 0
+    assert gateway.client.get(f"/requests/{known}").json()["status"] == "completed"
+    assert post(gateway, prompt=prompt).status_code == 200
+    assert gateway.simulator.made(prompt) == 1

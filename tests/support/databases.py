@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from app.database.engine import migrate, open_engine
+from app.database.reader import Reader
 from app.database.writer import Writer
 
 
@@ -42,6 +43,12 @@ Database = SQLiteFolder | PostgresServer
 
 def open_writer(url: str) -> Writer:
     """A writer on a database with its tables made."""
+    return open_both(url)[0]
+
+
+def open_both(url: str) -> tuple[Writer, Reader]:
+    """A writer and a reader on a database with its tables made."""
     engine = open_engine(url)
     migrate(engine)
-    return Writer(engine)
+    writer = Writer(engine)
+    return writer, Reader(engine, writer)

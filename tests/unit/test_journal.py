@@ -14,17 +14,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import sqlite
 
 from app.database.engine import migrate, open_database, open_engine
 from app.database.errors import DatabaseUnavailableError
+from app.database.tables import requests
 from app.database.writer import Writer
 from app.journal import statements
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.processes import is_dead, name_process
 from app.journal.records import Intent, KeyExpiredError, KeyReusedError, NothingToJoinError, Parting, Settlement, Status
 from app.journal.webhooks import DUE
-from tests.support.databases import Database, open_writer
+from tests.support.databases import Database, open_both, open_writer
 
 KEY_TTL, WINDOW = 1000.0, 60.0
 
@@ -146,6 +148,30 @@ def test_writes_that_wait_share_a_commit_and_one_that_fails_leaves_the_others(wr
         assert all(result.is_new for result in results[:-1])
 
     asyncio.run(course())
+
+
+def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_before(database):
+    writer, reader = open_both(database.fresh())
+    journal = Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW)
+    looking, let_go = threading.Event(), threading.Event()
+
+    def count(connection: Connection) -> tuple[int, int]:
+        before = connection.scalar(select(func.count()).select_from(requests))
+        looking.set()
+        assert let_go.wait(20)
+        return before, connection.scalar(select(func.count()).select_from(requests))
+
+    async def course():
+        await journal.claim(intent("earlier"))
+        counting = asyncio.create_task(reader.read(count))
+        await asyncio.to_thread(looking.wait, 20)
+        assert (await journal.claim(intent("meanwhile"))).is_new
+        let_go.set()
+        assert await counting == (1, 1), "one look at one moment"
+
+    asyncio.run(course())
+    reader.close()
+    writer.close()
 
 
 def test_a_database_that_is_gone_is_an_error_for_everybody_who_waits(tmp_path):

@@ -1,0 +1,41 @@
+"""Reads beside the writer, so that a long look at the past keeps nobody from buying a picture."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.database.engine import READS
+from app.database.errors import DatabaseUnavailableError
+from app.database.writer import Writer
+
+_T = TypeVar("_T")
+_AT_ONCE = 2
+
+
+class Reader:
+    """Takes questions from any number of coroutines; a few are answered at a time, the others wait."""
+
+    def __init__(self, engine: Engine, writer: Writer) -> None:
+        self._engine = engine.execution_options(**{READS: True})
+        self._writer = writer
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal-reader")
+
+    async def read(self, question: Callable[[Connection], _T]) -> _T:
+        """What `question` finds of everything that was posted before, raising DatabaseUnavailableError."""
+        await self._writer.post()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, question)
+
+    def close(self) -> None:
+        """Finish what is being read."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _read(self, question: Callable[[Connection], _T]) -> _T:
+        try:
+            with self._engine.begin() as connection:
+                return question(connection)
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailableError(str(error)) from None
