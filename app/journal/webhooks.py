@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -45,8 +46,19 @@ class WebhookBook:
 
         return await self._writer.write(work)
 
-    async def note(self, request_id: str, status: int | None, next_at: float | None) -> None:
-        """How an attempt went: the status it was answered with, and when to try again, None for never."""
-        one = requests.c.id == request_id
-        values = {"webhook_status": status, "webhook_next": next_at}
+    async def note(self, record: Record, status: int | None, next_at: float | None) -> None:
+        """How an attempt went: the status it was answered with, and when to try again, None for never.
+
+        After the last attempt the address loses what only its owner needs to know.
+        """
+        values: dict[str, object] = {"webhook_status": status, "webhook_next": next_at}
+        if next_at is None and record.webhook_url is not None:
+            values["webhook_url"] = _without_secrets(record.webhook_url)
+        one = requests.c.id == record.id
         await self._writer.write(lambda connection: connection.execute(update(requests).where(one).values(values)))
+
+
+def _without_secrets(url: str) -> str:
+    """An address without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -103,6 +103,6 @@ class WebhookDesk:
 
     async def _note(self, record: Record, status: int | None, next_at: float | None) -> None:
         try:
-            await self._book.note(record.id, status, next_at)
+            await self._book.note(record, status, next_at)
         except DatabaseUnavailableError:
             _logger.exception("the end of a webhook cannot be written down", id=record.id)
