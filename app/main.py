@@ -35,6 +35,7 @@ from app.database.engine import open_database
 from app.database.reader import Reader
 from app.database.writer import Writer
 from app.generation.deliver import DeliveryDesk
+from app.generation.downloads import Downloads, Patience
 from app.generation.fingerprint import TaskIds
 from app.generation.pictures import PictureDesk
 from app.generation.prepare import Policy, Preparer
@@ -76,11 +77,12 @@ def create_app(
     images_override: Images | None = None,
     pace: Pace | None = None,
     webhook_pace: WebhookPace | None = None,
+    patience: Patience | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI application.
 
     The seams of tests: `connect` makes another transport to Runware, `images_override` stands in for the whole use
-    case, `pace` and `webhook_pace` set the times of repetitions. Raises InvalidCatalogError.
+    case, `pace`, `webhook_pace` and `patience` set the times of repetitions. Raises InvalidCatalogError.
     """
     registry = load_catalog(settings.catalog_dir, settings.model_aliases)
     _configure_logs(settings)
@@ -88,7 +90,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Ending]]:
         ending = Ending()
-        async with _build(settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace)) as gateway:
+        async with _build(
+            settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace, patience)
+        ) as gateway:
             app.state.gateway = gateway
             gc.collect()
             gc.freeze()
@@ -170,6 +174,7 @@ class _Seams:
     images: Images | None
     pace: Pace | None
     webhook_pace: WebhookPace | None
+    patience: Patience | None
 
 
 @asynccontextmanager
@@ -188,7 +193,7 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
     reader = Reader(engine, writer)
     journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
     works = Works(journal, Results(results, registry))
-    delivery = DeliveryDesk(workers, fetcher, media_store)
+    delivery = DeliveryDesk(workers, Downloads(fetcher, seams.patience), media_store)
     sender = _sender(settings)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDesk(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)

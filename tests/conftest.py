@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 
 from app.api.protocol import AttentiveProtocol
+from app.generation.downloads import Patience
 from app.main import create_app
 from app.runware.retry import Pace
 from app.settings import load_settings
@@ -23,6 +24,7 @@ from tests.support.databases import Database, PostgresServer, SQLiteFolder
 from tests.support.postgres import postgres_server
 
 FIXTURES = Path(__file__).parent / "fixtures"
+BRIEF = Patience(first_wait=0.02, longest_wait=0.05, absent=0.5, unreachable=1.0)
 FAST = Pace(first_backoff=0.02, longest_backoff=0.05, first_poll=0.05, longest_poll=0.1, longest_retry_after=0.2)
 
 
@@ -135,7 +137,7 @@ def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPath
                 "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true",
                 "SPILLWAY_LOG_LEVEL": "error",
             } | variables
-            app = create_app(load_settings(environment), **({"pace": FAST} | (parts or {})))
+            app = create_app(load_settings(environment), **({"pace": FAST, "patience": BRIEF} | (parts or {})))
             gateway = RunningGateway(stack.enter_context(serving(app)), None if upstream else simulator)
             stack.callback(gateway.client.close)
             return gateway

@@ -13,6 +13,7 @@ import pybase64
 
 from app.errors import GatewayError, ProviderError
 from app.generation.collect import PlacedPicture
+from app.generation.downloads import Downloads
 from app.generation.together import together
 from app.generation.types import (
     Adjustment,
@@ -26,7 +27,6 @@ from app.generation.types import (
 )
 from app.images.addresses import FetchError
 from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert
-from app.images.fetch import Fetcher
 from app.images.finish import finish_picture
 from app.images.fits import Ground
 from app.images.inspect import HEAD_BYTES, Header, inspect, is_whole
@@ -56,10 +56,10 @@ class DeliveryDesk:
     """Brings pictures into the asked format and form. `clock` is unix seconds."""
 
     def __init__(
-        self, workers: Workers, fetcher: Fetcher, store: MediaStore, clock: Callable[[], float] = time.time
+        self, workers: Workers, downloads: Downloads, store: MediaStore, clock: Callable[[], float] = time.time
     ) -> None:
         self._workers = workers
-        self._fetcher = fetcher
+        self._downloads = downloads
         self._store = store
         self._clock = clock
 
@@ -139,7 +139,7 @@ class DeliveryDesk:
         if picture.url is None:
             raise _broken()
         try:
-            return await self._fetcher.fetch_result(picture.url)
+            return await self._downloads.bring(picture.url)
         except FetchError as error:
             message = f"The picture was made, but its address {error.reason}."
             raise ProviderError(message, code="picture_unavailable", should_retry=False) from None

@@ -15,11 +15,15 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
 class FetchError(Exception):
-    """What is at an address could not be had; `reason` is a sentence's end for the caller."""
+    """What is at an address could not be had.
 
-    def __init__(self, reason: str) -> None:
+    `reason` is a sentence's end for the caller, `status` what its server answered, if it did.
+    """
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.status = status
 
 
 class RefusedAddressError(FetchError):

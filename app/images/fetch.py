@@ -15,6 +15,8 @@ from app.images.addresses import AddressGuard, FetchError, RefusedAddressError, 
 
 _MAX_REDIRECTS = 5
 _TIMEOUT_SECONDS = 30.0
+_RESULT_SECONDS = 120.0
+_MAX_RESULT_BYTES = 512 * 1024 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
 
@@ -47,22 +49,25 @@ class Fetcher:
 
     async def fetch_input(self, url: str) -> bytes:
         """The bytes at a caller's address, raising FetchError, RefusedAddressError or TooManyBytesError."""
-        with _deadline():
+        with _deadline(_TIMEOUT_SECONDS):
             for _ in range(_MAX_REDIRECTS + 1):
                 target, host = await self._guard.pin(url)
                 extensions = {"sni_hostname": host} if host else {}
                 headers = {"Host": _host_header(url)}
-                found = await self._get(target, headers, extensions)
+                found = await self._get(target, headers, extensions, self._max_bytes)
                 if isinstance(found, bytes):
                     return found
                 url = urljoin(url, found)
         raise FetchError("redirects too often")
 
     async def fetch_result(self, url: str) -> bytes:
-        """The bytes of a picture Runware made, from wherever it says."""
-        with _deadline():
+        """The bytes of a picture Runware made, from wherever it says, raising FetchError after one attempt.
+
+        The caller's limit is not its: an enlarged picture may be larger than any that is sent here.
+        """
+        with _deadline(_RESULT_SECONDS):
             for _ in range(_MAX_REDIRECTS + 1):
-                found = await self._get(url, {}, {})
+                found = await self._get(url, {}, {}, _MAX_RESULT_BYTES)
                 if isinstance(found, bytes):
                     return found
                 url = urljoin(url, found)
@@ -72,7 +77,7 @@ class Fetcher:
         """Give back all connections."""
         await self._client.aclose()
 
-    async def _get(self, url: str, headers: dict[str, str], extensions: dict[str, str]) -> bytes | str:
+    async def _get(self, url: str, headers: dict[str, str], extensions: dict[str, str], most: int) -> bytes | str:
         """The body, or the target of a redirect."""
         try:
             request = self._client.build_request("GET", url, headers=headers, extensions=extensions)
@@ -81,27 +86,28 @@ class Fetcher:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     return str(response.headers["location"])
                 if response.status_code != _OK:
-                    raise FetchError(f"answers with status {response.status_code}")
-                return await self._read(response)
+                    raise FetchError(f"answers with status {response.status_code}", response.status_code)
+                return await _read(response, most)
             finally:
                 await response.aclose()
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
             raise FetchError("cannot be fetched") from None
 
-    async def _read(self, response: httpx2.Response) -> bytes:
-        data = bytearray()
-        async for chunk in response.aiter_bytes():
-            data += chunk
-            if len(data) > self._max_bytes:
-                raise TooManyBytesError(f"is larger than the {self._max_bytes // 1024} KiB this gateway takes")
-        return bytes(data)
+
+async def _read(response: httpx2.Response, most: int) -> bytes:
+    data = bytearray()
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) > most:
+            raise TooManyBytesError(f"is larger than the {most // 1024} KiB this gateway takes")
+    return bytes(data)
 
 
 @contextmanager
-def _deadline() -> Iterator[None]:
+def _deadline(seconds: float) -> Iterator[None]:
     """A cap on the whole fetch, however slowly the server trickles."""
     try:
-        with anyio.fail_after(_TIMEOUT_SECONDS):
+        with anyio.fail_after(seconds):
             yield
     except TimeoutError:
         raise FetchError("takes too long to answer") from None

@@ -60,6 +60,7 @@ class Desk:
         self._latency = latency_seconds
         self._pictures: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._picture_bytes = 0
+        self._picture_faults: dict[str, tuple[float, float]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._inputs = InputReader(self)
 
@@ -95,8 +96,20 @@ class Desk:
         return task
 
     def picture(self, name: str) -> tuple[str, bytes] | None:
-        """A finished picture by file name, with its Content-Type."""
+        """A finished picture by file name, with its Content-Type; None where it is absent, or plays so."""
+        absent, cut = self._picture_faults.get(name, (0, 0))
+        if absent >= 1:
+            self._picture_faults[name] = (absent - 1, cut)
+            return None
         return self._pictures.get(name)
+
+    def cuts(self, name: str) -> bool:
+        """Whether this time the picture breaks off midway."""
+        absent, cut = self._picture_faults.get(name, (0, 0))
+        if cut < 1:
+            return False
+        self._picture_faults[name] = (absent, cut - 1)
+        return True
 
     def find(self, picture_id: str) -> bytes | None:
         """A kept picture by its id."""
@@ -163,10 +176,12 @@ class Desk:
             "imageUUID": image_id,
             "status": "success",
         }
-        forms = ["URL"] if task.scenario.has("dead-url") or task.scenario.has("url-only") else output_types(task.wire)
+        forms = ["URL"] if task.scenario.gives_address() else output_types(task.wire)
+        if any(task.scenario.picture_faults()):
+            self._picture_faults[name] = task.scenario.picture_faults()
         for form in forms or ():
             if form == "URL":
-                item["imageURL"] = f"{self.base_url}/{_NODE}/{'gone-' if task.scenario.has('dead-url') else ''}{name}"
+                item["imageURL"] = f"{self.base_url}/{_NODE}/{name}"
             else:
                 text = pybase64.b64encode(data).decode()
                 key = "imageBase64Data" if form == "base64Data" else "imageDataURI"
@@ -184,7 +199,8 @@ class Desk:
         self._pictures[name] = (media_type, data)
         self._picture_bytes += len(data)
         while self._picture_bytes > _MAX_PICTURE_BYTES and len(self._pictures) > 1:
-            _, (_, oldest) = self._pictures.popitem(last=False)
+            name, (_, oldest) = self._pictures.popitem(last=False)
+            self._picture_faults.pop(name, None)
             self._picture_bytes -= len(oldest)
 
 

@@ -26,7 +26,8 @@ After it (the task runs and is billed, save where it fails):
     [sim:plain]              a flat gray picture, made quickly, for large sets
     [sim:opaque]             no alpha channel, though a transparent picture was asked for
     [sim:broken]             the picture is cut off
-    [sim:dead-url]           an address that answers 404, even when base64 was asked
+    [sim:dead-url] [sim:dead-url=N]          an address that answers 404, always or N times, even when base64 was asked
+    [sim:cut-url] [sim:cut-url=N]            an address that breaks off midway, always or N times, likewise
     [sim:url-only]           an address that works, even when base64 was asked
     [sim:empty]              200 with no data, though the task runs
     [sim:nonsense]           200 with text that is no JSON, though the task runs
@@ -89,6 +90,17 @@ class Scenario:
     def is_unreachable(self, submission: int) -> bool:
         """Whether the connection is cut before anything happens."""
         return "unreachable" in self.markers and submission <= self._times("unreachable")
+
+    def picture_faults(self) -> tuple[float, float]:
+        """How often the address of a picture answers 404, and then breaks off midway."""
+        return (
+            self._times("dead-url") if "dead-url" in self.markers else 0,
+            self._times("cut-url") if "cut-url" in self.markers else 0,
+        )
+
+    def gives_address(self) -> bool:
+        """Whether an address comes, even when base64 was asked."""
+        return self.has("dead-url") or self.has("cut-url") or self.has("url-only")
 
     def after_acceptance(self, seed: int | None) -> Fault | None:
         """The fault of the whole task once it runs."""

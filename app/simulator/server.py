@@ -198,10 +198,18 @@ class Simulator:
         answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": picture_id, f"{field}URL": url}
         return [answer], [], 200
 
-    async def _picture(self, request: web.Request) -> web.Response:
-        found = self._desk.picture(request.match_info["name"])
+    async def _picture(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        found = self._desk.picture(name)
         if found is None:
             return web.Response(status=404, text="not found")
+        if self._desk.cuts(name):
+            half = web.StreamResponse(headers={"Content-Type": found[0], "Content-Length": str(len(found[1]))})
+            await half.prepare(request)
+            await half.write(found[1][: len(found[1]) // 2])
+            if request.transport is not None:
+                request.transport.close()
+            return half
         return web.Response(body=found[1], content_type=found[0])
 
     async def _tasks(self, _: web.Request) -> web.Response:

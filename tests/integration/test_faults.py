@@ -132,10 +132,23 @@ def test_an_address_instead_of_base64_is_fetched(gateway):
     assert open_base64(response.json()["data"][0]["b64_json"]).size == (256, 256)
 
 
-def test_a_dead_address_is_a_failure(gateway):
-    response = gateway.generate(prompt="an apple [sim:dead-url]", response_format="b64_json")
+@pytest.mark.parametrize("fault", ["dead-url", "cut-url"])
+def test_a_dead_address_is_a_failure(gateway, fault):
+    response = gateway.generate(prompt=f"an apple [sim:{fault}]", response_format="b64_json")
     assert response.status_code == 502
     assert response.json()["error"]["code"] == "picture_unavailable"
+
+
+@pytest.mark.parametrize("fault", ["dead-url=3", "cut-url=3"])
+@pytest.mark.parametrize(
+    "fields", [{"response_format": "b64_json"}, {"output_format": "gif"}], ids=["embedded", "hosted"]
+)
+def test_a_picture_that_cannot_be_brought_at_first_is_not_lost(gateway, fault, fields):
+    before = gateway.simulator.ledger()[0]
+    response = gateway.generate(prompt=f"an apple [sim:{fault}]", **fields)
+    item = response.json()["data"][0]
+    found = open_base64(item["b64_json"]) if "b64_json" in item else open_bytes(httpx2.get(item["url"]).content)
+    assert (found.size, gateway.simulator.ledger()[0] - before) == ((256, 256), 1)
 
 
 def test_runwares_refusal_of_a_field_comes_back_in_the_callers_words(gateway):

@@ -196,6 +196,34 @@ def hang() -> None:
     time.sleep(30)
 
 
+def crash_once(path: str) -> str:
+    import os
+    from pathlib import Path
+
+    if not Path(path).exists():
+        Path(path).touch()
+        os._exit(3)
+    return "done"
+
+
+def nap() -> None:
+    import time
+
+    time.sleep(0.4)
+
+
+def test_work_whose_process_died_is_done_once_more(tmp_path):
+    assert asyncio.run(Workers(1).run(crash_once, str(tmp_path / "was here"))) == "done"
+
+
+def test_waiting_for_a_worker_is_not_taken_for_a_hanging_one():
+    async def many() -> None:
+        workers = Workers(1, timeout_seconds=2.5)
+        await asyncio.gather(*(workers.run(nap) for _ in range(8)))
+
+    asyncio.run(many())
+
+
 @pytest.mark.parametrize("work", [crash, hang])
 def test_a_worker_that_dies_or_hangs_takes_down_one_job_only(work):
     async def both() -> tuple[bool, bytes]:
