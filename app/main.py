@@ -182,7 +182,8 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
     """Every part, in the order of dependency; given back in the opposite one."""
     key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
     transport = seams.connect() if seams.connect else AiohttpTransport(settings.runware_base_url, key)
-    runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=seams.pace)
+    pace = seams.pace or Pace()
+    runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
     fetcher = Fetcher(max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_input_urls)
     workers = Workers()
     media_store = MediaStore(settings.data_dir / "media", _derive(settings, "media links"), settings.media_ttl)
@@ -198,7 +199,7 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDesk(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
     admission = Admission(settings.max_in_flight, settings.max_queued)
-    policy = _policy(settings)
+    policy = _policy(settings, pace)
     pictures = PictureDesk(workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     task_ids = TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4()))
     service = ImageService(
@@ -211,7 +212,7 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
         admission=admission,
         on_webhook_due=webhooks.nudge,
     )
-    recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission))
+    recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission), pace.longest_search)
     for part in (works, recovery, webhooks):
         part.start()
     try:
@@ -237,12 +238,13 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
             await connected.close()
 
 
-def _policy(settings: Settings) -> Policy:
+def _policy(settings: Settings, pace: Pace) -> Policy:
     return Policy(
         {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
         settings.request_timeout,
         native_links=not settings.host_all_pictures,
         stores_prompts=settings.store_prompts,
+        longest_work=pace.longest_work,
     )
 
 

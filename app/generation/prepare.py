@@ -42,12 +42,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an operator decides: models when none is named, the longest wait in seconds, links to Runware's own."""
+    """What holds for every request: models when none is named, the longest wait in seconds, links to Runware's own."""
 
     default_models: Mapping[Mode, str]
     request_timeout: float
     native_links: bool = True
     stores_prompts: bool = False
+    longest_work: float = 1800.0
+    """Seconds after which a task that has not ended is left to whoever looks for abandoned ones."""
 
 
 class Preparer:

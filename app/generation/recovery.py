@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.access.admission import Admission
 from app.catalog.registry import Registry
-from app.errors import NotFoundError, ProviderTimeoutError, UnavailableError
+from app.errors import NotFoundError, UnavailableError
 from app.generation.archive import KeptPlan, load_plan, to_adjustments
 from app.generation.collect import collect
 from app.generation.deliver import DeliveryDesk
@@ -29,7 +29,8 @@ from app.runware.results import TaskResult
 from app.runware.tasks import ImageTask
 
 _logger = get_logger("recovery")
-_LONGEST_SEARCH_SECONDS = 1800.0
+_SHORTEST_SEARCH_SECONDS = 60.0
+"""However old the request is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,23 @@ class Parts:
 
 
 class Recovery:
-    """Looks for abandoned requests at the start and then from time to time. `monotonic` is the client's clock."""
+    """Looks for abandoned requests at the start and then from time to time.
 
-    def __init__(self, parts: Parts, monotonic: Callable[[], float] = time.monotonic) -> None:
+    Their tasks are looked for until a request is `longest_search` seconds old. `monotonic` is the client's clock,
+    `clock` unix seconds.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        longest_search: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._parts = parts
+        self._longest_search = longest_search
         self._monotonic = monotonic
+        self._clock = clock
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -86,7 +99,8 @@ class Recovery:
     def _work(self, record: Record) -> Work:
         async def work(request_id: str, costs: Costs) -> Answer:
             kept = load_plan(record.plan)
-            deadline = self._monotonic() + _LONGEST_SEARCH_SECONDS
+            left = record.created_at + self._longest_search - self._clock()
+            deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
             found = await together([self._find(task.task_id, task.number_results, deadline) for task in kept.tasks])
             if all(result is None for result in found):
                 if record.cost is not None:
@@ -95,7 +109,8 @@ class Recovery:
                 raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             results = [result or _NEVER_SENT for result in found]
             for task, result in zip(kept.tasks, results, strict=True):
-                costs.add(task.task_id, [picture.cost for picture in result.pictures])
+                if not result.unresolved:
+                    costs.add(task.task_id, [picture.cost for picture in result.pictures])
             return await self._deliver(record, request_id, kept, results)
 
         return work
@@ -104,8 +119,7 @@ class Recovery:
         try:
             return await self._parts.runware.recover(task_id, number_results, deadline)
         except TimeoutError:
-            message = "Runware does not say what became of the picture."
-            raise ProviderTimeoutError(message, should_retry=False) from None
+            return _UNRESOLVED
 
     async def _deliver(self, record: Record, request_id: str, kept: KeptPlan, results: list[TaskResult]) -> Answer:
         model = self._parts.registry.find(record.executed_model)
@@ -154,6 +168,9 @@ class Recovery:
 
 
 _NEVER_SENT = TaskResult((), (Failure(Kind.PROVIDER, "neverSent", "It was never sent."),), ())
+_UNRESOLVED = TaskResult(
+    (), (Failure(Kind.TIMEOUT, "unknown", "Runware does not say what became of it."),), (), unresolved=True
+)
 _UNMASKED = Adjustment(
     "mask",
     None,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from app.access.admission import Admission, Ticket
 from app.catalog.model import CatalogModel
-from app.errors import GatewayError, UnavailableError
+from app.errors import GatewayError, StillProcessingError, UnavailableError
 from app.generation.collect import collect, merge_parts
 from app.generation.deliver import DeliveryDesk
 from app.generation.estimate import DryRun
@@ -25,8 +25,6 @@ from app.runware.client import RunwareClient
 from app.runware.errors import Kind
 
 _T = TypeVar("_T")
-_LONGEST_WORK_SECONDS = 1800.0
-"""How long a task is looked for after every caller has gone."""
 _SILENCE_SECONDS = 15.0
 """Proxies cut connections that stay silent for a minute."""
 _UNREACHABLE_SECONDS = 5
@@ -155,7 +153,7 @@ class ImageService:
         """All the work of a request, to be run apart from its caller."""
 
         async def work(request_id: str, costs: Costs) -> Answer:
-            deadline = self._monotonic() + _LONGEST_WORK_SECONDS
+            deadline = self._monotonic() + self._policy.longest_work
             own = replace(circumstances, request_id=request_id)
             async with self._sharing.shared(prepared.plan) as share:
                 return await self._carry_out(prepared, share.plan, share, own, deadline, costs)
@@ -175,8 +173,11 @@ class ImageService:
         spec = prepared.spec
         results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
         for planned, result in zip(plan.tasks, results, strict=True):
-            costs.add(planned.task.task_uuid, [picture.cost for picture in result.pictures])
+            if not result.unresolved:
+                costs.add(planned.task.task_uuid, [picture.cost for picture in result.pictures])
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
+        if any(result.unresolved for result in results):
+            raise StillProcessingError
         collected = collect(plan, results)
         delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, prepared.ground)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
@@ -196,7 +197,7 @@ class ImageService:
 
     async def _replay_parts(self, record: Record) -> AsyncIterator[Part | GatewayError | None]:
         """The parts of a request that was carried out before, or still is, elsewhere."""
-        joining = asyncio.create_task(self._works.join(record, _LONGEST_WORK_SECONDS))
+        joining = asyncio.create_task(self._works.join(record, self._policy.longest_work))
         while not joining.done():
             await asyncio.wait({joining}, timeout=_SILENCE_SECONDS)
             if not joining.done():
@@ -212,7 +213,7 @@ class ImageService:
         """All the work of a streamed request: every task by itself, each answer into the queue when it is there."""
 
         async def work(request_id: str, costs: Costs) -> Answer:
-            deadline = self._monotonic() + _LONGEST_WORK_SECONDS
+            deadline = self._monotonic() + self._policy.longest_work
             own = replace(circumstances, request_id=request_id)
             parts: list[Part] = []
             errors: list[tuple[PlannedTask, GatewayError]] = []
@@ -229,8 +230,11 @@ class ImageService:
             try:
                 async with self._sharing.shared(prepared.plan) as share:
                     await together([run(planned) for planned in share.plan.tasks])
+                unresolved = [error for _, error in errors if isinstance(error, StillProcessingError)]
                 if errors:
-                    queue.put_nowait(errors[0][1])
+                    queue.put_nowait(unresolved[0] if unresolved else errors[0][1])
+                if unresolved:
+                    raise unresolved[0]
             finally:
                 queue.put_nowait(None)  # the end
             return merge_parts([part.answer for part in sorted(parts, key=lambda part: part.first_index)], errors)

@@ -245,6 +245,9 @@ class Works:
         costs = Costs()
         try:
             answer = await work(request_id, costs)
+        except StillProcessingError:  # nobody knows yet: from now on it is looked for as what a dead process left
+            await self._scribe.write(request_id, lambda: self._journal.let_go([request_id]))
+            raise
         except GatewayError as error:
             await self._settle_failure(request_id, error, costs)
             raise
@@ -266,8 +269,8 @@ class Works:
 
     async def _settle_failure(self, request_id: str, error: GatewayError, costs: Costs) -> None:
         """Write down a bad end; where surely nothing ran, the key is free again."""
-        releases = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
-        settlement = Settlement(Status.FAILED, None, dump_error(error), to_money(costs.total), releases=releases)
+        refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
+        settlement = Settlement(Status.FAILED, None, dump_error(error), to_money(costs.total), releases=refused and not costs.total)
         await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, costs.as_texts()))
 
     async def _renew(self) -> None:

@@ -22,7 +22,7 @@ BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_has
 ADOPTABLE = (
     select(requests)
     .where(*_EQUAL, requests.c.connected <= 0, requests.c.broken_at >= bindparam("broken_since"))
-    .where(or_(requests.c.status != Status.FAILED.value, requests.c.answer.is_not(None)))
+    .where(or_(requests.c.status.in_(_OPEN), requests.c.answer.is_not(None)))
 )
 WAITING_ELSEWHERE = select(requests).where(
     *_EQUAL, requests.c.connected > 0, requests.c.owner != bindparam("owner"), requests.c.error.is_(None)
@@ -81,7 +81,7 @@ BREAK = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindpa
 TASKS_OF = select(tasks.c.uuid).where(tasks.c.request_id == bindparam("request_id")).order_by(tasks.c.position)
 FIND = select(requests).where(_BY_ID)
 KEEP_ANSWER = update(requests).where(_BY_ID).values(answer=bindparam("new_answer"))
-PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null(), key_hash=null())
+PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())
 LEFT_BEHIND = (
     select(requests)
     .where(

@@ -10,7 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
 from app.runware.breaker import Breaker
@@ -185,7 +185,7 @@ class RunwareClient:
             polls += 1
             delay = poll_delay(self._pace, polls)
             if self._clock() + delay >= run.deadline:
-                return run.end(last.pictures, (Failure(Kind.TIMEOUT, "deadline", ""),))
+                return replace(run.end(last.pictures, (Failure(Kind.TIMEOUT, "deadline", ""),)), unresolved=True)
             await asyncio.sleep(delay)
             reply = await self._ask(run)
             if reply is None:

@@ -18,8 +18,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What became of a task: its pictures, and why others are missing."""
+    """What became of a task: its pictures, and why others are missing.
+
+    `unresolved` when nobody could tell in time: there may be more pictures, and more to pay.
+    """
 
     pictures: tuple[Picture, ...]
     failures: tuple[Failure, ...]
     exchanges: tuple[Exchange, ...]
+    unresolved: bool = False

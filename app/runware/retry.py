@@ -20,8 +20,15 @@ class Pace:
     first_poll: float = 1.0
     longest_poll: float = 5.0
     poll_growth: float = 1.5
+    slow_poll: float = 60.0
+    slow_after: int = 120
+    """After so many questions they come slowly: whatever it is takes long."""
     empty_polls: int = 3
     """Answers that know nothing of a task before it is sent once more."""
+    longest_work: float = 1800.0
+    """How long whoever sent a task waits for it; then those look for it who look for abandoned ones."""
+    longest_search: float = 86_400.0
+    """How long these look for it, from the request on."""
 
 
 def backoff(pace: Pace, failure: Failure, attempt: int, chance: float) -> float | None:
@@ -39,4 +46,6 @@ def backoff(pace: Pace, failure: Failure, attempt: int, chance: float) -> float 
 
 def poll_delay(pace: Pace, poll: int) -> float:
     """Seconds before the `poll`-th question after a task, counted from 1."""
+    if poll > pace.slow_after:
+        return pace.slow_poll
     return min(pace.longest_poll, pace.first_poll * pace.poll_growth ** (poll - 1))

@@ -6,12 +6,14 @@ import json
 import sqlite3
 import time
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 
 import httpx2
 import openai
 import pytest
 
+from tests.conftest import FAST
 from tests.support.pictures import data_uri, png
 from tests.support.processes import free_port, process, unique
 
@@ -262,13 +264,30 @@ def test_a_question_that_cannot_be_one_is_refused(gateway, query):
     assert gateway.client.get(f"/requests?{query}").status_code == 400
 
 
-def test_payloads_can_be_forgotten(gateway):
+def test_payloads_can_be_forgotten_and_a_key_does_not_bring_them_back(gateway):
     headers, prompt = key(), unique()
     request_id = post(gateway, headers, prompt=prompt, response_format="b64_json").json()["id"]
     assert gateway.client.delete(f"/requests/{request_id}/payloads").status_code == 204
     assert gateway.client.get(f"/requests/{request_id}").json()["status"] == "completed"
     gone = gateway.client.get(f"/requests/{request_id}/result")
-    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "result_gone")
+    again = post(gateway, headers, prompt=prompt, response_format="b64_json")
+    for answer in (gone, again):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "result_gone")
+    assert (again.headers["idempotent-replayed"], gateway.simulator.made(prompt)) == ("true", 1)
+    assert post(gateway, key(), prompt=prompt, response_format="b64_json").status_code == 200
+    assert gateway.simulator.made(prompt) == 2
+
+
+def test_a_forgotten_picture_that_nobody_got_is_not_joined(gateway):
+    prompt = f"{unique()} [sim:slow=0.8]"
+    first = post(gateway, {"X-Spillway-Timeout": "0.5"}, prompt=prompt, response_format="b64_json")
+    assert first.status_code == 504
+    path = first.headers["location"].removeprefix("/v1")
+    while gateway.client.get(path).json()["status"] == "processing":
+        time.sleep(0.05)
+    assert gateway.client.delete(f"{path}/payloads").status_code == 204
+    retry = post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt, response_format="b64_json")
+    assert (retry.status_code, gateway.simulator.made(prompt)) == (200, 2)
 
 
 # What is written down
@@ -348,3 +367,35 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
     assert gateway.client.get(f"/requests/{known}").json()["status"] == "completed"
     assert post(gateway, prompt=prompt).status_code == 200
     assert gateway.simulator.made(prompt) == 1
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("model", ["flux.1-schnell", "flux.2-pro"], ids=["one task", "a task for each picture"])
+def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(start_gateway, model, n):
+    gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
+    prompt, headers = f"{unique()} [sim:hang=2.5]", key()
+    first = post(gateway, headers, prompt=prompt, model=model, n=n, size="1024x1024")
+    assert (first.status_code, first.json()["error"]["code"]) == (504, "still_processing")
+    assert gateway.client.get(first.headers["location"].removeprefix("/v1")).json()["status"] == "processing"
+    again = post(gateway, headers, prompt=prompt, model=model, n=n, size="1024x1024")
+    assert (again.status_code, len(again.json()["data"])) == (200, n)
+    assert again.json()["id"] == first.headers["x-request-id"]
+    record = gateway.client.get(f"/requests/{again.json()['id']}").json()
+    tasks = [task for task in gateway.simulator.tasks() if task["request"].get("positivePrompt") == prompt]
+    assert Decimal(str(record["cost"])) == sum(Decimal(task["billed"]) for task in tasks)
+    assert gateway.simulator.made(prompt) == n
+
+
+def test_a_stream_whose_picture_is_not_finished_in_time_says_where_to_ask_later(start_gateway):
+    gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
+    prompt = f"{unique()} [sim:hang=2]"
+    answer = post(gateway, prompt=prompt, stream=True)
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert [event["error"]["code"] for event in events] == ["still_processing"]
+    result = f"/requests/{answer.headers['x-request-id']}/result"
+    for _ in range(200):
+        found = gateway.client.get(result)
+        if found.status_code != 202:
+            break
+        time.sleep(0.1)
+    assert (found.status_code, len(found.json()["data"]), gateway.simulator.made(prompt)) == (200, 1, 1)
