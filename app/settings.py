@@ -96,7 +96,7 @@ class Settings(BaseModel):
         64_000_000, alias="SPILLWAY_MAX_IMAGE_PIXELS", ge=1, description="The most pixels an input picture may have."
     )
     media_ttl: int = Field(
-        3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long a hosted picture lives, in seconds."
+        3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long the link to a hosted picture lives, in seconds."
     )
     host_all_pictures: bool = Field(
         default=False,

@@ -28,7 +28,10 @@ from app.generation.types import (
 
 @dataclass(frozen=True, slots=True)
 class KeptImage:
-    """One picture of a kept answer: `name` is that of its bytes in the store, where the caller got base64."""
+    """One picture of a kept answer.
+
+    `name` is that of its bytes among the results, where the caller got base64; `hosted` that behind our own link.
+    """
 
     size: tuple[int, int] | None
     format: PictureFormat
@@ -36,6 +39,7 @@ class KeptImage:
     url: str | None = None
     expires_at: int | None = None
     name: str | None = None
+    hosted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class KeptError(msgspec.Struct, frozen=True):
 def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
     """The answer, with the name each picture is kept under."""
     images = tuple(
-        KeptImage(image.size, image.format, image.seed, image.url, image.expires_at, name)
+        KeptImage(image.size, image.format, image.seed, image.url, image.expires_at, name, image.hosted)
         for image, name in zip(answer.images, names, strict=True)
     )
     kept = KeptAnswer(
@@ -128,7 +132,7 @@ def load_answer(text: str) -> KeptAnswer:
 def to_answer(kept: KeptAnswer, request_id: str, model: CatalogModel, pictures: Sequence[bytes | None]) -> Answer:
     """The answer again, with the base64 of each picture that was kept."""
     images = tuple(
-        DeliveredImage(image.size, image.format, image.seed, image.url, image.expires_at, data)
+        DeliveredImage(image.size, image.format, image.seed, image.url, image.expires_at, data, hosted=image.hosted)
         for image, data in zip(kept.images, pictures, strict=True)
     )
     return Answer(

@@ -127,9 +127,9 @@ class DeliveryDesk:
     ) -> DeliveredImage:
         format_ = spec.format.delivered
         if spec.delivery is Delivery.LINK:
-            hosted = await self._store.put(data, format_.value)
+            hosted = await self._store.put(data, format_.value, longer=circumstances.may_ask_again)
             url = f"{circumstances.origin}{hosted.path}"
-            return DeliveredImage(size, format_, picture.seed, url=url, expires_at=hosted.expires_at)
+            return DeliveredImage(size, format_, picture.seed, url, hosted.expires_at, hosted=hosted.name)
         text = await asyncio.to_thread(pybase64.b64encode, data)
         return DeliveredImage(size, format_, picture.seed, base64=text)
 

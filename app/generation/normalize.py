@@ -28,7 +28,6 @@ from app.generation.words import merge_extras, translate_words
 
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
-_SHOWN_PROMPT = 80
 
 
 def follows_picture(request: ImageRequest, model: CatalogModel) -> bool:
@@ -175,7 +174,7 @@ def _check_prompt(request: ImageRequest, model: CatalogModel, report: list[Adjus
     prompt = request.prompt
     if model.prompt.use == "none":
         if prompt is not None and prompt.strip():
-            report.append(dropped("prompt", prompt[:_SHOWN_PROMPT], f"{model.id} takes no prompt."))
+            report.append(dropped("prompt", prompt, f"{model.id} takes no prompt."))
         return None
     if prompt is None or not prompt.strip():
         if model.prompt.use == "optional":

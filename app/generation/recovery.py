@@ -149,7 +149,7 @@ class Recovery:
             transparent=False,
             adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
         )
-        circumstances = Circumstances(request_id, kept.origin, kept.delivery)
+        circumstances = Circumstances(request_id, kept.origin, kept.delivery, in_background=True)
         delivered = await self._parts.delivery.deliver(spec, collected.pictures, circumstances)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(

@@ -21,6 +21,8 @@ from app.generation.types import (
 _SHAPE_TOLERANCE = 0.01
 """A shape this near (in ln) to the one asked for is the one asked for: grids have no exact 16:9."""
 _AREA_TOLERANCE = 0.1
+_TEXTS = frozenset({"prompt", "negative_prompt", "positivePrompt", "negativePrompt", "apiKey"})
+_LONGEST_SHOWN = 64
 
 
 def report_count(count: int, model: CatalogModel) -> list[Adjustment]:
@@ -100,10 +102,26 @@ def report_platform(
     endpoint = fields.get("uploadEndpoint")
     if endpoint is not None and (plan.converts or finished):
         reason = f"Runware uploads what it made, a {plan.native}, before it is brought into the form you asked for."
-        report.append(Adjustment("uploadEndpoint", endpoint, endpoint, AdjustmentMode.CHANGED, reason))
+        report.append(Adjustment("uploadEndpoint", None, None, AdjustmentMode.CHANGED, reason))
     return report
 
 
 def dropped(param: str, requested: JSONValue, reason: str) -> Adjustment:
     """The report of a wish that the model has no equivalent for."""
-    return Adjustment(param, requested, None, AdjustmentMode.DROPPED, reason)
+    return Adjustment(param, shown(param, requested), None, AdjustmentMode.DROPPED, reason)
+
+
+def shown(param: str, value: JSONValue) -> JSONValue:
+    """A value as reports repeat it: None for prompts, addresses, pictures and whatever is long.
+
+    Reports stand in headers and in the journal, which keep none of these.
+    """
+    return None if param in _TEXTS or not _may_be_shown(value) else value
+
+
+def _may_be_shown(value: JSONValue) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_SHOWN and "//" not in value
+    if isinstance(value, dict):
+        return all(name not in _TEXTS and _may_be_shown(inner) for name, inner in value.items())
+    return not isinstance(value, list) or all(_may_be_shown(inner) for inner in value)

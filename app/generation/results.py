@@ -4,13 +4,16 @@ What the journal holds is an answer without bytes; the bytes lie in a store unde
 """
 
 import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import pybase64
 from obstore.exceptions import BaseError
 
 from app.catalog.registry import Registry
 from app.errors import NotFoundError
-from app.generation.archive import dump_answer, load_answer, load_error, to_answer
+from app.generation.archive import KeptImage, dump_answer, load_answer, load_error, to_answer
 from app.generation.types import Answer, DeliveredImage
 from app.journal.records import Record
 from app.media.store import MediaNotFoundError, MediaStore
@@ -20,11 +23,18 @@ _logger = get_logger("results")
 
 
 class Results:
-    """Answers of the past."""
+    """Answers of the past.
 
-    def __init__(self, store: MediaStore, registry: Registry) -> None:
+    `store` has the pictures that were embedded, `media` those behind our links. `clock` is unix seconds.
+    """
+
+    def __init__(
+        self, store: MediaStore, media: MediaStore, registry: Registry, clock: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
+        self._media = media
         self._registry = registry
+        self._clock = clock
 
     async def keep(self, answer: Answer, *, pictures: bool) -> str:
         """The answer for the journal; with `pictures` those that were embedded are stored too."""
@@ -37,16 +47,28 @@ class Results:
         if record.answer is None:
             raise NotFoundError("The pictures of this request are gone.", code="result_gone")
         kept = load_answer(record.answer)
-        pictures: list[bytes | None] = []
-        for image in kept.images:
-            try:
-                data = None if image.name is None else await self._store.read(image.name)
-            except MediaNotFoundError:
-                raise NotFoundError("The pictures of this request are gone.", code="result_gone") from None
-            pictures.append(None if data is None else await asyncio.to_thread(pybase64.b64encode, data))
+        try:
+            kept = replace(kept, images=tuple([await self._with_live_link(image) for image in kept.images]))
+            pictures = [await self._read(image) for image in kept.images]
+        except MediaNotFoundError:
+            raise NotFoundError("The pictures of this request are gone.", code="result_gone") from None
         if any(image.url is None and data is None for image, data in zip(kept.images, pictures, strict=True)):
             raise NotFoundError("The pictures of this request were delivered and not kept.", code="result_gone")
         return to_answer(kept, record.id, self._registry.find(record.executed_model), pictures)
+
+    async def _with_live_link(self, image: KeptImage) -> KeptImage:
+        """The picture with a new link to us where the old one has ended."""
+        if image.hosted is None or image.url is None or (image.expires_at or 0) > self._clock():
+            return image
+        link = await self._media.renew(image.hosted)
+        origin = image.url.partition("/v1/media/")[0]
+        return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
+
+    async def _read(self, image: KeptImage) -> bytes | None:
+        """The base64 of a picture that was embedded and kept."""
+        if image.name is None:
+            return None
+        return await asyncio.to_thread(pybase64.b64encode, await self._store.read(image.name))
 
     async def forget(self, record: Record) -> None:
         """Delete the pictures of a request."""
@@ -54,6 +76,8 @@ class Results:
             for image in load_answer(record.answer).images:
                 if image.name is not None:
                     await self._store.delete(image.name)
+                if image.hosted is not None:
+                    await self._media.delete(image.hosted)
 
     async def _keep(self, image: DeliveredImage) -> str | None:
         if image.base64 is None:

@@ -138,9 +138,13 @@ class ImageService:
                 circumstances = replace(circumstances, instead_of=(*circumstances.instead_of, error.earlier_id))
 
     def _job(self, prepared: Prepared, circumstances: Circumstances, work: Work) -> Job:
-        keeps = circumstances.idempotency_key is not None or circumstances.in_background
         on_end = self._on_webhook_due if prepared.request.webhook_url is not None else None
-        return Job(work, lambda: self._admit(circumstances.tenant, len(prepared.plan.tasks)), keeps, on_end)
+        return Job(
+            work,
+            lambda: self._admit(circumstances.tenant, len(prepared.plan.tasks)),
+            circumstances.may_ask_again,
+            on_end,
+        )
 
     def _admit(self, tenant: str, tasks: int) -> Ticket:
         """A place for so many tasks, raising the errors that say why there is none."""

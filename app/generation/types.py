@@ -203,6 +203,11 @@ class Circumstances:
     instead_of: tuple[str, ...] = ()
     """Earlier requests under the same key, so old that this is another one."""
 
+    @property
+    def may_ask_again(self) -> bool:
+        """Whether the answer is likely to be asked for later."""
+        return self.idempotency_key is not None or self.in_background
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -236,6 +241,8 @@ class DeliveredImage:
     base64: bytes | memoryview | None = None
     alpha: bool | None = None
     """Whether it can hold transparency, where somebody looked."""
+    hosted: str | None = None
+    """The name it is hosted under here, if it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,7 @@ def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], 
     for name, value in extras.items():
         if name in OWN_FIELDS:
             hint = f"use `{_OWN_WORDS[name]}`." if name in _OWN_WORDS else "it cannot be set from outside."
-            shown = None if name == "apiKey" else value
-            report.append(dropped(name, shown, f"The gateway sets this field itself; {hint}"))
+            report.append(dropped(name, value, f"The gateway sets this field itself; {hint}"))
         else:
             fields[name] = _merge(fields.get(name), value)
 

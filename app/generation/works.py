@@ -270,7 +270,9 @@ class Works:
     async def _settle_failure(self, request_id: str, error: GatewayError, costs: Costs) -> None:
         """Write down a bad end; where surely nothing ran, the key is free again."""
         refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
-        settlement = Settlement(Status.FAILED, None, dump_error(error), to_money(costs.total), releases=refused and not costs.total)
+        settlement = Settlement(
+            Status.FAILED, None, dump_error(error), to_money(costs.total), releases=refused and not costs.total
+        )
         await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, costs.as_texts()))
 
     async def _renew(self) -> None:

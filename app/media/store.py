@@ -20,7 +20,9 @@ from app.media.links import sign, verify
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import GetResult
 
-_NAME = re.compile(r"[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
+_NAME = re.compile(r"k?[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
+_LONGER = "k"
+"""How the name of a picture begins that outlives its link."""
 _SWEEP_SECONDS = 300
 _CHUNK = 256 * 1024
 
@@ -33,6 +35,7 @@ class MediaNotFoundError(Exception):
 class HostedPicture:
     """Where a stored picture is: `path` is below the origin, with its signature; `expires_at` in unix seconds."""
 
+    name: str
     path: str
     expires_at: int
 
@@ -48,25 +51,46 @@ class StoredPicture:
 
 
 class MediaStore:
-    """Stores pictures and hands them out against signed links. `clock` is unix seconds."""
+    """Stores pictures and hands them out against signed links. `clock` is unix seconds.
 
-    def __init__(self, folder: Path, secret: bytes, ttl_seconds: int, clock: Callable[[], float] = time.time) -> None:
+    Links live `ttl_seconds`, and so do their pictures, or `keep_seconds` where a new link may be asked for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        secret: bytes,
+        ttl_seconds: int,
+        keep_seconds: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._store = LocalStore(folder)
         self._secret = secret
         self._ttl = ttl_seconds
+        self._longer = max(keep_seconds, ttl_seconds)
         self._clock = clock
         self._next_sweep = 0.0
 
-    async def put(self, data: bytes, format_: str) -> HostedPicture:
-        """Keep a picture in one of the delivered formats."""
+    async def put(self, data: bytes, format_: str, *, longer: bool = False) -> HostedPicture:
+        """Keep a picture in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
         await self._sweep()
-        name = f"{secrets.token_hex(16)}.{format_}"
-        expires_at = int(self._clock()) + self._ttl
+        name = f"{_LONGER if longer else ''}{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
-        return HostedPicture(
-            f"/v1/media/{name}?expires={expires_at}&signature={sign(self._secret, name, expires_at)}", expires_at
-        )
+        return self._link(name)
+
+    async def renew(self, name: str) -> HostedPicture:
+        """Another link to a picture, raising MediaNotFoundError."""
+        try:
+            await obstore.head_async(self._store, name)
+        except FileNotFoundError:
+            raise MediaNotFoundError from None
+        return self._link(name)
+
+    def _link(self, name: str) -> HostedPicture:
+        expires_at = int(self._clock()) + self._ttl
+        signature = sign(self._secret, name, expires_at)
+        return HostedPicture(name, f"/v1/media/{name}?expires={expires_at}&signature={signature}", expires_at)
 
     async def get(self, name: str, expires_at: int, signature: str) -> StoredPicture:
         """The picture behind a link, raising MediaNotFoundError."""
@@ -106,7 +130,8 @@ class MediaStore:
         self._next_sweep = now + _SWEEP_SECONDS
         async for batch in obstore.list(self._store):
             for entry in batch:
-                if entry["last_modified"].timestamp() + self._ttl + _SWEEP_SECONDS < now:
+                lives = self._longer if entry["path"].startswith(_LONGER) else self._ttl
+                if entry["last_modified"].timestamp() + lives + _SWEEP_SECONDS < now:
                     await obstore.delete_async(self._store, entry["path"])
 
 

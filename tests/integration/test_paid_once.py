@@ -278,6 +278,31 @@ def test_payloads_can_be_forgotten_and_a_key_does_not_bring_them_back(gateway):
     assert gateway.simulator.made(prompt) == 2
 
 
+def test_forgetting_takes_hosted_pictures_away_at_once(gateway):
+    answer = post(gateway, prompt=unique(), output_format="gif").json()
+    assert httpx2.get(answer["data"][0]["url"]).status_code == 200
+    assert gateway.client.delete(f"/requests/{answer['id']}/payloads").status_code == 204
+    assert httpx2.get(answer["data"][0]["url"]).status_code == 404
+
+
+def test_a_link_of_ours_that_has_ended_is_renewed_for_whoever_may_ask_again(start_gateway, tmp_path):
+    path = tmp_path / "journal.db"
+    gateway = start_gateway(SPILLWAY_DATABASE_URL=f"sqlite:///{path}")
+    headers, prompt = key(), unique()
+    first = post(gateway, headers, prompt=prompt, output_format="gif")
+    assert post(gateway, headers, prompt=prompt, output_format="gif").content == first.content
+    (old,) = first.json()["data"]
+    with sqlite3.connect(path) as journal:  # as if its hour had gone by
+        lived = f'"expires_at":{old["expires_at"]}'
+        journal.execute("update requests set answer = replace(answer, ?, ?)", (lived, '"expires_at":1'))
+    time.sleep(1)
+    (new,) = post(gateway, headers, prompt=prompt, output_format="gif").json()["data"]
+    (collected,) = gateway.client.get(f"/requests/{first.json()['id']}/result").json()["data"]
+    for item in (new, collected):
+        assert (httpx2.get(item["url"]).status_code, item["expires_at"] > old["expires_at"]) == (200, True)
+    assert gateway.simulator.made(prompt) == 1
+
+
 def test_a_forgotten_picture_that_nobody_got_is_not_joined(gateway):
     prompt = f"{unique()} [sim:slow=0.8]"
     first = post(gateway, {"X-Spillway-Timeout": "0.5"}, prompt=prompt, response_format="b64_json")
@@ -305,6 +330,28 @@ def test_the_journal_holds_neither_pictures_nor_secrets_nor_prompts(start_gatewa
     keeping = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path / "b"), SPILLWAY_STORE_PROMPTS="true")
     post(keeping, prompt=prompt)
     assert prompt.encode() in b"".join(file.read_bytes() for file in (tmp_path / "b").glob("spillway.db*"))
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "fields"),
+    [
+        ("generations", "flux.2-pro", {"negative_prompt": "a hidden wish"}),
+        ("generations", "flux.2-pro", {"negative_prompt": "a hidden wish", "n": 2}),
+        ("generations", "flux.1-schnell", {"positivePrompt": "a hidden wish"}),
+        ("generations", "flux.1-schnell", {"webhookURL": "https://hooks.example.com/?token=a hidden wish"}),
+        ("generations", "flux.1-schnell", {"taskUUID": "a hidden wish, and longer than anything that has to be told again"}),
+        ("edits", "bria-rmbg-v2-0", {"prompt": "a hidden wish", "image": data_uri(png(320, 320))}),
+    ],
+    ids=["dropped", "dropped of two", "provider's name", "address", "long", "tool"],
+)  # fmt: skip
+def test_what_is_told_of_dropped_wishes_repeats_no_text(start_gateway, tmp_path, path, model, fields):
+    gateway = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path))
+    answer = gateway.client.post(f"/images/{path}", json={"prompt": unique(), "model": model} | fields)
+    assert answer.status_code == 200, answer.text
+    name = next(iter(fields))
+    assert [one["requested"] for one in answer.json()["metadata"]["adjustments"] if one["param"] == name] == [None]
+    gateway.client.get(f"/requests/{answer.json()['id']}")
+    assert b"hidden wish" not in b"".join(file.read_bytes() for file in tmp_path.glob("spillway.db*"))
 
 
 # Killed gateways

@@ -1,6 +1,7 @@
 """Smaller parts: settings, catalog and registry, keys, signed links and the media store, redaction."""
 
 import asyncio
+import time
 
 import pytest
 from pydantic import SecretStr
@@ -170,5 +171,25 @@ def test_hosted_pictures_end_and_are_swept_away(tmp_path):
         await store.put(b"another", "png")
         assert not (tmp_path / name).exists()
         assert len(list(tmp_path.iterdir())) == 1
+
+    asyncio.run(course())
+
+
+def test_a_picture_that_may_be_asked_for_again_outlives_its_link(tmp_path):
+    now = [time.time()]
+
+    async def course() -> None:
+        store = MediaStore(tmp_path, b"secret", 60, 5000, clock=lambda: now[0])
+        hosted = await store.put(b"picture", "gif", longer=True)
+        now[0] += 4000
+        await store.put(b"another", "png")
+        again = await store.renew(hosted.name)
+        given = dict(part.split("=", 1) for part in again.path.split("?")[1].split("&"))
+        assert (again.expires_at, again.name) == (int(now[0]) + 60, hosted.name)
+        assert (await store.get(again.name, again.expires_at, given["signature"])).size == 7
+        now[0] += 4000
+        await store.put(b"another", "png")
+        with pytest.raises(MediaNotFoundError):
+            await store.renew(hosted.name)
 
     asyncio.run(course())
