@@ -21,10 +21,9 @@ from app.database.errors import DatabaseUnavailableError
 _T = TypeVar("_T")
 _Rows = Sequence[tuple[Executable, Mapping[str, object]]]
 _LARGEST_GROUP = 256
-_LONE_SECONDS, _BUSY_SECONDS = 0.001, 0.004
-"""How long the first piece of a group waits for others: a commit costs more than what is in it."""
-_BUSY_FOR_SECONDS = 0.05
-"""So long after a group more are expected."""
+_GATHERING_SECONDS = 0.004
+"""How long the first piece of a group waits for others, a commit costing more than what is in it, where some came
+together before; a lone one does not wait."""
 _PATIENCE_SECONDS = 0.2
 """How long what nobody waits for may wait for a group."""
 
@@ -105,16 +104,16 @@ class Writer:
         self._engine.dispose()
 
     def _run(self) -> None:
-        busy_until = 0.0
+        busy = False
         while not self._ended:
             group = self._first()
-            if not self._ended:
-                time.sleep(_BUSY_SECONDS if time.monotonic() < busy_until else _LONE_SECONDS)
+            if busy and not self._ended:
+                time.sleep(_GATHERING_SECONDS)
             group += self._waiting(_LARGEST_GROUP - len(group))
             if group:
                 self._commit(group)
                 _tell(group)
-            busy_until = time.monotonic() + _BUSY_FOR_SECONDS
+            busy = sum(not item.patient for item in group) > 1
 
     def _first(self) -> list[_Item[Any]]:
         """What comes next, at least one piece that does not want to wait; whatever came when patience ends."""
