@@ -37,8 +37,8 @@ class Farewell:
         """Look once at the connection, before the last piece; afterwards the server calls every connection ended."""
         self._gone = await _is_gone(receive)
 
-    def is_gone(self) -> None:
-        """The caller is known to have gone."""
+    def lacks(self) -> None:
+        """The caller is known to go without all of it."""
         self._gone = True
 
     def say(self, scope: Scope) -> None:

@@ -69,7 +69,7 @@ class EventResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
         if await or_gone(receive, self._send(send)) is None:
-            self._farewell.is_gone()
+            self._farewell.lacks()
         self._farewell.say(scope)
 
     async def _send(self, send: Send) -> bool:
@@ -77,6 +77,8 @@ class EventResponse(Response):
         left = self._stream.count
         async for part in self._stream.parts:
             chunks = self._render(part)
+            if isinstance(part, StillProcessingError):  # its pictures come later, to whoever asks again
+                self._farewell.lacks()
             left -= len(part.answer.images) if isinstance(part, Part) else 0
             for index, chunk in enumerate(chunks):
                 ends = (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from app.errors import GatewayError
+from app.errors import GatewayError, StillProcessingError
 from app.generation.failures import to_error
 from app.generation.plan import Plan, PlannedTask
 from app.generation.types import Adjustment, Answer, Attempt, Failure
@@ -66,9 +66,12 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
 
 
 def merge_parts(answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, GatewayError]]) -> Answer:
-    """One answer out of those of single tasks in order, raising the first error when there is none."""
-    if not answers:
-        raise errors[0][1]
+    """One answer out of those of single tasks in order.
+
+    Raises StillProcessingError where nobody knows what became of a task, and the first error when there is no answer.
+    """
+    if errors and (not answers or isinstance(gravest(errors), StillProcessingError)):
+        raise gravest(errors)
     failures = [failure for answer in answers for failure in answer.failures]
     failures += [
         Failure(planned.first_index + place, error.code, error.message)
@@ -85,6 +88,11 @@ def merge_parts(answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, G
         attempts=tuple(attempt for answer in answers for attempt in answer.attempts),
         adjustments=_distinct([adjustment for answer in answers for adjustment in answer.adjustments]),
     )
+
+
+def gravest(errors: Sequence[tuple[PlannedTask, GatewayError]]) -> GatewayError:
+    """The error to tell of several: that a picture may still come, else the first."""
+    return next((error for _, error in errors if isinstance(error, StillProcessingError)), errors[0][1])
 
 
 def _distinct(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:

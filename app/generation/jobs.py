@@ -39,9 +39,11 @@ class Job:
     """Work with what must be known before it.
 
     `admit` gives a place or raises; `keeps` stores embedded pictures; `on_end` is called when all is written down.
+    `last` says that nobody will look for its pictures again when it fails unexpectedly.
     """
 
     work: Work
     admit: Callable[[], Ticket]
     keeps: bool
     on_end: Callable[[], None] | None = None
+    last: bool = False

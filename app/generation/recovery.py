@@ -31,6 +31,8 @@ from app.runware.tasks import ImageTask
 _logger = get_logger("recovery")
 _SHORTEST_SEARCH_SECONDS = 60.0
 """However old the request is."""
+_FAULTS_SECONDS = 60.0
+"""So long after a request began unexpected faults may pass, such as a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Recovery:
         for record in await self._parts.journal.take_over():
             _logger.warning("resolving what another process left behind", id=record.id)
             if not record.status.final:
-                job = Job(self._work(record), self._parts.admission.wave_through, keeps=True)
+                last = self._clock() - record.created_at > _FAULTS_SECONDS
+                job = Job(self._work(record), self._parts.admission.wave_through, keeps=True, last=last)
                 self._parts.works.begin(record.id, job)
             elif is_to_be_brought(record):
                 await self._parts.journal.reopen(record)

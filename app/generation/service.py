@@ -9,7 +9,7 @@ from typing import TypeVar
 from app.access.admission import Admission, Ticket
 from app.catalog.model import CatalogModel
 from app.errors import GatewayError, StillProcessingError, UnavailableError
-from app.generation.collect import collect, merge_parts
+from app.generation.collect import collect, gravest, merge_parts
 from app.generation.deliver import DeliveryDesk
 from app.generation.estimate import DryRun
 from app.generation.jobs import Costs, Job, Work
@@ -201,7 +201,8 @@ class ImageService:
 
     async def _replay_parts(self, record: Record) -> AsyncIterator[Part | GatewayError | None]:
         """The parts of a request that was carried out before, or still is, elsewhere."""
-        joining = asyncio.create_task(self._works.join(record, self._policy.longest_work))
+        wait = max(self._policy.longest_work, self._policy.request_timeout)
+        joining = asyncio.create_task(self._works.join(record, wait))
         while not joining.done():
             await asyncio.wait({joining}, timeout=_SILENCE_SECONDS)
             if not joining.done():
@@ -234,11 +235,14 @@ class ImageService:
             try:
                 async with self._sharing.shared(prepared.plan) as share:
                     await together([run(planned) for planned in share.plan.tasks])
-                unresolved = [error for _, error in errors if isinstance(error, StillProcessingError)]
                 if errors:
-                    queue.put_nowait(unresolved[0] if unresolved else errors[0][1])
-                if unresolved:
-                    raise unresolved[0]
+                    queue.put_nowait(gravest(errors))
+            except GatewayError as error:
+                queue.put_nowait(error)
+                raise
+            except Exception:
+                queue.put_nowait(StillProcessingError())
+                raise
             finally:
                 queue.put_nowait(None)  # the end
             return merge_parts([part.answer for part in sorted(parts, key=lambda part: part.first_index)], errors)

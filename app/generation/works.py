@@ -25,7 +25,7 @@ from app.errors import (
     UnavailableError,
 )
 from app.generation.archive import dump_error, to_money
-from app.generation.jobs import Costs, Job, Work
+from app.generation.jobs import Costs, Job
 from app.generation.partings import Partings
 from app.generation.results import Results, is_to_be_brought
 from app.generation.scribe import Scribe
@@ -235,29 +235,36 @@ class Works:
             if ticket.waits:
                 await ticket.turn()
                 await self._scribe.write(request_id, lambda: self._journal.begin(request_id))
-            return await self._carry_on(request_id, job.work, keeps=job.keeps)
+            return await self._carry_on(request_id, job)
         finally:
             ticket.release()
             if job.on_end is not None:
                 job.on_end()
 
-    async def _carry_on(self, request_id: str, work: Work, *, keeps: bool) -> Answer:
+    async def _carry_on(self, request_id: str, job: Job) -> Answer:
         costs = Costs()
         try:
-            answer = await work(request_id, costs)
-        except StillProcessingError:  # nobody knows yet: from now on it is looked for as what a dead process left
-            await self._scribe.write(request_id, lambda: self._journal.let_go([request_id]))
+            answer = await job.work(request_id, costs)
+        except StillProcessingError:
+            await self._leave_to_others(request_id)
             raise
         except GatewayError as error:
             await self._settle_failure(request_id, error, costs)
             raise
         except Exception:
             _logger.exception("unexpected fault", request_id=request_id)
+            if not job.last:
+                await self._leave_to_others(request_id)
+                raise StillProcessingError from None
             fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
             await self._settle_failure(request_id, fault, costs)
             raise fault from None
-        await self._settle(request_id, answer, costs, keeps=keeps or not self._waiting.get(request_id))
+        await self._settle(request_id, answer, costs, keeps=job.keeps or not self._waiting.get(request_id))
         return answer
+
+    async def _leave_to_others(self, request_id: str) -> None:
+        """Nobody knows what was bought: it is looked for as what a dead process left behind."""
+        await self._scribe.write(request_id, lambda: self._journal.let_go([request_id]))
 
     async def _settle(self, request_id: str, answer: Answer, costs: Costs, *, keeps: bool) -> None:
         """Write down a good end; with `keeps` the pictures that were embedded are kept too."""

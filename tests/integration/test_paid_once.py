@@ -8,11 +8,14 @@ import time
 import uuid
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import httpx2
 import openai
 import pytest
+from pydantic import SecretStr
 
+from app.runware.transport import AiohttpTransport, HTTPReply
 from tests.conftest import FAST
 from tests.support.pictures import data_uri, png
 from tests.support.processes import free_port, process, unique
@@ -26,6 +29,21 @@ def key() -> dict[str, str]:
 
 def post(gateway, headers=None, path="/images/generations", **fields) -> httpx2.Response:
     return gateway.client.post(path, json=REQUEST | fields, headers=headers or {})
+
+
+def events_of(answer: httpx2.Response) -> list[dict]:
+    """The events of a stream that has ended."""
+    return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+
+
+def collected(gateway, request_id: str) -> httpx2.Response:
+    """The result of a request, once it has ended."""
+    for _ in range(200):
+        found = gateway.client.get(f"/requests/{request_id}/result")
+        if found.status_code != 202:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found.text)
 
 
 @pytest.mark.parametrize("form", ["url", "b64_json"])
@@ -437,12 +455,46 @@ def test_a_stream_whose_picture_is_not_finished_in_time_says_where_to_ask_later(
     gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
     prompt = f"{unique()} [sim:hang=2]"
     answer = post(gateway, prompt=prompt, stream=True)
-    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
-    assert [event["error"]["code"] for event in events] == ["still_processing"]
-    result = f"/requests/{answer.headers['x-request-id']}/result"
-    for _ in range(200):
-        found = gateway.client.get(result)
-        if found.status_code != 202:
-            break
-        time.sleep(0.1)
+    assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
+    again = post(gateway, prompt=prompt, stream=True)
+    assert [event["type"] for event in events_of(again)] == ["image_generation.completed"]
+    assert again.headers["x-request-id"] == answer.headers["x-request-id"]
+    found = collected(gateway, answer.headers["x-request-id"])
+    assert (found.status_code, len(found.json()["data"]), gateway.simulator.made(prompt)) == (200, 1, 1)
+
+
+def test_a_fault_of_our_own_after_the_purchase_loses_nothing(start_gateway, tmp_path):
+    gateway = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path))
+    prompt, folder = unique(), tmp_path / "media"
+    folder.rename(tmp_path / "away")
+    folder.touch()  # no picture can be put into a file
+    first = post(gateway, prompt=prompt, output_format="gif")
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    assert (first.status_code, first.json()["error"]["code"]) == (504, "still_processing")
+    again = post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt, output_format="gif")
+    assert (again.status_code, again.json()["id"]) == (200, first.headers["x-request-id"])
+    assert httpx2.get(again.json()["data"][0]["url"]).status_code == 200
+    assert gateway.simulator.made(prompt) == 1
+
+
+class Stumbling(AiohttpTransport):
+    """Fails unexpectedly, once, after Runware has answered."""
+
+    stumbled = False
+
+    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+        reply = await super().post(body, timeout_seconds)
+        if not self.stumbled:
+            self.stumbled = True
+            raise ZeroDivisionError
+        return reply
+
+
+def test_a_stream_that_meets_a_fault_of_our_own_says_where_its_picture_will_be(start_gateway, simulator):
+    transport = partial(Stumbling, f"{simulator.url}/v1", SecretStr("test-runware-key"))
+    gateway, prompt = start_gateway(parts={"connect": transport}), unique()
+    answer = post(gateway, prompt=prompt, stream=True)
+    assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
+    found = collected(gateway, answer.headers["x-request-id"])
     assert (found.status_code, len(found.json()["data"]), gateway.simulator.made(prompt)) == (200, 1, 1)
