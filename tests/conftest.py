@@ -123,9 +123,9 @@ def serving(app: object) -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.fixture(scope="session")
-def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
-    """Start gateways over the simulator, with settings and parts of their own."""
+@contextlib.contextmanager
+def starting(simulator: SimulatorProcess, new_folder: Callable[[str], Path]) -> Iterator[Callable[..., RunningGateway]]:
+    """A way to start gateways over the simulator, with settings and parts of their own."""
     with contextlib.ExitStack() as stack:
 
         def start(*, upstream: str | None = None, parts: dict | None = None, **variables: str) -> RunningGateway:
@@ -133,9 +133,10 @@ def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPath
                 "RUNWARE_API_KEY": "test-runware-key",
                 "RUNWARE_BASE_URL": upstream or f"{simulator.url}/v1",
                 "SPILLWAY_API_KEYS": "test-key,other-key",
-                "SPILLWAY_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+                "SPILLWAY_DATA_DIR": str(new_folder("data")),
                 "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true",
                 "SPILLWAY_LOG_LEVEL": "error",
+                "SPILLWAY_GRACE": "1",
             } | variables
             app = create_app(load_settings(environment), **({"pace": FAST, "patience": BRIEF} | (parts or {})))
             gateway = RunningGateway(stack.enter_context(serving(app)), None if upstream else simulator)
@@ -145,9 +146,23 @@ def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPath
         yield start
 
 
+@pytest.fixture
+def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
+    """Gateways that end with the test."""
+    with starting(simulator, tmp_path_factory.mktemp) as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
-def gateway(start_gateway: Callable) -> RunningGateway:
-    return start_gateway()
+def start_shared_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
+    """Gateways for many tests."""
+    with starting(simulator, tmp_path_factory.mktemp) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def gateway(start_shared_gateway: Callable) -> RunningGateway:
+    return start_shared_gateway()
 
 
 @pytest.fixture(scope="session")

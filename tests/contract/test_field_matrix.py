@@ -182,9 +182,9 @@ class Cells:
 
 
 @pytest.fixture(scope="module")
-def calling(start_gateway):
+def calling(start_shared_gateway):
     """A gateway that takes webhooks of this machine."""
-    return start_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true")
+    return start_shared_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true")
 
 
 @pytest.mark.parametrize("model", MODELS, ids=[model.air for model in MODELS])

@@ -382,9 +382,9 @@ TO_THE_END_REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def whole_gateway(start_gateway):
+def whole_gateway(start_shared_gateway):
     aliases = ",".join(f"{name}=flux.2-pro" for name in ("m", "stub", "stub-model", "gpt-image-2"))
-    return start_gateway(SPILLWAY_MODEL_ALIASES=aliases, SPILLWAY_DEFAULT_MODEL="flux.2-pro")
+    return start_shared_gateway(SPILLWAY_MODEL_ALIASES=aliases, SPILLWAY_DEFAULT_MODEL="flux.2-pro")
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)

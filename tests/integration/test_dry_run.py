@@ -9,9 +9,9 @@ from tests.support.pictures import data_uri, encode, photo, png
 
 
 @pytest.fixture(scope="module")
-def alone(start_gateway):
+def alone(start_shared_gateway):
     """A gateway whose upstream is not there."""
-    return start_gateway(upstream="http://127.0.0.1:9/v1")
+    return start_shared_gateway(upstream="http://127.0.0.1:9/v1")
 
 
 def dry(gateway, endpoint: str = "generations", **fields: object):

@@ -21,8 +21,8 @@ def upstream():
 
 
 @pytest.fixture(scope="module")
-def recording_gateway(start_gateway, upstream):
-    return start_gateway(parts={"connect": lambda: upstream}, SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
+def recording_gateway(start_shared_gateway, upstream):
+    return start_shared_gateway(parts={"connect": lambda: upstream}, SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
 
 
 @pytest.mark.parametrize("printed", PRINTED, ids=lambda task: f"{task['model']}-{task['taskUUID'][:8]}")

@@ -154,9 +154,9 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def calling(start_gateway):
+def calling(start_shared_gateway):
     """A gateway that may call this machine."""
-    return start_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true", parts={"webhook_pace": QUICK})
+    return start_shared_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true", parts={"webhook_pace": QUICK})
 
 
 def signature(secret: str, headers: dict[str, str], body: bytes) -> str:

@@ -148,8 +148,8 @@ def test_private_addresses_are_refused_even_when_only_handed_on(guarded, pages, 
 
 
 @pytest.fixture(scope="module")
-def guarded(start_gateway):
-    return start_gateway(SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
+def guarded(start_shared_gateway):
+    return start_shared_gateway(SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
 
 
 @pytest.mark.parametrize("format_", ["BMP", "TIFF", "GIF", "AVIF", "HEIF"])

@@ -18,8 +18,8 @@ ADDRESS = "http://127.0.0.1:8000"
 
 
 @pytest.fixture(scope="module")
-def open_gateway(start_gateway):
-    return start_gateway(SPILLWAY_API_KEYS="", RUNWARE_API_KEY="")
+def open_gateway(start_shared_gateway):
+    return start_shared_gateway(SPILLWAY_API_KEYS="", RUNWARE_API_KEY="")
 
 
 @pytest.fixture
