@@ -439,7 +439,7 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
 )
 def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(start_gateway, model, n):
     gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
-    prompt, headers = f"{unique()} [sim:hang=1.5]", key()
+    prompt, headers = f"{unique()} [sim:hang=2.5]", key()
     first = post(gateway, headers, prompt=prompt, model=model, n=n, size="1024x1024")
     assert (first.status_code, first.json()["error"]["code"]) == (504, "still_processing")
     assert gateway.client.get(first.headers["location"].removeprefix("/v1")).json()["status"] == "processing"

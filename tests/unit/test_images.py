@@ -209,7 +209,7 @@ def crash_once(path: str) -> str:
 def nap() -> None:
     import time
 
-    time.sleep(0.4)
+    time.sleep(0.6)
 
 
 def test_work_whose_process_died_is_done_once_more(tmp_path):
@@ -218,7 +218,7 @@ def test_work_whose_process_died_is_done_once_more(tmp_path):
 
 def test_waiting_for_a_worker_is_not_taken_for_a_hanging_one():
     async def many() -> None:
-        workers = Workers(1, timeout_seconds=2.5)
+        workers = Workers(1, timeout_seconds=4)
         await asyncio.gather(*(workers.run(nap) for _ in range(8)))
 
     asyncio.run(many())
