@@ -22,8 +22,12 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITERS_LOCK = 7_229_114
 READS = "spillway_reads"
 """The execution option of an engine whose transactions only read, and wait for no writer."""
-_POSTGRES_OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s"
-"""So that a process that was stopped in the middle of a transaction does not keep all others waiting."""
+_POSTGRES_OPTIONS = (
+    "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s "
+    "-c plan_cache_mode=force_custom_plan"
+)
+"""So that a process that was stopped in the middle of a transaction does not keep all others waiting, and no statement
+goes on with a plan that was made while the tables were empty."""
 
 
 def open_engine(url: str) -> Engine:

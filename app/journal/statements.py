@@ -22,7 +22,7 @@ BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_has
 ADOPTABLE = (
     select(requests)
     .where(*_EQUAL, requests.c.connected <= 0, requests.c.broken_at >= bindparam("broken_since"))
-    .where(or_(requests.c.status.in_(_OPEN), requests.c.answer.is_not(None)))
+    .where(or_(*(requests.c.status == status for status in _OPEN), requests.c.answer.is_not(None)))
 )
 WAITING_ELSEWHERE = select(requests).where(
     *_EQUAL, requests.c.connected > 0, requests.c.owner != bindparam("owner"), requests.c.error.is_(None)
