@@ -176,4 +176,4 @@ def test_backoff_never_repeats_what_is_certain():
 
 
 def test_polling_slows_down_to_its_limit():
-    assert [poll_delay(Pace(), poll) for poll in (1, 2, 3, 10)] == [1.0, 1.5, 2.25, 5.0]
+    assert [poll_delay(Pace(), poll) for poll in (1, 2, 3, 10, 120, 121)] == [1.0, 1.5, 2.25, 5.0, 5.0, 60.0]
