@@ -81,10 +81,8 @@ class EventResponse(Response):
                 self._farewell.lacks()
             left -= len(part.answer.images) if isinstance(part, Part) else 0
             for index, chunk in enumerate(chunks):
-                ends = (
-                    left <= 0 and index == len(chunks) - 1
-                )  # in one piece with the last picture: nothing stays unread
-                await send({"type": "http.response.body", "body": chunk, "more_body": not ends})
+                more = left > 0 or index < len(chunks) - 1  # ends with the last picture: nothing stays unread
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
             if left <= 0:
                 return True
         await send({"type": "http.response.body", "body": b"", "more_body": False})

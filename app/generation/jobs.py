@@ -1,11 +1,12 @@
 """Work that is carried out apart from its caller, and what it costs."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.access.admission import Ticket
 from app.generation.types import Answer
+from app.runware.results import TaskResult
 
 
 @dataclass(slots=True)
@@ -14,10 +15,10 @@ class Costs:
 
     by_task: dict[str, Decimal] = field(default_factory=dict)
 
-    def add(self, task_id: str, costs: Sequence[Decimal | None]) -> None:
-        """What the pictures of a task cost; nothing is added where one is unknown."""
-        known = [cost for cost in costs if cost is not None]
-        if len(known) == len(costs):
+    def add(self, task_id: str, result: TaskResult) -> None:
+        """What the pictures of a task cost; nothing where the cost of one is unknown, or whether there are more."""
+        known = [picture.cost for picture in result.pictures if picture.cost is not None]
+        if len(known) == len(result.pictures) and not result.unresolved:
             self.by_task[task_id] = sum(known, Decimal(0))
 
     def as_texts(self) -> dict[str, str]:

@@ -46,10 +46,10 @@ class Policy:
 
     default_models: Mapping[Mode, str]
     request_timeout: float
+    longest_work: float
+    """Seconds after which a task that has not ended is left to whoever looks for abandoned ones."""
     native_links: bool = True
     stores_prompts: bool = False
-    longest_work: float = 1800.0
-    """Seconds after which a task that has not ended is left to whoever looks for abandoned ones."""
 
 
 class Preparer:

@@ -112,8 +112,7 @@ class Recovery:
                 raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             results = [result or _NEVER_SENT for result in found]
             for task, result in zip(kept.tasks, results, strict=True):
-                if not result.unresolved:
-                    costs.add(task.task_id, [picture.cost for picture in result.pictures])
+                costs.add(task.task_id, result)
             return await self._deliver(record, request_id, kept, results)
 
         return work

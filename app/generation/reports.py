@@ -21,7 +21,7 @@ from app.generation.types import (
 _SHAPE_TOLERANCE = 0.01
 """A shape this near (in ln) to the one asked for is the one asked for: grids have no exact 16:9."""
 _AREA_TOLERANCE = 0.1
-_TEXTS = frozenset({"prompt", "negative_prompt", "positivePrompt", "negativePrompt", "apiKey"})
+_HIDDEN = frozenset({"prompt", "negative_prompt", "positivePrompt", "negativePrompt", "apiKey"})
 _LONGEST_SHOWN = 64
 
 
@@ -53,9 +53,7 @@ def report_own_size(wish: SizeWish, model: CatalogModel, tier: str | None) -> li
 
 def report_size(wish: SizeWish, choice: SizeChoice, model: CatalogModel, tier: str | None) -> list[Adjustment]:
     """What to say of a size that was chosen from the model's own."""
-    report = [
-        Adjustment(name, value, None, AdjustmentMode.DROPPED, "`size` says it already.") for name, value in wish.ignored
-    ]
+    report = [dropped(name, value, "`size` says it already.") for name, value in wish.ignored]
     if choice.size is None:
         return report + report_own_size(wish, model, tier)
     applied = f"{choice.size[0]}x{choice.size[1]}"
@@ -77,10 +75,7 @@ def _has_area(choice: SizeChoice, area: int) -> bool:
 
 def report_finish(request: ImageRequest, model: CatalogModel, choice: SizeChoice, finish: Finish) -> list[Adjustment]:
     """What to say of a picture that is fitted or pasted after it was made."""
-    report = [
-        Adjustment(name, value, None, AdjustmentMode.DROPPED, "`size` says it already.")
-        for name, value in request.size.ignored
-    ]
+    report = [dropped(name, value, "`size` says it already.") for name, value in request.size.ignored]
     made = f"{choice.size[0]}x{choice.size[1]}" if choice.size else "another size"
     applied = f"{finish.size[0]}x{finish.size[1]}"
     if finish.pastes:
@@ -108,20 +103,20 @@ def report_platform(
 
 def dropped(param: str, requested: JSONValue, reason: str) -> Adjustment:
     """The report of a wish that the model has no equivalent for."""
-    return Adjustment(param, shown(param, requested), None, AdjustmentMode.DROPPED, reason)
+    return Adjustment(param, _shown(param, requested), None, AdjustmentMode.DROPPED, reason)
 
 
-def shown(param: str, value: JSONValue) -> JSONValue:
+def _shown(param: str, value: JSONValue) -> JSONValue:
     """A value as reports repeat it: None for prompts, addresses, pictures and whatever is long.
 
     Reports stand in headers and in the journal, which keep none of these.
     """
-    return None if param in _TEXTS or not _may_be_shown(value) else value
+    return None if param in _HIDDEN or not _may_be_shown(value) else value
 
 
 def _may_be_shown(value: JSONValue) -> bool:
     if isinstance(value, str):
         return len(value) <= _LONGEST_SHOWN and "//" not in value
     if isinstance(value, dict):
-        return all(name not in _TEXTS and _may_be_shown(inner) for name, inner in value.items())
+        return all(name not in _HIDDEN and _may_be_shown(inner) for name, inner in value.items())
     return not isinstance(value, list) or all(_may_be_shown(inner) for inner in value)

@@ -16,7 +16,7 @@ from app.errors import NotFoundError
 from app.generation.archive import KeptImage, dump_answer, load_answer, load_error, to_answer
 from app.generation.types import Answer, DeliveredImage
 from app.journal.records import Record
-from app.media.store import MediaNotFoundError, MediaStore
+from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
 from app.observability.logs import get_logger
 
 _logger = get_logger("results")
@@ -61,7 +61,7 @@ class Results:
         if image.hosted is None or image.url is None or (image.expires_at or 0) > self._clock():
             return image
         link = await self._media.renew(image.hosted)
-        origin = image.url.partition("/v1/media/")[0]
+        origin = image.url.partition(MEDIA_PATH)[0]
         return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
 
     async def _read(self, image: KeptImage) -> bytes | None:

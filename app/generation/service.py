@@ -177,8 +177,7 @@ class ImageService:
         spec = prepared.spec
         results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
         for planned, result in zip(plan.tasks, results, strict=True):
-            if not result.unresolved:
-                costs.add(planned.task.task_uuid, [picture.cost for picture in result.pictures])
+            costs.add(planned.task.task_uuid, result)
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
         if any(result.unresolved for result in results):
             raise StillProcessingError
@@ -237,11 +236,8 @@ class ImageService:
                     await together([run(planned) for planned in share.plan.tasks])
                 if errors:
                     queue.put_nowait(gravest(errors))
-            except GatewayError as error:
-                queue.put_nowait(error)
-                raise
-            except Exception:
-                queue.put_nowait(StillProcessingError())
+            except Exception as error:
+                queue.put_nowait(error if isinstance(error, GatewayError) else StillProcessingError())
                 raise
             finally:
                 queue.put_nowait(None)  # the end

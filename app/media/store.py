@@ -20,6 +20,8 @@ from app.media.links import sign, verify
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import GetResult
 
+MEDIA_PATH = "/v1/media/"
+"""Where links to pictures begin below the origin."""
 _NAME = re.compile(r"k?[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
 _LONGER = "k"
 """How the name of a picture begins that outlives its link."""
@@ -90,7 +92,7 @@ class MediaStore:
     def _link(self, name: str) -> HostedPicture:
         expires_at = int(self._clock()) + self._ttl
         signature = sign(self._secret, name, expires_at)
-        return HostedPicture(name, f"/v1/media/{name}?expires={expires_at}&signature={signature}", expires_at)
+        return HostedPicture(name, f"{MEDIA_PATH}{name}?expires={expires_at}&signature={signature}", expires_at)
 
     async def get(self, name: str, expires_at: int, signature: str) -> StoredPicture:
         """The picture behind a link, raising MediaNotFoundError."""
