@@ -1,6 +1,6 @@
 """`python -m app` is the `spillway` command."""
 
-from app.cli import app
+from app.cli.serve import app
 
 if __name__ == "__main__":
     app()

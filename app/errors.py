@@ -104,7 +104,7 @@ class QuotaError(GatewayError):
 
 
 class NotFoundError(GatewayError):
-    """No such model, picture or route."""
+    """No such model, image or route."""
 
     status = 404
     type = "invalid_request_error"
@@ -120,7 +120,7 @@ class MethodNotAllowedError(GatewayError):
 
 
 class TooLargeError(GatewayError):
-    """The body, or one picture in it, is larger than this gateway takes."""
+    """The body, or one image in it, is larger than this gateway takes."""
 
     status = 413
     type = "invalid_request_error"
@@ -172,12 +172,12 @@ class ProviderTimeoutError(GatewayError):
 
 
 class StillProcessingError(ProviderTimeoutError):
-    """The picture is being made: the same request sent again joins it."""
+    """The image is being made: the same request sent again joins it."""
 
     default_code = "still_processing"
 
     def __init__(self) -> None:
-        message = "The picture is still being made. Send the same request again, or ask for the result at Location."
+        message = "The image is still being made. Send the same request again, or ask for the result at Location."
         super().__init__(message, retry_after=1, should_retry=True)
 
 

@@ -13,10 +13,11 @@ from sqlalchemy import Engine
 
 from app import __version__
 from app.access.admission import Admission
-from app.access.keys import KeyRing
-from app.api import images, media, models, operations, requests
-from app.api.dependencies import Gateway, Images
-from app.api.documentation import (
+from app.access.authentication import Authenticator
+from app.api import health, images, media, models, requests
+from app.api.context import Gateway, Images
+from app.api.error_handlers import HANDLERS
+from app.api.openapi import (
     SCHEMA,
     PublicRoute,
     describe_body,
@@ -25,42 +26,43 @@ from app.api.documentation import (
     describe_results,
     document,
 )
-from app.api.error_handlers import HANDLERS
-from app.api.middleware import RequestMiddleware
-from app.api.protocol import Ending
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
 from app.database.engine import open_database
 from app.database.reader import Reader
 from app.database.writer import Writer
-from app.generation.deliver import DeliveryDesk
-from app.generation.downloads import Downloads, Patience
-from app.generation.fingerprint import TaskIds
-from app.generation.pictures import PictureDesk
+from app.egress.address_guard import AddressGuard
+from app.egress.download import DownloadPolicy, ResultDownloader
+from app.egress.fetch import Fetcher
+from app.errors import InternalError
+from app.generation.deliver import ImageDelivery
+from app.generation.inputs import InputImages
 from app.generation.prepare import Policy, Preparer
-from app.generation.recovery import Parts, Recovery
-from app.generation.results import Results
+from app.generation.resolve import Parts, Recovery
 from app.generation.service import ImageService
-from app.generation.sharing import SharingDesk
-from app.generation.works import Works
-from app.images.addresses import AddressGuard
-from app.images.fetch import Fetcher
+from app.generation.uploads import InputUploads
 from app.images.workers import Workers
+from app.jobs.result_store import ResultStore
+from app.jobs.runner import JobRunner
 from app.journal.claims import Journal
 from app.journal.history import History
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
 from app.observability.logs import AccessLog, configure_logs
-from app.openai_api.requests import render_webhook
+from app.openai_api.render import render_error
+from app.openai_api.request_log import render_webhook
 from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, ModelItem, ModelList
+from app.planning.fingerprint import TaskIds
 from app.runware.client import RunwareClient
-from app.runware.retry import Pace
-from app.runware.shelf import MediaShelf
+from app.runware.media_storage import MediaStorage
+from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
-from app.settings import Settings
-from app.webhooks.desk import WebhookDesk, WebhookPace
+from app.server.middleware import RequestMiddleware
+from app.server.protocol import Shutdown
+from app.settings.load import Settings
+from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
@@ -75,9 +77,9 @@ def create_app(
     *,
     connect: Callable[[], Transport] | None = None,
     images_override: Images | None = None,
-    pace: Pace | None = None,
-    webhook_pace: WebhookPace | None = None,
-    patience: Patience | None = None,
+    pace: RetryPolicy | None = None,
+    webhook_pace: DeliverySchedule | None = None,
+    patience: DownloadPolicy | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI application.
 
@@ -88,8 +90,8 @@ def create_app(
     _configure_logs(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Ending]]:
-        ending = Ending()
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shutdown]]:
+        ending = Shutdown()
         async with _build(
             settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace, patience)
         ) as gateway:
@@ -109,7 +111,10 @@ def create_app(
     )
     headers = {"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {}
     access_log = AccessLog(settings.log_format, settings.log_level)
-    app.add_middleware(RequestMiddleware, extra_headers=headers, access_log=access_log)
+    fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
+    app.add_middleware(
+        RequestMiddleware, extra_headers=headers, access_log=access_log, internal_error=render_error(fault)
+    )
     _add_routes(app)
     documented = [(PREFIXES[0], route) for route in _routes()] + [("", route) for route in _OPERATIONS]
     app.openapi = lambda: document(app, documented)  # type: ignore[method-assign]
@@ -151,8 +156,8 @@ def _routes() -> list[PublicRoute]:
 
 
 _OPERATIONS = [
-    PublicRoute("GET", "/healthz", operations.healthz, "operations"),
-    PublicRoute("GET", "/readyz", operations.readyz, "operations"),
+    PublicRoute("GET", "/healthz", health.healthz, "operations"),
+    PublicRoute("GET", "/readyz", health.readyz, "operations"),
 ]
 
 
@@ -172,46 +177,46 @@ class _Seams:
 
     connect: Callable[[], Transport] | None
     images: Images | None
-    pace: Pace | None
-    webhook_pace: WebhookPace | None
-    patience: Patience | None
+    pace: RetryPolicy | None
+    webhook_pace: DeliverySchedule | None
+    patience: DownloadPolicy | None
 
 
 @asynccontextmanager
-async def _build(settings: Settings, ending: Ending, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
+async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
     """Every part, in the order of dependency; given back in the opposite one."""
     key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
     transport = seams.connect() if seams.connect else AiohttpTransport(settings.runware_base_url, key)
-    pace = seams.pace or Pace()
+    pace = seams.pace or RetryPolicy()
     runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
     fetcher = Fetcher(max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_input_urls)
     workers = Workers()
     media_secret = _derive(settings, "media links")
     media_store = MediaStore(settings.data_dir / "media", media_secret, settings.media_ttl, settings.idempotency_ttl)
     results = MediaStore(settings.data_dir / "results", _derive(settings, "results"), settings.idempotency_ttl)
-    shelf = MediaShelf(transport)
+    shelf = MediaStorage(transport)
     engine = await asyncio.to_thread(_open_journal, settings)
     writer = Writer(engine)
     reader = Reader(engine, writer)
     journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-    works = Works(journal, Results(results, media_store, registry))
-    delivery = DeliveryDesk(workers, Downloads(fetcher, seams.patience), media_store)
+    works = JobRunner(journal, ResultStore(results, media_store, registry))
+    delivery = ImageDelivery(workers, ResultDownloader(fetcher, seams.patience), media_store)
     sender = _sender(settings)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
-    webhooks = WebhookDesk(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
+    webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
     admission = Admission(settings.max_in_flight, settings.max_queued)
     policy = _policy(settings, pace)
-    pictures = PictureDesk(workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    images = InputImages(workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     task_ids = TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4()))
     service = ImageService(
-        preparer=Preparer(registry=registry, pictures=pictures, task_ids=task_ids, policy=policy, webhooks=sender),
-        sharing=SharingDesk(shelf),
+        preparer=Preparer(registry=registry, images=images, task_ids=task_ids, policy=policy, webhooks=sender),
+        sharing=InputUploads(shelf),
         runware=runware,
         delivery=delivery,
         policy=policy,
         works=works,
         admission=admission,
-        on_webhook_due=webhooks.nudge,
+        on_webhook_due=webhooks.wake,
     )
     recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission), pace.longest_search)
     for part in (works, recovery, webhooks):
@@ -219,7 +224,7 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
     try:
         yield Gateway(
             settings=settings,
-            keys=KeyRing(key.get_secret_value() for key in settings.api_keys),
+            keys=Authenticator(key.get_secret_value() for key in settings.api_keys),
             registry=registry,
             images=seams.images or service,
             media=media_store,
@@ -231,7 +236,7 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
         )
     finally:
         recovery.stop()
-        await works.close(ending.left_of(settings.grace))
+        await works.close(ending.remaining(settings.grace))
         await webhooks.close()
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
@@ -239,11 +244,11 @@ async def _build(settings: Settings, ending: Ending, registry: Registry, seams: 
             await connected.close()
 
 
-def _policy(settings: Settings, pace: Pace) -> Policy:
+def _policy(settings: Settings, pace: RetryPolicy) -> Policy:
     return Policy(
         {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
         settings.request_timeout,
-        native_links=not settings.host_all_pictures,
+        native_links=not settings.host_all_images,
         stores_prompts=settings.store_prompts,
         longest_work=pace.longest_work,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from app.database.engine import migrate, open_engine
 from app.database.writer import Writer
 from app.journal.claims import Journal
-from app.journal.records import Intent, Parting, Settlement, Status
+from app.journal.records import Intent, Receipt, Settlement, Status
 
 _REQUESTS = 3000
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, "0.0013")
@@ -43,7 +43,7 @@ async def _one(journal: Journal, waits: list[float], partings: list[asyncio.Task
     await journal.claim(intent)
     waits.append(time.perf_counter() - started)
     await journal.settle(intent.request_id, _DONE, {intent.task_ids[0]: "0.0013"})
-    partings.append(asyncio.create_task(journal.leave(intent.request_id, Parting.DELIVERED)))  # nobody waits for it
+    partings.append(asyncio.create_task(journal.leave(intent.request_id, Receipt.DELIVERED)))  # nobody waits for it
 
 
 async def _run(journal: Journal, at_once: int) -> list[float]:

@@ -9,18 +9,18 @@ import uuid
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
-from app.generation.normalize import check_request, normalize
-from app.generation.plan import TaskInputs, build_plan
-from app.generation.types import Delivery, ImageRequest, SizeWish
-from app.settings import Settings
+from app.domain.request import Delivery, ImageRequest, SizeRequest
+from app.planning.decide import check_request, normalize
+from app.planning.plan import TaskInputs, build_plan
+from app.settings.load import Settings
 
 _ROUNDS, _REQUESTS = 15, 400
 WISHES = {
-    "no size": SizeWish(),
-    "listed WxH": SizeWish(exact=(1024, 1024), text="1024x1024"),
-    "other WxH": SizeWish(exact=(1001, 777), text="1001x777"),
-    "ratio": SizeWish(ratio=16 / 9, text="16:9"),
-    "ratio and tier": SizeWish(ratio=1 / 3, area=4_194_304, text="1:3", area_text="2K"),
+    "no size": SizeRequest(),
+    "listed WxH": SizeRequest(exact=(1024, 1024), text="1024x1024"),
+    "other WxH": SizeRequest(exact=(1001, 777), text="1001x777"),
+    "ratio": SizeRequest(ratio=16 / 9, text="16:9"),
+    "ratio and tier": SizeRequest(ratio=1 / 3, area=4_194_304, text="1:3", area_text="2K"),
 }
 
 
@@ -30,7 +30,7 @@ def table_length(model: CatalogModel) -> int:
     return sum(len(listed) for listed in sizes.tiers.values()) if isinstance(sizes, FixedSizes) else 0
 
 
-def measure(model: CatalogModel, wish: SizeWish) -> float:
+def measure(model: CatalogModel, wish: SizeRequest) -> float:
     """Microseconds from an ImageRequest to its plan."""
     task_id = str(uuid.uuid4())
     rounds = []

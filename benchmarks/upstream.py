@@ -17,7 +17,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _UUID = re.compile(rb'"taskUUID":"([0-9a-f-]{36})"')
 
 
-def picture_of(size: int) -> bytes:
+def image_of(size: int) -> bytes:
     """A PNG padded to about `size` bytes, with a true header and end."""
     import io  # noqa: PLC0415 - once, at start
 
@@ -72,7 +72,7 @@ def template(base64_bytes: int) -> tuple[bytes, bytes]:
         "cost": 0.0006,
     }
     if base64_bytes:
-        item["imageBase64Data"] = pybase64.b64encode(picture_of(base64_bytes * 3 // 4)).decode()
+        item["imageBase64Data"] = pybase64.b64encode(image_of(base64_bytes * 3 // 4)).decode()
     else:
         item["imageURL"] = "https://im.runware.ai/image/os/a15d18/ws/2/ii/8c80a2f6-f34a-4d64-a42d-4d07e74e76a0.png"
     text = json.dumps({"data": [{**item, "taskUUID": "@"}]}, separators=(",", ":")).encode()

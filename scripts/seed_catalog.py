@@ -68,9 +68,9 @@ def to_entry(facts: dict, typed: dict | None, taken: set[str], common: dict) -> 
     if prompt:
         entry["prompt"] = prompt
     entry |= _sizes(facts)
-    pictures = _pictures(facts)
-    if pictures:
-        entry["pictures"] = pictures
+    images = _images(facts)
+    if images:
+        entry["images"] = images
     results = facts["number_results"] or {}
     entry["max_results"] = results.get("max") or 20
     if (results.get("multiple_of") or 1) > 1:
@@ -96,9 +96,9 @@ def _without_creator(facts: dict) -> list[str]:
 
 def _modes(facts: dict) -> list[str]:
     capabilities = set(facts["capabilities"] or [])
-    pictures = facts["input_images"] or {}
-    modes = ["generate"] if "text-to-image" in capabilities and not pictures.get("min") else []
-    if pictures or capabilities & {"image-to-image", "edit", "inpainting", "outpainting"}:
+    images = facts["input_images"] or {}
+    modes = ["generate"] if "text-to-image" in capabilities and not images.get("min") else []
+    if images or capabilities & {"image-to-image", "edit", "inpainting", "outpainting"}:
         modes.append("edit")
     return modes or ["generate"]
 
@@ -131,30 +131,30 @@ def _sizes(facts: dict) -> dict:
     entry: dict = {"sizes": sizes}
     if kind != "auto" and not use.startswith("required"):
         exclusive = "either referenceImages" in use or "one of referenceImages" in use
-        entry["size_use"] = "without_pictures" if exclusive else "optional"
+        entry["size_use"] = "without_images" if exclusive else "optional"
     if facts["resolution_tiers"]:
         entry["resolutions"] = facts["resolution_tiers"]
     return entry
 
 
-def _pictures(facts: dict) -> dict:
-    pictures = facts["input_images"]
-    if not pictures and "edit" not in _modes(facts):
+def _images(facts: dict) -> dict:
+    images = facts["input_images"]
+    if not images and "edit" not in _modes(facts):
         return {}
-    pictures = pictures or {}
-    slot = str(pictures.get("field", "")).removeprefix("inputs.")
+    images = images or {}
+    slot = str(images.get("field", "")).removeprefix("inputs.")
     if slot not in {"referenceImages", "seedImage"}:
         by_creator = facts["air"].split(":")[0] in {"runware", "civitai"}
         slot = "seedImage" if by_creator else "referenceImages"
-    rules: dict = {"slot": slot, "minimum": pictures.get("min") or 0}
-    maximum = 1 if slot == "seedImage" else pictures.get("max")
+    rules: dict = {"slot": slot, "minimum": images.get("min") or 0}
+    maximum = 1 if slot == "seedImage" else images.get("max")
     if maximum:
         rules["maximum"] = maximum
     limits = facts["image_limits"] or {}
     rules |= {name: limits[name] for name in ("min_side", "max_side", "max_bytes") if isinstance(limits.get(name), int)}
-    if pictures.get("mask_field"):
+    if images.get("mask_field"):
         rules["mask"] = True
-    if pictures.get("mask_required"):
+    if images.get("mask_required"):
         rules["mask_required"] = True
     return rules
 

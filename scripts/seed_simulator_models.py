@@ -54,7 +54,7 @@ def to_rules(facts: dict, typed: dict | None, enums: dict[str, list]) -> dict:
         dimensions["tiers"] = json.loads(json.dumps(dimensions["tiers"]).replace("[792, 168]", "[792, 336]"))
     if facts["air"] == "bfl:2@1":
         dimensions["step"] = 32
-    prompt, pictures = facts["prompt"], facts["input_images"] or {}
+    prompt, images = facts["prompt"], facts["input_images"] or {}
     rules = {
         "task": facts["taskType"],
         "name": facts["name"],
@@ -62,7 +62,7 @@ def to_rules(facts: dict, typed: dict | None, enums: dict[str, list]) -> dict:
         "required": [name for name in facts["required_fields"] or [] if name not in {"taskType", "taskUUID", "model"}],
         "dimensions": dimensions,
         "prompt": [prompt["min_chars"], prompt["max_chars"]],
-        "pictures": {key: value for key, value in pictures.items() if value is not None},
+        "images": {key: value for key, value in images.items() if value is not None},
         "limits": facts["image_limits"],
         "results": {
             "max": 1 if facts["air"] == "bfl:5@1" else (facts["number_results"] or {}).get("max") or 20,
@@ -86,7 +86,7 @@ def to_tool_rules(typed: dict) -> dict:
         "fields": fields,
         "required": [name for name in required if name not in {"taskType", "taskUUID", "model"}],
         "dimensions": {"kind": "unknown"},
-        "pictures": {"field": "inputs.image", "min": 1, "max": 1} if "positivePrompt" not in fields else {},
+        "images": {"field": "inputs.image", "min": 1, "max": 1} if "positivePrompt" not in fields else {},
         "results": {"max": 1},
         "formats": formats,
     }

@@ -42,7 +42,7 @@ REMBG_SETTINGS = {
 
 
 def find_tools(typed: Facts) -> Iterator[Facts]:
-    """The typed entries of tools that make pictures, not videos."""
+    """The typed entries of tools that make images, not videos."""
     for air, entry in sorted(typed.items()):
         formats = entry["fields"].get("outputFormat", "")
         if entry["taskType"] in TASKS and ("PNG" in formats or "SVG" in formats):
@@ -64,15 +64,15 @@ def to_tool_entry(tool: Facts, common: Facts, newest: str) -> Facts:
     entry["task"] = tool["taskType"]
     if tool["seen"][-1] != newest:
         entry["status"] = "unlisted"
-    prompted, takes_pictures = "positivePrompt" in fields, "inputs" in fields
-    entry["modes"] = ["edit"] if takes_pictures else ["generate"]
+    prompted, takes_images = "positivePrompt" in fields, "inputs" in fields
+    entry["modes"] = ["edit"] if takes_images else ["generate"]
     if not prompted:
         entry["prompt"] = {"use": "none"}
     entry["sizes"] = {"kind": "unpublished" if "width" in fields else "automatic"}
     entry["size_use"] = "optional"
-    if takes_pictures:
+    if takes_images:
         slot = {"slot": "referenceImages"} if prompted else {"slot": "image", "maximum": 1}
-        entry["pictures"] = {"minimum": 1, **slot}
+        entry["images"] = {"minimum": 1, **slot}
     formats = re.sub(r"^NotRequired\[Literal(.*)\]$", r"\1", fields["outputFormat"])
     if ast.literal_eval(formats) != ["JPG", "PNG", "WEBP"]:
         entry["formats"] = list(ast.literal_eval(formats))

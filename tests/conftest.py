@@ -15,17 +15,17 @@ import httpx2
 import pytest
 import uvicorn
 
-from app.api.protocol import AttentiveProtocol
-from app.generation.downloads import Patience
+from app.egress.download import DownloadPolicy
 from app.main import create_app
-from app.runware.retry import Pace
-from app.settings import load_settings
+from app.runware.retry import RetryPolicy
+from app.server.protocol import DeliveryTrackingProtocol
+from app.settings.load import load_settings
 from tests.support.databases import Database, PostgresServer, SQLiteFolder
 from tests.support.postgres import postgres_server
 
 FIXTURES = Path(__file__).parent / "fixtures"
-BRIEF = Patience(first_wait=0.02, longest_wait=0.05, absent=0.5, unreachable=1.0)
-FAST = Pace(first_backoff=0.02, longest_backoff=0.05, first_poll=0.05, longest_poll=0.1, longest_retry_after=0.2)
+BRIEF = DownloadPolicy(first_wait=0.02, longest_wait=0.05, absent=0.5, unreachable=1.0)
+FAST = RetryPolicy(first_backoff=0.02, longest_backoff=0.05, first_poll=0.05, longest_poll=0.1, longest_retry_after=0.2)
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class SimulatorProcess:
         return self.client.get(f"{self.url}/_simulator/tasks/{task_uuid}").raise_for_status().json()
 
     def made(self, prompt: str) -> int:
-        """How many pictures it made for a prompt."""
+        """How many images it made for a prompt."""
         return sum(task["images"] for task in self.tasks() if task["request"].get("positivePrompt") == prompt)
 
     def ledger(self) -> tuple[int, Decimal]:
-        """Pictures made, and dollars billed."""
+        """Images made, and dollars billed."""
         body = self.client.get(f"{self.url}/_simulator/ledger").json()
         return body["images"], Decimal(body["total"])
 
@@ -105,7 +105,7 @@ def serving(app: object) -> Iterator[str]:
             log_level="error",
             access_log=False,
             timeout_graceful_shutdown=5,
-            http=AttentiveProtocol,
+            http=DeliveryTrackingProtocol,
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app.api.dependencies import gateway_of, request_id_of
+from app.api.context import gateway_of, request_id_of
 from app.database.errors import DatabaseUnavailableError
 from app.errors import (
     GatewayError,

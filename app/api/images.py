@@ -9,23 +9,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.connection import Farewell, or_gone
-from app.api.dependencies import Gateway, circumstances_of, gateway_of, prefers_background, wants_dry_run
+from app.api.context import Gateway, context_of, gateway_of, prefers_background, wants_dry_run
+from app.api.receipts import track_delivery
 from app.catalog.model import Mode
+from app.domain.request import ImageRequest, RequestContext
 from app.errors import GatewayError, InvalidRequestError, StillProcessingError, TooLargeError
 from app.generation.service import Part, Stream
-from app.generation.types import Circumstances, ImageRequest
-from app.journal.records import Parting
+from app.journal.records import Receipt
 from app.observability.logs import get_logger
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
-from app.openai_api.forms import FormParser
+from app.openai_api.multipart import FormParser
 from app.openai_api.parse import decode_json, parse_request
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer, render_dry_run
-from app.openai_api.requests import render_record
+from app.openai_api.request_log import render_record
+from app.server.delivery import DeliveryTracker, cancel_on_disconnect
 
 _logger = get_logger("images")
 _INLINE_BYTES = 256 * 1024
-"""Larger JSON bodies carry pictures in base64, which are decoded in a thread."""
+"""Larger JSON bodies carry images in base64, which are decoded in a thread."""
 _ACCEPTED = 202
 _CLIENT_GONE = 499
 """What the log says of a caller who did not wait; nobody reads the answer."""
@@ -38,8 +39,10 @@ class PiecewiseResponse(Response):
 
     media_type = "application/json"
 
-    def __init__(self, chunks: Sequence[Chunk], headers: dict[str, str], farewell: Farewell, status: int = 200) -> None:
-        self._farewell = farewell
+    def __init__(
+        self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker, status: int = 200
+    ) -> None:
+        self._delivery = delivery
         length = sum(len(chunk) for chunk in chunks)
         self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
         super().__init__(None, status, headers={**headers, "content-length": str(length)})
@@ -50,9 +53,9 @@ class PiecewiseResponse(Response):
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
             if index == last:
-                await self._farewell.look(receive)
+                await self._delivery.look(receive)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
-        self._farewell.say(scope)
+        self._delivery.say(scope)
 
 
 class EventResponse(Response):
@@ -60,28 +63,28 @@ class EventResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, mode: Mode, stream: Stream, farewell: Farewell) -> None:
-        self._mode, self._stream, self._farewell = mode, stream, farewell
+    def __init__(self, mode: Mode, stream: Stream, delivery: DeliveryTracker) -> None:
+        self._mode, self._stream, self._delivery = mode, stream, delivery
         headers = model_headers(stream.model.id, stream.adjustments) | {"Cache-Control": "no-cache"}
         super().__init__(None, headers={**headers, "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
-        if await or_gone(receive, self._send(send)) is None:
-            self._farewell.lacks()
-        self._farewell.say(scope)
+        if await cancel_on_disconnect(receive, self._send(send)) is None:
+            self._delivery.lacks()
+        self._delivery.say(scope)
 
     async def _send(self, send: Send) -> bool:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         left = self._stream.count
         async for part in self._stream.parts:
             chunks = self._render(part)
-            if isinstance(part, StillProcessingError):  # its pictures come later, to whoever asks again
-                self._farewell.lacks()
+            if isinstance(part, StillProcessingError):  # its images come later, to whoever asks again
+                self._delivery.lacks()
             left -= len(part.answer.images) if isinstance(part, Part) else 0
             for index, chunk in enumerate(chunks):
-                more = left > 0 or index < len(chunks) - 1  # ends with the last picture: nothing stays unread
+                more = left > 0 or index < len(chunks) - 1  # ends with the last image: nothing stays unread
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
             if left <= 0:
                 return True
@@ -98,69 +101,67 @@ class EventResponse(Response):
 
 
 async def create_image(request: Request) -> Response:
-    """Pictures from text, on some models guided by other pictures."""
+    """Images from text, on some models guided by other images."""
     return await _answer(request, Mode.GENERATE)
 
 
 async def edit_image(request: Request) -> Response:
-    """Pictures changed as the prompt says, from a form or from JSON."""
+    """Images changed as the prompt says, from a form or from JSON."""
     return await _answer(request, Mode.EDIT)
 
 
 async def refuse_variation(_: Request) -> Response:
     """Variations are retired; say what to use instead."""
-    message = "Variations are retired: send the picture to /v1/images/edits with a prompt."
+    message = "Variations are retired: send the image to /v1/images/edits with a prompt."
     raise InvalidRequestError(message, code="unsupported_endpoint")
 
 
 async def _answer(request: Request, mode: Mode) -> Response:
     gateway = gateway_of(request)
     tenant = gateway.keys.check(request.headers)
-    circumstances = circumstances_of(request, gateway, tenant)
+    context = context_of(request, gateway, tenant)
     understood = await _read(request, mode, gateway)
     if understood.user is not None:
-        _logger.info("user", id=circumstances.request_id, user=understood.user)
+        _logger.info("user", id=context.request_id, user=understood.user)
     if wants_dry_run(request):
-        dry_run = await gateway.images.estimate(understood, circumstances)
+        dry_run = await gateway.images.estimate(understood, context)
         return Response(
             await asyncio.to_thread(render_dry_run, dry_run),
             headers=model_headers(dry_run.model.id, dry_run.adjustments),
             media_type="application/json",
         )
     if understood.stream:
-        stream = await gateway.images.stream(understood, circumstances)
+        stream = await gateway.images.stream(understood, context)
         _answer_as(request, stream.request_id)
-        return EventResponse(mode, stream, Farewell(gateway.images, stream.request_id))
+        return EventResponse(mode, stream, track_delivery(gateway.images, stream.request_id))
     if prefers_background(request.headers):
-        return await _accept(request, gateway, understood, circumstances)
+        return await _accept(request, gateway, understood, context)
     try:
-        answer = await or_gone(request.receive, gateway.images.run(understood, circumstances))
+        answer = await cancel_on_disconnect(request.receive, gateway.images.run(understood, context))
     except GatewayError as error:
         if error.request_id is not None:
             _answer_as(request, error.request_id)
             waits = isinstance(error, StillProcessingError)
-            gateway.images.leave(error.request_id, Parting.BROKEN if waits else Parting.DELIVERED)
+            gateway.images.leave(error.request_id, Receipt.BROKEN if waits else Receipt.DELIVERED)
         raise
     if answer is None:
         return Response(status_code=_CLIENT_GONE)
     _answer_as(request, answer.request_id)
     return PiecewiseResponse(
-        render_answer(answer), answer_headers(answer), Farewell(gateway.images, answer.request_id, answer)
+        render_answer(answer), answer_headers(answer), track_delivery(gateway.images, answer.request_id, answer)
     )
 
 
-async def _accept(
-    request: Request, gateway: Gateway, understood: ImageRequest, circumstances: Circumstances
-) -> Response:
+async def _accept(request: Request, gateway: Gateway, understood: ImageRequest, context: RequestContext) -> Response:
     """202 with the record of a request that is carried out in the background."""
-    claim = await gateway.images.submit(understood, circumstances)
+    claim = await gateway.images.submit(understood, context)
     record = claim.record
     _answer_as(request, record.id)
     headers = {"Location": f"/v1/requests/{record.id}", "Preference-Applied": "respond-async", "Retry-After": "1"}
-    if not claim.is_new and circumstances.idempotency_key is not None:
+    if not claim.is_new and context.idempotency_key is not None:
         headers["Idempotent-Replayed"] = "true"
-    farewell = Farewell(gateway.images, record.id, parting=Parting.LATER)
-    return PiecewiseResponse([json.dumps(render_record(record)).encode()], headers, farewell, status=_ACCEPTED)
+    delivery = track_delivery(gateway.images, record.id, receipt=Receipt.LATER)
+    return PiecewiseResponse([json.dumps(render_record(record)).encode()], headers, delivery, status=_ACCEPTED)
 
 
 def _answer_as(request: Request, request_id: str) -> None:

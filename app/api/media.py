@@ -1,11 +1,11 @@
-"""Hosted pictures, behind signed links that end. No key is asked for: the link is the permission."""
+"""Hosted images, behind signed links that end. No key is asked for: the link is the permission."""
 
 import re
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.api.dependencies import gateway_of
+from app.api.context import gateway_of
 from app.errors import NotFoundError
 from app.media.store import MediaNotFoundError
 
@@ -13,7 +13,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 async def get_media(request: Request) -> Response:
-    """A picture this gateway made."""
+    """An image this gateway made."""
     query = request.query_params
     expires, signature = query.get("expires", ""), query.get("signature", "")
     name = str(request.path_params["name"])
@@ -21,7 +21,7 @@ async def get_media(request: Request) -> Response:
     try:
         stored = await gateway_of(request).media.get(name, ends, signature)
     except MediaNotFoundError:
-        raise NotFoundError("There is no such picture, or its link has ended.", code="media_not_found") from None
+        raise NotFoundError("There is no such image, or its link has ended.", code="media_not_found") from None
     headers = {
         "Content-Length": str(stored.size),
         "Cache-Control": "private, max-age=3600, immutable",

@@ -3,12 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.dependencies import gateway_of
+from app.api.context import gateway_of
 from app.catalog.registry import UnknownModelError
 from app.errors import NotFoundError
-from app.openai_api.fields import read_boolean
 from app.openai_api.model_schema import describe_model
 from app.openai_api.models import render_model
+from app.openai_api.readers import read_boolean
 
 
 async def list_models(request: Request) -> Response:

@@ -1,16 +1,16 @@
-"""Requests of the past: what became of them, their pictures, and forgetting them. Each key sees its own only."""
+"""Requests of the past: what became of them, their images, and forgetting them. Each key sees its own only."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.connection import Farewell
-from app.api.dependencies import Gateway, gateway_of, request_id_of
+from app.api.context import Gateway, gateway_of, request_id_of
 from app.api.images import PiecewiseResponse
+from app.api.receipts import track_delivery
 from app.errors import NotFoundError, StillProcessingError
 from app.journal.history import Filter
 from app.journal.records import Record
 from app.openai_api.render import answer_headers, render_answer
-from app.openai_api.requests import read_question, render_list, render_record, render_summary
+from app.openai_api.request_log import read_question, render_list, render_record, render_summary
 
 
 async def list_requests(request: Request) -> Response:
@@ -44,15 +44,15 @@ async def retrieve_result(request: Request) -> Response:
         answer = await gateway.works.join(record, 0)
     except StillProcessingError:
         return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
-    await gateway.works.come_back(record.id, request_id_of(request))
+    await gateway.works.rejoin(record.id, request_id_of(request))
     request.scope["state"]["request_id"] = answer.request_id
     return PiecewiseResponse(
-        render_answer(answer), answer_headers(answer), Farewell(gateway.images, answer.request_id, answer)
+        render_answer(answer), answer_headers(answer), track_delivery(gateway.images, answer.request_id, answer)
     )
 
 
 async def delete_payloads(request: Request) -> Response:
-    """Forget pictures and prompt of a request; what is known about it stays."""
+    """Forget images and prompt of a request; what is known about it stays."""
     gateway = gateway_of(request)
     record = await _own(request, gateway)
     await gateway.works.forget(record)

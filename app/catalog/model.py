@@ -125,7 +125,7 @@ class SizeUse(StrEnum):
 
     REQUIRED = "required"
     OPTIONAL = "optional"
-    WITHOUT_PICTURES = "without_pictures"  # input pictures and dimensions exclude each other
+    WITHOUT_IMAGES = "without_images"  # input images and dimensions exclude each other
 
 
 class PromptRules(_Entry):
@@ -136,8 +136,8 @@ class PromptRules(_Entry):
     max_chars: int | None = Field(None, ge=1)
 
 
-class PictureRules(_Entry):
-    """Which input pictures the model takes, and where in the task they go."""
+class ImageRules(_Entry):
+    """Which input images the model takes, and where in the task they go."""
 
     slot: Literal["referenceImages", "seedImage", "image"]
     minimum: int = Field(0, ge=0)
@@ -145,7 +145,7 @@ class PictureRules(_Entry):
     min_side: Side | None = None
     max_side: Side | None = None
     max_bytes: int | None = Field(None, ge=1)
-    mask: bool = Field(default=False, description="A mask can be sent beside the picture.")
+    mask: bool = Field(default=False, description="A mask can be sent beside the image.")
     mask_required: bool = False
 
 
@@ -180,11 +180,11 @@ class Pricing(_Entry):
     per_tier: dict[str, Price] | None = None
     per_quality: dict[str, Price] | None = Field(None, description="By the value the model's own setting gets.")
     quality_size: SizeText | None = Field(None, description="The size the prices by quality are published for.")
-    per_edit: Price | None = Field(None, description="A picture made from others, where that differs.")
+    per_edit: Price | None = Field(None, description="An image made from others, where that differs.")
     first_megapixel: Price | None = None
     further_megapixel: Price | None = None
     per_reference_megapixel: Price | None = None
-    per_extra_reference: Price | None = Field(None, description="Each input picture after the first.")
+    per_extra_reference: Price | None = Field(None, description="Each input image after the first.")
     note: str | None = None
 
 
@@ -207,9 +207,9 @@ class CatalogModel(_Entry):
     size_use: SizeUse = SizeUse.REQUIRED
     resolutions: tuple[str, ...] = Field((), description="Tiers of the task's own `resolution` field.")
     default_pixels: int | None = Field(None, ge=1, description="The area when the caller asks for no scale.")
-    pictures: PictureRules | None = None
-    max_results: int = Field(1, ge=1, le=20, description="Pictures one task can make.")
-    results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many pictures.")
+    images: ImageRules | None = None
+    max_results: int = Field(1, ge=1, le=20, description="Images one task can make.")
+    results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many images.")
     formats: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("PNG", "JPG", "WEBP")
     words: Words = Words()
     choices: dict[Annotated[str, Field(pattern="^(quality|style|background|moderation)$")], Choice] = {}
@@ -233,8 +233,8 @@ class CatalogModel(_Entry):
 
     @model_validator(mode="after")
     def _check_modes(self) -> "CatalogModel":
-        if Mode.EDIT in self.modes and self.pictures is None:
-            message = "a model that edits needs `pictures`"
+        if Mode.EDIT in self.modes and self.images is None:
+            message = "a model that edits needs `images`"
             raise ValueError(message)
         return self
 

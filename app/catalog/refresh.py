@@ -14,7 +14,7 @@ Facts = Mapping[str, object]
 Entry = MutableMapping[str, object]
 
 TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
-_PICTURES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
+_IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
 _SLOTS = ("referenceImages", "seedImage", "image")
 _RULE_WORDS = {
     "minimum": "minimum",
@@ -56,9 +56,9 @@ def request_properties(schema: Facts) -> tuple[Facts, frozenset[str]]:
     return properties, frozenset(required)
 
 
-def makes_pictures(properties: Facts) -> bool:
-    """Whether the task's results are pictures, not videos."""
-    return bool(_PICTURES & set(map(str, _values(_mapping(properties.get("outputFormat"))))))
+def makes_images(properties: Facts) -> bool:
+    """Whether the task's results are images, not videos."""
+    return bool(_IMAGES & set(map(str, _values(_mapping(properties.get("outputFormat"))))))
 
 
 def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> None:
@@ -74,7 +74,7 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
     _update_limits(entry, properties, vocabulary)
     _update_prompt(entry, _mapping(properties.get("positivePrompt")))
     _update_sizes(entry, schema, properties)
-    _update_pictures(entry, _mapping(_mapping(properties.get("inputs")).get("properties")))
+    _update_images(entry, _mapping(_mapping(properties.get("inputs")).get("properties")))
     most = _mapping(properties.get("numberResults")).get("maximum")
     if isinstance(most, int):
         _set(entry, "max_results", most)
@@ -97,12 +97,12 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     if task != "imageInference":
         entry["task"] = task
     inputs = _mapping(_mapping(properties.get("inputs")).get("properties"))
-    takes_pictures = "inputs" in properties
+    takes_images = "inputs" in properties
     capabilities = set(_texts(info.get("x-capabilities")))
     modes = [mode for mode, words in _MODES.items() if capabilities & words]
     if not modes:
-        modes = ["edit"] if "inputs" in required else ["generate", *(["edit"] if takes_pictures else [])]
-    entry["modes"] = modes if takes_pictures else ["generate"]
+        modes = ["edit"] if "inputs" in required else ["generate", *(["edit"] if takes_images else [])]
+    entry["modes"] = modes if takes_images else ["generate"]
     if "positivePrompt" not in properties:
         entry["prompt"] = {"use": "none"}
     elif "positivePrompt" not in required:
@@ -110,10 +110,10 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     entry["sizes"] = {"kind": "unpublished" if "width" in properties else "automatic"}
     if "width" not in required:
         entry["size_use"] = "optional"
-    if takes_pictures:
+    if takes_images:
         slot = next((name for name in _SLOTS if name in inputs), "referenceImages")
-        entry["pictures"] = {"slot": slot, "minimum": int("inputs" in required)}
-    formats = [one for one in _values(_mapping(properties.get("outputFormat"))) if one in _PICTURES]
+        entry["images"] = {"slot": slot, "minimum": int("inputs" in required)}
+    formats = [one for one in _values(_mapping(properties.get("outputFormat"))) if one in _IMAGES]
     if sorted(map(str, formats)) != ["JPG", "PNG", "WEBP"]:
         entry["formats"] = formats
     words = {word: field for word, field in _WORDS.items() if field in properties}
@@ -207,12 +207,12 @@ def _update_sizes(entry: Entry, schema: Facts, properties: Facts) -> None:
         _set(entry, "sizes", {"kind": "range", **bounds})
 
 
-def _update_pictures(entry: Entry, inputs: Facts) -> None:
-    pictures = dict(_mapping(entry.get("pictures")))
-    schema = _mapping(inputs.get(str(pictures.get("slot"))))
+def _update_images(entry: Entry, inputs: Facts) -> None:
+    images = dict(_mapping(entry.get("images")))
+    schema = _mapping(inputs.get(str(images.get("slot"))))
     stated = {ours: schema[name] for name, ours in (("minItems", "minimum"), ("maxItems", "maximum")) if name in schema}
-    if stated and pictures:
-        _set(entry, "pictures", {**pictures, **stated})
+    if stated and images:
+        _set(entry, "images", {**images, **stated})
 
 
 def _pairs(schema: Facts) -> Iterator[tuple[int, int]]:

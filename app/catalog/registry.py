@@ -7,7 +7,7 @@ win over the catalog. A well-formed AIR id that is not listed is a model too: Ru
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from app.catalog.model import AIR_PATTERN, CatalogModel, Mode, PictureRules, UnpublishedSizes, Words
+from app.catalog.model import AIR_PATTERN, CatalogModel, ImageRules, Mode, UnpublishedSizes, Words
 
 _PREFIX = "runware/"
 _SEED_IMAGE_CREATORS = frozenset({"civitai", "runware"})
@@ -66,7 +66,7 @@ class Registry:
 
 
 def unlisted_model(air: str) -> CatalogModel:
-    """The entry of an AIR id that the catalog does not list: one picture a task, any size on a grid of 64."""
+    """The entry of an AIR id that the catalog does not list: one image a task, any size on a grid of 64."""
     seed_image = air.split(":", 1)[0].lower() in _SEED_IMAGE_CREATORS
     return CatalogModel(
         id=air,
@@ -75,7 +75,7 @@ def unlisted_model(air: str) -> CatalogModel:
         creator=air.split(":", 1)[0],
         modes=(Mode.GENERATE, Mode.EDIT),
         sizes=UnpublishedSizes(kind="unpublished"),
-        pictures=PictureRules(
+        images=ImageRules(
             slot="seedImage" if seed_image else "referenceImages", maximum=1 if seed_image else None, mask=seed_image
         ),
         words=Words(

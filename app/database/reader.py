@@ -1,4 +1,4 @@
-"""Reads beside the writer, so that a long look at the past keeps nobody from buying a picture."""
+"""Reads beside the writer, so that a long look at the past keeps nobody from buying an image."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""From the results of tasks to ordered pictures, and the policy for partial failure. Pure.
+"""From the results of tasks to ordered images, and the policy for partial failure. Pure.
 
-What was paid for is delivered: as long as one picture exists the rest are failures beside it. No picture at all is
+What was paid for is delivered: as long as one image exists the rest are failures beside it. No image at all is
 an error. Unknown costs stay unknown.
 """
 
@@ -8,45 +8,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from app.domain.answer import Adjustment, Answer, Attempt, Failure
 from app.errors import GatewayError, StillProcessingError
-from app.generation.failures import to_error
-from app.generation.plan import Plan, PlannedTask
-from app.generation.types import Adjustment, Answer, Attempt, Failure
-from app.runware.errors import Failure as RunwareFailure
-from app.runware.errors import Kind
+from app.generation.provider_errors import to_error
+from app.planning.plan import Plan, PlannedTask
+from app.runware.failures import Failure as RunwareFailure
+from app.runware.failures import Kind
 from app.runware.results import TaskResult
-from app.runware.tasks import Picture
+from app.runware.tasks import Image
 
-_MISSING = RunwareFailure(Kind.PROVIDER, "missingResult", "It made fewer pictures than asked for.")
+_MISSING = RunwareFailure(Kind.PROVIDER, "missingResult", "It made fewer images than asked for.")
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedPicture:
-    """A picture and its place in the answer, counted from 0."""
+class PlacedImage:
+    """An image and its place in the answer, counted from 0."""
 
     index: int
-    picture: Picture
+    image: Image
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """Everything the tasks of a request brought."""
 
-    pictures: tuple[PlacedPicture, ...]
+    images: tuple[PlacedImage, ...]
     failures: tuple[Failure, ...]
     cost: Decimal | None
     attempts: tuple[Attempt, ...]
 
 
 def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
-    """The pictures in order, raising the first task's GatewayError when there is none."""
-    pictures: list[PlacedPicture] = []
+    """The images in order, raising the first task's GatewayError when there is none."""
+    images: list[PlacedImage] = []
     failures: list[tuple[int, GatewayError]] = []
     attempts: list[Attempt] = []
     for planned, result in zip(plan.tasks, results, strict=True):
         wanted = planned.wanted
-        kept = result.pictures[:wanted]
-        pictures += [PlacedPicture(planned.first_index + place, picture) for place, picture in enumerate(kept)]
+        kept = result.images[:wanted]
+        images += [PlacedImage(planned.first_index + place, image) for place, image in enumerate(kept)]
         for place in range(len(kept), wanted):
             reasons = result.failures or (_MISSING,)
             reason = reasons[min(place - len(kept), len(reasons) - 1)]
@@ -55,12 +55,12 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
             Attempt(planned.task.task_uuid, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
             for exchange in result.exchanges
         ]
-    if not pictures:
+    if not images:
         raise failures[0][1]
     return Collected(
-        tuple(pictures),
+        tuple(images),
         tuple(Failure(index, error.code, error.message) for index, error in failures),
-        _sum_costs([picture for result in results for picture in result.pictures]),
+        _sum_costs([image for result in results for image in result.images]),
         tuple(attempts),
     )
 
@@ -91,7 +91,7 @@ def merge_parts(answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, G
 
 
 def gravest(errors: Sequence[tuple[PlannedTask, GatewayError]]) -> GatewayError:
-    """The error to tell of several: that a picture may still come, else the first."""
+    """The error to tell of several: that an image may still come, else the first."""
     return next((error for _, error in errors if isinstance(error, StillProcessingError)), errors[0][1])
 
 
@@ -100,6 +100,6 @@ def _distinct(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
     return tuple(one for place, one in enumerate(adjustments) if one not in adjustments[:place])
 
 
-def _sum_costs(pictures: Sequence[Picture]) -> Decimal | None:
-    costs = [picture.cost for picture in pictures]
+def _sum_costs(images: Sequence[Image]) -> Decimal | None:
+    costs = [image.cost for image in images]
     return sum((cost for cost in costs if cost is not None), Decimal(0)) if None not in costs else None

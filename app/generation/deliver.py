@@ -1,7 +1,7 @@
-"""Turns the provider's pictures into those of the answer: converted, hosted or embedded.
+"""Turns the provider's images into those of the answer: converted, hosted or embedded.
 
 Whenever bytes pass through here their header is read, so that label and size are what the bytes are, and a broken
-picture is a failure, not a delivery. Decoding of pictures happens in workers only.
+image is a failure, not a delivery. Decoding of images happens in workers only.
 """
 
 import asyncio
@@ -11,52 +11,45 @@ from dataclasses import dataclass, replace
 
 import pybase64
 
+from app.domain.answer import Adjustment, AdjustmentMode, DeliveredImage, Failure
+from app.domain.request import Delivery, ImageFormat, RequestContext
+from app.domain.spec import ImageSpec
+from app.egress.address_guard import FetchError
+from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError
-from app.generation.collect import PlacedPicture
-from app.generation.downloads import Downloads
-from app.generation.together import together
-from app.generation.types import (
-    Adjustment,
-    AdjustmentMode,
-    Circumstances,
-    DeliveredImage,
-    Delivery,
-    Failure,
-    ImageSpec,
-    PictureFormat,
-)
-from app.images.addresses import FetchError
-from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert
-from app.images.finish import finish_picture
-from app.images.fits import Ground
-from app.images.inspect import HEAD_BYTES, Header, inspect, is_whole
+from app.generation.collect import PlacedImage
+from app.generation.gather import gather_in_order
+from app.images.compose import finish_image
+from app.images.convert import TooManyPixelsError, UnreadableImageError, convert
+from app.images.headers import HEAD_BYTES, Header, inspect, is_whole
+from app.images.types import CompositeBase
 from app.images.workers import WorkerError, Workers
 from app.media.store import MediaStore
-from app.runware.tasks import Picture
+from app.runware.tasks import Image
 
 _MAX_RESULT_PIXELS = 400_000_000
 _HEAD_TEXT = HEAD_BYTES // 3 * 4
 _TAIL_TEXT = 1024
 _INLINE_TEXT = 256 * 1024
-_MEASURED = frozenset({PictureFormat.PNG, PictureFormat.JPEG, PictureFormat.WEBP, PictureFormat.GIF})
+_MEASURED = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.GIF})
 """Formats whose header tells the size."""
-_BROKEN = "The provider delivered a broken picture."
+_BROKEN = "The provider delivered a broken image."
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the caller gets, in order; failures are pictures that were made but could not be delivered."""
+    """What the caller gets, in order; failures are images that were made but could not be delivered."""
 
     images: tuple[DeliveredImage, ...]
     failures: tuple[Failure, ...]
     adjustments: tuple[Adjustment, ...]
 
 
-class DeliveryDesk:
-    """Brings pictures into the asked format and form. `clock` is unix seconds."""
+class ImageDelivery:
+    """Brings images into the asked format and form. `clock` is unix seconds."""
 
     def __init__(
-        self, workers: Workers, downloads: Downloads, store: MediaStore, clock: Callable[[], float] = time.time
+        self, workers: Workers, downloads: ResultDownloader, store: MediaStore, clock: Callable[[], float] = time.time
     ) -> None:
         self._workers = workers
         self._downloads = downloads
@@ -66,19 +59,19 @@ class DeliveryDesk:
     async def deliver(
         self,
         spec: ImageSpec,
-        pictures: Sequence[PlacedPicture],
-        circumstances: Circumstances,
-        ground: Ground | None = None,
+        placed: Sequence[PlacedImage],
+        context: RequestContext,
+        ground: CompositeBase | None = None,
     ) -> Delivered:
-        """All pictures that can be delivered, raising the first one's GatewayError when none can.
+        """All images that can be delivered, raising the first one's GatewayError when none can.
 
         `ground` is what a result is pasted into, where the spec says so.
         """
-        outcomes = await together([self._try_one(spec, placed.picture, circumstances, ground) for placed in pictures])
+        outcomes = await gather_in_order([self._try_one(spec, one.image, context, ground) for one in placed])
         images = tuple(outcome for outcome in outcomes if isinstance(outcome, DeliveredImage))
         errors = [
-            (placed.index, outcome)
-            for placed, outcome in zip(pictures, outcomes, strict=True)
+            (one.index, outcome)
+            for one, outcome in zip(placed, outcomes, strict=True)
             if isinstance(outcome, GatewayError)
         ]
         if not images:
@@ -87,34 +80,34 @@ class DeliveryDesk:
         return Delivered(images, failures, (*_report_sizes(spec, images), *_report_alpha(spec, images)))
 
     async def _try_one(
-        self, spec: ImageSpec, picture: Picture, circumstances: Circumstances, ground: Ground | None
+        self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None
     ) -> DeliveredImage | GatewayError:
         try:
-            return await self._deliver_one(spec, picture, circumstances, ground)
+            return await self._deliver_one(spec, image, context, ground)
         except GatewayError as error:
             return error
 
     async def _deliver_one(
-        self, spec: ImageSpec, picture: Picture, circumstances: Circumstances, ground: Ground | None
+        self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None
     ) -> DeliveredImage:
         plan = spec.format
-        if spec.native_link and picture.url is not None:
-            alpha = _header_of(await self._bytes_of(picture)).alpha if spec.transparent else None
+        if spec.native_link and image.url is not None:
+            alpha = _header_of(await self._bytes_of(image)).alpha if spec.transparent else None
             ends = self._end_of_link(spec)
-            return DeliveredImage(spec.size, plan.delivered, picture.seed, picture.url, ends, alpha=alpha)
+            return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha)
         untouched = not plan.converts and spec.finish is None
-        if picture.base64 is not None and untouched and spec.delivery is Delivery.EMBEDDED:
-            header = _header_of_text(picture.base64)
+        if image.base64 is not None and untouched and spec.delivery is Delivery.EMBEDDED:
+            header = _header_of_text(image.base64)
             if header.format == plan.delivered:
                 size = (header.width, header.height)
-                return DeliveredImage(size, plan.delivered, picture.seed, base64=picture.base64, alpha=header.alpha)
-        data = await self._bytes_of(picture)
+                return DeliveredImage(size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha)
+        data = await self._bytes_of(image)
         header = _header_of(data)
         if header.format == plan.delivered.value and untouched:
             size = (header.width, header.height)
         else:
             data, size = await self._convert(data, spec, ground)
-        handed = await self._hand_over(data, size, picture, spec, circumstances)
+        handed = await self._hand_over(data, size, image, spec, context)
         return replace(handed, alpha=header.alpha) if spec.transparent else handed
 
     def _end_of_link(self, spec: ImageSpec) -> int | None:
@@ -123,37 +116,39 @@ class DeliveryDesk:
         return int(self._clock()) + ttl if isinstance(ttl, int) else None
 
     async def _hand_over(
-        self, data: bytes, size: tuple[int, int], picture: Picture, spec: ImageSpec, circumstances: Circumstances
+        self, data: bytes, size: tuple[int, int], image: Image, spec: ImageSpec, context: RequestContext
     ) -> DeliveredImage:
         format_ = spec.format.delivered
         if spec.delivery is Delivery.LINK:
-            hosted = await self._store.put(data, format_.value, longer=circumstances.may_ask_again)
-            url = f"{circumstances.origin}{hosted.path}"
-            return DeliveredImage(size, format_, picture.seed, url, hosted.expires_at, hosted=hosted.name)
+            hosted = await self._store.put(data, format_.value, longer=context.is_repeatable)
+            url = f"{context.origin}{hosted.path}"
+            return DeliveredImage(size, format_, image.seed, url, hosted.expires_at, hosted=hosted.name)
         text = await asyncio.to_thread(pybase64.b64encode, data)
-        return DeliveredImage(size, format_, picture.seed, base64=text)
+        return DeliveredImage(size, format_, image.seed, base64=text)
 
-    async def _bytes_of(self, picture: Picture) -> bytes:
-        if picture.base64 is not None:
-            return await _decode(picture.base64)
-        if picture.url is None:
+    async def _bytes_of(self, image: Image) -> bytes:
+        if image.base64 is not None:
+            return await _decode(image.base64)
+        if image.url is None:
             raise _broken()
         try:
-            return await self._downloads.bring(picture.url)
+            return await self._downloads.bring(image.url)
         except FetchError as error:
-            message = f"The picture was made, but its address {error.reason}."
-            raise ProviderError(message, code="picture_unavailable", should_retry=False) from None
+            message = f"The image was made, but its address {error.reason}."
+            raise ProviderError(message, code="image_unavailable", should_retry=False) from None
 
-    async def _convert(self, data: bytes, spec: ImageSpec, ground: Ground | None) -> tuple[bytes, tuple[int, int]]:
-        """The picture in the asked format, finished where the spec says so."""
+    async def _convert(
+        self, data: bytes, spec: ImageSpec, ground: CompositeBase | None
+    ) -> tuple[bytes, tuple[int, int]]:
+        """The image in the asked format, finished where the spec says so."""
         ending = (spec.format.delivered.value, spec.format.quality, _MAX_RESULT_PIXELS)
         try:
             if spec.finish is None:
                 made = await self._workers.run(convert, data, *ending)
             else:
                 size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
-                made = await self._workers.run(finish_picture, data, size, fit, pad, ground, *ending)
-        except (UnreadablePictureError, TooManyPixelsError, WorkerError):
+                made = await self._workers.run(finish_image, data, size, fit, pad, ground, *ending)
+        except (UnreadableImageError, TooManyPixelsError, WorkerError):
             raise _broken() from None
         return made.data, (made.width, made.height)
 
@@ -171,15 +166,15 @@ def _report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Ad
 
 
 def _report_alpha(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
-    """What to say when a picture that was to be transparent came without an alpha channel."""
+    """What to say when an image that was to be transparent came without an alpha channel."""
     if not spec.transparent or all(image.alpha is not False for image in images):
         return ()
-    reason = "The provider made an opaque picture, though it was asked for a transparent one."
+    reason = "The provider made an opaque image, though it was asked for a transparent one."
     return (Adjustment("background", "transparent", "opaque", AdjustmentMode.CHANGED, reason),)
 
 
 def _broken() -> ProviderError:
-    return ProviderError(_BROKEN, code="broken_picture", should_retry=False)
+    return ProviderError(_BROKEN, code="broken_image", should_retry=False)
 
 
 def _header_of(data: bytes) -> Header:
@@ -190,7 +185,7 @@ def _header_of(data: bytes) -> Header:
 
 
 def _header_of_text(text: memoryview) -> Header:
-    """The header of a picture in base64, with only its two ends decoded."""
+    """The header of an image in base64, with only its two ends decoded."""
     try:
         head = pybase64.b64decode(text[:_HEAD_TEXT], validate=True)
         header = inspect(head) or inspect(pybase64.b64decode(text, validate=True))

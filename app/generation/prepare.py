@@ -1,4 +1,4 @@
-"""Everything before a request is claimed: its model, its pictures, its spec, its price and its plan.
+"""Everything before a request is claimed: its model, its images, its spec, its price and its plan.
 
 Nothing is sent to Runware and nothing is written down here.
 """
@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
+from app.domain.request import ImageRequest, RequestContext
+from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
-from app.generation.archive import dump_plan, to_money
-from app.generation.estimate import DryRun, chosen_quality, reference_sizes
-from app.generation.fingerprint import TaskIds, fingerprint
-from app.generation.normalize import check_request, follows_picture, normalize, refuse_when_strict
-from app.generation.pictures import PictureDesk
-from app.generation.plan import Plan, build_plan
-from app.generation.types import Circumstances, ImageRequest, ImageSpec
-from app.images.fits import Ground
+from app.generation.inputs import InputImages
+from app.images.types import CompositeBase
+from app.jobs.codec import dump_plan, to_money
 from app.journal.records import Intent
 from app.ledger.pricing import Estimate, estimate
+from app.planning.decide import check_request, follows_image, normalize, refuse_when_strict
+from app.planning.dry_run import DryRun, chosen_quality, reference_sizes
+from app.planning.fingerprint import TaskIds, fingerprint
+from app.planning.plan import Plan, build_plan
 from app.webhooks.sender import WebhookSender
 
 _LONGEST_TEXT = 200
@@ -35,7 +36,7 @@ class Prepared:
     requested_model: str
     spec: ImageSpec
     plan: Plan
-    ground: Ground | None
+    ground: CompositeBase | None
     fingerprint: str
     price: Estimate
 
@@ -56,50 +57,50 @@ class Preparer:
     """Prepares requests."""
 
     def __init__(
-        self, *, registry: Registry, pictures: PictureDesk, task_ids: TaskIds, policy: Policy, webhooks: WebhookSender
+        self, *, registry: Registry, images: InputImages, task_ids: TaskIds, policy: Policy, webhooks: WebhookSender
     ) -> None:
         self._registry = registry
-        self._pictures = pictures
+        self._images = images
         self._task_ids = task_ids
         self._policy = policy
         self._webhooks = webhooks
 
-    async def prepare(self, request: ImageRequest, circumstances: Circumstances) -> Prepared:
+    async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
         """`request` fitted to its model, raising what is wrong with it."""
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url)
-        opened = await self._pictures.open(request, needs_size=follows_picture(request, model))
+        opened = await self._images.open(request, needs_size=follows_image(request, model))
         spec = normalize(
             request,
             model,
-            default_delivery=circumstances.default_delivery,
+            default_delivery=context.default_delivery,
             native_links=self._policy.native_links,
-            picture_size=opened.first_size,
+            image_size=opened.first_size,
         )
-        fitted = await self._pictures.fit(opened, spec)
+        fitted = await self._images.fit(opened, spec)
         if fitted.adjustments:
             spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))
-        if circumstances.strict:
+        if context.strict:
             refuse_when_strict(spec.adjustments)
-        print_ = await _fingerprint(request, circumstances)
-        plan = build_plan(spec, fitted.inputs, self._task_ids.of(circumstances, print_))
+        print_ = await _fingerprint(request, context)
+        plan = build_plan(spec, fitted.inputs, self._task_ids.of(context, print_))
         return Prepared(request, name, spec, plan, fitted.ground, print_, await _price(spec, plan))
 
-    async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
+    async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `prepare`."""
-        prepared = await self.prepare(request, circumstances)
+        prepared = await self.prepare(request, context)
         made = _count_made(prepared.plan)
         return DryRun(prepared.spec.model, made, prepared.price, prepared.plan, prepared.spec.adjustments)
 
-    def intend(self, prepared: Prepared, circumstances: Circumstances) -> Intent:
+    def intend(self, prepared: Prepared, context: RequestContext) -> Intent:
         """What the journal must know before anything is sent."""
-        spec, plan, key, request = prepared.spec, prepared.plan, circumstances.idempotency_key, prepared.request
+        spec, plan, key, request = prepared.spec, prepared.plan, context.idempotency_key, prepared.request
         return Intent(
-            request_id=circumstances.request_id,
-            tenant=circumstances.tenant,
+            request_id=context.request_id,
+            tenant=context.tenant,
             key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
             fingerprint=prepared.fingerprint,
             endpoint="generations" if request.mode is Mode.GENERATE else "edits",
@@ -108,10 +109,10 @@ class Preparer:
             n=spec.count,
             task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
             estimate=to_money(prepared.price.total),
-            plan=dump_plan(spec, plan, prepared.requested_model, circumstances.origin),
-            retries=circumstances.retries,
+            plan=dump_plan(spec, plan, prepared.requested_model, context.origin),
+            retries=context.retries,
             user=_storable(request.user),
-            client_request_id=_storable(circumstances.client_request_id),
+            client_request_id=_storable(context.client_request_id),
             prompt=request.prompt.replace("\x00", "") if request.prompt and self._policy.stores_prompts else None,
             webhook_url=request.webhook_url,
         )
@@ -128,10 +129,10 @@ class Preparer:
         return (model.id for model in self._registry.models if mode in model.modes and model.status == "live")
 
 
-async def _fingerprint(request: ImageRequest, circumstances: Circumstances) -> str:
-    if request.pictures:
-        return await asyncio.to_thread(fingerprint, request, circumstances)
-    return fingerprint(request, circumstances)
+async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:
+    if request.images:
+        return await asyncio.to_thread(fingerprint, request, context)
+    return fingerprint(request, context)
 
 
 async def _price(spec: ImageSpec, plan: Plan) -> Estimate:

@@ -8,21 +8,22 @@ from typing import TypeVar
 
 from app.access.admission import Admission, Ticket
 from app.catalog.model import CatalogModel
+from app.domain.answer import Adjustment, Answer
+from app.domain.request import ImageRequest, RequestContext
 from app.errors import GatewayError, StillProcessingError, UnavailableError
 from app.generation.collect import collect, gravest, merge_parts
-from app.generation.deliver import DeliveryDesk
-from app.generation.estimate import DryRun
-from app.generation.jobs import Costs, Job, Work
-from app.generation.plan import Plan, PlannedTask
+from app.generation.deliver import ImageDelivery
+from app.generation.gather import gather_in_order
 from app.generation.prepare import Policy, Prepared, Preparer
-from app.generation.sharing import SharedPlan, SharingDesk
-from app.generation.together import together
-from app.generation.types import Adjustment, Answer, Circumstances, ImageRequest
-from app.generation.works import Works
+from app.generation.uploads import InputUploads, SharedPlan
+from app.jobs.job import Costs, Job, Work
+from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
-from app.journal.records import KeyExpiredError, Parting, Record
+from app.journal.records import KeyExpiredError, Receipt, Record
+from app.planning.dry_run import DryRun
+from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
-from app.runware.errors import Kind
+from app.runware.failures import Kind
 
 _T = TypeVar("_T")
 _SILENCE_SECONDS = 15.0
@@ -32,7 +33,7 @@ _UNREACHABLE_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The answer of one task of a stream; its pictures are counted from `first_index`."""
+    """The answer of one task of a stream; its images are counted from `first_index`."""
 
     first_index: int
     answer: Answer
@@ -40,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A streamed answer of at most `count` pictures.
+    """A streamed answer of at most `count` images.
 
     Its parts come as they are made, None for a while of silence, an error at the end if one failed.
     """
@@ -59,11 +60,11 @@ class ImageService:
         self,
         *,
         preparer: Preparer,
-        sharing: SharingDesk,
+        sharing: InputUploads,
         runware: RunwareClient,
-        delivery: DeliveryDesk,
+        delivery: ImageDelivery,
         policy: Policy,
-        works: Works,
+        works: JobRunner,
         admission: Admission,
         on_webhook_due: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
@@ -80,69 +81,69 @@ class ImageService:
         self._clock = clock
         self._monotonic = monotonic
 
-    async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
-        """The answer to `request`, raising a GatewayError when there is no picture to give."""
-        until = self._clock() + min(circumstances.wait or self._policy.request_timeout, self._policy.request_timeout)
+    async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
+        """The answer to `request`, raising a GatewayError when there is no image to give."""
+        until = self._clock() + min(context.wait or self._policy.request_timeout, self._policy.request_timeout)
 
-        async def answer(prepared: Prepared, own: Circumstances) -> Answer:
+        async def answer(prepared: Prepared, own: RequestContext) -> Answer:
             job = self._job(prepared, own, self._work(prepared, own))
             return await self._works.answer(self._preparer.intend(prepared, own), job, until - self._clock())
 
-        return await self._prepared(request, circumstances, answer)
+        return await self._prepared(request, context, answer)
 
-    async def submit(self, request: ImageRequest, circumstances: Circumstances) -> Claim:
-        """The claim on `request`, which is carried out in the background and whose pictures are kept."""
+    async def submit(self, request: ImageRequest, context: RequestContext) -> Claim:
+        """The claim on `request`, which is carried out in the background and whose images are kept."""
 
-        async def claim(prepared: Prepared, own: Circumstances) -> Claim:
+        async def claim(prepared: Prepared, own: RequestContext) -> Claim:
             job = self._job(prepared, own, self._work(prepared, own))
             return await self._works.claim(self._preparer.intend(prepared, own), job)
 
-        return await self._prepared(request, replace(circumstances, in_background=True), claim)
+        return await self._prepared(request, replace(context, in_background=True), claim)
 
-    async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
-        """The answer to `request` picture by picture, raising what can be refused before anything is sent."""
+    async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
+        """The answer to `request` image by image, raising what can be refused before anything is sent."""
 
-        async def stream(prepared: Prepared, own: Circumstances) -> Stream:
+        async def stream(prepared: Prepared, own: RequestContext) -> Stream:
             queue: asyncio.Queue[Part | GatewayError | None] = asyncio.Queue()
             job = self._job(prepared, own, self._work_in_parts(prepared, own, queue))
             claim = await self._works.claim(self._preparer.intend(prepared, own), job)
             parts = _read_parts(queue) if claim.is_new else self._replay_parts(claim.record)
             return Stream(claim.record.id, prepared.spec.count, prepared.spec.model, prepared.spec.adjustments, parts)
 
-        return await self._prepared(request, circumstances, stream)
+        return await self._prepared(request, context, stream)
 
-    async def estimate(self, request: ImageRequest, circumstances: Circumstances) -> DryRun:
+    async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `run`, without anything being sent."""
-        return await self._preparer.estimate(request, circumstances)
+        return await self._preparer.estimate(request, context)
 
-    def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
+    def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
         """A caller got his answer, or went without it."""
         self._works.partings.leave(request_id, parting, answer)
 
-    def undeliver(self, request_id: str) -> None:
+    def retract(self, request_id: str) -> None:
         """An answer that was sent did not arrive."""
-        self._works.partings.undeliver(request_id)
+        self._works.partings.retract(request_id)
 
     async def _prepared(
         self,
         request: ImageRequest,
-        circumstances: Circumstances,
-        go_on: Callable[[Prepared, Circumstances], Awaitable[_T]],
+        context: RequestContext,
+        go_on: Callable[[Prepared, RequestContext], Awaitable[_T]],
     ) -> _T:
         """What `go_on` makes of the prepared request; prepared anew where its key was used long ago."""
         while True:
-            prepared = await self._preparer.prepare(request, circumstances)
+            prepared = await self._preparer.prepare(request, context)
             try:
-                return await go_on(prepared, circumstances)
+                return await go_on(prepared, context)
             except KeyExpiredError as error:
-                circumstances = replace(circumstances, instead_of=(*circumstances.instead_of, error.earlier_id))
+                context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
 
-    def _job(self, prepared: Prepared, circumstances: Circumstances, work: Work) -> Job:
+    def _job(self, prepared: Prepared, context: RequestContext, work: Work) -> Job:
         on_end = self._on_webhook_due if prepared.request.webhook_url is not None else None
         return Job(
             work,
-            lambda: self._admit(circumstances.tenant, len(prepared.plan.tasks)),
-            circumstances.may_ask_again,
+            lambda: self._admit(context.tenant, len(prepared.plan.tasks)),
+            context.is_repeatable,
             on_end,
         )
 
@@ -153,12 +154,12 @@ class ImageService:
             raise UnavailableError(message, retry_after=_UNREACHABLE_SECONDS, should_retry=True)
         return self._admission.take(tenant, tasks)
 
-    def _work(self, prepared: Prepared, circumstances: Circumstances) -> Work:
+    def _work(self, prepared: Prepared, context: RequestContext) -> Work:
         """All the work of a request, to be run apart from its caller."""
 
         async def work(request_id: str, costs: Costs) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
-            own = replace(circumstances, request_id=request_id)
+            own = replace(context, request_id=request_id)
             async with self._sharing.shared(prepared.plan) as share:
                 return await self._carry_out(prepared, share.plan, share, own, deadline, costs)
 
@@ -169,23 +170,23 @@ class ImageService:
         prepared: Prepared,
         plan: Plan,
         share: SharedPlan,
-        circumstances: Circumstances,
+        context: RequestContext,
         deadline: float,
         costs: Costs,
     ) -> Answer:
-        """Send the tasks of a plan and bring their pictures into form."""
+        """Send the tasks of a plan and bring their images into form."""
         spec = prepared.spec
-        results = await together([self._runware.run(planned.task, deadline) for planned in plan.tasks])
+        results = await gather_in_order([self._runware.run(planned.task, deadline) for planned in plan.tasks])
         for planned, result in zip(plan.tasks, results, strict=True):
             costs.add(planned.task.task_uuid, result)
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
         if any(result.unresolved for result in results):
             raise StillProcessingError
         collected = collect(plan, results)
-        delivered = await self._delivery.deliver(spec, collected.pictures, circumstances, prepared.ground)
+        delivered = await self._delivery.deliver(spec, collected.images, context, prepared.ground)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(
-            request_id=circumstances.request_id,
+            request_id=context.request_id,
             created=int(self._clock()),
             model=spec.model,
             requested_model=prepared.requested_model,
@@ -212,13 +213,13 @@ class ImageService:
             yield error
 
     def _work_in_parts(
-        self, prepared: Prepared, circumstances: Circumstances, queue: asyncio.Queue[Part | GatewayError | None]
+        self, prepared: Prepared, context: RequestContext, queue: asyncio.Queue[Part | GatewayError | None]
     ) -> Work:
         """All the work of a streamed request: every task by itself, each answer into the queue when it is there."""
 
         async def work(request_id: str, costs: Costs) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
-            own = replace(circumstances, request_id=request_id)
+            own = replace(context, request_id=request_id)
             parts: list[Part] = []
             errors: list[tuple[PlannedTask, GatewayError]] = []
 
@@ -233,7 +234,7 @@ class ImageService:
 
             try:
                 async with self._sharing.shared(prepared.plan) as share:
-                    await together([run(planned) for planned in share.plan.tasks])
+                    await gather_in_order([run(planned) for planned in share.plan.tasks])
                 if errors:
                     queue.put_nowait(gravest(errors))
             except Exception as error:

@@ -1,1 +1,1 @@
-"""Pictures as bytes: reading headers, fitting, masks, conversion, fetching."""
+"""Images as bytes: reading headers, fitting, masks, conversion, fetching."""

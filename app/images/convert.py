@@ -1,4 +1,4 @@
-"""Decodes and encodes pictures with Pillow. Runs in a worker process; everything that crosses is plain values.
+"""Decodes and encodes images with Pillow. Runs in a worker process; everything that crosses is plain values.
 
 Promises bytes in exactly the format asked for. Settings are those measured fastest at no visible cost: PNG level 1,
 GIF by octree, AVIF speed 8. Leaves orientation, limits and masks to `inputs` and `masks`.
@@ -17,17 +17,17 @@ DEFAULT_QUALITY = 85
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
 
 
-class UnreadablePictureError(Exception):
-    """The bytes are not a whole picture in a format we read."""
+class UnreadableImageError(Exception):
+    """The bytes are not a whole image in a format we read."""
 
 
 class TooManyPixelsError(Exception):
-    """The picture has more pixels than allowed."""
+    """The image has more pixels than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedPicture:
-    """A picture as bytes, with what they are."""
+class EncodedImage:
+    """An image as bytes, with what they are."""
 
     data: bytes
     format: str
@@ -35,17 +35,17 @@ class EncodedPicture:
     height: int
 
 
-def open_picture(data: bytes, max_pixels: int) -> Image.Image:
-    """The first frame, fully decoded, raising UnreadablePictureError or TooManyPixelsError."""
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """The first frame, fully decoded, raising UnreadableImageError or TooManyPixelsError."""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = None  # our own limit is checked before anything is decoded
     register_heif_opener()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(data), formats=READABLE)
-            _refuse_above(max_pixels, picture)
-            picture.load()
+            image = Image.open(io.BytesIO(data), formats=READABLE)
+            _refuse_above(max_pixels, image)
+            image.load()
     except (
         UnidentifiedImageError,
         OSError,
@@ -56,28 +56,28 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
         IndexError,
         KeyError,
     ) as error:
-        raise UnreadablePictureError from error
-    return picture
+        raise UnreadableImageError from error
+    return image
 
 
-def _refuse_above(max_pixels: int, picture: Image.Image) -> None:
-    if picture.width * picture.height > max_pixels:
+def _refuse_above(max_pixels: int, image: Image.Image) -> None:
+    if image.width * image.height > max_pixels:
         raise TooManyPixelsError
 
 
-def has_alpha(picture: Image.Image) -> bool:
-    """Whether the picture can carry transparency."""
-    return picture.mode in _ALPHA_MODES or "transparency" in picture.info
+def has_alpha(image: Image.Image) -> bool:
+    """Whether the image can carry transparency."""
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 
-def encode_picture(picture: Image.Image, format_: str, quality: int | None) -> EncodedPicture:
-    """The picture as png, jpeg, webp, gif or avif, `quality` 0 to 100, without metadata but with its color profile."""
-    profile = picture.info.get("icc_profile")
+def encode_image(image: Image.Image, format_: str, quality: int | None) -> EncodedImage:
+    """The image as png, jpeg, webp, gif or avif, `quality` 0 to 100, without metadata but with its color profile."""
+    profile = image.info.get("icc_profile")
     chosen = DEFAULT_QUALITY if quality is None else quality
     if format_ == "jpeg":
-        picture = _flatten(picture)
-    elif picture.mode not in {"RGB", "RGBA", "L", "LA"}:
-        picture = picture.convert("RGBA" if has_alpha(picture) else "RGB")
+        image = _flatten(image)
+    elif image.mode not in {"RGB", "RGBA", "L", "LA"}:
+        image = image.convert("RGBA" if has_alpha(image) else "RGB")
     options: dict[str, object] = {"icc_profile": profile} if profile and format_ != "gif" else {}
     if format_ == "png":
         options["compress_level"] = 1
@@ -88,31 +88,31 @@ def encode_picture(picture: Image.Image, format_: str, quality: int | None) -> E
     elif format_ == "avif":
         options |= {"quality": chosen, "speed": 8}
     elif format_ == "gif":
-        picture = _to_palette(picture)
+        image = _to_palette(image)
     buffer = io.BytesIO()
-    picture.save(buffer, format=format_.upper(), **options)
-    return EncodedPicture(buffer.getvalue(), format_, picture.width, picture.height)
+    image.save(buffer, format=format_.upper(), **options)
+    return EncodedImage(buffer.getvalue(), format_, image.width, image.height)
 
 
-def convert(data: bytes, format_: str, quality: int | None, max_pixels: int) -> EncodedPicture:
-    """`data` in another format, raising UnreadablePictureError or TooManyPixelsError."""
-    return encode_picture(open_picture(data, max_pixels), format_, quality)
+def convert(data: bytes, format_: str, quality: int | None, max_pixels: int) -> EncodedImage:
+    """`data` in another format, raising UnreadableImageError or TooManyPixelsError."""
+    return encode_image(open_image(data, max_pixels), format_, quality)
 
 
-def _flatten(picture: Image.Image) -> Image.Image:
-    if not has_alpha(picture):
-        return picture if picture.mode in {"RGB", "L"} else picture.convert("RGB")
-    rgba = picture.convert("RGBA")
+def _flatten(image: Image.Image) -> Image.Image:
+    if not has_alpha(image):
+        return image if image.mode in {"RGB", "L"} else image.convert("RGB")
+    rgba = image.convert("RGBA")
     ground = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
     ground.alpha_composite(rgba)
     return ground.convert("RGB")
 
 
-def _to_palette(picture: Image.Image) -> Image.Image:
+def _to_palette(image: Image.Image) -> Image.Image:
     """256 colors by octree, with one of them for what is mostly transparent."""
-    if not has_alpha(picture):
-        return picture.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE)
-    rgba = picture.convert("RGBA")
+    if not has_alpha(image):
+        return image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE)
+    rgba = image.convert("RGBA")
     palette = rgba.convert("RGB").quantize(255, method=Image.Quantize.FASTOCTREE)
     hidden = rgba.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)  # noqa: PLR2004 - half
     palette.paste(255, mask=hidden)

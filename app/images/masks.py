@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageOps
 
-from app.images.convert import encode_picture, has_alpha, open_picture
+from app.images.convert import encode_image, has_alpha, open_image
 
 SHAPE_TOLERANCE = 0.01
-"""How far, in ln(width / height), a mask's shape may be from its picture's."""
+"""How far, in ln(width / height), a mask's shape may be from its image's."""
 _OPAQUE = 255
 
 
 class MaskShapeError(Exception):
-    """The mask has another shape than the picture."""
+    """The mask has another shape than the image."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__(size)
@@ -34,25 +34,25 @@ class MaskWithoutAreaError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunwareMask:
-    """A mask as PNG, white where to edit; `resized_from` is its own size when it differed from the picture's."""
+    """A mask as PNG, white where to edit; `resized_from` is its own size when it differed from the image's."""
 
     data: bytes
     resized_from: tuple[int, int] | None
 
 
 def convert_mask(data: bytes, size: tuple[int, int], max_pixels: int) -> RunwareMask:
-    """The mask for a picture of `size`.
+    """The mask for an image of `size`.
 
-    Raises UnreadablePictureError, TooManyPixelsError, MaskShapeError or MaskWithoutAreaError.
+    Raises UnreadableImageError, TooManyPixelsError, MaskShapeError or MaskWithoutAreaError.
     """
-    mask = ImageOps.exif_transpose(open_picture(data, max_pixels))
+    mask = ImageOps.exif_transpose(open_image(data, max_pixels))
     if abs(math.log((mask.width / mask.height) / (size[0] / size[1]))) > SHAPE_TOLERANCE:
         raise MaskShapeError(mask.size)
     area = _area_to_edit(mask)
     resized_from = mask.size if mask.size != size else None
     if resized_from is not None:
         area = area.resize(size, Image.Resampling.LANCZOS)
-    return RunwareMask(encode_picture(area, "png", None).data, resized_from)
+    return RunwareMask(encode_image(area, "png", None).data, resized_from)
 
 
 def _area_to_edit(mask: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Takes what a picture says of its maker out of its bytes, without touching a pixel. Pure.
+"""Takes what an image says of its maker out of its bytes, without touching a pixel. Pure.
 
 Where a photograph was taken and with what is nobody's business upstream. Color profiles and what decoding needs stay.
 Layouts: JPEG segments, PNG chunks, RFC 9649 (WebP).
@@ -6,7 +6,7 @@ Layouts: JPEG segments, PNG chunks, RFC 9649 (WebP).
 
 import struct
 
-from app.images.inspect import sniff
+from app.images.headers import sniff
 
 _JPEG_DROPPED = frozenset({0xE1, 0xED, 0xFE})  # EXIF and XMP, IPTC, comments
 _JPEG_SCAN = 0xDA

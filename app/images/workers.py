@@ -1,7 +1,7 @@
-"""Runs picture work in separate processes: bounded, killable, and isolated from crashes.
+"""Runs image work in separate processes: bounded, killable, and isolated from crashes.
 
 A decoder that dies or hangs takes down one conversion, never the gateway. Owns the limit and the timeout; what is
-done to pictures is in `inputs`, `masks` and `convert`.
+done to images is in `inputs`, `masks` and `convert`.
 """
 
 import math
@@ -23,7 +23,7 @@ class WorkerError(Exception):
 
 
 class Workers:
-    """A bounded pool of picture processes. Processes start when first needed; waiting for one is not timed."""
+    """A bounded pool of image processes. Processes start when first needed; waiting for one is not timed."""
 
     def __init__(self, processes: int | None = None, timeout_seconds: float = _DEFAULT_SECONDS) -> None:
         self._processes = processes or max(1, os.cpu_count() or 1)

@@ -20,7 +20,7 @@ from app.journal.records import (
     KeyExpiredError,
     KeyReusedError,
     NothingToJoinError,
-    Parting,
+    Receipt,
     Record,
     Settlement,
     Status,
@@ -29,7 +29,7 @@ from app.journal.rows import new_record, to_record, to_row
 
 LEASE_SECONDS = 15.0
 """A process that runs a request renews its claim well before; one that is dead lets it go."""
-_PARTINGS = {Parting.DELIVERED: sql.DELIVER, Parting.BROKEN: sql.BREAK, Parting.LATER: sql.PART}
+_PARTINGS = {Receipt.DELIVERED: sql.DELIVER, Receipt.BROKEN: sql.BREAK, Receipt.LATER: sql.PART}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Journal:
         """A claim on the request, durable when this returns.
 
         Raises KeyReusedError, NothingToJoinError, KeyExpiredError (claim again, with other task ids: those of the first
-        time lead to its pictures) or DatabaseUnavailableError (the claim may or may not stand).
+        time lead to its images) or DatabaseUnavailableError (the claim may or may not stand).
         """
         return await self._writer.decide(lambda transaction: self._claim(transaction, intent))
 
@@ -102,26 +102,26 @@ class Journal:
         }
         await self._writer.post((sql.WITHDRAW_TASKS, own), (sql.WITHDRAW, own), (sql.UNJOIN, joined))
 
-    async def leave(self, request_id: str, parting: Parting) -> None:
+    async def leave(self, request_id: str, parting: Receipt) -> None:
         """A caller has gone."""
         values: dict[str, object] = {"request_id": request_id}
-        if parting is not Parting.LATER:
+        if parting is not Receipt.LATER:
             values["now"] = self._clock()
-        await self._writer.post((_PARTINGS[parting], values), patient=parting is not Parting.BROKEN)
+        await self._writer.post((_PARTINGS[parting], values), patient=parting is not Receipt.BROKEN)
 
-    async def undeliver(self, request_id: str) -> None:
+    async def retract(self, request_id: str) -> None:
         """An answer did not arrive after all."""
         await self._run(sql.UNDELIVER, {"request_id": request_id, "now": self._clock()})
 
     async def reopen(self, record: Record, *, callers: int = 0) -> None:
-        """Have the pictures of an answer that did not arrive brought here again, unless somebody did that already.
+        """Have the images of an answer that did not arrive brought here again, unless somebody did that already.
 
         With more than so many `callers` nothing is done: they have the answer from elsewhere.
         """
         values = {"request_id": record.id, "now": self._clock(), "ended_at": record.completed_at, "callers": callers}
         await self._run(sql.REOPEN, values)
 
-    async def come_back(self, request_id: str, by: str) -> None:
+    async def rejoin(self, request_id: str, by: str) -> None:
         """A caller collects the answer of a request by its id; `by` is the id of his call."""
         await self._run(sql.JOIN, {"request_id": request_id, "by": by})
 
@@ -129,18 +129,18 @@ class Journal:
         """Keep the leases of requests this process runs, or whose callers wait here."""
         await self._run(sql.RENEW, {"process": self.owner, "until": self._clock() + LEASE_SECONDS})
 
-    async def let_go(self, request_ids: Sequence[str]) -> None:
+    async def release_leases(self, request_ids: Sequence[str]) -> None:
         """End the leases of requests this process will not finish."""
         mine = and_(requests.c.id.in_(request_ids), requests.c.owner == self.owner)
         values = {"lease_until": 0.0, "connected": 0, "broken_at": self._clock()}
         await self._writer.write(lambda connection: connection.execute(update(requests).where(mine).values(values)))
 
     async def keep_answer(self, request_id: str, answer: str) -> None:
-        """Replace a kept answer by one that names its pictures."""
+        """Replace a kept answer by one that names its images."""
         await self._run(sql.KEEP_ANSWER, {"request_id": request_id, "new_answer": answer})
 
     async def purge(self, request_id: str) -> None:
-        """Forget prompt and pictures of a request; its metadata stays."""
+        """Forget prompt and images of a request; its metadata stays."""
         await self._run(sql.PURGE, {"request_id": request_id})
 
     async def take_over(self, limit: int = 100) -> list[Record]:

@@ -91,7 +91,7 @@ class Settlement:
     releases: bool = False
 
 
-class Parting(Enum):
+class Receipt(Enum):
     """How a caller went: with his answer, without it, or knowing where to ask for it later."""
 
     DELIVERED = "delivered"

@@ -67,7 +67,7 @@ REOPEN = (
         broken_at=bindparam("now"),
     )
 )
-"""Its pictures are nowhere but at Runware: whoever looks for abandoned requests brings them here again, once."""
+"""Its images are nowhere but at Runware: whoever looks for abandoned requests brings them here again, once."""
 BEGIN = update(requests).where(_BY_ID).values(status=Status.PROCESSING.value)
 WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
 WITHDRAW = delete(requests).where(_BY_ID)

@@ -48,21 +48,21 @@ def estimate(
     references: Sequence[Dimensions | None],
     quality: str | None = None,
 ) -> Estimate:
-    """The price of `count` pictures of `size` made from `references`, whose sizes may be unknown.
+    """The price of `count` images of `size` made from `references`, whose sizes may be unknown.
 
     `quality` is the value of the model's own setting, None when Runware chooses it.
     """
     pricing = model.pricing
     if pricing is None:
         return _unknown("Runware publishes no price for this model.")
-    per_picture = _per_picture(model, pricing, size, resolution or quality, edits=bool(references))
-    if isinstance(per_picture, str):
-        return _unknown(per_picture)
-    components = [Component("output", metric, count * units, price) for metric, units, price in per_picture]
+    per_image = _per_image(model, pricing, size, resolution or quality, edits=bool(references))
+    if isinstance(per_image, str):
+        return _unknown(per_image)
+    components = [Component("output", metric, count * units, price) for metric, units, price in per_image]
     if pricing.per_reference_megapixel is not None and references:
         known = [reference for reference in references if reference is not None]
         if len(known) < len(references):
-            return _unknown("The price depends on the size of input pictures that are only addresses here.")
+            return _unknown("The price depends on the size of input images that are only addresses here.")
         units = count * sum(megapixels(reference) for reference in known)
         components.append(Component("input", "megapixel", units, pricing.per_reference_megapixel))
     if pricing.per_extra_reference is not None and len(references) > 1:
@@ -77,10 +77,10 @@ def megapixels(size: Dimensions) -> int:
     return 1 + max(0, math.ceil(beyond / _FURTHER_MEGAPIXEL))
 
 
-def _per_picture(
+def _per_image(
     model: CatalogModel, pricing: Pricing, size: Dimensions | None, level: str | None, *, edits: bool
 ) -> list[tuple[str, int, Decimal]] | str:
-    """Metric, units and price of one picture, or why there is none; `level` is a tier or a quality that was chosen."""
+    """Metric, units and price of one image, or why there is none; `level` is a tier or a quality that was chosen."""
     if pricing.first_megapixel is not None:
         if size is None:
             return "The price depends on the size, which the model chooses itself."

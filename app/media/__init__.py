@@ -1,1 +1,1 @@
-"""Pictures this gateway made itself: storage and signed links."""
+"""Images this gateway made itself: storage and signed links."""

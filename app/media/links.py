@@ -1,4 +1,4 @@
-"""Signed, expiring links to pictures this gateway hosts. Pure: time and secret are passed in."""
+"""Signed, expiring links to images this gateway hosts. Pure: time and secret are passed in."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Keeps the pictures this gateway made, for as long as their links live.
+"""Keeps the images this gateway made, for as long as their links live.
 
 A folder today; the same calls reach an object store, for which `obstore` has one interface. Names are unguessable and
 carry nothing of the request.
@@ -21,21 +21,21 @@ if TYPE_CHECKING:  # exists only in the stubs
     from obstore import GetResult
 
 MEDIA_PATH = "/v1/media/"
-"""Where links to pictures begin below the origin."""
+"""Where links to images begin below the origin."""
 _NAME = re.compile(r"k?[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
 _LONGER = "k"
-"""How the name of a picture begins that outlives its link."""
+"""How the name of an image begins that outlives its link."""
 _SWEEP_SECONDS = 300
 _CHUNK = 256 * 1024
 
 
 class MediaNotFoundError(Exception):
-    """No such picture, or its link has ended or was never ours."""
+    """No such image, or its link has ended or was never ours."""
 
 
 @dataclass(frozen=True, slots=True)
-class HostedPicture:
-    """Where a stored picture is: `path` is below the origin, with its signature; `expires_at` in unix seconds."""
+class HostedImage:
+    """Where a stored image is: `path` is below the origin, with its signature; `expires_at` in unix seconds."""
 
     name: str
     path: str
@@ -43,8 +43,8 @@ class HostedPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPicture:
-    """A picture on its way out."""
+class StoredImage:
+    """An image on its way out."""
 
     media_type: str
     size: int
@@ -53,9 +53,9 @@ class StoredPicture:
 
 
 class MediaStore:
-    """Stores pictures and hands them out against signed links. `clock` is unix seconds.
+    """Stores images and hands them out against signed links. `clock` is unix seconds.
 
-    Links live `ttl_seconds`, and so do their pictures, or `keep_seconds` where a new link may be asked for.
+    Links live `ttl_seconds`, and so do their images, or `keep_seconds` where a new link may be asked for.
     """
 
     def __init__(
@@ -74,28 +74,28 @@ class MediaStore:
         self._clock = clock
         self._next_sweep = 0.0
 
-    async def put(self, data: bytes, format_: str, *, longer: bool = False) -> HostedPicture:
-        """Keep a picture in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
+    async def put(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
+        """Keep an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
         await self._sweep()
         name = f"{_LONGER if longer else ''}{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
         return self._link(name)
 
-    async def renew(self, name: str) -> HostedPicture:
-        """Another link to a picture, raising MediaNotFoundError."""
+    async def renew(self, name: str) -> HostedImage:
+        """Another link to an image, raising MediaNotFoundError."""
         try:
             await obstore.head_async(self._store, name)
         except FileNotFoundError:
             raise MediaNotFoundError from None
         return self._link(name)
 
-    def _link(self, name: str) -> HostedPicture:
+    def _link(self, name: str) -> HostedImage:
         expires_at = int(self._clock()) + self._ttl
         signature = sign(self._secret, name, expires_at)
-        return HostedPicture(name, f"{MEDIA_PATH}{name}?expires={expires_at}&signature={signature}", expires_at)
+        return HostedImage(name, f"{MEDIA_PATH}{name}?expires={expires_at}&signature={signature}", expires_at)
 
-    async def get(self, name: str, expires_at: int, signature: str) -> StoredPicture:
-        """The picture behind a link, raising MediaNotFoundError."""
+    async def get(self, name: str, expires_at: int, signature: str) -> StoredImage:
+        """The image behind a link, raising MediaNotFoundError."""
         match = _NAME.fullmatch(name)
         if match is None or not verify(self._secret, name, expires_at, signature, self._clock()):
             raise MediaNotFoundError
@@ -104,24 +104,24 @@ class MediaStore:
         except FileNotFoundError:
             raise MediaNotFoundError from None
         media_type = "image/svg+xml" if match[1] == "svg" else f"image/{match[1]}"
-        return StoredPicture(media_type, found.meta["size"], expires_at, _chunks(found))
+        return StoredImage(media_type, found.meta["size"], expires_at, _chunks(found))
 
     async def keep(self, data: bytes, format_: str) -> str:
-        """Keep a picture without a link; the name it can be read by."""
+        """Keep an image without a link; the name it can be read by."""
         await self._sweep()
         name = f"{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
         return name
 
     async def read(self, name: str) -> bytes:
-        """The bytes of a kept picture, raising MediaNotFoundError."""
+        """The bytes of a kept image, raising MediaNotFoundError."""
         try:
             return bytes(await (await obstore.get_async(self._store, name)).bytes_async())
         except FileNotFoundError:
             raise MediaNotFoundError from None
 
     async def delete(self, name: str) -> None:
-        """Delete a kept picture, if it is there."""
+        """Delete a kept image, if it is there."""
         await obstore.delete_async(self._store, name)
 
     async def _sweep(self) -> None:

@@ -1,14 +1,15 @@
 """The server-sent events of a streamed answer, framed as OpenAI's SDKs parse them. Pure.
 
-One `completed` event per picture, comments as keep-alives, and an event with an `error` object at the end when
+One `completed` event per image, comments as keep-alives, and an event with an `error` object at the end when
 something failed. Every event ends with a blank line: SDKs lose a last one without it.
 """
 
 import msgspec
 
 from app.catalog.model import Mode
+from app.domain.answer import Answer, DeliveredImage
+from app.domain.request import JSONValue
 from app.errors import GatewayError
-from app.generation.types import Answer, DeliveredImage, JSONValue
 from app.openai_api.render import Chunk, error_members, render_metadata
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -19,12 +20,12 @@ _NO_TOKENS: dict[str, JSONValue] = {
     "output_tokens": 0,
     "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
 }
-"""Runware bills pictures, not tokens; the SDKs' types require the member."""
+"""Runware bills images, not tokens; the SDKs' types require the member."""
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def render_completed(mode: Mode, answer: Answer, image: DeliveredImage, index: int) -> list[Chunk]:
-    """The event of one picture, whose base64 is spliced in as it is. `answer` is that of its own task."""
+    """The event of one image, whose base64 is spliced in as it is. `answer` is that of its own task."""
     kind = _TYPES[mode]
     members: dict[str, object] = {
         "created_at": answer.created,

@@ -7,16 +7,17 @@ reported). They restate what `generation` decides; tests hold the two together, 
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode, SizeUse
-from app.generation.formats import makes_vectors
-from app.generation.normalize import MAX_PROMPT_CHARS
-from app.generation.types import NATIVE_FORMATS, JSONValue, PictureFormat
+from app.domain.request import ImageFormat, JSONValue
+from app.domain.spec import NATIVE_FORMATS
+from app.openai_api.input_images import IMAGE_FIELDS, MAX_IMAGES
 from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OWN_NAMES, RECORDED
-from app.openai_api.pictures import MAX_PICTURES, PICTURE_FIELDS
 from app.openai_api.schemas import GenerationRequest
+from app.planning.decide import MAX_PROMPT_CHARS
+from app.planning.output import makes_vectors
 from app.runware.tasks import OWN_FIELDS
 
 _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
-_SINGLE_PICTURES = ("mask", "markup")
+_SINGLE_IMAGES = ("mask", "markup")
 _WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
 _MODE, _FIELD = "x-spillway-mode", "x-runware-field"
 _RASTER_ONLY = {"output_compression": "dropped", "fit": "refused"}
@@ -51,8 +52,8 @@ def field_mode(model: CatalogModel, name: str) -> str:
     """What happens to a field on this model."""
     if name in RECORDED:
         return "recorded"
-    if name in PICTURE_FIELDS:
-        return _picture_mode(model, name)
+    if name in IMAGE_FIELDS:
+        return _image_mode(model, name)
     if name in {*_WORDS, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
         return "honored" if _has_the_thing(model, name) else "dropped"
     if makes_vectors(model) and name in _RASTER_ONLY:
@@ -60,22 +61,22 @@ def field_mode(model: CatalogModel, name: str) -> str:
     if name == "n":
         return "honored" if model.max_results > 1 else "emulated"
     if name == "ttl" and not set(NATIVE_FORMATS.values()) & set(model.formats):
-        return "dropped"  # it is for Runware's own links, and every picture of this model is converted
+        return "dropped"  # it is for Runware's own links, and every image of this model is converted
     if name not in OWN_NAMES:
         return "protected" if name in OWN_FIELDS else "passed"
     return "converted" if name == "fit" else "honored"
 
 
-def _picture_mode(model: CatalogModel, name: str) -> str:
-    if model.pictures is None or (name == "mask" and model.task != "imageInference"):
+def _image_mode(model: CatalogModel, name: str) -> str:
+    if model.images is None or (name == "mask" and model.task != "imageInference"):
         return "refused"
-    return "emulated" if name == "markup" or (name == "mask" and not model.pictures.mask) else "honored"
+    return "emulated" if name == "markup" or (name == "mask" and not model.images.mask) else "honored"
 
 
 def _has_the_thing(model: CatalogModel, name: str) -> bool:
     """Whether the model has something that this word can be translated to."""
     if name in _SIZE_FIELDS:
-        never = model.size_use is SizeUse.WITHOUT_PICTURES and Mode.GENERATE not in model.modes
+        never = model.size_use is SizeUse.WITHOUT_IMAGES and Mode.GENERATE not in model.modes
         return model.sizes.kind != "automatic" and not (never and not model.resolutions)
     if name == "prompt":
         return model.prompt.use != "none"
@@ -106,11 +107,11 @@ def _native_choices(model: CatalogModel, name: str) -> dict[str, JSONValue]:
     if name == "resolution" and isinstance(model.sizes, FixedSizes):
         return {"x-native": list(model.resolutions or model.sizes.tiers)}
     if name == "output_format":
-        native = [kind.value for kind in PictureFormat if NATIVE_FORMATS.get(kind) in model.formats]
+        native = [kind.value for kind in ImageFormat if NATIVE_FORMATS.get(kind) in model.formats]
         return {"x-native": [*native]}
-    if name in PICTURE_FIELDS and name not in _SINGLE_PICTURES and model.pictures is not None:
-        most = min(model.pictures.maximum or MAX_PICTURES, MAX_PICTURES)
-        return {"x-minimum-items": model.pictures.minimum, "x-maximum-items": most}
+    if name in IMAGE_FIELDS and name not in _SINGLE_IMAGES and model.images is not None:
+        most = min(model.images.maximum or MAX_IMAGES, MAX_IMAGES)
+        return {"x-minimum-items": model.images.minimum, "x-maximum-items": most}
     return {}
 
 
@@ -168,9 +169,9 @@ def capabilities_of(model: CatalogModel) -> list[str]:
         found.append("editing")
     if makes_vectors(model):
         found.append("vector-graphics")
-    if model.pictures is not None:
-        found += ["inpainting"] if model.pictures.mask else []
-        found += ["multiple-images"] if model.pictures.maximum != 1 else []
+    if model.images is not None:
+        found += ["inpainting"] if model.images.mask else []
+        found += ["multiple-images"] if model.images.maximum != 1 else []
     if model.words.seed:
         found.append("seed")
     if model.words.transparent_background:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry
-from app.generation.types import JSONValue
+from app.domain.request import JSONValue
+from app.openai_api.input_images import MAX_IMAGES
 from app.openai_api.model_schema import capabilities_of
-from app.openai_api.pictures import MAX_PICTURES
 
 _MODES = {Mode.GENERATE: "text-to-image", Mode.EDIT: "image-edit"}
 
@@ -25,15 +25,15 @@ def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue
         "status": model.status,
         "capabilities": [*capabilities_of(model)],
         "modes": [_MODES[mode] for mode in model.modes],
-        "max_input_images": _max_pictures(model),
+        "max_input_images": _max_images(model),
         "sizes": model.sizes.model_dump(mode="json", exclude_none=True),
         "pricing": model.pricing.model_dump(mode="json", exclude_none=True) if model.pricing else None,
     }
 
 
-def _max_pictures(model: CatalogModel) -> int:
+def _max_images(model: CatalogModel) -> int:
     """The model's own limit or, where none is published, that of a request."""
-    return (model.pictures.maximum or MAX_PICTURES) if model.pictures else 0
+    return (model.images.maximum or MAX_IMAGES) if model.images else 0
 
 
 def _to_seconds(released: str | None) -> int:

@@ -11,10 +11,11 @@ from typing import cast
 import msgspec
 
 from app.catalog.model import Mode
+from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
 from app.errors import InvalidRequestError
-from app.generation.types import Delivery, ImageRequest, JSONValue, PictureFormat
-from app.images.fits import Fit
-from app.openai_api.fields import (
+from app.images.types import Fit
+from app.openai_api.input_images import IMAGE_FIELDS, FilePart, read_images, read_single, refuse_unknown_files
+from app.openai_api.readers import (
     MAX_SEED,
     Fields,
     read_boolean,
@@ -24,7 +25,6 @@ from app.openai_api.fields import (
     read_text,
     wrong,
 )
-from app.openai_api.pictures import PICTURE_FIELDS, FilePart, read_pictures, read_single, refuse_unknown_files
 
 MAX_COUNT = 10
 MAX_PROMPT_CHARS = 100_000
@@ -52,7 +52,7 @@ RECORDED = ("user", "safety_identifier")
 OWN_NAMES = frozenset(
     {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
     | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "svg", "webhook_url"}
-    | {*CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *PICTURE_FIELDS}
+    | {*CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *IMAGE_FIELDS}
 )
 """Every field that has a meaning here; any other is the provider's."""
 
@@ -107,14 +107,14 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     """The request that these fields and files express, raising InvalidRequestError for the first wrong one."""
     refuse_unknown_files(files)
     prompt = _read_prompt(fields)
-    pictures = read_pictures(fields, files)
-    if mode is Mode.EDIT and not pictures:
-        message = "`image` is missing: send the picture to edit as a file, an address, a data URI or base64."
+    images = read_images(fields, files)
+    if mode is Mode.EDIT and not images:
+        message = "`image` is missing: send the image to edit as a file, an address, a data URI or base64."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
     response_format = read_choice(fields, "response_format", ("url", "b64_json"))
-    picture_format = _read_format(fields)
+    image_format = _read_format(fields)
     background = read_choice(fields, "background", BACKGROUNDS)
-    if background == "transparent" and picture_format is PictureFormat.JPEG:
+    if background == "transparent" and image_format is ImageFormat.JPEG:
         message = "A transparent background needs output_format png, webp, gif or avif; jpeg has no transparency."
         raise InvalidRequestError(message, param="background")
     size = read_size(fields)
@@ -129,10 +129,10 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
         size=size,
         fit=cast("Fit | None", fit),
         delivery=None if response_format is None else _DELIVERIES[response_format],
-        format=picture_format,
+        format=image_format,
         compression=read_integer(fields, "output_compression", 0, 100),
         background=None if background == "auto" else background,
-        pictures=pictures,
+        images=images,
         mask=read_single("mask", fields, files),
         markup=read_single("markup", fields, files),
         seed=read_integer(fields, "seed", 0, MAX_SEED),
@@ -159,11 +159,11 @@ def _read_prompt(fields: Fields) -> str | None:
     return value.replace("\r\n", "\n")
 
 
-def _read_format(fields: Fields) -> PictureFormat | None:
+def _read_format(fields: Fields) -> ImageFormat | None:
     text = read_choice(fields, "output_format", FORMATS)
     if text is None:
         return None
-    return PictureFormat("jpeg" if text == "jpg" else text)
+    return ImageFormat("jpeg" if text == "jpg" else text)
 
 
 def _read_words(fields: Fields) -> dict[str, JSONValue]:

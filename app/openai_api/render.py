@@ -1,6 +1,6 @@
 """From an Answer or an error to OpenAI's wire format. Pure.
 
-A picture in base64 is spliced into the body as it is: neither decoded, escaped nor copied.
+An image in base64 is spliced into the body as it is: neither decoded, escaped nor copied.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
+from app.domain.answer import Adjustment, Answer, DeliveredImage
+from app.domain.request import JSONValue
 from app.errors import GatewayError
-from app.generation.estimate import DryRun, show_task
-from app.generation.types import Adjustment, Answer, DeliveredImage, JSONValue
+from app.planning.dry_run import DryRun, show_task
 
 PROVIDER = "runware"
 PROVIDER_NAME = "Runware"
@@ -146,7 +147,7 @@ def _rest_of(answer: Answer) -> dict[str, object]:
 
 
 def render_metadata(answer: Answer) -> dict[str, object]:
-    """How the pictures of an answer came about."""
+    """How the images of an answer came about."""
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",

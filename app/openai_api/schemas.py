@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-PictureReference = Annotated[
+ImageReference = Annotated[
     str | dict[str, str] | list[str | dict[str, str]],
-    Field(
-        description="An http(s) address, a data URI, base64, a Runware picture id, `{image_url}`, or a list of these."
-    ),
+    Field(description="An http(s) address, a data URI, base64, a Runware image id, `{image_url}`, or a list of these."),
 ]
 
 
@@ -20,9 +18,9 @@ class _CommonRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    prompt: str = Field(description="What the picture shows, or how to change it.")
+    prompt: str = Field(description="What the image shows, or how to change it.")
     model: str | None = Field(None, description="A model id, an alias or an AIR id. See GET /v1/models.")
-    n: int | None = Field(None, ge=1, le=10, description="How many pictures.")
+    n: int | None = Field(None, ge=1, le=10, description="How many images.")
     size: str | None = Field(
         None,
         description="`WxH` (shape and scale), `W:H` (a ratio) or `auto`. Wins over the next two.",
@@ -30,7 +28,7 @@ class _CommonRequest(BaseModel):
     )
     aspect_ratio: str | None = Field(None, description="The shape, as `W:H`.", examples=["16:9"])
     resolution: str | None = Field(None, description="The scale: `0.5K`, `1K`, `2K`, `4K` or `1MP`.", examples=["1K"])
-    response_format: Literal["url", "b64_json"] | None = Field(None, description="How pictures come back.")
+    response_format: Literal["url", "b64_json"] | None = Field(None, description="How images come back.")
     output_format: Literal["png", "jpeg", "jpg", "webp", "gif", "avif", "svg"] | None = Field(
         None, description="Default png. gif and avif are made by conversion; svg only by models that make it."
     )
@@ -42,10 +40,10 @@ class _CommonRequest(BaseModel):
     fit: Literal["cover", "contain", "exact"] | None = Field(
         None, description="Deliver exactly the `WxH` of `size`, by crop, padding or stretching after the fact."
     )
-    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable pictures.")
-    negative_prompt: str | None = Field(None, description="What the picture must not show.")
+    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable images.")
+    negative_prompt: str | None = Field(None, description="What the image must not show.")
     scale_factor: float | None = Field(
-        None, ge=1, le=100, description="How many times larger an upscaling model makes the picture."
+        None, ge=1, le=100, description="How many times larger an upscaling model makes the image."
     )
     guidance_scale: float | None = Field(None, ge=0, le=1000, description="How closely to follow the prompt.")
     num_inference_steps: int | None = Field(None, ge=1, le=1000, description="How many steps to take.")
@@ -65,7 +63,7 @@ class _CommonRequest(BaseModel):
     partial_images: int | None = Field(None, ge=0, le=3, description="Reported: Runware makes none.")
     svg: dict[str, JsonValue] | None = Field(None, description="Reported when the model makes no vector graphics.")
     stream: bool | None = Field(
-        None, description="true: server-sent events, one `completed` per picture the moment it exists; always base64."
+        None, description="true: server-sent events, one `completed` per image the moment it exists; always base64."
     )
     webhook_url: str | None = Field(None, description="Called when the request has ended; https only.")
     user: str | None = Field(None, description="Recorded in the log.")
@@ -73,22 +71,22 @@ class _CommonRequest(BaseModel):
 
 
 class GenerationRequest(_CommonRequest):
-    """A picture from text, on some models guided by other pictures."""
+    """An image from text, on some models guided by other images."""
 
-    image: PictureReference | None = None
-    images: PictureReference | None = None
-    image_url: PictureReference | None = None
-    reference_images: PictureReference | None = None
-    mask: PictureReference | None = Field(None, description="Where to edit: see the edits endpoint.")
-    markup: PictureReference | None = Field(None, description="Drawn over the first picture.")
+    image: ImageReference | None = None
+    images: ImageReference | None = None
+    image_url: ImageReference | None = None
+    reference_images: ImageReference | None = None
+    mask: ImageReference | None = Field(None, description="Where to edit: see the edits endpoint.")
+    markup: ImageReference | None = Field(None, description="Drawn over the first image.")
 
 
 class EditRequest(GenerationRequest):
-    """Pictures changed as the prompt says. At least one picture is required, in any of the picture fields."""
+    """Images changed as the prompt says. At least one image is required, in any of the image fields."""
 
 
 class EditForm(_CommonRequest):
-    """The same as a form, with pictures as files. Nested fields may use brackets: `lora[][model]`."""
+    """The same as a form, with images as files. Nested fields may use brackets: `lora[][model]`."""
 
     image: list[bytes] = Field(
         description="PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF; also as `image[]`, repeated, up to 16.",
@@ -100,15 +98,15 @@ class EditForm(_CommonRequest):
         json_schema_extra={"format": "binary"},
     )
     markup: bytes | None = Field(
-        None, description="Drawn over the first picture.", json_schema_extra={"format": "binary"}
+        None, description="Drawn over the first image.", json_schema_extra={"format": "binary"}
     )
 
 
 class Image(BaseModel):
-    """One picture: exactly one of `url` and `b64_json`."""
+    """One image: exactly one of `url` and `b64_json`."""
 
-    url: str | None = Field(None, description="Where the picture is.")
-    b64_json: str | None = Field(None, description="The picture in base64.")
+    url: str | None = Field(None, description="Where the image is.")
+    b64_json: str | None = Field(None, description="The image in base64.")
     expires_at: int | None = Field(None, description="When `url` ends, in unix seconds, where it is known.")
     seed: int | None = Field(None, description="The seed Runware reports.")
 
@@ -134,7 +132,7 @@ class AttemptModel(BaseModel):
 
 
 class FailureModel(BaseModel):
-    """A picture that was asked for and did not come."""
+    """An image that was asked for and did not come."""
 
     index: int
     code: str
@@ -142,7 +140,7 @@ class FailureModel(BaseModel):
 
 
 class Metadata(BaseModel):
-    """How the pictures came about."""
+    """How the images came about."""
 
     model: str
     executed_model: str
@@ -162,9 +160,7 @@ class ImagesResponse(BaseModel):
     created: int
     data: list[Image]
     id: str
-    size: str | None = Field(
-        None, description="`WxH` of the delivered pictures, read from them where they pass through."
-    )
+    size: str | None = Field(None, description="`WxH` of the delivered images, read from them where they pass through.")
     output_format: Literal["png", "jpeg", "webp", "gif", "avif"]
     metadata: Metadata
 

@@ -1,7 +1,7 @@
 """Runs one task to its end: send, retry with the same taskUUID, collect what was accepted unseen.
 
 Promises that a task which may exist is never replaced by a fresh one: after a lost or late answer it is looked for
-with `getResponse`, and sent again only under its own taskUUID. Leaves the caller's words and the order of pictures to
+with `getResponse`, and sent again only under its own taskUUID. Leaves the caller's words and the order of images to
 `generation`.
 """
 
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
-from app.runware.breaker import Breaker
-from app.runware.errors import Failure, Kind, from_status, to_failure
+from app.runware.circuit_breaker import CircuitBreaker
+from app.runware.failures import Failure, Kind, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
-from app.runware.retry import Pace, backoff, poll_delay
+from app.runware.retry import RetryPolicy, backoff, poll_delay
 from app.runware.tasks import (
+    Image,
     ImageTask,
-    Picture,
     Reply,
     UnreadableReplyError,
     decode,
@@ -36,7 +36,7 @@ _SERVER_ERROR = 500
 _POLL_SECONDS = 30.0
 _PROBE_SECONDS = 5.0
 _SETTLED_POLLS = 3
-"""Polls without news after which a task that shows neither progress nor all its pictures is taken as it is."""
+"""Polls without news after which a task that shows neither progress nor all its images is taken as it is."""
 
 
 @dataclass(slots=True)
@@ -51,9 +51,9 @@ class _Run:
     accepted: bool = False
     unsure: bool = False
 
-    def end(self, pictures: tuple[Picture, ...] = (), failures: tuple[Failure, ...] = ()) -> TaskResult:
-        """The result; pictures reported twice count once."""
-        distinct = {picture.image_uuid or str(index): picture for index, picture in enumerate(pictures)}
+    def end(self, images: tuple[Image, ...] = (), failures: tuple[Failure, ...] = ()) -> TaskResult:
+        """The result; images reported twice count once."""
+        distinct = {image.image_uuid or str(index): image for index, image in enumerate(images)}
         return TaskResult(tuple(distinct.values()), failures, tuple(self.exchanges))
 
 
@@ -65,16 +65,16 @@ class RunwareClient:
         transport: Transport,
         *,
         sync_wait: float,
-        pace: Pace | None = None,
+        pace: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._transport = transport
         self._sync_wait = sync_wait
-        self._pace = pace or Pace()
+        self._pace = pace or RetryPolicy()
         self._clock = clock
         self._chance = chance
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._probing: asyncio.Task[None] | None = None
         self.key_refused = False
         """Whether Runware's last word about our key was no."""
@@ -118,8 +118,8 @@ class RunwareClient:
         unknown = polls = 0
         while self._clock() < deadline:
             reply = await self._ask(run)
-            if reply is not None and (reply.pictures or reply.faults) and not reply.processing:
-                return run.end(reply.pictures, tuple(to_failure(fault, _OK) for fault in reply.faults))
+            if reply is not None and (reply.images or reply.faults) and not reply.processing:
+                return run.end(reply.images, tuple(to_failure(fault, _OK) for fault in reply.faults))
             if reply is not None and not reply.processing:
                 unknown += 1
                 if unknown >= self._pace.empty_polls:
@@ -137,9 +137,9 @@ class RunwareClient:
             raise TimeoutError from None
         except UnreadableReplyError:
             reply = Reply()
-        if not (reply.pictures or reply.faults):
+        if not (reply.images or reply.faults):
             return None
-        return run.end(reply.pictures, tuple(to_failure(fault, _OK) for fault in reply.faults))
+        return run.end(reply.images, tuple(to_failure(fault, _OK) for fault in reply.faults))
 
     async def close(self) -> None:
         """Give back all connections."""
@@ -161,19 +161,19 @@ class RunwareClient:
             )
         if isinstance(reply, Failure):
             return reply
-        if reply.processing and len(reply.pictures) < run.task.number_results:
+        if reply.processing and len(reply.images) < run.task.number_results:
             run.accepted = True
             return await self._collect(run)
         failures = tuple(to_failure(fault, _OK) for fault in reply.faults)
-        if reply.pictures:
-            return run.end(reply.pictures, failures)
+        if reply.images:
+            return run.end(reply.images, failures)
         return failures[0] if failures else Failure(Kind.PROVIDER, "emptyResponse", "")
 
     async def _is_known(self, run: _Run) -> bool:
         """After a broken connection: whether Runware has the task, as far as it says."""
         reply = await self._ask(run)
         run.unsure = reply is None
-        run.accepted = reply is not None and bool(reply.pictures or reply.processing or reply.faults)
+        run.accepted = reply is not None and bool(reply.images or reply.processing or reply.faults)
         return run.accepted
 
     async def _collect(self, run: _Run) -> TaskResult:
@@ -185,12 +185,12 @@ class RunwareClient:
             polls += 1
             delay = poll_delay(self._pace, polls)
             if self._clock() + delay >= run.deadline:
-                return replace(run.end(last.pictures, (Failure(Kind.TIMEOUT, "deadline", ""),)), unresolved=True)
+                return replace(run.end(last.images, (Failure(Kind.TIMEOUT, "deadline", ""),)), unresolved=True)
             await asyncio.sleep(delay)
             reply = await self._ask(run)
             if reply is None:
                 continue
-            if not (reply.pictures or reply.processing or reply.faults):
+            if not (reply.images or reply.processing or reply.faults):
                 empty += 1
                 if empty >= self._pace.empty_polls and not resent:
                     resent, empty = True, 0
@@ -199,11 +199,11 @@ class RunwareClient:
                         return outcome
                 continue
             run.accepted, last = True, reply
-            settled = settled + 1 if len(reply.pictures) == seen and not reply.processing else 0
-            seen = len(reply.pictures)
-            complete = len(reply.pictures) + len(reply.faults) >= run.task.number_results
+            settled = settled + 1 if len(reply.images) == seen and not reply.processing else 0
+            seen = len(reply.images)
+            complete = len(reply.images) + len(reply.faults) >= run.task.number_results
             if complete or (not reply.processing and (reply.faults or settled >= _SETTLED_POLLS)):
-                return run.end(reply.pictures, tuple(to_failure(fault, _OK) for fault in reply.faults))
+                return run.end(reply.images, tuple(to_failure(fault, _OK) for fault in reply.faults))
 
     async def _resend(self, run: _Run) -> TaskResult | None:
         """Send the task again under its own id; None when polling must go on, as after a conflict."""
@@ -214,9 +214,9 @@ class RunwareClient:
         if isinstance(reply, Failure):
             run.accepted = run.accepted or reply.kind is Kind.CONFLICT
             return None if reply.retryable or reply.kind is Kind.CONFLICT else run.end(failures=(reply,))
-        if not reply.pictures or reply.processing:
+        if not reply.images or reply.processing:
             return None
-        return run.end(reply.pictures, tuple(to_failure(fault, _OK) for fault in reply.faults))
+        return run.end(reply.images, tuple(to_failure(fault, _OK) for fault in reply.faults))
 
     async def _ask(self, run: _Run) -> Reply | None:
         """What Runware knows of the task: an empty Reply for nothing, None when it did not say."""
@@ -229,7 +229,7 @@ class RunwareClient:
         faults = tuple(fault for fault in reply.faults if fault.task_type != "getResponse")
         if faults and to_failure(faults[0], _OK).kind is Kind.UNKNOWN_TASK:
             return Reply()
-        return Reply(reply.pictures, faults, reply.processing)
+        return Reply(reply.images, faults, reply.processing)
 
     async def _exchange(self, run: _Run, kind: str, body: bytes, wait: float) -> Reply | Failure:
         """One POST with its answer read, raising what the transport raises. A Failure is an answer that is not 200."""
@@ -262,7 +262,7 @@ class RunwareClient:
                 self._count_failure()
             return from_status(status, retry_after)
         self._breaker.succeeded()
-        if reply.pictures or reply.processing:
+        if reply.images or reply.processing:
             self.key_refused = False
             return reply
         failure = to_failure(reply.faults[0], status, retry_after) if reply.faults else None

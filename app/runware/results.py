@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.runware.errors import Failure
-from app.runware.tasks import Picture
+from app.runware.failures import Failure
+from app.runware.tasks import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What became of a task: its pictures, and why others are missing.
+    """What became of a task: its images, and why others are missing.
 
-    `unresolved` when nobody could tell in time: there may be more pictures, and more to pay.
+    `unresolved` when nobody could tell in time: there may be more images, and more to pay.
     """
 
-    pictures: tuple[Picture, ...]
+    images: tuple[Image, ...]
     failures: tuple[Failure, ...]
     exchanges: tuple[Exchange, ...]
     unresolved: bool = False

@@ -6,11 +6,11 @@ collected, never bought twice.
 
 from dataclasses import dataclass
 
-from app.runware.errors import Failure
+from app.runware.failures import Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RetryPolicy:
     """How patiently the client works; all times in seconds."""
 
     attempts: int = 3
@@ -31,7 +31,7 @@ class Pace:
     """How long these look for it, from the request on."""
 
 
-def backoff(pace: Pace, failure: Failure, attempt: int, chance: float) -> float | None:
+def backoff(pace: RetryPolicy, failure: Failure, attempt: int, chance: float) -> float | None:
     """Seconds to wait before the next attempt, or None when there is none.
 
     `attempt` counts from 1; `chance` is in [0, 1): full jitter. A Retry-After is obeyed up to a limit, beyond which
@@ -44,7 +44,7 @@ def backoff(pace: Pace, failure: Failure, attempt: int, chance: float) -> float 
     return chance * min(pace.longest_backoff, pace.first_backoff * 2.0 ** (attempt - 1))
 
 
-def poll_delay(pace: Pace, poll: int) -> float:
+def poll_delay(pace: RetryPolicy, poll: int) -> float:
     """Seconds before the `poll`-th question after a task, counted from 1."""
     if poll > pace.slow_after:
         return pace.slow_poll

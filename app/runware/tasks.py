@@ -1,6 +1,6 @@
 """Runware's wire format: tasks out, envelopes in. Pure.
 
-Only here do Runware's field names become Python values and back. Base64 pictures stay raw slices of the answer, so
+Only here do Runware's field names become Python values and back. Base64 images stay raw slices of the answer, so
 that megabytes are neither decoded nor copied before somebody needs them.
 """
 
@@ -24,7 +24,7 @@ OWN_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ImageTask:
-    """One task that makes pictures. Input pictures are addresses, picture ids or data URIs."""
+    """One task that makes images. Input images are addresses, image ids or data URIs."""
 
     task_uuid: str
     model: str
@@ -95,7 +95,7 @@ class WireError(msgspec.Struct, rename="camel", frozen=True):
 
 
 class WireItem(msgspec.Struct, rename="camel", frozen=True):
-    """An entry of `data`. The pictures are JSON strings still in their quotes."""
+    """An entry of `data`. The images are JSON strings still in their quotes."""
 
     task_uuid: object = msgspec.field(default=None, name="taskUUID")
     image_uuid: object = msgspec.field(default=None, name="imageUUID")
@@ -117,8 +117,8 @@ class _Envelope(msgspec.Struct, rename="camel", frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One finished picture: an address, or base64 (a slice of the answer, without quotes)."""
+class Image:
+    """One finished image: an address, or base64 (a slice of the answer, without quotes)."""
 
     image_uuid: str | None
     url: str | None
@@ -142,7 +142,7 @@ class Fault:
 class Reply:
     """What one exchange said about one task."""
 
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[Image, ...] = ()
     faults: tuple[Fault, ...] = ()
     processing: bool = False
 
@@ -169,9 +169,9 @@ def decode(body: bytes, task_uuid: str) -> Reply:
     mine = [item for item in items if item.task_uuid in (None, task_uuid)]
     errors = [error for error in errors if error.task_uuid in (None, task_uuid)]
     errors += [error for item in mine for error in _single(item.error)]
-    pictures = [picture for item in mine if (picture := _to_picture(item)) is not None]
+    images = [image for item in mine if (image := _to_image(item)) is not None]
     return Reply(
-        pictures=tuple(pictures),
+        images=tuple(images),
         faults=tuple(_to_fault(error) for error in errors),
         processing=any(item.status == "processing" for item in mine),
     )
@@ -209,7 +209,7 @@ def _single(error: WireError | str | None) -> list[WireError]:
     return [error if isinstance(error, WireError) else WireError(message=error)]
 
 
-def _to_picture(item: WireItem) -> Picture | None:
+def _to_image(item: WireItem) -> Image | None:
     if item.error is not None:
         return None
     base64 = _unquote(item.image_base64_data) or _strip_data_uri(_unquote(item.image_data_uri))
@@ -217,7 +217,7 @@ def _to_picture(item: WireItem) -> Picture | None:
     if url is None and base64 is None:
         return None
     seed = int(item.seed) if isinstance(item.seed, int | Decimal) and not isinstance(item.seed, bool) else None
-    return Picture(str(item.image_uuid) if item.image_uuid else None, url, base64, seed, item.cost)
+    return Image(str(item.image_uuid) if item.image_uuid else None, url, base64, seed, item.cost)
 
 
 def _unquote(raw: msgspec.Raw) -> memoryview | None:

@@ -1,4 +1,4 @@
-"""Reads the input pictures of a task: ids, data URIs, base64 and addresses, judged by the limits of the model.
+"""Reads the input images of a task: ids, data URIs, base64 and addresses, judged by the limits of the model.
 
 What is shown of them elsewhere names bytes by hash, type and size only.
 """
@@ -21,8 +21,8 @@ _MAX_PIXELS = 100_000_000
 _SHOWN = 2000
 
 
-class InputPictureError(Exception):
-    """An input picture cannot be had or read; carries the fault."""
+class InputImageError(Exception):
+    """An input image cannot be had or read; carries the fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.code)
@@ -30,15 +30,15 @@ class InputPictureError(Exception):
 
 
 class Shelf(Protocol):
-    """Where uploaded and finished pictures are kept."""
+    """Where uploaded and finished images are kept."""
 
-    def find(self, picture_id: str) -> bytes | None:
-        """A picture by its id."""
+    def find(self, image_id: str) -> bytes | None:
+        """An image by its id."""
         ...
 
 
 class InputReader:
-    """Reads pictures, from a shelf or over HTTP."""
+    """Reads images, from a shelf or over HTTP."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
@@ -50,17 +50,17 @@ class InputReader:
             await self._session.close()
 
     async def read(self, wire: JSONObject) -> tuple[list[Image.Image], Image.Image | None, JSONObject]:
-        """The pictures of a task, its mask, and the task as it may be shown; raises InputPictureError."""
+        """The images of a task, its mask, and the task as it may be shown; raises InputImageError."""
         inputs = listed_inputs(wire)
         shown_inputs: JSONObject = {}
-        pictures: list[Image.Image] = []
+        images: list[Image.Image] = []
         for name in ("image", "seedImage", "referenceImages"):
             listed = inputs.get(name)
             if listed is None:
                 continue
             several = listed if isinstance(listed, list) else [listed]
             loaded = [await self.load(name, one) for one in several]
-            pictures += [await asyncio.to_thread(_open, name, data, wire) for data in loaded]
+            images += [await asyncio.to_thread(_open, name, data, wire) for data in loaded]
             described = [describe(one, data) for one, data in zip(several, loaded, strict=True)]
             shown_inputs[name] = described if isinstance(listed, list) else described[0]
         mask = None
@@ -74,16 +74,16 @@ class InputReader:
         if shown_inputs:
             given = wire.get("inputs")
             shown["inputs"] = {**(given if isinstance(given, dict) else {}), **shown_inputs}
-        return pictures, mask, shown
+        return images, mask, shown
 
     async def load(self, name: str, reference: object) -> bytes:
-        """The bytes behind a picture id, a data URI, base64 or an address."""
+        """The bytes behind an image id, a data URI, base64 or an address."""
         if not isinstance(reference, str) or not reference:
-            raise InputPictureError(_untransferable(name))
+            raise InputImageError(_untransferable(name))
         if UUID.fullmatch(reference):
             found = self._shelf.find(reference)
             if found is None:
-                raise InputPictureError(_untransferable(name))
+                raise InputImageError(_untransferable(name))
             return found
         if reference.startswith(("http://", "https://")):
             return await self._fetch(name, reference)
@@ -92,7 +92,7 @@ class InputReader:
                 reference.partition(",")[2] if reference.startswith("data:") else reference, validate=True
             )
         except ValueError:
-            raise InputPictureError(_untransferable(name)) from None
+            raise InputImageError(_untransferable(name)) from None
 
     async def _fetch(self, name: str, url: str) -> bytes:
         if self._session is None:
@@ -102,42 +102,42 @@ class InputReader:
                 response.raise_for_status()
                 return await response.read()
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            raise InputPictureError(_untransferable(name)) from None
+            raise InputImageError(_untransferable(name)) from None
 
 
 def describe(reference: object, data: bytes) -> Any:
-    """A picture as it may be shown: an address as it is, bytes as hash, type and size."""
+    """An image as it may be shown: an address as it is, bytes as hash, type and size."""
     if isinstance(reference, str) and not reference.startswith("data:") and len(reference) < _SHOWN:
         return reference
-    picture = Image.open(io.BytesIO(data))
+    image = Image.open(io.BytesIO(data))
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
-        "format": picture.format,
-        "width": picture.width,
-        "height": picture.height,
+        "format": image.format,
+        "width": image.width,
+        "height": image.height,
     }
 
 
 def _open(name: str, data: bytes, wire: Mapping[str, Any]) -> Image.Image:
     rules = rules_for(str(wire["model"]))
     try:
-        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-        if picture.width * picture.height > _MAX_PIXELS:
-            raise InputPictureError(_untransferable(name))
-        picture.load()
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+        if image.width * image.height > _MAX_PIXELS:
+            raise InputImageError(_untransferable(name))
+        image.load()
     except (OSError, SyntaxError, ValueError):
-        raise InputPictureError(_untransferable(name)) from None
+        raise InputImageError(_untransferable(name)) from None
     limits = rules.limits if rules else {}
     low, high, most = limits.get("min_side"), limits.get("max_side"), limits.get("max_bytes")
-    too_small = low is not None and min(picture.size) < low
-    too_large = (high is not None and max(picture.size) > high) or (most is not None and len(data) > most)
+    too_small = low is not None and min(image.size) < low
+    too_large = (high is not None and max(image.size) > high) or (most is not None and len(data) > most)
     if too_small or too_large:
         message = (
             f"Invalid value for '{name}' parameter. Each side must be {low} to {high} pixels, at most {most} bytes."
         )
-        raise InputPictureError(Fault("invalidReferenceImages", message, parameter=f"inputs.{name}"))
-    return picture
+        raise InputImageError(Fault("invalidReferenceImages", message, parameter=f"inputs.{name}"))
+    return image
 
 
 def _untransferable(name: str) -> Fault:

@@ -23,7 +23,7 @@ class ModelRules:
     required: tuple[str, ...]
     dimensions: JSONObject
     prompt: tuple[int | None, int | None]
-    pictures: JSONObject
+    images: JSONObject
     limits: JSONObject
     max_results: int
     results_multiple: int
@@ -72,7 +72,7 @@ def _to_rules(air: str, entry: JSONObject, enums: JSONObject) -> ModelRules:
         required=tuple(entry.get("required", ("positivePrompt",))),
         dimensions=entry["dimensions"],
         prompt=tuple(entry.get("prompt", (None, None))),
-        pictures=entry.get("pictures", {}),
+        images=entry.get("images", {}),
         limits=entry.get("limits", {}),
         max_results=results.get("max", 20),
         results_multiple=results.get("multiple_of", 1),

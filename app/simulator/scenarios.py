@@ -17,15 +17,15 @@ After it (the task runs and is billed, save where it fails):
     [sim:slow=SECONDS]       takes so long
     [sim:hang] [sim:hang=S]  the synchronous answer never comes; the task ends after S seconds (0)
     [sim:drop]               the connection is cut; the task runs on
-    [sim:partial=K]          only K pictures of the task come, the rest fail
+    [sim:partial=K]          only K images of the task come, the rest fail
     [sim:fail-odd]           tasks with an odd seed fail
     [sim:provider-error]     the task fails after being accepted
     [sim:timeout-provider]   the model's provider does not answer
-    [sim:wrong-size]         the picture is 64 pixels narrower
+    [sim:wrong-size]         the image is 64 pixels narrower
     [sim:wrong-format]       JPEG bytes, whatever was asked
-    [sim:plain]              a flat gray picture, made quickly, for large sets
-    [sim:opaque]             no alpha channel, though a transparent picture was asked for
-    [sim:broken]             the picture is cut off
+    [sim:plain]              a flat gray image, made quickly, for large sets
+    [sim:opaque]             no alpha channel, though a transparent image was asked for
+    [sim:broken]             the image is cut off
     [sim:dead-url] [sim:dead-url=N]          an address that answers 404, always or N times, even when base64 was asked
     [sim:cut-url] [sim:cut-url=N]            an address that breaks off midway, always or N times, likewise
     [sim:url-only]           an address that works, even when base64 was asked
@@ -91,8 +91,8 @@ class Scenario:
         """Whether the connection is cut before anything happens."""
         return "unreachable" in self.markers and submission <= self._times("unreachable")
 
-    def picture_faults(self) -> tuple[float, float]:
-        """How often the address of a picture answers 404, and then breaks off midway."""
+    def image_faults(self) -> tuple[float, float]:
+        """How often the address of an image answers 404, and then breaks off midway."""
         return (
             self._times("dead-url") if "dead-url" in self.markers else 0,
             self._times("cut-url") if "cut-url" in self.markers else 0,

@@ -1,4 +1,4 @@
-"""The simulated service over HTTP: `POST /v1`, picture addresses, and a view for tests and the curious.
+"""The simulated service over HTTP: `POST /v1`, image addresses, and a view for tests and the curious.
 
 `GET /_simulator/tasks` (or `/ID`) shows what was accepted, `GET /_simulator/ledger` what was billed; both are ours, not
 Runware's. Faults are asked for in the prompt: see `scenarios`.
@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from app.simulator.desk import Desk, Task
 from app.simulator.faults import Fault, missing
-from app.simulator.inputs import InputPictureError
+from app.simulator.inputs import InputImageError
 from app.simulator.rules import JSONObject
 from app.simulator.scenarios import read_scenario
+from app.simulator.state import Desk, Task
 from app.simulator.validation import TASK_TYPES, UUID, validate
 
 _MAX_BODY = 256 * 1024 * 1024
@@ -52,7 +52,7 @@ class Simulator:
         application.add_routes(
             [
                 web.post("/v1", self._receive),
-                web.get("/image/os/a15d18/ws/2/ii/{name}", self._picture),
+                web.get("/image/os/a15d18/ws/2/ii/{name}", self._image),
                 web.get("/_simulator/tasks", self._tasks),
                 web.get("/_simulator/tasks/{uuid}", self._task),
                 web.get("/_simulator/ledger", self._ledger),
@@ -118,7 +118,7 @@ class Simulator:
                 return self._details(wire)
             if kind in {"imageUpload", "mediaStorage"}:
                 return await self._upload(wire)
-        except InputPictureError as error:
+        except InputImageError as error:
             return [], [error.fault.to_wire(wire)], error.fault.status
         fault = Fault("unsupportedTaskType", f"The task type '{kind}' is not supported.", parameter="taskType")
         return [], [fault.to_wire(wire)], 400
@@ -193,14 +193,14 @@ class Simulator:
                 return [], [Fault("mediaNotFound", "There is no such media.", 404, "media").to_wire(wire)], 404
             done = {"taskType": wire["taskType"], "taskUUID": uuid, "operation": "delete", "mediaUUID": wire["media"]}
             return [done], [], 200
-        picture_id = await self._desk.upload(wire.get(field))
-        url = f"{self._desk.base_url}/image/os/a15d18/ws/2/ii/{picture_id}.png"
-        answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": picture_id, f"{field}URL": url}
+        image_id = await self._desk.upload(wire.get(field))
+        url = f"{self._desk.base_url}/image/os/a15d18/ws/2/ii/{image_id}.png"
+        answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": image_id, f"{field}URL": url}
         return [answer], [], 200
 
-    async def _picture(self, request: web.Request) -> web.StreamResponse:
+    async def _image(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        found = self._desk.picture(name)
+        found = self._desk.image(name)
         if found is None:
             return web.Response(status=404, text="not found")
         if self._desk.cuts(name):

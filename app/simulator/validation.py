@@ -1,4 +1,4 @@
-"""Judges a task as strictly as the real service is documented to. Pure; pictures are judged apart."""
+"""Judges a task as strictly as the real service is documented to. Pure; images are judged apart."""
 
 import re
 from decimal import Decimal
@@ -220,11 +220,11 @@ def _check_ranges(task: JSONObject, rules: ModelRules) -> list[Fault]:
 
 def _check_inputs(task: JSONObject, rules: ModelRules) -> list[Fault]:
     inputs = listed_inputs(task)
-    field = str(rules.pictures.get("field", ""))
+    field = str(rules.images.get("field", ""))
     slot = field.removeprefix("inputs.")
     faults = []
     if slot in _SLOTS:
-        allowed = {slot, "maskImage"} if rules.pictures.get("mask_field") else {slot}
+        allowed = {slot, "maskImage"} if rules.images.get("mask_field") else {slot}
         faults += [
             Fault(
                 "unsupportedParameter", f"The parameter 'inputs.{name}' is not supported.", parameter=f"inputs.{name}"
@@ -236,7 +236,7 @@ def _check_inputs(task: JSONObject, rules: ModelRules) -> list[Fault]:
     if references is not None and not isinstance(references, list):
         return [*faults, invalid("inputs.referenceImages", "It must be an array.", type="array")]
     count = len(references or []) if slot == "referenceImages" else int(slot in inputs)
-    low, high = rules.pictures.get("min") or 0, rules.pictures.get("max")
+    low, high = rules.images.get("min") or 0, rules.images.get("max")
     if slot in _SLOTS and (count < low or (high is not None and count > high)):
         reason = f"It must hold {low} to {high} images; got {count}."
         faults.append(

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError
 from app.errors import InvalidRequestError
-from app.images.addresses import AddressGuard, FetchError, RefusedAddressError
 
 _TIMEOUT_SECONDS = 15.0
 _LONGEST_URL = 2000

@@ -7,34 +7,35 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
+from app.domain.answer import AdjustmentMode
+from app.domain.request import Delivery, ImageFormat, ImageRequest, LinkedImage, SizeRequest
 from app.errors import InvalidRequestError
-from app.generation.normalize import check_request, normalize
-from app.generation.plan import TaskInputs, build_plan
-from app.generation.types import AdjustmentMode, Delivery, ImageRequest, LinkedPicture, PictureFormat, SizeWish
 from app.openai_api import parse
 from app.openai_api.model_schema import describe_model
+from app.planning.decide import check_request, normalize
+from app.planning.plan import TaskInputs, build_plan
 from app.runware.tasks import ImageTask, encode
-from app.settings import Settings
+from app.settings.load import Settings
 from app.simulator.rules import load_rules
 from app.simulator.validation import validate
 
 REGISTRY = load_catalog(Settings().catalog_dir)
 MODELS = {model.air: model for model in REGISTRY.models}
-URL = "https://pictures.example/a.png"
+URL = "https://images.example/a.png"
 PROMPT = "a quiet harbor at dawn"
 
 
 def plan(
-    model: CatalogModel, mode: Mode, pictures: int = 0, picture_size: tuple[int, int] | None = None, **fields: object
+    model: CatalogModel, mode: Mode, images: int = 0, image_size: tuple[int, int] | None = None, **fields: object
 ) -> list[dict]:
     """The tasks for a request, as they would be sent."""
-    sent = tuple(LinkedPicture(f"image[{index}]", URL) for index in range(pictures))
-    mask = LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required and pictures else None
-    request = ImageRequest(mode, PROMPT, pictures=sent, mask=mask, **fields)
+    sent = tuple(LinkedImage(f"image[{index}]", URL) for index in range(images))
+    mask = LinkedImage("mask", URL) if model.images and model.images.mask_required and images else None
+    request = ImageRequest(mode, PROMPT, images=sent, mask=mask, **fields)
     check_request(request, model)
-    spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=picture_size)
-    blank = (URL,) if spec.needs_blank_picture else ()
-    inputs = TaskInputs(blank or (URL,) * pictures, URL if mask else None)
+    spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=image_size)
+    blank = (URL,) if spec.needs_blank_image else ()
+    inputs = TaskInputs(blank or (URL,) * images, URL if mask else None)
     return [on_the_wire(planned.task) for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
 
 
@@ -43,18 +44,18 @@ def on_the_wire(task: ImageTask) -> dict:
     return json.loads(encode([task.to_wire()]))[0]
 
 
-def wishes(model: CatalogModel) -> list[SizeWish]:
+def wishes(model: CatalogModel) -> list[SizeRequest]:
     """Every size the model lists, some it does not, and none."""
     listed = (
         [size for sizes in model.sizes.tiers.values() for size in sizes] if isinstance(model.sizes, FixedSizes) else []
     )
     others = [
-        SizeWish(),
-        SizeWish(exact=(1000, 700), text="x"),
-        SizeWish(ratio=16 / 9, text="16:9"),
-        SizeWish(ratio=1 / 3, area=4_194_304, text="1:3", area_text="2K"),
+        SizeRequest(),
+        SizeRequest(exact=(1000, 700), text="x"),
+        SizeRequest(ratio=16 / 9, text="16:9"),
+        SizeRequest(ratio=1 / 3, area=4_194_304, text="1:3", area_text="2K"),
     ]
-    return [*(SizeWish(exact=size, text="x") for size in listed), *others]
+    return [*(SizeRequest(exact=size, text="x") for size in listed), *others]
 
 
 def test_the_catalog_holds_every_model_the_simulator_knows():
@@ -65,14 +66,14 @@ def test_the_catalog_holds_every_model_the_simulator_knows():
 @pytest.mark.parametrize("mode", Mode)
 def test_the_plan_of_every_model_at_every_size_is_accepted(air, mode):
     model = MODELS[air]
-    fewest = max(1, model.pictures.minimum) if model.pictures else 1
-    most = min(model.pictures.maximum or 16, 16) if model.pictures else 1
+    fewest = max(1, model.images.minimum) if model.images else 1
+    most = min(model.images.maximum or 16, 16) if model.images else 1
     refused = 0
     for wish in wishes(model):
-        for pictures in {fewest, most} if mode is Mode.EDIT else {0}:
+        for images in {fewest, most} if mode is Mode.EDIT else {0}:
             for count in (1, 3):
                 try:
-                    tasks = plan(model, mode, pictures, (640, 480), size=wish, count=count)
+                    tasks = plan(model, mode, images, (640, 480), size=wish, count=count)
                 except InvalidRequestError as error:
                     assert error.code == "unsupported_model"
                     assert mode not in model.modes
@@ -92,17 +93,17 @@ def test_every_model_answers_to_its_names(air):
 
 
 @pytest.mark.parametrize("air", sorted(MODELS))
-@pytest.mark.parametrize("format_", PictureFormat)
+@pytest.mark.parametrize("format_", ImageFormat)
 @pytest.mark.parametrize("compression", [None, 5, 60, 100])
 def test_every_format_is_native_or_converted_from_what_the_model_makes(air, format_, compression):
     model = MODELS[air]
     mode = model.modes[0]
-    pictures = 1 if mode is Mode.EDIT else 0
-    if format_ is PictureFormat.SVG and "SVG" not in model.formats:
+    images = 1 if mode is Mode.EDIT else 0
+    if format_ is ImageFormat.SVG and "SVG" not in model.formats:
         with pytest.raises(InvalidRequestError, match="makes no vector graphics"):
-            plan(model, mode, pictures, (640, 480), format=format_, compression=compression)
+            plan(model, mode, images, (640, 480), format=format_, compression=compression)
         return
-    (task,) = plan(model, mode, pictures, (640, 480), format=format_, compression=compression)
+    (task,) = plan(model, mode, images, (640, 480), format=format_, compression=compression)
     assert validate(task) == []
     assert task["outputFormat"] in model.formats
 
@@ -115,12 +116,12 @@ def test_common_words_become_fields_the_model_takes_or_are_reported(air):
     request = ImageRequest(
         mode,
         PROMPT,
-        pictures=(LinkedPicture("image", URL),) if mode is Mode.EDIT else (),
-        mask=LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required else None,
+        images=(LinkedImage("image", URL),) if mode is Mode.EDIT else (),
+        mask=LinkedImage("mask", URL) if model.images and model.images.mask_required else None,
         seed=7,
         words=words,
     )
-    spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=(640, 480))
+    spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
     reported = {adjustment.param for adjustment in spec.adjustments}
     for word in ("seed", *words):
         assert (getattr(model.words, word) is None) == (word in reported)
@@ -152,8 +153,8 @@ WISHES = {
     "scale_factor": {"words": {"scale_factor": 2}},
     "prompt": {},
     "response_format": {"delivery": Delivery.EMBEDDED},
-    "output_format": {"format": PictureFormat.AVIF},
-    "output_compression": {"format": PictureFormat.WEBP, "compression": 55},
+    "output_format": {"format": ImageFormat.AVIF},
+    "output_compression": {"format": ImageFormat.WEBP, "compression": 55},
 }
 """A request that uses each field, for the table of field by model."""
 
@@ -167,11 +168,11 @@ def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
         request = ImageRequest(
             mode,
             PROMPT,
-            pictures=(LinkedPicture("image", URL),) if mode is Mode.EDIT else (),
-            mask=LinkedPicture("mask", URL) if model.pictures and model.pictures.mask_required else None,
+            images=(LinkedImage("image", URL),) if mode is Mode.EDIT else (),
+            mask=LinkedImage("mask", URL) if model.images and model.images.mask_required else None,
             **wish,
         )
-        spec = normalize(request, model, default_delivery=Delivery.LINK, picture_size=(640, 480))
+        spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
         dropped = field in {one.param for one in spec.adjustments if one.mode is AdjustmentMode.DROPPED}
         assert dropped == (schema["properties"][field]["x-spillway-mode"] == "dropped"), field
 

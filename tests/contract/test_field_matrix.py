@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+from tests.support.images import data_uri, encode, photo
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode
 from app.openai_api.model_schema import describe_model
-from app.settings import Settings
-from tests.support.pictures import data_uri, encode, photo
+from app.settings.load import Settings
 
 MODELS = load_catalog(Settings().catalog_dir).models
-PICTURE = data_uri(encode(photo(320, 320)))
+IMAGE = data_uri(encode(photo(320, 320)))
 MASK = data_uri(encode(photo(320, 320).convert("L")))
 PROMPT = "[sim:plain][sim:slow=0] a harbor"
 PLATFORM = {"ttl": 120, "uploadEndpoint": "https://bucket.example/a", "safety": {"checkContent": True, "mode": "fast"}}
@@ -28,7 +28,7 @@ WORDS = {
     "background": "transparent", "style": "vivid", "quality": "high", "moderation": "low", "input_fidelity": "high", "complexity": "low",
     "frame_count": 2, "frame_duration_ms": 50, "partial_images": 1, "svg": {"a": 1}, "user": "u", "safety_identifier": "s", "seed": 7,
     "negative_prompt": "fog and rain", "guidance_scale": 4, "num_inference_steps": 20, "scale_factor": 2, "n": 2, "aspect_ratio": "3:2",
-    "resolution": "1K", "mask": MASK, "markup": PICTURE, "image": PICTURE, "image_url": PICTURE, "images": [PICTURE], "reference_images": [PICTURE],
+    "resolution": "1K", "mask": MASK, "markup": IMAGE, "image": IMAGE, "image_url": IMAGE, "images": [IMAGE], "reference_images": [IMAGE],
     "webhook_url": "http://127.0.0.1:9/nobody-listens",
 }  # fmt: skip
 
@@ -37,8 +37,8 @@ def base_request(model: CatalogModel) -> dict:
     """The least a model needs."""
     body: dict = {"model": model.id, "prompt": PROMPT}
     if model.modes[0] is Mode.EDIT:
-        body["image_url"] = PICTURE
-    if model.pictures is not None and model.pictures.mask_required:
+        body["image_url"] = IMAGE
+    if model.images is not None and model.images.mask_required:
         body["mask"] = MASK
     if "outpaint" in model.required:
         body["outpaint"] = {"left": 64}
@@ -149,8 +149,8 @@ class Cells:
             assert changed <= {field} | self.side_effects(name), changed
             assert field in dict(leaves(tasks[0])) or changed == set()
         if name == "n":
-            pictures = sum(task.get("numberResults", 1) for task in tasks)
-            assert (len(response.json()["data"]), pictures >= 2) == (2, True)
+            images = sum(task.get("numberResults", 1) for task in tasks)
+            assert (len(response.json()["data"]), images >= 2) == (2, True)
         if name == "size":
             assert f"{tasks[0]['width']}x{tasks[0]['height']}" == value or fates
         if mode == "emulated" and name in {"mask", "markup"}:
@@ -170,8 +170,8 @@ class Cells:
             extra = {"fit": "cover", "size": "333x222"}
         if name == "output_compression":
             extra["output_format"] = "webp"
-        if name in {"mask", "markup"} and self.model.pictures is not None:
-            extra["image_url"] = PICTURE
+        if name in {"mask", "markup"} and self.model.images is not None:
+            extra["image_url"] = IMAGE
         return extra
 
     def side_effects(self, name: str) -> set[str]:

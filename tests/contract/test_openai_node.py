@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from tests.support.pictures import open_base64, png
+from tests.support.images import open_base64, png
 
 HERE = Path(__file__).parent
 
@@ -15,16 +14,16 @@ pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is n
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory):
+def image(tmp_path_factory):
     path = tmp_path_factory.mktemp("node") / "otter.png"
     path.write_bytes(png(320, 320))
     return path
 
 
 @pytest.fixture
-def run(gateway, picture):
+def run(gateway, image):
     def run(case: str) -> dict:
-        command = ["node", "node_client.mjs", case, gateway.base_url, str(picture)]
+        command = ["node", "node_client.mjs", case, gateway.base_url, str(image)]
         finished = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
         assert finished.returncode == 0, finished.stderr
         return json.loads(finished.stdout)
@@ -56,7 +55,7 @@ def test_extra_keys_reach_runware(run, gateway):
 
 
 @pytest.mark.parametrize("case", ["editStream", "editToFile", "editJSON"])
-def test_an_edit_takes_every_form_of_picture(run, case):
+def test_an_edit_takes_every_form_of_image(run, case):
     assert run(case)["size"] == "256x256"
 
 

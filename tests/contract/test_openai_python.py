@@ -6,8 +6,7 @@ import time
 import httpx2
 import openai
 import pytest
-
-from tests.support.pictures import encode, open_base64, open_bytes, photo, png
+from tests.support.images import encode, open_base64, open_bytes, photo, png
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +31,8 @@ def test_a_generation_answers_a_link_by_default(client):
 
 def test_a_generation_answers_base64_when_asked(client):
     answer = client.images.generate(prompt="a lighthouse", size="256x256", response_format="b64_json")
-    picture = open_base64(answer.data[0].b64_json)
-    assert (picture.format, picture.size) == ("PNG", (256, 256))
+    image = open_base64(answer.data[0].b64_json)
+    assert (image.format, image.size) == ("PNG", (256, 256))
     assert answer.data[0].url is None
 
 
@@ -53,9 +52,9 @@ def test_the_bytes_are_what_the_label_says(client, response_format, output_forma
     )
     item = answer.data[0]
     data = io.BytesIO(fetch(item.url)[0]) if item.url else None
-    picture = open_bytes(data.getvalue()) if data else open_base64(item.b64_json)
-    assert picture.format == output_format.upper()
-    assert picture.size == (256, 192)
+    image = open_bytes(data.getvalue()) if data else open_base64(item.b64_json)
+    assert image.format == output_format.upper()
+    assert image.size == (256, 192)
     assert (answer.output_format, answer.size) == (output_format, "256x192")
 
 
@@ -75,7 +74,7 @@ def test_a_lower_compression_makes_a_smaller_file(client):
 
 
 @pytest.mark.parametrize(("model", "tasks"), [("flux.1-schnell", 1), ("flux.2-pro", 4)])
-def test_n_pictures_come_in_order_natively_or_from_parallel_tasks(client, gateway, model, tasks):
+def test_n_images_come_in_order_natively_or_from_parallel_tasks(client, gateway, model, tasks):
     answer = client.images.generate(model=model, prompt="a dune", size="256x256", n=4, extra_body={"seed": 7})
     assert [item.seed for item in answer.data] == [7, 8, 9, 10]
     assert len(answer.metadata["task_uuids"]) == tasks
@@ -96,29 +95,29 @@ def test_an_edit_takes_an_open_file(client, tmp_path):
     [png(), ("a.png", png()), ("a.png", png(), "application/octet-stream"), io.BytesIO(png()), [png()]],
     ids=["bytes", "named", "octet-stream", "stream", "list of one"],
 )
-def test_an_edit_takes_a_picture_in_every_form_the_sdk_sends(client, image):
+def test_an_edit_takes_an_image_in_every_form_the_sdk_sends(client, image):
     answer = client.images.edit(model="flux.2-pro", image=image, prompt="make it night", size="256x256")
     assert answer.size == "256x256"
 
 
-def test_an_edit_sends_all_pictures_in_order(client, gateway):
-    pictures = [
+def test_an_edit_sends_all_images_in_order(client, gateway):
+    images = [
         ("one.png", png(320, 320)),
         ("two.jpg", encode(photo(330, 330), "JPEG")),
         ("three.webp", encode(photo(340, 340), "WEBP")),
     ]
-    answer = client.images.edit(model="riverflow-1", image=pictures, prompt="combine them")
+    answer = client.images.edit(model="riverflow-1", image=images, prompt="combine them")
     references = gateway.simulator.task(answer.metadata["task_uuids"][0])["request"]["inputs"]["referenceImages"]
     assert [(one["format"], one["width"]) for one in references] == [("PNG", 320), ("JPEG", 330), ("WEBP", 340)]
 
 
 def test_a_mask_is_sent_in_runwares_convention_and_obeyed(client):
-    picture = photo(256, 256)
-    mask = picture.convert("RGBA")
+    image = photo(256, 256)
+    mask = image.convert("RGBA")
     mask.paste((0, 0, 0, 0), (128, 0, 256, 256))
     answer = client.images.edit(
         model="flux.1-dev",
-        image=("a.png", encode(picture)),
+        image=("a.png", encode(image)),
         mask=("m.png", encode(mask)),
         prompt="a window",
         size="256x256",
@@ -126,8 +125,8 @@ def test_a_mask_is_sent_in_runwares_convention_and_obeyed(client):
     )
     result = open_base64(answer.data[0].b64_json).convert("RGB")
     left, right = (0, 0, 128, 256), (128, 0, 256, 256)
-    assert result.crop(left).tobytes() == picture.crop(left).tobytes()
-    assert result.crop(right).tobytes() != picture.crop(right).tobytes()
+    assert result.crop(left).tobytes() == image.crop(left).tobytes()
+    assert result.crop(right).tobytes() != image.crop(right).tobytes()
 
 
 def test_unknown_parameters_reach_runware_under_their_own_names(client, gateway):
@@ -227,7 +226,7 @@ def test_answers_pass_the_sdks_strict_validation(gateway):
         assert client.models.list().data
 
 
-@pytest.mark.parametrize("size", [40 * 1024 * 1024, 80 * 1024 * 1024], ids=["picture too large", "body too large"])
+@pytest.mark.parametrize("size", [40 * 1024 * 1024, 80 * 1024 * 1024], ids=["image too large", "body too large"])
 def test_a_huge_upload_is_an_error_the_sdk_can_read(client, size):
     with pytest.raises(openai.APIStatusError) as caught:
         client.images.edit(image=("big.png", png() + b"\0" * size), prompt="x")

@@ -6,8 +6,7 @@ import httpx2
 import pytest
 import runware
 from runware import Runware
-
-from tests.support.pictures import data_uri, open_bytes, png
+from tests.support.images import data_uri, open_bytes, png
 
 
 def run(simulator, parameters: dict, **options: object) -> list:
@@ -35,7 +34,7 @@ def test_a_task_is_submitted_polled_and_delivered(simulator):
     assert open_bytes(httpx2.get(url).content).size == (256, 256)
 
 
-def test_a_synchronous_task_with_pictures_is_delivered(simulator):
+def test_a_synchronous_task_with_images_is_delivered(simulator):
     task = {
         "taskType": "imageInference",
         "model": "sourceful:1@0",

@@ -1,4 +1,4 @@
-"""Streams, as the official SDKs parse them: one event per picture the moment it exists."""
+"""Streams, as the official SDKs parse them: one event per image the moment it exists."""
 
 import shutil
 import subprocess
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import openai
 import pytest
-
-from tests.support.pictures import open_base64, png
+from tests.support.images import open_base64, png
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +16,7 @@ def client(gateway):
         yield client
 
 
-def test_a_generation_streams_one_completed_event_per_picture(client, gateway):
+def test_a_generation_streams_one_completed_event_per_image(client, gateway):
     events = list(
         client.images.generate(
             model="flux.1-schnell", prompt="a dune", size="256x256", n=3, stream=True, extra_body={"seed": 7}
@@ -41,14 +40,14 @@ def test_an_edit_streams_its_own_kind_of_event(client):
     assert open_base64(event.b64_json).format == "WEBP"
 
 
-def test_a_picture_is_sent_before_the_slower_ones_exist(start_gateway):
+def test_an_image_is_sent_before_the_slower_ones_exist(start_gateway):
     gateway = start_gateway(SPILLWAY_SYNC_WAIT="0.2")
     with openai.OpenAI(api_key="test-key", base_url=gateway.base_url, max_retries=0) as client:
         started = time.monotonic()
         stream = client.images.generate(
             prompt="a dune [sim:fail-odd] [sim:slow=0.5]", size="256x256", stream=True, extra_body={"seed": 2}
         )
-        assert time.monotonic() - started < 0.4, "the head must not wait for the first picture"
+        assert time.monotonic() - started < 0.4, "the head must not wait for the first image"
         assert len(list(stream)) == 1
 
 
@@ -59,7 +58,7 @@ def test_what_can_be_refused_is_refused_before_the_first_byte(client):
         client.images.generate(model="nobody", prompt="a dune", stream=True)
 
 
-def test_a_failure_ends_the_stream_after_the_pictures_that_were_paid_for(client):
+def test_a_failure_ends_the_stream_after_the_images_that_were_paid_for(client):
     stream = client.images.generate(
         model="flux.2-pro", prompt="a dune [sim:fail-odd]", size="256x256", n=4, stream=True, extra_body={"seed": 10}
     )

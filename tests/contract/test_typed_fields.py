@@ -10,7 +10,7 @@ from runware.types import task_map
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import load_catalog, load_vocabulary
-from app.settings import Settings
+from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
 MODELS = {model.air: model for model in REGISTRY.models}
@@ -24,7 +24,7 @@ DOCUMENTED = {
 
 
 def published() -> Iterator[tuple[str, str, dict[str, str]]]:
-    """AIR id, task type, and the annotation of each field, of every model of the client that makes pictures."""
+    """AIR id, task type, and the annotation of each field, of every model of the client that makes images."""
     tree = ast.parse(inspect.getsource(task_map))
     for node in tree.body:
         if not isinstance(node, ast.ClassDef) or not node.name.endswith("Params"):

@@ -7,9 +7,9 @@ import time
 import zlib
 
 import pytest
+from tests.support.images import data_uri, encode, photo, png
 
 from tests.support.captures import frame
-from tests.support.pictures import data_uri, encode, photo, png
 from tests.support.recorder import exchange, read_response
 
 SECONDS = 5.0
@@ -86,7 +86,7 @@ def assert_refused(status: int, body: dict, expected: int, param: str | None) ->
         ({"stream": "perhaps"}, "stream"),
         ({"partial_images": 9}, "partial_images"),
         ({"image": 7}, "image"),
-        ({"image": "no picture at all!"}, "image"),
+        ({"image": "no image at all!"}, "image"),
         ({"image": "data:image/png,plain"}, "image"),
         ({"image": data_uri(b"plain text")}, "image"),
         ({"image": [data_uri(png()), data_uri(png()[:200])], "model": "flux.2-pro"}, "image[1]"),
@@ -170,11 +170,11 @@ def test_a_form_without_multipart_is_refused(gateway):
         ([("n", (None, "2"))], "image", 400),
     ],
     ids=[
-        "zero bytes", "cut PNG header", "cut PNG", "cut JPEG", "text", "HEIC", "SVG", "pixel bomb", "GIF bomb", "17 pictures",
-        "more than the model takes", "40 MB", "mask without a slot", "unknown file", "mixed field", "deep field", "no picture",
+        "zero bytes", "cut PNG header", "cut PNG", "cut JPEG", "text", "HEIC", "SVG", "pixel bomb", "GIF bomb", "17 images",
+        "more than the model takes", "40 MB", "mask without a slot", "unknown file", "mixed field", "deep field", "no image",
     ],
 )  # fmt: skip
-def test_a_wrong_picture_of_an_edit_is_named(gateway, files, param, status):
+def test_a_wrong_image_of_an_edit_is_named(gateway, files, param, status):
     started = time.monotonic()
     response = gateway.edit(files)
     assert_refused(response.status_code, response.json(), status, param)
@@ -182,15 +182,15 @@ def test_a_wrong_picture_of_an_edit_is_named(gateway, files, param, status):
 
 
 @pytest.mark.parametrize(
-    ("picture", "mask"),
+    ("image", "mask"),
     [
         (photo(256, 256), photo(256, 128)),
         (photo(256, 256), photo(256, 256)),
     ],
     ids=["another shape", "opaque and colored"],
 )
-def test_a_mask_that_cannot_be_one_is_refused(gateway, picture, mask):
-    files = [("image", ("a.png", encode(picture))), ("mask", ("m.png", encode(mask)))]
+def test_a_mask_that_cannot_be_one_is_refused(gateway, image, mask):
+    files = [("image", ("a.png", encode(image))), ("mask", ("m.png", encode(mask)))]
     response = gateway.edit(files, model="flux.1-dev")
     assert_refused(response.status_code, response.json(), 400, "mask")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.main import create_app
-from app.settings import load_settings
+from app.settings.load import load_settings
 from tests.conftest import FIXTURES, serving
 from tests.support.captures import load
 from tests.support.recorder import Recorder, exchange
@@ -15,7 +15,7 @@ UNDERSTOOD: dict[str, dict] = {
     "node-7.55.0__edit_stream": {
         "mode": "edit",
         "prompt": "hat",
-        "pictures": {"image": 74},
+        "images": {"image": 74},
         "words": {"partial_images": 1},
         "stream": True,
     },
@@ -29,7 +29,7 @@ UNDERSTOOD: dict[str, dict] = {
     "py-3.52.0__edit_stream": {
         "mode": "edit",
         "prompt": "hat",
-        "pictures": {"image": 74},
+        "images": {"image": 74},
         "words": {"partial_images": 1},
         "stream": True,
     },
@@ -44,7 +44,7 @@ UNDERSTOOD: dict[str, dict] = {
         "mode": "edit",
         "prompt": "hat",
         "model": "stub-model",
-        "pictures": {"image": 74},
+        "images": {"image": 74},
     },
     "aisdk-openai-compatible-3.0.92__generate_minimal": {"mode": "generate", "prompt": "a cat", "model": "stub-model"},
     "aisdk-openai-compatible-3.0.92__generate_n12.req2": {
@@ -69,13 +69,13 @@ UNDERSTOOD: dict[str, dict] = {
         "words": {"quality": "hd"},
         "extras": {"lora": [{"model": "x", "weight": 1}]},
     },
-    "curl__edit_big_expect100": {"mode": "edit", "prompt": "hat", "pictures": {"image": 2000000}},
+    "curl__edit_big_expect100": {"mode": "edit", "prompt": "hat", "images": {"image": 2000000}},
     "curl__edit_image_brackets": {
         "mode": "edit",
         "prompt": "hat",
         "model": "m",
         "count": 2,
-        "pictures": {"image[0]": 74, "image[1]": 74},
+        "images": {"image[0]": 74, "image[1]": 74},
         "mask": 74,
     },
     "node-7.55.0__edit_extra_nested": {
@@ -83,7 +83,7 @@ UNDERSTOOD: dict[str, dict] = {
         "prompt": "hat",
         "model": "m",
         "size": {"text": "16:9", "exact": None, "ignored": []},
-        "pictures": {"image": 74},
+        "images": {"image": 74},
         "seed": 42,
         "extras": {
             "flag": True,
@@ -96,7 +96,7 @@ UNDERSTOOD: dict[str, dict] = {
         "prompt": "hat",
         "model": "m",
         "size": {"text": "16:9", "exact": None, "ignored": []},
-        "pictures": {"image": 74},
+        "images": {"image": 74},
         "seed": 42,
         "extras": {
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
@@ -104,7 +104,7 @@ UNDERSTOOD: dict[str, dict] = {
             "opts": {"a": {"b": 1}, "list": ["p", "q"]},
         },
     },
-    "node-7.55.0__edit_list1": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
+    "node-7.55.0__edit_list1": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
     "node-7.55.0__edit_list3_mask": {
         "mode": "edit",
         "prompt": "multi\nline ünï",
@@ -115,7 +115,7 @@ UNDERSTOOD: dict[str, dict] = {
         "format": "webp",
         "compression": 80,
         "background": "opaque",
-        "pictures": {"image[0]": 74, "image[1]": 74, "image[2]": 74},
+        "images": {"image[0]": 74, "image[1]": 74, "image[2]": 74},
         "mask": 74,
         "words": {"quality": "high", "input_fidelity": "high"},
         "user": "u",
@@ -124,7 +124,7 @@ UNDERSTOOD: dict[str, dict] = {
         "mode": "edit",
         "prompt": "hat",
         "model": "m",
-        "pictures": {"image[0]": 74, "image[1]": 74},
+        "images": {"image[0]": 74, "image[1]": 74},
     },
     "node-7.55.0__edit_single_readstream": {
         "mode": "edit",
@@ -132,19 +132,19 @@ UNDERSTOOD: dict[str, dict] = {
         "model": "m",
         "count": 2,
         "size": {"text": "1024x1024", "exact": (1024, 1024), "ignored": []},
-        "pictures": {"image": 74},
+        "images": {"image": 74},
     },
-    "node-7.55.0__edit_single_response.req2": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
+    "node-7.55.0__edit_single_response.req2": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
     "node-7.55.0__edit_single_toFile": {
         "mode": "edit",
         "prompt": "hat",
         "model": "m",
         "count": 2,
-        "pictures": {"image": 74},
+        "images": {"image": 74},
     },
-    "node-7.55.0__edit_single_toFile_notype": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "node-7.55.0__edit_single_toFile_readstream": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "node-7.55.0__edit_string_image": {"mode": "edit", "prompt": "hat", "pictures": {"image": "http://x/y.png"}},
+    "node-7.55.0__edit_single_toFile_notype": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "node-7.55.0__edit_single_toFile_readstream": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "node-7.55.0__edit_string_image": {"mode": "edit", "prompt": "hat", "images": {"image": "http://x/y.png"}},
     "node-7.55.0__generate_extra_fields": {
         "mode": "generate",
         "prompt": "a cät",
@@ -168,7 +168,7 @@ UNDERSTOOD: dict[str, dict] = {
         "model": "stub",
         "size": {"text": "512x512", "exact": (512, 512), "ignored": []},
         "delivery": "embedded",
-        "pictures": {"image[0]": 74, "image[1]": 74},
+        "images": {"image[0]": 74, "image[1]": 74},
     },
     "openwebui-0.12.4__generate": {
         "mode": "generate",
@@ -177,7 +177,7 @@ UNDERSTOOD: dict[str, dict] = {
         "size": {"text": "512x512", "exact": (512, 512), "ignored": []},
         "delivery": "embedded",
     },
-    "py-3.52.0__async_edit_list": {"mode": "edit", "prompt": "x", "pictures": {"image[0]": 74, "image[1]": 74}},
+    "py-3.52.0__async_edit_list": {"mode": "edit", "prompt": "x", "images": {"image[0]": 74, "image[1]": 74}},
     "py-3.52.0__async_generate": {"mode": "generate", "prompt": "x"},
     "py-3.52.0__base_url_no_v1": {"mode": "generate", "prompt": "x"},
     "py-3.52.0__edit_extra_body_nested": {
@@ -185,7 +185,7 @@ UNDERSTOOD: dict[str, dict] = {
         "prompt": "hat",
         "model": "m",
         "size": {"text": "16:9", "exact": None, "ignored": []},
-        "pictures": {"image": 74},
+        "images": {"image": 74},
         "seed": 42,
         "extras": {
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
@@ -197,9 +197,9 @@ UNDERSTOOD: dict[str, dict] = {
         "mode": "edit",
         "prompt": "hat",
         "count": 4,
-        "pictures": {"image": 74, "image_url": "http://x/y.png"},
+        "images": {"image": 74, "image_url": "http://x/y.png"},
     },
-    "py-3.52.0__edit_json_via_extra_headers": {"mode": "edit", "prompt": "hat", "pictures": {"images[0].image_url": 3}},
+    "py-3.52.0__edit_json_via_extra_headers": {"mode": "edit", "prompt": "hat", "images": {"images[0].image_url": 3}},
     "py-3.52.0__edit_list3_mask": {
         "mode": "edit",
         "prompt": "multi\nline ünï",
@@ -210,7 +210,7 @@ UNDERSTOOD: dict[str, dict] = {
         "format": "webp",
         "compression": 80,
         "background": "opaque",
-        "pictures": {"image[0]": 74, "image[1]": 74, "image[2]": 74},
+        "images": {"image[0]": 74, "image[1]": 74, "image[2]": 74},
         "mask": 74,
         "words": {"quality": "high", "input_fidelity": "high"},
         "user": "u",
@@ -218,36 +218,36 @@ UNDERSTOOD: dict[str, dict] = {
     "py-3.52.0__edit_list3_plain_bytes": {
         "mode": "edit",
         "prompt": "hat",
-        "pictures": {"image[0]": 74, "image[1]": 74, "image[2]": 74},
+        "images": {"image[0]": 74, "image[1]": 74, "image[2]": 74},
     },
     "py-3.52.0__edit_list_bytesio_tuples": {
         "mode": "edit",
         "prompt": "hat",
-        "pictures": {"image[0]": 74, "image[1]": 74},
+        "images": {"image[0]": 74, "image[1]": 74},
     },
     "py-3.52.0__edit_markup_svg": {
         "mode": "edit",
         "prompt": "hat",
-        "pictures": {"image": 74},
+        "images": {"image": 74},
         "markup": 74,
         "words": {"frame_count": 3, "svg": {"model": "gpt-x", "reasoning": {"effort": "low"}}},
         "user": "s",
     },
-    "py-3.52.0__edit_nulls": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "py-3.52.0__edit_single_bytes": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "py-3.52.0__edit_single_bytesio": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "py-3.52.0__edit_single_bytesio_named": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
+    "py-3.52.0__edit_nulls": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "py-3.52.0__edit_single_bytes": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "py-3.52.0__edit_single_bytesio": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "py-3.52.0__edit_single_bytesio_named": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
     "py-3.52.0__edit_single_file": {
         "mode": "edit",
         "prompt": "hat",
         "model": "m",
         "count": 2,
         "size": {"text": "1024x1024", "exact": (1024, 1024), "ignored": []},
-        "pictures": {"image": 74},
+        "images": {"image": 74},
     },
-    "py-3.52.0__edit_single_list1": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "py-3.52.0__edit_single_path": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
-    "py-3.52.0__edit_single_tuple": {"mode": "edit", "prompt": "hat", "pictures": {"image": 74}},
+    "py-3.52.0__edit_single_list1": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "py-3.52.0__edit_single_path": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
+    "py-3.52.0__edit_single_tuple": {"mode": "edit", "prompt": "hat", "images": {"image": 74}},
     "py-3.52.0__generate_all_params": {
         "mode": "generate",
         "prompt": 'a cät 🐈 "q"\nnl',
@@ -367,7 +367,7 @@ TO_THE_END_REFUSED = {
     "curl__edit_image_brackets": "mask",
     "node-7.55.0__edit_list3_mask": "mask",
     "py-3.52.0__edit_list3_mask": "mask",
-    "node-7.55.0__edit_string_image": "image",  # http://x/ is nowhere, and the size must follow the picture
+    "node-7.55.0__edit_string_image": "image",  # http://x/ is nowhere, and the size must follow the image
     "py-3.52.0__edit_extra_body_override_n": None,  # the same host, only handed on: Runware refuses it
     "py-3.52.0__edit_json_via_extra_headers": "images[0].image_url",  # three bytes of base64
     "node-7.55.0__edit_extra_nested": "flag",
@@ -388,7 +388,7 @@ def whole_gateway(start_shared_gateway):
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
-def test_a_captured_request_goes_through_to_pictures_or_a_named_refusal(whole_gateway, name):
+def test_a_captured_request_goes_through_to_images_or_a_named_refusal(whole_gateway, name):
     status, body = replay(whole_gateway.origin, name)
     if name in TO_THE_END_REFUSED:
         assert status == 400

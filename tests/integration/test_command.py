@@ -15,8 +15,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-
-from tests.support.pictures import open_bytes, png
+from tests.support.images import open_bytes, png
 
 
 def free_port() -> int:
@@ -73,7 +72,7 @@ def test_without_a_runware_key_the_simulator_answers_and_says_so(without_key):
     assert url.startswith(f"{origin}/v1/media/")  # the simulator itself may be out of the caller's reach
     assert open_bytes(httpx2.get(url).content).size == (256, 256)
     assert httpx2.get(f"{origin}/readyz").json()["upstream"] == "simulator"
-    assert "built-in simulator makes the pictures" in (folder / "log").read_text()
+    assert "built-in simulator makes the images" in (folder / "log").read_text()
 
 
 def test_generate_and_edit_write_files(without_key, tmp_path):

@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
+from tests.support.images import data_uri, encode, photo, png
 
 from app.openai_api.schemas import DryRunResponse
-from tests.support.pictures import data_uri, encode, photo, png
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_plan_is_exactly_what_a_real_call_sends(gateway, alone, fields):
     assert planned["adjustments"] == response.json()["metadata"]["adjustments"]
 
 
-def test_pictures_of_the_plan_are_described_not_carried(alone):
+def test_images_of_the_plan_are_described_not_carried(alone):
     data = encode(photo(640, 480), "JPEG")
     body = dry(alone, "edits", model="riverflow-1", image=data_uri(data, "jpeg")).json()
     (reference,) = body["plan"][0]["inputs"]["referenceImages"]

@@ -2,8 +2,7 @@
 
 import httpx2
 import pytest
-
-from tests.support.pictures import open_base64, open_bytes
+from tests.support.images import open_base64, open_bytes
 
 
 def attempts(response) -> list[tuple[str, str]]:
@@ -52,7 +51,7 @@ def test_a_passing_fault_is_retried_with_the_same_task_and_paid_once(gateway, ma
 
 
 @pytest.mark.parametrize("marker", ["drop", "empty", "nonsense"])
-def test_a_picture_made_behind_a_lost_answer_is_collected_not_bought_again(gateway, marker):
+def test_an_image_made_behind_a_lost_answer_is_collected_not_bought_again(gateway, marker):
     images, _ = gateway.simulator.ledger()
     response = gateway.generate(prompt=f"an apple [sim:{marker}]")
     assert response.status_code == 200
@@ -120,10 +119,10 @@ def test_another_format_than_asked_is_converted(gateway, response_format):
 @pytest.mark.parametrize(
     "fields", [{}, {"output_format": "gif"}, {"output_format": "jpeg"}, {"output_format": "webp"}], ids=str
 )
-def test_a_broken_picture_is_a_failure_not_a_delivery(gateway, fields):
+def test_a_broken_image_is_a_failure_not_a_delivery(gateway, fields):
     response = gateway.generate(prompt="an apple [sim:broken]", response_format="b64_json", **fields)
     assert response.status_code == 502
-    assert response.json()["error"]["code"] == "broken_picture"
+    assert response.json()["error"]["code"] == "broken_image"
     assert response.headers["x-should-retry"] == "false"
 
 
@@ -136,14 +135,14 @@ def test_an_address_instead_of_base64_is_fetched(gateway):
 def test_a_dead_address_is_a_failure(gateway, fault):
     response = gateway.generate(prompt=f"an apple [sim:{fault}]", response_format="b64_json")
     assert response.status_code == 502
-    assert response.json()["error"]["code"] == "picture_unavailable"
+    assert response.json()["error"]["code"] == "image_unavailable"
 
 
 @pytest.mark.parametrize("fault", ["dead-url=3", "cut-url=3"])
 @pytest.mark.parametrize(
     "fields", [{"response_format": "b64_json"}, {"output_format": "gif"}], ids=["embedded", "hosted"]
 )
-def test_a_picture_that_cannot_be_brought_at_first_is_not_lost(gateway, fault, fields):
+def test_an_image_that_cannot_be_brought_at_first_is_not_lost(gateway, fault, fields):
     before = gateway.simulator.ledger()[0]
     response = gateway.generate(prompt=f"an apple [sim:{fault}]", **fields)
     item = response.json()["data"][0]
@@ -164,9 +163,9 @@ def test_an_unlisted_model_that_runware_does_not_have_is_not_found(gateway):
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
 
 
-def test_a_reference_runware_cannot_read_is_named_as_the_callers_picture(gateway):
-    picture_id = "00000000-0000-4000-8000-000000000000"
-    body = {"prompt": "a hat", "model": "flux.2-pro", "image": picture_id, "size": "256x256"}
+def test_a_reference_runware_cannot_read_is_named_as_the_callers_image(gateway):
+    image_id = "00000000-0000-4000-8000-000000000000"
+    body = {"prompt": "a hat", "model": "flux.2-pro", "image": image_id, "size": "256x256"}
     response = gateway.client.post("/images/edits", json=body)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_image", "image")

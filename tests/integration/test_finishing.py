@@ -2,8 +2,7 @@
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
-
-from tests.support.pictures import encode, open_base64, open_bytes, photo, png
+from tests.support.images import encode, open_base64, open_bytes, photo, png
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -20,9 +19,9 @@ def half_mask(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("model", ["riverflow-1-mini", "flux.2-pro", "nano-banana-2", "gpt-image-1"])
 @pytest.mark.parametrize("size", [None, "500x400"])
-def test_outside_the_mask_the_answer_is_the_callers_picture_to_the_pixel(gateway, model, size):
-    picture = photo(640, 512)
-    files = [("image", ("a.png", encode(picture))), ("mask", ("m.png", half_mask(640, 512)))]
+def test_outside_the_mask_the_answer_is_the_callers_image_to_the_pixel(gateway, model, size):
+    image = photo(640, 512)
+    files = [("image", ("a.png", encode(image))), ("mask", ("m.png", half_mask(640, 512)))]
     fields = {"model": model, "response_format": "b64_json"} | ({"size": size} if size else {})
     response = gateway.edit(files, **fields)
     assert response.status_code == 200, response.text
@@ -30,7 +29,7 @@ def test_outside_the_mask_the_answer_is_the_callers_picture_to_the_pixel(gateway
     result = open_base64(answer["data"][0]["b64_json"]).convert("RGB")
     width, height = (500, 400) if size else (640, 512)
     assert (answer["size"], result.size) == (f"{width}x{height}", (width, height))
-    own = picture if size is None else picture.resize((width, height), Image.Resampling.LANCZOS)
+    own = image if size is None else image.resize((width, height), Image.Resampling.LANCZOS)
     edge = 8 if size else 0
     right, left = (width // 2 + edge, 0, width, height), (0, 0, width // 2 - edge, height)
     assert difference(result.crop(right), own.crop(right)) == 0
@@ -50,7 +49,7 @@ def test_a_turned_photograph_is_pasted_upright(gateway):
 
 
 @pytest.mark.parametrize("output_format", ["jpeg", "webp", "gif"])
-def test_a_pasted_picture_comes_in_the_asked_format(gateway, output_format):
+def test_a_pasted_image_comes_in_the_asked_format(gateway, output_format):
     files = [("image", ("a.png", png(640, 512))), ("mask", ("m.png", half_mask(640, 512)))]
     answer = gateway.edit(files, model="flux.2-pro", output_format=output_format, response_format="b64_json").json()
     assert open_base64(answer["data"][0]["b64_json"]).format.lower() == answer["output_format"] == output_format
@@ -96,7 +95,7 @@ def test_fit_does_nothing_where_the_model_makes_the_size_itself(gateway):
     assert (response.json()["size"], response.json()["metadata"]["adjustments"]) == ("512x320", [])
 
 
-def test_a_fitted_picture_is_hosted_when_a_link_is_asked_for(gateway):
+def test_a_fitted_image_is_hosted_when_a_link_is_asked_for(gateway):
     item = gateway.generate(model="riverflow-1", size="300x300", fit="cover").json()["data"][0]
     assert open_bytes(gateway.client.get(item["url"]).content).size == (300, 300)
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from app.catalog.model import FixedSizes
-from app.generation.sizing import choose_size
-from app.generation.types import SizeWish
+from app.domain.request import SizeRequest
+from app.planning.sizing import choose_size
 from tests.conftest import FIXTURES
 from tests.support.upstreams import RecordingTransport
 
@@ -46,7 +46,7 @@ def test_the_openai_request_that_means_the_same_becomes_exactly_this_task(record
 
 def test_seven_to_one_between_four_and_eight_to_one_is_eight_to_one():
     sizes = FixedSizes(kind="fixed", tiers={"1K": ["1024x1024", "2048x512", "3072x384"]})
-    assert choose_size(sizes, SizeWish(ratio=7.0)).size == (3072, 384)
+    assert choose_size(sizes, SizeRequest(ratio=7.0)).size == (3072, 384)
 
 
 RIVERFLOW = [

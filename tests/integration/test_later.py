@@ -14,11 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from app.webhooks.desk import WebhookPace
+from app.webhooks.dispatcher import DeliverySchedule
 from tests.support.processes import unique
 
 ASYNC = {"Prefer": "respond-async"}
-QUICK = WebhookPace(waits=(0.05, 0.1, 0.2), looks_every=0.3)
+QUICK = DeliverySchedule(waits=(0.05, 0.1, 0.2), looks_every=0.3)
 
 
 def submit(gateway, headers=None, **fields):
@@ -222,7 +222,7 @@ def test_after_the_last_attempt_a_webhook_is_given_up_and_the_record_says_so(cal
 
 
 def test_a_webhook_outlives_the_gateway_that_should_have_sent_it(start_gateway, tmp_path):
-    slow = WebhookPace(waits=(1000.0,), looks_every=1000.0)
+    slow = DeliverySchedule(waits=(1000.0,), looks_every=1000.0)
     variables = {"SPILLWAY_ALLOW_PRIVATE_WEBHOOKS": "true", "SPILLWAY_DATABASE_URL": f"sqlite:///{tmp_path / 'j.db'}"}
     with receiving(500, 200) as receiver:
         first = start_gateway(parts={"webhook_pace": slow}, **variables)

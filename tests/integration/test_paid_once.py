@@ -14,10 +14,10 @@ import httpx2
 import openai
 import pytest
 from pydantic import SecretStr
+from tests.support.images import data_uri, png
 
 from app.runware.transport import AiohttpTransport, HTTPReply
 from tests.conftest import FAST
-from tests.support.pictures import data_uri, png
 from tests.support.processes import free_port, process, unique
 
 REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}
@@ -86,7 +86,7 @@ def test_repeats_while_the_first_runs_wait_for_it(gateway):
     assert gateway.simulator.made(prompt) == 1
 
 
-def test_two_people_who_ask_the_same_at_the_same_time_get_two_pictures(gateway):
+def test_two_people_who_ask_the_same_at_the_same_time_get_two_images(gateway):
     prompt = f"{unique()} [sim:slow=0.4]"
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: post(gateway, prompt=prompt), range(2)))
@@ -108,7 +108,7 @@ def test_a_retry_of_a_delivered_request_is_a_new_one_too(gateway):
 
 
 @pytest.mark.parametrize("form", ["url", "b64_json"])
-def test_a_caller_who_went_away_finds_his_picture_when_he_asks_again(gateway, form):
+def test_a_caller_who_went_away_finds_his_image_when_he_asks_again(gateway, form):
     prompt = f"{unique()} [sim:slow=0.5]"
     body = REQUEST | {"prompt": prompt, "response_format": form}
     with pytest.raises(httpx2.TimeoutException):
@@ -135,7 +135,7 @@ def test_shortly_before_the_callers_deadline_he_is_told_to_come_back_and_does(ga
     assert gateway.simulator.made(prompt) == 1
 
 
-def test_the_sdk_retries_into_its_own_picture(gateway):
+def test_the_sdk_retries_into_its_own_image(gateway):
     prompt = f"{unique()} [sim:slow=2.5]"
     client = openai.OpenAI(base_url=gateway.base_url, api_key="test-key", timeout=1.5, max_retries=4)
     answer = client.images.generate(model="flux.1-schnell", prompt=prompt, size="256x256")
@@ -166,15 +166,15 @@ def test_a_streamed_request_is_paid_once_too(gateway):
     body = REQUEST | {"prompt": prompt, "stream": True, "n": 2}
     texts = [gateway.client.post("/images/generations", json=body, headers=headers).text for _ in range(2)]
     assert [text.count("event: image_generation.completed") for text in texts] == [2, 2]
-    pictures = [
+    images = [
         sorted(json.loads(line[6:])["b64_json"] for line in text.splitlines() if line.startswith("data: {"))
         for text in texts
     ]
-    assert pictures[0] == pictures[1]
+    assert images[0] == images[1]
     assert gateway.simulator.made(prompt) == 2
 
 
-def test_with_the_journal_lost_a_key_still_leads_to_the_picture_that_was_bought(start_gateway):
+def test_with_the_journal_lost_a_key_still_leads_to_the_image_that_was_bought(start_gateway):
     secret = {"SPILLWAY_SECRET": "a secret of sixteen"}
     headers, prompt = key(), unique()
     first = post(start_gateway(**secret), headers, prompt=prompt)
@@ -296,7 +296,7 @@ def test_payloads_can_be_forgotten_and_a_key_does_not_bring_them_back(gateway):
     assert gateway.simulator.made(prompt) == 2
 
 
-def test_forgetting_takes_hosted_pictures_away_at_once(gateway):
+def test_forgetting_takes_hosted_images_away_at_once(gateway):
     answer = post(gateway, prompt=unique(), output_format="gif").json()
     assert httpx2.get(answer["data"][0]["url"]).status_code == 200
     assert gateway.client.delete(f"/requests/{answer['id']}/payloads").status_code == 204
@@ -321,7 +321,7 @@ def test_a_link_of_ours_that_has_ended_is_renewed_for_whoever_may_ask_again(star
     assert gateway.simulator.made(prompt) == 1
 
 
-def test_a_forgotten_picture_that_nobody_got_is_not_joined(gateway):
+def test_a_forgotten_image_that_nobody_got_is_not_joined(gateway):
     prompt = f"{unique()} [sim:slow=0.8]"
     first = post(gateway, {"X-Spillway-Timeout": "0.5"}, prompt=prompt, response_format="b64_json")
     assert first.status_code == 504
@@ -336,7 +336,7 @@ def test_a_forgotten_picture_that_nobody_got_is_not_joined(gateway):
 # What is written down
 
 
-def test_the_journal_holds_neither_pictures_nor_secrets_nor_prompts(start_gateway, tmp_path):
+def test_the_journal_holds_neither_images_nor_secrets_nor_prompts(start_gateway, tmp_path):
     gateway = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path))
     prompt, headers = unique(), key()
     body = REQUEST | {"prompt": prompt, "image": data_uri(png(320, 320)), "response_format": "b64_json"}
@@ -376,7 +376,7 @@ def test_what_is_told_of_dropped_wishes_repeats_no_text(start_gateway, tmp_path,
 
 
 @pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without"])
-def test_a_picture_bought_by_a_killed_gateway_is_found_booked_and_delivered(simulator, tmp_path, keyed):
+def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simulator, tmp_path, keyed):
     prompt, port = f"{unique()} [sim:slow=1]", free_port()
     url, headers = f"http://127.0.0.1:{port}/v1", {"Authorization": "Bearer test-key"} | (key() if keyed else {})
     with process(simulator, tmp_path, port) as running, concurrent.futures.ThreadPoolExecutor() as pool:
@@ -435,7 +435,7 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
 
 
 @pytest.mark.parametrize(
-    ("model", "n"), [("flux.1-schnell", 2), ("flux.2-pro", 3)], ids=["one task", "a task for each picture"]
+    ("model", "n"), [("flux.1-schnell", 2), ("flux.2-pro", 3)], ids=["one task", "a task for each image"]
 )
 def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(start_gateway, model, n):
     gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
@@ -452,7 +452,7 @@ def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(st
     assert gateway.simulator.made(prompt) == n
 
 
-def test_a_stream_whose_picture_is_not_finished_in_time_says_where_to_ask_later(start_gateway):
+def test_a_stream_whose_image_is_not_finished_in_time_says_where_to_ask_later(start_gateway):
     gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
     prompt = f"{unique()} [sim:hang=2]"
     answer = post(gateway, prompt=prompt, stream=True)
@@ -468,7 +468,7 @@ def test_a_fault_of_our_own_after_the_purchase_loses_nothing(start_gateway, tmp_
     gateway = start_gateway(SPILLWAY_DATA_DIR=str(tmp_path))
     prompt, folder = unique(), tmp_path / "media"
     folder.rename(tmp_path / "away")
-    folder.touch()  # no picture can be put into a file
+    folder.touch()  # no image can be put into a file
     first = post(gateway, prompt=prompt, output_format="gif")
     folder.unlink()
     (tmp_path / "away").rename(folder)
@@ -492,7 +492,7 @@ class Stumbling(AiohttpTransport):
         return reply
 
 
-def test_a_stream_that_meets_a_fault_of_our_own_says_where_its_picture_will_be(start_gateway, simulator):
+def test_a_stream_that_meets_a_fault_of_our_own_says_where_its_image_will_be(start_gateway, simulator):
     transport = partial(Stumbling, f"{simulator.url}/v1", SecretStr("test-runware-key"))
     gateway, prompt = start_gateway(parts={"connect": transport}), unique()
     answer = post(gateway, prompt=prompt, stream=True)

@@ -11,7 +11,7 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
-from app.settings import Settings
+from app.settings.load import Settings
 
 CATALOG = """\
 # A comment that stays.
@@ -207,10 +207,10 @@ def test_a_new_model_gets_an_entry_of_its_own(services, folder):
     three = registry.find("acme-three")
     assert (three.name, three.creator, three.released) == ("Acme Three", "Bolt & Co", "2026-10-30")
     assert three.sizes.tiers == {"1K": ((1280, 720), (1024, 1024)), "2K": ((2048, 2048),)}
-    assert (three.modes, three.pictures.maximum) == ((Mode.GENERATE, Mode.EDIT), 3)
+    assert (three.modes, three.images.maximum) == ((Mode.GENERATE, Mode.EDIT), 3)
     assert three.pricing.note == "$0.02 per image"
     tool = registry.find("acme:up@1")
-    assert (tool.task, tool.prompt.use, tool.pictures.slot, tool.words.scale_factor) == (
+    assert (tool.task, tool.prompt.use, tool.images.slot, tool.words.scale_factor) == (
         "upscale",
         "none",
         "image",

@@ -5,10 +5,10 @@ import uuid
 
 import httpx2
 import pytest
+from tests.support.images import data_uri, encode, open_base64, open_bytes, photo, png
 
 from app.simulator.rules import load_rules
 from app.simulator.validation import validate
-from tests.support.pictures import data_uri, encode, open_base64, open_bytes, photo, png
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +112,13 @@ def test_a_key_is_needed_as_header_or_as_first_task(simulator):
 def test_bytes_are_really_in_the_format_and_exactly_the_size(post, format_):
     item = post(task(outputFormat=format_, width=272, height=144)).json()["data"][0]
     response = httpx2.get(item["imageURL"])
-    picture = open_bytes(response.content)
-    assert picture.format == {"JPG": "JPEG"}.get(format_.upper(), format_.upper())
-    assert picture.size == (272, 144)
-    assert response.headers["content-type"] == f"image/{picture.format.lower()}"
+    image = open_bytes(response.content)
+    assert image.format == {"JPG": "JPEG"}.get(format_.upper(), format_.upper())
+    assert image.size == (272, 144)
+    assert response.headers["content-type"] == f"image/{image.format.lower()}"
 
 
-def test_pictures_are_deterministic_from_prompt_seed_and_size(post):
+def test_images_are_deterministic_from_prompt_seed_and_size(post):
     def make(**changes: object) -> str:
         return post(task(outputType="base64Data", outputFormat="PNG", **changes)).json()["data"][0]["imageBase64Data"]
 
@@ -127,14 +127,14 @@ def test_pictures_are_deterministic_from_prompt_seed_and_size(post):
 
 
 def test_an_edit_visibly_changes_its_reference_only_inside_the_mask(post):
-    picture = photo(256, 256)
+    image = photo(256, 256)
     mask = photo(256, 256, "L").point(lambda _: 0)
     mask.paste(255, (0, 0, 128, 256))
-    inputs = {"seedImage": data_uri(encode(picture)), "maskImage": data_uri(encode(mask))}
+    inputs = {"seedImage": data_uri(encode(image)), "maskImage": data_uri(encode(mask))}
     item = post(task(inputs=inputs, outputType="base64Data", outputFormat="PNG")).json()["data"][0]
     result = open_base64(item["imageBase64Data"]).convert("RGB")
-    assert result.crop((128, 0, 256, 256)).tobytes() == picture.crop((128, 0, 256, 256)).tobytes()
-    assert result.crop((0, 0, 128, 256)).tobytes() != picture.crop((0, 0, 128, 256)).tobytes()
+    assert result.crop((128, 0, 256, 256)).tobytes() == image.crop((128, 0, 256, 256)).tobytes()
+    assert result.crop((0, 0, 128, 256)).tobytes() != image.crop((0, 0, 128, 256)).tobytes()
 
 
 def test_cost_seed_and_safety_appear_when_they_should(post):
@@ -169,7 +169,7 @@ def test_an_unknown_task_is_an_empty_answer(post):
     assert post({"taskType": "getResponse", "taskUUID": str(uuid.uuid4())}).json() == {"data": []}
 
 
-def test_an_uploaded_picture_can_be_used_by_its_id(post):
+def test_an_uploaded_image_can_be_used_by_its_id(post):
     upload = post({"taskType": "imageUpload", "taskUUID": str(uuid.uuid4()), "image": REFERENCE}).json()["data"][0]
     response = post(task(**RIVERFLOW, inputs={"referenceImages": [upload["imageUUID"]]}))
     assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""What stands around the image endpoints: models, hosted pictures, health, and a true OpenAPI document."""
+"""What stands around the image endpoints: models, hosted images, health, and a true OpenAPI document."""
 
 import json
 from urllib.parse import quote, urlsplit
@@ -6,11 +6,11 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 import pytest
+from tests.support.images import open_bytes
 
 from app.errors import GatewayError
 from app.openai_api import parse
 from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse, ModelList
-from tests.support.pictures import open_bytes
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def hosted(gateway) -> str:
     return gateway.generate(output_format="gif").json()["data"][0]["url"]
 
 
-def test_a_hosted_picture_is_served_from_the_same_origin_without_a_key(gateway):
+def test_a_hosted_image_is_served_from_the_same_origin_without_a_key(gateway):
     item = gateway.generate(output_format="avif").json()["data"][0]
     assert item["url"].startswith(f"{gateway.origin}/v1/media/")
     response = httpx2.get(item["url"])
@@ -87,8 +87,8 @@ def test_links_carry_the_host_the_caller_used_unless_a_public_url_is_set(gateway
     bad = {"Host": "evil.example/path?x"}
     url = gateway.client.post("/images/generations", json=body, headers=bad).json()["data"][0]["url"]
     assert "evil" not in url
-    public = start_gateway(SPILLWAY_PUBLIC_URL="https://pictures.example.com/")
-    assert hosted(public).startswith("https://pictures.example.com/v1/media/")
+    public = start_gateway(SPILLWAY_PUBLIC_URL="https://images.example.com/")
+    assert hosted(public).startswith("https://images.example.com/v1/media/")
 
 
 def test_health_and_readiness(gateway, start_gateway):

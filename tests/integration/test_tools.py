@@ -5,8 +5,7 @@ import time
 
 import httpx2
 import pytest
-
-from tests.support.pictures import data_uri, open_base64, png
+from tests.support.images import data_uri, open_base64, png
 
 
 def fates(response: httpx2.Response) -> list[tuple[str, str]]:
@@ -55,9 +54,9 @@ def test_a_prompt_or_a_factor_that_means_nothing_is_told(gateway):
 @pytest.mark.parametrize("format_", ["png", "webp", "gif", "avif"])
 def test_a_background_remover_answers_with_transparency(gateway, format_):
     response = edit(gateway, "birefnet-general", output_format=format_, background="transparent")
-    picture = open_base64(response.json()["data"][0]["b64_json"]).convert("RGBA")
-    assert picture.getpixel((0, 0))[3] == 0
-    assert picture.getpixel((160, 120))[3] == 255
+    image = open_base64(response.json()["data"][0]["b64_json"]).convert("RGBA")
+    assert image.getpixel((0, 0))[3] == 0
+    assert image.getpixel((160, 120))[3] == 255
     assert fates(response) == []
     assert gateway.sent(response)[0]["taskType"] == "removeBackground"
 
@@ -71,8 +70,8 @@ def test_a_vector_model_answers_with_svg(gateway, model, body, form):
     path = "/images/edits" if "image" in body else "/images/generations"
     response = gateway.client.post(path, json={"model": model, "response_format": form} | body)
     assert response.json()["output_format"] == "svg", response.text
-    (picture,) = response.json()["data"]
-    data = httpx2.get(picture["url"]).content if form == "url" else base64.b64decode(picture["b64_json"])
+    (image,) = response.json()["data"]
+    data = httpx2.get(image["url"]).content if form == "url" else base64.b64decode(image["b64_json"])
     assert data.startswith(b"<svg")
     assert data.endswith(b"</svg>")
     assert fates(response) == []
@@ -135,7 +134,7 @@ def shelf(gateway) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_pictures_that_several_tasks_need_are_uploaded_once_and_deleted_after(gateway, stream):
+def test_images_that_several_tasks_need_are_uploaded_once_and_deleted_after(gateway, stream):
     uploads, deletions = shelf(gateway)
     images = [data_uri(png(320, side)) for side in (320, 330, 320)]
     body = {"model": "flux.2-pro", "prompt": "a fox", "images": images, "n": 3, "size": "256x256"}
@@ -158,7 +157,7 @@ def test_pictures_that_several_tasks_need_are_uploaded_once_and_deleted_after(ga
     assert shelf(gateway) == (uploads + 2, deletions + 2)
 
 
-def test_pictures_of_a_single_task_travel_with_it(gateway):
+def test_images_of_a_single_task_travel_with_it(gateway):
     before = shelf(gateway)
     response = edit(gateway, "riverflow-1", prompt="a fox", n=3)
     assert "sha256" in gateway.sent(response)[0]["inputs"]["referenceImages"][0]

@@ -2,8 +2,7 @@
 
 import httpx2
 import pytest
-
-from tests.support.pictures import data_uri, open_base64, png
+from tests.support.images import data_uri, open_base64, png
 
 
 def fates(response: httpx2.Response) -> list[tuple[str, str]]:
@@ -43,11 +42,11 @@ def test_a_size_is_met_or_the_nearest_is_told(gateway, model, wish, size, told):
 
 
 @pytest.mark.parametrize(
-    ("picture", "size"),
+    ("image", "size"),
     [((400, 300), "1152x864"), ((300, 400), "864x1152"), ((320, 320), "1024x1024"), ((900, 301), "1512x648")],
 )
-def test_an_edit_without_a_size_follows_its_first_picture(gateway, picture, size):
-    files = [("image[]", ("a.png", png(*picture))), ("image[]", ("b.png", png(400, 400)))]
+def test_an_edit_without_a_size_follows_its_first_image(gateway, image, size):
+    files = [("image[]", ("a.png", png(*image))), ("image[]", ("b.png", png(400, 400)))]
     assert gateway.edit(files, model="riverflow-1").json()["size"] == size
 
 
@@ -128,13 +127,13 @@ def test_strictness_leaves_emulation_and_conversion_alone(gateway):
     assert fates(response) == [("image", "emulated")]
 
 
-def test_pictures_guide_a_generation(gateway):
+def test_images_guide_a_generation(gateway):
     response = gateway.generate(model="flux.2-pro", reference_images=[data_uri(png()), data_uri(png(330, 330))])
     (task,) = gateway.sent(response)
     assert [one["width"] for one in task["inputs"]["referenceImages"]] == [320, 330]
 
 
-def test_a_callers_own_inputs_are_kept_beside_his_pictures_but_never_hide_them(gateway):
+def test_a_callers_own_inputs_are_kept_beside_his_images_but_never_hide_them(gateway):
     body = {"model": "flux.1-dev", "prompt": "a hat", "image": data_uri(png()), "size": "256x256"}
     response = gateway.client.post("/images/edits", json=body | {"inputs": {"seedImage": "x"}})
     assert (response.status_code, response.json()["error"]["param"]) == (400, "inputs.seedImage")
@@ -188,7 +187,7 @@ def test_a_model_that_only_makes_fours_delivers_what_was_asked_and_tells_what_wa
     ],
     ids=str,
 )
-def test_where_pictures_and_dimensions_exclude_each_other_a_tier_stands_in(gateway, wish, tier, told):
+def test_where_images_and_dimensions_exclude_each_other_a_tier_stands_in(gateway, wish, tier, told):
     body = {"prompt": "a hat", "model": "nano-banana-2", "image": data_uri(png(400, 300))} | wish
     response = gateway.client.post("/images/edits", json=body)
     (task,) = gateway.sent(response)
@@ -267,7 +266,7 @@ def test_a_padding_color_without_padding_is_told(gateway):
 
 @pytest.mark.parametrize("name", ["mask", "markup"])
 @pytest.mark.parametrize("model", ["google-imagen-4-fast", "flux.1-schnell", "riverflow-1"])
-def test_a_mask_without_a_picture_is_refused_on_every_model(gateway, name, model):
+def test_a_mask_without_an_image_is_refused_on_every_model(gateway, name, model):
     error = gateway.client.post(
         "/images/generations", json={"prompt": "hat", "model": model, name: data_uri(png())}
     ).json()["error"]

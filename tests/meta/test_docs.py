@@ -12,7 +12,7 @@ from app import __version__
 from app.errors import GatewayError
 from app.main import PREFIXES, create_app
 from app.openai_api import parse
-from app.settings import CLIENT_VARIABLES, Settings, load_settings
+from app.settings.load import CLIENT_VARIABLES, Settings, load_settings
 from app.simulator import scenarios
 from scripts.write_docs import DOCS, GENERATED, SCHEMA, catalog_schema, render
 

@@ -39,7 +39,7 @@ def test_nothing_happens_at_import_beyond_definitions(path):
         ast.If,
     )
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        registers = isinstance(node, ast.Expr) and (isinstance(node.value, ast.Constant) or path.name == "cli.py")
+        registers = isinstance(node, ast.Expr) and (isinstance(node.value, ast.Constant) or "cli" in path.parts)
         assert isinstance(node, allowed) or registers, ast.dump(node)[:80]
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.registry import unlisted_model
+from app.domain.answer import Answer, DeliveredImage
+from app.domain.request import ImageFormat, ImageRequest, RequestContext
 from app.generation.service import Part, Stream
-from app.generation.types import Answer, Circumstances, DeliveredImage, ImageRequest, PictureFormat
-from app.journal.records import Parting
+from app.journal.records import Receipt
 
 _SECONDS = 10
 
@@ -17,34 +18,34 @@ class Recorder:
     """The image routes' use case, without any image."""
 
     def __init__(self) -> None:
-        self.requests: list[tuple[ImageRequest, Circumstances]] = []
+        self.requests: list[tuple[ImageRequest, RequestContext]] = []
 
-    async def stream(self, request: ImageRequest, circumstances: Circumstances) -> Stream:
+    async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
         """Keep the request; a stream of one part."""
-        answer = await self.run(request, circumstances)
+        answer = await self.run(request, context)
 
         async def parts() -> AsyncIterator[Part]:
             yield Part(0, replace(answer, images=(replace(answer.images[0], url=None, base64=b"AAAA"),)))
 
-        return Stream(circumstances.request_id, 1, answer.model, (), parts())
+        return Stream(context.request_id, 1, answer.model, (), parts())
 
-    def leave(self, request_id: str, parting: Parting, answer: Answer | None = None) -> None:
+    def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
         """Nothing is kept here."""
 
-    def undeliver(self, request_id: str) -> None:
+    def retract(self, request_id: str) -> None:
         """Nothing is kept here."""
 
-    async def run(self, request: ImageRequest, circumstances: Circumstances) -> Answer:
+    async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
         """Keep the request."""
-        self.requests.append((request, circumstances))
+        self.requests.append((request, context))
         return Answer(
-            request_id=circumstances.request_id,
+            request_id=context.request_id,
             created=1,
             model=unlisted_model("civitai:1@1"),
             requested_model="m",
-            images=(DeliveredImage((8, 8), PictureFormat.PNG, 7, url="https://example.com/a.png"),),
+            images=(DeliveredImage((8, 8), ImageFormat.PNG, 7, url="https://example.com/a.png"),),
             failures=(),
-            format=PictureFormat.PNG,
+            format=ImageFormat.PNG,
             cost=Decimal("0.01"),
             task_ids=(),
             attempts=(),

@@ -1,8 +1,8 @@
-"""A parsed request as a short dict: only what differs from the defaults, pictures by name and size or address."""
+"""A parsed request as a short dict: only what differs from the defaults, images by name and size or address."""
 
 from dataclasses import fields
 
-from app.generation.types import ImageRequest, SizeWish, UploadedPicture
+from app.domain.request import ImageRequest, SizeRequest, UploadedImage
 
 _DEFAULTS = ImageRequest(mode=None, prompt=None)
 
@@ -15,11 +15,11 @@ def summarize(request: ImageRequest) -> dict:
         if (
             field.name == "mode"
             or value == getattr(_DEFAULTS, field.name)
-            or (field.name == "size" and value == SizeWish())
+            or (field.name == "size" and value == SizeRequest())
         ):
             continue
-        if field.name == "pictures":
-            value = {picture.param: _of(picture) for picture in value}
+        if field.name == "images":
+            value = {image.param: _of(image) for image in value}
         elif field.name in {"mask", "markup"}:
             value = _of(value)
         elif field.name == "size":
@@ -30,5 +30,5 @@ def summarize(request: ImageRequest) -> dict:
     return summary
 
 
-def _of(picture: object) -> object:
-    return len(picture.data) if isinstance(picture, UploadedPicture) else picture.url
+def _of(image: object) -> object:
+    return len(image.data) if isinstance(image, UploadedImage) else image.url

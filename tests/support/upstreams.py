@@ -7,7 +7,7 @@ from app.runware.transport import HTTPReply
 
 
 class RecordingTransport:
-    """Answers every imageInference task with its pictures, as links."""
+    """Answers every imageInference task with its images, as links."""
 
     def __init__(self) -> None:
         self.tasks: list[dict] = []
@@ -20,7 +20,7 @@ class RecordingTransport:
             {
                 "taskType": "imageInference",
                 "taskUUID": task["taskUUID"],
-                "imageUUID": f"picture-{place}",
+                "imageUUID": f"image-{place}",
                 "imageURL": f"https://im.example/{place}.png",
                 "cost": 0.01,
             }
@@ -77,7 +77,7 @@ def raw(status: int, text: str) -> HTTPReply:
     return HTTPReply(status, text.encode(), None)
 
 
-def picture(task_uuid: str, place: int = 0, **members: object) -> dict:
+def image(task_uuid: str, place: int = 0, **members: object) -> dict:
     """An entry of `data`."""
     return {
         "taskType": "imageInference",

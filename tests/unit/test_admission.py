@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.access.admission import Admission, Ticket
 from app.errors import OverloadedError
-from app.runware.breaker import Breaker
+from app.runware.circuit_breaker import CircuitBreaker
 
 
 def test_what_fits_begins_at_once_and_the_rest_waits_in_line():
@@ -101,7 +101,7 @@ def test_whatever_comes_and_goes_no_place_is_lost_or_given_twice(steps, places, 
 
 
 def test_runware_counts_as_gone_after_so_many_exchanges_in_a_row_without_an_answer():
-    breaker = Breaker(threshold=3)
+    breaker = CircuitBreaker(threshold=3)
     assert [breaker.failed(), breaker.failed()] == [False, False]
     breaker.succeeded()
     assert [breaker.failed(), breaker.failed(), breaker.is_open] == [False, False, False]

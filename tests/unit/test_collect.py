@@ -1,4 +1,4 @@
-"""n pictures come back as exactly n, or as stated failures, in order and with an exact cost."""
+"""n images come back as exactly n, or as stated failures, in order and with an exact cost."""
 
 from decimal import Decimal
 
@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from app.catalog.model import Mode
 from app.catalog.registry import unlisted_model
+from app.domain.request import Delivery, ImageRequest
 from app.errors import GatewayError
 from app.generation.collect import collect
-from app.generation.normalize import normalize
-from app.generation.plan import TaskInputs, build_plan
-from app.generation.types import Delivery, ImageRequest
-from app.runware.errors import Failure, Kind
+from app.planning.decide import normalize
+from app.planning.plan import TaskInputs, build_plan
+from app.runware.failures import Failure, Kind
 from app.runware.results import TaskResult
-from app.runware.tasks import Picture
+from app.runware.tasks import Image
 
 
 def plan_for(count: int, per_task: int, seed: int | None = None):
@@ -27,39 +27,39 @@ def plan_for(count: int, per_task: int, seed: int | None = None):
 
 @settings(deadline=None)
 @given(st.integers(1, 10), st.integers(1, 20), st.data())
-def test_every_picture_asked_for_is_delivered_or_stated_missing(count, per_task, data):
+def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, data):
     plan = plan_for(count, per_task)
     assert sum(planned.task.number_results for planned in plan.tasks) == count
     results, made = [], 0
     for planned in plan.tasks:
-        pictures = tuple(
-            Picture(f"{planned.first_index}-{place}", "u", None, planned.first_index + place, Decimal("0.1"))
+        images = tuple(
+            Image(f"{planned.first_index}-{place}", "u", None, planned.first_index + place, Decimal("0.1"))
             for place in range(data.draw(st.integers(0, planned.task.number_results + 2)))
         )
         failures = data.draw(
             st.lists(st.builds(lambda kind: Failure(kind, "c", "m"), st.sampled_from(Kind)), max_size=3)
         )
-        made += len(pictures)
-        results.append(TaskResult(pictures, tuple(failures), ()))
-    if not any(result.pictures for result in results):
+        made += len(images)
+        results.append(TaskResult(images, tuple(failures), ()))
+    if not any(result.images for result in results):
         with pytest.raises(GatewayError):
             collect(plan, results)
         return
     collected = collect(plan, results)
-    indexes = [placed.index for placed in collected.pictures] + [failure.index for failure in collected.failures]
+    indexes = [placed.index for placed in collected.images] + [failure.index for failure in collected.failures]
     assert sorted(indexes) == list(range(count))
-    assert [placed.index for placed in collected.pictures] == sorted(placed.index for placed in collected.pictures)
+    assert [placed.index for placed in collected.images] == sorted(placed.index for placed in collected.images)
     assert collected.cost == Decimal("0.1") * made  # what Runware made beyond the wish is on the bill all the same
 
 
 def test_an_unknown_cost_stays_unknown():
     plan = plan_for(2, 2)
-    pictures = (Picture("a", "u", None, None, Decimal("0.1")), Picture("b", "u", None, None, None))
-    assert collect(plan, [TaskResult(pictures, (), ())]).cost is None
+    images = (Image("a", "u", None, None, Decimal("0.1")), Image("b", "u", None, None, None))
+    assert collect(plan, [TaskResult(images, (), ())]).cost is None
 
 
 @pytest.mark.parametrize(("per_task", "seeds"), [(20, [7]), (1, [7, 8, 9, 10]), (3, [7, 10])])
-def test_seeds_of_split_tasks_differ_by_the_place_of_their_first_picture(per_task, seeds):
+def test_seeds_of_split_tasks_differ_by_the_place_of_their_first_image(per_task, seeds):
     assert [planned.task.fields["seed"] for planned in plan_for(4, per_task, seed=7).tasks] == seeds
 
 

@@ -5,10 +5,11 @@ import pytest
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
+from app.domain.answer import AdjustmentMode
+from app.domain.request import Delivery, ImageRequest, LinkedImage
 from app.errors import InvalidRequestError
-from app.generation.normalize import normalize
-from app.generation.types import AdjustmentMode, Delivery, ImageRequest, LinkedPicture
-from app.settings import Settings
+from app.planning.decide import normalize
+from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
 UUID = "c64351d5-4c59-42f7-95e1-eace013eddab"
@@ -17,11 +18,11 @@ GUIDE = {"model": "runware:20@1", "guideImage": UUID}
 FACE = {"images": [UUID]}
 
 
-def fit(model="srpo", mode=Mode.GENERATE, pictures=0, **wishes):
+def fit(model="srpo", mode=Mode.GENERATE, images=0, **wishes):
     """The spec of a request, or the refusal."""
-    sent = tuple(LinkedPicture(f"image[{index}]", "https://a.example/b.png") for index in range(pictures))
-    request = ImageRequest(mode, "a portrait", pictures=sent, **wishes)
-    return normalize(request, REGISTRY.find(model), default_delivery=Delivery.LINK, picture_size=(640, 480))
+    sent = tuple(LinkedImage(f"image[{index}]", "https://a.example/b.png") for index in range(images))
+    request = ImageRequest(mode, "a portrait", images=sent, **wishes)
+    return normalize(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
 LEGAL = [
@@ -179,9 +180,9 @@ def test_a_life_time_for_runwares_links_means_nothing_where_the_answer_has_none(
     ],
 )
 def test_a_word_beyond_the_models_range_becomes_the_nearest_and_is_told(model, word, asked, applied):
-    mask = LinkedPicture("mask", "https://a.example/m.png") if model.startswith("bfl") else None
-    mode, pictures = (Mode.EDIT, 1) if mask else (Mode.GENERATE, 0)
-    spec = fit(model, mode, pictures, words={word: asked}, mask=mask)
+    mask = LinkedImage("mask", "https://a.example/m.png") if model.startswith("bfl") else None
+    mode, images = (Mode.EDIT, 1) if mask else (Mode.GENERATE, 0)
+    spec = fit(model, mode, images, words={word: asked}, mask=mask)
     (adjustment,) = [one for one in spec.adjustments if one.param == word]
     assert (adjustment.requested, adjustment.applied, adjustment.mode) == (asked, applied, AdjustmentMode.CHANGED)
 
@@ -203,7 +204,7 @@ def test_what_a_model_forbids_is_refused_in_the_callers_words(model, wishes, par
     assert refusal.value.param == param
 
 
-def test_a_negative_prompt_beside_pictures_is_dropped_where_the_model_takes_only_one_of_them():
+def test_a_negative_prompt_beside_images_is_dropped_where_the_model_takes_only_one_of_them():
     spec = fit("qwen-image-2-0", Mode.EDIT, 1, words={"negative_prompt": "fog"})
     assert "negativePrompt" not in spec.fields
     assert [(one.param, one.mode) for one in spec.adjustments] == [("negative_prompt", AdjustmentMode.DROPPED)]

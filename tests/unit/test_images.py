@@ -1,4 +1,4 @@
-"""Pictures: headers, conversion, fitting, masks; and addresses that are never connected to."""
+"""Images: headers, conversion, fitting, masks; and addresses that are never connected to."""
 
 import asyncio
 import io
@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.support.images import encode, open_bytes, photo
 
-from app.images.addresses import FetchError, RefusedAddressError, is_public
-from app.images.convert import TooManyPixelsError, UnreadablePictureError, convert, open_picture
-from app.images.fetch import Fetcher
-from app.images.inputs import PictureLimits, blank_picture, fit_picture
-from app.images.inspect import inspect, is_whole, sniff
+from app.egress.address_guard import FetchError, RefusedAddressError, is_public
+from app.egress.fetch import Fetcher
+from app.images.convert import TooManyPixelsError, UnreadableImageError, convert, open_image
+from app.images.headers import inspect, is_whole, sniff
+from app.images.inputs import ImageLimits, blank_image, fit_image
 from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
 from app.images.workers import WorkerError, Workers
-from tests.support.pictures import encode, open_bytes, photo
 
 MAX = 10_000_000
 ALL = ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF"]
@@ -50,7 +50,7 @@ def test_orientation_is_read_and_applied(orientation, order):
     header = inspect(data)
     assert header.orientation == orientation
     assert header.upright == ((20, 40) if orientation > 4 else (40, 20))
-    fitted = fit_picture(data, PictureLimits(MAX))
+    fitted = fit_image(data, ImageLimits(MAX))
     assert (fitted.width, fitted.height) == header.upright
     if orientation == 1:
         assert open_bytes(fitted.data).tobytes() == open_bytes(data).tobytes()
@@ -65,7 +65,7 @@ def test_no_damaged_header_breaks_the_reader(format_, cut, noise):
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_a_cut_picture_is_not_whole(format_):
+def test_a_cut_image_is_not_whole(format_):
     data = encode(photo(200, 200), format_)
     assert is_whole(data)
     assert not is_whole(data[: len(data) * 2 // 3])
@@ -73,24 +73,24 @@ def test_a_cut_picture_is_not_whole(format_):
 
 @pytest.mark.parametrize("source", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16"])
 @pytest.mark.parametrize("format_", ["png", "jpeg", "webp", "gif", "avif"])
-def test_any_kind_of_picture_becomes_any_format(source, format_):
-    picture = photo(64, 48, "L").convert("I;16") if source == "I;16" else photo(64, 48).convert(source)
-    made = convert(encode(picture, "TIFF"), format_, 60, MAX)
+def test_any_kind_of_image_becomes_any_format(source, format_):
+    image = photo(64, 48, "L").convert("I;16") if source == "I;16" else photo(64, 48).convert(source)
+    made = convert(encode(image, "TIFF"), format_, 60, MAX)
     opened = open_bytes(made.data)
     assert (opened.format.lower(), opened.size, made.width, made.height) == (format_, (64, 48), 64, 48)
 
 
 @pytest.mark.parametrize("format_", ["png", "webp", "gif", "avif"])
 def test_transparency_survives_conversion(format_):
-    picture = photo(64, 64, "RGBA")
-    picture.paste((0, 0, 0, 0), (0, 0, 32, 64))
-    alpha = open_bytes(convert(encode(picture), format_, None, MAX).data).convert("RGBA").getchannel("A")
+    image = photo(64, 64, "RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 32, 64))
+    alpha = open_bytes(convert(encode(image), format_, None, MAX).data).convert("RGBA").getchannel("A")
     assert (alpha.getpixel((5, 5)), alpha.getpixel((60, 60))) == (0, 255)
 
 
 def test_jpeg_puts_transparency_on_white():
-    picture = Image.new("RGBA", (16, 16), (200, 0, 0, 0))
-    assert min(open_bytes(convert(encode(picture), "jpeg", 95, MAX).data).getpixel((8, 8))) > 250
+    image = Image.new("RGBA", (16, 16), (200, 0, 0, 0))
+    assert min(open_bytes(convert(encode(image), "jpeg", 95, MAX).data).getpixel((8, 8))) > 250
 
 
 def test_metadata_is_left_behind_and_the_color_profile_kept():
@@ -108,34 +108,34 @@ def test_metadata_is_left_behind_and_the_color_profile_kept():
     ids=["empty", "text", "cut", "zeros"],
 )
 def test_what_does_not_decode_is_said_to_be_unreadable(data):
-    with pytest.raises(UnreadablePictureError):
-        open_picture(data, MAX)
+    with pytest.raises(UnreadableImageError):
+        open_image(data, MAX)
 
 
 def test_too_many_pixels_are_refused_before_decoding():
     with pytest.raises(TooManyPixelsError):
-        open_picture(encode(photo(100, 100)), 9_999)
+        open_image(encode(photo(100, 100)), 9_999)
 
 
 @pytest.mark.parametrize(
     ("size", "limits", "becomes"),
     [
-        ((400, 300), PictureLimits(MAX, 300, 2048), None),
-        ((4000, 1000), PictureLimits(MAX, 300, 2048), (2048, 512)),
-        ((100, 50), PictureLimits(MAX, 300, 2048), (600, 300)),
-        ((4000, 100), PictureLimits(MAX, 300, 2048), (2048, 51)),
+        ((400, 300), ImageLimits(MAX, 300, 2048), None),
+        ((4000, 1000), ImageLimits(MAX, 300, 2048), (2048, 512)),
+        ((100, 50), ImageLimits(MAX, 300, 2048), (600, 300)),
+        ((4000, 100), ImageLimits(MAX, 300, 2048), (2048, 51)),
     ],
 )  # fmt: skip
-def test_a_picture_is_scaled_into_the_limits_with_its_shape(size, limits, becomes):
-    fitted = fit_picture(encode(photo(*size)), limits)
+def test_an_image_is_scaled_into_the_limits_with_its_shape(size, limits, becomes):
+    fitted = fit_image(encode(photo(*size)), limits)
     assert (fitted.resized_from, (fitted.width, fitted.height)) == (
         (None, size) if becomes is None else (size, becomes)
     )
 
 
-def test_a_picture_of_too_many_bytes_becomes_smaller():
+def test_an_image_of_too_many_bytes_becomes_smaller():
     noise = Image.effect_noise((600, 600), 90).convert("RGB")
-    fitted = fit_picture(encode(noise), PictureLimits(MAX, max_bytes=60_000))
+    fitted = fit_image(encode(noise), ImageLimits(MAX, max_bytes=60_000))
     assert len(fitted.data) <= 60_000
     assert fitted.format == "jpeg"
 
@@ -144,12 +144,12 @@ def test_the_first_frame_stands_for_an_animation():
     frames = [Image.new("RGB", (40, 40), color) for color in ("red", "blue")]
     buffer = io.BytesIO()
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    fitted = fit_picture(buffer.getvalue(), PictureLimits(MAX))
+    fitted = fit_image(buffer.getvalue(), ImageLimits(MAX))
     assert open_bytes(fitted.data).convert("RGB").getpixel((9, 9)) == (255, 0, 0)
 
 
-def test_a_blank_picture_is_white():
-    assert open_bytes(blank_picture(7, 5)).getcolors() == [(35, (255, 255, 255))]
+def test_a_blank_image_is_white():
+    assert open_bytes(blank_image(7, 5)).getcolors() == [(35, (255, 255, 255))]
 
 
 def masked(alpha: int) -> bytes:
@@ -172,7 +172,7 @@ def test_an_opaque_grayscale_mask_is_runwares_already(mode):
     assert (made.getpixel((5, 5)), made.getpixel((30, 30))) == (255, 0)
 
 
-def test_a_mask_is_scaled_to_its_picture_only_when_the_shape_agrees():
+def test_a_mask_is_scaled_to_its_image_only_when_the_shape_agrees():
     assert convert_mask(masked(0), (80, 80), MAX).resized_from == (40, 40)
     assert convert_mask(masked(0), (40, 40), MAX).resized_from is None
     with pytest.raises(MaskShapeError):
@@ -231,7 +231,7 @@ def test_a_worker_that_dies_or_hangs_takes_down_one_job_only(work):
         try:
             await workers.run(work)
         except WorkerError:
-            return True, await workers.run(blank_picture, 2, 2)
+            return True, await workers.run(blank_image, 2, 2)
         return False, b""
 
     failed, after = asyncio.run(both())
@@ -276,7 +276,7 @@ def fetch(url: str, *answers: list[str], check: bool = False):
 @pytest.mark.parametrize("check", [True, False], ids=["handed on", "fetched"])
 def test_a_name_that_leads_inward_is_refused_whatever_else_it_leads_to(addresses, check):
     with pytest.raises(RefusedAddressError):
-        fetch("https://pictures.example/a.png", addresses, check=check)
+        fetch("https://images.example/a.png", addresses, check=check)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from app.database.writer import Writer
 from app.journal import statements
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.processes import is_dead, name_process
-from app.journal.records import Intent, KeyExpiredError, KeyReusedError, NothingToJoinError, Parting, Settlement, Status
+from app.journal.records import Intent, KeyExpiredError, KeyReusedError, NothingToJoinError, Receipt, Settlement, Status
 from app.journal.webhooks import DUE
 from tests.support.databases import Database, open_both, open_writer
 
@@ -78,7 +78,7 @@ def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
         await journal.settle(first.record.id, DONE, {})
         with pytest.raises(KeyExpiredError) as expired:
             await journal.claim(intent(key="k"))
-        assert expired.value.earlier_id == first.record.id, "its task ids would lead to the first pictures"
+        assert expired.value.earlier_id == first.record.id, "its task ids would lead to the first images"
         assert (await journal.claim(intent("other", key="k"))).is_new
 
     asyncio.run(course())
@@ -153,12 +153,12 @@ def test_writes_that_wait_share_a_commit_and_one_that_fails_leaves_the_others(wr
 def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_before(database):
     writer, reader = open_both(database.fresh())
     journal = Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW)
-    looking, let_go = threading.Event(), threading.Event()
+    looking, release_leases = threading.Event(), threading.Event()
 
     def count(connection: Connection) -> tuple[int, int]:
         before = connection.scalar(select(func.count()).select_from(requests))
         looking.set()
-        assert let_go.wait(20)
+        assert release_leases.wait(20)
         return before, connection.scalar(select(func.count()).select_from(requests))
 
     async def course():
@@ -166,7 +166,7 @@ def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_be
         counting = asyncio.create_task(reader.read(count))
         await asyncio.to_thread(looking.wait, 20)
         assert (await journal.claim(intent("meanwhile"))).is_new
-        let_go.set()
+        release_leases.set()
         assert await counting == (1, 1), "one look at one moment"
 
     asyncio.run(course())
@@ -205,7 +205,7 @@ def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(
         await journal.withdraw(unheard)
         assert await journal.find(unheard.request_id) is None
         first = await journal.claim(intent())
-        await journal.leave(first.record.id, Parting.BROKEN)
+        await journal.leave(first.record.id, Receipt.BROKEN)
         retry = intent(retries=True)
         assert (await journal.claim(retry)).record.id == first.record.id
         assert (await journal.claim(intent(retries=True))).is_new, "a connection still open is not adopted"
@@ -220,11 +220,11 @@ def test_writing_twice_that_a_caller_came_or_went_counts_him_once(writer, journa
     async def course():
         first = await journal.claim(intent())
         for _ in range(2):
-            await journal.leave(first.record.id, Parting.BROKEN)
+            await journal.leave(first.record.id, Receipt.BROKEN)
         for _ in range(2):
-            await journal.come_back(first.record.id, "req_again")
+            await journal.rejoin(first.record.id, "req_again")
         assert (await journal.claim(intent(retries=True))).is_new, "he is there"
-        await journal.leave(first.record.id, Parting.BROKEN)
+        await journal.leave(first.record.id, Receipt.BROKEN)
         assert (await journal.claim(intent(retries=True))).record.id == first.record.id
 
     asyncio.run(course())
@@ -241,7 +241,7 @@ def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database
             assert sum(claim.is_new for claim in claims) == 1
             assert len({claim.record.id for claim in claims}) == 1
             first = await journals[0].claim(intent(f"f{round_}"))
-            await journals[0].leave(first.record.id, Parting.BROKEN)
+            await journals[0].leave(first.record.id, Receipt.BROKEN)
             adoptions = await asyncio.gather(
                 *(journals[i % 2].claim(intent(f"f{round_}", retries=True)) for i in range(4))
             )
@@ -358,24 +358,24 @@ class Claims(RuleBasedStateMachine):
             one.status = settlement.status
             one.key = None if settlement.releases else one.key
 
-    @rule(data=st.data(), parting=st.sampled_from(Parting))
+    @rule(data=st.data(), parting=st.sampled_from(Receipt))
     def leave(self, data, parting):
         waiting = [one for one in self.asked if one.callers > 0]
         if waiting:
             one = data.draw(st.sampled_from(waiting))
-            if parting is Parting.DELIVERED and not one.status.final:
-                parting = Parting.BROKEN
+            if parting is Receipt.DELIVERED and not one.status.final:
+                parting = Receipt.BROKEN
             self.do(self.journal.leave(one.id, parting))
             one.callers -= 1
-            one.delivered |= parting is Parting.DELIVERED
-            one.broken_at = self.clock.now if parting is Parting.BROKEN else one.broken_at
+            one.delivered |= parting is Receipt.DELIVERED
+            one.broken_at = self.clock.now if parting is Receipt.BROKEN else one.broken_at
 
     @rule(data=st.data(), reopen=st.booleans())
     def turn_out_undelivered(self, data, reopen):
         served = [one for one in self.asked if one.delivered and one.status is Status.COMPLETED]
         if served:
             one = data.draw(st.sampled_from(served))
-            self.do(self.journal.undeliver(one.id))
+            self.do(self.journal.retract(one.id))
             if reopen:
                 record = self.do(self.journal.find(one.id))
                 self.do(self.journal.reopen(replace(record, completed_at=record.completed_at - 1)))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.catalog.model import Mode
 from app.errors import GatewayError, InvalidRequestError
-from app.openai_api.forms import FormParser, rebuild_fields
+from app.openai_api.multipart import FormParser, rebuild_fields
 from app.openai_api.parse import decode_json, parse_request
 
 

@@ -6,13 +6,13 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from app.access.keys import ANONYMOUS, KeyRing
+from app.access.authentication import ANONYMOUS, Authenticator
 from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.registry import Registry, UnknownModelError
 from app.errors import AuthenticationError
 from app.media.links import derive_secret, sign, verify
 from app.media.store import MediaNotFoundError, MediaStore
-from app.settings import InvalidSettingsError, Settings, load_settings, read_environment
+from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_founding_models_answer_to_all_their_names_in_any_case(registry, air
 )
 def test_any_well_formed_air_id_is_a_model(registry, air, slot, maximum):
     model = registry.find(air)
-    assert (model.listed, model.max_results, model.pictures.slot, model.pictures.maximum) == (False, 1, slot, maximum)
+    assert (model.listed, model.max_results, model.images.slot, model.images.maximum) == (False, 1, slot, maximum)
 
 
 def test_an_unlisted_air_id_keeps_its_case(registry):
@@ -119,15 +119,15 @@ def test_a_misspelt_setting_is_told():
 
 
 def test_without_keys_everybody_may_call():
-    assert KeyRing([]).check({}) == ANONYMOUS
+    assert Authenticator([]).check({}) == ANONYMOUS
 
 
 @pytest.mark.parametrize(
     "headers", [{"authorization": "Bearer one"}, {"authorization": "bearer  two "}, {"api-key": "one"}]
 )
 def test_a_known_key_may_call_and_has_a_stable_name(headers):
-    name = KeyRing(["one", "two"]).check(headers)
-    assert name == KeyRing(["two", "one"]).check(headers)
+    name = Authenticator(["one", "two"]).check(headers)
+    assert name == Authenticator(["two", "one"]).check(headers)
     assert "one" not in name
 
 
@@ -136,7 +136,7 @@ def test_a_known_key_may_call_and_has_a_stable_name(headers):
 )
 def test_any_other_key_may_not(headers):
     with pytest.raises(AuthenticationError):
-        KeyRing(["one", "two"]).check(headers)
+        Authenticator(["one", "two"]).check(headers)
 
 
 def test_links_are_signed_for_one_name_and_one_end():
@@ -150,19 +150,19 @@ def test_links_are_signed_for_one_name_and_one_end():
     assert not verify(derive_secret("media links", "other"), "a.png", 100, signature, 50)
 
 
-def test_hosted_pictures_end_and_are_swept_away(tmp_path):
+def test_hosted_images_end_and_are_swept_away(tmp_path):
     now = [1_000_000.0]
 
     async def course() -> None:
         store = MediaStore(tmp_path, b"secret", 3600, clock=lambda: now[0])
-        hosted = await store.put(b"picture", "gif")
+        hosted = await store.put(b"image", "gif")
         name, query = hosted.path.removeprefix("/v1/media/").split("?")
         given = dict(part.split("=", 1) for part in query.split("&"))
         stored = await store.get(name, int(given["expires"]), given["signature"])
         assert (stored.media_type, stored.size, b"".join([chunk async for chunk in stored.chunks])) == (
             "image/gif",
-            7,
-            b"picture",
+            5,
+            b"image",
         )
         now[0] += 3600
         with pytest.raises(MediaNotFoundError):
@@ -175,18 +175,18 @@ def test_hosted_pictures_end_and_are_swept_away(tmp_path):
     asyncio.run(course())
 
 
-def test_a_picture_that_may_be_asked_for_again_outlives_its_link(tmp_path):
+def test_an_image_that_may_be_asked_for_again_outlives_its_link(tmp_path):
     now = [time.time()]
 
     async def course() -> None:
         store = MediaStore(tmp_path, b"secret", 60, 5000, clock=lambda: now[0])
-        hosted = await store.put(b"picture", "gif", longer=True)
+        hosted = await store.put(b"image", "gif", longer=True)
         now[0] += 4000
         await store.put(b"another", "png")
         again = await store.renew(hosted.name)
         given = dict(part.split("=", 1) for part in again.path.split("?")[1].split("&"))
         assert (again.expires_at, again.name) == (int(now[0]) + 60, hosted.name)
-        assert (await store.get(again.name, again.expires_at, given["signature"])).size == 7
+        assert (await store.get(again.name, again.expires_at, given["signature"])).size == 5
         now[0] += 4000
         await store.put(b"another", "png")
         with pytest.raises(MediaNotFoundError):

@@ -6,7 +6,7 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.ledger.pricing import estimate, megapixels
-from app.settings import Settings
+from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
 

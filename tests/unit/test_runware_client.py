@@ -6,14 +6,16 @@ import time
 import pytest
 
 from app.runware.client import RunwareClient
-from app.runware.errors import Kind
-from app.runware.retry import Pace
+from app.runware.failures import Kind
+from app.runware.retry import RetryPolicy
 from app.runware.tasks import ImageTask
 from app.runware.transport import LateError, LostError, NotSentError
-from tests.support.upstreams import ScriptedTransport, picture, raw, reply
+from tests.support.upstreams import ScriptedTransport, image, raw, reply
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
-PACE = Pace(first_backoff=0.001, longest_backoff=0.002, first_poll=0.001, longest_poll=0.002, longest_retry_after=0.05)
+PACE = RetryPolicy(
+    first_backoff=0.001, longest_backoff=0.002, first_poll=0.001, longest_poll=0.002, longest_retry_after=0.05
+)
 SUBMIT, COLLECT = "imageInference", "getResponse"
 
 
@@ -35,7 +37,7 @@ def fault(code: str, status: int = 400, **members: object):
     return reply(status, errors=[{"code": code, "message": code, "taskUUID": UUID, "taskType": SUBMIT} | members])
 
 
-GOOD = reply(data=[picture(UUID)])
+GOOD = reply(data=[image(UUID)])
 PROCESSING = reply(data=[{"taskType": SUBMIT, "taskUUID": UUID, "status": "processing"}])
 NOTHING = reply()
 CONFLICT = fault("conflictTaskUUID")
@@ -75,9 +77,9 @@ CONFLICT = fault("conflictTaskUUID")
         "lost, and nobody says what became of it", "faults last, and yet it runs",
     ],
 )  # fmt: skip
-def test_a_task_comes_to_its_picture(script, kinds):
+def test_a_task_comes_to_its_image(script, kinds):
     transport, result = run(*script)
-    assert len(result.pictures) == 1
+    assert len(result.images) == 1
     assert not result.failures
     assert transport.kinds == kinds
     assert {sent["taskUUID"] for sent in transport.sent} == {UUID}
@@ -106,46 +108,44 @@ def test_a_task_comes_to_its_picture(script, kinds):
 )  # fmt: skip
 def test_a_task_fails_for_the_reason_runware_gave(script, kind, exchanges):
     _, result = run(*script)
-    assert not result.pictures
+    assert not result.images
     assert result.failures[0].kind is kind
     assert len(result.exchanges) == exchanges
 
 
-def test_pictures_arriving_over_several_polls_are_each_counted_once():
-    two = reply(
-        data=[picture(UUID, 0), picture(UUID, 1), {"taskType": SUBMIT, "taskUUID": UUID, "status": "processing"}]
-    )
-    three = reply(data=[picture(UUID, place) for place in (0, 1, 2, 2)])
+def test_images_arriving_over_several_polls_are_each_counted_once():
+    two = reply(data=[image(UUID, 0), image(UUID, 1), {"taskType": SUBMIT, "taskUUID": UUID, "status": "processing"}])
+    three = reply(data=[image(UUID, place) for place in (0, 1, 2, 2)])
     _, result = run(LateError(), two, three, count=3)
-    assert [one.image_uuid for one in result.pictures] == ["i0", "i1", "i2"]
+    assert [one.image_uuid for one in result.images] == ["i0", "i1", "i2"]
 
 
-def test_a_mixed_answer_keeps_pictures_and_reasons():
-    mixed = reply(data=[picture(UUID)], errors=[{"code": "providerError", "message": "no", "taskUUID": UUID}])
+def test_a_mixed_answer_keeps_images_and_reasons():
+    mixed = reply(data=[image(UUID)], errors=[{"code": "providerError", "message": "no", "taskUUID": UUID}])
     _, result = run(mixed, count=2)
-    assert (len(result.pictures), result.failures[0].kind) == (1, Kind.PROVIDER)
+    assert (len(result.images), result.failures[0].kind) == (1, Kind.PROVIDER)
 
 
-def test_a_task_that_settles_with_fewer_pictures_ends():
-    _, result = run(LateError(), reply(data=[picture(UUID)]), count=3)
-    assert len(result.pictures) == 1
+def test_a_task_that_settles_with_fewer_images_ends():
+    _, result = run(LateError(), reply(data=[image(UUID)]), count=3)
+    assert len(result.images) == 1
 
 
 def test_a_deadline_ends_polling_with_what_there_is():
-    part = reply(data=[picture(UUID), {"taskType": SUBMIT, "taskUUID": UUID, "status": "processing"}])
+    part = reply(data=[image(UUID), {"taskType": SUBMIT, "taskUUID": UUID, "status": "processing"}])
     _, result = run(LateError(), part, count=2, seconds=0.05)
-    assert (len(result.pictures), result.failures[0].kind) == (1, Kind.TIMEOUT)
+    assert (len(result.images), result.failures[0].kind) == (1, Kind.TIMEOUT)
 
 
 def test_a_retry_after_is_obeyed_only_up_to_its_limit():
     transport, result = run(reply(429, errors=[{"code": "rateLimitExceeded"}], retry_after=30.0))
     assert (len(transport.sent), result.failures[0].retry_after) == (1, 30.0)
     transport, result = run(reply(429, errors=[{"code": "rateLimitExceeded"}], retry_after=0.001), GOOD)
-    assert (len(transport.sent), len(result.pictures)) == (2, 1)
+    assert (len(transport.sent), len(result.images)) == (2, 1)
 
 
 def test_answers_about_other_tasks_are_not_ours():
-    strange = reply(data=[picture("c64351d5-4c59-42f7-95e1-eace013eddab")])
+    strange = reply(data=[image("c64351d5-4c59-42f7-95e1-eace013eddab")])
     transport, result = run(strange, CONFLICT, GOOD)
     assert transport.kinds == [SUBMIT, SUBMIT, COLLECT]
-    assert len(result.pictures) == 1
+    assert len(result.images) == 1

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from app.generation.failures import _BUILDERS, to_caller_field, to_caller_words, to_error
-from app.runware.errors import KNOWN_CODES, Failure, Kind, classify, from_status, to_failure
-from app.runware.retry import Pace, backoff, poll_delay
+from app.generation.provider_errors import _BUILDERS, to_caller_field, to_caller_words, to_error
+from app.runware.failures import KNOWN_CODES, Failure, Kind, classify, from_status, to_failure
+from app.runware.retry import RetryPolicy, backoff, poll_delay
 from app.runware.tasks import Fault, ImageTask, UnreadableReplyError, decode
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
@@ -39,7 +39,7 @@ DOCUMENTED = {
     ),
     Kind.UNKNOWN_TASK: "taskFailedOrNotFound taskNotFound taskExpired",
     Kind.UNKNOWN_MODEL: "modelNotFound unknownModel invalidModel modelDisabled",
-    Kind.INPUT_PICTURE: "failedToTransferImage mediaNotFound mediaExpired",
+    Kind.INPUT_IMAGE: "failedToTransferImage mediaNotFound mediaExpired",
     Kind.CONFLICT: "conflictTaskUUID",
     Kind.INVALID: (
         "invalidWidth invalidCustomWidth invalidCustomHeight missingDimensionParameters invalidReferenceImages "
@@ -119,7 +119,7 @@ def test_a_task_goes_out_with_the_gateways_fields_on_top():
 
 
 @pytest.mark.parametrize(
-    ("body", "pictures", "codes"),
+    ("body", "images", "codes"),
     [
         (b'{"data":[{"taskUUID":"%s","imageURL":"u"}]}', 1, []),
         (b'{"data":{"taskUUID":"%s","imageURL":"u"}}', 1, []),
@@ -137,9 +137,9 @@ def test_a_task_goes_out_with_the_gateways_fields_on_top():
         (b'{"data":[{"taskUUID":"%s"}],"other":1}', 0, []),
     ],
 )
-def test_every_shape_of_envelope_seen_is_read(body, pictures, codes):
+def test_every_shape_of_envelope_seen_is_read(body, images, codes):
     reply = decode(body % UUID.encode(), UUID)
-    assert len(reply.pictures) == pictures
+    assert len(reply.images) == images
     assert [fault.code for fault in reply.faults] == codes
 
 
@@ -151,13 +151,11 @@ def test_nonsense_is_said_to_be_unreadable(body):
 
 def test_base64_is_a_slice_of_the_answer_and_costs_are_exact():
     body = b'{"data":[{"taskUUID":"%s","imageBase64Data":"QUJD","cost":0.1,"seed":5},{"taskUUID":"%s","imageDataURI":"data:image/png;base64,REVG","cost":0.2}]}'
-    one, two = decode(body % (UUID.encode(), UUID.encode()), UUID).pictures
+    one, two = decode(body % (UUID.encode(), UUID.encode()), UUID).images
     assert (bytes(one.base64), bytes(two.base64)) == (b"QUJD", b"REVG")
     assert one.cost + two.cost == Decimal("0.3")
     assert (
-        bytes(
-            decode(b'{"data":[{"taskUUID":"%s","imageBase64Data":"AA\\/A"}]}' % UUID.encode(), UUID).pictures[0].base64
-        )
+        bytes(decode(b'{"data":[{"taskUUID":"%s","imageBase64Data":"AA\\/A"}]}' % UUID.encode(), UUID).images[0].base64)
         == b"AA/A"
     )
 
@@ -167,13 +165,13 @@ def test_base64_is_a_slice_of_the_answer_and_costs_are_exact():
     [(1, 0.0, 0.0), (1, 0.5, 0.25), (2, 0.5, 0.5), (3, 0.5, None)],
 )
 def test_backoff_doubles_with_full_jitter_and_ends_after_three(attempt, chance, expected):
-    assert backoff(Pace(), Failure(Kind.CAPACITY, "c", ""), attempt, chance) == expected
+    assert backoff(RetryPolicy(), Failure(Kind.CAPACITY, "c", ""), attempt, chance) == expected
 
 
 def test_backoff_never_repeats_what_is_certain():
     for kind in set(Kind) - {Kind.RATE_LIMIT, Kind.CAPACITY, Kind.TIMEOUT, Kind.PROVIDER}:
-        assert backoff(Pace(), Failure(kind, "c", ""), 1, 0.5) is None
+        assert backoff(RetryPolicy(), Failure(kind, "c", ""), 1, 0.5) is None
 
 
 def test_polling_slows_down_to_its_limit():
-    assert [poll_delay(Pace(), poll) for poll in (1, 2, 3, 10, 120, 121)] == [1.0, 1.5, 2.25, 5.0, 5.0, 60.0]
+    assert [poll_delay(RetryPolicy(), poll) for poll in (1, 2, 3, 10, 120, 121)] == [1.0, 1.5, 2.25, 5.0, 5.0, 60.0]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.database.errors import DatabaseUnavailableError
-from app.generation.scribe import Scribe
+from app.jobs.write_queue import WriteQueue
 
 
 class Book:
@@ -27,12 +27,12 @@ class Book:
 
 def test_what_was_refused_is_written_later_and_before_what_came_after_it():
     async def course():
-        scribe, book = Scribe(), Book(refusals=2)
+        scribe, book = WriteQueue(), Book(refusals=2)
         await scribe.write("r", book.write("first"))
         assert scribe.lags
-        scribe.write_later("r", book.write("second"))
-        scribe.write_later("other", book.write("third"))
-        await scribe.caught_up()
+        scribe.enqueue("r", book.write("second"))
+        scribe.enqueue("other", book.write("third"))
+        await scribe.flush()
         assert (book.lines.index("first") < book.lines.index("second"), scribe.lags) == (True, False)
         assert sorted(book.lines) == ["first", "second", "third"]
 
@@ -41,10 +41,10 @@ def test_what_was_refused_is_written_later_and_before_what_came_after_it():
 
 def test_where_nothing_was_refused_nobody_waits():
     async def course():
-        scribe, book = Scribe(), Book(refusals=0)
+        scribe, book = WriteQueue(), Book(refusals=0)
         never = asyncio.Event()
-        scribe.write_later("slow", never.wait)
-        await asyncio.wait_for(scribe.caught_up(), 0.1)
+        scribe.enqueue("slow", never.wait)
+        await asyncio.wait_for(scribe.flush(), 0.1)
         await scribe.write("r", book.write("line"))
         assert (book.lines, scribe.lags) == (["line"], False)
         await scribe.close(0)
@@ -54,7 +54,7 @@ def test_where_nothing_was_refused_nobody_waits():
 
 def test_at_the_end_what_cannot_be_written_is_given_up():
     async def course():
-        scribe, book = Scribe(), Book(refusals=10**6)
+        scribe, book = WriteQueue(), Book(refusals=10**6)
         await scribe.write("r", book.write("line"))
         await scribe.close(0.2)
         await asyncio.sleep(0)
@@ -65,13 +65,13 @@ def test_at_the_end_what_cannot_be_written_is_given_up():
 
 def test_a_fault_that_is_not_the_databases_ends_one_line_only():
     async def course():
-        scribe, book = Scribe(), Book(refusals=0)
+        scribe, book = WriteQueue(), Book(refusals=0)
 
         async def broken() -> None:
             raise ValueError
 
-        scribe.write_later("r", broken)
-        scribe.write_later("r", book.write("next"))
+        scribe.enqueue("r", broken)
+        scribe.enqueue("r", book.write("next"))
         await scribe.written("r")
         assert book.lines == ["next"]
 
@@ -80,10 +80,10 @@ def test_a_fault_that_is_not_the_databases_ends_one_line_only():
 
 def test_whoever_needs_to_know_all_is_told_when_he_cannot():
     async def course():
-        scribe, book = Scribe(patience=0.1), Book(refusals=10**6)
+        scribe, book = WriteQueue(patience=0.1), Book(refusals=10**6)
         await scribe.write("r", book.write("line"))
         with pytest.raises(DatabaseUnavailableError):
-            await scribe.caught_up()
+            await scribe.flush()
         await scribe.close(0)
 
     asyncio.run(course())

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalog.model import AutomaticSizes, FixedSizes, GridSizes, TierSizes
-from app.generation.sizing import area_error, choose_size, shape_error, tier_area
-from app.generation.types import SizeWish
+from app.domain.request import SizeRequest
+from app.planning.sizing import area_error, choose_size, shape_error, tier_area
 
 GRID = GridSizes(kind="range", min_side=128, max_side=2048, step=16)
 TIERED = FixedSizes(
@@ -27,20 +27,20 @@ SEEDREAM = GridSizes(
 @pytest.mark.parametrize(
     ("wish", "size"),
     [
-        (SizeWish(exact=(1024, 1024)), (1024, 1024)),
-        (SizeWish(exact=(1000, 1000)), (1008, 1008)),
-        (SizeWish(exact=(3000, 1000)), (2048, 688)),
-        (SizeWish(exact=(128, 128)), (128, 128)),
-        (SizeWish(exact=(2048, 2048)), (2048, 2048)),
-        (SizeWish(exact=(1, 1)), (128, 128)),
-        (SizeWish(exact=(60000, 60000)), (2048, 2048)),
-        (SizeWish(exact=(100, 50)), (256, 128)),
-        (SizeWish(ratio=100.0), (2048, 128)),
-        (SizeWish(ratio=0.01), (128, 2048)),
-        (SizeWish(ratio=16 / 9), (1360, 768)),
-        (SizeWish(ratio=1.0, area=tier_area("4K")), (2048, 2048)),
-        (SizeWish(ratio=1.0, area=tier_area("0.5K")), (512, 512)),
-        (SizeWish(), (1024, 1024)),
+        (SizeRequest(exact=(1024, 1024)), (1024, 1024)),
+        (SizeRequest(exact=(1000, 1000)), (1008, 1008)),
+        (SizeRequest(exact=(3000, 1000)), (2048, 688)),
+        (SizeRequest(exact=(128, 128)), (128, 128)),
+        (SizeRequest(exact=(2048, 2048)), (2048, 2048)),
+        (SizeRequest(exact=(1, 1)), (128, 128)),
+        (SizeRequest(exact=(60000, 60000)), (2048, 2048)),
+        (SizeRequest(exact=(100, 50)), (256, 128)),
+        (SizeRequest(ratio=100.0), (2048, 128)),
+        (SizeRequest(ratio=0.01), (128, 2048)),
+        (SizeRequest(ratio=16 / 9), (1360, 768)),
+        (SizeRequest(ratio=1.0, area=tier_area("4K")), (2048, 2048)),
+        (SizeRequest(ratio=1.0, area=tier_area("0.5K")), (512, 512)),
+        (SizeRequest(), (1024, 1024)),
     ],
     ids=str,
 )  # fmt: skip
@@ -51,17 +51,17 @@ def test_a_range_on_a_grid_of_16_from_128_to_2048(wish, size):
 @pytest.mark.parametrize(
     ("wish", "size", "tier"),
     [
-        (SizeWish(), (1024, 1024), "1K"),
-        (SizeWish(ratio=16 / 9), (1280, 720), "1K"),
-        (SizeWish(ratio=16 / 9, area=tier_area("2K")), (2560, 1440), "2K"),
-        (SizeWish(ratio=1.0, area=tier_area("3K")), (4096, 4096), "4K"),
-        (SizeWish(area=tier_area("8K")), (4096, 4096), "4K"),
-        (SizeWish(area=tier_area("0.25MP")), (1024, 1024), "1K"),
-        (SizeWish(exact=(2560, 1440)), (2560, 1440), "2K"),
-        (SizeWish(exact=(1920, 1080)), (2560, 1440), "2K"),
-        (SizeWish(exact=(1366, 768)), (1280, 720), "1K"),
-        (SizeWish(exact=(3000, 3000)), (4096, 4096), "4K"),
-        (SizeWish(exact=(100, 100)), (1024, 1024), "1K"),
+        (SizeRequest(), (1024, 1024), "1K"),
+        (SizeRequest(ratio=16 / 9), (1280, 720), "1K"),
+        (SizeRequest(ratio=16 / 9, area=tier_area("2K")), (2560, 1440), "2K"),
+        (SizeRequest(ratio=1.0, area=tier_area("3K")), (4096, 4096), "4K"),
+        (SizeRequest(area=tier_area("8K")), (4096, 4096), "4K"),
+        (SizeRequest(area=tier_area("0.25MP")), (1024, 1024), "1K"),
+        (SizeRequest(exact=(2560, 1440)), (2560, 1440), "2K"),
+        (SizeRequest(exact=(1920, 1080)), (2560, 1440), "2K"),
+        (SizeRequest(exact=(1366, 768)), (1280, 720), "1K"),
+        (SizeRequest(exact=(3000, 3000)), (4096, 4096), "4K"),
+        (SizeRequest(exact=(100, 100)), (1024, 1024), "1K"),
     ],
     ids=str,
 )  # fmt: skip
@@ -72,15 +72,15 @@ def test_a_table_with_tiers(wish, size, tier):
 
 def test_without_a_1k_tier_the_lowest_is_the_default():
     rules = FixedSizes(kind="fixed", tiers={"4K": ["4096x4096"], "2K": ["2048x2048"]})
-    assert choose_size(rules, SizeWish()).size == (2048, 2048)
+    assert choose_size(rules, SizeRequest()).size == (2048, 2048)
 
 
 def test_a_shape_between_two_goes_to_the_nearer_in_ln_and_a_tie_to_the_larger():
     rules = FixedSizes(kind="fixed", tiers={"1K": ["400x100", "1600x200"]})
-    assert choose_size(rules, SizeWish(ratio=7.0)).size == (1600, 200)
-    assert choose_size(rules, SizeWish(ratio=5.0)).size == (400, 100)
+    assert choose_size(rules, SizeRequest(ratio=7.0)).size == (1600, 200)
+    assert choose_size(rules, SizeRequest(ratio=5.0)).size == (400, 100)
     tie = FixedSizes(kind="fixed", tiers={"1K": ["1024x512", "512x1024", "600x1200"]})
-    assert choose_size(tie, SizeWish(ratio=1.0)).size == (600, 1200)
+    assert choose_size(tie, SizeRequest(ratio=1.0)).size == (600, 1200)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_a_shape_between_two_goes_to_the_nearer_in_ln_and_a_tie_to_the_larger():
     ],
 )  # fmt: skip
 def test_a_tier_without_a_table_reproduces_every_size_lumenfall_publishes(ratio, size):
-    assert choose_size(TierSizes(kind="tiers", tiers=("1K",)), SizeWish(ratio=ratio[0] / ratio[1])).size == size
+    assert choose_size(TierSizes(kind="tiers", tiers=("1K",)), SizeRequest(ratio=ratio[0] / ratio[1])).size == size
 
 
 @pytest.mark.parametrize(
     ("wish", "size"),
     [
-        (SizeWish(exact=(1024, 1536)), (1024, 1536)),
-        (SizeWish(exact=(300, 300)), (960, 960)),
-        (SizeWish(exact=(8000, 8000)), (4096, 4096)),
-        (SizeWish(ratio=30.0), (4096, 256)),
-        (SizeWish(ratio=1.0, area=tier_area("4K")), (4096, 4096)),
+        (SizeRequest(exact=(1024, 1536)), (1024, 1536)),
+        (SizeRequest(exact=(300, 300)), (960, 960)),
+        (SizeRequest(exact=(8000, 8000)), (4096, 4096)),
+        (SizeRequest(ratio=30.0), (4096, 256)),
+        (SizeRequest(ratio=1.0, area=tier_area("4K")), (4096, 4096)),
     ],
     ids=str,
 )
@@ -110,7 +110,7 @@ def test_a_pixel_budget_keeps_the_shape(wish, size):
 
 
 def test_a_model_that_chooses_is_not_asked_for_a_size():
-    assert choose_size(AutomaticSizes(kind="automatic"), SizeWish(exact=(100, 100))).size is None
+    assert choose_size(AutomaticSizes(kind="automatic"), SizeRequest(exact=(100, 100))).size is None
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ tables = st.builds(
     ),
 )
 wishes = st.one_of(
-    st.builds(lambda w, h: SizeWish(exact=(w, h)), st.integers(1, 20000), st.integers(1, 20000)),
+    st.builds(lambda w, h: SizeRequest(exact=(w, h)), st.integers(1, 20000), st.integers(1, 20000)),
     st.builds(
-        lambda ratio, area: SizeWish(ratio=ratio, area=area),
+        lambda ratio, area: SizeRequest(ratio=ratio, area=area),
         st.none() | st.floats(0.01, 100),
         st.none() | st.sampled_from([tier_area(name) for name in ("0.5K", "1K", "2K", "4K")]),
     ),
@@ -212,6 +212,6 @@ def test_a_size_from_a_table_is_in_it_and_no_other_of_its_tier_has_a_better_shap
 @given(st.floats(0.05, 20))
 def test_without_limits_in_the_way_shape_and_area_are_kept(ratio):
     rules = GridSizes(kind="range", max_side=16384, step=1)
-    size = choose_size(rules, SizeWish(ratio=ratio)).size
+    size = choose_size(rules, SizeRequest(ratio=ratio)).size
     assert shape_error(size, ratio) < 0.005
     assert area_error(size, 1_048_576) < 0.01

@@ -34,10 +34,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the SDK gave its caller: the id of the request and its pictures, or an error."""
+    """What the SDK gave its caller: the id of the request and its images, or an error."""
 
     request_id: str | None
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     error: str | None
 
 
@@ -56,7 +56,7 @@ def _call(client: openai.OpenAI, job: Job) -> Outcome:
     _said.clear()
     fields = dict(job.fields)
     if job.image is not None:
-        fields["image"] = ("picture.png", io.BytesIO(job.image), "image/png")
+        fields["image"] = ("image.png", io.BytesIO(job.image), "image/png")
     try:
         answer = getattr(client.images, job.method)(**fields, extra_headers=job.headers)
         if fields.get("stream"):
@@ -65,19 +65,19 @@ def _call(client: openai.OpenAI, job: Job) -> Outcome:
         return Outcome(None, (), f"{type(error).__name__}: {error}")
     except openai.OpenAIError as error:
         return Outcome(None, (), f"{type(error).__name__}: {error} ({error.__cause__!r}) after {list(_said)}")
-    pictures = tuple(
+    images = tuple(
         item.url or hashlib.sha256(base64.b64decode(item.b64_json or "")).hexdigest() for item in answer.data
     )
-    return Outcome(answer.id, pictures, None)
+    return Outcome(answer.id, images, None)
 
 
 def _read(events: Iterable) -> Outcome:
-    """The pictures of a stream."""
-    request_id, pictures = None, []
+    """The images of a stream."""
+    request_id, images = None, []
     for event in events:
         request_id = event.id
-        pictures.append(hashlib.sha256(base64.b64decode(event.b64_json)).hexdigest())
-    return Outcome(request_id, tuple(pictures), None)
+        images.append(hashlib.sha256(base64.b64decode(event.b64_json)).hexdigest())
+    return Outcome(request_id, tuple(images), None)
 
 
 def _serve(connection: Connection, base_url: str) -> None:

@@ -8,10 +8,11 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+from tests.support.images import png
+
 from tests.support.faults.clients import Job
 from tests.support.faults.databases import Journal, PostgresJournal, SQLiteJournal
 from tests.support.faults.lane import Asked, Lane, Step, Victim, new_token
-from tests.support.pictures import png
 
 _FORMS: tuple[tuple[str, dict[str, object]], ...] = (
     ("generate", {"model": "flux.1-schnell", "response_format": "url", "n": 1}),
@@ -20,7 +21,7 @@ _FORMS: tuple[tuple[str, dict[str, object]], ...] = (
     ("generate", {"model": "flux.1-schnell", "n": 2, "stream": True}),
     ("edit", {"model": "riverflow-1-mini", "response_format": "url", "n": 1}),
 )
-"""One picture, two in one task, two in two tasks, a stream of two, and an edit with a picture in a form."""
+"""One image, two in one task, two in two tasks, a stream of two, and an edit with an image in a form."""
 EVERYWHERE = tuple(itertools.product(Victim, Step))
 
 
@@ -99,11 +100,11 @@ async def check(simulator, lane: Lane, journal: Journal) -> None:
         in_part = record is not None and record.status == "partial"  # the gateway died between two tasks
         expected = range(1, one.count) if in_part else [one.count if should_run else 0]
         if bought[one.token] not in expected:
-            wrong.append((one, f"{bought[one.token]} pictures were bought"))
+            wrong.append((one, f"{bought[one.token]} images were bought"))
         if should_run and not served and (await lane.collect(finished[one.token].id)).status_code != 200:
             wrong.append((one, "it was neither delivered nor can it be collected"))
-        if served and len(one.outcome.pictures) != bought[one.token]:
-            wrong.append((one, "pictures are missing"))
+        if served and len(one.outcome.images) != bought[one.token]:
+            wrong.append((one, "images are missing"))
     assert not wrong, "\n".join(f"{one}: {reason}" for one, reason in wrong)
     own = sum((billed.get(one.token, Decimal(0)) for one in lane.asked.values()), Decimal(0))
     assert booked == own, (booked, own)

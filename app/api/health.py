@@ -1,0 +1,32 @@
+"""Is it alive, is it ready: for load balancers and for people."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.api.context import gateway_of
+
+_READY, _NOT_READY = 200, 503
+
+
+async def healthz(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Whether requests can be served, by what, and what stands in the way."""
+    gateway = gateway_of(request)
+    upstream = gateway.settings.upstream_name
+    problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if gateway.runware.key_refused else []
+    ready = not problems
+    if gateway.runware.unreachable:  # another replica would fare no better, so this one stays in service
+        problems.append("Runware does not answer; new requests are refused until it does.")
+    body: dict[str, object] = {
+        "status": "ready" if ready else "not ready",
+        "upstream": upstream,
+        "models": len(gateway.registry.models),
+        "problems": problems,
+    }
+    if upstream == "simulator":
+        body["note"] = "There is no RUNWARE_API_KEY: images come from the built-in simulator and cost nothing."
+    return JSONResponse(body, status_code=_READY if ready else _NOT_READY)

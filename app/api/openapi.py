@@ -1,0 +1,140 @@
+"""What /openapi.json says of each route: bodies, answers, errors and headers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.openai_api.schemas import (
+    DryRunResponse,
+    EditForm,
+    EditRequest,
+    ErrorResponse,
+    GenerationRequest,
+    ImagesResponse,
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+_IMAGE_HEADERS = {
+    "x-request-id": "The id of this request.",
+    "openai-processing-ms": "Milliseconds this request took.",
+    "X-Spillway-Request-Id": "The same id.",
+    "X-Spillway-Model": "The model that answered.",
+    "X-Spillway-Provider": "The provider that answered.",
+    "X-Spillway-Cost": "US dollars charged, when the provider said so.",
+    "X-Spillway-Adjustments": "Short form of metadata.adjustments, when it is not empty.",
+    "X-Spillway-Upstream": "`simulator` when no Runware key is set.",
+}
+STRICT_HEADER = {
+    "name": "X-Spillway-Strict",
+    "in": "header",
+    "required": False,
+    "description": "true: refuse instead of changing or dropping a wish.",
+    "schema": {"type": "boolean", "default": False},
+}
+DRY_RUN = {
+    "name": "dryRun",
+    "in": "query",
+    "required": False,
+    "description": "true: validate, send nothing, and answer with an estimate and the plan.",
+    "schema": {"type": "boolean", "default": False},
+}
+SCHEMA = {
+    "name": "schema",
+    "in": "query",
+    "required": False,
+    "description": "true: a JSON Schema of everything this model accepts here, with the mode of each field.",
+    "schema": {"type": "boolean", "default": False},
+}
+_ERRORS = {
+    400: "The request cannot be carried out as it is.",
+    401: "No key, or one that is not valid here.",
+    402: "The Runware account has no credit.",
+    404: "No such model.",
+    405: "Another method is needed.",
+    413: "The body or an image is too large.",
+    429: "Too many requests.",
+    500: "The gateway failed.",
+    502: "Runware failed, or answered nonsense.",
+    503: "Runware cannot be reached or has no capacity.",
+    504: "Runware did not finish in time.",
+}
+Documented = dict[str, Any]  # the shape FastAPI takes for its OpenAPI extras
+
+
+def describe_errors(*statuses: int) -> dict[int | str, Documented]:
+    """The error answers of a route; all of them when none is named."""
+    chosen = statuses or tuple(_ERRORS)
+    return {status: {"model": ErrorResponse, "description": _ERRORS[status]} for status in chosen}
+
+
+def describe_images() -> dict[int | str, Documented]:
+    """The answers of the image routes."""
+    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in _IMAGE_HEADERS.items()}
+    success = {"model": ImagesResponse | DryRunResponse, "description": "At least one image.", "headers": headers}
+    return {200: success, **describe_errors()}
+
+
+def describe_results() -> dict[int | str, Documented]:
+    """The answers of the result of a request: those of the image routes, and that it is still being made."""
+    answers = describe_images()
+    answers[200] = {**answers[200], "model": ImagesResponse}
+    return {**answers, 202: {"description": "It is still being made: ask again."}}
+
+
+def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> Documented:
+    """The request body of a route, as JSON and, where it takes one, as a form."""
+    content = {"application/json": {"schema": _reference(json_model)}}
+    if form_model is not None:
+        content["multipart/form-data"] = {"schema": _reference(form_model)}
+    return {"requestBody": {"required": True, "content": content}, "parameters": [STRICT_HEADER, DRY_RUN]}
+
+
+def add_request_schemas(document: Documented) -> None:
+    """Put the schemas of the request bodies beside those FastAPI found itself."""
+    models: list[type[BaseModel]] = [GenerationRequest, EditRequest, EditForm]
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+
+
+def _reference(model: type[BaseModel]) -> Documented:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRoute:
+    """One route, as it is served and as it is documented."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    tag: str
+    responses: dict[int | str, Documented] = field(default_factory=dict)
+    body: Documented | None = None
+
+
+def document(app: FastAPI, routes: Sequence[tuple[str, PublicRoute]]) -> dict[str, Any]:
+    """The OpenAPI document of routes with their prefixes."""
+    if app.openapi_schema is None:
+        router = APIRouter()
+        for prefix, route in routes:
+            router.add_api_route(
+                f"{prefix}{route.path}",
+                route.endpoint,
+                methods=[route.method],
+                tags=[route.tag],
+                responses=route.responses,
+                openapi_extra=route.body,
+            )
+        made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=router.routes)
+        add_request_schemas(made)
+        app.openapi_schema = made
+    return app.openapi_schema

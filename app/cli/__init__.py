@@ -1,0 +1,1 @@
+"""The `spillway` command and its client: the only room that may start the simulator."""

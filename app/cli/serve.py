@@ -1,0 +1,206 @@
+"""The `spillway` command: serve, simulate, check, and a client of a running gateway."""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from app import __version__
+from app.catalog.loader import InvalidCatalogError, load_catalog
+from app.catalog.registry import Registry, UnknownModelError
+from app.catalog.update import run_refresh
+from app.cli.client import LOCAL, ApiKey, AsJson, BaseUrl, edit, generate, show_models
+from app.main import create_app
+from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
+from app.simulator.server import announcement
+from app.simulator.server import serve as serve_simulator
+
+app = typer.Typer(
+    name="spillway",
+    help="A self-hosted, OpenAI-compatible image gateway in front of Runware.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(generate)
+app.command()(edit)
+
+_DEFAULT_ENV_FILE = Path(".env")
+_SCHEMAS_URL = "https://schemas.runware.ai"
+_DOCS_URL = "https://runware.ai/docs"
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", help="A file with settings. Default: .env, if it is there.")
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Overrides SPILLWAY_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Overrides SPILLWAY_PORT.", min=1, max=65535)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that share the port.", min=1, max=64)] = 1,
+    env_file: EnvFile = None,
+) -> None:
+    """Start the gateway; without a Runware key also the built-in simulator."""
+    overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings, environment = _settings_or_exit(env_file, given)
+    _catalog_or_exit(settings)
+    with _upstream(settings) as extra:
+        os.environ.update(environment | extra)
+        effective = load_settings(os.environ)
+        _say_where(effective)
+        uvicorn.run(
+            "app.cli.serve:application",
+            factory=True,
+            host=effective.host,
+            port=effective.port,
+            workers=workers,
+            log_level="warning",
+            access_log=False,
+            http="app.server.protocol:DeliveryTrackingProtocol",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=max(1, round(effective.grace)),
+        )
+
+
+def application() -> object:
+    """The ASGI application of one worker process, from the environment that `serve` prepared."""
+    return create_app(load_settings(os.environ))
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8001,
+    latency: Annotated[float, typer.Option(help="Seconds each image takes.", min=0)] = 0.3,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Start the Runware simulator alone."""
+
+    def announce(url: str) -> None:
+        if exit_with_stdin:
+            print(announcement(url), flush=True)  # noqa: T201 - the line the starting process reads
+        else:
+            Console().print(f"The Runware simulator answers at {url}/v1 with any key. Ctrl+C ends it.")
+
+    try:
+        asyncio.run(
+            serve_simulator(host, port, latency_seconds=latency, announce=announce, ends_with_stdin=exit_with_stdin)
+        )
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        _fail([f"Cannot listen on {host}:{port}: {error.strerror}."])
+
+
+@app.command()
+def check(env_file: EnvFile = None) -> None:
+    """Validate settings and catalog; say what is wrong and where, with exit code 1."""
+    settings, _ = _settings_or_exit(env_file, {})
+    registry = _catalog_or_exit(settings)
+    faults = []
+    for name, value in (
+        ("SPILLWAY_DEFAULT_MODEL", settings.default_model),
+        ("SPILLWAY_DEFAULT_EDIT_MODEL", settings.default_edit_model),
+    ):
+        try:
+            registry.find(value)
+        except UnknownModelError as error:
+            hint = f"; did you mean {error.nearest[0]}?" if error.nearest else ""
+            faults.append(f"{name}: there is no model {value!r}{hint}.")
+    if faults:
+        _fail(faults)
+    upstream = "Runware" if settings.runware_api_key else "the built-in simulator (RUNWARE_API_KEY is not set)"
+    Console().print(f"Settings and catalog are valid: {len(registry.models)} models, upstream is {upstream}.")
+
+
+@app.command()
+def models(
+    model_id: Annotated[str | None, typer.Argument(help="One model; `refresh`; all without it.")] = None,
+    base_url: BaseUrl = LOCAL,
+    api_key: ApiKey = "",
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With refresh: only show what would change.")] = False,
+    catalog: Annotated[Path | None, typer.Option(help="With refresh: the folder. Default: the gateway's own.")] = None,
+    schemas_url: Annotated[str, typer.Option(help="With refresh: the schema service.")] = _SCHEMAS_URL,
+    docs_url: Annotated[str, typer.Option(help="With refresh: the documentation.")] = _DOCS_URL,
+    env_file: EnvFile = None,
+) -> None:
+    """List the models of a running gateway, show one, or `refresh` the catalog from Runware's published schemas."""
+    if model_id != "refresh":
+        show_models(model_id, base_url, api_key, as_json=as_json)
+        return
+    folder = catalog or _settings_or_exit(env_file, {})[0].catalog_dir
+    if not run_refresh(folder, schemas_url, docs_url, write=not dry_run):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    Console().print(__version__)
+
+
+def _settings_or_exit(env_file: Path | None, overrides: dict[str, str]) -> tuple[Settings, dict[str, str]]:
+    """The settings and the variables they came from; faults are told and end the command."""
+    path = env_file or (_DEFAULT_ENV_FILE if _DEFAULT_ENV_FILE.is_file() else None)
+    try:
+        environment = {**read_environment(path), **overrides}
+        return load_settings(environment), environment
+    except InvalidSettingsError as error:
+        _fail(error.problems)
+
+
+def _catalog_or_exit(settings: Settings) -> Registry:
+    try:
+        return load_catalog(settings.catalog_dir, settings.model_aliases)
+    except InvalidCatalogError as error:
+        _fail(error.faults)
+
+
+@contextmanager
+def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
+    """The variables that name the upstream; without a Runware key a simulator is started and ended."""
+    if settings.runware_api_key is not None or settings.upstream_name == "simulator":
+        yield {}
+        return
+    command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--exit-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                _fail(["The built-in simulator did not start."])
+            yield {
+                "RUNWARE_BASE_URL": str(json.loads(line)["simulator"]),
+                "SPILLWAY_UPSTREAM_NAME": "simulator",
+                "SPILLWAY_HOST_ALL_PICTURES": "true",
+                "SPILLWAY_SECRET": os.environ.get("SPILLWAY_SECRET") or secrets.token_urlsafe(32),
+            }
+        finally:
+            if process.stdin:
+                process.stdin.close()
+
+
+def _say_where(settings: Settings) -> None:
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(f"Spillway {__version__} listens on http://{settings.host}:{settings.port}", highlight=False)
+    if settings.upstream_name == "simulator":
+        note = "There is no RUNWARE_API_KEY: the built-in simulator makes the images, and nothing is billed."
+        console.print(note, style="yellow", highlight=False)
+
+
+def _fail(lines: list[str]) -> NoReturn:
+    for line in lines:
+        Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
+    raise typer.Exit(1)

@@ -1,0 +1,83 @@
+"""What a caller gets, and how it differs from what was asked. Frozen values without behavior."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from app.catalog.model import CatalogModel
+from app.domain.request import ImageFormat, JSONValue
+
+
+class AdjustmentMode(StrEnum):
+    """How an answer differs from what was asked."""
+
+    CHANGED = "changed"
+    CONVERTED = "converted"
+    EMULATED = "emulated"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """One difference between what was asked and what is delivered, in the caller's words."""
+
+    param: str
+    requested: JSONValue
+    applied: JSONValue
+    mode: AdjustmentMode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that was asked for and does not exist; `index` counts from 0."""
+
+    index: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One exchange with the provider about one task."""
+
+    task_id: str
+    kind: str
+    outcome: str
+    status: int | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredImage:
+    """One image of the answer: either `url` or `base64`, never both. `base64` is bare standard base64."""
+
+    size: tuple[int, int] | None
+    format: ImageFormat
+    seed: int | None
+    url: str | None = None
+    expires_at: int | None = None
+    base64: bytes | memoryview | None = None
+    alpha: bool | None = None
+    """Whether it can hold transparency, where somebody looked."""
+    hosted: str | None = None
+    """The name it is hosted under here, if it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, before it is put into OpenAI's words. `cost` is None when the provider did not say."""
+
+    request_id: str
+    created: int
+    model: CatalogModel
+    requested_model: str
+    images: tuple[DeliveredImage, ...]
+    failures: tuple[Failure, ...]
+    format: ImageFormat
+    cost: Decimal | None
+    task_ids: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    adjustments: tuple[Adjustment, ...]
+    replayed: bool = False
+    """It was answered before, under the same key."""

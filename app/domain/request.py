@@ -1,0 +1,130 @@
+"""What a caller wants, in Spillway's own words. Frozen values without behavior.
+
+OpenAI's words stay in `openai_api`, Runware's in `runware`; `extras` alone carries fields whose names the caller took
+from Runware, untouched, to the task.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from app.catalog.model import Mode
+from app.images.types import Fit
+
+JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
+
+
+class ImageFormat(StrEnum):
+    """A format we can deliver."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    GIF = "gif"
+    AVIF = "avif"
+    SVG = "svg"
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type of such an image."""
+        return "image/svg+xml" if self is ImageFormat.SVG else f"image/{self.value}"
+
+
+class Delivery(StrEnum):
+    """How an image reaches the caller."""
+
+    LINK = "link"
+    EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRequest:
+    """The size the caller asked for. At most one of `exact` and `ratio` is set.
+
+    `ratio` is width / height. `area` is in pixels. The texts are what the caller wrote, for reports;
+    `ratio_field` names the field the ratio came from.
+    """
+
+    exact: tuple[int, int] | None = None
+    ratio: float | None = None
+    area: int | None = None
+    text: str = ""
+    ratio_field: str = "aspect_ratio"
+    area_text: str = ""
+    ignored: tuple[tuple[str, str], ...] = ()
+    """Fields that `size` made meaningless, with their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedImage:
+    """An image whose bytes came with the request; `param` is the caller's name for it."""
+
+    param: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedImage:
+    """An image named by an http(s) address."""
+
+    param: str
+    url: str
+
+
+InputImage = UploadedImage | LinkedImage
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What the caller wants, understood but not yet fitted to a model."""
+
+    mode: Mode
+    prompt: str | None
+    model: str | None = None
+    count: int = 1
+    size: SizeRequest = SizeRequest()
+    delivery: Delivery | None = None
+    format: ImageFormat | None = None
+    compression: int | None = None
+    background: str | None = None
+    fit: Fit | None = None
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+    markup: InputImage | None = None
+    seed: int | None = None
+    words: Mapping[str, JSONValue] = field(default_factory=dict)
+    """Words of OpenAI's and common extensions, translated where the model has the thing, else reported."""
+    extras: Mapping[str, JSONValue] = field(default_factory=dict)
+    user: str | None = None
+    stream: bool = False
+    webhook_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What a request brings along besides its body.
+
+    `origin` is scheme://host[:port] as the caller sees it; `default_delivery` applies when he does not say.
+    """
+
+    request_id: str
+    origin: str
+    default_delivery: Delivery
+    strict: bool = False
+    tenant: str = "anonymous"
+    idempotency_key: str | None = None
+    retries: bool = False
+    """The caller's client says that this is a retry."""
+    wait: float | None = None
+    """Seconds the caller waits, where he says."""
+    client_request_id: str | None = None
+    in_background: bool = False
+    """The caller does not wait, but asks later."""
+    supersedes: tuple[str, ...] = ()
+    """Earlier requests under the same key, so old that this is another one."""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the answer is likely to be asked for later."""
+        return self.idempotency_key is not None or self.in_background

@@ -1,0 +1,66 @@
+"""What will be made: a request fitted to a model. Frozen values without behavior."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.catalog.model import CatalogModel, OutputFormat
+from app.domain.answer import Adjustment
+from app.domain.request import Delivery, ImageFormat, JSONValue
+from app.images.types import Fit
+
+NATIVE_FORMATS: dict[ImageFormat, OutputFormat] = {
+    ImageFormat.PNG: "PNG",
+    ImageFormat.JPEG: "JPG",
+    ImageFormat.WEBP: "WEBP",
+    ImageFormat.SVG: "SVG",
+}
+"""The provider's own name of each format it can make."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormatPlan:
+    """How the asked format comes about: what the provider makes, and whether we convert it."""
+
+    delivered: ImageFormat
+    quality: int | None
+    native: OutputFormat
+    native_quality: int | None
+
+    @property
+    def converts(self) -> bool:
+        """Whether the bytes must be rewritten by us."""
+        return NATIVE_FORMATS.get(self.delivered) != self.native
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What is done to an image after it was made: it gets exactly `size`, or is pasted into the caller's own."""
+
+    size: tuple[int, int]
+    fit: Fit
+    pad: str
+    pastes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """What will be made: a request fitted to a model."""
+
+    model: CatalogModel
+    prompt: str | None
+    count: int
+    size: tuple[int, int] | None
+    delivery: Delivery
+    native_link: bool
+    """The caller gets the provider's own link: nobody has to touch the image."""
+    format: FormatPlan
+    seed: int | None
+    fields: Mapping[str, JSONValue]
+    """Further task fields, in the provider's words: translated words and the caller's extras."""
+    needs_blank_image: bool
+    splits: bool
+    """Every image gets a task of its own, so that it can be sent the moment it exists."""
+    finish: Composition | None
+    transparent: bool
+    """The images must have an alpha channel."""
+    adjustments: tuple[Adjustment, ...]

@@ -1,0 +1,141 @@
+"""From Runware's failures to errors in the caller's words. Pure.
+
+Statuses, codes and retry advice follow one table; names of Runware's fields in parameters and messages become the
+caller's.
+"""
+
+import re
+
+from app.errors import (
+    ContentPolicyError,
+    GatewayError,
+    InvalidRequestError,
+    NotFoundError,
+    ProviderError,
+    ProviderTimeoutError,
+    QuotaError,
+    RateLimitedError,
+    UnavailableError,
+)
+from app.runware.failures import Failure, Kind
+
+_DEFAULT_RETRY_SECONDS = 5
+_LONGEST_MESSAGE = 600
+_FIELDS = {
+    "positivePrompt": "prompt",
+    "negativePrompt": "negative_prompt",
+    "numberResults": "n",
+    "outputFormat": "output_format",
+    "outputQuality": "output_compression",
+    "outputType": "response_format",
+    "width": "size",
+    "height": "size",
+    "referenceImages": "image",
+    "inputs.referenceImages": "image",
+    "seedImage": "image",
+    "inputs.seedImage": "image",
+    "inputImage": "image",
+    "inputs.image": "image",
+    "upscaleFactor": "scale_factor",
+    "maskImage": "mask",
+    "inputs.maskImage": "mask",
+}
+_IN_TEXT = re.compile(
+    r"(?<![\w.])(?:inputs\.)?(positivePrompt|negativePrompt|numberResults|outputFormat|outputQuality|outputType"
+    r"|referenceImages|seedImage|inputImage|maskImage)(?![\w])"
+)
+_ADDRESS = re.compile(r"https?://\S+")
+
+
+def to_caller_field(name: str) -> str:
+    """Runware's name of a field as the caller knows it; indexes stay, unknown names too."""
+    base, bracket, rest = name.partition("[")
+    return f"{_FIELDS.get(base, base)}{bracket}{rest}"
+
+
+def to_caller_words(text: str) -> str:
+    """A message with Runware's names of fields replaced, without addresses, cut to a sensible length."""
+    plain = _ADDRESS.sub("", text)
+    plain = _IN_TEXT.sub(lambda match: _FIELDS[match[1]], plain)
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= _LONGEST_MESSAGE else f"{plain[:_LONGEST_MESSAGE]}…"
+
+
+def to_error(failure: Failure) -> GatewayError:
+    """The error the caller sees for a failure that left him without any image."""
+    return _BUILDERS[failure.kind](failure, to_caller_words(failure.message))
+
+
+def _invalid(failure: Failure, words: str) -> GatewayError:
+    param = to_caller_field(failure.parameters[0]) if failure.parameters else None
+    code = "missing_required_parameter" if failure.code.startswith("missing") else "invalid_value"
+    if failure.code in {"unsupportedParameter", "unknownParameter"}:
+        code = "unknown_parameter"
+    message = words or "Runware refused the request."
+    return InvalidRequestError(message, param=param, code=code, provider_code=failure.code)
+
+
+def _input_image(failure: Failure, words: str) -> GatewayError:
+    param = to_caller_field(failure.parameters[0]) if failure.parameters else "image"
+    message = words or "An input image could not be read."
+    return InvalidRequestError(message, param=param, code="invalid_image", provider_code=failure.code)
+
+
+def _unknown_model(failure: Failure, words: str) -> GatewayError:
+    message = words or "Runware does not have this model, or not any more."
+    return NotFoundError(message, param="model", code="model_not_found", provider_code=failure.code)
+
+
+def _moderation(failure: Failure, words: str) -> GatewayError:
+    message = words or "The request was refused by the provider's content policy. Change the prompt or the images."
+    return ContentPolicyError(message, provider_code=failure.code)
+
+
+def _money(failure: Failure, words: str) -> GatewayError:
+    message = f"The Runware account of this gateway has no credit for this request. {words}".strip()
+    return QuotaError(message, provider_code=failure.code)
+
+
+def _authentication(failure: Failure, _: str) -> GatewayError:
+    message = "Runware refuses this gateway's API key. Its operator must set a valid RUNWARE_API_KEY."
+    return ProviderError(message, code="provider_authentication_error", provider_code=failure.code, should_retry=False)
+
+
+def _rate_limit(failure: Failure, _: str) -> GatewayError:
+    message = "Runware is limiting requests for this model. Try again shortly."
+    return RateLimitedError(message, provider_code=failure.code, retry_after=_wait(failure))
+
+
+def _capacity(failure: Failure, _: str) -> GatewayError:
+    message = "Runware has no capacity for this model, or cannot be reached. Try again shortly."
+    return UnavailableError(message, provider_code=failure.code, retry_after=_wait(failure))
+
+
+def _timeout(failure: Failure, _: str) -> GatewayError:
+    message = "Runware did not finish the image in time."
+    return ProviderTimeoutError(message, provider_code=failure.code, should_retry=False)
+
+
+def _provider(failure: Failure, words: str) -> GatewayError:
+    message = f"Runware failed to make the image. {words}".strip()
+    return ProviderError(message, provider_code=failure.code, should_retry=False)
+
+
+_BUILDERS = {
+    Kind.INVALID: _invalid,
+    Kind.INPUT_IMAGE: _input_image,
+    Kind.UNKNOWN_MODEL: _unknown_model,
+    Kind.MODERATION: _moderation,
+    Kind.MONEY: _money,
+    Kind.AUTHENTICATION: _authentication,
+    Kind.RATE_LIMIT: _rate_limit,
+    Kind.CAPACITY: _capacity,
+    Kind.TIMEOUT: _timeout,
+    Kind.PROVIDER: _provider,
+    Kind.CONFLICT: _provider,
+    Kind.UNKNOWN_TASK: _provider,
+}
+
+
+def _wait(failure: Failure) -> int:
+    return round(failure.retry_after) if failure.retry_after else _DEFAULT_RETRY_SECONDS

@@ -1,0 +1,186 @@
+"""Finds out what became of requests whose process is gone: their tasks are looked for at Runware, never sent again.
+
+What was made is delivered, kept for collection and booked; what Runware has never heard of surely did not run.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.access.admission import Admission
+from app.catalog.registry import Registry
+from app.domain.answer import Adjustment, AdjustmentMode, Answer
+from app.domain.request import RequestContext
+from app.domain.spec import ImageSpec
+from app.errors import NotFoundError, UnavailableError
+from app.generation.collect import collect
+from app.generation.deliver import ImageDelivery
+from app.generation.gather import gather_in_order
+from app.jobs.codec import KeptPlan, load_plan, to_adjustments
+from app.jobs.job import Costs, Job, Work
+from app.jobs.result_store import needs_refetch
+from app.jobs.runner import JobRunner
+from app.journal.claims import LEASE_SECONDS, Journal
+from app.journal.records import Record
+from app.observability.logs import get_logger
+from app.planning.plan import Plan, PlannedTask
+from app.runware.client import RunwareClient
+from app.runware.failures import Failure, Kind
+from app.runware.results import TaskResult
+from app.runware.tasks import ImageTask
+
+_logger = get_logger("recovery")
+_SHORTEST_SEARCH_SECONDS = 60.0
+"""However old the request is."""
+_FAULTS_SECONDS = 60.0
+"""So long after a request began unexpected faults may pass, such as a full disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What recovery works with."""
+
+    journal: Journal
+    works: JobRunner
+    runware: RunwareClient
+    delivery: ImageDelivery
+    registry: Registry
+    admission: Admission
+
+
+class Recovery:
+    """Looks for abandoned requests at the start and then from time to time.
+
+    Their tasks are looked for until a request is `longest_search` seconds old. `monotonic` is the client's clock,
+    `clock` unix seconds.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        longest_search: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._parts = parts
+        self._longest_search = longest_search
+        self._monotonic = monotonic
+        self._clock = clock
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, in the background."""
+        self._watching = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more; what was found goes on."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                while await self._resolve():
+                    pass
+            except Exception:  # the database may be away for a while
+                _logger.exception("abandoned requests cannot be looked for")
+            await asyncio.sleep(LEASE_SECONDS / 5)
+
+    async def _resolve(self) -> bool:
+        """Take over what was left behind; whether there may be more."""
+        reopened = False
+        for record in await self._parts.journal.take_over():
+            _logger.warning("resolving what another process left behind", id=record.id)
+            if not record.status.final:
+                last = self._clock() - record.created_at > _FAULTS_SECONDS
+                job = Job(self._work(record), self._parts.admission.admit_unmetered, keeps=True, last=last)
+                self._parts.works.begin(record.id, job)
+            elif needs_refetch(record):
+                await self._parts.journal.reopen(record)
+                reopened = True
+        return reopened
+
+    def _work(self, record: Record) -> Work:
+        async def work(request_id: str, costs: Costs) -> Answer:
+            kept = load_plan(record.plan)
+            left = record.created_at + self._longest_search - self._clock()
+            deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
+            found = await gather_in_order(
+                [self._find(task.task_id, task.number_results, deadline) for task in kept.tasks]
+            )
+            if all(result is None for result in found):
+                if record.cost is not None:
+                    raise NotFoundError("Runware does not have these images any more.", code="result_gone")
+                message = "The gateway was restarted before anything was sent. Send the request again."
+                raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
+            results = [result or _NEVER_SENT for result in found]
+            for task, result in zip(kept.tasks, results, strict=True):
+                costs.add(task.task_id, result)
+            return await self._deliver(record, request_id, kept, results)
+
+        return work
+
+    async def _find(self, task_id: str, number_results: int, deadline: float) -> TaskResult | None:
+        try:
+            return await self._parts.runware.recover(task_id, number_results, deadline)
+        except TimeoutError:
+            return _UNRESOLVED
+
+    async def _deliver(self, record: Record, request_id: str, kept: KeptPlan, results: list[TaskResult]) -> Answer:
+        model = self._parts.registry.find(record.executed_model)
+        tasks = [
+            PlannedTask(
+                ImageTask(task.task_id, model.air, None, task.number_results, "URL", "PNG"),
+                task.first_index,
+                task.wanted,
+            )
+            for task in kept.tasks
+        ]
+        collected = collect(Plan(tuple(tasks), kept.count), results)
+        pastes = kept.finish is not None and kept.finish.pastes
+        spec = ImageSpec(
+            model=model,
+            prompt=None,
+            count=kept.count,
+            size=kept.size,
+            delivery=kept.delivery,
+            native_link=kept.native_link,
+            format=kept.format,
+            seed=None,
+            fields={},
+            needs_blank_image=False,
+            splits=False,
+            finish=None if pastes else kept.finish,
+            transparent=False,
+            adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
+        )
+        context = RequestContext(request_id, kept.origin, kept.delivery, in_background=True)
+        delivered = await self._parts.delivery.deliver(spec, collected.images, context)
+        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
+        return Answer(
+            request_id=request_id,
+            created=int(record.created_at),
+            model=model,
+            requested_model=kept.requested_model,
+            images=delivered.images,
+            failures=tuple(failures),
+            format=kept.format.delivered,
+            cost=collected.cost,
+            task_ids=record.task_ids,
+            attempts=collected.attempts,
+            adjustments=(*spec.adjustments, *delivered.adjustments),
+        )
+
+
+_NEVER_SENT = TaskResult((), (Failure(Kind.PROVIDER, "neverSent", "It was never sent."),), ())
+_UNRESOLVED = TaskResult(
+    (), (Failure(Kind.TIMEOUT, "unknown", "Runware does not say what became of it."),), (), unresolved=True
+)
+_UNMASKED = Adjustment(
+    "mask",
+    None,
+    None,
+    AdjustmentMode.DROPPED,
+    "The gateway was restarted meanwhile and does not keep your image: this is the model's whole result.",
+)

@@ -1,0 +1,62 @@
+"""Uploads the input images of a request once when several tasks need them, instead of sending them with each."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from app.generation.gather import gather_in_order
+from app.planning.plan import Plan
+from app.runware.media_storage import KeptImage, MediaStorage
+
+
+@dataclass(slots=True)
+class SharedPlan:
+    """A plan whose tasks name kept images. Set `still_needed` when a task may yet read them after the end."""
+
+    plan: Plan
+    still_needed: bool = False
+
+
+class InputUploads:
+    """Brings images to Runware's shelf for the time of a request."""
+
+    def __init__(self, shelf: MediaStorage) -> None:
+        self._shelf = shelf
+
+    @asynccontextmanager
+    async def shared(self, plan: Plan) -> AsyncIterator[SharedPlan]:
+        """The plan with every embedded image uploaded once, where more than one task needs it."""
+        embedded = _embedded(plan) if len(plan.tasks) > 1 else []
+        if not embedded:
+            yield SharedPlan(plan)
+            return
+        kept = dict(zip(embedded, await gather_in_order([self._shelf.keep(image) for image in embedded]), strict=True))
+        share = SharedPlan(_with_addresses(plan, kept))
+        try:
+            yield share
+        finally:
+            for image in kept.values():
+                if image is not None and not share.still_needed:
+                    self._shelf.forget(image)
+
+
+def _embedded(plan: Plan) -> list[str]:
+    """The distinct images that all tasks carry."""
+    found: dict[str, None] = {}
+    for value in plan.tasks[0].task.inputs.values():
+        images = (value,) if isinstance(value, str) else value
+        found |= dict.fromkeys(image for image in images if image.startswith("data:"))
+    return list(found)
+
+
+def _with_addresses(plan: Plan, kept: Mapping[str, KeptImage | None]) -> Plan:
+    def name(image: str) -> str:
+        found = kept.get(image)
+        return image if found is None else found.url
+
+    inputs = {
+        slot: name(value) if isinstance(value, str) else tuple(name(image) for image in value)
+        for slot, value in plan.tasks[0].task.inputs.items()
+    }
+    tasks = tuple(replace(planned, task=replace(planned.task, inputs=inputs)) for planned in plan.tasks)
+    return replace(plan, tasks=tasks)

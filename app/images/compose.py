@@ -1,0 +1,72 @@
+"""The last touch on an image: fitted to an exact size, or pasted into the caller's own. Runs in a worker process.
+
+Pasting keeps every pixel outside the mask exactly as the caller's image has it; the provider's result is stretched
+to the caller's size and shows only where the mask is white.
+"""
+
+from PIL import Image, ImageOps
+
+from app.images.convert import EncodedImage, encode_image, has_alpha, open_image
+from app.images.types import CompositeBase, Fit
+
+_PAD_COLORS = {"black": (0, 0, 0, 255), "transparent": (0, 0, 0, 0)}
+_WHITE = (255, 255, 255, 255)
+
+
+def finish_image(
+    data: bytes,
+    size: tuple[int, int],
+    fit: Fit,
+    pad: str,
+    ground: CompositeBase | None,
+    format_: str,
+    quality: int | None,
+    max_pixels: int,
+) -> EncodedImage:
+    """`data` at exactly `size`, pasted into `ground` if given, in `format_`.
+
+    `pad` is black, white or transparent. Raises UnreadableImageError or TooManyPixelsError.
+    """
+    image = open_image(data, max_pixels)
+    if ground is not None:
+        return encode_image(_paste(image, size, ground, max_pixels), format_, quality)
+    return encode_image(_FITS[fit](image, size, pad), format_, quality)
+
+
+def _cover(image: Image.Image, size: tuple[int, int], _: str) -> Image.Image:
+    """Scaled and cropped centrally."""
+    return ImageOps.fit(_plain(image), size, Image.Resampling.LANCZOS)
+
+
+def _contain(image: Image.Image, size: tuple[int, int], pad: str) -> Image.Image:
+    """Scaled and padded centrally."""
+    inner = ImageOps.contain(_plain(image), size, Image.Resampling.LANCZOS).convert("RGBA")
+    ground = Image.new("RGBA", size, _PAD_COLORS.get(pad, _WHITE))
+    ground.alpha_composite(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    return ground if pad == "transparent" or has_alpha(image) else ground.convert("RGB")
+
+
+def _stretch(image: Image.Image, size: tuple[int, int], _: str) -> Image.Image:
+    """Each side scaled by itself."""
+    plain = _plain(image)
+    return plain if plain.size == size else plain.resize(size, Image.Resampling.LANCZOS)
+
+
+_FITS = {"cover": _cover, "contain": _contain, "exact": _stretch}
+
+
+def _paste(result: Image.Image, size: tuple[int, int], ground: CompositeBase, max_pixels: int) -> Image.Image:
+    own = _plain(ImageOps.exif_transpose(open_image(ground.image, max_pixels)))
+    mode = "RGBA" if has_alpha(own) else "RGB"
+    kept = _stretch(own.convert(mode), size, "")
+    mask = open_image(ground.mask, max_pixels).convert("L")
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.LANCZOS)
+    return Image.composite(_stretch(result, size, "").convert(mode), kept, mask)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The image in a mode that can be resized smoothly."""
+    if image.mode in {"RGB", "RGBA"}:
+        return image
+    return image.convert("RGBA" if has_alpha(image) else "RGB")

@@ -1,0 +1,1 @@
+"""The life of a claimed request, on any replica: run, wait, settle, keep, hand out again."""

@@ -1,0 +1,199 @@
+"""Answers, errors and plans as the journal keeps them, and back. Pure; images are kept elsewhere, by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import cast
+
+import msgspec
+
+from app.catalog.model import CatalogModel
+from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, Failure
+from app.domain.request import Delivery, ImageFormat, JSONValue
+from app.domain.spec import Composition, FormatPlan, ImageSpec
+from app.errors import GatewayError
+from app.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """One image of a kept answer.
+
+    `name` is that of its bytes among the results, where the caller got base64; `hosted` that behind our own link.
+    """
+
+    size: tuple[int, int] | None
+    format: ImageFormat
+    seed: int | None
+    url: str | None = None
+    expires_at: int | None = None
+    name: str | None = None
+    hosted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAdjustment:
+    """An adjustment; the values are any JSON."""
+
+    param: str
+    requested: object
+    applied: object
+    mode: AdjustmentMode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer without the bytes of its images."""
+
+    created: int
+    requested_model: str
+    images: tuple[KeptImage, ...]
+    failures: tuple[Failure, ...]
+    format: ImageFormat
+    cost: Decimal | None
+    task_ids: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    adjustments: tuple[KeptAdjustment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTask:
+    """One task of a kept plan: where its images belong, and how many it makes."""
+
+    task_id: str
+    first_index: int
+    wanted: int
+    number_results: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPlan:
+    """What is needed to deliver the images of tasks whose process is gone."""
+
+    requested_model: str
+    origin: str
+    count: int
+    tasks: tuple[KeptTask, ...]
+    size: tuple[int, int] | None
+    delivery: Delivery
+    native_link: bool
+    format: FormatPlan
+    finish: Composition | None
+    adjustments: tuple[KeptAdjustment, ...]
+
+
+class KeptError(msgspec.Struct, frozen=True):
+    """An error as it was answered."""
+
+    kind: str
+    message: str
+    param: str | None
+    code: str
+    provider_code: str | None
+
+
+def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
+    """The answer, with the name each image is kept under."""
+    images = tuple(
+        KeptImage(image.size, image.format, image.seed, image.url, image.expires_at, name, image.hosted)
+        for image, name in zip(answer.images, names, strict=True)
+    )
+    kept = KeptAnswer(
+        answer.created,
+        answer.requested_model,
+        images,
+        answer.failures,
+        answer.format,
+        answer.cost,
+        answer.task_ids,
+        answer.attempts,
+        _keep(answer.adjustments),
+    )
+    return msgspec.json.encode(kept).decode()
+
+
+def load_answer(text: str) -> KeptAnswer:
+    """The kept answer."""
+    return msgspec.json.decode(text, type=KeptAnswer)
+
+
+def to_answer(kept: KeptAnswer, request_id: str, model: CatalogModel, contents: Sequence[bytes | None]) -> Answer:
+    """The answer again, with the base64 of each image that was kept."""
+    images = tuple(
+        DeliveredImage(image.size, image.format, image.seed, image.url, image.expires_at, data, hosted=image.hosted)
+        for image, data in zip(kept.images, contents, strict=True)
+    )
+    return Answer(
+        request_id=request_id,
+        created=kept.created,
+        model=model,
+        requested_model=kept.requested_model,
+        images=images,
+        failures=kept.failures,
+        format=kept.format,
+        cost=kept.cost,
+        task_ids=kept.task_ids,
+        attempts=kept.attempts,
+        adjustments=to_adjustments(kept.adjustments),
+    )
+
+
+def dump_plan(spec: ImageSpec, plan: Plan, requested_model: str, origin: str) -> str:
+    """What recovery will need; no prompt and no image."""
+    tasks = tuple(
+        KeptTask(planned.task.task_uuid, planned.first_index, planned.wanted, planned.task.number_results)
+        for planned in plan.tasks
+    )
+    kept = KeptPlan(
+        requested_model,
+        origin,
+        plan.count,
+        tasks,
+        spec.size,
+        spec.delivery,
+        spec.native_link,
+        spec.format,
+        spec.finish,
+        _keep(spec.adjustments),
+    )
+    return msgspec.json.encode(kept).decode()
+
+
+def load_plan(text: str) -> KeptPlan:
+    """The kept plan."""
+    return msgspec.json.decode(text, type=KeptPlan)
+
+
+def dump_error(error: GatewayError) -> str:
+    """The error."""
+    kept = KeptError(type(error).__name__, error.message, error.param, error.code, error.provider_code)
+    return msgspec.json.encode(kept).decode()
+
+
+def load_error(text: str) -> GatewayError:
+    """The error again, as its own class."""
+    kept = msgspec.json.decode(text, type=KeptError)
+    kind = _kinds(GatewayError).get(kept.kind, GatewayError)
+    return kind(kept.message, param=kept.param, code=kept.code, provider_code=kept.provider_code, should_retry=False)
+
+
+def to_adjustments(kept: Sequence[KeptAdjustment]) -> tuple[Adjustment, ...]:
+    """The adjustments again."""
+    return tuple(
+        Adjustment(one.param, cast("JSONValue", one.requested), cast("JSONValue", one.applied), one.mode, one.reason)
+        for one in kept
+    )
+
+
+def _keep(adjustments: Sequence[Adjustment]) -> tuple[KeptAdjustment, ...]:
+    return tuple(KeptAdjustment(one.param, one.requested, one.applied, one.mode, one.reason) for one in adjustments)
+
+
+def to_money(cost: Decimal | None) -> str | None:
+    """Money as the journal keeps it."""
+    return None if cost is None else format(cost, "f")
+
+
+def _kinds(base: type[GatewayError]) -> dict[str, type[GatewayError]]:
+    return {kind.__name__: kind for direct in base.__subclasses__() for kind in (direct, *_kinds(direct).values())}

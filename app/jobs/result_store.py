@@ -1,0 +1,102 @@
+"""Keeps the images of answers that may be asked for again, gives answers back, and forgets them.
+
+What the journal holds is an answer without bytes; the bytes lie in a store under names nobody can guess.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pybase64
+from obstore.exceptions import BaseError
+
+from app.catalog.registry import Registry
+from app.domain.answer import Answer, DeliveredImage
+from app.errors import NotFoundError
+from app.jobs.codec import KeptImage, dump_answer, load_answer, load_error, to_answer
+from app.journal.records import Record
+from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
+from app.observability.logs import get_logger
+
+_logger = get_logger("results")
+
+
+class ResultStore:
+    """Answers of the past.
+
+    `store` has the images that were embedded, `media` those behind our links. `clock` is unix seconds.
+    """
+
+    def __init__(
+        self, store: MediaStore, media: MediaStore, registry: Registry, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._media = media
+        self._registry = registry
+        self._clock = clock
+
+    async def keep(self, answer: Answer, *, images: bool) -> str:
+        """The answer for the journal; with `images` those that were embedded are stored too."""
+        return dump_answer(answer, [await self._keep(image) if images else None for image in answer.images])
+
+    async def replay(self, record: Record) -> Answer:
+        """The answer of a request that ended, raising the error it ended with."""
+        if record.error is not None:
+            raise load_error(record.error)
+        if record.answer is None:
+            raise NotFoundError("The images of this request are gone.", code="result_gone")
+        kept = load_answer(record.answer)
+        try:
+            kept = replace(kept, images=tuple([await self._with_live_link(image) for image in kept.images]))
+            contents = [await self._read(image) for image in kept.images]
+        except MediaNotFoundError:
+            raise NotFoundError("The images of this request are gone.", code="result_gone") from None
+        if any(image.url is None and data is None for image, data in zip(kept.images, contents, strict=True)):
+            raise NotFoundError("The images of this request were delivered and not kept.", code="result_gone")
+        return to_answer(kept, record.id, self._registry.find(record.executed_model), contents)
+
+    async def _with_live_link(self, image: KeptImage) -> KeptImage:
+        """The image with a new link to us where the old one has ended."""
+        if image.hosted is None or image.url is None or (image.expires_at or 0) > self._clock():
+            return image
+        link = await self._media.renew(image.hosted)
+        origin = image.url.partition(MEDIA_PATH)[0]
+        return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
+
+    async def _read(self, image: KeptImage) -> bytes | None:
+        """The base64 of an image that was embedded and kept."""
+        if image.name is None:
+            return None
+        return await asyncio.to_thread(pybase64.b64encode, await self._store.read(image.name))
+
+    async def forget(self, record: Record) -> None:
+        """Delete the images of a request."""
+        if record.answer is not None:
+            for image in load_answer(record.answer).images:
+                if image.name is not None:
+                    await self._store.delete(image.name)
+                if image.hosted is not None:
+                    await self._media.delete(image.hosted)
+
+    async def _keep(self, image: DeliveredImage) -> str | None:
+        if image.base64 is None:
+            return None
+        data = await asyncio.to_thread(pybase64.b64decode, image.base64)
+        try:
+            return await self._store.keep(data, image.format.value)
+        except (OSError, BaseError):
+            _logger.exception("an image cannot be kept")
+            return None
+
+
+def needs_refetch(record: Record) -> bool:
+    """Whether an answer that nobody got had embedded images that were not stored: they are only at Runware."""
+    if record.answer is None or record.delivered_at is not None:
+        return False
+    return any(image.url is None and image.name is None for image in load_answer(record.answer).images)
+
+
+def embeds(answer: Answer) -> bool:
+    """Whether an answer carries its images itself."""
+    return any(image.base64 is not None for image in answer.images)

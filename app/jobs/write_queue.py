@@ -1,0 +1,94 @@
+"""Writes to the journal what happened, at once or as soon as the database takes it, in order for each request.
+
+Nobody is kept from what he paid for because the database is away.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from app.database.errors import DatabaseUnavailableError
+from app.observability.logs import get_logger
+
+_logger = get_logger("works")
+_FIRST_REPETITION_SECONDS, _LONGEST_REPETITION_SECONDS = 0.1, 5.0
+"""How soon something is written again that the database did not take."""
+_LONGEST_LAG_SECONDS = 5.0
+Write = Callable[[], Awaitable[None]]
+
+
+class WriteQueue:
+    """What is still to be written, the last of each request. `patience` is in seconds."""
+
+    def __init__(self, patience: float = _LONGEST_LAG_SECONDS) -> None:
+        self._patience = patience
+        self._writing: dict[str, asyncio.Task[None]] = {}
+        self._lagging: set[asyncio.Task[None]] = set()
+
+    async def write(self, request_id: str, write: Write) -> None:
+        """Write now; later where the database does not take it."""
+        try:
+            await write()
+        except DatabaseUnavailableError:
+            self._lagging.add(self.enqueue(request_id, write))
+
+    def enqueue(self, request_id: str, write: Write) -> asyncio.Task[None]:
+        """Write in the background until it succeeds, after everything else that is to be written of this request."""
+        task = asyncio.create_task(self._repeat(request_id, write, self._writing.get(request_id)))
+        self._writing[request_id] = task
+        task.add_done_callback(lambda _: self._forget(request_id, task))
+        return task
+
+    @property
+    def lags(self) -> bool:
+        """Whether the database refused something that it has not taken since."""
+        return bool(self._lagging)
+
+    async def written(self, request_id: str) -> None:
+        """Wait for what is being written of a request."""
+        task = self._writing.get(request_id)
+        if task is not None:
+            await asyncio.wait({task})
+
+    async def flush(self) -> None:
+        """Wait until the journal says all that has happened here, raising DatabaseUnavailableError where it takes long.
+
+        Only what the database once refused is waited for: everything else is written before what is asked later.
+        """
+        if self._lagging:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    while self._lagging:
+                        await asyncio.wait(list(self._writing.values()))
+        if self._lagging:
+            raise DatabaseUnavailableError
+
+    async def close(self, seconds: float) -> None:
+        """Wait so long for what is still to be written, then give it up to whoever finds it unfinished."""
+        if self._writing:
+            await asyncio.wait(self._writing.values(), timeout=seconds)
+        for task in list(self._writing.values()):
+            task.cancel()
+
+    def _forget(self, request_id: str, task: asyncio.Task[None]) -> None:
+        self._lagging.discard(task)
+        if self._writing.get(request_id) is task:
+            del self._writing[request_id]
+
+    async def _repeat(self, request_id: str, write: Write, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        delay = _FIRST_REPETITION_SECONDS
+        while True:
+            try:
+                await write()
+            except DatabaseUnavailableError:
+                _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
+                self._lagging.add(self._writing[request_id])  # itself, or what waits for it
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LONGEST_REPETITION_SECONDS)
+            except Exception:
+                _logger.exception("unexpected fault while writing to the journal", id=request_id)
+                return
+            else:
+                return

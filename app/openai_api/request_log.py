@@ -1,0 +1,157 @@
+"""Requests of the past as the API shows them, and what may be asked about them. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from app.domain.request import JSONValue
+from app.errors import InvalidRequestError
+from app.journal.records import Record, Status
+from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
+from app.openai_api.render import CURRENCY, PROVIDER
+
+_NAMES = ("limit", "starting_after", "ending_before", "created_after", "created_before", "status", "model", "summary")
+_MOST, _USUAL = 100, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a caller asks of his past requests. Times are unix seconds."""
+
+    limit: int = _USUAL
+    starting_after: str | None = None
+    ending_before: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    status: Status | None = None
+    model: str | None = None
+    summary: bool = False
+
+
+def read_question(query: Mapping[str, str]) -> Question:
+    """The question in a query string, raising InvalidRequestError for what cannot be one."""
+    unknown = [name for name in query if name not in _NAMES]
+    if unknown:
+        message = f"`{unknown[0]}` is no filter here. There are {', '.join(_NAMES)}."
+        raise InvalidRequestError(message, param=unknown[0], code="unknown_parameter")
+    after, before = read_text(query, "starting_after"), read_text(query, "ending_before")
+    if after is not None and before is not None:
+        raise InvalidRequestError("`starting_after` and `ending_before` exclude each other.", param="ending_before")
+    status = read_choice(query, "status", [one.value for one in Status])
+    return Question(
+        limit=read_integer(query, "limit", 1, _MOST) or _USUAL,
+        starting_after=after,
+        ending_before=before,
+        created_after=_read_time(query, "created_after"),
+        created_before=_read_time(query, "created_before"),
+        status=None if status is None else Status(status),
+        model=read_text(query, "model"),
+        summary=bool(read_boolean(query, "summary")),
+    )
+
+
+def _read_time(query: Mapping[str, str], name: str) -> float | None:
+    text = read_text(query, name)
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise wrong(name, "unix seconds", text) from None
+
+
+def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
+    """One request; what became of it is told once it ended."""
+    answer: dict[str, JSONValue] = json.loads(record.answer) if record.answer else {}
+    error: JSONValue = json.loads(record.error) if record.error else None
+    if isinstance(error, dict):
+        error = {name: error[name] for name in ("message", "param", "code", "provider_code")}
+    ended = record.completed_at
+    return {
+        "id": record.id,
+        "object": "request",
+        "created_at": int(record.created_at),
+        "completed_at": None if ended is None else int(ended),
+        "status": record.status.value,
+        "endpoint": f"/v1/images/{record.endpoint}",
+        "model": record.model,
+        "executed_model": f"{PROVIDER}/{record.executed_model}",
+        "n": record.n,
+        "cost": None if record.cost is None else float(Decimal(record.cost)),
+        "estimated_cost": None if record.estimate is None else float(Decimal(record.estimate)),
+        "currency": CURRENCY,
+        "duration_ms": None if ended is None else round((ended - record.created_at) * 1000),
+        "attempts": answer.get("attempts", []),
+        "task_uuids": [*record.task_ids],
+        "adjustments": answer.get("adjustments", []),
+        "error": error,
+        "errors": answer.get("failures", []),
+        "user": record.user,
+        "client_request_id": record.client_request_id,
+        "webhook": _render_webhook_state(record),
+        "delivered": record.delivered_at is not None,
+        "result_url": f"{prefix}/requests/{record.id}/result",
+    }
+
+
+def render_webhook(record: Record) -> bytes:
+    """The body of the webhook that tells how a request ended."""
+    ended = datetime.fromtimestamp(record.completed_at or record.created_at, UTC)
+    body = {
+        "type": "image.failed" if record.status is Status.FAILED else "image.completed",
+        "timestamp": ended.isoformat().replace("+00:00", "Z"),
+        "data": render_record(record),
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _render_webhook_state(record: Record) -> JSONValue:
+    if record.webhook_url is None:
+        return None
+    taken = record.webhook_status is not None and 200 <= record.webhook_status < 300  # noqa: PLR2004 - HTTP's own
+    over = record.webhook_next is None
+    return {
+        "url": record.webhook_url,
+        "attempts": record.webhook_attempts,
+        "last_status": record.webhook_status,
+        "state": "delivered" if taken else "failed" if over else "pending",
+    }
+
+
+def render_list(records: Sequence[Record], question: Question, *, more: bool) -> dict[str, JSONValue]:
+    """A page of requests, newest first, with the addresses of its neighbors."""
+    data: list[JSONValue] = [render_record(record) for record in records]
+    page: dict[str, JSONValue] = {"object": "list", "data": data, "has_more": more}
+    backwards = question.ending_before is not None
+    first, last = (records[0].id, records[-1].id) if records else (None, None)
+    page["next_page_url"] = _page_url(question, "starting_after", last) if last and (more or backwards) else None
+    later = (more if backwards else question.starting_after is not None) and first is not None
+    page["previous_page_url"] = _page_url(question, "ending_before", first) if later else None
+    return page
+
+
+def render_summary(costs: Mapping[str, int], by_status: Mapping[str, int]) -> dict[str, JSONValue]:
+    """Sums over all requests a question covers: how many had each cost, and how many have each status."""
+    total = sum((Decimal(cost) * count for cost, count in costs.items()), Decimal(0))
+    return {
+        "requests": sum(by_status.values()),
+        "cost": float(total),
+        "cost_text": format(total, "f"),
+        "currency": CURRENCY,
+        "by_status": {**by_status},
+    }
+
+
+def _page_url(question: Question, cursor: str, request_id: str | None) -> str:
+    filters = {
+        "limit": question.limit,
+        "created_after": question.created_after,
+        "created_before": question.created_before,
+        "status": question.status.value if question.status else None,
+        "model": question.model,
+        cursor: request_id,
+    }
+    return "/v1/requests?" + urlencode({name: value for name, value in filters.items() if value is not None})

@@ -1,0 +1,241 @@
+"""Fits a request to a model: every field is honored, changed, converted, emulated, dropped and reported, or refused.
+
+Pure. Leaves sizes to `sizing`, words to `words`, wording to `reports`, images to `images`, and the tasks to `plan`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from app.catalog.model import CatalogModel, Mode, SizeUse
+from app.domain.answer import Adjustment, AdjustmentMode
+from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, SizeRequest
+from app.domain.spec import Composition, ImageSpec
+from app.errors import InvalidRequestError
+from app.planning.adjustments import dropped, report_count, report_finish, report_platform, report_size
+from app.planning.output import makes_vectors, plan_format, promises_transparency
+from app.planning.parameters import merge_extras, translate_words
+from app.planning.sizing import SizeChoice, choose_size, nearest_tier
+from app.planning.validation import check_fields
+
+MAX_PROMPT_CHARS = 32_000
+"""OpenAI's limit, for models whose own is not known."""
+
+
+def follows_image(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether the size must be taken from the first image: an edit that names no shape."""
+    shapeless = request.size.exact is None and request.size.ratio is None
+    return bool(request.images) and shapeless and _sends_size(request, model)
+
+
+def check_request(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> None:
+    """Raise InvalidRequestError for what a model cannot do at all, before any image is fetched or decoded.
+
+    `alternatives` are models that can.
+    """
+    _check_mode(request, model, alternatives)
+    _check_tool(request, model)
+    _check_images(request, model)
+
+
+def normalize(
+    request: ImageRequest,
+    model: CatalogModel,
+    *,
+    default_delivery: Delivery,
+    native_links: bool = True,
+    image_size: tuple[int, int] | None = None,
+) -> ImageSpec:
+    """The spec for `request` on `model`, raising InvalidRequestError for what no adjustment can save.
+
+    The request must have passed `check_request`. `native_links` allows links to the provider's own images;
+    `image_size` is the first image's, upright.
+    """
+    report: list[Adjustment] = []
+    prompt = _check_prompt(request, model, report)
+    choice = _choose(request, model, image_size)
+    fields = translate_words(request, model, report)
+    tier = _own_resolution(request, model, choice)
+    if tier is not None:
+        fields["resolution"] = tier
+    finish = _plan_finish(request, model, choice, image_size)
+    sized = report_size(request.size, choice, model, tier)
+    report += sized if finish is None else report_finish(request, model, choice, finish)
+    merge_extras(request.extras, fields, report)
+    _check_own_fields(request, model, fields, prompt)
+    if _is_emulated(request, model):
+        size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
+        reason = f"{model.id} only edits images, so it is given a blank one."
+        report.append(Adjustment("image", None, f"blank {size}", AdjustmentMode.EMULATED, reason))
+    delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
+    if request.stream and request.delivery is Delivery.LINK:
+        report.append(dropped("response_format", "url", "A stream carries the images themselves."))
+    format_plan = plan_format(request, model, report, finished=finish is not None)
+    transparent = promises_transparency(request, model, fields, report, format_plan.delivered)
+    native_link = native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None
+    report += report_platform(fields, format_plan, native_link=native_link, finished=finish is not None)
+    fields = {name: value for name, value in fields.items() if name != "ttl" or native_link}
+    report += report_count(request.count, model)
+    return ImageSpec(
+        model=model,
+        prompt=prompt,
+        count=request.count,
+        size=choice.size,
+        delivery=delivery,
+        native_link=native_link,
+        format=format_plan,
+        seed=request.seed if model.words.seed else None,
+        fields=fields,
+        needs_blank_image=_is_emulated(request, model),
+        splits=request.stream,
+        finish=finish,
+        transparent=transparent,
+        adjustments=tuple(report),
+    )
+
+
+def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
+    """Raise InvalidRequestError for the first wish that was changed or dropped."""
+    for adjustment in adjustments:
+        if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
+            message = f"Strict mode: `{adjustment.param}` cannot be honored exactly. {adjustment.reason}"
+            raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")
+
+
+def _check_own_fields(
+    request: ImageRequest, model: CatalogModel, fields: Mapping[str, JSONValue], prompt: str | None
+) -> None:
+    """Judge the task's fields, those that stand beside them included, by the rules of the model."""
+    names = {target: word for word in request.words if (target := getattr(model.words, word, None)) is not None}
+    task = dict(fields)
+    if request.seed is not None and model.words.seed is not None:
+        task[model.words.seed] = request.seed
+    if model.exclusive:
+        given = fields.get("inputs")
+        slots: dict[str, JSONValue] = {}
+        if model.images and request.images:
+            slots[model.images.slot] = ["given"] if model.images.slot == "referenceImages" else "given"
+        task |= {"inputs": {**(given if isinstance(given, dict) else {}), **slots}}
+        task |= {} if prompt is None else {"positivePrompt": prompt}
+    if task:
+        check_fields(task, model.fields, names)
+
+
+def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
+    if model.sizes.kind == "automatic":
+        return False
+    if model.size_use is SizeUse.WITHOUT_IMAGES and request.images:
+        return False
+    wished = request.size.exact or request.size.ratio or request.size.area
+    return bool(wished) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
+
+
+def _is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
+    return request.mode is Mode.GENERATE and not request.images and Mode.GENERATE not in model.modes
+
+
+def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str]) -> None:
+    if request.mode is Mode.EDIT and Mode.EDIT not in model.modes:
+        hint = _name_three(alternatives)
+        message = f"The model {model.id} makes images from text and does not edit them.{hint}"
+        raise InvalidRequestError(message, param="model", code="unsupported_model")
+    if _is_emulated(request, model) and (model.images is None or model.images.slot != "referenceImages"):
+        hint = _name_three(alternatives)
+        message = f"The model {model.id} edits images and does not make them from text alone.{hint}"
+        raise InvalidRequestError(message, param="model", code="unsupported_model")
+
+
+def _check_tool(request: ImageRequest, model: CatalogModel) -> None:
+    """What cannot be asked of a tool, or of a model that makes no vector graphics."""
+    if model.task != "imageInference" and request.mask is not None:
+        raise InvalidRequestError(f"The model {model.id} works on the whole image and takes no `mask`.", param="mask")
+    if makes_vectors(model) and request.fit is not None:
+        raise InvalidRequestError(f"The model {model.id} makes vector graphics, which need no `fit`.", param="fit")
+    if request.format is ImageFormat.SVG and not makes_vectors(model):
+        message = f"The model {model.id} makes no vector graphics: use output_format png, jpeg, webp, gif or avif."
+        raise InvalidRequestError(message, param="output_format")
+
+
+def _name_three(models: Iterable[str]) -> str:
+    names = ", ".join(islice(models, 3))
+    return f" Models that do: {names}." if names else ""
+
+
+def _check_prompt(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> str | None:
+    prompt = request.prompt
+    if model.prompt.use == "none":
+        if prompt is not None and prompt.strip():
+            report.append(dropped("prompt", prompt, f"{model.id} takes no prompt."))
+        return None
+    if prompt is None or not prompt.strip():
+        if model.prompt.use == "optional":
+            return None
+        message = "`prompt` is missing: describe the image you want."
+        raise InvalidRequestError(message, param="prompt", code="missing_required_parameter")
+    low, high = model.prompt.min_chars or 1, model.prompt.max_chars or MAX_PROMPT_CHARS
+    if len(prompt) > high:
+        message = f"`prompt` is too long: {len(prompt)} characters; {model.id} takes up to {high}."
+        raise InvalidRequestError(message, param="prompt", code="string_above_max_length")
+    if len(prompt) < low:
+        message = f"`prompt` is too short: {len(prompt)} characters; {model.id} takes at least {low}."
+        raise InvalidRequestError(message, param="prompt", code="string_below_min_length")
+    return prompt
+
+
+def _check_images(request: ImageRequest, model: CatalogModel) -> None:
+    count, rules = len(request.images), model.images
+    for name, image in (("mask", request.mask), ("markup", request.markup)):
+        if image is not None and not count:
+            raise InvalidRequestError(f"`{name}` needs an `image` to apply to.", param=name)
+    if rules is None:
+        if count:
+            message = f"The model {model.id} takes no input images; got {count}."
+            raise InvalidRequestError(message, param=request.images[0].param)
+        return
+    if rules.maximum is not None and count > rules.maximum:
+        images = "image" if rules.maximum == 1 else "images"
+        message = f"The model {model.id} takes at most {rules.maximum} {images}; got {count}."
+        raise InvalidRequestError(message, param="image")
+    if count and rules.mask_required and request.mask is None:
+        message = f"The model {model.id} needs a `mask`: transparent where to edit."
+        raise InvalidRequestError(message, param="mask", code="missing_required_parameter")
+
+
+def _choose(request: ImageRequest, model: CatalogModel, image_size: tuple[int, int] | None) -> SizeChoice:
+    wish = request.size
+    if image_size is not None and wish.exact is None and wish.ratio is None:
+        wish = SizeRequest(ratio=image_size[0] / image_size[1], area=wish.area)
+    if not _sends_size(request, model):
+        return SizeChoice(None)
+    return choose_size(model.sizes, wish, model.default_pixels)
+
+
+def _own_resolution(request: ImageRequest, model: CatalogModel, choice: SizeChoice) -> str | None:
+    """The tier for the task's own `resolution` field, which stands in where dimensions cannot be sent."""
+    area = request.size.area or (math.prod(request.size.exact) if request.size.exact else None)
+    if choice.size is not None or not model.resolutions or area is None:
+        return None
+    return nearest_tier(model.resolutions, area)
+
+
+def _plan_finish(
+    request: ImageRequest, model: CatalogModel, choice: SizeChoice, image_size: tuple[int, int] | None
+) -> Composition | None:
+    """Pasting into the caller's image where the model takes no mask; fitting where the size asked for is another."""
+    pastes = request.mask is not None and not (model.images and model.images.mask)
+    pad = request.background or "transparent"
+    if pastes:
+        wished = request.size.ratio is not None or request.size.area is not None
+        size = request.size.exact or (choice.size if wished else None) or image_size or choice.size
+        return None if size is None else Composition(size, "exact", pad, pastes=True)
+    if request.fit is None or request.size.exact is None or request.size.exact == choice.size:
+        return None
+    return Composition(request.size.exact, request.fit, _pad_color(request), pastes=False)
+
+
+def _pad_color(request: ImageRequest) -> str:
+    if request.background in {"white", "black"}:
+        return request.background
+    opaque = request.background == "opaque" or request.format is ImageFormat.JPEG
+    return "white" if opaque else "transparent"

@@ -1,0 +1,72 @@
+"""A plan as it may be shown: the very tasks that would be sent, with images as hash, type and size. Pure."""
+
+import hashlib
+from dataclasses import dataclass
+
+import pybase64
+
+from app.catalog.model import CatalogModel
+from app.domain.answer import Adjustment
+from app.domain.request import JSONValue
+from app.domain.spec import ImageSpec
+from app.images.headers import inspect
+from app.ledger.pricing import Estimate
+from app.planning.plan import Plan
+from app.planning.validation import find
+from app.runware.tasks import ImageTask
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a request would send and cost."""
+
+    model: CatalogModel
+    count: int
+    estimate: Estimate
+    plan: Plan
+    adjustments: tuple[Adjustment, ...]
+
+
+def chosen_quality(spec: ImageSpec) -> str | None:
+    """The quality the model will be told, in its own word; None when it is left to Runware."""
+    choice = spec.model.choices.get("quality")
+    value = find(spec.fields, choice.field) if choice is not None else None
+    return value if isinstance(value, str) and value != "auto" else None
+
+
+def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
+    """The sizes of the input images of each task, None for those that are only addresses."""
+    inputs = plan.tasks[0].task.inputs
+    listed = inputs.get("referenceImages") or inputs.get("seedImage") or inputs.get("image") or ()
+    images = (listed,) if isinstance(listed, str) else listed
+    sizes: list[tuple[int, int] | None] = []
+    for image in images:
+        header = inspect(_bytes_of(image)) if image.startswith("data:") else None
+        sizes.append((header.width, header.height) if header else None)
+    return sizes
+
+
+def show_task(task: ImageTask) -> dict[str, object]:
+    """The task on the wire, with every embedded image described instead of carried."""
+    wire = task.to_wire()
+    given = wire.get("inputs")
+    if isinstance(given, dict):
+        wire["inputs"] = {name: _show(value) for name, value in given.items()}
+    return wire
+
+
+def _show(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_show(inner) for inner in value]
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return value
+    data = _bytes_of(value)
+    shown: dict[str, JSONValue] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    header = inspect(data)
+    if header is not None:
+        shown |= {"type": f"image/{header.format}", "width": header.width, "height": header.height}
+    return shown
+
+
+def _bytes_of(data_uri: str) -> bytes:
+    return pybase64.b64decode(data_uri.partition(",")[2])

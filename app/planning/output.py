@@ -1,0 +1,66 @@
+"""Which format the provider makes, and what becomes of it afterwards. Pure.
+
+Only what the provider cannot make with the asked quality is converted. Vector graphics stay vector graphics.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from app.catalog.model import CatalogModel
+from app.domain.answer import Adjustment, AdjustmentMode
+from app.domain.request import ImageFormat, ImageRequest, JSONValue
+from app.domain.spec import NATIVE_FORMATS, FormatPlan
+from app.errors import InvalidRequestError
+from app.planning.adjustments import dropped
+
+_LOSSY = frozenset({ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.AVIF})
+_MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
+
+
+def makes_vectors(model: CatalogModel) -> bool:
+    """Whether the model answers with vector graphics only."""
+    return model.formats == ("SVG",)
+
+
+def plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustment], *, finished: bool) -> FormatPlan:
+    """The format for `request`; `finished` when we touch the image after it was made."""
+    wanted, compression = request.format or ImageFormat.PNG, request.compression
+    if makes_vectors(model):
+        if request.format not in {None, ImageFormat.SVG}:
+            reason = f"{model.id} makes vector graphics."
+            report.append(Adjustment("output_format", wanted.value, "svg", AdjustmentMode.CHANGED, reason))
+        wanted = ImageFormat.SVG
+    if wanted not in _LOSSY:
+        if compression not in {None, 100}:
+            report.append(dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
+        compression = None
+    native = NATIVE_FORMATS.get(wanted)
+    too_low = compression is not None and compression < _MIN_NATIVE_QUALITY
+    if native in model.formats and not too_low and (not finished or native == "PNG"):
+        native_quality = None if compression is None else min(compression, _MAX_NATIVE_QUALITY)
+        return FormatPlan(wanted, compression, native, native_quality)
+    source = "PNG" if "PNG" in model.formats else model.formats[0]
+    return FormatPlan(wanted, compression, source, None)
+
+
+def promises_transparency(
+    request: ImageRequest,
+    model: CatalogModel,
+    fields: Mapping[str, JSONValue],
+    report: Iterable[Adjustment],
+    delivered: ImageFormat,
+) -> bool:
+    """Whether the answer must have an alpha channel, raising InvalidRequestError where the format has none."""
+    layered = _is_layered(fields)
+    if layered and delivered is ImageFormat.JPEG:
+        message = "`layerDiffuse` makes transparent images: use output_format png, webp, gif or avif, not jpeg."
+        raise InvalidRequestError(message, param="output_format")
+    if model.task == "removeBackground":
+        return delivered is not ImageFormat.JPEG and "settings" not in fields
+    honored = all(adjustment.param != "background" for adjustment in report)
+    return layered or (request.background == "transparent" and honored)
+
+
+def _is_layered(fields: Mapping[str, JSONValue]) -> bool:
+    advanced = fields.get("advancedFeatures")
+    inner = advanced.get("layerDiffuse") if isinstance(advanced, dict) else None
+    return fields.get("layerDiffuse") is True or inner is True

@@ -1,0 +1,143 @@
+"""The caller's words in the provider's fields, where the model has the thing; every other word is reported. Pure.
+
+A field that the caller names himself, under the provider's own name, wins over our translation of one of his words, and
+the word is then reported. The gateway's own fields cannot be set from outside.
+"""
+
+from collections.abc import Mapping
+
+from app.catalog.field_rules import FieldRule
+from app.catalog.model import CatalogModel, Choice
+from app.domain.answer import Adjustment, AdjustmentMode
+from app.domain.request import ImageRequest, JSONValue
+from app.planning.adjustments import dropped
+from app.planning.validation import expected
+from app.runware.tasks import OWN_FIELDS
+
+_OWN_WORDS = {
+    "positivePrompt": "prompt",
+    "numberResults": "n",
+    "width": "size",
+    "height": "size",
+    "outputFormat": "output_format",
+    "outputQuality": "output_compression",
+}
+_PADDINGS = frozenset({"white", "black"})
+
+
+def translate_words(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
+    """The task fields that the caller's words and his own fields come to; what has no place is added to `report`."""
+    fields: dict[str, JSONValue] = {}
+    chosen = _translate_choices(request, model, fields, report)
+    for name, value in request.words.items():
+        target = getattr(model.words, name, None)
+        if target is not None and target in request.extras:
+            report.append(_said_already(name, value, target))
+        elif target is not None and _is_excluded(request, model, target):
+            report.append(dropped(name, value, f"{model.id} does not take it beside input images."))
+        elif target is not None:
+            fields[target] = _to_legal(name, value, model.fields.members, target, report)
+        elif name not in chosen:
+            report.append(dropped(name, value, f"{model.id} has no equivalent."))
+    if request.seed is not None and model.words.seed is None:
+        report.append(dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
+    if "background" not in chosen:
+        _translate_background(request, model, fields, report)
+    return fields
+
+
+def _is_excluded(request: ImageRequest, model: CatalogModel, target: str) -> bool:
+    """Whether the images of the request exclude this field."""
+    slot = f"inputs.{model.images.slot}" if model.images and request.images else None
+    return any(target in group and slot in group for group in model.exclusive)
+
+
+def _to_legal(
+    name: str, value: JSONValue, rules: Mapping[str, FieldRule] | None, target: str, report: list[Adjustment]
+) -> JSONValue:
+    """A number brought to the nearest legal one; anything else as it is, to be judged with the other fields."""
+    rule = (rules or {}).get(target)
+    if rule is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    nearest = rule.nearest(value)
+    if nearest != value:
+        reason = f"It is the nearest this model takes: {expected(rule)}."
+        report.append(Adjustment(name, value, nearest, AdjustmentMode.CHANGED, reason))
+    return nearest
+
+
+def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]) -> None:
+    """Add the caller's own provider fields, save those that are the gateway's."""
+    for name, value in extras.items():
+        if name in OWN_FIELDS:
+            hint = f"use `{_OWN_WORDS[name]}`." if name in _OWN_WORDS else "it cannot be set from outside."
+            report.append(dropped(name, value, f"The gateway sets this field itself; {hint}"))
+        else:
+            fields[name] = _merge(fields.get(name), value)
+
+
+def _translate_background(
+    request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
+) -> None:
+    wish = request.background
+    if wish in _PADDINGS and request.fit != "contain":
+        report.append(dropped("background", wish, "This color is for the padding of `fit` contain only."))
+    if wish != "transparent" or model.task == "removeBackground":
+        return
+    if model.words.transparent_background is None:
+        report.append(dropped("background", wish, f"{model.id} cannot make transparent backgrounds."))
+        return
+    for name, members in model.words.transparent_background.items():
+        fields[name] = dict(members)
+
+
+def _translate_choices(
+    request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
+) -> set[str]:
+    """Put the words with fixed values where the model takes them; the names of those that are settled so."""
+    settled = set()
+    for name, choice in model.choices.items():
+        asked = request.background if name == "background" else request.words.get(name)
+        value = asked if isinstance(asked, str) else choice.default
+        if value is None or value not in {*choice.values, *choice.nearest}:
+            continue
+        settled.add(name)
+        if _names_itself(request.extras, choice):
+            if asked is not None:
+                report.append(_said_already(name, asked, choice.field))
+            continue
+        if value in choice.nearest:
+            reason = f"It is the nearest {model.id} has."
+            report.append(Adjustment(name, value, choice.nearest[value], AdjustmentMode.CHANGED, reason))
+        _place(fields, choice.field, choice.values.get(value, choice.nearest.get(value)))
+    return settled
+
+
+def _names_itself(extras: Mapping[str, JSONValue], choice: Choice) -> bool:
+    """Whether the caller set this very field under the provider's own name."""
+    found: JSONValue = dict(extras)
+    for part in choice.field.split("."):
+        if not isinstance(found, dict) or part not in found:
+            return False
+        found = found[part]
+    return True
+
+
+def _said_already(name: str, value: JSONValue, field: str) -> Adjustment:
+    return dropped(name, value, f"Your own `{field}` says it already.")
+
+
+def _place(fields: dict[str, JSONValue], path: str, value: JSONValue) -> None:
+    """Set a nested field by its dotted path."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        inner = fields.setdefault(parent, {})
+        fields = inner if isinstance(inner, dict) else fields
+    fields[last] = value
+
+
+def _merge(present: JSONValue, value: JSONValue) -> JSONValue:
+    """The caller's own value over ours, member by member."""
+    if isinstance(present, dict) and isinstance(value, dict):
+        return {**present, **{name: _merge(present.get(name), inner) for name, inner in value.items()}}
+    return value

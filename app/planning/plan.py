@@ -1,0 +1,101 @@
+"""From a spec to the tasks that Runware will run: the split of `n`, ids, seeds and inputs. Pure.
+
+Task ids are passed in, so that the same plan can be made again.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.catalog.model import CatalogModel
+from app.domain.request import JSONValue
+from app.domain.spec import ImageSpec
+from app.errors import InvalidRequestError
+from app.runware.tasks import ImageTask
+
+_SEED_LIMIT = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInputs:
+    """Images as the task will name them: addresses, image ids or data URIs."""
+
+    images: tuple[str, ...] = ()
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A task and the places of its images in the answer, counted from 0.
+
+    `wanted` images are delivered; the task may make more where a model only makes multiples.
+    """
+
+    task: ImageTask
+    first_index: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All tasks of a request, in the order of their images."""
+
+    tasks: tuple[PlannedTask, ...]
+    count: int
+
+
+def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int], str]) -> Plan:
+    """The tasks for `spec`; `new_task_id(i)` is the id of the i-th task.
+
+    Raises InvalidRequestError when the caller's own `inputs` would hide an image he sent.
+    """
+    wire_inputs = _place_inputs(spec, inputs)
+    multiple = spec.model.results_multiple
+    per_task = multiple if spec.splits else spec.model.max_results
+    tasks = []
+    for index, first in enumerate(range(0, spec.count, per_task)):
+        wanted = min(per_task, spec.count - first)
+        fields = dict(spec.fields)
+        if spec.seed is not None and spec.model.words.seed is not None:
+            fields[spec.model.words.seed] = (spec.seed + first) % _seed_limit(spec.model)
+        task = ImageTask(
+            task_uuid=new_task_id(index),
+            model=spec.model.air,
+            positive_prompt=spec.prompt,
+            number_results=math.ceil(wanted / multiple) * multiple,
+            output_type="URL" if spec.native_link else "base64Data",
+            output_format=spec.format.native,
+            output_quality=spec.format.native_quality,
+            width=spec.size[0] if spec.size else None,
+            height=spec.size[1] if spec.size else None,
+            inputs=wire_inputs,
+            fields=fields,
+            task_type=spec.model.task,
+        )
+        tasks.append(PlannedTask(task, first, wanted))
+    return Plan(tuple(tasks), spec.count)
+
+
+def _seed_limit(model: CatalogModel) -> int:
+    """One more than the largest seed, after which seeds begin anew."""
+    rule = (model.fields.members or {}).get(model.words.seed or "")
+    return _SEED_LIMIT if rule is None or rule.maximum is None else int(rule.maximum) + 1
+
+
+def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, str | tuple[str, ...]]:
+    rules = spec.model.images
+    placed: dict[str, str | tuple[str, ...]] = {}
+    if inputs.images and rules is not None:
+        placed[rules.slot] = inputs.images if rules.slot == "referenceImages" else inputs.images[0]
+    if inputs.mask is not None:
+        placed["maskImage"] = inputs.mask
+    given: JSONValue = spec.fields.get("inputs")
+    _refuse_hidden(placed, given if isinstance(given, dict) else {})
+    return placed
+
+
+def _refuse_hidden(placed: Mapping[str, object], given: Mapping[str, JSONValue]) -> None:
+    for name in placed:
+        if name in given:
+            message = f"`inputs.{name}` is given twice: the images of this request already go there."
+            raise InvalidRequestError(message, param=f"inputs.{name}")

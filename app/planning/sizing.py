@@ -1,0 +1,198 @@
+"""Which size a model is asked for. Pure arithmetic over a wish and the model's size rules.
+
+Shape is matched first, by the smallest |ln(r/r')|, then scale, by the smallest |ln(area/area')|; ties go to the
+larger image. A fixed table beats any formula. Leaves parsing of sizes to `openai_api` and reporting to
+`normalize`.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from app.catalog.model import AutomaticSizes, Dimensions, FixedSizes, GridSizes, SizeRules, TierSizes, UnpublishedSizes
+from app.domain.request import SizeRequest
+
+DEFAULT_AREA = 1_048_576
+_COMPETING_SHAPES = 0.03
+"""With `WxH`, tiers whose best shape is this near (in ln) to the best of all compete on area."""
+_SMALLEST_TIER, _LARGEST_TIER = 0.01, 100.0
+_DIGITS = 9
+_TIE = 10.0**-_DIGITS
+"""Shape and area errors that agree to this many digits are ties, whatever floating point says."""
+
+
+_UNPUBLISHED = GridSizes(kind="range", min_side=128, max_side=2048, step=64)
+"""Where limits are not published, a size that must be computed lies on this grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeChoice:
+    """The size to ask for; `size` is None when the model chooses. `tier` is the table's tier, where there is one."""
+
+    size: Dimensions | None
+    tier: str | None = None
+
+
+def tier_area(tier: str) -> int | None:
+    """The pixels of a tier like `1K`, `0.5K` or `0.25MP`; None for anything else."""
+    text = tier.strip().upper()
+    for suffix in ("MP", "K"):
+        if text.endswith(suffix):
+            try:
+                number = float(text.removesuffix(suffix))
+            except ValueError:
+                return None
+            if not _SMALLEST_TIER <= number <= _LARGEST_TIER:
+                return None
+            return round(number * 1_048_576) if suffix == "MP" else round((number * 1024) ** 2)
+    return None
+
+
+def choose_size(rules: SizeRules, wish: SizeRequest, default_area: int | None = None) -> SizeChoice:
+    """The legal size nearest to the wish."""
+    if isinstance(rules, FixedSizes):
+        return _choose_fixed(rules, wish)
+    if isinstance(rules, GridSizes):
+        width, height = _ideal(wish, default_area or DEFAULT_AREA)
+        return SizeChoice(_choose_on_grid(rules, width, height))
+    if isinstance(rules, TierSizes):
+        return _choose_by_formula(rules, wish)
+    if isinstance(rules, UnpublishedSizes):
+        width, height = _ideal(wish, default_area or DEFAULT_AREA)
+        return SizeChoice(wish.exact or _choose_on_grid(_UNPUBLISHED, width, height))
+    assert isinstance(rules, AutomaticSizes)  # noqa: S101 - the union ends here; mypy checks it too
+    return SizeChoice(None)
+
+
+def shape_error(size: Dimensions, ratio: float) -> float:
+    """|ln(r/r')| between a size and a shape."""
+    return abs(math.log((size[0] / size[1]) / ratio))
+
+
+def area_error(size: Dimensions, area: float) -> float:
+    """|ln(a/a')| between a size and an area."""
+    return abs(math.log(size[0] * size[1] / area))
+
+
+def wished_ratio(wish: SizeRequest) -> float:
+    """The shape asked for as width / height; square when nothing was said."""
+    if wish.exact is not None:
+        return wish.exact[0] / wish.exact[1]
+    return wish.ratio if wish.ratio is not None else 1.0
+
+
+def _ideal(wish: SizeRequest, default_area: int) -> tuple[float, float]:
+    if wish.exact is not None:
+        return float(wish.exact[0]), float(wish.exact[1])
+    ratio = wished_ratio(wish)
+    height = math.sqrt((wish.area or default_area) / ratio)
+    return height * ratio, height
+
+
+def _nearest(sizes: Iterable[Dimensions], ratio: float, area: float) -> Dimensions:
+    """The size with the smallest shape error; among equals the nearest area, then the larger, then the wider."""
+    wanted = math.log(ratio)
+    shapes = [(abs(shape - wanted), size) for shape, size in _shapes(tuple(sizes))]
+    limit = min(shapes)[0] + _TIE
+    equals = [size for error, size in shapes if error <= limit]
+    if len(equals) == 1:
+        return equals[0]
+    return min(equals, key=lambda size: (round(area_error(size, area), _DIGITS), -size[0] * size[1], -size[0]))
+
+
+@lru_cache(maxsize=1024)
+def _shapes(sizes: tuple[Dimensions, ...]) -> tuple[tuple[float, Dimensions], ...]:
+    """ln(width / height) of each size; tables never change."""
+    return tuple((math.log(width / height), (width, height)) for width, height in sizes)
+
+
+def nearest_tier(tiers: Iterable[str], area: float) -> str:
+    """The tier nearest to an area, by |ln|; a tie goes to the larger."""
+    areas = {tier: tier_area(tier) or DEFAULT_AREA for tier in tiers}
+    return min(areas, key=lambda tier: (round(abs(math.log(areas[tier] / area)), _DIGITS), -areas[tier]))
+
+
+def _default_tier(tiers: Iterable[str]) -> str:
+    names = list(tiers)
+    return "1K" if "1K" in names else min(names, key=lambda tier: tier_area(tier) or DEFAULT_AREA)
+
+
+def _choose_fixed(rules: FixedSizes, wish: SizeRequest) -> SizeChoice:
+    ratio = wished_ratio(wish)
+    if wish.exact is None:
+        tier = nearest_tier(rules.tiers, wish.area) if wish.area else _default_tier(rules.tiers)
+        area = wish.area or tier_area(tier) or DEFAULT_AREA
+        return SizeChoice(_nearest(rules.tiers[tier], ratio, area), tier)
+    wished_area = wish.exact[0] * wish.exact[1]
+    best: dict[str, Dimensions] = {}
+    for tier, sizes in rules.tiers.items():
+        if wish.exact in sizes:
+            return SizeChoice(wish.exact, tier)
+        best[tier] = _nearest(sizes, ratio, wished_area)
+    limit = min(shape_error(size, ratio) for size in best.values()) + _COMPETING_SHAPES
+    competing = {tier: size for tier, size in best.items() if shape_error(size, ratio) <= limit}
+    tier = min(
+        competing,
+        key=lambda name: (round(area_error(best[name], wished_area), _DIGITS), -best[name][0] * best[name][1]),
+    )
+    return SizeChoice(best[tier], tier)
+
+
+def _choose_by_formula(rules: TierSizes, wish: SizeRequest) -> SizeChoice:
+    ratio = wished_ratio(wish)
+    wished_area = wish.exact[0] * wish.exact[1] if wish.exact else wish.area
+    tier = nearest_tier(rules.tiers, wished_area) if wished_area else _default_tier(rules.tiers)
+    height = math.floor(math.sqrt((tier_area(tier) or DEFAULT_AREA) / ratio) + 0.5)
+    return SizeChoice((max(1, math.floor(height * ratio + 0.5)), max(1, height)), tier)
+
+
+def _choose_on_grid(rules: GridSizes, width: float, height: float) -> Dimensions:
+    width, height = _scale_into(rules, width, height)
+    ratio, area = width / height, width * height
+    near = _legal(rules, [(w, h) for w in _around(rules, width) for h in _around(rules, height)])
+    return _nearest(near or _legal(rules, _nearest_in_each_row(rules, ratio)), ratio, area)
+
+
+def _scale_into(rules: GridSizes, width: float, height: float) -> tuple[float, float]:
+    """The size scaled into every limit with its shape kept, or clamped where no such scale exists."""
+    ratio = width / height
+    ratio = min(max(ratio, rules.min_aspect or 0.0), rules.max_aspect or math.inf)
+    low, high = _side_limits(rules)
+    ratio = min(max(ratio, low / high), high / low)
+    height = math.sqrt(width * height / ratio)
+    smallest = max(low, low / ratio, math.sqrt((rules.min_pixels or 1) / ratio))
+    largest = min(high, high / ratio, math.sqrt((rules.max_pixels or high * high) / ratio))
+    height = min(max(height, smallest), largest)
+    return height * ratio, height
+
+
+def _side_limits(rules: GridSizes) -> tuple[int, int]:
+    low = math.ceil(rules.min_side / rules.step) * rules.step
+    return low, rules.max_side // rules.step * rules.step
+
+
+def _around(rules: GridSizes, side: float) -> set[int]:
+    """The grid points just below and above `side` that lie within the limits."""
+    low, high = _side_limits(rules)
+    tolerance = 1e-9 * side
+    below = math.floor((side + tolerance) / rules.step) * rules.step
+    above = math.ceil((side - tolerance) / rules.step) * rules.step
+    return {point for point in (below, above) if low <= point <= high}
+
+
+def _nearest_in_each_row(rules: GridSizes, ratio: float) -> list[Dimensions]:
+    """For every legal height the legal widths nearest to the shape, for limits that leave nothing around the ideal."""
+    low, high = _side_limits(rules)
+    sizes: list[Dimensions] = []
+    for height in range(low, high + 1, rules.step):
+        least = max(low, (rules.min_pixels or 0) / height, (rules.min_aspect or 0.0) * height)
+        most = min(high, (rules.max_pixels or math.inf) / height, (rules.max_aspect or math.inf) * height)
+        sizes += [(width, height) for width in _around(rules, min(max(height * ratio, least), most))]
+    return sizes
+
+
+def _legal(rules: GridSizes, sizes: Iterable[Dimensions]) -> list[Dimensions]:
+    smallest, largest = rules.min_pixels or 0, rules.max_pixels or math.inf
+    narrowest, widest = rules.min_aspect or 0.0, rules.max_aspect or math.inf
+    return [(w, h) for w, h in sizes if smallest <= w * h <= largest and narrowest <= w / h <= widest]

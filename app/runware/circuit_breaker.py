@@ -1,0 +1,36 @@
+"""Knows whether Runware can be reached, so that nobody waits for what cannot come. Pure: it only counts.
+
+Only the lack of any sensible answer counts against Runware: a model without capacity says nothing about the others.
+"""
+
+from dataclasses import dataclass
+
+_FIRST_PROBE_SECONDS = 0.25
+_LONGEST_PROBE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class CircuitBreaker:
+    """Closed while Runware answers; open after `threshold` exchanges in a row brought no answer."""
+
+    threshold: int = 10
+    _failures: int = 0
+    _probes: int = 0
+    is_open: bool = False
+
+    def failed(self) -> bool:
+        """Another exchange brought no answer; whether this one opened the breaker."""
+        self._failures += 1
+        opens = not self.is_open and self._failures >= self.threshold
+        self.is_open = self.is_open or opens
+        return opens
+
+    def succeeded(self) -> None:
+        """Runware answered."""
+        self._failures = self._probes = 0
+        self.is_open = False
+
+    def next_probe(self) -> float:
+        """Seconds until Runware should be asked again whether it is there."""
+        self._probes += 1
+        return float(min(_LONGEST_PROBE_SECONDS, _FIRST_PROBE_SECONDS * 2.0 ** (self._probes - 1)))

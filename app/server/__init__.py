@@ -1,0 +1,1 @@
+"""The connection: HTTP, delivery, the middleware. Knows no OpenAI and no journal."""

@@ -1,0 +1,83 @@
+"""Watches whether the caller is still there: while its images are made, and when the last byte is sent.
+
+What a delivery or a loss means is the business of the receipt it is given.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from starlette.types import Receive, Scope
+
+from app.server.protocol import DeliveryListener, watch
+
+_T = TypeVar("_T")
+
+
+class AnswerReceipt(Protocol):
+    """Who is told how the sending of one answer ended; one of the two is called, once."""
+
+    def lost(self) -> None:
+        """The caller went without all of it."""
+        ...
+
+    def sent(self) -> DeliveryListener | None:
+        """All of it was sent. Returns who wants to know whether it was read, if anybody does."""
+        ...
+
+
+class DeliveryTracker:
+    """Notes at the end of an answer how its caller went."""
+
+    def __init__(self, receipt: AnswerReceipt) -> None:
+        self._receipt = receipt
+        self._gone = False
+
+    async def look(self, receive: Receive) -> None:
+        """Look once at the connection, before the last piece; afterwards the server calls every connection ended."""
+        self._gone = await _is_gone(receive)
+
+    def lacks(self) -> None:
+        """The caller is known to go without all of it."""
+        self._gone = True
+
+    def say(self, scope: Scope) -> None:
+        """Note what was seen."""
+        if self._gone:
+            self._receipt.lost()
+        elif (listener := self._receipt.sent()) is not None:
+            watch(scope, listener)
+
+
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """The result of `work`, or None when the caller goes away first; then `work` is cancelled."""
+    working = asyncio.current_task()
+    gone = False
+
+    async def watch_caller() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if working is not None:
+            working.cancel()
+
+    watching = asyncio.create_task(watch_caller())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone and working is not None and not working.uncancel():
+            return None
+        raise
+    finally:
+        watching.cancel()
+
+
+async def _is_gone(receive: Receive) -> bool:
+    """Whether the connection has been closed by now; does not wait."""
+    watching = asyncio.ensure_future(receive())
+    await asyncio.sleep(0)
+    if not watching.done():
+        watching.cancel()
+        return False
+    return bool(watching.result()["type"] == "http.disconnect")

@@ -1,0 +1,83 @@
+"""Pure ASGI middleware: the request id, the time taken, the access log, and the last resort for faults.
+
+Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.observability.logs import AccessLog, get_logger
+
+_logger = get_logger("http")
+_INTERNAL_ERROR = 500
+
+
+def new_request_id() -> str:
+    """`req_` and 32 hexadecimal digits."""
+    return f"req_{secrets.token_hex(16)}"
+
+
+class RequestMiddleware:
+    """Gives every HTTP request its id and every answer its headers; `internal_error` is the body of the last resort."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        extra_headers: dict[str, str],
+        access_log: AccessLog,
+        internal_error: bytes,
+        new_id: Callable[[], str] = new_request_id,
+    ) -> None:
+        self._app = app
+        self._access_log = access_log
+        self._internal_error = internal_error
+        self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = self._new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                elapsed = str(round((time.perf_counter() - started) * 1000)).encode()
+                own = str(scope["state"]["request_id"]).encode()
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", own),
+                    (b"x-spillway-request-id", own),
+                    (b"openai-processing-ms", elapsed),
+                    *self._extra,
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            _logger.exception("unexpected fault", request_id=request_id, path=scope["path"])
+            if not status:
+                await _send_internal_error(send_with_headers, self._internal_error)
+        finally:
+            elapsed_ms = round((time.perf_counter() - started) * 1000)
+            self._access_log.write(scope["state"]["request_id"], scope["method"], scope["path"], status, elapsed_ms)
+
+
+async def _send_internal_error(send: Send, body: bytes) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-should-retry", b"false"),
+    ]
+    await send({"type": "http.response.start", "status": _INTERNAL_ERROR, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,121 @@
+"""HTTP over a connection that tells when an answer was sent but never read.
+
+A peer that closes with unread data resets its connection; one that has read everything ends it in peace. The server's
+own protocol knows the difference and hides it from applications; this one passes it on.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+import termios
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+_FAREWELL = "farewell"
+_ENDED = "ended"
+_ENDING = "ending"
+
+
+class Shutdown:
+    """When this process was told to end. `clock` is monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """It is told now; what counts is the first time."""
+        if self._began is None:
+            self._began = self._clock()
+
+    def remaining(self, grace: float) -> float:
+        """Seconds that are left of `grace`."""
+        self.begin()
+        return max(0.0, grace - (self._clock() - (self._began or 0.0)))
+
+    def as_state(self) -> dict[str, "Shutdown"]:
+        """What the server is given, so that its connections can tell."""
+        return {_ENDING: self}
+
+
+class DeliveryListener(Protocol):
+    """Whoever wants to know what became of an answer that was sent; told at most one of the two, possibly often."""
+
+    def arrived(self) -> None:
+        """The caller went on in peace."""
+        ...
+
+    def lost(self) -> None:
+        """The caller closed without having read it."""
+        ...
+
+
+class DeliveryTrackingProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which tells what became of the last answer of its connection."""
+
+    _unread = False
+
+    def on_message_begin(self) -> None:
+        """Another request over the same connection: the answer before it was read."""
+        witness = self._witness()
+        if witness is not None:
+            witness.arrived()
+        super().on_message_begin()
+
+    def eof_received(self) -> None:
+        """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
+        self._unread = _has_unread(self.transport)
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the connection: in peace, or by a reset."""
+        witness = self._witness()
+        read = exc is None and not self._unread
+        if witness is not None and self.cycle.response_complete:
+            if read:
+                witness.arrived()
+            else:
+                witness.lost()
+        if self.scope is not None:
+            self.scope["state"][_ENDED] = read
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server ends: connections are the first to know."""
+        ending = self.app_state.get(_ENDING)
+        if isinstance(ending, Shutdown):
+            ending.begin()
+        super().shutdown()
+
+    def _witness(self) -> "DeliveryListener | None":
+        scope = cast("Scope | None", self.scope)  # there is none before the first request
+        return scope["state"].pop(_FAREWELL, None) if scope is not None else None
+
+
+def watch(scope: "Scope", witness: DeliveryListener) -> None:
+    """Have `witness` told what becomes of the answer that was just sent, at once where the connection has ended."""
+    if _ENDED in scope["state"]:
+        witness.lost()  # it ended while the answer was being sent
+    else:
+        scope["state"][_FAREWELL] = witness
+
+
+def _has_unread(transport: asyncio.Transport) -> bool:
+    """Whether a peer that ended the connection had not taken everything; False where the system does not say.
+
+    A peer that closes with unread data resets. One that closed before the data came answers them with a reset: they
+    are not acknowledged, or the socket has an error.
+    """
+    try:
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as own:
+            waiting = fcntl.ioctl(own, termios.TIOCOUTQ, b"\0\0\0\0")
+            return any(waiting) or own.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+    except (OSError, AttributeError):
+        return False

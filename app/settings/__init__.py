@@ -1,0 +1,1 @@
+"""Every setting, its group, and how the environment is read."""

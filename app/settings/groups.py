@@ -1,0 +1,242 @@
+"""The settings by group: names, defaults, ranges, descriptions and the wording of a wrong value.
+
+Each group is one concern of the gateway; `load` puts them together and reads the environment.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+MIB = 1024 * 1024
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        message = "expected an http:// or https:// address"
+        raise ValueError(message)
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_check_url)]
+"""An http(s) address without a slash at its end."""
+
+
+class SettingsGroup(BaseModel):
+    """A frozen group of settings; each field's alias is its environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class UpstreamSettings(SettingsGroup):
+    """Runware, and how long it is waited for."""
+
+    runware_api_key: SecretStr | None = Field(
+        None, alias="RUNWARE_API_KEY", description="Your Runware key. Without one the built-in simulator answers."
+    )
+    runware_base_url: HttpUrl = Field(
+        "https://api.runware.ai/v1", alias="RUNWARE_BASE_URL", description="Where Runware's API is."
+    )
+    upstream_name: Literal["runware", "simulator"] = Field(
+        "runware",
+        alias="SPILLWAY_UPSTREAM_NAME",
+        description="What answers at `RUNWARE_BASE_URL`. Set to `simulator` by `spillway serve` when it starts one.",
+    )
+    sync_wait: float = Field(
+        100.0,
+        alias="SPILLWAY_SYNC_WAIT",
+        gt=0,
+        description="How long to wait for a synchronous Runware answer before collecting it by polling, in seconds.",
+    )
+    request_timeout: float = Field(
+        300.0,
+        alias="SPILLWAY_REQUEST_TIMEOUT",
+        gt=0,
+        description="How long a caller waits who does not say, in seconds; then 504 still_processing.",
+    )
+
+
+class ServerSettings(SettingsGroup):
+    """The address, who may call, and how callers see it."""
+
+    host: str = Field("127.0.0.1", alias="SPILLWAY_HOST", description="The address to listen on.")
+    port: int = Field(8000, alias="SPILLWAY_PORT", ge=1, le=65535, description="The port to listen on.")
+    api_keys: tuple[SecretStr, ...] = Field(
+        (),
+        alias="SPILLWAY_API_KEYS",
+        description="Comma-separated keys that callers may use. None: no key is asked for.",
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        alias="SPILLWAY_ALLOW_ANONYMOUS",
+        description="Serve without keys on an address that others can reach.",
+    )
+    public_url: HttpUrl | None = Field(
+        None,
+        alias="SPILLWAY_PUBLIC_URL",
+        description="The base of links to hosted images, for example https://images.example.com. "
+        "Unset: the origin of each request.",
+    )
+    max_body_bytes: int = Field(
+        64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
+    )
+    grace: float = Field(
+        25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class ModelSettings(SettingsGroup):
+    """The catalog and the defaults of a request."""
+
+    catalog_dir: Path = Field(
+        Path(__file__).resolve().parents[2] / "config" / "models",
+        alias="SPILLWAY_CATALOG_DIR",
+        description="The folder with the model catalog. Default: the one that comes with Spillway.",
+        json_schema_extra={"shown_default": "config/models"},
+    )
+    default_model: str = Field(
+        "flux.1-schnell", alias="SPILLWAY_DEFAULT_MODEL", description="The model of a generation that names none."
+    )
+    default_edit_model: str = Field(
+        "riverflow-1-mini", alias="SPILLWAY_DEFAULT_EDIT_MODEL", description="The model of an edit that names none."
+    )
+    model_aliases: dict[str, str] = Field(
+        default_factory=dict,
+        alias="SPILLWAY_MODEL_ALIASES",
+        description="Your own names, as `name=model,name=model`. They win over the catalog.",
+    )
+    default_response_format: Literal["url", "b64_json"] = Field(
+        "url",
+        alias="SPILLWAY_DEFAULT_RESPONSE_FORMAT",
+        description="`url` or `b64_json`, when the caller does not say.",
+    )
+
+    @field_validator("model_aliases", mode="before")
+    @classmethod
+    def _split_aliases(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs: dict[str, str] = {}
+        for part in filter(None, (piece.strip() for piece in value.split(","))):
+            name, equals, target = part.partition("=")
+            if not (equals and name.strip() and target.strip()):
+                message = "expected name=model pairs separated by commas, like gpt-image-1=riverflow-1"
+                raise ValueError(message)
+            pairs[name.strip()] = target.strip()
+        return pairs
+
+
+class ImageSettings(SettingsGroup):
+    """Images in, and images hosted here."""
+
+    max_image_bytes: int = Field(
+        32 * MIB, alias="SPILLWAY_MAX_IMAGE_BYTES", ge=1024, description="The largest single input image, in bytes."
+    )
+    max_image_pixels: int = Field(
+        64_000_000, alias="SPILLWAY_MAX_IMAGE_PIXELS", ge=1, description="The most pixels an input image may have."
+    )
+    media_ttl: int = Field(
+        3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long the link to a hosted image lives, in seconds."
+    )
+    host_all_images: bool = Field(
+        default=False,
+        alias="SPILLWAY_HOST_ALL_PICTURES",
+        description="Host every image here, also those Runware could serve itself. On with the built-in simulator.",
+    )
+    allow_private_input_urls: bool = Field(
+        default=False,
+        alias="SPILLWAY_ALLOW_PRIVATE_INPUT_URLS",
+        description="Let callers name input images on private addresses (intranets only).",
+    )
+
+
+class JournalSettings(SettingsGroup):
+    """What is kept, where, and how long."""
+
+    data_dir: Path = Field(Path("data"), alias="SPILLWAY_DATA_DIR", description="The folder for images made here.")
+    database_url: SecretStr | None = Field(
+        None,
+        alias="SPILLWAY_DATABASE_URL",
+        description="Where the journal is: postgresql://user:password@host/name, which gateways on several machines "
+        "may share, or sqlite:///path. Unset: an SQLite file in the data folder.",
+    )
+    secret: SecretStr | None = Field(
+        None,
+        alias="SPILLWAY_SECRET",
+        description="Signs links to hosted images; at least 16 characters. Unset: derived from the Runware key.",
+    )
+    idempotency_ttl: int = Field(
+        86_400,
+        alias="SPILLWAY_IDEMPOTENCY_TTL",
+        ge=60,
+        description="How long answers are remembered for their Idempotency-Key, in seconds.",
+    )
+    adopt_window: float = Field(
+        60.0,
+        alias="SPILLWAY_ADOPT_WINDOW",
+        ge=0,
+        description="How long after a broken connection an equal request without a key joins the first, in seconds.",
+    )
+    store_prompts: bool = Field(
+        default=False, alias="SPILLWAY_STORE_PROMPTS", description="Keep prompts in the journal."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = "" if value is None else value.get_secret_value().partition("://")[0].partition("+")[0]
+        if value is not None and scheme not in {"postgresql", "postgres", "sqlite"}:
+            message = "expected a postgresql:// or sqlite:/// address"
+            raise ValueError(message)
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        minimum = 16
+        if value is not None and len(value.get_secret_value()) < minimum:
+            message = f"expected at least {minimum} characters"
+            raise ValueError(message)
+        return value
+
+
+class LoadSettings(SettingsGroup):
+    """What runs at once."""
+
+    max_in_flight: int = Field(
+        512, alias="SPILLWAY_MAX_IN_FLIGHT", ge=1, description="How many Runware tasks run at once."
+    )
+    max_queued: int = Field(
+        1024,
+        alias="SPILLWAY_MAX_QUEUED",
+        ge=0,
+        description="How many requests wait for their turn, shared fairly by API keys; then 429 overloaded.",
+    )
+
+
+class WebhookSettings(SettingsGroup):
+    """Calls to callers."""
+
+    allow_private_webhooks: bool = Field(
+        default=False,
+        alias="SPILLWAY_ALLOW_PRIVATE_WEBHOOKS",
+        description="Let callers name webhooks over http and on private addresses (intranets only).",
+    )
+
+
+class LogSettings(SettingsGroup):
+    """What is written about requests."""
+
+    log_format: Literal["console", "json"] = Field(
+        "console", alias="SPILLWAY_LOG_FORMAT", description="`console` for people, `json` for machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="SPILLWAY_LOG_LEVEL", description="`debug`, `info`, `warning` or `error`."
+    )

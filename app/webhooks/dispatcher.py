@@ -1,0 +1,108 @@
+"""Sends every webhook that is due, again and again until its receiver takes it or the last attempt has failed.
+
+What is due is in the journal, so a webhook outlives the process that should have sent it. Receivers may see one twice,
+under the same `webhook-id`, never none.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.database.errors import DatabaseUnavailableError
+from app.egress.address_guard import RefusedAddressError
+from app.journal.records import Record
+from app.journal.webhooks import WebhookBook
+from app.observability.logs import get_logger
+from app.webhooks.sender import WebhookSender
+from app.webhooks.signing import WebhookSecrets, signed_headers
+
+_logger = get_logger("webhooks")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySchedule:
+    """Seconds between attempts, of which there is one more, and how often webhooks of others are looked for."""
+
+    waits: tuple[float, ...] = (5, 15, 45, 120, 600, 3600)
+    looks_every: float = 5.0
+
+
+class WebhookDispatcher:
+    """Sends webhooks in the background. `render` makes the body; `clock` is unix seconds."""
+
+    def __init__(
+        self,
+        book: WebhookBook,
+        sender: WebhookSender,
+        secrets: WebhookSecrets,
+        render: Callable[[Record], bytes],
+        pace: DeliverySchedule | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._book = book
+        self._sender = sender
+        self._secrets = secrets
+        self._render = render
+        self._pace = pace or DeliverySchedule()
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to look for what is due."""
+        self._working = asyncio.create_task(self._work())
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        self._news.set()
+
+    async def close(self) -> None:
+        """Look no more; what is being sent is given up and sent again by whoever looks next."""
+        if self._working is not None:
+            self._working.cancel()
+        for task in self._sending:
+            task.cancel()
+        await self._sender.close()
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                for record in await self._book.due():
+                    task = asyncio.create_task(self._send(record))
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+            except DatabaseUnavailableError:
+                _logger.exception("webhooks cannot be looked for")
+            try:
+                await asyncio.wait_for(self._news.wait(), self._pace.looks_every)
+            except TimeoutError:
+                continue
+            self._news.clear()
+
+    async def _send(self, record: Record) -> None:
+        """One attempt; `record.webhook_attempts` counts it already."""
+        body = self._render(record)
+        headers = signed_headers(
+            self._secrets.of(record.tenant), f"msg_{record.id.removeprefix('req_')}", int(self._clock()), body
+        )
+        status: int | None = None
+        try:
+            done, status = await self._sender.send(record.webhook_url or "", headers, body)
+        except RefusedAddressError as error:
+            _logger.warning("webhook refused", id=record.id, reason=error.reason)
+            await self._note(record, status, None)
+            return
+        left = self._pace.waits[record.webhook_attempts - 1 :]
+        if not done and not left:
+            _logger.error("webhook given up", id=record.id, attempts=record.webhook_attempts, status=status)
+        await self._note(record, status, None if done or not left else self._clock() + left[0])
+        if not done and left:
+            asyncio.get_running_loop().call_later(left[0], self.wake)
+
+    async def _note(self, record: Record, status: int | None, next_at: float | None) -> None:
+        try:
+            await self._book.note(record, status, next_at)
+        except DatabaseUnavailableError:
+            _logger.exception("the end of a webhook cannot be written down", id=record.id)
