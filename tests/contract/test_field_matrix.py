@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from tests.support.images import data_uri, encode, photo
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode
 from app.openai_api.model_schema import describe_model
 from app.settings.load import Settings
+from tests.support.images import data_uri, encode, photo
 
 MODELS = load_catalog(Settings().catalog_dir).models
 IMAGE = data_uri(encode(photo(320, 320)))

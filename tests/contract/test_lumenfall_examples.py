@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from openai import OpenAI
+
 from tests.support.images import png
 
 HERE = Path(__file__).parent

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.support.images import open_base64, png
 
 HERE = Path(__file__).parent

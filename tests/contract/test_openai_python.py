@@ -6,6 +6,7 @@ import time
 import httpx2
 import openai
 import pytest
+
 from tests.support.images import encode, open_base64, open_bytes, photo, png
 
 

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 import runware
 from runware import Runware
+
 from tests.support.images import data_uri, open_bytes, png
 
 

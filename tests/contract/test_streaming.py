@@ -7,6 +7,7 @@ from pathlib import Path
 
 import openai
 import pytest
+
 from tests.support.images import open_base64, png
 
 

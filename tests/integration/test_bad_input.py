@@ -7,9 +7,9 @@ import time
 import zlib
 
 import pytest
-from tests.support.images import data_uri, encode, photo, png
 
 from tests.support.captures import frame
+from tests.support.images import data_uri, encode, photo, png
 from tests.support.recorder import exchange, read_response
 
 SECONDS = 5.0

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+
 from tests.support.images import open_bytes, png
 
 

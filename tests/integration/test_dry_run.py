@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
-from tests.support.images import data_uri, encode, photo, png
 
 from app.openai_api.schemas import DryRunResponse
+from tests.support.images import data_uri, encode, photo, png
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+
 from tests.support.images import open_base64, open_bytes
 
 

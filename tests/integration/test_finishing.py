@@ -2,6 +2,7 @@
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
+
 from tests.support.images import encode, open_base64, open_bytes, photo, png
 
 

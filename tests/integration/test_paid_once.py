@@ -14,10 +14,10 @@ import httpx2
 import openai
 import pytest
 from pydantic import SecretStr
-from tests.support.images import data_uri, png
 
 from app.runware.transport import AiohttpTransport, HTTPReply
 from tests.conftest import FAST
+from tests.support.images import data_uri, png
 from tests.support.processes import free_port, process, unique
 
 REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}

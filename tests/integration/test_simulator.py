@@ -5,10 +5,10 @@ import uuid
 
 import httpx2
 import pytest
-from tests.support.images import data_uri, encode, open_base64, open_bytes, photo, png
 
 from app.simulator.rules import load_rules
 from app.simulator.validation import validate
+from tests.support.images import data_uri, encode, open_base64, open_bytes, photo, png
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import msgspec
 import pytest
-from tests.support.images import open_bytes
 
 from app.errors import GatewayError
 from app.openai_api import parse
 from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse, ModelList
+from tests.support.images import open_bytes
 
 
 @pytest.mark.parametrize(

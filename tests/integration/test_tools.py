@@ -5,6 +5,7 @@ import time
 
 import httpx2
 import pytest
+
 from tests.support.images import data_uri, open_base64, png
 
 

@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+
 from tests.support.images import data_uri, open_base64, png
 
 

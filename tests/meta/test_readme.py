@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.support.images import open_bytes, png
 
 ROOT = Path(__file__).resolve().parents[2]

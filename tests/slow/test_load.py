@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from tests.support.images import png
 
 from tests.integration.test_bad_input import bomb
 from tests.integration.test_command import served
+from tests.support.images import png
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.support.images import encode, open_bytes, photo
 
 from app.egress.address_guard import FetchError, RefusedAddressError, is_public
 from app.egress.fetch import Fetcher
@@ -16,6 +15,7 @@ from app.images.headers import inspect, is_whole, sniff
 from app.images.inputs import ImageLimits, blank_image, fit_image
 from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
 from app.images.workers import WorkerError, Workers
+from tests.support.images import encode, open_bytes, photo
 
 MAX = 10_000_000
 ALL = ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF"]

@@ -8,11 +8,10 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
-from tests.support.images import png
-
 from tests.support.faults.clients import Job
 from tests.support.faults.databases import Journal, PostgresJournal, SQLiteJournal
 from tests.support.faults.lane import Asked, Lane, Step, Victim, new_token
+from tests.support.images import png
 
 _FORMS: tuple[tuple[str, dict[str, object]], ...] = (
     ("generate", {"model": "flux.1-schnell", "response_format": "url", "n": 1}),
