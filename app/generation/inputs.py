@@ -4,12 +4,9 @@ Headers are read here, everything that decodes runs in a worker process, and add
 unless the shape, a mask or an overlay needs one. Faults are told in the caller's words, naming his field.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
-
-import pybase64
 
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
@@ -25,13 +22,12 @@ from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
 from app.images.types import CompositeBase
 from app.images.workers import WorkerError, Workers
 from app.planning.plan import TaskInputs
+from app.runware.tasks import InlineImage, InputReference
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
 _TAKEN = "PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF"
 _DECODED = frozenset({"png", "jpeg", "webp", "gif", "avif", "heic", "bmp", "tiff"})
-_INLINE_BYTES = 256 * 1024
-"""Base64 of more than this is made in a thread."""
 _BLANKS_KEPT = 16
 
 
@@ -77,7 +73,7 @@ class InputImages:
         self._fetcher = fetcher
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
-        self._blanks: dict[tuple[int, int], str] = {}
+        self._blanks: dict[tuple[int, int], InlineImage] = {}
 
     async def open(self, request: ImageRequest, *, needs_size: bool) -> OpenedImages:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
@@ -113,7 +109,7 @@ class InputImages:
         image = opened.images[0].data
         if pastes and image is not None:
             return FittedInputs(TaskInputs(references), CompositeBase(image, mask), tuple(report))
-        return FittedInputs(TaskInputs(references, await _to_data_uri(mask, "png")), None, tuple(report))
+        return FittedInputs(TaskInputs(references, InlineImage(mask, "png")), None, tuple(report))
 
     async def _blank(self, size: tuple[int, int]) -> TaskInputs:
         """A white image of `size` as the only input."""
@@ -121,7 +117,7 @@ class InputImages:
             data = await self._workers.run(blank_image, *size)
             if len(self._blanks) >= _BLANKS_KEPT:
                 self._blanks.pop(next(iter(self._blanks)))
-            self._blanks[size] = await _to_data_uri(data, "png")
+            self._blanks[size] = InlineImage(data, "png")
         return TaskInputs((self._blanks[size],))
 
     async def _open(self, image: InputImage, *, look: bool) -> OpenedImage:
@@ -196,7 +192,7 @@ class InputImages:
 
     async def _fit_one(
         self, image: OpenedImage, limits: ImageLimits, overlay: bytes | None
-    ) -> tuple[str, tuple[int, int] | None, list[Adjustment]]:
+    ) -> tuple[InputReference, tuple[int, int] | None, list[Adjustment]]:
         if image.data is None or image.header is None:
             return image.reference or "", None, []
         fitted = await self._in_worker(image, fit_image, image.data, limits, overlay)
@@ -210,7 +206,7 @@ class InputImages:
             reason = "Drawn over the first image."
             report.append(Adjustment("markup", None, "drawn over the image", AdjustmentMode.EMULATED, reason))
         data = image.data if fitted.data is None else fitted.data
-        return await _to_data_uri(data, fitted.format), size, report
+        return InlineImage(data, fitted.format), size, report
 
     async def _fit_mask(self, mask: OpenedImage, size: tuple[int, int] | None) -> tuple[bytes, list[Adjustment]]:
         if size is None or mask.data is None:
@@ -235,10 +231,3 @@ class InputImages:
 def _bad_image(param: str, what: str) -> InvalidRequestError:
     message = f"`{param}` {what}. Send a {_TAKEN} image."
     return InvalidRequestError(message, param=param, code="invalid_image")
-
-
-async def _to_data_uri(data: bytes, format_: str) -> str:
-    def encode() -> str:
-        return f"data:image/{format_};base64,{pybase64.b64encode(data).decode()}"
-
-    return encode() if len(data) < _INLINE_BYTES else await asyncio.to_thread(encode)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from app.generation.gather import gather_in_order
 from app.planning.plan import Plan
 from app.runware.media_storage import KeptImage, MediaStorage
+from app.runware.tasks import InlineImage, InputReference
 
 
 @dataclass(slots=True)
@@ -40,22 +41,22 @@ class InputUploads:
                     self._shelf.forget(image)
 
 
-def _embedded(plan: Plan) -> list[str]:
+def _embedded(plan: Plan) -> list[InlineImage]:
     """The distinct images that all tasks carry."""
-    found: dict[str, None] = {}
+    found: dict[InlineImage, None] = {}
     for value in plan.tasks[0].task.inputs.values():
-        images = (value,) if isinstance(value, str) else value
-        found |= dict.fromkeys(image for image in images if image.startswith("data:"))
+        images = value if isinstance(value, tuple) else (value,)
+        found |= dict.fromkeys(image for image in images if isinstance(image, InlineImage))
     return list(found)
 
 
-def _with_addresses(plan: Plan, kept: Mapping[str, KeptImage | None]) -> Plan:
-    def name(image: str) -> str:
-        found = kept.get(image)
+def _with_addresses(plan: Plan, kept: Mapping[InlineImage, KeptImage | None]) -> Plan:
+    def name(image: InputReference) -> InputReference:
+        found = kept.get(image) if isinstance(image, InlineImage) else None
         return image if found is None else found.url
 
     inputs = {
-        slot: name(value) if isinstance(value, str) else tuple(name(image) for image in value)
+        slot: tuple(name(image) for image in value) if isinstance(value, tuple) else name(value)
         for slot, value in plan.tasks[0].task.inputs.items()
     }
     tasks = tuple(replace(planned, task=replace(planned.task, inputs=inputs)) for planned in plan.tasks)

@@ -13,7 +13,7 @@ from app.images.headers import inspect
 from app.ledger.pricing import Estimate
 from app.planning.plan import Plan
 from app.planning.validation import find
-from app.runware.tasks import ImageTask
+from app.runware.tasks import ImageTask, InlineImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
     """The sizes of the input images of each task, None for those that are only addresses."""
     inputs = plan.tasks[0].task.inputs
     listed = inputs.get("referenceImages") or inputs.get("seedImage") or inputs.get("image") or ()
-    images = (listed,) if isinstance(listed, str) else listed
+    images = listed if isinstance(listed, tuple) else (listed,)
     sizes: list[tuple[int, int] | None] = []
     for image in images:
-        header = inspect(_bytes_of(image)) if image.startswith("data:") else None
+        header = inspect(image.data) if isinstance(image, InlineImage) else None
         sizes.append((header.width, header.height) if header else None)
     return sizes
 
@@ -58,15 +58,13 @@ def show_task(task: ImageTask) -> dict[str, object]:
 def _show(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_show(inner) for inner in value]
-    if not isinstance(value, str) or not value.startswith("data:"):
+    if isinstance(value, str) and value.startswith("data:"):
+        value = InlineImage(pybase64.b64decode(value.partition(",")[2]), "")
+    if not isinstance(value, InlineImage):
         return value
-    data = _bytes_of(value)
+    data = value.data
     shown: dict[str, JSONValue] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     header = inspect(data)
     if header is not None:
         shown |= {"type": f"image/{header.format}", "width": header.width, "height": header.height}
     return shown
-
-
-def _bytes_of(data_uri: str) -> bytes:
-    return pybase64.b64decode(data_uri.partition(",")[2])

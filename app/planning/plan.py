@@ -11,17 +11,17 @@ from app.catalog.model import CatalogModel
 from app.domain.request import JSONValue
 from app.domain.spec import ImageSpec
 from app.errors import InvalidRequestError
-from app.runware.tasks import ImageTask
+from app.runware.tasks import ImageTask, InputReference
 
 _SEED_LIMIT = 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class TaskInputs:
-    """Images as the task will name them: addresses, image ids or data URIs."""
+    """Images as the task will name them."""
 
-    images: tuple[str, ...] = ()
-    mask: str | None = None
+    images: tuple[InputReference, ...] = ()
+    mask: InputReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def _seed_limit(model: CatalogModel) -> int:
     return _SEED_LIMIT if rule is None or rule.maximum is None else int(rule.maximum) + 1
 
 
-def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, str | tuple[str, ...]]:
+def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, InputReference | tuple[InputReference, ...]]:
     rules = spec.model.images
-    placed: dict[str, str | tuple[str, ...]] = {}
+    placed: dict[str, InputReference | tuple[InputReference, ...]] = {}
     if inputs.images and rules is not None:
         placed[rules.slot] = inputs.images if rules.slot == "referenceImages" else inputs.images[0]
     if inputs.mask is not None:

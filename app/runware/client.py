@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
 from app.runware.circuit_breaker import CircuitBreaker
+from app.runware.encoding import encode_off_loop
 from app.runware.failures import Failure, Kind, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
 from app.runware.retry import RetryPolicy, backoff, poll_delay
@@ -86,7 +87,7 @@ class RunwareClient:
 
     async def run(self, task: ImageTask, deadline: float) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock."""
-        run = _Run(task, deadline, encode([task.to_wire()]), encode([get_response(task.task_uuid)]))
+        run = _Run(task, deadline, await encode_off_loop(task), encode([get_response(task.task_uuid)]))
         attempt = 0
         while True:
             attempt += 1

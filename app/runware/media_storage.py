@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.observability.logs import get_logger
-from app.runware.tasks import encode
+from app.runware.tasks import InlineImage, encode, encode_data_uri
 from app.runware.transport import Transport, TransportError
 
 _logger = get_logger("runware")
@@ -47,11 +47,12 @@ class MediaStorage:
         self._new_id = new_id
         self._running: set[asyncio.Task[None]] = set()
 
-    async def keep(self, data_uri: str) -> KeptImage | None:
+    async def keep(self, image: InlineImage) -> KeptImage | None:
         """The image on the shelf, or None when Runware did not take it."""
-        task = {"taskType": "mediaStorage", "taskUUID": self._new_id(), "operation": "upload", "media": data_uri}
+        task = {"taskType": "mediaStorage", "taskUUID": self._new_id(), "operation": "upload"}
+        body = await asyncio.to_thread(lambda: encode([task | {"media": encode_data_uri(image)}]))
         try:
-            answer = await self._transport.post(encode([task]), _SECONDS)
+            answer = await self._transport.post(body, _SECONDS)
             items = _decoder.decode(answer.body).data if answer.status == _OK else None
         except (TransportError, msgspec.MsgspecError, UnicodeDecodeError):
             items = None

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Literal, TypeVar
 
 import msgspec
+import pybase64
 
 OutputType = Literal["URL", "base64Data"]
 OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF", "SVG"]
@@ -23,8 +24,23 @@ OWN_FIELDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class InlineImage:
+    """An input image that travels in the task. `format` is the subtype of its media type, such as `png`.
+
+    Its base64 exists only while the task is being sent: a request that waits for its turn holds no more than the bytes.
+    """
+
+    data: bytes
+    format: str
+
+
+InputReference = str | InlineImage
+"""An input image as a task names it: an address, an image id at Runware, or the image itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageTask:
-    """One task that makes images. Input images are addresses, image ids or data URIs."""
+    """One task that makes images."""
 
     task_uuid: str
     model: str
@@ -35,9 +51,17 @@ class ImageTask:
     width: int | None = None
     height: int | None = None
     output_quality: int | None = None
-    inputs: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, InputReference | tuple[InputReference, ...]] = field(default_factory=dict)
     fields: Mapping[str, object] = field(default_factory=dict)
     task_type: TaskType = "imageInference"
+
+    @property
+    def inline_bytes(self) -> int:
+        """How many bytes of images travel in it."""
+        values = [
+            inner for value in self.inputs.values() for inner in (value if isinstance(value, tuple) else (value,))
+        ]
+        return sum(len(value.data) for value in values if isinstance(value, InlineImage))
 
     def to_wire(self) -> dict[str, object]:
         """The task as Runware reads it; the gateway's own fields win over `fields`."""
@@ -68,6 +92,26 @@ class ImageTask:
 def encode(tasks: Sequence[Mapping[str, object]]) -> bytes:
     """The body of a request: always an array."""
     return msgspec.json.encode(tasks)
+
+
+def encode_task(task: ImageTask) -> bytes:
+    """The body that sends one task, with its inline images as data URIs."""
+    wire = task.to_wire()
+    given = wire.get("inputs")
+    if task.inputs and isinstance(given, dict):
+        wire["inputs"] = {name: _encode_input(value) for name, value in given.items()}
+    return encode([wire])
+
+
+def encode_data_uri(image: InlineImage) -> msgspec.Raw:
+    """The JSON string of an image's data URI."""
+    return msgspec.Raw(b'"data:image/%b;base64,%b"' % (image.format.encode(), pybase64.b64encode(image.data)))
+
+
+def _encode_input(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_encode_input(inner) for inner in value]
+    return encode_data_uri(value) if isinstance(value, InlineImage) else value
 
 
 def get_response(task_uuid: str) -> dict[str, object]:
