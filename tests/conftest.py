@@ -18,8 +18,8 @@ import uvicorn
 from app.egress.download import DownloadPolicy
 from app.main import create_app
 from app.runware.retry import RetryPolicy
-from app.server.protocol import DeliveryTrackingProtocol
-from app.settings.load import load_settings
+from app.server.configuration import server_options
+from app.settings.load import Settings, load_settings
 from tests.support.databases import Database, PostgresServer, SQLiteFolder
 from tests.support.postgres import postgres_server
 
@@ -95,19 +95,11 @@ def simulator() -> Iterator[SimulatorProcess]:
 
 
 @contextlib.contextmanager
-def serving(app: object) -> Iterator[str]:
-    """An ASGI application on a free loopback port; its origin."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=0,
-            log_level="error",
-            access_log=False,
-            timeout_graceful_shutdown=5,
-            http=DeliveryTrackingProtocol,
-        )
-    )
+def serving(app: object, settings: Settings | None = None) -> Iterator[str]:
+    """An ASGI application on a free loopback port, behind the server of production; its origin."""
+    options = server_options(settings or load_settings({}))
+    own = {"host": "127.0.0.1", "port": 0, "log_level": "error", "timeout_graceful_shutdown": 5}
+    server = uvicorn.Server(uvicorn.Config(app, **(options | own)))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     for _ in range(600):
@@ -138,8 +130,9 @@ def starting(simulator: SimulatorProcess, new_folder: Callable[[str], Path]) -> 
                 "SPILLWAY_LOG_LEVEL": "error",
                 "SPILLWAY_GRACE": "1",
             } | variables
-            app = create_app(load_settings(environment), **({"pace": FAST, "patience": BRIEF} | (parts or {})))
-            gateway = RunningGateway(stack.enter_context(serving(app)), None if upstream else simulator)
+            settings = load_settings(environment)
+            app = create_app(settings, **({"pace": FAST, "patience": BRIEF} | (parts or {})))
+            gateway = RunningGateway(stack.enter_context(serving(app, settings)), None if upstream else simulator)
             stack.callback(gateway.client.close)
             return gateway
 

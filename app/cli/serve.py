@@ -21,6 +21,7 @@ from app.catalog.registry import Registry, UnknownModelError
 from app.catalog.update import run_refresh
 from app.cli.client import LOCAL, ApiKey, AsJson, BaseUrl, edit, generate, show_models
 from app.main import create_app
+from app.server.configuration import server_options
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
 from app.simulator.server import announcement
 from app.simulator.server import serve as serve_simulator
@@ -59,19 +60,7 @@ def serve(
         os.environ.update(environment | extra)
         effective = load_settings(os.environ)
         _say_where(effective)
-        uvicorn.run(
-            "app.cli.serve:application",
-            factory=True,
-            host=effective.host,
-            port=effective.port,
-            workers=workers,
-            log_level="warning",
-            access_log=False,
-            http="app.server.protocol:DeliveryTrackingProtocol",
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=max(1, round(effective.grace)),
-        )
+        uvicorn.run("app.cli.serve:application", factory=True, workers=workers, **server_options(effective))
 
 
 def application() -> object:

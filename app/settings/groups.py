@@ -82,6 +82,13 @@ class ServerSettings(SettingsGroup):
     max_body_bytes: int = Field(
         64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
     )
+    keep_alive: int = Field(
+        75,
+        alias="SPILLWAY_KEEP_ALIVE",
+        ge=1,
+        description="How long a connection on which nothing happens stays open, in seconds. Longer than the pools of "
+        "callers and load balancers keep theirs, so that they, not this gateway, end it.",
+    )
     grace: float = Field(
         25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
     )

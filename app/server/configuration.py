@@ -1,0 +1,37 @@
+"""How the server is set up: one place for production and tests."""
+
+from typing import TypedDict
+
+from app.server.connection import GatewayProtocol
+from app.settings.load import Settings
+
+
+class ServerOptions(TypedDict):
+    """What uvicorn is told, beside the application and the number of processes."""
+
+    host: str
+    port: int
+    http: type[GatewayProtocol]
+    ws: str
+    log_level: str
+    access_log: bool
+    server_header: bool
+    date_header: bool
+    timeout_keep_alive: int
+    timeout_graceful_shutdown: int
+
+
+def server_options(settings: Settings) -> ServerOptions:
+    """The server of a gateway with these settings. There are no web sockets here, so an offer of one is passed over."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "http": GatewayProtocol,
+        "ws": "none",
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "timeout_keep_alive": settings.keep_alive,
+        "timeout_graceful_shutdown": max(1, round(settings.grace)),
+    }
