@@ -21,8 +21,8 @@ from app.generation.collect import PlacedImage
 from app.generation.gather import gather_in_order
 from app.images.compose import finish_image
 from app.images.convert import TooManyPixelsError, UnreadableImageError, convert
-from app.images.headers import HEAD_BYTES, Header, inspect, is_whole
-from app.images.types import CompositeBase
+from app.images.headers import HEAD_BYTES, is_whole, read_header
+from app.images.types import CompositeBase, Header
 from app.images.workers import WorkerError, Workers
 from app.media.store import MediaStore
 from app.runware.tasks import Image
@@ -178,7 +178,7 @@ def _broken() -> ProviderError:
 
 
 def _header_of(data: bytes) -> Header:
-    header = inspect(data)
+    header = read_header(data)
     if header is None or not is_whole(data) or (header.format in _MEASURED and not header.width):
         raise _broken()
     return header
@@ -188,7 +188,7 @@ def _header_of_text(text: memoryview) -> Header:
     """The header of an image in base64, with only its two ends decoded."""
     try:
         head = pybase64.b64decode(text[:_HEAD_TEXT], validate=True)
-        header = inspect(head) or inspect(pybase64.b64decode(text, validate=True))
+        header = read_header(head) or read_header(pybase64.b64decode(text, validate=True))
         tail_start = max(0, len(text) - _TAIL_TEXT) // 4 * 4
         tail = pybase64.b64decode(text[tail_start:], validate=True)
     except ValueError:

@@ -16,10 +16,11 @@ from app.egress.fetch import Fetcher, TooManyBytesError
 from app.errors import InternalError, InvalidRequestError, TooLargeError
 from app.generation.gather import gather_in_order
 from app.images.convert import TooManyPixelsError, UnreadableImageError
-from app.images.headers import Header, inspect, sniff
+from app.images.formats.signatures import sniff
+from app.images.headers import read_header
 from app.images.inputs import ImageLimits, blank_image, fit_image, measure_image
 from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
-from app.images.types import CompositeBase
+from app.images.types import CompositeBase, Header
 from app.images.workers import WorkerError, Workers
 from app.planning.plan import TaskInputs
 from app.runware.tasks import InlineImage, InputReference
@@ -163,7 +164,7 @@ class InputImages:
         kind = sniff(data)
         if kind not in _DECODED:
             raise _bad_image(param, f"is {'a ' + kind.upper() if kind else 'not a'} image")
-        header = inspect(data)
+        header = read_header(data)
         if header is None:
             raise _bad_image(param, "is damaged or cut off")
         if header.width * header.height > self._max_pixels:

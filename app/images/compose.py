@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from app.images.convert import EncodedImage, encode_image, has_alpha, open_image
 from app.images.types import CompositeBase, Fit
+from app.images.upright import open_upright
 
 _PAD_COLORS = {"black": (0, 0, 0, 255), "transparent": (0, 0, 0, 0)}
 _WHITE = (255, 255, 255, 255)
@@ -56,7 +57,7 @@ _FITS = {"cover": _cover, "contain": _contain, "exact": _stretch}
 
 
 def _paste(result: Image.Image, size: tuple[int, int], ground: CompositeBase, max_pixels: int) -> Image.Image:
-    own = _plain(ImageOps.exif_transpose(open_image(ground.image, max_pixels)))
+    own = _plain(open_upright(ground.image, max_pixels))
     mode = "RGBA" if has_alpha(own) else "RGB"
     kept = _stretch(own.convert(mode), size, "")
     mask = open_image(ground.mask, max_pixels).convert("L")

@@ -8,7 +8,7 @@ import io
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 from pillow_heif import register_heif_opener
 
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
@@ -46,16 +46,9 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=READABLE)
             _refuse_above(max_pixels, image)
             image.load()
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        MemoryError,
-        IndexError,
-        KeyError,
-    ) as error:
+    except TooManyPixelsError:
+        raise
+    except Exception as error:  # on damaged bytes decoders raise whatever they like
         raise UnreadableImageError from error
     return image
 

@@ -6,11 +6,12 @@ only its metadata; anything else is decoded, turned, resized and encoded again.
 
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from app.images.convert import encode_image, has_alpha, open_image
-from app.images.headers import inspect
-from app.images.metadata import strip_metadata
+from app.images.convert import encode_image, has_alpha
+from app.images.headers import read_header
+from app.images.structure import clean_image
+from app.images.upright import open_upright
 
 _READ_BY_RUNWARE = frozenset({"png", "jpeg", "webp"})
 _JPEG_QUALITY = 95
@@ -43,7 +44,10 @@ class FittedImage:
 
 def measure_image(data: bytes, max_pixels: int) -> tuple[int, int]:
     """The upright size of an image whose header only a decoder reads, raising as `fit_image` does."""
-    size = ImageOps.exif_transpose(open_image(data, max_pixels)).size
+    header = read_header(data, thorough=True)
+    if header is not None and header.width and header.height:
+        return header.upright
+    size = open_upright(data, max_pixels).size
     return size[0], size[1]
 
 
@@ -52,25 +56,24 @@ def fit_image(data: bytes, limits: ImageLimits, overlay: bytes | None = None) ->
 
     Raises UnreadableImageError for bytes that do not decode and TooManyPixelsError beyond `max_pixels`.
     """
-    image = open_image(data, limits.max_pixels)
-    header = inspect(data)
-    upright = ImageOps.exif_transpose(image)
+    upright = open_upright(data, limits.max_pixels)
+    header = read_header(data, thorough=True)
     original = upright.size
     fitted = _resize(upright, limits)
     if overlay is not None:
-        fitted = _draw_over(fitted, open_image(overlay, limits.max_pixels))
+        fitted = _draw_over(fitted, open_upright(overlay, limits.max_pixels))
     untouched = (
         overlay is None
         and fitted.size == original
         and header is not None
         and header.orientation == 1
         and header.format in _READ_BY_RUNWARE
-        and not getattr(image, "is_animated", False)
+        and not header.animated
         and len(data) <= (limits.max_bytes or len(data))
     )
     if untouched and header is not None:
-        stripped = strip_metadata(data)
-        return FittedImage(None if stripped is data else stripped, header.format, *original)
+        clean = clean_image(data, thorough=True).data
+        return FittedImage(None if clean is data else bytes(clean), header.format, *original)
     encoded = encode_image(fitted, "png", None)
     while limits.max_bytes is not None and len(encoded.data) > limits.max_bytes:
         if encoded.format == "jpeg":

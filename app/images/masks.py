@@ -7,9 +7,10 @@ grayscale one is taken as Runware's already.
 import math
 from dataclasses import dataclass
 
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops
 
-from app.images.convert import encode_image, has_alpha, open_image
+from app.images.convert import encode_image, has_alpha
+from app.images.upright import open_upright
 
 SHAPE_TOLERANCE = 0.01
 """How far, in ln(width / height), a mask's shape may be from its image's."""
@@ -45,7 +46,7 @@ def convert_mask(data: bytes, size: tuple[int, int], max_pixels: int) -> Runware
 
     Raises UnreadableImageError, TooManyPixelsError, MaskShapeError or MaskWithoutAreaError.
     """
-    mask = ImageOps.exif_transpose(open_image(data, max_pixels))
+    mask = open_upright(data, max_pixels)
     if abs(math.log((mask.width / mask.height) / (size[0] / size[1]))) > SHAPE_TOLERANCE:
         raise MaskShapeError(mask.size)
     area = _area_to_edit(mask)

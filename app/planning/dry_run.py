@@ -9,7 +9,7 @@ from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment
 from app.domain.request import JSONValue
 from app.domain.spec import ImageSpec
-from app.images.headers import inspect
+from app.images.headers import read_header
 from app.ledger.pricing import Estimate
 from app.planning.plan import Plan
 from app.planning.validation import find
@@ -41,7 +41,7 @@ def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
     images = listed if isinstance(listed, tuple) else (listed,)
     sizes: list[tuple[int, int] | None] = []
     for image in images:
-        header = inspect(image.data) if isinstance(image, InlineImage) else None
+        header = read_header(image.data) if isinstance(image, InlineImage) else None
         sizes.append((header.width, header.height) if header else None)
     return sizes
 
@@ -64,7 +64,7 @@ def _show(value: object) -> object:
         return value
     data = value.data
     shown: dict[str, JSONValue] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    header = inspect(data)
+    header = read_header(data)
     if header is not None:
         shown |= {"type": f"image/{header.format}", "width": header.width, "height": header.height}
     return shown

@@ -11,7 +11,8 @@ from PIL import Image
 from app.egress.address_guard import FetchError, RefusedAddressError, is_public
 from app.egress.fetch import Fetcher
 from app.images.convert import TooManyPixelsError, UnreadableImageError, convert, open_image
-from app.images.headers import inspect, is_whole, sniff
+from app.images.formats.signatures import sniff
+from app.images.headers import is_whole, read_header
 from app.images.inputs import ImageLimits, blank_image, fit_image
 from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
 from app.images.workers import WorkerError, Workers
@@ -29,14 +30,14 @@ def test_every_format_is_known_by_its_first_bytes(format_):
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF"])
 @pytest.mark.parametrize("size", [(1, 1), (20, 30), (640, 480), (3000, 7)])
 def test_headers_tell_the_size_pillow_tells(format_, size):
-    header = inspect(encode(photo(*size), format_))
+    header = read_header(encode(photo(*size), format_))
     assert (header.format, header.width, header.height) == (format_.lower(), *size)
 
 
 @pytest.mark.parametrize("options", [{"lossless": True}, {"lossless": False}, {"exif": b"Exif\0\0"}], ids=str)
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_every_kind_of_webp_is_measured(options, mode):
-    header = inspect(encode(photo(123, 45, mode), "WEBP", **options))
+    header = read_header(encode(photo(123, 45, mode), "WEBP", **options))
     assert (header.width, header.height) == (123, 45)
 
 
@@ -47,7 +48,7 @@ def test_orientation_is_read_and_applied(orientation, order):
     exif.endian = {"little": "<", "big": ">"}[order]
     exif[0x0112] = orientation
     data = encode(photo(40, 20), "JPEG", exif=exif, progressive=order == "big")
-    header = inspect(data)
+    header = read_header(data)
     assert header.orientation == orientation
     assert header.upright == ((20, 40) if orientation > 4 else (40, 20))
     fitted = fit_image(data, ImageLimits(MAX))
@@ -60,7 +61,7 @@ def test_orientation_is_read_and_applied(orientation, order):
 @given(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]), st.integers(0, 300), st.binary(max_size=30))
 def test_no_damaged_header_breaks_the_reader(format_, cut, noise):
     data = encode(photo(30, 30), format_)
-    inspect(data[:cut] + noise)
+    read_header(data[:cut] + noise)
     is_whole(data[:cut] + noise)
 
 

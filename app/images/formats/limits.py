@@ -1,0 +1,28 @@
+"""How far a reader of a caller's bytes goes before it gives up and leaves the question to a worker.
+
+Every walk over chunks, segments, boxes or tags counts its steps, so that no file decides how long it is read.
+"""
+
+from dataclasses import dataclass
+
+Buffer = bytes | memoryview
+
+
+class TooFarError(Exception):
+    """What is looked for lies beyond the limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`steps` is the number of chunks, segments or boxes; `reach` that of bytes skipped one by one."""
+
+    steps: int
+    reach: int
+
+
+QUICK = Limits(steps=16_384, reach=1024 * 1024)
+"""A few milliseconds at most: for the event loop and its threads."""
+THOROUGH = Limits(steps=400_000, reach=1 << 40)
+"""A second at most: for a worker process."""
+MAX_UNPACKED = 1024 * 1024
+"""More than this is never unpacked of a compressed text or color profile."""

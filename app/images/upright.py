@@ -1,0 +1,43 @@
+"""Opens an image as it is meant to be seen: decoded, and turned by what its own header says. Runs in a worker process.
+
+The decoder is given nothing but what decoding needs, so that no text, tag or preview can trip it or be acted upon.
+"""
+
+from types import MappingProxyType
+
+from PIL import Image
+
+from app.images.convert import UnreadableImageError, open_image
+from app.images.headers import read_header
+from app.images.structure import clean_image
+
+_TURNS = MappingProxyType(
+    {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+)
+
+
+def open_upright(data: bytes, max_pixels: int) -> Image.Image:
+    """The first frame, upright. Raises as `open_image` does."""
+    header = read_header(data, thorough=True)
+    if header is None:
+        raise UnreadableImageError
+    image = open_image(bytes(clean_image(data, thorough=True).data), max_pixels)
+    return turn(image, header.orientation)
+
+
+def turn(image: Image.Image, orientation: int) -> Image.Image:
+    """The image turned and mirrored as an orientation of EXIF demands, with its color profile."""
+    method = _TURNS.get(orientation)
+    if method is None:
+        return image
+    turned = image.transpose(method)
+    turned.info = dict(image.info)
+    return turned
