@@ -11,6 +11,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     ├── NotFoundError              404  invalid_request_error   not_found
     ├── MethodNotAllowedError      405  invalid_request_error   method_not_allowed
     ├── TooLargeError              413  invalid_request_error   request_too_large
+    ├── UnsupportedEncodingError   415  invalid_request_error   unsupported_content_encoding
     ├── RateLimitedError           429  rate_limit_error        rate_limit_exceeded
     │   └── OverloadedError        429  rate_limit_error        overloaded
     ├── InternalError              500  server_error            internal_error
@@ -125,6 +126,18 @@ class TooLargeError(GatewayError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class UnsupportedEncodingError(GatewayError):
+    """The body is compressed in a way this gateway does not unpack."""
+
+    status = 415
+    type = "invalid_request_error"
+    default_code = "unsupported_content_encoding"
+
+    def __init__(self, encoding: str, known: tuple[str, ...]) -> None:
+        advice = f"Send the body as it is, or packed as one of: {', '.join(known)}."
+        super().__init__(f"Content-Encoding {encoding!r} is not unpacked here. {advice}", param="Content-Encoding")
 
 
 class RateLimitedError(GatewayError):

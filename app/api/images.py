@@ -13,7 +13,7 @@ from app.api.context import Gateway, context_of, gateway_of, prefers_background,
 from app.api.receipts import track_delivery
 from app.catalog.model import Mode
 from app.domain.request import ImageRequest, RequestContext
-from app.errors import GatewayError, InvalidRequestError, StillProcessingError, TooLargeError
+from app.errors import GatewayError, InvalidRequestError, StillProcessingError
 from app.generation.service import Part, Stream
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
@@ -22,6 +22,7 @@ from app.openai_api.multipart import FormParser
 from app.openai_api.parse import decode_json, parse_request
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer, render_dry_run
 from app.openai_api.request_log import render_record
+from app.server.body import read_body
 from app.server.delivery import DeliveryTracker, cancel_on_disconnect
 
 _logger = get_logger("images")
@@ -171,14 +172,10 @@ def _answer_as(request: Request, request_id: str) -> None:
 
 async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
     content_type = request.headers.get("content-type", "")
-    limit = gateway.settings.max_body_bytes
-    _refuse_announced(request, limit)
+    chunks = read_body(request, gateway.settings.max_body_bytes)
     if content_type.lower().startswith("multipart/form-data"):
         with closing(FormParser(content_type, gateway.settings.max_image_bytes)) as parser:
-            received = 0
-            async for chunk in request.stream():
-                received += len(chunk)
-                _refuse_above(received, limit)
+            async for chunk in chunks:
                 parser.feed(chunk)
             form = parser.finish()
         return parse_request(mode, form.fields, form.files)
@@ -186,21 +183,8 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
         message = "Send JSON with Content-Type: application/json, or a multipart form."
         raise InvalidRequestError(message, param="body", code="unsupported_content_type")
     body = bytearray()
-    async for chunk in request.stream():
-        _refuse_above(len(body) + len(chunk), limit)
+    async for chunk in chunks:
         body += chunk
     if len(body) <= _INLINE_BYTES:
         return parse_request(mode, decode_json(body))
     return await asyncio.to_thread(lambda: parse_request(mode, decode_json(body)))
-
-
-def _refuse_announced(request: Request, limit: int) -> None:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal():
-        _refuse_above(int(announced), limit)
-
-
-def _refuse_above(size: int, limit: int) -> None:
-    if size > limit:
-        message = f"The request body is larger than the {limit // 1024} KiB this gateway takes."
-        raise TooLargeError(message, param="body")

@@ -59,6 +59,7 @@ _ERRORS = {
     404: "No such model.",
     405: "Another method is needed.",
     413: "The body or an image is too large.",
+    415: "The body is compressed in a way this gateway does not unpack.",
     429: "Too many requests.",
     500: "The gateway failed.",
     502: "Runware failed, or answered nonsense.",

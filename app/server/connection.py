@@ -6,11 +6,16 @@ Owns what happens before an application sees a request. What became of answers i
 from typing import TYPE_CHECKING
 
 import httptools
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.server.protocol import DeliveryTrackingProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+
+_HTTP_1_0 = "1.0"
 
 _OFFERING = frozenset({b"upgrade", b"http2-settings"})
 """Headers, and members of `Connection`, that offer another protocol."""
@@ -43,6 +48,11 @@ class GatewayProtocol(DeliveryTrackingProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        """Answer a request; a caller that speaks HTTP/1.0 does not know chunks, and gets a body until the end."""
+        old = cycle.scope["http_version"] == _HTTP_1_0
+        super()._start_asgi_task(cycle, _unframed(cycle, app) if old else app)
+
     def _feed(self, data: memoryview) -> memoryview:
         """Parse up to the next offer; what stands behind it is returned."""
         try:
@@ -69,3 +79,24 @@ class GatewayProtocol(DeliveryTrackingProtocol):
                 yield b"connection: " + b", ".join(kept)
             elif name not in _OFFERING:
                 yield name + b": " + value
+
+
+def _unframed(cycle: RequestResponseCycle, app: "ASGI3Application") -> "ASGI3Application":
+    """An application whose answers of unknown length end with the connection."""
+
+    async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        unsized = False
+
+        async def send_unframed(message: "ASGISendEvent") -> None:
+            nonlocal unsized
+            if message["type"] == "http.response.start":
+                unsized = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+                if unsized:
+                    cycle.chunked_encoding = False  # decided, so that the server adds no framing of its own
+            elif unsized and message["type"] == "http.response.body":
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_unframed)
+
+    return answer
