@@ -204,7 +204,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     sender = _sender(settings)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
-    admission = Admission(settings.max_in_flight, settings.max_queued)
+    admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
     images = InputImages(workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     task_ids = TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4()))

@@ -1,10 +1,13 @@
-"""How much work this process does at once, and who is next: fair by API key, with a bounded queue.
+"""How much this process does or holds at once, and who is next: fair by API key, with a bounded queue.
 
-Leaves to its callers what the work is. Not for several threads.
+Counts in any unit: tasks at Runware, or bytes in memory. Leaves to its callers what the units stand for. Not for
+several threads.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from app.errors import OverloadedError
 
@@ -25,7 +28,7 @@ class Ticket:
         """Whether its turn has not come yet."""
         return not self._holds
 
-    async def turn(self) -> None:
+    async def wait_turn(self) -> None:
         """Wait until the work may begin."""
         if self._holds:
             return
@@ -38,6 +41,11 @@ class Ticket:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
 
+    def resize(self, weight: int) -> None:
+        """Weigh something else from now on. Growing never waits, so that whoever holds a place can always go on."""
+        if not self._ended:
+            self._admission.reweigh(self, weight, held=self._holds)
+
     def release(self) -> None:
         """Give the place back; a second time does nothing."""
         if not self._ended:
@@ -46,32 +54,47 @@ class Ticket:
 
 
 class Admission:
-    """Gives out places: `most_in_flight` tasks run at once, `most_queued` requests wait.
+    """Gives out places for `capacity` units at once; `max_queued` requests wait, `max_queued_per_key` of one API key.
 
     Whoever waits is served in turns, one request of each API key after the other, so that one busy key does not keep
-    the others out. A request with more tasks than there are places takes all of them.
+    the others out. A request with more units than there are takes all of them.
     """
 
-    def __init__(self, most_in_flight: int, most_queued: int) -> None:
-        self._most_in_flight = most_in_flight
-        self._most_queued = most_queued
+    def __init__(self, capacity: int, max_queued: int, max_queued_per_key: int | None = None) -> None:
+        self._capacity = capacity
+        self._max_queued = max_queued
+        self._max_queued_per_key = max_queued if max_queued_per_key is None else max_queued_per_key
         self._queues: dict[str, deque[Ticket]] = {}
         self.in_flight = 0
-        """Tasks that run now."""
+        """Units that are given out now."""
         self.queued = 0
         """Requests that wait now."""
 
-    def take(self, tenant: str, tasks: int) -> Ticket:
-        """A place for a request of so many tasks, raising OverloadedError when even the queue is full."""
-        ticket = Ticket(self, tenant, min(tasks, self._most_in_flight))
+    def take(self, tenant: str, weight: int) -> Ticket:
+        """A place for a request of so many units, raising OverloadedError when even the queue is full.
+
+        The queue is bounded per key as well: the keys that wait less still get in when one has filled its share.
+        """
+        ticket = Ticket(self, tenant, min(weight, self._capacity))
+        waiting = len(self._queues.get(tenant, ()))
         if not self.queued and self._fits(ticket):
             self._begin(ticket)
-        elif self.queued < self._most_queued:
+        elif self.queued < self._max_queued and waiting < self._max_queued_per_key:
             self._queues.setdefault(tenant, deque()).append(ticket)
             self.queued += 1
         else:
             raise OverloadedError
         return ticket
+
+    @asynccontextmanager
+    async def hold(self, tenant: str, weight: int) -> AsyncIterator[Ticket]:
+        """A place while the block runs, waited for before it begins. Raises what `take` raises."""
+        ticket = self.take(tenant, weight)
+        try:
+            await ticket.wait_turn()
+            yield ticket
+        finally:
+            ticket.release()
 
     def admit_unmetered(self) -> Ticket:
         """A place for work that was begun before and only has to be found: it takes none from others."""
@@ -91,6 +114,13 @@ class Admission:
                 del self._queues[ticket.tenant]
         self._advance()
 
+    def reweigh(self, ticket: Ticket, weight: int, *, held: bool) -> None:
+        """A ticket weighs something else; whoever fits now begins."""
+        if held:
+            self.in_flight += weight - ticket.weight
+        ticket.weight = weight
+        self._advance()
+
     def _advance(self) -> None:
         """Begin what fits, in turns. What comes next and is too large is waited for, lest it wait forever."""
         while self._queues:
@@ -105,7 +135,7 @@ class Admission:
             self._begin(ticket)
 
     def _fits(self, ticket: Ticket) -> bool:
-        return self.in_flight + ticket.weight <= self._most_in_flight
+        return self.in_flight + ticket.weight <= self._capacity
 
     def _begin(self, ticket: Ticket) -> None:
         self.in_flight += ticket.weight

@@ -233,7 +233,7 @@ class JobRunner:
     async def _carry_out(self, request_id: str, job: Job, ticket: Ticket) -> Answer:
         try:
             if ticket.waits:
-                await ticket.turn()
+                await ticket.wait_turn()
                 await self._scribe.write(request_id, lambda: self._journal.begin(request_id))
             return await self._carry_on(request_id, job)
         finally:

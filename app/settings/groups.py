@@ -226,6 +226,12 @@ class LoadSettings(SettingsGroup):
         ge=0,
         description="How many requests wait for their turn, shared fairly by API keys; then 429 overloaded.",
     )
+    max_queued_per_key: int = Field(
+        256,
+        alias="SPILLWAY_MAX_QUEUED_PER_KEY",
+        ge=0,
+        description="How many requests of one API key wait for their turn, so that one key cannot fill the queue.",
+    )
 
 
 class WebhookSettings(SettingsGroup):

@@ -54,6 +54,24 @@ def test_what_was_begun_before_is_joined_even_when_nothing_new_fits(start_gatewa
         assert busy.result().status_code == 200
 
 
+def test_a_key_that_fills_the_queue_does_not_keep_the_others_out(start_gateway):
+    gateway = start_gateway(
+        SPILLWAY_API_KEYS="busy,other",
+        SPILLWAY_MAX_IN_FLIGHT="1",
+        SPILLWAY_MAX_QUEUED="4",
+        SPILLWAY_MAX_QUEUED_PER_KEY="2",
+    )
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        asked = [
+            pool.submit(ask, gateway, f"{unique()} [sim:slow=0.7]", Authorization="Bearer busy") for _ in range(6)
+        ]
+        time.sleep(0.4)
+        other = ask(gateway, unique(), Authorization="Bearer other")
+        statuses = sorted(future.result().status_code for future in asked)
+    assert statuses == [200, 200, 200, 429, 429, 429]
+    assert other.status_code == 200
+
+
 def test_a_key_with_little_to_do_does_not_wait_behind_one_with_much(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_IN_FLIGHT="1")
     ended: list[str] = []

@@ -47,6 +47,55 @@ def test_a_busy_key_does_not_keep_the_others_out():
     assert order == ["busy", "other", "busy", "other", "busy", "busy", "busy"]
 
 
+def test_one_key_fills_its_share_of_the_queue_and_the_others_still_get_in():
+    admission = Admission(1, 4, max_queued_per_key=2)
+    admission.take("busy", 1)
+    waiting = [admission.take("busy", 1) for _ in range(2)]
+    with pytest.raises(OverloadedError):
+        admission.take("busy", 1)
+    assert admission.take("other", 1).waits
+    waiting[0].release()
+    assert admission.take("busy", 1).waits
+
+
+def test_what_shrinks_makes_room_and_what_grows_keeps_others_waiting_but_goes_on():
+    admission = Admission(10, 10)
+    first = admission.take("a", 8)
+    second = admission.take("b", 5)
+    assert second.waits
+    first.resize(5)
+    assert not second.waits
+    first.resize(20)
+    assert (first.waits, admission.in_flight) == (False, 25)
+    third = admission.take("c", 1)
+    assert third.waits
+    first.release()
+    assert (third.waits, admission.in_flight) == (False, 6)
+    first.resize(3)
+    assert admission.in_flight == 6
+
+
+async def hold_and_note(admission, tenant, weight, events):
+    async with admission.hold(tenant, weight):
+        events.append(f"{tenant} in")
+        await asyncio.sleep(0.01)
+        events.append(f"{tenant} out")
+
+
+def test_a_place_is_held_for_a_block_and_given_back_also_when_the_wait_is_broken_off():
+    async def story():
+        admission, events = Admission(1, 10), []
+        holding = [asyncio.ensure_future(hold_and_note(admission, name, 1, events)) for name in "ab"]
+        broken = asyncio.ensure_future(hold_and_note(admission, "c", 1, events))
+        await asyncio.sleep(0)
+        broken.cancel()
+        await asyncio.gather(*holding)
+        assert events == ["a in", "a out", "b in", "b out"]
+        assert (admission.in_flight, admission.queued) == (0, 0)
+
+    asyncio.run(story())
+
+
 def test_a_request_larger_than_all_places_gets_them_all_and_is_not_passed_by_forever():
     admission = Admission(4, 10)
     small = [admission.take("a", 1) for _ in range(4)]
@@ -66,7 +115,7 @@ def test_a_waiting_request_is_told_when_its_turn_comes():
     async def course():
         admission = Admission(1, 1)
         first, second = admission.take("a", 1), admission.take("b", 1)
-        turn = asyncio.ensure_future(second.turn())
+        turn = asyncio.ensure_future(second.wait_turn())
         await asyncio.sleep(0)
         assert not turn.done()
         first.release()
