@@ -1,4 +1,4 @@
-"""The composition root: every part is built here, every route is listed here."""
+"""The composition root: every part is built here."""
 
 import asyncio
 import gc
@@ -14,18 +14,9 @@ from sqlalchemy import Engine
 from app import __version__
 from app.access.admission import Admission
 from app.access.authentication import Authenticator
-from app.api import health, images, media, models, requests
 from app.api.context import Gateway, Images
 from app.api.error_handlers import HANDLERS
-from app.api.openapi import (
-    SCHEMA,
-    PublicRoute,
-    describe_body,
-    describe_errors,
-    describe_images,
-    describe_results,
-    document,
-)
+from app.api.routes import PREFIX_NAMES, add_routes, describe_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
@@ -53,21 +44,19 @@ from app.media.store import MediaStore
 from app.observability.logs import AccessLog, configure_logs
 from app.openai_api.render import render_error
 from app.openai_api.request_log import render_webhook
-from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, ModelItem, ModelList
 from app.planning.fingerprint import TaskIds
 from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
 from app.server.middleware import RequestMiddleware
+from app.server.paths import path_reader
 from app.server.protocol import Shutdown
 from app.settings.load import Settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
-PREFIXES = ("/v1", "/openai/v1", "")
-"""OpenAI's own, Lumenfall's, and that of an SDK with a bare base URL."""
 SIMULATOR_KEY = "simulator"
 _GC_THRESHOLD = 50_000
 
@@ -113,62 +102,15 @@ def create_app(
     access_log = AccessLog(settings.log_format, settings.log_level)
     fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
     app.add_middleware(
-        RequestMiddleware, extra_headers=headers, access_log=access_log, internal_error=render_error(fault)
+        RequestMiddleware,
+        extra_headers=headers,
+        access_log=access_log,
+        internal_error=render_error(fault),
+        read_path=path_reader(PREFIX_NAMES),
     )
-    _add_routes(app)
-    documented = [(PREFIXES[0], route) for route in _routes()] + [("", route) for route in _OPERATIONS]
-    app.openapi = lambda: document(app, documented)  # type: ignore[method-assign]
+    add_routes(app)
+    app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
-
-
-def _routes() -> list[PublicRoute]:
-    """The routes that stand under every prefix."""
-    found = describe_errors(401, 404)
-    edits = describe_body(EditRequest, EditForm)
-    return [
-        PublicRoute(
-            "POST",
-            "/images/generations",
-            images.create_image,
-            "images",
-            describe_images(),
-            describe_body(GenerationRequest),
-        ),
-        PublicRoute("POST", "/images/edits", images.edit_image, "images", describe_images(), edits),
-        PublicRoute(
-            "GET", "/models", models.list_models, "models", {200: {"model": ModelList}, **describe_errors(401)}
-        ),
-        PublicRoute(
-            "GET",
-            "/models/{model_id:path}",
-            models.retrieve_model,
-            "models",
-            {200: {"model": ModelItem}, **found},
-            {"parameters": [SCHEMA]},
-        ),
-        PublicRoute("GET", "/media/{name}", media.get_media, "media", describe_errors(404)),
-        PublicRoute("GET", "/requests", requests.list_requests, "requests", describe_errors(400, 401)),
-        PublicRoute("GET", "/requests/{request_id}", requests.retrieve_request, "requests", found),
-        PublicRoute("GET", "/requests/{request_id}/result", requests.retrieve_result, "requests", describe_results()),
-        PublicRoute("DELETE", "/requests/{request_id}/payloads", requests.delete_payloads, "requests", found),
-        PublicRoute("GET", "/webhooks/secret", requests.retrieve_webhook_secret, "requests", describe_errors(401)),
-    ]
-
-
-_OPERATIONS = [
-    PublicRoute("GET", "/healthz", health.healthz, "operations"),
-    PublicRoute("GET", "/readyz", health.readyz, "operations"),
-]
-
-
-def _add_routes(app: FastAPI) -> None:
-    """Serve plain Starlette routes: they take the raw request, and FastAPI's solving costs 40 µs a call."""
-    for prefix in PREFIXES:
-        for route in _routes():
-            app.add_route(f"{prefix}{route.path}", route.endpoint, methods=[route.method])
-        app.add_route(f"{prefix}/images/variations", images.refuse_variation, methods=["POST"])
-    for route in _OPERATIONS:
-        app.add_route(route.path, route.endpoint, methods=[route.method])
 
 
 @dataclass(frozen=True, slots=True)

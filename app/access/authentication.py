@@ -17,18 +17,25 @@ class Authenticator:
     def check(self, headers: Mapping[str, str]) -> str:
         """A stable name for the caller's key, raising AuthenticationError without a valid one.
 
-        The key comes as `Authorization: Bearer KEY`, or as `api-key: KEY` from Azure's flavor of the SDKs.
+        The key comes as `Authorization: Bearer KEY`, as `api-key: KEY` from Azure's flavor of the SDKs, or as
+        `x-api-key: KEY`. Where several are sent, one that is valid is enough: SDKs insist on a key of their own.
         """
         if not self._digests:
             return ANONYMOUS
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        key = token.strip() if scheme.lower() == "bearer" else headers.get("api-key", "").strip()
-        if not key:
+        keys = _keys_in(headers)
+        if not keys:
             raise AuthenticationError("No API key was given: send the header Authorization: Bearer YOUR_KEY.")
-        digest = _digest(key)
-        if digest not in self._digests:
-            raise AuthenticationError("This API key is not valid here. Check the key with this gateway's operator.")
-        return digest[:16]
+        for digest in map(_digest, keys):
+            if digest in self._digests:
+                return digest[:16]
+        raise AuthenticationError("This API key is not valid here. Check the key with this gateway's operator.")
+
+
+def _keys_in(headers: Mapping[str, str]) -> list[str]:
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    bearer = token if scheme.lower() == "bearer" else ""
+    given = (bearer, headers.get("api-key", ""), headers.get("x-api-key", ""))
+    return [key.strip() for key in given if key.strip()]
 
 
 def _digest(key: str) -> str:

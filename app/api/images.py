@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.context import Gateway, context_of, gateway_of, prefers_background, wants_dry_run
 from app.api.receipts import track_delivery
 from app.catalog.model import Mode
-from app.domain.request import ImageRequest, RequestContext
+from app.domain.request import ImageRequest, JSONValue, RequestContext
 from app.errors import GatewayError, InvalidRequestError, StillProcessingError
 from app.generation.service import Part, Stream
 from app.journal.records import Receipt
@@ -178,7 +178,7 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
             async for chunk in chunks:
                 parser.feed(chunk)
             form = parser.finish()
-        return parse_request(mode, form.fields, form.files)
+        return parse_request(mode, _with_deployment(request, form.fields), form.files)
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
         message = "Send JSON with Content-Type: application/json, or a multipart form."
         raise InvalidRequestError(message, param="body", code="unsupported_content_type")
@@ -186,5 +186,11 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
     async for chunk in chunks:
         body += chunk
     if len(body) <= _INLINE_BYTES:
-        return parse_request(mode, decode_json(body))
-    return await asyncio.to_thread(lambda: parse_request(mode, decode_json(body)))
+        return parse_request(mode, _with_deployment(request, decode_json(body)))
+    return await asyncio.to_thread(lambda: parse_request(mode, _with_deployment(request, decode_json(body))))
+
+
+def _with_deployment(request: Request, fields: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
+    """The fields, with the model that an address of Azure's form names: there the one in the body means nothing."""
+    deployment = request.path_params.get("deployment")
+    return fields if deployment is None else {**fields, "model": str(deployment)}

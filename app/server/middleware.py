@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: the request id, the time taken, the access log, and the last resort for faults.
+"""Pure ASGI middleware: the request id, the path as meant, the time taken, the access log, the last resort for faults.
 
 Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
 """
@@ -21,7 +21,10 @@ def new_request_id() -> str:
 
 
 class RequestMiddleware:
-    """Gives every HTTP request its id and every answer its headers; `internal_error` is the body of the last resort."""
+    """Gives every HTTP request its id and every answer its headers.
+
+    `internal_error` is the body of the last resort; `read_path` tells the path as meant and the prefix of its route.
+    """
 
     def __init__(
         self,
@@ -29,11 +32,13 @@ class RequestMiddleware:
         extra_headers: dict[str, str],
         access_log: AccessLog,
         internal_error: bytes,
+        read_path: Callable[[str], tuple[str, str]],
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         self._app = app
         self._access_log = access_log
         self._internal_error = internal_error
+        self._read_path = read_path
         self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
         self._new_id = new_id
 
@@ -45,6 +50,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         request_id = self._new_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        scope["path"], scope["root_path"] = self._read_path(scope["path"])
         status = 0
 
         async def send_with_headers(message: Message) -> None:

@@ -9,8 +9,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from app import __version__
+from app.api.routes import PREFIXES
 from app.errors import GatewayError
-from app.main import PREFIXES, create_app
+from app.main import create_app
 from app.openai_api import parse
 from app.settings.load import CLIENT_VARIABLES, Settings, load_settings
 from app.simulator import scenarios
