@@ -11,6 +11,7 @@ from PIL import Image
 from app.images.convert import encode_image, has_alpha
 from app.images.headers import read_header
 from app.images.structure import clean_image
+from app.images.types import Header
 from app.images.upright import open_upright
 
 _READ_BY_RUNWARE = frozenset({"png", "jpeg", "webp"})
@@ -42,6 +43,20 @@ class FittedImage:
     resized_from: tuple[int, int] | None = None
 
 
+def needs_nothing(header: Header, limits: ImageLimits) -> bool:
+    """Whether an image of this header is fit for the model as it is, given that its structure is sound."""
+    sides = (header.width, header.height)
+    return (
+        header.format in _READ_BY_RUNWARE
+        and header.orientation == 1
+        and not header.animated
+        and min(sides) > 0
+        and (limits.min_side is None or limits.min_side <= min(sides))
+        and (limits.max_side is None or max(sides) <= limits.max_side)
+        and header.width * header.height <= limits.max_pixels
+    )
+
+
 def measure_image(data: bytes, max_pixels: int) -> tuple[int, int]:
     """The upright size of an image whose header only a decoder reads, raising as `fit_image` does."""
     header = read_header(data, thorough=True)
@@ -56,24 +71,16 @@ def fit_image(data: bytes, limits: ImageLimits, overlay: bytes | None = None) ->
 
     Raises UnreadableImageError for bytes that do not decode and TooManyPixelsError beyond `max_pixels`.
     """
-    upright = open_upright(data, limits.max_pixels)
     header = read_header(data, thorough=True)
+    upright = open_upright(data, limits.max_pixels)
     original = upright.size
+    if overlay is None and header is not None and needs_nothing(header, limits):
+        clean = clean_image(data, thorough=True)
+        if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
+            return FittedImage(None if clean.data is data else bytes(clean.data), header.format, *original)
     fitted = _resize(upright, limits)
     if overlay is not None:
         fitted = _draw_over(fitted, open_upright(overlay, limits.max_pixels))
-    untouched = (
-        overlay is None
-        and fitted.size == original
-        and header is not None
-        and header.orientation == 1
-        and header.format in _READ_BY_RUNWARE
-        and not header.animated
-        and len(data) <= (limits.max_bytes or len(data))
-    )
-    if untouched and header is not None:
-        clean = clean_image(data, thorough=True).data
-        return FittedImage(None if clean is data else bytes(clean), header.format, *original)
     encoded = encode_image(fitted, "png", None)
     while limits.max_bytes is not None and len(encoded.data) > limits.max_bytes:
         if encoded.format == "jpeg":

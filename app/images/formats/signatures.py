@@ -58,15 +58,17 @@ def sniff(data: Buffer) -> str | None:
 
 
 def name_foreign(data: Buffer) -> str | None:
-    """What `data` is instead of an image we take, with its article; None when it is one, or when nobody knows."""
+    """What `data` is instead of an image we take, as the end of a sentence; None when it is one."""
     head = bytes(data[:_HEAD])
     format_ = sniff(head)
     if format_ == "tiff":
-        return "a camera's raw file" if tiff.is_raw(data) else None
+        return tiff.name_raw(data)
     if format_ is not None and format_ != "svg":
         return None
     named = next((name for pattern, name in _FOREIGN if pattern.match(head)), None)
-    return named or _name_markup(head) or _name_text(head)
+    return (
+        named or _name_markup(head) or _name_text(head) or f"not an image: it begins with the bytes {head[:8].hex(' ')}"
+    )
 
 
 def _name_markup(head: bytes) -> str | None:

@@ -67,13 +67,14 @@ def read_header(data: Buffer) -> Header | None:
     )  # fmt: skip
 
 
-def is_raw(data: Buffer) -> bool:
-    """Whether this is a camera's raw file, whose first page is a thumbnail or undeveloped."""
-    if data[8:10] == b"CR":
-        return True
+def name_raw(data: Buffer) -> str | None:
+    """What to call a camera's raw file, whose first page is a thumbnail or undeveloped; None for any other TIFF."""
     tags = _read_tags(memoryview(data))
+    if _DNG_VERSION in tags:
+        return "a DNG, a camera's raw file"
     thumbnail = _SUB_PAGES in tags and tags.get(_SUBFILE, 0) & _REDUCED == _REDUCED
-    return thumbnail or _DNG_VERSION in tags or tags.get(_PHOTOMETRIC, 0) in _RAW_PHOTOMETRICS
+    raw = data[8:10] == b"CR" or thumbnail or tags.get(_PHOTOMETRIC, 0) in _RAW_PHOTOMETRICS
+    return "a camera's raw file" if raw else None
 
 
 def reduce_page(data: Buffer) -> Buffer:

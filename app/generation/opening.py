@@ -1,0 +1,134 @@
+"""Opens the input images of a request: says what each is and how large, and refuses what cannot be used.
+
+Nothing is decoded here. Addresses are handed on without a look unless the shape, a mask or an overlay needs one.
+Leaves making images fit for a model to `inputs`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar, TypeVarTuple
+
+from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
+from app.egress.address_guard import FetchError
+from app.egress.fetch import Fetcher, TooManyBytesError
+from app.errors import InternalError, InvalidRequestError, TooLargeError
+from app.generation.gather import gather_in_order
+from app.generation.image_faults import bad_image, too_many_pixels
+from app.images.convert import TooManyPixelsError, UnreadableImageError
+from app.images.formats.signatures import name_foreign
+from app.images.headers import INLINE_BYTES, read_header
+from app.images.inputs import measure_image
+from app.images.types import Header
+from app.images.workers import WorkerError, Workers
+
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image with its bytes, or only its address. `header` is there with the bytes."""
+
+    param: str
+    data: bytes | None = None
+    header: Header | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImages:
+    """All images of a request, looked at as far as needed."""
+
+    images: tuple[OpenedImage, ...]
+    mask: OpenedImage | None = None
+    markup: OpenedImage | None = None
+
+    @property
+    def first_size(self) -> tuple[int, int] | None:
+        """The upright size of the first image, where its header tells."""
+        header = self.images[0].header if self.images else None
+        return header.upright if header is not None and header.width and header.height else None
+
+
+class ImageOpener:
+    """Looks at images. `max_bytes` and `max_pixels` hold for each single one."""
+
+    def __init__(self, workers: Workers, fetcher: Fetcher, *, max_bytes: int, max_pixels: int) -> None:
+        self._workers = workers
+        self._fetcher = fetcher
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
+
+    async def open(self, request: ImageRequest, *, needs_size: bool) -> OpenedImages:
+        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
+        look_at_first = needs_size or request.mask is not None or request.markup is not None
+        images = [self._open(image, look=look_at_first and index == 0) for index, image in enumerate(request.images)]
+        extra = [self._open(image, look=True) if image else None for image in (request.mask, request.markup)]
+        opened = await gather_in_order([*images, *(work for work in extra if work is not None)])
+        rest = list(opened[len(images) :])
+        mask = rest.pop(0) if request.mask else None
+        return OpenedImages(tuple(opened[: len(images)]), mask, rest.pop(0) if request.markup else None)
+
+    async def run_in_worker(self, image: OpenedImage, work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
+        """Work on an image, with its faults in the caller's words."""
+        try:
+            return await self._workers.run(work, *arguments)
+        except UnreadableImageError:
+            raise bad_image(image.param, "is damaged or cut off") from None
+        except TooManyPixelsError:
+            raise too_many_pixels(image.param, self._max_pixels, image.header) from None
+        except WorkerError:
+            raise InternalError(f"`{image.param}` could not be read.", param=image.param) from None
+
+    async def _open(self, image: InputImage, *, look: bool) -> OpenedImage:
+        if isinstance(image, LinkedImage):
+            if not image.url.lower().startswith("http"):
+                if look:
+                    message = f"`{image.param}` is an image id, whose size is not known here: give `size` or a file."
+                    raise InvalidRequestError(message, param=image.param)
+                return OpenedImage(image.param, reference=image.url)
+            if not look:
+                await self._check_address(image)
+                return OpenedImage(image.param, reference=image.url)
+            image = UploadedImage(image.param, await self._fetch(image))
+        header = await self._read_header(image)
+        opened = OpenedImage(image.param, image.data, header)
+        return opened if header.width or not look else await self._measure(opened, header, image.data)
+
+    async def _read_header(self, image: UploadedImage) -> Header:
+        param, data = image.param, image.data
+        if not data:
+            raise bad_image(param, "is empty")
+        if len(data) > self._max_bytes:
+            message = f"`{param}` is larger than the {self._max_bytes // 1024} KiB this gateway takes."
+            raise TooLargeError(message, param=param, code="image_too_large")
+        foreign = name_foreign(data)
+        if foreign is not None:
+            raise bad_image(param, f"is {foreign}")
+        header = read_header(data) if len(data) <= INLINE_BYTES else await asyncio.to_thread(read_header, data)
+        if header is None:
+            raise bad_image(param, "is damaged or cut off")
+        if header.width * header.height > self._max_pixels:
+            raise too_many_pixels(param, self._max_pixels, header)
+        return header
+
+    async def _measure(self, opened: OpenedImage, header: Header, data: bytes) -> OpenedImage:
+        """The image with its size, where its header lies deep or only a decoder reads it."""
+        width, height = await self.run_in_worker(opened, measure_image, data, self._max_pixels)
+        return replace(opened, header=replace(header, width=width, height=height, orientation=1))
+
+    async def _check_address(self, image: LinkedImage) -> None:
+        try:
+            await self._fetcher.check(image.url)
+        except FetchError as error:
+            raise bad_image(image.param, error.reason) from None
+
+    async def _fetch(self, image: LinkedImage) -> bytes:
+        try:
+            return await self._fetcher.fetch_input(image.url)
+        except TooManyBytesError as error:
+            message = f"`{image.param}` {error.reason}."
+            raise TooLargeError(message, param=image.param, code="image_too_large") from None
+        except FetchError as error:
+            raise bad_image(image.param, error.reason) from None
