@@ -10,9 +10,11 @@ from pydantic_core import PydanticUndefined
 
 from app.catalog.loader import Vocabulary, load_catalog
 from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, Mode, UnpublishedSizes
+from app.catalog.prices import price_in_words
 from app.errors import GatewayError
 from app.openai_api.model_schema import field_mode
 from app.openai_api.parse import OWN_NAMES
+from app.planning.capabilities import emulated_modes, supported_modes
 from app.runware.tasks import OWN_FIELDS
 from app.settings.load import Settings
 
@@ -46,24 +48,30 @@ def models_table() -> str:
     """Every model of the catalog."""
     registry = load_catalog(Settings().catalog_dir)
     rows = [
-        "| id | name | AIR id | makes | sizes | images in | price | also called |",
-        "|---|---|---|---|---|---|---|---|",
+        "| id | name | AIR id | status | makes | sizes | images in | price | also called |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for model in registry.models:
-        modes = ", ".join({Mode.GENERATE: "text to image", Mode.EDIT: "edits"}[mode] for mode in model.modes)
+        modes = ", ".join(_mode(model, mode) for mode in supported_modes(model))
         others = ", ".join(f"`{alias}`" for alias in model.aliases)
         cells = [
             f"`{model.id}`",
             model.name,
             f"`{model.air}`",
+            f"{model.status}, unlisted" if model.unlisted else model.status,
             modes,
             _sizes(model),
             _images(model),
-            _price(model),
+            price_in_words(model.pricing),
             others,
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _mode(model: CatalogModel, mode: Mode) -> str:
+    text = {Mode.GENERATE: "text to image", Mode.EDIT: "edits"}[mode]
+    return f"{text} (emulated)" if mode in emulated_modes(model) else text
 
 
 def _descendants(kind: type[GatewayError]) -> set[type[GatewayError]]:
@@ -86,22 +94,8 @@ def _images(model: CatalogModel) -> str:
     if model.images is None:
         return "none"
     least, most = model.images.minimum, model.images.maximum
-    count = f"at least {least}" if most is None else f"{least} to {most}"
+    count = (f"at least {least}" if least else "any number") if most is None else f"{least} to {most}"
     return f"{count}, and a mask" if model.images.mask else count
-
-
-def _price(model: CatalogModel) -> str:
-    price = model.pricing
-    if price is None:
-        return "unknown"
-    if price.per_image is not None:
-        return f"${price.per_image} an image"
-    for kind, prices in (("", price.per_tier), (" quality", price.per_quality)):
-        if prices:
-            return ", ".join(f"${amount} at {name}{kind}" for name, amount in prices.items())
-    if price.first_megapixel is not None:
-        return f"${price.first_megapixel} for the first megapixel, ${price.further_megapixel} for each further one"
-    return price.note or "unknown"
 
 
 def matrix_table() -> str:

@@ -5,7 +5,6 @@ files to `loader`, looking models up to `registry`, and every decision about a r
 """
 
 import re
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from app.catalog.field_rules import FieldRule
+from app.catalog.prices import Pricing
 
 AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE)
 _SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -47,7 +47,6 @@ SizeText = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,5}x\d{1,5}$"}),
 ]
 Side = Annotated[int, Field(ge=1, le=65_536)]
-Price = Annotated[Decimal, Field(ge=0, lt=1000)]
 
 
 class _Entry(BaseModel):
@@ -147,6 +146,7 @@ class ImageRules(_Entry):
     max_bytes: int | None = Field(None, ge=1)
     mask: bool = Field(default=False, description="A mask can be sent beside the image.")
     mask_required: bool = False
+    blank: bool = Field(default=True, description="A blank image makes sense where there is only text.")
 
 
 class Words(_Entry):
@@ -173,21 +173,6 @@ class Choice(_Entry):
     default: str | None = None
 
 
-class Pricing(_Entry):
-    """What Runware charges, in US dollars; absent where it is not published."""
-
-    per_image: Price | None = None
-    per_tier: dict[str, Price] | None = None
-    per_quality: dict[str, Price] | None = Field(None, description="By the value the model's own setting gets.")
-    quality_size: SizeText | None = Field(None, description="The size the prices by quality are published for.")
-    per_edit: Price | None = Field(None, description="An image made from others, where that differs.")
-    first_megapixel: Price | None = None
-    further_megapixel: Price | None = None
-    per_reference_megapixel: Price | None = None
-    per_extra_reference: Price | None = Field(None, description="Each input image after the first.")
-    note: str | None = None
-
-
 class CatalogModel(_Entry):
     """One model."""
 
@@ -197,9 +182,12 @@ class CatalogModel(_Entry):
     creator: str
     task: TaskType = "imageInference"
     aliases: tuple[str, ...] = ()
-    status: Literal["live", "preview", "unlisted"] = Field(
-        "live", description="unlisted: not in the newest registry seen, though it may still answer."
+    description: str | None = None
+    status: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")] = Field(
+        "live", description="Runware's own word, like live, api-only, coming-soon or deprecated."
     )
+    unlisted: bool = Field(default=False, description="Runware's newest list of models does not name it.")
+    replaced_by: str | None = Field(None, description="The AIR id of its successor, where Runware names one.")
     released: str | None = None
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)]
     prompt: PromptRules = PromptRules()
@@ -223,10 +211,10 @@ class CatalogModel(_Entry):
     fields: FieldRule = Field(FieldRule(type="object"), description="All of these together, put there by the loader.")
     listed: bool = Field(default=True, description="False for a model that is only known by its AIR id.")
 
-    @field_validator("air")
+    @field_validator("air", "replaced_by")
     @classmethod
-    def _check_air(cls, value: str) -> str:
-        if AIR_PATTERN.fullmatch(value) is None:
+    def _check_air(cls, value: str | None) -> str | None:
+        if value is not None and AIR_PATTERN.fullmatch(value) is None:
             message = f"expected an AIR id like sourceful:1@0; got {value!r}"
             raise ValueError(message)
         return value
@@ -247,6 +235,11 @@ class CatalogModel(_Entry):
             message = f"`words` leads to {unknown[0]}, which is not among the fields of this model"
             raise ValueError(message)
         return self
+
+    @property
+    def recommendable(self) -> bool:
+        """Whether it may be named to a caller who looks for another model."""
+        return self.status in {"live", "api-only"} and not self.unlisted
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,7 +57,8 @@ class ImageSpec:
     seed: int | None
     fields: Mapping[str, JSONValue]
     """Further task fields, in the provider's words: translated words and the caller's extras."""
-    needs_blank_image: bool
+    blank: tuple[int, int] | None
+    """The size of the blank image that stands in for one to edit."""
     splits: bool
     """Every image gets a task of its own, so that it can be sent the moment it exists."""
     finish: Composition | None

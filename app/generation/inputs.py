@@ -50,8 +50,8 @@ class InputImages:
 
     async def fit(self, opened: OpenedImages, spec: ImageSpec) -> FittedInputs:
         """The images as the model of `spec` takes them, with what had to be changed."""
-        if spec.needs_blank_image and spec.size is not None:
-            return FittedInputs(await self._blank(spec.size))
+        if spec.blank is not None:
+            return FittedInputs(await self._blank(spec.blank))
         rules = spec.model.images
         if rules is None or not opened.images:
             return FittedInputs(TaskInputs())

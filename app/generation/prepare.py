@@ -17,9 +17,9 @@ from app.generation.inputs import InputImages
 from app.images.types import CompositeBase
 from app.jobs.codec import dump_plan, to_money
 from app.journal.records import Intent
-from app.ledger.pricing import Estimate, estimate
+from app.ledger.pricing import Estimate, Order, estimate
 from app.planning.decide import check_request, follows_image, normalize, refuse_when_strict
-from app.planning.dry_run import DryRun, chosen_quality, reference_sizes
+from app.planning.dry_run import DryRun, reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.plan import Plan, build_plan
 from app.webhooks.sender import WebhookSender
@@ -126,7 +126,7 @@ class Preparer:
             raise NotFoundError(message, param="model", code="model_not_found") from None
 
     def _alternatives(self, mode: Mode) -> Iterator[str]:
-        return (model.id for model in self._registry.models if mode in model.modes and model.status == "live")
+        return (model.id for model in self._registry.models if mode in model.modes and model.recommendable)
 
 
 async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:
@@ -136,10 +136,8 @@ async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:
 
 
 async def _price(spec: ImageSpec, plan: Plan) -> Estimate:
-    resolution = spec.fields.get("resolution")
-    tier = resolution if isinstance(resolution, str) else None
     references = await asyncio.to_thread(reference_sizes, plan) if plan.tasks[0].task.inputs else []
-    return estimate(spec.model, _count_made(plan), spec.size, tier, references, chosen_quality(spec))
+    return estimate(spec.model, Order(_count_made(plan), spec.size, references, spec.fields))
 
 
 def _count_made(plan: Plan) -> int:

@@ -149,7 +149,7 @@ class Recovery:
             format=kept.format,
             seed=None,
             fields={},
-            needs_blank_image=False,
+            blank=None,
             splits=False,
             finish=None if pastes else kept.finish,
             transparent=False,

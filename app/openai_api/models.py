@@ -1,33 +1,79 @@
 """A model of the catalog as GET /v1/models shows it. Pure."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from app.catalog.model import CatalogModel, Mode
+from app.catalog.prices import confidence_of, price_in_short, price_in_words
 from app.catalog.registry import Registry
 from app.domain.request import JSONValue
 from app.openai_api.input_images import MAX_IMAGES
 from app.openai_api.model_schema import capabilities_of
+from app.planning.capabilities import emulated_modes, supported_modes
 
 _MODES = {Mode.GENERATE: "text-to-image", Mode.EDIT: "image-edit"}
+_STATUS_NOTES = {
+    "api-only": "Runware serves it by API and does not show it in its playground.",
+    "coming-soon": "Runware has announced it; it may not answer yet.",
+    "deprecated": "Runware will take it away.",
+    "retired": "Runware has taken it away.",
+}
+_UNLISTED = "Runware's newest list of models does not name it, though it may still answer."
+CURRENCY = "USD"
 
 
 def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue]:
-    """OpenAI's keys first, then what a client needs to choose."""
-    return {
+    """OpenAI's keys first, then what a client needs to choose. What is not known is absent."""
+    created = _to_seconds(model.released)
+    shown: dict[str, JSONValue] = {
         "id": model.id,
         "object": "model",
-        "created": _to_seconds(model.released),
+        "created": created,
         "owned_by": model.creator,
         "name": model.name,
+        "description": model.description,
         "creator": model.creator,
         "air": model.air,
         "aliases": [*registry.names_for(model)],
         "status": model.status,
+        "status_note": status_note(model),
+        "unlisted": model.unlisted or None,
+        "replaced_by": model.replaced_by,
+        "released": model.released,
         "capabilities": [*capabilities_of(model)],
-        "modes": [_MODES[mode] for mode in model.modes],
+        "modes": [_MODES[mode] for mode in supported_modes(model)],
+        "emulated_modes": [_MODES[mode] for mode in emulated_modes(model)],
+        "input_modalities": [*_input_modalities(model)],
+        "output_modalities": ["image"],
         "max_input_images": _max_images(model),
         "sizes": model.sizes.model_dump(mode="json", exclude_none=True),
-        "pricing": model.pricing.model_dump(mode="json", exclude_none=True) if model.pricing else None,
+        "pricing": _pricing(model),
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def status_note(model: CatalogModel) -> str | None:
+    """What a status other than `live` means for a caller."""
+    notes = [_STATUS_NOTES.get(model.status), _UNLISTED if model.unlisted else None]
+    return " ".join(note for note in notes if note) or None
+
+
+def _input_modalities(model: CatalogModel) -> Iterator[str]:
+    if model.prompt.use != "none":
+        yield "text"
+    if model.images is not None:
+        yield "image"
+
+
+def _pricing(model: CatalogModel) -> dict[str, JSONValue]:
+    """The price in words and in figures, always with whether Runware publishes it."""
+    pricing = model.pricing
+    return {
+        "confidence": confidence_of(pricing),
+        "currency": CURRENCY,
+        "summary": price_in_short(pricing),
+        "text": price_in_words(pricing),
+        **(pricing.model_dump(mode="json", exclude_defaults=True) if pricing else {}),
     }
 
 
@@ -36,5 +82,5 @@ def _max_images(model: CatalogModel) -> int:
     return (model.images.maximum or MAX_IMAGES) if model.images else 0
 
 
-def _to_seconds(released: str | None) -> int:
-    return int(datetime.fromisoformat(released).replace(tzinfo=UTC).timestamp()) if released else 0
+def _to_seconds(released: str | None) -> int | None:
+    return int(datetime.fromisoformat(released).replace(tzinfo=UTC).timestamp()) if released else None

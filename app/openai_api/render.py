@@ -52,7 +52,10 @@ def model_headers(model_id: str, adjustments: Sequence[Adjustment]) -> dict[str,
 
 
 def render_dry_run(dry_run: DryRun) -> bytes:
-    """Lumenfall's estimate, with the plan and the adjustments beside it; an unknown price is null with a reason."""
+    """Lumenfall's estimate, with the plan and the adjustments beside it.
+
+    An unknown price is null with a reason; `confidence` tells one that Runware publishes from what others saw.
+    """
     estimate = dry_run.estimate
     components = [
         {
@@ -69,7 +72,9 @@ def render_dry_run(dry_run: DryRun) -> bytes:
         "estimated": True,
         "model": dry_run.model.id,
         "provider": PROVIDER,
+        "confidence": estimate.confidence,
         "total_cost_micros": None if estimate.total is None else _to_micros(estimate.total),
+        "lowest_cost_micros": None if estimate.lowest is None else _to_micros(estimate.lowest),
         "currency": CURRENCY,
         "components": components,
         "reason": estimate.reason,

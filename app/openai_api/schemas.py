@@ -182,10 +182,14 @@ class DryRunResponse(BaseModel):
     estimated: Literal[True]
     model: str
     provider: Literal["runware"]
+    confidence: Literal["published", "estimated", "unknown"] = Field(
+        description="estimated: a part of the price is not from Runware; others saw it."
+    )
     total_cost_micros: int | None = Field(description="Millionths of a dollar; null when nobody can know.")
+    lowest_cost_micros: int | None = Field(description="Less than the total where only a range was seen.")
     currency: Literal["USD"]
     components: list[PriceComponent]
-    reason: str | None = Field(description="Why there is no total.")
+    reason: str | None = Field(description="Why there is no total, or why it is an estimate.")
     plan: list[dict[str, JsonValue]] = Field(description="The Runware tasks that would be sent.")
     adjustments: list[AdjustmentModel]
 
@@ -211,18 +215,41 @@ class ModelItem(BaseModel):
 
     id: str
     object: Literal["model"]
-    created: int
+    created: int | None = Field(None, description="When it was released; absent where that is not known.")
     owned_by: str
     name: str
+    description: str | None = None
     creator: str
     air: str
     aliases: list[str]
-    status: str
+    status: str = Field(description="Runware's own word: live, api-only, coming-soon, deprecated.")
+    status_note: str | None = Field(None, description="What a status other than `live` means.")
+    unlisted: Literal[True] | None = Field(None, description="Runware's newest list of models does not name it.")
+    replaced_by: str | None = Field(None, description="The AIR id of its successor.")
+    released: str | None = None
     capabilities: list[str]
     modes: list[Literal["text-to-image", "image-edit"]]
+    emulated_modes: list[Literal["text-to-image", "image-edit"]] = Field(
+        description="Those of `modes` that the gateway brings about, because the model does not."
+    )
+    input_modalities: list[Literal["text", "image"]]
+    output_modalities: list[Literal["image"]]
     max_input_images: int
     sizes: dict[str, JsonValue]
-    pricing: dict[str, JsonValue] | None
+    pricing: "ModelPricing"
+
+
+class ModelPricing(BaseModel):
+    """What the catalog knows of the price, in words and with the figures beside them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    confidence: Literal["published", "estimated", "unknown"] = Field(
+        description="estimated: Runware does not publish it, or not all of it; others saw it."
+    )
+    currency: Literal["USD"]
+    summary: str = Field(description="The range of an image's price; `~` marks an estimate.")
+    text: str
 
 
 class ModelList(BaseModel):

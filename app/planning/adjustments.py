@@ -61,6 +61,22 @@ def report_size(wish: SizeRequest, choice: SizeChoice, model: CatalogModel, tier
     return report
 
 
+def report_blank(
+    request: ImageRequest, model: CatalogModel, choice: SizeChoice, blank: tuple[int, int]
+) -> list[Adjustment]:
+    """What to say of a blank image: where no dimensions are sent, its own are those asked for or nearest to them."""
+    name = f"{blank[0]}x{blank[1]}"
+    reason = f"{model.id} only edits images, so it is given a blank one."
+    report = [Adjustment("image", None, f"blank {name}", AdjustmentMode.EMULATED, reason)]
+    if choice.size is not None:
+        return [*report_size(request.size, choice, model, None), *report]
+    wish = request.size
+    reason = f"{model.id} takes no size and follows its input image: the blank one is {name}."
+    asked = [("size" if wish.exact else wish.ratio_field, wish.text), ("resolution", wish.area_text)]
+    report += [Adjustment(param, text, name, AdjustmentMode.EMULATED, reason) for param, text in asked if text]
+    return report + [dropped(param, value, "`size` says it already.") for param, value in wish.ignored]
+
+
 def _has_area(choice: SizeChoice, area: int) -> bool:
     if choice.tier is not None:
         return abs(math.log((tier_area(choice.tier) or area) / area)) < _AREA_TOLERANCE

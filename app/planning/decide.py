@@ -12,10 +12,11 @@ from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, SizeRequest
 from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
-from app.planning.adjustments import dropped, report_count, report_finish, report_platform, report_size
+from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
+from app.planning.capabilities import starts_from_blank
 from app.planning.output import makes_vectors, plan_format, promises_transparency
 from app.planning.parameters import merge_extras, translate_words
-from app.planning.sizing import SizeChoice, choose_size, nearest_tier
+from app.planning.sizing import SizeChoice, choose_blank, choose_size, nearest_tier
 from app.planning.validation import check_fields
 
 MAX_PROMPT_CHARS = 32_000
@@ -59,14 +60,13 @@ def normalize(
     if tier is not None:
         fields["resolution"] = tier
     finish = _plan_finish(request, model, choice, image_size)
-    sized = report_size(request.size, choice, model, tier)
+    blank = choice.size or choose_blank(model, request.size) if _is_emulated(request, model) else None
+    sized = (
+        report_size(request.size, choice, model, tier) if blank is None else report_blank(request, model, choice, blank)
+    )
     report += sized if finish is None else report_finish(request, model, choice, finish)
     merge_extras(request.extras, fields, report)
     _check_own_fields(request, model, fields, prompt)
-    if _is_emulated(request, model):
-        size = f"{choice.size[0]}x{choice.size[1]}" if choice.size else None
-        reason = f"{model.id} only edits images, so it is given a blank one."
-        report.append(Adjustment("image", None, f"blank {size}", AdjustmentMode.EMULATED, reason))
     delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
     if request.stream and request.delivery is Delivery.LINK:
         report.append(dropped("response_format", "url", "A stream carries the images themselves."))
@@ -86,7 +86,7 @@ def normalize(
         format=format_plan,
         seed=request.seed if model.words.seed else None,
         fields=fields,
-        needs_blank_image=_is_emulated(request, model),
+        blank=blank,
         splits=request.stream,
         finish=finish,
         transparent=transparent,
@@ -125,14 +125,18 @@ def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
     if model.sizes.kind == "automatic":
         return False
-    if model.size_use is SizeUse.WITHOUT_IMAGES and request.images:
+    if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or _is_emulated(request, model)):
         return False
     wished = request.size.exact or request.size.ratio or request.size.area
     return bool(wished) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
 
 
+def _is_from_text(request: ImageRequest) -> bool:
+    return request.mode is Mode.GENERATE and not request.images
+
+
 def _is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
-    return request.mode is Mode.GENERATE and not request.images and Mode.GENERATE not in model.modes
+    return _is_from_text(request) and starts_from_blank(model)
 
 
 def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str]) -> None:
@@ -140,7 +144,7 @@ def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterab
         hint = _name_three(alternatives)
         message = f"The model {model.id} makes images from text and does not edit them.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")
-    if _is_emulated(request, model) and (model.images is None or model.images.slot != "referenceImages"):
+    if _is_from_text(request) and Mode.GENERATE not in model.modes and not starts_from_blank(model):
         hint = _name_three(alternatives)
         message = f"The model {model.id} edits images and does not make them from text alone.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")

@@ -8,11 +8,9 @@ import pybase64
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment
 from app.domain.request import JSONValue
-from app.domain.spec import ImageSpec
 from app.images.headers import read_header
 from app.ledger.pricing import Estimate
 from app.planning.plan import Plan
-from app.planning.validation import find
 from app.runware.tasks import ImageTask, InlineImage
 
 
@@ -25,13 +23,6 @@ class DryRun:
     estimate: Estimate
     plan: Plan
     adjustments: tuple[Adjustment, ...]
-
-
-def chosen_quality(spec: ImageSpec) -> str | None:
-    """The quality the model will be told, in its own word; None when it is left to Runware."""
-    choice = spec.model.choices.get("quality")
-    value = find(spec.fields, choice.field) if choice is not None else None
-    return value if isinstance(value, str) and value != "auto" else None
 
 
 def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:

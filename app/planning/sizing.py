@@ -10,7 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app.catalog.model import AutomaticSizes, Dimensions, FixedSizes, GridSizes, SizeRules, TierSizes, UnpublishedSizes
+from app.catalog.model import (
+    AutomaticSizes,
+    CatalogModel,
+    Dimensions,
+    FixedSizes,
+    GridSizes,
+    SizeRules,
+    TierSizes,
+    UnpublishedSizes,
+)
 from app.domain.request import SizeRequest
 
 DEFAULT_AREA = 1_048_576
@@ -63,6 +72,15 @@ def choose_size(rules: SizeRules, wish: SizeRequest, default_area: int | None = 
         return SizeChoice(wish.exact or _choose_on_grid(_UNPUBLISHED, width, height))
     assert isinstance(rules, AutomaticSizes)  # noqa: S101 - the union ends here; mypy checks it too
     return SizeChoice(None)
+
+
+def choose_blank(model: CatalogModel, wish: SizeRequest) -> Dimensions:
+    """The size of a blank input image for a model that is sent no size: near the wish, within its input limits."""
+    rules = model.images
+    low, high = (rules.min_side, rules.max_side) if rules else (None, None)
+    grid = GridSizes(kind="range", min_side=low or 128, max_side=min(high or 2048, 2048), step=1 if wish.exact else 16)
+    width, height = _ideal(wish, model.default_pixels or DEFAULT_AREA)
+    return _choose_on_grid(grid, width, height)
 
 
 def shape_error(size: Dimensions, ratio: float) -> float:

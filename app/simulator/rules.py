@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 _FILE = Path(__file__).with_name("models.json")
-_DEFAULT_PRICE = Decimal("0.0019")
 JSONObject = dict[str, Any]  # wire JSON, validated field by field
 
 
@@ -31,7 +30,7 @@ class ModelRules:
     ranges: JSONObject
     seed_range: tuple[int, int]
     returns_seed: bool
-    price: Decimal
+    price: JSONObject
 
 
 @cache
@@ -80,13 +79,5 @@ def _to_rules(air: str, entry: JSONObject, enums: JSONObject) -> ModelRules:
         ranges=entry.get("ranges", {}),
         seed_range=(int(low), int(high)),
         returns_seed=seed.get("returned") is not False and air != "openai:gpt-image@2",
-        price=_price(entry.get("price") or {}),
+        price=entry.get("price") or {},
     )
-
-
-def _price(price: JSONObject) -> Decimal:
-    for key in ("per_image", "first_mp", "observed"):
-        if key in price:
-            return Decimal(str(price[key]))
-    tiers = price.get("tiers") or {}
-    return Decimal(str(next(iter(tiers.values())))) if tiers else _DEFAULT_PRICE

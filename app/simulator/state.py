@@ -15,6 +15,7 @@ from decimal import Decimal
 import pybase64
 from PIL import Image
 
+from app.simulator.billing import price_image
 from app.simulator.faults import Fault
 from app.simulator.images import cut_out, draw, draw_vector, edit, encode, plain
 from app.simulator.inputs import InputImageError, InputReader
@@ -149,6 +150,7 @@ class Desk:
 
     async def _make_images(self, task: Task, references: list[Image.Image], mask: Image.Image | None) -> None:
         good = int(task.scenario.number("partial", task.count))
+        sizes = [image.size for image in references]
         for place in range(task.count):
             if place >= good:
                 fault = Fault("providerError", "The provider responded with an error.")
@@ -156,8 +158,9 @@ class Desk:
                 continue
             seed = self._seed(task, place)
             data, format_ = await asyncio.to_thread(_make, task, references, mask, seed)
-            task.items.append(self._to_item(task, data, format_, seed))
-            task.billed += task.rules.price
+            cost = price_image(task.rules.price, task.wire, sizes, _size_of(task, references))
+            task.items.append(self._to_item(task, data, format_, seed, cost))
+            task.billed += cost
 
     def _seed(self, task: Task, place: int) -> int:
         given = task.wire.get("seed")
@@ -166,7 +169,7 @@ class Desk:
         digest = hashlib.sha256(f"{task.wire['taskUUID']}{place}".encode()).digest()
         return int.from_bytes(digest[:4], "big")
 
-    def _to_item(self, task: Task, data: bytes, format_: str, seed: int) -> JSONObject:
+    def _to_item(self, task: Task, data: bytes, format_: str, seed: int, cost: Decimal) -> JSONObject:
         image_id = str(uuid.uuid4())
         name = f"{image_id}.{format_.lower()}"
         self._keep(name, _MEDIA_TYPES.get(format_, f"image/{format_.lower()}"), data)
@@ -192,7 +195,7 @@ class Desk:
         if (task.wire.get("safety") or {}).get("checkContent") or task.wire.get("checkNSFW"):
             item["NSFWContent"] = False
         if task.wire.get("includeCost"):
-            item["cost"] = task.rules.price
+            item["cost"] = cost
         return item
 
     def _keep(self, name: str, media_type: str, data: bytes) -> None:
@@ -252,4 +255,11 @@ def _size_of(task: Task, references: list[Image.Image]) -> tuple[int, int]:
     if task.rules.task == "upscale":
         factor = float(wire.get("upscaleFactor", 2))
         return round(references[0].width * factor), round(references[0].height * factor)
-    return references[0].size if references else (1024, 1024)
+    if not references:
+        return 1024, 1024
+    width, height = references[0].size
+    added = {side: int(pixels) for side, pixels in (wire.get("outpaint") or {}).items()}
+    return (
+        width + added.get("left", 0) + added.get("right", 0),
+        height + added.get("top", 0) + added.get("bottom", 0),
+    )

@@ -34,7 +34,7 @@ def plan(
     request = ImageRequest(mode, PROMPT, images=sent, mask=mask, **fields)
     check_request(request, model)
     spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=image_size)
-    blank = (URL,) if spec.needs_blank_image else ()
+    blank = (URL,) if spec.blank else ()
     inputs = TaskInputs(blank or (URL,) * images, URL if mask else None)
     return [on_the_wire(planned.task) for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
 

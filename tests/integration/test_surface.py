@@ -33,11 +33,35 @@ def test_a_model_is_found_by_every_name_encoded_or_not(gateway, name, encode):
 
 def test_a_model_tells_what_a_client_needs_to_choose(gateway):
     model = gateway.client.get("/models/riverflow-1-mini").json()
-    assert (model["object"], model["owned_by"], model["modes"]) == ("model", "Sourceful", ["image-edit"])
+    assert (model["object"], model["owned_by"], model["status"]) == ("model", "Sourceful", "live")
+    assert (model["modes"], model["emulated_modes"]) == (["text-to-image", "image-edit"], ["text-to-image"])
+    assert (model["input_modalities"], model["output_modalities"]) == (["text", "image"], ["image"])
+    assert (model["unlisted"], "may still answer" in model["status_note"]) == (True, True)
     assert model["max_input_images"] == 10
     assert len(model["sizes"]["tiers"]["1K"]) == 11
-    assert model["pricing"] == {"per_image": "0.03025"}
+    assert model["pricing"]["text"] == "$0.03025 an image"
+    assert (model["pricing"]["confidence"], model["pricing"]["per_image"]) == ("published", "0.03025")
     assert model["created"] == 1761523200
+
+
+@pytest.mark.parametrize(
+    ("name", "confidence", "summary", "text"),
+    [
+        ("flux.1-dev-srpo", "unknown", "unknown", "not published"),
+        ("seedream-4-5", "estimated", "~$0.04", "$0.04 an image (estimated)"),
+        ("civitai:1@1", "unknown", "unknown", "not published"),
+    ],
+)
+def test_a_price_that_runware_does_not_publish_is_told_as_what_it_is(gateway, name, confidence, summary, text):
+    pricing = gateway.client.get(f"/models/{name}").json()["pricing"]
+    assert (pricing["confidence"], pricing["summary"], pricing["text"]) == (confidence, summary, text)
+
+
+def test_what_is_not_known_of_a_model_is_absent(gateway):
+    models = gateway.client.get("/models").json()["data"]
+    assert all("created" not in model or model["created"] > 1_600_000_000 for model in models)
+    assert all(None not in model.values() for model in models)
+    assert any("created" not in model for model in models)
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/openai/v1", ""])
