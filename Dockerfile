@@ -6,6 +6,7 @@ COPY requirements.lock .
 RUN /opt/spillway/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
+COPY config config
 RUN /opt/spillway/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.13-slim
@@ -16,18 +17,16 @@ ENV PATH=/opt/spillway/bin:$PATH \
     MALLOC_MMAP_THRESHOLD_=134217728 \
     MALLOC_ARENA_MAX=2 \
     SPILLWAY_HOST=0.0.0.0 \
-    SPILLWAY_DATA_DIR=/data \
-    SPILLWAY_CATALOG_DIR=/etc/spillway/models
+    SPILLWAY_DATA_DIR=/data
 RUN useradd --system --uid 10001 --no-create-home spillway \
     && mkdir /data \
     && chown spillway /data
 COPY --from=build /opt/spillway /opt/spillway
-COPY config/models /etc/spillway/models
 USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
+    CMD ["python", "-m", "app.cli.health"]
 CMD ["spillway", "serve"]

@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.registry import Registry, UnknownModelError
 from app.catalog.update import run_refresh
 from app.cli.client import LOCAL, ApiKey, AsJson, BaseUrl, edit, generate, show_models
+from app.cli.listen import PortUnavailableError, run_server, take_port
+from app.cli.local import origin_of
 from app.main import create_app
 from app.server.configuration import server_options
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
@@ -56,11 +59,17 @@ def serve(
     given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = _settings_or_exit(env_file, given)
     _catalog_or_exit(settings)
+    _data_folder_or_exit(settings)
+    try:
+        sockets = take_port(settings.host, settings.port)
+    except PortUnavailableError as error:
+        _fail([str(error)])
     with _upstream(settings) as extra:
         os.environ.update(environment | extra)
         effective = load_settings(os.environ)
-        _say_where(effective)
-        uvicorn.run("app.cli.serve:application", factory=True, workers=workers, **server_options(effective))
+        config = uvicorn.Config("app.cli.serve:application", factory=True, workers=workers, **server_options(effective))
+        code = run_server(config, sockets, lambda: _say_where(effective))
+    raise typer.Exit(code)
 
 
 def application() -> object:
@@ -158,6 +167,15 @@ def _catalog_or_exit(settings: Settings) -> Registry:
         _fail(error.faults)
 
 
+def _data_folder_or_exit(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.data_dir):
+            return
+    except OSError as error:
+        _fail([f"SPILLWAY_DATA_DIR: {settings.data_dir} cannot be written to: {error.strerror}."])
+
+
 @contextmanager
 def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
     """The variables that name the upstream; without a Runware key a simulator is started and ended."""
@@ -183,7 +201,7 @@ def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
 
 def _say_where(settings: Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
-    console.print(f"Spillway {__version__} listens on http://{settings.host}:{settings.port}", highlight=False)
+    console.print(f"Spillway {__version__} listens on {origin_of(settings.host, settings.port)}", highlight=False)
     if settings.upstream_name == "simulator":
         note = "There is no RUNWARE_API_KEY: the built-in simulator makes the images, and nothing is billed."
         console.print(note, style="yellow", highlight=False)

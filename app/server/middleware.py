@@ -13,6 +13,9 @@ from app.observability.logs import AccessLog, get_logger
 
 _logger = get_logger("http")
 _INTERNAL_ERROR = 500
+_FAILED = 400
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds by whoever watches: only their failures are worth a line."""
 
 
 def new_request_id() -> str:
@@ -75,8 +78,9 @@ class RequestMiddleware:
             if not status:
                 await _send_internal_error(send_with_headers, self._internal_error)
         finally:
-            elapsed_ms = round((time.perf_counter() - started) * 1000)
-            self._access_log.write(scope["state"]["request_id"], scope["method"], scope["path"], status, elapsed_ms)
+            if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
+                elapsed_ms = round((time.perf_counter() - started) * 1000)
+                self._access_log.write(scope["state"]["request_id"], scope["method"], scope["path"], status, elapsed_ms)
 
 
 async def _send_internal_error(send: Send, body: bytes) -> None:

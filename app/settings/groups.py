@@ -20,6 +20,13 @@ def _check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _own_catalog() -> Path:
+    """The catalog that comes with Spillway: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "config" / "models"
+    return installed if installed.is_dir() else package.parent / "config" / "models"
+
+
 HttpUrl = Annotated[str, AfterValidator(_check_url)]
 """An http(s) address without a slash at its end."""
 
@@ -103,7 +110,7 @@ class ModelSettings(SettingsGroup):
     """The catalog and the defaults of a request."""
 
     catalog_dir: Path = Field(
-        Path(__file__).resolve().parents[2] / "config" / "models",
+        default_factory=_own_catalog,
         alias="SPILLWAY_CATALOG_DIR",
         description="The folder with the model catalog. Default: the one that comes with Spillway.",
         json_schema_extra={"shown_default": "config/models"},

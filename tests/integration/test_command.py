@@ -1,61 +1,18 @@
 """The spillway command as its users run it: real processes."""
 
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx2
 import psutil
 import pytest
 
+from tests.support.commands import served, spillway
 from tests.support.images import open_bytes, png
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment(folder, **variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPILLWAY_", "RUNWARE_"))}
-    return kept | {"SPILLWAY_DATA_DIR": str(folder), "COLUMNS": "200"} | variables
-
-
-def spillway(folder, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "app", *arguments]
-    root = str(Path(__file__).resolve().parents[2])
-    env = environment(folder, **variables) | {"PYTHONPATH": root}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-
-@contextmanager
-def served(folder, *arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    port = free_port()
-    log = (folder / "log").open("w+")
-    command = [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments]
-    process = subprocess.Popen(command, env=environment(folder, **variables), stderr=log)
-    try:
-        for _ in range(200):
-            try:
-                httpx2.get(f"http://127.0.0.1:{port}/healthz")
-                break
-            except httpx2.HTTPError:
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,9 @@ def test_the_compose_file_is_one_service_and_a_volume():
     document = yaml.safe_load(read("docker-compose.yml"))
     assert (list(document["services"]), list(document["volumes"])) == (["spillway"], ["spillway-data"])
     service = document["services"]["spillway"]
-    assert service["ports"] == ["127.0.0.1:8000:8000"]
+    assert service["ports"] == ["127.0.0.1:${SPILLWAY_PORT:-8000}:${SPILLWAY_PORT:-8000}"]
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+    assert service["environment"]["SPILLWAY_PORT"] == "${SPILLWAY_PORT:-8000}"
     assert service["volumes"] == ["spillway-data:/data"]
 
 
@@ -163,7 +165,12 @@ def test_the_image_is_slim_rootless_and_healthy():
     assert text.count("FROM python:3.13-slim") == 2
     assert all(
         word in text
-        for word in ("USER 10001", "HEALTHCHECK", "STOPSIGNAL SIGTERM", "--require-hashes -r requirements.lock")
+        for word in (
+            "USER 10001",
+            'CMD ["python", "-m", "app.cli.health"]',
+            "STOPSIGNAL SIGTERM",
+            "--require-hashes -r requirements.lock",
+        )
     )
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
     allowed = {line[1:] for line in Path(ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}

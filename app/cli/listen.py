@@ -1,0 +1,105 @@
+"""Takes the port before anything is started, runs the server on it, and tells when it answers.
+
+Owns sockets and the words for a port that cannot be had. Leaves the application and its settings to `serve`.
+"""
+
+import errno
+import http.client
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from app.cli.local import reachable
+
+_BACKLOG = 2048
+_ASK_EVERY_SECONDS = 0.1
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+class PortUnavailableError(Exception):
+    """The port cannot be listened on; the message says why and what to do."""
+
+
+def take_port(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets on every address of `host`, raising PortUnavailableError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise PortUnavailableError(f"SPILLWAY_HOST: there is no address {host!r} to listen on.") from None
+    taken: list[socket.socket] = []
+    for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+        try:
+            taken.append(_listen(family, address))
+        except OSError as error:
+            if error.errno in _NOT_HERE and len(found) > 1:  # such as ::1 of `localhost` on a machine without IPv6
+                continue
+            for other in taken:
+                other.close()
+            raise PortUnavailableError(_explain(error, host, port)) from None
+    if not taken:
+        raise PortUnavailableError(f"SPILLWAY_HOST: this machine has no address {host!r} to listen on.")
+    return taken
+
+
+def run_server(config: uvicorn.Config, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> int:
+    """Serve until a signal ends it, calling `announce` at the first answer; the exit code."""
+    server = uvicorn.Server(config)
+    host, port = sockets[0].getsockname()[:2]
+    threading.Thread(target=_announce_at_first_answer, args=(reachable(host), port, announce), daemon=True).start()
+    try:
+        if config.workers > 1:
+            Multiprocess(config, sockets=list(sockets)).run()
+            return 0
+        server.run(sockets=list(sockets))
+    except KeyboardInterrupt:
+        return 0
+    return 0 if server.started else 1
+
+
+def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        taken.bind(address)
+        # At once: on Linux two sockets that do not listen yet may be bound to one port.
+        taken.listen(_BACKLOG)
+    except OSError:
+        taken.close()
+        raise
+    taken.set_inheritable(True)
+    return taken
+
+
+def _explain(error: OSError, host: str, port: int) -> str:
+    choose = "choose another port with --port or SPILLWAY_PORT"
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is taken by another program: stop that one, or {choose}."
+    if error.errno == errno.EACCES:
+        return f"Port {port} on {host} may not be used by this user: {choose}, 1024 or above."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"SPILLWAY_HOST: {host} is no address of this machine."
+    return f"Cannot listen on {host}:{port}: {error.strerror}."
+
+
+def _announce_at_first_answer(host: str, port: int, announce: Callable[[], None]) -> None:
+    """Ask until there is any answer: the sockets take connections long before the application does."""
+    while True:
+        connection = http.client.HTTPConnection(host, port, timeout=60)
+        try:
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            time.sleep(_ASK_EVERY_SECONDS)
+            continue
+        finally:
+            connection.close()
+        announce()
+        return

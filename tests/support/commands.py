@@ -1,0 +1,56 @@
+"""The `spillway` command in processes of its own, with a folder and variables of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """This process's variables without those of Spillway, and those given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPILLWAY_", "RUNWARE_"))}
+    return kept | {"SPILLWAY_DATA_DIR": str(folder), "COLUMNS": "200"} | variables
+
+
+def spillway(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """One run of the command in `folder`."""
+    command = [sys.executable, "-m", "app", *arguments]
+    env = environment(folder, **variables) | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def served(folder: Path, *arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A running gateway, its log in `folder/log`; its origin and process."""
+    port = free_port()
+    log = (folder / "log").open("w+")
+    command = [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments]
+    process = subprocess.Popen(command, env=environment(folder, **variables), stderr=log)
+    try:
+        for _ in range(400):
+            try:
+                httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=20)
+                break
+            except httpx2.HTTPError:
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
