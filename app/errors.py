@@ -24,10 +24,20 @@ The tree (HTTP status, OpenAI `type`, default `code`):
 Messages are written for the caller: they name the field in the caller's words and say what to do.
 """
 
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import ClassVar
 
 MAX_RETRY_AFTER_SECONDS = 60
 """OpenAI's SDKs sleep through, or give up on, anything longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a request that failed has cost, in dollars: all of it, None where a part is unknown, and what is known."""
+
+    cost: Decimal | None
+    known_cost: Decimal
 
 
 class GatewayError(Exception):
@@ -35,7 +45,8 @@ class GatewayError(Exception):
 
     `retry_after` is in seconds (1 to 60); `should_retry` becomes the `x-should-retry` header that
     OpenAI's SDKs obey, and None leaves the decision to the status code. `request_id` is that of the logical request
-    where it is another than the HTTP request's own; `replayed` says that it was answered before.
+    where it is another than the HTTP request's own; `replayed` says that it was answered before; `spent` is there where
+    something may have been paid.
     """
 
     status: ClassVar[int] = 500
@@ -61,6 +72,7 @@ class GatewayError(Exception):
         self.should_retry = should_retry
         self.request_id: str | None = None
         self.replayed = False
+        self.spent: Spent | None = None
 
 
 class InvalidRequestError(GatewayError):

@@ -9,10 +9,12 @@ import sys
 import tempfile
 import time
 import uuid
+from decimal import Decimal
 from pathlib import Path
 
 from app.database.engine import migrate, open_engine
 from app.database.writer import Writer
+from app.domain.answer import TaskCost
 from app.journal.claims import Journal
 from app.journal.records import Intent, Receipt, Settlement, Status
 
@@ -42,7 +44,7 @@ async def _one(journal: Journal, waits: list[float], partings: list[asyncio.Task
     started = time.perf_counter()
     await journal.claim(intent)
     waits.append(time.perf_counter() - started)
-    await journal.settle(intent.request_id, _DONE, {intent.task_ids[0]: "0.0013"})
+    await journal.settle(intent.request_id, _DONE, [TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)])
     partings.append(asyncio.create_task(journal.leave(intent.request_id, Receipt.DELIVERED)))  # nobody waits for it
 
 

@@ -25,8 +25,7 @@ async def list_requests(request: Request) -> Response:
     )
     page = render_list(records, question, more=more)
     if question.summary:
-        costs, by_status = await gateway.history.sums(wanted)
-        page["summary"] = render_summary(costs, by_status)
+        page["summary"] = render_summary(await gateway.history.sums(wanted))
     return JSONResponse(page)
 
 

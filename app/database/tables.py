@@ -27,6 +27,9 @@ requests = Table(
     Column("lease_until", Float, nullable=False),
     Column("estimate", String(40)),
     Column("cost", String(40)),
+    Column("known_cost", String(40)),
+    Column("bill_next", Float),
+    Column("bill_tries", Integer, nullable=False, server_default="0"),
     Column("plan", Text, nullable=False),
     Column("answer", Text),
     Column("error", Text),
@@ -44,9 +47,11 @@ requests = Table(
     Index("requests_connected", "connected"),
     Index("requests_lease", "lease_until"),
     Index("requests_webhook", "webhook_next"),
+    Index("requests_bill", "bill_next"),
 )
 """One row for each logical request. `key_hash` is null without a key and once a key is released, `webhook_next` once
-its webhook needs no further call."""
+its webhook needs no further call. `cost` is null until all of it is known; `known_cost` is the known part
+meanwhile, and `bill_next` when Runware is asked again for the rest."""
 
 tasks = Table(
     "tasks",
@@ -55,5 +60,6 @@ tasks = Table(
     Column("request_id", String(40), ForeignKey("requests.id"), nullable=False, index=True),
     Column("position", Integer, nullable=False),
     Column("cost", String(40)),
+    Column("known_cost", String(40)),
 )
 """One row for each Runware task, written before it is sent."""

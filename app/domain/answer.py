@@ -49,6 +49,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskCost:
+    """What is known of one task's cost, in dollars; a part of it is unknown where it is not complete."""
+
+    task_id: str
+    known: Decimal
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveredImage:
     """One image of the answer: either `url` or `base64`, never both. `base64` is bare standard base64."""
 
@@ -66,7 +75,7 @@ class DeliveredImage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, before it is put into OpenAI's words. `cost` is None when the provider did not say."""
+    """A whole answer, before it is put into OpenAI's words. `costs` has every task that was sent for it."""
 
     request_id: str
     created: int
@@ -75,7 +84,7 @@ class Answer:
     images: tuple[DeliveredImage, ...]
     failures: tuple[Failure, ...]
     format: ImageFormat
-    cost: Decimal | None
+    costs: tuple[TaskCost, ...]
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     adjustments: tuple[Adjustment, ...]

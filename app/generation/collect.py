@@ -1,14 +1,13 @@
 """From the results of tasks to ordered images, and the policy for partial failure. Pure.
 
 What was paid for is delivered: as long as one image exists the rest are failures beside it. No image at all is
-an error. Unknown costs stay unknown.
+an error. What they cost is added up by `ledger.bill`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
-from app.domain.answer import Adjustment, Answer, Attempt, Failure
+from app.domain.answer import Adjustment, Answer, Attempt, Failure, TaskCost
 from app.errors import GatewayError, StillProcessingError
 from app.generation.provider_errors import to_error
 from app.planning.plan import Plan, PlannedTask
@@ -34,7 +33,6 @@ class Collected:
 
     images: tuple[PlacedImage, ...]
     failures: tuple[Failure, ...]
-    cost: Decimal | None
     attempts: tuple[Attempt, ...]
 
 
@@ -60,13 +58,14 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
     return Collected(
         tuple(images),
         tuple(Failure(index, error.code, error.message) for index, error in failures),
-        _sum_costs([image for result in results for image in result.images]),
         tuple(attempts),
     )
 
 
-def merge_parts(answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, GatewayError]]) -> Answer:
-    """One answer out of those of single tasks in order.
+def merge_parts(
+    answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, GatewayError]], costs: tuple[TaskCost, ...]
+) -> Answer:
+    """One answer out of those of single tasks in order; `costs` are those of all tasks, failed ones too.
 
     Raises StillProcessingError where nobody knows what became of a task, and the first error when there is no answer.
     """
@@ -78,16 +77,34 @@ def merge_parts(answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, G
         for planned, error in errors
         for place in range(planned.wanted)
     ]
-    costs = [answer.cost for answer in answers]
     return replace(
         answers[0],
         images=tuple(image for answer in answers for image in answer.images),
         failures=tuple(sorted(failures, key=lambda failure: failure.index)),
-        cost=sum((cost for cost in costs if cost is not None), Decimal(0)) if None not in costs else None,
+        costs=costs,
         task_ids=tuple(task_id for answer in answers for task_id in answer.task_ids),
         attempts=tuple(attempt for answer in answers for attempt in answer.attempts),
         adjustments=_distinct([adjustment for answer in answers for adjustment in answer.adjustments]),
     )
+
+
+def split_parts(answer: Answer, places: Sequence[tuple[str, int, int]]) -> list[tuple[int, Answer]]:
+    """The answers of single tasks again, with their first index: the opposite of `merge_parts`.
+
+    `places` has the id of each task, its first index and how many images were wanted of it.
+    """
+    missing = {failure.index for failure in answer.failures}
+    there = [index for index in range(sum(wanted for _, _, wanted in places)) if index not in missing]
+    images = dict(zip(there, answer.images, strict=False))
+    parts = []
+    for task_id, first, wanted in places:
+        own = tuple(images[index] for index in range(first, first + wanted) if index in images)
+        if own:
+            attempts = tuple(attempt for attempt in answer.attempts if attempt.task_id == task_id)
+            costs = tuple(cost for cost in answer.costs if cost.task_id == task_id)
+            part = replace(answer, images=own, failures=(), costs=costs, task_ids=(task_id,), attempts=attempts)
+            parts.append((first, part))
+    return parts
 
 
 def gravest(errors: Sequence[tuple[PlannedTask, GatewayError]]) -> GatewayError:
@@ -98,8 +115,3 @@ def gravest(errors: Sequence[tuple[PlannedTask, GatewayError]]) -> GatewayError:
 def _distinct(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
     """Each once; what was requested may be a list, so that they cannot be hashed."""
     return tuple(one for place, one in enumerate(adjustments) if one not in adjustments[:place])
-
-
-def _sum_costs(images: Sequence[Image]) -> Decimal | None:
-    costs = [image.cost for image in images]
-    return sum((cost for cost in costs if cost is not None), Decimal(0)) if None not in costs else None

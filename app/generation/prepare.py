@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
+from app.database.money import write_money
 from app.domain.request import ImageRequest, RequestContext
 from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.images.types import CompositeBase
-from app.jobs.codec import dump_plan, to_money
+from app.jobs.codec import dump_plan
 from app.journal.records import Intent
 from app.ledger.pricing import Estimate, Order, estimate
 from app.planning.decide import check_request, follows_image, normalize, refuse_when_strict
@@ -108,7 +109,7 @@ class Preparer:
             executed_model=spec.model.air,
             n=spec.count,
             task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
-            estimate=to_money(prepared.price.total),
+            estimate=write_money(prepared.price.total),
             plan=dump_plan(spec, plan, prepared.requested_model, context.origin),
             retries=context.retries,
             user=_storable(request.user),

@@ -18,11 +18,12 @@ from app.generation.collect import collect
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
 from app.jobs.codec import KeptPlan, load_plan, to_adjustments
-from app.jobs.job import Costs, Job, Work
+from app.jobs.job import Job, Work
 from app.jobs.result_store import needs_refetch
 from app.jobs.runner import JobRunner
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.records import Record
+from app.ledger.bill import RunningBill
 from app.observability.logs import get_logger
 from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
@@ -94,7 +95,13 @@ class Recovery:
             _logger.warning("resolving what another process left behind", id=record.id)
             if not record.status.final:
                 last = self._clock() - record.created_at > _FAULTS_SECONDS
-                job = Job(self._work(record), self._parts.admission.admit_unmetered, keeps=True, last=last)
+                job = Job(
+                    self._work(record),
+                    self._parts.admission.admit_unmetered,
+                    keeps=True,
+                    last=last,
+                    earlier_costs=record.costs,
+                )
                 self._parts.works.begin(record.id, job)
             elif needs_refetch(record):
                 await self._parts.journal.reopen(record)
@@ -102,7 +109,7 @@ class Recovery:
         return reopened
 
     def _work(self, record: Record) -> Work:
-        async def work(request_id: str, costs: Costs) -> Answer:
+        async def work(_: str, bill: RunningBill) -> Answer:
             kept = load_plan(record.plan)
             left = record.created_at + self._longest_search - self._clock()
             deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
@@ -110,14 +117,14 @@ class Recovery:
                 [self._find(task.task_id, task.number_results, deadline) for task in kept.tasks]
             )
             if all(result is None for result in found):
-                if record.cost is not None:
+                if any(cost.is_complete or cost.known for cost in record.costs):
                     raise NotFoundError("Runware does not have these images any more.", code="result_gone")
                 message = "The gateway was restarted before anything was sent. Send the request again."
                 raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             results = [result or _NEVER_SENT for result in found]
             for task, result in zip(kept.tasks, results, strict=True):
-                costs.add(task.task_id, result)
-            return await self._deliver(record, request_id, kept, results)
+                bill.add(task.task_id, result.costs, is_complete=result.is_billed)
+            return await self._deliver(record, bill, kept, results)
 
         return work
 
@@ -127,7 +134,7 @@ class Recovery:
         except TimeoutError:
             return _UNRESOLVED
 
-    async def _deliver(self, record: Record, request_id: str, kept: KeptPlan, results: list[TaskResult]) -> Answer:
+    async def _deliver(self, record: Record, bill: RunningBill, kept: KeptPlan, results: list[TaskResult]) -> Answer:
         model = self._parts.registry.find(record.executed_model)
         tasks = [
             PlannedTask(
@@ -155,18 +162,18 @@ class Recovery:
             transparent=False,
             adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
         )
-        context = RequestContext(request_id, kept.origin, kept.delivery, in_background=True)
+        context = RequestContext(record.id, kept.origin, kept.delivery, in_background=True)
         delivered = await self._parts.delivery.deliver(spec, collected.images, context)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(
-            request_id=request_id,
+            request_id=record.id,
             created=int(record.created_at),
             model=model,
             requested_model=kept.requested_model,
             images=delivered.images,
             failures=tuple(failures),
             format=kept.format.delivered,
-            cost=collected.cost,
+            costs=bill.current.tasks,
             task_ids=record.task_ids,
             attempts=collected.attempts,
             adjustments=(*spec.adjustments, *delivered.adjustments),

@@ -10,16 +10,18 @@ from app.access.admission import Admission, Ticket
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, Answer
 from app.domain.request import ImageRequest, RequestContext
-from app.errors import GatewayError, StillProcessingError, UnavailableError
-from app.generation.collect import collect, gravest, merge_parts
+from app.errors import GatewayError, Spent, StillProcessingError, UnavailableError
+from app.generation.collect import collect, gravest, merge_parts, split_parts
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
 from app.generation.prepare import Policy, Prepared, Preparer
 from app.generation.uploads import InputUploads, SharedPlan
-from app.jobs.job import Costs, Job, Work
+from app.jobs.codec import load_plan
+from app.jobs.job import Job, Work
 from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
 from app.journal.records import KeyExpiredError, Receipt, Record
+from app.ledger.bill import RunningBill
 from app.planning.dry_run import DryRun
 from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
@@ -157,11 +159,11 @@ class ImageService:
     def _work(self, prepared: Prepared, context: RequestContext) -> Work:
         """All the work of a request, to be run apart from its caller."""
 
-        async def work(request_id: str, costs: Costs) -> Answer:
+        async def work(request_id: str, bill: RunningBill) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             async with self._sharing.shared(prepared.plan) as share:
-                return await self._carry_out(prepared, share.plan, share, own, deadline, costs)
+                return await self._carry_out(prepared, share.plan, share, own, deadline, bill)
 
         return work
 
@@ -172,13 +174,16 @@ class ImageService:
         share: SharedPlan,
         context: RequestContext,
         deadline: float,
-        costs: Costs,
+        bill: RunningBill,
     ) -> Answer:
         """Send the tasks of a plan and bring their images into form."""
         spec = prepared.spec
+        task_ids = tuple(planned.task.task_uuid for planned in plan.tasks)
+        for task_id in task_ids:
+            bill.open_task(task_id)
         results = await gather_in_order([self._runware.run(planned.task, deadline) for planned in plan.tasks])
-        for planned, result in zip(plan.tasks, results, strict=True):
-            costs.add(planned.task.task_uuid, result)
+        for task_id, result in zip(task_ids, results, strict=True):
+            bill.add(task_id, result.costs, is_complete=result.is_billed)
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
         if any(result.unresolved for result in results):
             raise StillProcessingError
@@ -193,8 +198,8 @@ class ImageService:
             images=delivered.images,
             failures=tuple(failures),
             format=spec.format.delivered,
-            cost=collected.cost,
-            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+            costs=bill.current.of(task_ids).tasks,
+            task_ids=task_ids,
             attempts=collected.attempts,
             adjustments=(*spec.adjustments, *delivered.adjustments),
         )
@@ -208,16 +213,20 @@ class ImageService:
             if not joining.done():
                 yield None
         try:
-            yield Part(0, joining.result())
+            answer = joining.result()
         except GatewayError as error:
             yield error
+            return
+        places = [(task.task_id, task.first_index, task.wanted) for task in load_plan(record.plan).tasks]
+        for first_index, part in split_parts(answer, places):
+            yield Part(first_index, part)
 
     def _work_in_parts(
         self, prepared: Prepared, context: RequestContext, queue: asyncio.Queue[Part | GatewayError | None]
     ) -> Work:
         """All the work of a streamed request: every task by itself, each answer into the queue when it is there."""
 
-        async def work(request_id: str, costs: Costs) -> Answer:
+        async def work(request_id: str, bill: RunningBill) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             parts: list[Part] = []
@@ -226,10 +235,12 @@ class ImageService:
             async def run(planned: PlannedTask) -> None:
                 alone = Plan((planned,), planned.wanted)
                 try:
-                    answer = await self._carry_out(prepared, alone, share, own, deadline, costs)
+                    answer = await self._carry_out(prepared, alone, share, own, deadline, bill)
                     parts.append(Part(planned.first_index, answer))
                     queue.put_nowait(parts[-1])
                 except GatewayError as error:
+                    spent = bill.current.of((planned.task.task_uuid,))
+                    error.spent = Spent(spent.cost, spent.known_cost)
                     errors.append((planned, error))
 
             try:
@@ -242,7 +253,8 @@ class ImageService:
                 raise
             finally:
                 queue.put_nowait(None)  # the end
-            return merge_parts([part.answer for part in sorted(parts, key=lambda part: part.first_index)], errors)
+            in_order = [part.answer for part in sorted(parts, key=lambda part: part.first_index)]
+            return merge_parts(in_order, errors, bill.current.tasks)
 
         return work
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import cast
 
 import msgspec
 
 from app.catalog.model import CatalogModel
-from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, Failure
+from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, Failure, TaskCost
 from app.domain.request import Delivery, ImageFormat, JSONValue
 from app.domain.spec import Composition, FormatPlan, ImageSpec
 from app.errors import GatewayError
@@ -44,14 +43,13 @@ class KeptAdjustment:
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """An answer without the bytes of its images."""
+    """An answer without the bytes of its images, and without its costs, which may be learned later."""
 
     created: int
     requested_model: str
     images: tuple[KeptImage, ...]
     failures: tuple[Failure, ...]
     format: ImageFormat
-    cost: Decimal | None
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     adjustments: tuple[KeptAdjustment, ...]
@@ -105,7 +103,6 @@ def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
         images,
         answer.failures,
         answer.format,
-        answer.cost,
         answer.task_ids,
         answer.attempts,
         _keep(answer.adjustments),
@@ -118,8 +115,14 @@ def load_answer(text: str) -> KeptAnswer:
     return msgspec.json.decode(text, type=KeptAnswer)
 
 
-def to_answer(kept: KeptAnswer, request_id: str, model: CatalogModel, contents: Sequence[bytes | None]) -> Answer:
-    """The answer again, with the base64 of each image that was kept."""
+def to_answer(
+    kept: KeptAnswer,
+    request_id: str,
+    model: CatalogModel,
+    contents: Sequence[bytes | None],
+    costs: tuple[TaskCost, ...],
+) -> Answer:
+    """The answer again, with the base64 of each image that was kept, and with what is known of its cost by now."""
     images = tuple(
         DeliveredImage(image.size, image.format, image.seed, image.url, image.expires_at, data, hosted=image.hosted)
         for image, data in zip(kept.images, contents, strict=True)
@@ -132,7 +135,7 @@ def to_answer(kept: KeptAnswer, request_id: str, model: CatalogModel, contents: 
         images=images,
         failures=kept.failures,
         format=kept.format,
-        cost=kept.cost,
+        costs=costs,
         task_ids=kept.task_ids,
         attempts=kept.attempts,
         adjustments=to_adjustments(kept.adjustments),
@@ -188,11 +191,6 @@ def to_adjustments(kept: Sequence[KeptAdjustment]) -> tuple[Adjustment, ...]:
 
 def _keep(adjustments: Sequence[Adjustment]) -> tuple[KeptAdjustment, ...]:
     return tuple(KeptAdjustment(one.param, one.requested, one.applied, one.mode, one.reason) for one in adjustments)
-
-
-def to_money(cost: Decimal | None) -> str | None:
-    """Money as the journal keeps it."""
-    return None if cost is None else format(cost, "f")
 
 
 def _kinds(base: type[GatewayError]) -> dict[str, type[GatewayError]]:

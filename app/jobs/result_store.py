@@ -13,9 +13,10 @@ from obstore.exceptions import BaseError
 
 from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage
-from app.errors import NotFoundError
+from app.errors import NotFoundError, Spent
 from app.jobs.codec import KeptImage, dump_answer, load_answer, load_error, to_answer
 from app.journal.records import Record
+from app.ledger.bill import Bill
 from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
 from app.observability.logs import get_logger
 
@@ -43,7 +44,9 @@ class ResultStore:
     async def replay(self, record: Record) -> Answer:
         """The answer of a request that ended, raising the error it ended with."""
         if record.error is not None:
-            raise load_error(record.error)
+            error, bill = load_error(record.error), Bill(record.costs)
+            error.spent = Spent(bill.cost, bill.known_cost)
+            raise error
         if record.answer is None:
             raise NotFoundError("The images of this request are gone.", code="result_gone")
         kept = load_answer(record.answer)
@@ -54,7 +57,7 @@ class ResultStore:
             raise NotFoundError("The images of this request are gone.", code="result_gone") from None
         if any(image.url is None and data is None for image, data in zip(kept.images, contents, strict=True)):
             raise NotFoundError("The images of this request were delivered and not kept.", code="result_gone")
-        return to_answer(kept, record.id, self._registry.find(record.executed_model), contents)
+        return to_answer(kept, record.id, self._registry.find(record.executed_model), contents, record.costs)
 
     async def _with_live_link(self, image: KeptImage) -> KeptImage:
         """The image with a new link to us where the old one has ended."""

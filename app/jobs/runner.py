@@ -20,18 +20,17 @@ from app.errors import (
     InternalError,
     InvalidRequestError,
     JournalError,
-    QuotaError,
-    RateLimitedError,
     StillProcessingError,
     UnavailableError,
 )
-from app.jobs.codec import dump_error, to_money
-from app.jobs.job import Costs, Job
+from app.jobs.endings import Endings
+from app.jobs.job import Job
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.result_store import ResultStore, needs_refetch
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import LEASE_SECONDS, Claim, Journal
-from app.journal.records import Intent, KeyReusedError, NothingToJoinError, Receipt, Record, Settlement, Status
+from app.journal.records import Intent, KeyReusedError, NothingToJoinError, Receipt, Record
+from app.ledger.bill import RunningBill
 from app.observability.logs import get_logger
 
 _logger = get_logger("works")
@@ -39,7 +38,6 @@ _POLL_SECONDS = 0.25
 """How often work of another process is looked at."""
 _SHORTEST_GOODBYE_SECONDS = 1.0
 """What is left to the last writes at shutdown, however long the work took."""
-_RELEASING = (RateLimitedError, UnavailableError, QuotaError)
 
 
 class JobRunner:
@@ -57,6 +55,7 @@ class JobRunner:
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self._waiting: dict[str, int] = {}
         self._scribe = WriteQueue()
+        self._endings = Endings(journal, results, self._scribe)
         self.partings = DeliveryReceipts(journal, results, self._scribe, self._running.get)
         self._renewing: asyncio.Task[None] | None = None
 
@@ -242,45 +241,26 @@ class JobRunner:
                 job.on_end()
 
     async def _carry_on(self, request_id: str, job: Job) -> Answer:
-        costs = Costs()
+        bill = RunningBill(job.earlier_costs)
         try:
-            answer = await job.work(request_id, costs)
+            answer = await job.work(request_id, bill)
         except StillProcessingError:
-            await self._leave_to_others(request_id)
+            await self._endings.leave_to_others(request_id, bill.current)
             raise
         except GatewayError as error:
-            await self._settle_failure(request_id, error, costs)
+            await self._endings.write_failure(request_id, error, bill.current)
             raise
         except Exception:
             _logger.exception("unexpected fault", request_id=request_id)
             if not job.last:
-                await self._leave_to_others(request_id)
+                await self._endings.leave_to_others(request_id, bill.current)
                 raise StillProcessingError from None
             fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
-            await self._settle_failure(request_id, fault, costs)
+            await self._endings.write_failure(request_id, fault, bill.current)
             raise fault from None
-        await self._settle(request_id, answer, costs, keeps=job.keeps or not self._waiting.get(request_id))
+        keeps = job.keeps or not self._waiting.get(request_id)
+        await self._endings.write_answer(request_id, answer, bill.current, keeps=keeps)
         return answer
-
-    async def _leave_to_others(self, request_id: str) -> None:
-        """Nobody knows what was bought: it is looked for as what a dead process left behind."""
-        await self._scribe.write(request_id, lambda: self._journal.release_leases([request_id]))
-
-    async def _settle(self, request_id: str, answer: Answer, costs: Costs, *, keeps: bool) -> None:
-        """Write down a good end; with `keeps` the images that were embedded are kept too."""
-        kept = await self._results.keep(answer, images=keeps)
-        status = Status.PARTIAL if answer.failures else Status.COMPLETED
-        total = to_money(costs.total if costs.total is not None else answer.cost)
-        settlement = Settlement(status, kept, None, total)
-        await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, costs.as_texts()))
-
-    async def _settle_failure(self, request_id: str, error: GatewayError, costs: Costs) -> None:
-        """Write down a bad end; where surely nothing ran, the key is free again."""
-        refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
-        settlement = Settlement(
-            Status.FAILED, None, dump_error(error), to_money(costs.total), releases=refused and not costs.total
-        )
-        await self._scribe.write(request_id, lambda: self._journal.settle(request_id, settlement, costs.as_texts()))
 
     async def _renew(self) -> None:
         while True:

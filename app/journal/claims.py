@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Executable, Row, and_, delete, update
 
 from app.database.tables import requests, tasks
 from app.database.writer import Transaction, Writer
+from app.domain.answer import TaskCost
 from app.journal import statements as sql
+from app.journal.bills import FIRST_QUESTION_SECONDS, bookings
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
@@ -70,7 +72,7 @@ class Journal:
         """
         return await self._writer.decide(lambda transaction: self._claim(transaction, intent))
 
-    async def settle(self, request_id: str, settlement: Settlement, costs: dict[str, str]) -> None:
+    async def settle(self, request_id: str, settlement: Settlement, costs: Sequence[TaskCost]) -> None:
         """Write down how a request ended, and what each task cost."""
         values: dict[str, object] = {
             "request_id": request_id,
@@ -79,13 +81,22 @@ class Journal:
             "new_answer": settlement.answer,
             "new_error": settlement.error,
             "new_cost": settlement.cost,
+            "new_known_cost": settlement.known_cost,
+            "new_bill_next": self._clock() + FIRST_QUESTION_SECONDS if settlement.known_cost is not None else None,
         }
 
         writes: list[tuple[Executable, dict[str, object]]] = [(sql.SETTLE, values)]
         if settlement.releases:
             writes.append((sql.FORGET_KEY, {"request_id": request_id}))
-        writes += [(sql.BOOK, {"task_id": task, "new_cost": cost}) for task, cost in costs.items()]
+        writes += bookings(costs)
+        if settlement.error is not None:
+            writes.append((sql.BOOK_UNSENT, {"of_request": request_id}))
         await self._writer.post(*writes)
+
+    async def book(self, costs: Sequence[TaskCost]) -> None:
+        """Write down what is known of the cost of tasks whose request has not ended."""
+        if costs:
+            await self._writer.post(*bookings(costs))
 
     async def begin(self, request_id: str) -> None:
         """A request that waited for its turn is carried out now."""

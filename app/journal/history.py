@@ -1,13 +1,18 @@
 """Looks through past requests of one tenant: pages, newest first, and sums."""
 
+from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from app.database.money import read_money
 from app.database.reader import Reader
 from app.database.tables import requests
-from app.journal.records import Record
+from app.journal.records import Record, Status, Sums
 from app.journal.rows import to_record
+
+_FINAL = frozenset(status.value for status in Status if status.final)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +55,19 @@ class History:
 
         return await self._reader.read(work)
 
-    async def sums(self, wanted: Filter) -> tuple[dict[str, int], dict[str, int]]:
-        """How many of the requests that are meant had each cost, and how many have each status."""
+    async def sums(self, wanted: Filter) -> Sums:
+        """The sums over all requests that are meant."""
+        alike = (requests.c.status, requests.c.cost, requests.c.known_cost)
 
-        def work(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
-            conditions = _conditions(wanted)
-            costs = select(requests.c.cost, func.count()).where(*conditions, requests.c.cost.is_not(None))
-            statuses = select(requests.c.status, func.count()).where(*conditions)
-            return (
-                {row[0]: row[1] for row in connection.execute(costs.group_by(requests.c.cost))},
-                {row[0]: row[1] for row in connection.execute(statuses.group_by(requests.c.status))},
-            )
+        def work(connection: Connection) -> Sums:
+            groups = select(*alike, func.count()).where(*_conditions(wanted)).group_by(*alike)
+            known, unknown, by_status = Decimal(0), 0, Counter[str]()
+            for status, cost, known_cost, count in connection.execute(groups):
+                by_status[status] += count
+                whole = read_money(cost)
+                known += count * ((read_money(known_cost) or 0) if whole is None else whole)
+                unknown += count if whole is None and status in _FINAL else 0
+            return Sums(known, unknown, by_status)
 
         return await self._reader.read(work)
 

@@ -1,7 +1,11 @@
 """The values of the journal: what is claimed, and what is known of a request. Frozen; times are unix seconds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum, StrEnum
+
+from app.domain.answer import TaskCost
 
 
 class Status(StrEnum):
@@ -51,7 +55,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of a request. `answer` and `error` are JSON, there once it ended."""
+    """What is known of a request. `answer` and `error` are JSON, there once it ended; so are the costs.
+
+    `known_cost` is there where a part of the cost is unknown, and `cost` is not.
+    """
 
     id: str
     tenant: str
@@ -77,18 +84,37 @@ class Record:
     webhook_attempts: int = 0
     webhook_next: float | None = None
     webhook_status: int | None = None
-    task_ids: tuple[str, ...] = ()
+    known_cost: str | None = None
+    costs: tuple[TaskCost, ...] = ()
+
+    @property
+    def task_ids(self) -> tuple[str, ...]:
+        """The ids of its tasks, in order."""
+        return tuple(cost.task_id for cost in self.costs)
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a request ended. `releases` forgets its key, since surely nothing ran."""
+    """How a request ended. `releases` forgets its key, since surely nothing ran.
+
+    `cost` is all it cost, None where a part is unknown; then `known_cost` is the rest.
+    """
 
     status: Status
     answer: str | None
     error: str | None
     cost: str | None
+    known_cost: str | None = None
     releases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums over requests: what is known of their cost, how many ended with a part unknown, how many in which state."""
+
+    known_cost: Decimal
+    unknown: int
+    by_status: Mapping[str, int]
 
 
 class Receipt(Enum):

@@ -1,14 +1,18 @@
 """From rows of the journal to records and back."""
 
+from decimal import Decimal
+
 from sqlalchemy import Connection, Row
 
+from app.database.money import read_money
+from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.records import Intent, Record, Status
 
 
 def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
     """The record of a row of `requests`, with the ids of its tasks."""
-    ids = connection.execute(sql.TASKS_OF, {"request_id": row.id}).scalars()
+    costs = connection.execute(sql.TASKS_OF, {"request_id": row.id}).all()
     return Record(
         id=row.id,
         tenant=row.tenant,
@@ -34,7 +38,8 @@ def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
         webhook_attempts=row.webhook_attempts,
         webhook_next=row.webhook_next,
         webhook_status=row.webhook_status,
-        task_ids=tuple(ids),
+        known_cost=row.known_cost,
+        costs=tuple(_to_cost(cost.uuid, cost.cost, cost.known_cost) for cost in costs),
     )
 
 
@@ -90,8 +95,15 @@ def new_record(intent: Intent, owner: str, now: float, lease_until: float) -> Re
         client_request_id=intent.client_request_id,
         webhook_url=intent.webhook_url,
         webhook_next=None if intent.webhook_url is None else now,
-        task_ids=intent.task_ids,
+        costs=tuple(_to_cost(task_id, None, None) for task_id in intent.task_ids),
     )
+
+
+def _to_cost(task_id: str, cost: object, known: object) -> TaskCost:
+    """What is known of a task's cost: all of it, a part, or nothing."""
+    whole = read_money(cost)
+    part = read_money(known) or Decimal(0)
+    return TaskCost(task_id, part if whole is None else whole, is_complete=whole is not None)
 
 
 def _first_status(intent: Intent) -> Status:

@@ -1,6 +1,6 @@
 """The statements that every request runs, built once: building them anew costs more than running them."""
 
-from sqlalchemy import BindParameter, String, and_, bindparam, case, delete, func, insert, null, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, delete, func, insert, null, or_, select, update
 
 from app.database.tables import requests, tasks
 from app.journal.records import Status
@@ -48,10 +48,23 @@ SETTLE = (
         completed_at=bindparam("now"),
         answer=bindparam("new_answer"),
         error=bindparam("new_error"),
-        cost=func.coalesce(bindparam("new_cost", type_=String), requests.c.cost),  # what is known stays known
+        cost=bindparam("new_cost"),
+        known_cost=bindparam("new_known_cost"),
+        bill_next=bindparam("new_bill_next"),
+        bill_tries=0,
     )
 )
-BOOK = update(tasks).where(tasks.c.uuid == bindparam("task_id")).values(cost=bindparam("new_cost"))
+BOOK = (
+    update(tasks)
+    .where(tasks.c.uuid == bindparam("task_id"))
+    .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"))
+)
+BOOK_UNSENT = (
+    update(tasks)
+    .where(tasks.c.request_id == bindparam("of_request"), tasks.c.cost.is_(None), tasks.c.known_cost.is_(None))
+    .values(cost="0")
+)
+"""Once a request has ended, a task that nothing was ever written of was not sent."""
 DELIVER = update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now"))
 PART = update(requests).where(_BY_ID).values(connected=_FEWER)
 UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
@@ -78,7 +91,11 @@ UNJOIN = (
     .values(connected=_FEWER, joined_by=null(), broken_at=bindparam("now"))
 )
 BREAK = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now"))
-TASKS_OF = select(tasks.c.uuid).where(tasks.c.request_id == bindparam("request_id")).order_by(tasks.c.position)
+TASKS_OF = (
+    select(tasks.c.uuid, tasks.c.cost, tasks.c.known_cost)
+    .where(tasks.c.request_id == bindparam("request_id"))
+    .order_by(tasks.c.position)
+)
 FIND = select(requests).where(_BY_ID)
 KEEP_ANSWER = update(requests).where(_BY_ID).values(answer=bindparam("new_answer"))
 PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())

@@ -11,6 +11,7 @@ import msgspec
 from app.domain.answer import Adjustment, Answer, DeliveredImage
 from app.domain.request import JSONValue
 from app.errors import GatewayError
+from app.ledger.bill import Bill
 from app.planning.dry_run import DryRun, show_task
 
 PROVIDER = "runware"
@@ -38,8 +39,9 @@ def answer_headers(answer: Answer) -> dict[str, str]:
     headers = model_headers(answer.model.id, answer.adjustments)
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
-    if answer.cost is not None:
-        headers["X-Spillway-Cost"] = format(answer.cost, "f")
+    cost = Bill(answer.costs).cost
+    if cost is not None:
+        headers["X-Spillway-Cost"] = format(cost, "f")
     return headers
 
 
@@ -101,7 +103,7 @@ def render_error(error: GatewayError) -> bytes:
 
 
 def error_members(error: GatewayError) -> dict[str, JSONValue]:
-    """What an error object holds, with the provider's own code where there is one."""
+    """What an error object holds, with the provider's own code and what was paid where there is such a thing."""
     inner: dict[str, JSONValue] = {
         "message": error.message,
         "type": error.type,
@@ -110,7 +112,14 @@ def error_members(error: GatewayError) -> dict[str, JSONValue]:
     }
     if error.provider_code is not None:
         inner["provider_code"] = error.provider_code
+    if error.spent is not None and error.spent.cost != 0:
+        inner |= cost_members(error.spent.cost, error.spent.known_cost)
     return inner
+
+
+def cost_members(cost: Decimal | None, known_cost: Decimal) -> dict[str, JSONValue]:
+    """A cost as it is shown everywhere: null where a part is unknown, with the known part beside it."""
+    return {"cost": float(cost)} if cost is not None else {"cost": None, "known_cost": float(known_cost)}
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:
@@ -122,6 +131,8 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     if error.replayed:
         headers["Idempotent-Replayed"] = "true"
+    if error.spent is not None and error.spent.cost:
+        headers["X-Spillway-Cost"] = format(error.spent.cost, "f")
     if error.code == "still_processing" and error.request_id is not None:
         headers["Location"] = f"/v1/requests/{error.request_id}"
     return headers
@@ -153,12 +164,13 @@ def _rest_of(answer: Answer) -> dict[str, object]:
 
 def render_metadata(answer: Answer) -> dict[str, object]:
     """How the images of an answer came about."""
+    bill = Bill(answer.costs)
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",
         "provider": PROVIDER,
         "provider_name": PROVIDER_NAME,
-        "cost": answer.cost,
+        **cost_members(bill.cost, bill.known_cost),
         "cost_currency": CURRENCY,
         "attempts": answer.attempts,
         "adjustments": answer.adjustments,

@@ -4,14 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from math import isfinite
 from urllib.parse import urlencode
 
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError
-from app.journal.records import Record, Status
+from app.journal.records import Record, Status, Sums
+from app.ledger.bill import Bill
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
-from app.openai_api.render import CURRENCY, PROVIDER
+from app.openai_api.render import CURRENCY, PROVIDER, cost_members
 
 _NAMES = ("limit", "starting_after", "ending_before", "created_after", "created_before", "status", "model", "summary")
 _MOST, _USUAL = 100, 20
@@ -80,8 +81,8 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "model": record.model,
         "executed_model": f"{PROVIDER}/{record.executed_model}",
         "n": record.n,
-        "cost": None if record.cost is None else float(Decimal(record.cost)),
-        "estimated_cost": None if record.estimate is None else float(Decimal(record.estimate)),
+        **_render_cost(record),
+        "estimated_cost": _to_number(record.estimate),
         "currency": CURRENCY,
         "duration_ms": None if ended is None else round((ended - record.created_at) * 1000),
         "attempts": answer.get("attempts", []),
@@ -95,6 +96,21 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "delivered": record.delivered_at is not None,
         "result_url": f"{prefix}/requests/{record.id}/result",
     }
+
+
+def _render_cost(record: Record) -> dict[str, JSONValue]:
+    """What it cost: nothing is known before its end, and then perhaps a part."""
+    bill = Bill(record.costs)
+    return cost_members(bill.cost, bill.known_cost) if record.status.final else {"cost": None}
+
+
+def _to_number(text: str | None) -> float | None:
+    """An amount as a number, None for what cannot be one."""
+    try:
+        number = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return number if number is not None and isfinite(number) else None
 
 
 def render_webhook(record: Record) -> bytes:
@@ -133,15 +149,16 @@ def render_list(records: Sequence[Record], question: Question, *, more: bool) ->
     return page
 
 
-def render_summary(costs: Mapping[str, int], by_status: Mapping[str, int]) -> dict[str, JSONValue]:
-    """Sums over all requests a question covers: how many had each cost, and how many have each status."""
-    total = sum((Decimal(cost) * count for cost, count in costs.items()), Decimal(0))
+def render_summary(sums: Sums) -> dict[str, JSONValue]:
+    """Sums over all requests a question covers; there is no total while a part of one is unknown."""
+    total = sums.known_cost if not sums.unknown else None
     return {
-        "requests": sum(by_status.values()),
-        "cost": float(total),
-        "cost_text": format(total, "f"),
+        "requests": sum(sums.by_status.values()),
+        **cost_members(total, sums.known_cost),
+        "cost_text": None if total is None else format(total, "f"),
+        "requests_with_unknown_cost": sums.unknown,
         "currency": CURRENCY,
-        "by_status": {**by_status},
+        "by_status": {**sums.by_status},
     }
 
 

@@ -1,6 +1,7 @@
 """What the client tells of a task when it has ended. Pure values."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from app.runware.failures import Failure
 from app.runware.tasks import Image
@@ -20,10 +21,22 @@ class Exchange:
 class TaskResult:
     """What became of a task: its images, and why others are missing.
 
-    `unresolved` when nobody could tell in time: there may be more images, and more to pay.
+    `unresolved` when nobody could tell in time: there may be more images, and more to pay. `is_read` is False where an
+    answer about it could not be read, which may have told of more to pay.
     """
 
     images: tuple[Image, ...]
     failures: tuple[Failure, ...]
     exchanges: tuple[Exchange, ...]
     unresolved: bool = False
+    is_read: bool = True
+
+    @property
+    def costs(self) -> tuple[Decimal | None, ...]:
+        """What each image cost, None where Runware did not say."""
+        return tuple(image.cost for image in self.images)
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether nothing but these images can have cost anything."""
+        return self.is_read and not self.unresolved

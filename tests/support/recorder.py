@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.registry import unlisted_model
-from app.domain.answer import Answer, DeliveredImage
+from app.domain.answer import Answer, DeliveredImage, TaskCost
 from app.domain.request import ImageFormat, ImageRequest, RequestContext
 from app.generation.service import Part, Stream
 from app.journal.records import Receipt
@@ -46,7 +46,7 @@ class Recorder:
             images=(DeliveredImage((8, 8), ImageFormat.PNG, 7, url="https://example.com/a.png"),),
             failures=(),
             format=ImageFormat.PNG,
-            cost=Decimal("0.01"),
+            costs=(TaskCost("task", Decimal("0.01"), is_complete=True),),
             task_ids=(),
             attempts=(),
             adjustments=(),

@@ -9,6 +9,7 @@ import sys
 import threading
 import uuid
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,7 @@ from app.database.engine import migrate, open_database, open_engine
 from app.database.errors import DatabaseUnavailableError
 from app.database.tables import requests
 from app.database.writer import Writer
+from app.domain.answer import TaskCost
 from app.journal import statements
 from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.processes import is_dead, name_process
@@ -75,7 +77,7 @@ def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
             await journal.claim(intent("other", key="k"))
         clock.now += KEY_TTL + 1
         assert (await journal.claim(intent(key="k"))).record.id == first.record.id, "it still runs"
-        await journal.settle(first.record.id, DONE, {})
+        await journal.settle(first.record.id, DONE, [])
         with pytest.raises(KeyExpiredError) as expired:
             await journal.claim(intent(key="k"))
         assert expired.value.earlier_id == first.record.id, "its task ids would lead to the first images"
@@ -87,7 +89,7 @@ def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
 def test_a_released_key_is_free_again(journal):
     async def course():
         first = await journal.claim(intent(key="k"))
-        await journal.settle(first.record.id, FREED, {})
+        await journal.settle(first.record.id, FREED, [])
         assert (await journal.claim(intent("other", key="k"))).is_new
 
     asyncio.run(course())
@@ -119,7 +121,7 @@ def test_an_answer_whose_process_died_while_delivering_is_resolved_anew(writer, 
             Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab"
         )
         claim = await dying.claim(intent())
-        await dying.settle(claim.record.id, DONE, {})
+        await dying.settle(claim.record.id, DONE, [])
         clock.now += LEASE_SECONDS + 1
         assert [record.id for record in await living.take_over()] == [claim.record.id]
 
@@ -354,7 +356,7 @@ class Claims(RuleBasedStateMachine):
         running = [one for one in self.asked if one.status is Status.PROCESSING]
         if running:
             one = data.draw(st.sampled_from(running))
-            self.do(self.journal.settle(one.id, settlement, {one.tasks[0]: "0.1"}))
+            self.do(self.journal.settle(one.id, settlement, [TaskCost(one.tasks[0], Decimal("0.1"), is_complete=True)]))
             one.status = settlement.status
             one.key = None if settlement.releases else one.key
 

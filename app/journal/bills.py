@@ -1,0 +1,82 @@
+"""Which bills have an unknown part, and what was learned of it later. Safe with several replicas.
+
+A request that ended with an unknown part is asked after again and again, ever more seldom, until Runware tells or the
+last try has passed; then the part stays unknown.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, Executable, bindparam, func, select, update
+
+from app.database.money import write_money
+from app.database.tables import requests
+from app.database.writer import Writer
+from app.domain.answer import TaskCost
+from app.journal import statements as sql
+from app.journal.records import Record, Status
+from app.journal.rows import to_record
+
+FIRST_QUESTION_SECONDS = 120.0
+"""After the end of a request whose cost is unknown."""
+_PAUSE_GROWTH = 4.0
+_MOST_TRIES = 8
+"""The last one some eight days after the end; Runware remembers a task no longer than that, for all we know."""
+_FINAL = [status.value for status in Status if status.final]
+DUE = (
+    select(requests)
+    .where(requests.c.bill_next <= bindparam("now"))
+    .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_SET = (
+    update(requests)
+    .where(requests.c.id == bindparam("request_id"), requests.c.cost.is_(None))
+    .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"), bill_next=bindparam("new_bill_next"))
+)
+"""A bill that was completed meanwhile, by whoever brought the images again, is left alone."""
+
+
+def bookings(costs: Sequence[TaskCost]) -> list[tuple[Executable, dict[str, object]]]:
+    """The writes that put down what each task cost."""
+    return [
+        (
+            sql.BOOK,
+            {
+                "task_id": cost.task_id,
+                "new_cost": write_money(cost.known) if cost.is_complete else None,
+                "new_known_cost": None if cost.is_complete else write_money(cost.known),
+            },
+        )
+        for cost in costs
+    ]
+
+
+class OpenBills:
+    """Bills of the journal with an unknown part. `clock` is unix seconds."""
+
+    def __init__(self, writer: Writer, clock: Callable[[], float] = time.time) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def due(self, most: int = 20) -> list[Record]:
+        """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile."""
+        now = self._clock()
+
+        def work(connection: Connection) -> list[Record]:
+            rows = connection.execute(DUE, {"now": now, "most": most}).all()
+            for row in rows:
+                tries = row.bill_tries + 1
+                pause = FIRST_QUESTION_SECONDS * _PAUSE_GROWTH**tries
+                values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
+                connection.execute(update(requests).where(requests.c.id == row.id).values(values))
+            return [to_record(connection, row) for row in rows]
+
+        return await self._writer.write(work)
+
+    async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: str) -> None:
+        """All parts of a bill are known."""
+        values: dict[str, object] = {"request_id": request_id, "new_cost": cost}
+        values |= {"new_known_cost": None, "new_bill_next": None}
+        await self._writer.post(*bookings(costs), (_SET, values))

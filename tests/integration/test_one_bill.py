@@ -1,0 +1,130 @@
+"""Answer, stream, record, list, sums and webhook say the same cost; an unknown part is unknown in all of them."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+
+from tests.support.images import png
+from tests.support.odd_runware import OddRunware, envelope, item, odd_runware
+from tests.support.processes import unique
+
+
+@pytest.fixture
+def runware() -> Iterator[OddRunware]:
+    with odd_runware() as running:
+        running.images["x.png"] = png(64, 64)
+        yield running
+
+
+@pytest.fixture
+def gateway(runware, start_gateway):
+    return start_gateway(upstream=runware.url)
+
+
+def priced(runware: OddRunware, *costs: float | None) -> Callable[[dict], bytes]:
+    """Images with these costs, over however many tasks they are asked for in."""
+    left = list(costs)
+
+    def answer(task: dict) -> bytes:
+        items = []
+        for place in range(task["numberResults"]):
+            cost = left.pop(0)
+            members = {"imageURL": f"{runware.origin}/image/x.png"} | ({} if cost is None else {"cost": cost})
+            items.append(item(task, place, **members))
+        return envelope(*items)
+
+    return answer
+
+
+BILLS = [
+    pytest.param("flux.1-schnell", (0.01, 0.02), 0.03, id="one task, all known"),
+    pytest.param("flux.2-pro", (0.01, 0.02), 0.03, id="two tasks, all known"),
+    pytest.param("flux.1-schnell", (0.01, None), None, id="one task, one image unknown"),
+    pytest.param("flux.2-pro", (0.01, None), None, id="two tasks, one unknown"),
+    pytest.param("flux.2-pro", (None, None), None, id="nothing known"),
+]
+
+
+def shown(cost: float | None, known: float) -> dict:
+    return {"cost": cost} if cost is not None else {"cost": None, "known_cost": known}
+
+
+def costs_in(members: dict) -> dict:
+    return {name: members[name] for name in ("cost", "known_cost") if name in members}
+
+
+def ended(gateway, request_id: str, is_told: Callable[[dict], bool] = lambda _: True) -> dict:
+    """The record of a request once it ended, and says what is waited for."""
+    deadline = time.monotonic() + 20
+    while True:
+        record = gateway.client.get(f"/requests/{request_id}").json()
+        if (record["completed_at"] is not None and is_told(record)) or time.monotonic() > deadline:
+            return record
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("model", "costs", "total"), BILLS)
+def test_everywhere_the_same_cost_is_said(runware, gateway, model, costs, total):
+    runware.scripts["imageInference"] = priced(runware, *costs)
+    known = sum(cost for cost in costs if cost is not None)
+    expected = shown(total, known)
+    answer = gateway.generate(model=model, n=2, size="1024x1024", prompt=unique())
+    request_id = answer.json()["id"]
+    listed = gateway.client.get("/requests?summary=true").json()
+    result = gateway.client.get(f"/requests/{request_id}/result")
+    said = {
+        "answer": answer.json()["metadata"],
+        "record": gateway.client.get(f"/requests/{request_id}").json(),
+        "list": listed["data"][0],
+        "sums": listed["summary"],
+        "result": result.json()["metadata"],
+    }
+    assert {name: costs_in(members) for name, members in said.items()} == dict.fromkeys(said, expected)
+    for response in (answer, result):
+        assert response.headers.get("x-spillway-cost") == (None if total is None else str(Decimal(str(total))))
+    assert listed["summary"]["requests_with_unknown_cost"] == (total is None)
+
+
+@pytest.mark.parametrize(("model", "costs", "total"), BILLS)
+@pytest.mark.parametrize("again", [False, True], ids=["first time", "replayed"])
+def test_the_events_of_a_stream_add_up_to_the_record(runware, gateway, model, costs, total, again):
+    runware.scripts["imageInference"] = priced(runware, *costs)
+    headers = {"Idempotency-Key": unique()}
+    body = {"model": model, "n": 2, "size": "1024x1024", "prompt": unique(), "stream": True}
+
+    def events() -> list[dict]:
+        text = gateway.client.post("/images/generations", json=body, headers=headers).text
+        return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+    told = events()
+    told = events() if again else told
+    assert [event["index"] for event in sorted(told, key=lambda event: event["index"])] == [0, 1]
+    parts = [costs_in(event["metadata"]) for event in told]
+    record = ended(gateway, told[0]["id"])
+    known = sum(part.get("known_cost", part["cost"]) for part in parts)
+    assert costs_in(record) == shown(None if any(part["cost"] is None for part in parts) else known, known)
+    assert record["cost"] == total
+
+
+def test_a_failure_after_the_purchase_tells_what_it_cost(runware, gateway):
+    runware.scripts["imageInference"] = lambda task: envelope(
+        item(task, imageURL=f"{runware.origin}/image/no", cost=0.01)
+    )
+    failed = gateway.generate(prompt=unique(), response_format="b64_json")
+    assert failed.status_code == 502
+    assert costs_in(failed.json()["error"]) == {"cost": 0.01}
+    assert failed.headers["x-spillway-cost"] == "0.01"
+    record = gateway.client.get(f"/requests/{failed.headers['x-request-id']}").json()
+    assert (record["status"], record["cost"]) == ("failed", 0.01)
+    result = gateway.client.get(f"/requests/{record['id']}/result")
+    assert result.json()["error"] == failed.json()["error"]
+
+
+def test_a_failure_before_anything_was_bought_costs_nothing_and_says_nothing_of_costs(runware, gateway):
+    runware.scripts["imageInference"] = lambda _: b'{"errors":[{"code":"invalidWidth","message":"no"}]}'
+    failed = gateway.generate(prompt=unique())
+    assert costs_in(failed.json()["error"]) == {}
+    assert gateway.client.get(f"/requests/{failed.headers['x-request-id']}").json()["cost"] == 0

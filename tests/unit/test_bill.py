@@ -1,0 +1,73 @@
+"""The one bill: what is unknown stays unknown, what is known stays known."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.database.money import read_money, write_money
+from app.ledger.bill import Bill, RunningBill
+
+CENT = Decimal("0.01")
+
+
+def test_nothing_that_was_never_sent_costs_anything():
+    assert Bill().cost == 0
+
+
+def test_a_task_is_unknown_from_the_moment_it_may_be_sent():
+    bill = RunningBill()
+    bill.open_task("a")
+    assert (bill.current.cost, bill.current.known_cost) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("costs", "is_complete", "cost", "known"),
+    [
+        pytest.param([CENT, CENT], True, 2 * CENT, 2 * CENT, id="all known"),
+        pytest.param([CENT, None], True, None, CENT, id="one image unknown"),
+        pytest.param([None], True, None, Decimal(0), id="nothing known"),
+        pytest.param([CENT], False, None, CENT, id="there may be more images"),
+        pytest.param([], True, Decimal(0), Decimal(0), id="it failed and made nothing"),
+    ],
+)
+def test_a_total_exists_only_when_every_part_is_known(costs, is_complete, cost, known):
+    bill = RunningBill()
+    bill.open_task("a")
+    bill.add("a", costs, is_complete=is_complete)
+    assert (bill.current.cost, bill.current.known_cost) == (cost, known)
+
+
+def test_what_was_known_once_is_not_forgotten_when_runware_says_less_later():
+    bill = RunningBill()
+    bill.add("a", [CENT], is_complete=True)
+    bill.add("b", [CENT, None], is_complete=True)
+    again = RunningBill(bill.current.tasks)
+    again.add("a", [None], is_complete=True)
+    again.add("b", [None, None], is_complete=True)
+    assert again.current == bill.current
+    again.add("b", [CENT, CENT], is_complete=True)
+    assert again.current.cost == 3 * CENT
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), st.decimals(0, 100, places=6)), max_size=4), max_size=5))
+def test_the_parts_add_up_to_the_whole(tasks):
+    bill = RunningBill()
+    for number, costs in enumerate(tasks):
+        bill.add(str(number), costs, is_complete=True)
+    parts = [bill.current.of([str(number)]) for number in range(len(tasks))]
+    assert bill.current.known_cost == sum(part.known_cost for part in parts)
+    assert (bill.current.cost is None) == any(part.cost is None for part in parts)
+    assert bill.current.known_cost == sum(cost for costs in tasks for cost in costs if cost is not None)
+
+
+@given(st.decimals(0, 10_000, places=18))
+def test_money_is_written_and_read_exactly(amount):
+    text = write_money(amount)
+    assert (read_money(text), len(text) <= 40) == (amount, True)
+
+
+@pytest.mark.parametrize("text", [None, "", "abc", "NaN", "Infinity", "-1", "1e9999999", "1E+400", "1" + 400 * "0", 5])
+def test_a_column_that_holds_no_money_is_unknown(text):
+    assert read_money(text) is None

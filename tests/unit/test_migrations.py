@@ -1,0 +1,82 @@
+"""Rows that an older gateway wrote: mended once, and readable ever after."""
+
+import asyncio
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+
+from app.database import engine as database_engine
+from app.database.engine import migrate, open_engine
+from app.database.reader import Reader
+from app.database.writer import Writer
+from app.journal.history import Filter, History
+from app.journal.records import Record, Sums
+from app.ledger.bill import Bill
+from tests.support.databases import SQLiteFolder
+
+OLD_ROW = text(
+    "INSERT INTO requests (id, tenant, fingerprint, endpoint, model, executed_model, n, status, created_at, completed_at,"
+    " key_until, connected, owner, lease_until, cost, plan, answer)"
+    " VALUES (:id, 't', 'f', 'generations', 'm', 'runware:100@1', 2, 'completed', 1.0, 2.0, 0.0, 0, 'o', 0.0, :cost, '{}', :answer)"
+)
+OLD_TASK = text("INSERT INTO tasks (uuid, request_id, position, cost) VALUES (:uuid, :id, :position, :cost)")
+OLD_ANSWER = (
+    '{"created":1,"requested_model":"m","images":[{"size":[8,8],"format":"png","seed":7,"url":"https://x/a.png","expires_at":null,'
+    '"name":null,"hosted":null}],"failures":[],"format":"png","cost":null,"task_ids":["a"],"attempts":[],"adjustments":[]}'
+)
+
+
+def upgrade_to(engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(database_engine.__file__).replace("engine.py", "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def look_after_the_migration(url: str, stored: str | None, task_costs: list[str | None]) -> tuple[Record, Sums]:
+    """What is read of a row that was there before."""
+    engine = open_engine(url)
+    upgrade_to(engine, "0002")
+    with engine.begin() as connection:
+        connection.execute(OLD_ROW, {"id": "r", "cost": stored, "answer": OLD_ANSWER})
+        for position, task_cost in enumerate(task_costs):
+            connection.execute(OLD_TASK, {"uuid": f"u{position}", "id": "r", "position": position, "cost": task_cost})
+    migrate(engine)
+    writer = Writer(engine)
+    reader = Reader(engine, writer)
+
+    async def look() -> tuple[Record, Sums]:
+        return (await History(reader).page(Filter("t"), 10))[0][0], await History(reader).sums(Filter("t"))
+
+    found = asyncio.run(look())
+    reader.close()
+    writer.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stored", "task_costs", "cost", "known"),
+    [
+        pytest.param("0.03", ["0.01", "0.02"], "0.03", None, id="all known"),
+        pytest.param("0.01", ["0.01", None], None, "0.01", id="a sum of the known parts was taken for all"),
+        pytest.param(None, [None, None], None, None, id="nothing known"),
+        pytest.param("-5", ["-5"], None, "0", id="negative"),
+        pytest.param("NaN", ["NaN"], None, "0", id="no number"),
+        pytest.param("Infinity", ["Infinity"], None, "0", id="infinite"),
+    ],
+)
+def test_old_costs_are_mended(database, stored, task_costs, cost, known):
+    record, sums = look_after_the_migration(database.fresh(), stored, task_costs)
+    assert (record.cost, record.known_cost) == (cost, known)
+    bill = Bill(record.costs)
+    assert (bill.cost is None, f"{bill.known_cost:f}") == (cost is None, cost or known or "0")
+    assert (sums.unknown, sums.known_cost) == (int(cost is None), bill.known_cost)
+
+
+def test_an_endless_cost_which_only_sqlite_took_is_mended(tmp_path):
+    endless = "1" + "0" * 400
+    record, sums = look_after_the_migration(SQLiteFolder(tmp_path).fresh(), endless, [endless])
+    assert (record.cost, record.known_cost, sums.unknown) == (None, "0", 1)
