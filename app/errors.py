@@ -24,6 +24,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
 Messages are written for the caller: they name the field in the caller's words and say what to do.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
@@ -73,6 +74,12 @@ class GatewayError(Exception):
         self.request_id: str | None = None
         self.replayed = False
         self.spent: Spent | None = None
+
+    def rename_fields(self, names: Mapping[str, str]) -> None:
+        """Speak of fields by what the caller called them; `names` holds these by OpenAI's."""
+        self.param = names.get(self.param, self.param) if self.param is not None else None
+        for own, called in names.items():
+            self.message = self.message.replace(f"`{own}`", f"`{called}`")
 
 
 class InvalidRequestError(GatewayError):

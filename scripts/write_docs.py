@@ -14,6 +14,7 @@ from app.catalog.prices import price_in_words
 from app.errors import GatewayError
 from app.openai_api.model_schema import field_mode
 from app.openai_api.parse import OWN_NAMES
+from app.openai_api.runware_words import SYNONYMS
 from app.planning.capabilities import emulated_modes, supported_modes
 from app.runware.tasks import OWN_FIELDS
 from app.settings.load import Settings
@@ -102,7 +103,9 @@ def matrix_table() -> str:
     """Every field on every model: what happens to it."""
     models = load_catalog(Settings().catalog_dir).models
     own = sorted(OWN_NAMES)
-    theirs = sorted({name for model in models for name in model.fields.members or {}} - OWN_NAMES - OWN_FIELDS)
+    theirs = sorted(
+        {name for model in models for name in model.fields.members or {}} - OWN_NAMES - OWN_FIELDS - {*SYNONYMS}
+    )
     rows = []
     for title, names in (("OpenAI's fields and Spillway's", own), ("Runware's fields", theirs)):
         rows += [f"## {title}", "", f"| model | {' | '.join(f'`{name}`' for name in names)} |"]

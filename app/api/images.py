@@ -18,16 +18,15 @@ from app.generation.service import Part, Stream
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
+from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
-from app.openai_api.parse import decode_json, parse_request
+from app.openai_api.parse import parse_request
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer, render_dry_run
 from app.openai_api.request_log import render_record
 from app.server.body import read_body
 from app.server.delivery import DeliveryTracker, cancel_on_disconnect
 
 _logger = get_logger("images")
-_INLINE_BYTES = 256 * 1024
-"""Larger JSON bodies carry images in base64, which are decoded in a thread."""
 _ACCEPTED = 202
 _CLIENT_GONE = 499
 """What the log says of a caller who did not wait; nobody reads the answer."""
@@ -124,6 +123,17 @@ async def _answer(request: Request, mode: Mode) -> Response:
     understood = await _read(request, mode, gateway)
     if understood.user is not None:
         _logger.info("user", id=context.request_id, user=understood.user)
+    try:
+        return await _answer_understood(request, mode, understood, context)
+    except GatewayError as error:
+        error.rename_fields(understood.names)
+        raise
+
+
+async def _answer_understood(
+    request: Request, mode: Mode, understood: ImageRequest, context: RequestContext
+) -> Response:
+    gateway = gateway_of(request)
     if wants_dry_run(request):
         dry_run = await gateway.images.estimate(understood, context)
         return Response(
@@ -135,7 +145,7 @@ async def _answer(request: Request, mode: Mode) -> Response:
         stream = await gateway.images.stream(understood, context)
         _answer_as(request, stream.request_id)
         return EventResponse(mode, stream, track_delivery(gateway.images, stream.request_id))
-    if prefers_background(request.headers):
+    if understood.in_background or prefers_background(request.headers):
         return await _accept(request, gateway, understood, context)
     try:
         answer = await cancel_on_disconnect(request.receive, gateway.images.run(understood, context))
@@ -182,12 +192,13 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
         message = "Send JSON with Content-Type: application/json, or a multipart form."
         raise InvalidRequestError(message, param="body", code="unsupported_content_type")
-    body = bytearray()
+    body, guard = bytearray(), StructureGuard()
     async for chunk in chunks:
+        guard.feed(chunk)
         body += chunk
-    if len(body) <= _INLINE_BYTES:
-        return parse_request(mode, _with_deployment(request, decode_json(body)))
-    return await asyncio.to_thread(lambda: parse_request(mode, _with_deployment(request, decode_json(body))))
+    if len(body) <= INLINE_BYTES:
+        return parse_request(mode, _with_deployment(request, decode_object(body)))
+    return await asyncio.to_thread(lambda: parse_request(mode, _with_deployment(request, decode_object(body))))
 
 
 def _with_deployment(request: Request, fields: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:

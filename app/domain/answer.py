@@ -71,6 +71,8 @@ class DeliveredImage:
     """Whether it can hold transparency, where somebody looked."""
     hosted: str | None = None
     """The name it is hosted under here, if it is."""
+    as_uri: bool = False
+    """The base64 is given as a data URI."""
 
 
 @dataclass(frozen=True, slots=True)

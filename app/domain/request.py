@@ -36,6 +36,8 @@ class Delivery(StrEnum):
 
     LINK = "link"
     EMBEDDED = "embedded"
+    DATA_URI = "data_uri"
+    """Embedded too, in the form of an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,15 @@ InputImage = UploadedImage | LinkedImage
 
 
 @dataclass(frozen=True, slots=True)
+class IgnoredField:
+    """A field that another one of the same request made meaningless."""
+
+    param: str
+    value: JSONValue
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRequest:
     """What the caller wants, understood but not yet fitted to a model."""
 
@@ -91,6 +102,8 @@ class ImageRequest:
     fit: Fit | None = None
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
+    mask_is_native: bool = False
+    """The mask was given under the provider's own name: white is what to edit."""
     markup: InputImage | None = None
     seed: int | None = None
     words: Mapping[str, JSONValue] = field(default_factory=dict)
@@ -99,6 +112,11 @@ class ImageRequest:
     user: str | None = None
     stream: bool = False
     webhook_url: str | None = None
+    in_background: bool = False
+    """The body itself asks not to wait."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the caller called a field, where that is not OpenAI's name."""
+    ignored: tuple[IgnoredField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,11 +96,14 @@ class ImageDelivery:
             ends = self._end_of_link(spec)
             return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha)
         untouched = not plan.converts and spec.finish is None
-        if image.base64 is not None and untouched and spec.delivery is Delivery.EMBEDDED:
+        if image.base64 is not None and untouched and spec.delivery is not Delivery.LINK:
             header = _header_of_text(image.base64)
             if header.format == plan.delivered:
                 size = (header.width, header.height)
-                return DeliveredImage(size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha)
+                as_uri = spec.delivery is Delivery.DATA_URI
+                return DeliveredImage(
+                    size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha, as_uri=as_uri
+                )
         data = await self._bytes_of(image)
         header = _header_of(data)
         if header.format == plan.delivered.value and untouched:
@@ -124,7 +127,7 @@ class ImageDelivery:
             url = f"{context.origin}{hosted.path}"
             return DeliveredImage(size, format_, image.seed, url, hosted.expires_at, hosted=hosted.name)
         text = await asyncio.to_thread(pybase64.b64encode, data)
-        return DeliveredImage(size, format_, image.seed, base64=text)
+        return DeliveredImage(size, format_, image.seed, base64=text, as_uri=spec.delivery is Delivery.DATA_URI)
 
     async def _bytes_of(self, image: Image) -> bytes:
         if image.base64 is not None:

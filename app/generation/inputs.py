@@ -44,9 +44,9 @@ class InputImages:
         self._max_pixels = max_pixels
         self._blanks: dict[tuple[int, int], InlineImage] = {}
 
-    async def open(self, request: ImageRequest, *, needs_size: bool) -> OpenedImages:
+    async def open(self, request: ImageRequest, *, needs_size: bool, passes_mask: bool) -> OpenedImages:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
-        return await self._opener.open(request, needs_size=needs_size)
+        return await self._opener.open(request, needs_size=needs_size, passes_mask=passes_mask)
 
     async def fit(self, opened: OpenedImages, spec: ImageSpec) -> FittedInputs:
         """The images as the model of `spec` takes them, with what had to be changed."""
@@ -63,8 +63,9 @@ class InputImages:
         fitted = await gather_in_order(work)
         report = [adjustment for _, _, adjustments in fitted for adjustment in adjustments]
         references = tuple(reference for reference, _, _ in fitted)
-        if opened.mask is None:
-            return FittedInputs(TaskInputs(references), None, tuple(report))
+        if opened.mask is None or opened.mask.reference is not None:
+            mask_reference = opened.mask.reference if opened.mask else None
+            return FittedInputs(TaskInputs(references, mask_reference), None, tuple(report))
         pastes = spec.finish is not None and spec.finish.pastes
         size = opened.first_size if pastes else fitted[0][1]
         mask, adjustments = await self._fit_mask(opened.mask, size)

@@ -60,11 +60,16 @@ class ImageOpener:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
 
-    async def open(self, request: ImageRequest, *, needs_size: bool) -> OpenedImages:
-        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
-        look_at_first = needs_size or request.mask is not None or request.markup is not None
+    async def open(self, request: ImageRequest, *, needs_size: bool, passes_mask: bool) -> OpenedImages:
+        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used.
+
+        With `passes_mask` the mask stays as it was named.
+        """
+        looks_at_mask = request.mask is not None and not passes_mask
+        look_at_first = needs_size or looks_at_mask or request.markup is not None
         images = [self._open(image, look=look_at_first and index == 0) for index, image in enumerate(request.images)]
-        extra = [self._open(image, look=True) if image else None for image in (request.mask, request.markup)]
+        mask_work = self._open(request.mask, look=looks_at_mask) if request.mask else None
+        extra = [mask_work, self._open(request.markup, look=True) if request.markup else None]
         opened = await gather_in_order([*images, *(work for work in extra if work is not None)])
         rest = list(opened[len(images) :])
         mask = rest.pop(0) if request.mask else None

@@ -28,6 +28,7 @@ class KeptImage:
     expires_at: int | None = None
     name: str | None = None
     hosted: str | None = None
+    as_uri: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class KeptError(msgspec.Struct, frozen=True):
 def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
     """The answer, with the name each image is kept under."""
     images = tuple(
-        KeptImage(image.size, image.format, image.seed, image.url, image.expires_at, name, image.hosted)
+        KeptImage(image.size, image.format, image.seed, image.url, image.expires_at, name, image.hosted, image.as_uri)
         for image, name in zip(answer.images, names, strict=True)
     )
     kept = KeptAnswer(
@@ -124,7 +125,16 @@ def to_answer(
 ) -> Answer:
     """The answer again, with the base64 of each image that was kept, and with what is known of its cost by now."""
     images = tuple(
-        DeliveredImage(image.size, image.format, image.seed, image.url, image.expires_at, data, hosted=image.hosted)
+        DeliveredImage(
+            image.size,
+            image.format,
+            image.seed,
+            image.url,
+            image.expires_at,
+            data,
+            hosted=image.hosted,
+            as_uri=image.as_uri,
+        )
         for image, data in zip(kept.images, contents, strict=True)
     )
     return Answer(

@@ -19,6 +19,10 @@ MAX_IMAGES = 16
 _IMAGE_FIELDS = ("image", "images", "image_url", "reference_images")
 _SINGLE_FIELDS = ("mask", "markup")
 IMAGE_FIELDS = frozenset({*_IMAGE_FIELDS, *_SINGLE_FIELDS})
+_IMAGE_FILES = frozenset({*_IMAGE_FIELDS, "referenceImages", "seedImage", "inputImage"})
+_MASK_FILES = frozenset({"mask", "maskImage"})
+IMAGE_FILES = _IMAGE_FILES | _MASK_FILES | {"markup"}
+"""Names under which files of a form are images, Runware's among them."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _EXPECTED = "an http(s) address, a data URI or base64 of an image"
 
@@ -31,9 +35,22 @@ class FilePart:
     data: bytes
 
 
-def read_images(fields: Fields, files: Sequence[FilePart]) -> tuple[InputImage, ...]:
-    """The images of the request in order, raising InvalidRequestError for one that cannot be one."""
-    uploaded = [part for part in files if part.name in _IMAGE_FIELDS]
+def has_images(files: Sequence[FilePart]) -> bool:
+    """Whether files are input images."""
+    return any(part.name in _IMAGE_FILES for part in files)
+
+
+def has_mask(files: Sequence[FilePart]) -> bool:
+    """Whether a file is the mask."""
+    return any(part.name in _MASK_FILES for part in files)
+
+
+def read_images(fields: Fields, files: Sequence[FilePart], others: Sequence[str] = ()) -> tuple[InputImage, ...]:
+    """The images of the request in order, raising InvalidRequestError for one that cannot be one.
+
+    `others` are further fields that hold images.
+    """
+    uploaded = [part for part in files if part.name in _IMAGE_FILES]
     if uploaded:
         several = len(uploaded) > 1
         found: list[InputImage] = [
@@ -43,7 +60,7 @@ def read_images(fields: Fields, files: Sequence[FilePart]) -> tuple[InputImage, 
         text_fields: tuple[str, ...] = ("image_url",)  # some proxies repeat the files as text under the same names
     else:
         found, text_fields = [], _IMAGE_FIELDS
-    for name in text_fields:
+    for name in (*text_fields, *others):
         found += _read_field(name, fields.get(name))
     if len(found) > MAX_IMAGES:
         message = f"At most {MAX_IMAGES} images can be sent in one request; got {len(found)}."
@@ -53,17 +70,27 @@ def read_images(fields: Fields, files: Sequence[FilePart]) -> tuple[InputImage, 
 
 def read_single(name: str, fields: Fields, files: Sequence[FilePart]) -> InputImage | None:
     """The image of a field that takes one: `mask` or `markup`."""
-    parts = [part for part in files if part.name == name]
-    found: list[InputImage] = [UploadedImage(name, part.data) for part in parts] or _read_field(name, fields.get(name))
+    parts = [part for part in files if part.name == name or (name == "mask" and part.name in _MASK_FILES)]
+    found: list[InputImage] = [UploadedImage(part.name, part.data) for part in parts] or _read_field(
+        name, fields.get(name)
+    )
     if len(found) > 1:
         raise InvalidRequestError(f"`{name}` takes one image; got {len(found)}.", param=name)
+    return found[0] if found else None
+
+
+def read_mask(masks: Fields) -> InputImage | None:
+    """The mask that stands in one of these fields."""
+    found = [image for name, value in masks.items() for image in _read_field(name, value)]
+    if len(found) > 1:
+        raise InvalidRequestError(f"`{found[1].param}` is a second mask: one can be sent.", param=found[1].param)
     return found[0] if found else None
 
 
 def refuse_unknown_files(files: Sequence[FilePart]) -> None:
     """Raise InvalidRequestError for a file in a field that takes none."""
     for part in files:
-        if part.name not in IMAGE_FIELDS:
+        if part.name not in IMAGE_FILES:
             message = f"`{part.name}` does not take a file. Files go in image, image[] or mask."
             raise InvalidRequestError(message, param=part.name)
 

@@ -2,7 +2,8 @@
 
 Modes: `honored`, `converted` (made by us afterwards), `emulated` (same meaning by other means), `recorded`, `dropped`
 (and reported), `refused`, `passed` (Runware's own field, sent as it is) and `protected` (the gateway's own, dropped and
-reported). They restate what `generation` decides; tests hold the two together, field by field on every model.
+reported). They restate what `planning` decides; tests hold the two together, field by field on every model. A field of
+Runware's that is another name of one here says so in `x-same-as`.
 """
 
 from app.catalog.field_rules import FieldRule
@@ -11,6 +12,7 @@ from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
 from app.openai_api.input_images import IMAGE_FIELDS, MAX_IMAGES
 from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OWN_NAMES, RECORDED
+from app.openai_api.runware_words import SYNONYMS
 from app.openai_api.schemas import GenerationRequest
 from app.planning.decide import MAX_PROMPT_CHARS
 from app.planning.output import makes_vectors
@@ -19,7 +21,7 @@ from app.runware.tasks import OWN_FIELDS
 _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
 _SINGLE_IMAGES = ("mask", "markup")
 _WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
-_MODE, _FIELD = "x-spillway-mode", "x-runware-field"
+_MODE, _FIELD, _SAME = "x-spillway-mode", "x-runware-field", "x-same-as"
 _RASTER_ONLY = {"output_compression": "dropped", "fit": "refused"}
 """What becomes of these on models of vector graphics."""
 _JSON_TYPES = {"true_or_object": ["boolean", "object"]}
@@ -33,7 +35,8 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
         properties[name] = {**schema, _MODE: field_mode(model, name), **_limits(model, name)}
     for name, rule in (model.fields.members or {}).items():
         if name not in OWN_NAMES:
-            properties[name] = {**_to_schema(rule), _MODE: field_mode(model, name)}
+            same: dict[str, JSONValue] = {_SAME: SYNONYMS[name]} if name in SYNONYMS else {}
+            properties[name] = {**_to_schema(rule), _MODE: field_mode(model, name), **same}
     required: list[JSONValue] = ["prompt"] if model.prompt.use == "required" else []
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -50,6 +53,7 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
 
 def field_mode(model: CatalogModel, name: str) -> str:
     """What happens to a field on this model."""
+    name = SYNONYMS.get(name, name)
     if name in RECORDED:
         return "recorded"
     if name in IMAGE_FIELDS:
@@ -63,7 +67,7 @@ def field_mode(model: CatalogModel, name: str) -> str:
     if name == "ttl" and not set(NATIVE_FORMATS.values()) & set(model.formats):
         return "dropped"  # it is for Runware's own links, and every image of this model is converted
     if name not in OWN_NAMES:
-        return "protected" if name in OWN_FIELDS else "passed"
+        return "protected" if name in OWN_FIELDS - {"deliveryMethod"} else "passed"
     return "converted" if name == "fit" else "honored"
 
 

@@ -16,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
-from app.openai_api.input_images import FilePart
+from app.openai_api.input_images import IMAGE_FILES, FilePart
 
 _Entry = tuple[tuple[str, ...], str]
 """The brackets of a name, and the text of its part."""
@@ -26,10 +26,10 @@ _MAX_NAME = 200
 _MAX_INDEX = 256
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _LOST = "[object Object]"
-_IMAGE_PARTS = re.compile(r"(image|images|reference_images|mask|markup)(?:\[\d*\])?")
+_IMAGE_PARTS = re.compile(rf"(?:inputs\[)?({'|'.join(sorted(IMAGE_FILES))})\]?(?:\[\d*\])?")
 _TEXT_FIELDS = frozenset(
     {"prompt", "model", "user", "safety_identifier", "size", "aspect_ratio", "resolution", "negative_prompt"}
-    | {"negativePrompt", "uploadEndpoint"}
+    | {"positivePrompt", "negativePrompt", "uploadEndpoint", "webhookURL", "webhook_url"}
 )
 """Fields whose text stays text even when it looks like a number."""
 

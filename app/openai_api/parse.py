@@ -4,17 +4,23 @@ Null, an empty string and a value that means "no wish" are absence. A known fiel
 in the caller's words; a field nobody knows is kept in `extras` for the provider. Pure: no input or output.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import msgspec
-
 from app.catalog.model import Mode
-from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
+from app.domain.request import Delivery, IgnoredField, ImageFormat, ImageRequest, JSONValue
 from app.errors import InvalidRequestError
 from app.images.types import Fit
-from app.openai_api.input_images import IMAGE_FIELDS, FilePart, read_images, read_single, refuse_unknown_files
+from app.openai_api.input_images import (
+    IMAGE_FIELDS,
+    FilePart,
+    has_images,
+    has_mask,
+    read_images,
+    read_mask,
+    read_single,
+    refuse_unknown_files,
+)
 from app.openai_api.readers import (
     MAX_SEED,
     Fields,
@@ -25,6 +31,7 @@ from app.openai_api.readers import (
     read_text,
     wrong,
 )
+from app.openai_api.runware_words import MAX_RESULTS, Translation, translate_fields
 
 MAX_COUNT = 10
 MAX_PROMPT_CHARS = 100_000
@@ -57,57 +64,21 @@ OWN_NAMES = frozenset(
 """Every field that has a meaning here; any other is the provider's."""
 
 
-def decode_json(body: bytes | bytearray) -> dict[str, JSONValue]:
-    """The object in a JSON body, raising InvalidRequestError for anything else."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-        value = _decode_slowly(body)
-    if not isinstance(value, dict):
-        raise InvalidRequestError('The request body must be a JSON object like {"prompt": "a cat"}.', param="body")
-    return value
-
-
-def _decode_slowly(body: bytes | bytearray) -> JSONValue:
-    """What the fast decoder refused: a byte order mark, or a fault that deserves its own sentence."""
-    if not body.strip():
-        raise InvalidRequestError("The request body is empty: send a JSON object with a `prompt`.", param="body")
-    try:
-        value: JSONValue = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError:
-        raise InvalidRequestError("The request body is not valid UTF-8.", param="body") from None
-    except json.JSONDecodeError as error:
-        message = f"The request body is not valid JSON (line {error.lineno}, column {error.colno})."
-        raise InvalidRequestError(message, param="body") from None
-    except RecursionError:
-        raise InvalidRequestError("The request body is nested too deeply.", param="body") from None
-    except ValueError:  # Python refuses to read numbers of thousands of digits
-        raise InvalidRequestError("The request body holds a number that is too long.", param="body") from None
-    if isinstance(value, dict):
-        for name, member in value.items():
-            refuse_lone_surrogates(name, member)
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise InvalidRequestError(f"The request body is not valid JSON: {name} is not a JSON number.", param="body")
-
-
-def refuse_lone_surrogates(name: str, value: JSONValue) -> None:
-    """Raise InvalidRequestError for half a character, which no UTF-8 can carry."""
-    try:
-        json.dumps([name, value], ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        safe = name.encode("utf-8", "replace").decode()
-        message = f"`{safe}` contains a lone surrogate (half of a character): send valid Unicode text."
-        raise InvalidRequestError(message, param=safe) from None
-
-
 def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
     """The request that these fields and files express, raising InvalidRequestError for the first wrong one."""
     refuse_unknown_files(files)
+    translation = translate_fields(fields, has_images=has_images(files), has_mask=has_mask(files))
+    try:
+        return _parse(mode, translation, files)
+    except InvalidRequestError as error:
+        error.rename_fields(translation.names)
+        raise
+
+
+def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> ImageRequest:
+    fields = translation.fields
     prompt = _read_prompt(fields)
-    images = read_images(fields, files)
+    images = read_images({**fields, **translation.images}, files, (*translation.images,))
     if mode is Mode.EDIT and not images:
         message = "`image` is missing: send the image to edit as a file, an address, a data URI or base64."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
@@ -118,6 +89,7 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
         message = "A transparent background needs output_format png, webp, gif or avif; jpeg has no transparency."
         raise InvalidRequestError(message, param="background")
     size = read_size(fields)
+    stream = bool(read_boolean(fields, "stream"))
     fit = read_choice(fields, "fit", FITS)
     if fit is not None and size.exact is None:
         raise InvalidRequestError("`fit` needs `size` as WIDTHxHEIGHT: the exact size to fit to.", param="fit")
@@ -125,25 +97,30 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
         mode=mode,
         prompt=prompt,
         model=read_text(fields, "model"),
-        count=read_integer(fields, "n", 1, MAX_COUNT) or 1,
+        count=read_integer(fields, "n", 1, MAX_RESULTS if "n" in translation.names else MAX_COUNT) or 1,
         size=size,
         fit=cast("Fit | None", fit),
-        delivery=None if response_format is None else _DELIVERIES[response_format],
+        delivery=translation.delivery if response_format is None else _DELIVERIES[response_format],
         format=image_format,
         compression=read_integer(fields, "output_compression", 0, 100),
         background=None if background == "auto" else background,
         images=images,
-        mask=read_single("mask", fields, files),
+        mask=read_single("mask", fields, files) or read_mask(translation.masks),
+        mask_is_native=bool(translation.masks),
         markup=read_single("markup", fields, files),
         seed=read_integer(fields, "seed", 0, MAX_SEED),
         words=_read_words(fields),
         extras={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
-        stream=bool(read_boolean(fields, "stream")),
+        stream=stream,
         webhook_url=read_text(fields, "webhook_url"),
+        in_background=translation.in_background and not stream,
+        names=translation.names,
+        ignored=(*translation.ignored, *_STREAM_COMES_FIRST[: translation.in_background and stream]),
     )
 
 
+_STREAM_COMES_FIRST = (IgnoredField("deliveryMethod", "async", "A stream is sent while it is made."),)
 _DELIVERIES = {"url": Delivery.LINK, "b64_json": Delivery.EMBEDDED}
 
 

@@ -14,7 +14,7 @@ from app.planning.sizing import tier_area
 Fields = Mapping[str, JSONValue]
 
 MAX_SEED = 2**63 - 1
-_MAX_SIDE = 65_536
+MAX_SIDE = 65_536
 _SHOWN = 60
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -115,7 +115,7 @@ def _parse_size(text: str) -> tuple[tuple[int, int] | None, float | None]:
     match = _EXACT.fullmatch(text)
     if match:
         width, height = int(match[1]), int(match[2])
-        if 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
+        if 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE:
             return (width, height), None
     match = _RATIO.fullmatch(text)
     if match and float(match[1]) > 0 and float(match[2]) > 0:

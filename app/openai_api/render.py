@@ -149,7 +149,8 @@ def _render_image(image: DeliveredImage) -> list[Chunk]:
     rest = _encoder.encode(members)
     if image.base64 is None:
         return [rest]
-    return [b'{"b64_json":"', image.base64, b'"' + (b"," if members else b"") + rest[1:]]
+    head = b'"b64_json":"' if not image.as_uri else b'"url":"data:%b;base64,' % image.format.media_type.encode()
+    return [b"{" + head, image.base64, b'"' + (b"," if members else b"") + rest[1:]]
 
 
 def _rest_of(answer: Answer) -> dict[str, object]:

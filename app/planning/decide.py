@@ -5,11 +5,12 @@ Pure. Leaves sizes to `sizing`, words to `words`, wording to `reports`, images t
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, SizeRequest
+from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, LinkedImage, SizeRequest
 from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
@@ -27,6 +28,12 @@ def follows_image(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the size must be taken from the first image: an edit that names no shape."""
     shapeless = request.size.exact is None and request.size.ratio is None
     return bool(request.images) and shapeless and _sends_size(request, model)
+
+
+def passes_mask(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether the mask goes to the provider as it is: an address or id that was given as the provider's own."""
+    takes = model.images is not None and model.images.mask
+    return request.mask_is_native and isinstance(request.mask, LinkedImage) and takes and request.markup is None
 
 
 def check_request(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> None:
@@ -52,7 +59,7 @@ def normalize(
     The request must have passed `check_request`. `native_links` allows links to the provider's own images;
     `image_size` is the first image's, upright.
     """
-    report: list[Adjustment] = []
+    report = [dropped(field.param, field.value, field.reason) for field in request.ignored]
     prompt = _check_prompt(request, model, report)
     choice = _choose(request, model, image_size)
     fields = translate_words(request, model, report)
@@ -68,8 +75,9 @@ def normalize(
     merge_extras(request.extras, fields, report)
     _check_own_fields(request, model, fields, prompt)
     delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
-    if request.stream and request.delivery is Delivery.LINK:
-        report.append(dropped("response_format", "url", "A stream carries the images themselves."))
+    if request.stream and request.delivery not in {None, Delivery.EMBEDDED}:
+        asked = "url" if request.delivery is Delivery.LINK else "dataURI"
+        report.append(dropped("response_format", asked, "A stream carries the images themselves."))
     format_plan = plan_format(request, model, report, finished=finish is not None)
     transparent = promises_transparency(request, model, fields, report, format_plan.delivered)
     native_link = native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None
@@ -90,7 +98,7 @@ def normalize(
         splits=request.stream,
         finish=finish,
         transparent=transparent,
-        adjustments=tuple(report),
+        adjustments=tuple(replace(one, param=request.names.get(one.param, one.param)) for one in report),
     )
 
 

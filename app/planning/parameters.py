@@ -14,14 +14,6 @@ from app.planning.adjustments import dropped
 from app.planning.validation import expected
 from app.runware.tasks import OWN_FIELDS
 
-_OWN_WORDS = {
-    "positivePrompt": "prompt",
-    "numberResults": "n",
-    "width": "size",
-    "height": "size",
-    "outputFormat": "output_format",
-    "outputQuality": "output_compression",
-}
 _PADDINGS = frozenset({"white", "black"})
 
 
@@ -70,8 +62,7 @@ def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], 
     """Add the caller's own provider fields, save those that are the gateway's."""
     for name, value in extras.items():
         if name in OWN_FIELDS:
-            hint = f"use `{_OWN_WORDS[name]}`." if name in _OWN_WORDS else "it cannot be set from outside."
-            report.append(dropped(name, value, f"The gateway sets this field itself; {hint}"))
+            report.append(dropped(name, value, "The gateway sets this field itself; it cannot be set from outside."))
         else:
             fields[name] = _merge(fields.get(name), value)
 

@@ -19,10 +19,14 @@ MASK = data_uri(encode(photo(320, 320).convert("L")))
 PROMPT = "[sim:plain][sim:slow=0] a harbor"
 PLATFORM = {"ttl": 120, "uploadEndpoint": "https://bucket.example/a", "safety": {"checkContent": True, "mode": "fast"}}
 PROTECTED = {
-    "taskType": "caption", "taskUUID": str(uuid.uuid4()), "model": None, "webhookURL": "https://a.example/b", "includeCost": False,
-    "numberResults": 2, "outputType": "dataURI", "outputFormat": "PNG", "outputQuality": 50, "deliveryMethod": "async",
-    "positivePrompt": "other", "width": 64, "height": 64,
+    "taskType": "caption", "taskUUID": str(uuid.uuid4()), "includeCost": False,
 }  # fmt: skip
+RUNWARES = {
+    "positivePrompt": "[sim:plain][sim:slow=0] another harbor", "negativePrompt": "fog and rain", "numberResults": 2, "outputType": "URL",
+    "outputFormat": "WEBP", "outputQuality": 60, "webhookURL": "http://127.0.0.1:9/nobody-listens",
+}  # fmt: skip
+"""A value of each word of Runware's that is another name of one here; the same value means the same under both."""
+SAME = {**RUNWARES, "outputType": "url", "outputFormat": "webp"}
 WORDS = {
     "prompt": "[sim:plain][sim:slow=0] another harbor", "response_format": "url", "output_format": "webp", "output_compression": 60, "stream": False,
     "background": "transparent", "style": "vivid", "quality": "high", "moderation": "low", "input_fidelity": "high", "complexity": "low",
@@ -94,6 +98,11 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, json.dumps(value)
 
 
+def without_id(task: dict) -> dict:
+    """A task as it may be compared with another."""
+    return {name: value for name, value in task.items() if name != "taskUUID"}
+
+
 def difference(before: dict, after: dict) -> set[str]:
     """The paths at which two tasks differ, their ids aside."""
     changed = dict(leaves(before)).items() ^ dict(leaves(after)).items()
@@ -109,18 +118,38 @@ class Cells:
         self.properties = describe_model(model)["properties"]
         self.base = self.send({})[1][0]
 
-    def send(self, extra: dict) -> tuple[httpx2.Response, list[dict]]:
+    def send(self, extra: dict, without: str = "") -> tuple[httpx2.Response, list[dict]]:
         """The answer, and the tasks as the simulator took them."""
         base = base_request(self.model)
+        base.pop(without, None)
         if extra.keys() & {"image", "images", "reference_images"}:
             base.pop("image_url", None)
         body = base | extra
         response = self.gateway.client.post(self.path, json=body)
         return response, self.gateway.sent(response) if response.status_code == 200 else []
 
+    def check_synonym(self, name: str, own: str) -> None:
+        """Runware's word makes the very task that the word it stands for makes."""
+        if name in {"width", "height"}:
+            width, height = own_size(self.model).split("x")
+            native, ours = {"width": int(width), "height": int(height)}, {own: own_size(self.model)}
+        else:
+            native, ours = {name: RUNWARES[name]}, {own: SAME[name]}
+        if own == "output_compression":
+            native["outputFormat"], ours["output_format"] = "WEBP", "webp"
+        (theirs, made), (response, tasks) = self.send(native, without=own), self.send(ours)
+        assert theirs.status_code == response.status_code, theirs.text
+        assert [without_id(task) for task in made] == [without_id(task) for task in tasks]
+
     def check(self, name: str) -> None:
         """One cell: the field is sent, and what happens is what its mode says."""
         schema = self.properties[name]
+        if "x-same-as" in schema:
+            self.check_synonym(name, schema["x-same-as"])
+            return
+        if name == "deliveryMethod":
+            assert difference(self.base, self.send({name: "sync"})[1][0]) == set()
+            return
         mode, value = schema["x-spillway-mode"], sample(self.model, name, schema)
         response, tasks = self.send(self.extra(name, value))
         if mode == "refused":

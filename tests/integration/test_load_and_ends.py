@@ -62,9 +62,7 @@ def test_a_key_that_fills_the_queue_does_not_keep_the_others_out(start_gateway):
         SPILLWAY_MAX_QUEUED_PER_KEY="2",
     )
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        asked = [
-            pool.submit(ask, gateway, f"{unique()} [sim:slow=0.7]", Authorization="Bearer busy") for _ in range(6)
-        ]
+        asked = [pool.submit(ask, gateway, f"{unique()} [sim:slow=0.7]", Authorization="Bearer busy") for _ in range(6)]
         time.sleep(0.4)
         other = ask(gateway, unique(), Authorization="Bearer other")
         statuses = sorted(future.result().status_code for future in asked)

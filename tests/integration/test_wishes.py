@@ -73,7 +73,7 @@ def test_an_edit_without_a_size_follows_its_first_image(gateway, image, size):
             {"taskUUID": "x", "includeCost": False},
             [("taskUUID", "dropped"), ("includeCost", "dropped")],
         ),
-        ("flux.1-schnell", {"numberResults": 20}, [("numberResults", "dropped")]),
+        ("flux.1-schnell", {"taskUUID": "x"}, [("taskUUID", "dropped")]),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -95,10 +95,10 @@ def test_a_transparent_background_is_transparent(gateway):
 
 
 def test_the_gateways_own_fields_cannot_be_set_from_outside(gateway):
-    response = gateway.generate(deliveryMethod="async", outputType="dataURI", webhookURL="https://example.com")
+    response = gateway.generate(taskType="upscale", taskUUID="x", includeCost=False)
     (task,) = gateway.sent(response)
-    assert (task["deliveryMethod"], task["outputType"], task["includeCost"]) == ("sync", "URL", True)
-    assert "webhookURL" not in task
+    assert (task["taskType"], task["deliveryMethod"], task["includeCost"]) == ("imageInference", "sync", True)
+    assert fates(response) == [("taskType", "dropped"), ("taskUUID", "dropped"), ("includeCost", "dropped")]
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,11 @@ def test_images_guide_a_generation(gateway):
     assert [one["width"] for one in task["inputs"]["referenceImages"]] == [320, 330]
 
 
-def test_a_callers_own_inputs_are_kept_beside_his_images_but_never_hide_them(gateway):
+def test_a_callers_own_inputs_never_hide_the_images_sent_under_openais_names(gateway):
     body = {"model": "flux.1-dev", "prompt": "a hat", "image": data_uri(png()), "size": "256x256"}
     response = gateway.client.post("/images/edits", json=body | {"inputs": {"seedImage": "x"}})
-    assert (response.status_code, response.json()["error"]["param"]) == (400, "inputs.seedImage")
+    assert gateway.sent(response)[0]["inputs"]["seedImage"]["width"] == 320
+    assert fates(response) == [("inputs.seedImage", "dropped")]
 
 
 def test_operators_aliases_win_and_defaults_are_his(start_gateway):

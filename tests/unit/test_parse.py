@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from app.catalog.model import Mode
 from app.errors import GatewayError, InvalidRequestError
+from app.openai_api.json_body import decode_object
 from app.openai_api.multipart import FormParser, rebuild_fields
-from app.openai_api.parse import decode_json, parse_request
+from app.openai_api.parse import parse_request
 
 
 @pytest.mark.parametrize(
@@ -182,4 +183,4 @@ def test_line_ends_of_a_prompt_are_normalized():
 
 
 def test_a_byte_order_mark_is_no_obstacle():
-    assert decode_json(b'\xef\xbb\xbf{"prompt": "a"}') == {"prompt": "a"}
+    assert decode_object(b'\xef\xbb\xbf{"prompt": "a"}') == {"prompt": "a"}
