@@ -8,6 +8,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     │   └── ContentPolicyError     400  image_generation_user_error  content_policy_violation
     ├── AuthenticationError        401  authentication_error    invalid_api_key
     ├── QuotaError                 402  insufficient_quota      insufficient_quota
+    ├── ForbiddenError             403  permission_error        forbidden
     ├── NotFoundError              404  invalid_request_error   not_found
     ├── MethodNotAllowedError      405  invalid_request_error   method_not_allowed
     ├── TooLargeError              413  invalid_request_error   request_too_large
@@ -121,6 +122,14 @@ class QuotaError(GatewayError):
     status = 402
     type = "insufficient_quota"
     default_code = "insufficient_quota"
+
+
+class ForbiddenError(GatewayError):
+    """A web page that the operator did not allow, or a name this gateway does not go by."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "forbidden"
 
 
 class NotFoundError(GatewayError):

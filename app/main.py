@@ -15,7 +15,7 @@ from app import __version__
 from app.access.admission import Admission
 from app.access.authentication import Authenticator
 from app.api.context import Gateway, Images
-from app.api.error_handlers import HANDLERS
+from app.api.error_handlers import HANDLERS, refuse_origin
 from app.api.routes import PREFIX_NAMES, add_routes, describe_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
@@ -49,7 +49,8 @@ from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
-from app.server.middleware import RequestMiddleware
+from app.server.cors import CrossOriginMiddleware
+from app.server.middleware import FaultMiddleware, RequestMiddleware
 from app.server.paths import path_reader
 from app.server.protocol import Shutdown
 from app.settings.load import Settings
@@ -98,19 +99,24 @@ def create_app(
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # Starlette types handlers by their base class
         redirect_slashes=False,
     )
-    headers = {"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {}
-    access_log = AccessLog(settings.log_format, settings.log_level)
-    fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
-    app.add_middleware(
-        RequestMiddleware,
-        extra_headers=headers,
-        access_log=access_log,
-        internal_error=render_error(fault),
-        read_path=path_reader(PREFIX_NAMES),
-    )
+    _add_middleware(app, settings)
     add_routes(app)
     app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """What every request passes, the innermost first."""
+    fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
+    app.add_middleware(FaultMiddleware, internal_error=render_error(fault))
+    if settings.cors_origins:
+        app.add_middleware(CrossOriginMiddleware, origins=settings.cors_origins, refuse=refuse_origin)
+    app.add_middleware(
+        RequestMiddleware,
+        extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {},
+        access_log=AccessLog(settings.log_format, settings.log_level),
+        read_path=path_reader(PREFIX_NAMES),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from app.api.context import gateway_of, request_id_of
 from app.database.errors import DatabaseUnavailableError
 from app.errors import (
+    ForbiddenError,
     GatewayError,
     InvalidRequestError,
     JournalError,
@@ -60,6 +61,12 @@ async def answer_disconnect(request: Request, error: Exception) -> Response:
         upstream=gateway_of(request).settings.upstream_name,
     )
     return Response(status_code=_CLIENT_GONE)
+
+
+def refuse_origin(origin: str) -> Response:
+    """The answer to a web page that may not call."""
+    message = f"Pages of {origin[:200]!r} may not call here: the operator names origins in SPILLWAY_CORS_ORIGINS."
+    return _respond(ForbiddenError(message, param="Origin", code="origin_not_allowed"))
 
 
 HANDLERS = {

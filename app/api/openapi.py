@@ -56,6 +56,7 @@ _ERRORS = {
     400: "The request cannot be carried out as it is.",
     401: "No key, or one that is not valid here.",
     402: "The Runware account has no credit.",
+    403: "A web page, or a name of this gateway, that its operator did not allow.",
     404: "No such model.",
     405: "Another method is needed.",
     413: "The body or an image is too large.",

@@ -26,7 +26,7 @@ def new_request_id() -> str:
 class RequestMiddleware:
     """Gives every HTTP request its id and every answer its headers.
 
-    `internal_error` is the body of the last resort; `read_path` tells the path as meant and the prefix of its route.
+    `read_path` tells the path as meant and the prefix of its route.
     """
 
     def __init__(
@@ -34,25 +34,22 @@ class RequestMiddleware:
         app: ASGIApp,
         extra_headers: dict[str, str],
         access_log: AccessLog,
-        internal_error: bytes,
         read_path: Callable[[str], tuple[str, str]],
         new_id: Callable[[], str] = new_request_id,
     ) -> None:
         self._app = app
         self._access_log = access_log
-        self._internal_error = internal_error
         self._read_path = read_path
         self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
         self._new_id = new_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = self._new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {})["request_id"] = self._new_id()
         scope["path"], scope["root_path"] = self._read_path(scope["path"])
         status = 0
 
@@ -73,14 +70,40 @@ class RequestMiddleware:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:
-            _logger.exception("unexpected fault", request_id=request_id, path=scope["path"])
-            if not status:
-                await _send_internal_error(send_with_headers, self._internal_error)
         finally:
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 self._access_log.write(scope["state"]["request_id"], scope["method"], scope["path"], status, elapsed_ms)
+
+
+class FaultMiddleware:
+    """The last resort for faults; `internal_error` is what is answered.
+
+    It stands inside whatever adds headers, so that a fault is told with them.
+    """
+
+    def __init__(self, app: ASGIApp, internal_error: bytes) -> None:
+        self._app = app
+        self._internal_error = internal_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception:
+            _logger.exception("unexpected fault", request_id=scope["state"]["request_id"], path=scope["path"])
+            if not begun:
+                await _send_internal_error(send, self._internal_error)
 
 
 async def _send_internal_error(send: Send, body: bytes) -> None:

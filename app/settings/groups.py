@@ -65,47 +65,6 @@ class UpstreamSettings(SettingsGroup):
     )
 
 
-class ServerSettings(SettingsGroup):
-    """The address, who may call, and how callers see it."""
-
-    host: str = Field("127.0.0.1", alias="SPILLWAY_HOST", description="The address to listen on.")
-    port: int = Field(8000, alias="SPILLWAY_PORT", ge=1, le=65535, description="The port to listen on.")
-    api_keys: tuple[SecretStr, ...] = Field(
-        (),
-        alias="SPILLWAY_API_KEYS",
-        description="Comma-separated keys that callers may use. None: no key is asked for.",
-    )
-    allow_anonymous: bool = Field(
-        default=False,
-        alias="SPILLWAY_ALLOW_ANONYMOUS",
-        description="Serve without keys on an address that others can reach.",
-    )
-    public_url: HttpUrl | None = Field(
-        None,
-        alias="SPILLWAY_PUBLIC_URL",
-        description="The base of links to hosted images, for example https://images.example.com. "
-        "Unset: the origin of each request.",
-    )
-    max_body_bytes: int = Field(
-        64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
-    )
-    keep_alive: int = Field(
-        75,
-        alias="SPILLWAY_KEEP_ALIVE",
-        ge=1,
-        description="How long a connection on which nothing happens stays open, in seconds. Longer than the pools of "
-        "callers and load balancers keep theirs, so that they, not this gateway, end it.",
-    )
-    grace: float = Field(
-        25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
-    )
-
-    @field_validator("api_keys", mode="before")
-    @classmethod
-    def _split_keys(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
 class ModelSettings(SettingsGroup):
     """The catalog and the defaults of a request."""
 

@@ -17,10 +17,10 @@ from app.settings.groups import (
     LoadSettings,
     LogSettings,
     ModelSettings,
-    ServerSettings,
     UpstreamSettings,
     WebhookSettings,
 )
+from app.settings.server import ServerSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _SECRET_FIELDS = frozenset({"runware_api_key", "api_keys", "secret", "database_url"})
@@ -50,12 +50,18 @@ class Settings(
 
     def cross_field_problems(self) -> list[str]:
         """Problems that only several settings together have, one line each."""
-        if self.api_keys or self.allow_anonymous or self.host in LOOPBACK_HOSTS:
-            return []
-        reachable = f"SPILLWAY_HOST is {self.host!r}, which others can reach, and SPILLWAY_API_KEYS is empty"
-        return [
-            f"{reachable}: set SPILLWAY_API_KEYS, or SPILLWAY_ALLOW_ANONYMOUS=true if anyone may spend your credit."
-        ]
+        problems = []
+        if not (self.api_keys or self.allow_anonymous or self.host in LOOPBACK_HOSTS):
+            problems.append(
+                f"SPILLWAY_HOST is {self.host!r}, which others can reach, and SPILLWAY_API_KEYS is empty: set "
+                "SPILLWAY_API_KEYS, or SPILLWAY_ALLOW_ANONYMOUS=true if anyone may spend your credit."
+            )
+        if "*" in self.cors_origins and not self.api_keys:
+            problems.append(
+                "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
+                "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
+            )
+        return problems
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:

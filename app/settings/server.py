@@ -1,0 +1,76 @@
+"""The settings of the server: its address, its callers, and what a connection may do."""
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from app.settings.groups import MIB, HttpUrl, SettingsGroup
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ServerSettings(SettingsGroup):
+    """The address, who may call, and how callers see it."""
+
+    host: str = Field("127.0.0.1", alias="SPILLWAY_HOST", description="The address to listen on.")
+    port: int = Field(8000, alias="SPILLWAY_PORT", ge=1, le=65535, description="The port to listen on.")
+    api_keys: tuple[SecretStr, ...] = Field(
+        (),
+        alias="SPILLWAY_API_KEYS",
+        description="Comma-separated keys that callers may use. None: no key is asked for.",
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        alias="SPILLWAY_ALLOW_ANONYMOUS",
+        description="Serve without keys on an address that others can reach.",
+    )
+    public_url: HttpUrl | None = Field(
+        None,
+        alias="SPILLWAY_PUBLIC_URL",
+        description="The base of links to hosted images, for example https://images.example.com. "
+        "Unset: the origin of each request.",
+    )
+    max_body_bytes: int = Field(
+        64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
+    )
+    keep_alive: int = Field(
+        75,
+        alias="SPILLWAY_KEEP_ALIVE",
+        ge=1,
+        description="How long a connection on which nothing happens stays open, in seconds. Longer than the pools of "
+        "callers and load balancers keep theirs, so that they, not this gateway, end it.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        alias="SPILLWAY_CORS_ORIGINS",
+        description="Comma-separated origins of web pages that may call this gateway from a browser, for example "
+        "https://app.example.com; `*` for every page, with API keys only. None: no page of another origin may.",
+    )
+    grace: float = Field(
+        25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
+    )
+
+    @field_validator("api_keys", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin if origin == "*" else _to_origin(origin) for origin in value)
+
+
+def _to_origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454): in lower case, without a default port."""
+    try:
+        parts = urlsplit(text.lower())
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if not (parts.scheme and parts.hostname) or parts.username is not None or parts.path.strip("/") or parts.query:
+        message = "expected origins like https://app.example.com, separated by commas"
+        raise ValueError(message)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    shown = "" if port is None or port == _DEFAULT_PORTS.get(parts.scheme) else f":{port}"
+    return f"{parts.scheme}://{host}{shown}"
