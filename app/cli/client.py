@@ -1,23 +1,28 @@
-"""The commands that talk to a running gateway: generate, edit and models.
+"""The commands that talk to a running gateway: generate, edit, collect and models.
 
 They speak the public API like any other client and know nothing of the gateway's insides.
 """
 
-import base64
 import json
 import mimetypes
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
-import httpx2
 import typer
 from rich.console import Console
 from rich.table import Table
 
-_TIMEOUT_SECONDS = 600.0
-BaseUrl = Annotated[str, typer.Option("--base-url", envvar="SPILLWAY_BASE_URL", help="Where the gateway is.")]
-ApiKey = Annotated[str, typer.Option("--api-key", envvar="SPILLWAY_API_KEY", help="A key of the gateway.")]
+from app.cli.local import read_variables
+from app.cli.session import ClientError, JSONObject, Purchase, Session, find_gateway, how_to_collect
+from app.cli.targets import Target, TargetError, choose_target, try_target, write_images
+
+_WHERE = "Where the gateway is. Default: SPILLWAY_BASE_URL, else the gateway of this machine."
+_KEY = "A key of the gateway. Default: SPILLWAY_API_KEY; for the gateway of this machine, the first of its own."
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help=_WHERE)]
+ApiKey = Annotated[str | None, typer.Option("--api-key", help=_KEY)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Model = Annotated[str | None, typer.Option(help="A model id, an alias or an AIR id.")]
 Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT, W:H or auto.")]
@@ -27,11 +32,15 @@ Count = Annotated[int | None, typer.Option("--n", "-n", help="How many images.",
 Format = Annotated[str | None, typer.Option("--format", help="png, jpeg, webp, gif or avif.")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="The file to write; several images get -1, -2, … before the ending."),
+    typer.Option(
+        "--output",
+        "-o",
+        help="The file or folder to write to. Its ending says the format; several images get -1, -2, … before it.",
+    ),
 ]
-LOCAL = "http://127.0.0.1:8000/v1"
-
-JSONObject = dict[str, Any]  # an answer, looked into field by field
+IdempotencyKey = Annotated[
+    str | None, typer.Option(help="A key of before: gives what was bought under it. Default: a new one.")
+]
 
 
 def generate(
@@ -43,15 +52,17 @@ def generate(
     n: Count = None,
     format_: Format = None,
     output: Output = None,
-    base_url: BaseUrl = LOCAL,
-    api_key: ApiKey = "",
+    idempotency_key: IdempotencyKey = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Make images from text."""
-    fields = _fields(prompt, model, size, aspect_ratio, resolution, n, format_)
-    with _client(base_url, api_key) as client:
-        answer = _send(client, "/images/generations", json_body=fields)
-        _write(answer, output, as_json=as_json)
+    with _session(base_url, api_key) as session:
+        target = _ready_target(output, format_, n)
+        fields = _fields(prompt, model, size, aspect_ratio, resolution, n, target.format)
+        answer = _buy(session, Purchase("/images/generations", idempotency_key or _new_key(), fields))
+        _write(session, answer, target, as_json=as_json)
 
 
 def edit(
@@ -65,23 +76,40 @@ def edit(
     n: Count = None,
     format_: Format = None,
     output: Output = None,
-    base_url: BaseUrl = LOCAL,
-    api_key: ApiKey = "",
+    idempotency_key: IdempotencyKey = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Change images as the prompt says."""
-    fields = _fields(prompt, model, size, aspect_ratio, resolution, n, format_)
-    files = [("image[]", _file(path)) for path in images] + ([("mask", _file(mask))] if mask else [])
-    with _client(base_url, api_key) as client:
-        answer = _send(client, "/images/edits", form={name: str(value) for name, value in fields.items()}, files=files)
-        _write(answer, output, as_json=as_json)
+    with _session(base_url, api_key) as session:
+        target = _ready_target(output, format_, n)
+        fields = _fields(prompt, model, size, aspect_ratio, resolution, n, target.format)
+        files = [("image[]", _file(path)) for path in images] + ([("mask", _file(mask))] if mask else [])
+        form = {name: str(value) for name, value in fields.items()}
+        key = idempotency_key or _new_key()
+        answer = _buy(session, Purchase("/images/edits", key, form=form, files=tuple(files)))
+        _write(session, answer, target, as_json=as_json)
 
 
-def show_models(model_id: str | None, base_url: str, api_key: str, *, as_json: bool) -> None:
+def collect(
+    request_id: Annotated[str, typer.Argument(help="The id of the request, req_….")],
+    output: Output = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Get the images of a request of before: nothing is bought."""
+    with _session(base_url, api_key) as session:
+        target = _ready_target(output, None, None)
+        _write(session, session.collect(request_id), target, as_json=as_json)
+
+
+def show_models(model_id: str | None, base_url: str | None, api_key: str | None, *, as_json: bool) -> None:
     """List the models, or show one with everything it accepts."""
-    with _client(base_url, api_key) as client:
-        answer = _get(client, "/models" if model_id is None else f"/models/{model_id}")
-        schema = None if model_id is None else _get(client, f"/models/{model_id}?schema=true")
+    with _session(base_url, api_key) as session:
+        answer = session.get("/models" if model_id is None else f"/models/{model_id}")
+        schema = None if model_id is None else session.get(f"/models/{model_id}?schema=true")
     if as_json:
         print(json.dumps(answer if schema is None else answer | {"schema": schema}, indent=2))  # noqa: T201 - output
         return
@@ -154,76 +182,74 @@ def _fields(
     return {name: value for name, value in fields.items() if value is not None}
 
 
+@contextmanager
+def _session(base_url: str | None, api_key: str | None) -> Iterator[Session]:
+    """A session whose faults end the command with one sentence and exit code 1."""
+    try:
+        session = Session(find_gateway(base_url, api_key, read_variables()))
+        try:
+            yield session
+        finally:
+            session.close()
+    except (ClientError, TargetError) as error:
+        Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _ready_target(output: Path | None, format_: str | None, count: int | None) -> Target:
+    """The target, tried out: nothing is bought for a file that cannot be written."""
+    target = choose_target(output, format_)
+    try_target(target, count or 1)
+    return target
+
+
+def _new_key() -> str:
+    return str(uuid.uuid4())
+
+
 def _file(path: Path) -> tuple[str, bytes, str]:
-    return path.name, path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-
-
-def _client(base_url: str, api_key: str) -> httpx2.Client:
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    return httpx2.Client(base_url=base_url.rstrip("/"), headers=headers, timeout=_TIMEOUT_SECONDS)
-
-
-def _get(client: httpx2.Client, path: str) -> JSONObject:
     try:
-        return _read(client.get(path))
-    except httpx2.HTTPError:
-        _fail(f"No gateway answers at {client.base_url}. Start one with `spillway serve`, or set --base-url.")
+        return path.name, path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _send(
-    client: httpx2.Client,
-    path: str,
-    *,
-    json_body: JSONObject | None = None,
-    form: dict[str, str] | None = None,
-    files: Sequence[tuple[str, tuple[str, bytes, str]]] = (),
-) -> JSONObject:
-    """POST with a spinner on a terminal, ending the command when there is no good answer."""
-    try:
-        with Console(stderr=True).status("Making images…"):
-            return _read(client.post(path, json=json_body, data=form, files=list(files) or None))
-    except httpx2.HTTPError:
-        _fail(f"No gateway answers at {client.base_url}. Start one with `spillway serve`, or set --base-url.")
+def _buy(session: Session, purchase: Purchase) -> JSONObject:
+    """Buy with a spinner on a terminal."""
+    with Console(stderr=True).status("Making images…"):
+        return session.buy(purchase)
 
 
-def _read(response: httpx2.Response) -> JSONObject:
-    try:
-        body: JSONObject = response.json()
-    except ValueError:
-        _fail(f"The answer (status {response.status_code}) is no JSON: is --base-url right?")
-    if response.is_error:
-        error = body.get("error") or {}
-        request_id = response.headers.get("x-request-id", "")
-        _fail(
-            f"{error.get('message', 'The request failed.')} [{response.status_code} {error.get('code')}, {request_id}]"
-        )
-    return body
-
-
-def _write(answer: JSONObject, output: Path | None, *, as_json: bool) -> None:
+def _write(session: Session, answer: JSONObject, target: Target, *, as_json: bool) -> None:
     """Write the images and say so; with --json say it in JSON, without the images themselves."""
-    ending = str(answer["output_format"])
-    target = output or Path(f"spillway-{answer['created']}.{ending}")
-    written = []
-    for index, item in enumerate(answer["data"], 1):
-        path = target if len(answer["data"]) == 1 else target.with_stem(f"{target.stem}-{index}")
-        path.write_bytes(base64.b64decode(item.pop("b64_json")))
-        written.append(str(path))
+    request_id = str(answer.get("id", ""))
+    items: list[JSONObject] = answer.get("data") or []
+    try:
+        images = [session.bytes_of(item) for item in items]
+        own_name = f"spillway-{request_id.removeprefix('req_')[:12]}"
+        paths = target.paths(len(images), own_name, str(answer.get("output_format", "png")))
+        write_images(paths, images)
+    except (ClientError, TargetError) as error:
+        raise ClientError(f"{error} {how_to_collect(request_id)}") from None
     if as_json:
-        print(json.dumps({**answer, "files": written}, indent=2))  # noqa: T201 - the command's output
+        shown = [{name: value for name, value in item.items() if name != "b64_json"} for item in items]
+        print(json.dumps({**answer, "data": shown, "files": [str(path) for path in paths]}, indent=2))  # noqa: T201 - output
         return
-    metadata = answer["metadata"]
     console = Console(soft_wrap=True)
-    for name in written:
-        console.print(name, highlight=False)
-    cost = "unknown" if metadata["cost"] is None else f"${metadata['cost']}"
-    console.print(f"{metadata['model']}, {answer.get('size', 'size unknown')}, cost {cost}", highlight=False)
-    for adjustment in metadata["adjustments"]:
-        console.print(f"{adjustment['param']} {adjustment['mode']}: {adjustment['reason']}", highlight=False)
+    for path in paths:
+        console.print(str(path), markup=False, highlight=False)
+    _tell(console, answer)
+
+
+def _tell(console: Console, answer: JSONObject) -> None:
+    """What was made, for how much, and what became of the wishes."""
+    metadata = answer.get("metadata") or {}
+    cost = "unknown" if metadata.get("cost") is None else f"${metadata['cost']}"
+    what = f"{metadata.get('model', 'model unknown')}, {answer.get('size', 'size unknown')}, cost {cost}"
+    console.print(what, markup=False, highlight=False)
+    for adjustment in metadata.get("adjustments", []):
+        told = f"{adjustment['param']} {adjustment['mode']}: {adjustment['reason']}"
+        console.print(told, markup=False, highlight=False)
     for failure in metadata.get("errors", []):
-        console.print(f"image {failure['index'] + 1} failed: {failure['message']}", style="red", highlight=False)
-
-
-def _fail(message: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
-    raise typer.Exit(1)
+        told = f"image {failure['index'] + 1} failed: {failure['message']}"
+        console.print(told, style="red", markup=False, highlight=False)

@@ -20,7 +20,7 @@ from app import __version__
 from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.registry import Registry, UnknownModelError
 from app.catalog.update import run_refresh
-from app.cli.client import LOCAL, ApiKey, AsJson, BaseUrl, edit, generate, show_models
+from app.cli.client import ApiKey, AsJson, BaseUrl, collect, edit, generate, show_models
 from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
 from app.main import create_app
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 app.command()(generate)
 app.command()(edit)
+app.command()(collect)
 
 _DEFAULT_ENV_FILE = Path(".env")
 _SCHEMAS_URL = "https://schemas.runware.ai"
@@ -126,8 +127,8 @@ def check(env_file: EnvFile = None) -> None:
 @app.command()
 def models(
     model_id: Annotated[str | None, typer.Argument(help="One model; `refresh`; all without it.")] = None,
-    base_url: BaseUrl = LOCAL,
-    api_key: ApiKey = "",
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
     as_json: AsJson = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With refresh: only show what would change.")] = False,
     catalog: Annotated[Path | None, typer.Option(help="With refresh: the folder. Default: the gateway's own.")] = None,

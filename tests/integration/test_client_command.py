@@ -1,0 +1,206 @@
+"""The client commands against a real gateway: what was bought is never lost, and no fault is a traceback."""
+
+import json
+import re
+import threading
+import uuid
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+import pytest
+from typer.testing import CliRunner
+
+from app.cli.serve import app
+from tests.support.images import open_bytes, png
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def open_gateway(start_shared_gateway):
+    return start_shared_gateway(SPILLWAY_REQUEST_TIMEOUT="1.5")
+
+
+@pytest.fixture
+def run(open_gateway, folder):
+    def run(*arguments: str, base_url: str = open_gateway.base_url, **variables: str):
+        env = {"SPILLWAY_BASE_URL": base_url, "SPILLWAY_API_KEY": "test-key", "COLUMNS": "200"} | variables
+        return CliRunner().invoke(app, list(arguments), env=env)
+
+    return run
+
+
+@pytest.fixture
+def prompt():
+    return f"a pear {uuid.uuid4().hex}"
+
+
+@contextmanager
+def relay(origin: str, *, lost: int):
+    """A gateway's double that passes requests on, and whose first `lost` answers never arrive."""
+    remaining = [lost]
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name: self.headers[name] for name in ("Authorization", "Content-Type", "Idempotency-Key")}
+            answer = httpx2.post(f"{origin}{self.path}", content=body, headers=headers, timeout=60)
+            if remaining[0] > 0:
+                remaining[0] -= 1
+                self.close_connection = True
+                return
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("output", "format_"),
+    [
+        ("x.png", "PNG"),
+        ("x.webp", "WEBP"),
+        ("x.jpg", "JPEG"),
+        ("x.JPEG", "JPEG"),
+        ("x.gif", "GIF"),
+        ("x.avif", "AVIF"),
+        ("new/folder/x.webp", "WEBP"),
+        ("no-ending", "PNG"),
+    ],
+)
+def test_the_ending_of_the_file_says_the_format(run, folder, prompt, output, format_):
+    made = run("generate", prompt, "--size", "256x256", "-o", output)
+    assert made.exit_code == 0, made.output
+    assert open_bytes((folder / output).read_bytes()).format == format_
+    assert made.stdout.splitlines()[0] == output
+
+
+def test_images_without_a_name_bear_their_requests(run, folder, prompt):
+    first, second = (run("generate", prompt, "--size", "256x256", *more) for more in ([], ["-o", "."]))
+    names = [result.stdout.splitlines()[0] for result in (first, second)]
+    assert len({*names}) == 2
+    assert all(re.fullmatch(r"spillway-[0-9a-f]{12}\.png", name) and (folder / name).is_file() for name in names)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-o", "file/x.png"],
+        ["-o", f"{'x' * 300}.png"],
+        ["-o", "x.png", "--format", "webp"],
+        ["-o", "taken.png", "-n", "2"],
+    ],
+    ids=["no-folder", "name-too-long", "contradiction", "one-of-several-is-a-folder"],
+)
+def test_nothing_is_bought_for_a_file_that_cannot_be_written(run, folder, prompt, open_gateway, arguments):
+    (folder / "file").write_text("")
+    (folder / "taken-2.png").mkdir()
+    before = sorted(folder.rglob("*"))
+    refused = run("generate", prompt, "--size", "256x256", *arguments)
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+    assert open_gateway.simulator.made(prompt) == 0
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_file_that_cannot_be_filled_is_told_with_the_command_that_gets_the_image(run, folder, prompt, open_gateway):
+    lost = run("generate", prompt, "--size", "256x256", "-o", "/dev/full")
+    assert lost.exit_code == 1
+    (command,) = re.findall(r"spillway (collect req_[0-9a-f]{32} -o) FILE", lost.stderr)
+    collected = run(*command.split(), "pear.png")
+    assert collected.exit_code == 0, collected.output
+    assert open_bytes((folder / "pear.png").read_bytes()).size == (256, 256)
+    assert open_gateway.simulator.made(prompt) == 1
+
+
+def test_an_answer_that_is_lost_on_the_way_is_asked_for_again_and_bought_once(run, folder, prompt, open_gateway):
+    with relay(open_gateway.origin, lost=1) as base_url:
+        made = run("generate", prompt, "--size", "256x256", "-o", "pear.png", base_url=base_url)
+    assert made.exit_code == 0, made.output
+    assert open_bytes((folder / "pear.png").read_bytes()).size == (256, 256)
+    assert open_gateway.simulator.made(prompt) == 1
+
+
+@pytest.mark.slow
+def test_when_every_answer_is_lost_the_key_that_gets_it_is_told(run, folder, prompt, open_gateway):
+    with relay(open_gateway.origin, lost=99) as base_url:
+        lost = run("generate", prompt, "--size", "256x256", "-o", "pear.png", base_url=base_url)
+    assert lost.exit_code == 1
+    (key,) = re.findall(r"--idempotency-key (\S+)", lost.stderr)
+    made = run("generate", prompt, "--size", "256x256", "-o", "pear.png", "--idempotency-key", key)
+    assert made.exit_code == 0, made.output
+    assert open_gateway.simulator.made(prompt) == 1
+
+
+def test_what_takes_longer_than_the_gateway_waits_is_waited_for(run, folder, prompt, open_gateway):
+    made = run("generate", f"{prompt} [sim:slow=4]", "--size", "256x256", "-o", "pear.png")
+    assert made.exit_code == 0, made.output
+    assert open_gateway.simulator.made(f"{prompt} [sim:slow=4]") == 1
+
+
+def test_an_edit_is_written_and_told_in_json_without_its_bytes(run, folder, prompt):
+    (folder / "otter.png").write_bytes(png(480, 360))
+    made = run("edit", "otter.png", "--prompt", prompt, "-n", "2", "-o", "out.webp", "--json")
+    told = json.loads(made.stdout)
+    assert told["files"] == ["out-1.webp", "out-2.webp"]
+    assert "b64_json" not in made.stdout
+    assert [open_bytes((folder / name).read_bytes()).format for name in told["files"]] == ["WEBP", "WEBP"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "told"),
+    [
+        ("http://127.0.0.1:9/v1", "No gateway answers"),
+        ("nonsense", "no address of a gateway"),
+        ("http://", "no address of a gateway"),
+        ("ftp://127.0.0.1/v1", "no address of a gateway"),
+        ("http://[::1", "no address of a gateway"),
+        ("http://127.0.0.1:99999/v1", "No gateway answers"),
+    ],
+)
+def test_an_address_without_a_gateway_is_one_sentence(run, prompt, base_url, told):
+    failed = run("generate", prompt, base_url=base_url)
+    assert (failed.exit_code, len(failed.stderr.splitlines())) == (1, 1)
+    assert told in failed.stderr
+    assert failed.exception is None or isinstance(failed.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["generate", "a pear", "--model", "nobody"], "model_not_found"),
+        (["generate", "a pear", "--size", "1x1x1"], "[400"),
+        (["collect", f"req_{'0' * 32}"], "[404"),
+        (["collect", "../../healthz"], "[404"),
+        (["models", "nobody"], "[404"),
+    ],
+)
+def test_a_refusal_is_one_sentence_with_status_code_and_id(run, arguments, told):
+    failed = run(*arguments)
+    assert (failed.exit_code, len(failed.stderr.splitlines())) == (1, 1)
+    assert told in failed.stderr
+    assert re.search(r"req_[0-9a-f]{32}\]$", failed.stderr.strip())
+
+
+def test_the_gateway_of_this_machine_is_found_by_its_own_settings(open_gateway, folder, prompt):
+    port = open_gateway.origin.rpartition(":")[2]
+    (folder / ".env").write_text(f"SPILLWAY_PORT={port}\nSPILLWAY_API_KEYS=test-key,other-key\n")
+    made = CliRunner().invoke(app, ["generate", prompt, "--size", "256x256", "-o", "pear.png"])
+    assert made.exit_code == 0, made.output

@@ -1,0 +1,60 @@
+"""The files that images are written to."""
+
+from pathlib import Path
+
+import pytest
+
+from app.cli.targets import Target, TargetError, choose_target, try_target, write_images
+
+
+@pytest.mark.parametrize(
+    ("output", "format_", "asked"),
+    [
+        (None, None, None),
+        (None, "gif", "gif"),
+        ("x.webp", None, "webp"),
+        ("x.jpg", "jpeg", "jpeg"),
+        ("x.jpg", "JPG", "JPG"),
+        ("x.bin", None, None),
+        ("x", "avif", "avif"),
+    ],
+)
+def test_the_format_asked_for(output, format_, asked):
+    assert choose_target(Path(output) if output else None, format_).format == asked
+
+
+def test_an_ending_and_a_format_that_contradict_each_other_are_refused():
+    with pytest.raises(TargetError, match="--format is png"):
+        choose_target(Path("x.webp"), "png")
+
+
+@pytest.mark.parametrize(
+    ("file", "count", "format_", "paths"),
+    [
+        ("a/x.png", 1, "png", ["a/x.png"]),
+        ("a/x.png", 2, "png", ["a/x-1.png", "a/x-2.png"]),
+        ("a/x.jpg", 1, "jpeg", ["a/x.jpg"]),
+        ("a/x.png", 1, "svg", ["a/x.svg"]),
+        ("a/x.v2", 1, "png", ["a/x.v2"]),
+        (None, 1, "webp", ["a/own.webp"]),
+    ],
+    ids=["one", "several", "jpg-is-jpeg", "another-format-came", "unknown-ending", "own-name"],
+)
+def test_the_names_of_the_files(file, count, format_, paths):
+    target = Target(Path("a"), Path(file) if file else None, None)
+    assert target.paths(count, "own", format_) == [Path(path) for path in paths]
+
+
+def test_trying_leaves_nothing_behind_and_harms_nothing(tmp_path):
+    (tmp_path / "x-1.png").write_bytes(b"old")
+    try_target(Target(tmp_path, tmp_path / "x.png", None), 2)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x-1.png", b"old")]
+
+
+def test_an_image_that_cannot_be_written_whole_leaves_the_old_one(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"old")
+    (tmp_path / "y.png").mkdir()
+    with pytest.raises(TargetError, match=r"y\.png cannot be written"):
+        write_images([tmp_path / "x.png", tmp_path / "y.png"], [b"new", b"new"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.png", "y.png"]
+    assert (tmp_path / "x.png").read_bytes() == b"new"
