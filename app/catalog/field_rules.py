@@ -47,6 +47,7 @@ class FieldRule(BaseModel):
     max_chars: int | None = Field(None, ge=1)
     min_items: int | None = Field(None, ge=0)
     max_items: int | None = Field(None, ge=1)
+    only_on: str | None = Field(None, description="The AIR id of the only model that takes this field.")
     items: "FieldRule | None" = None
     members: "dict[str, FieldRule] | None" = None
     required: tuple[str, ...] = ()
@@ -56,10 +57,19 @@ class FieldRule(BaseModel):
     iff: tuple[tuple[str, str, Scalar], ...] = ()
 
     def narrowed(self, own: "FieldRule | None") -> "FieldRule":
-        """This rule with a model's own facts over it."""
+        """This rule with a model's own facts over it, down to what lies inside."""
         if own is None:
             return self
-        return self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+        update = {name: getattr(own, name) for name in own.model_fields_set}
+        if own.items is not None and self.items is not None:
+            update["items"] = self.items.narrowed(own.items)
+        if own.members is not None and self.members is not None:
+            common = self.members
+            inner = {
+                name: common[name].narrowed(rule) if name in common else rule for name, rule in own.members.items()
+            }
+            update["members"] = {**common, **inner}
+        return self.model_copy(update=update)
 
     def nearest(self, number: float) -> float | int:
         """The legal value nearest to a number; ties go to the larger."""

@@ -67,8 +67,15 @@ def field_mode(model: CatalogModel, name: str) -> str:
     if name == "ttl" and not set(NATIVE_FORMATS.values()) & set(model.formats):
         return "dropped"  # it is for Runware's own links, and every image of this model is converted
     if name not in OWN_NAMES:
-        return "protected" if name in OWN_FIELDS - {"deliveryMethod"} else "passed"
+        return _passthrough_mode(model, name)
     return "converted" if name == "fit" else "honored"
+
+
+def _passthrough_mode(model: CatalogModel, name: str) -> str:
+    rule = (model.fields.members or {}).get(name)
+    if rule is not None and rule.only_on is not None:
+        return "refused"
+    return "protected" if name in OWN_FIELDS - {"deliveryMethod"} else "passed"
 
 
 def _image_mode(model: CatalogModel, name: str) -> str:
@@ -154,6 +161,7 @@ def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:
         "maxItems": rule.max_items,
         "items": None if rule.items is None else _to_schema(rule.items),
         "required": [*rule.required] or None,
+        "x-only-on": rule.only_on,
         "x-exclusive": [[*group] for group in rule.exclusive] or None,
         "x-less": [[*pair] for pair in rule.less] or None,
         "x-at-most": [[*pair] for pair in rule.at_most] or None,

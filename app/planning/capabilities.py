@@ -1,6 +1,9 @@
 """What a model can be asked for, natively or by our means. Pure."""
 
+from collections.abc import Mapping
+
 from app.catalog.model import CatalogModel, Mode
+from app.domain.request import JSONValue
 
 _SENT_ANYWAY = frozenset({"positivePrompt", "width", "height", "inputs", "resolution"})
 """Required fields that every request fills by itself."""
@@ -16,6 +19,12 @@ def starts_from_blank(model: CatalogModel) -> bool:
         return False
     needs_more = rules.mask_required or rules.minimum > 1 or bool(set(model.required) - _SENT_ANYWAY)
     return model.prompt.use == "required" and not needs_more
+
+
+def brings_own_images(fields: Mapping[str, JSONValue]) -> bool:
+    """Whether a caller's own task fields carry the images to work on, so that none has to stand in."""
+    ace = fields.get("acePlusPlus")
+    return isinstance(ace, dict) and bool(ace.get("images"))
 
 
 def emulated_modes(model: CatalogModel) -> tuple[Mode, ...]:

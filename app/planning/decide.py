@@ -14,7 +14,7 @@ from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, L
 from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
-from app.planning.capabilities import starts_from_blank
+from app.planning.capabilities import brings_own_images, starts_from_blank
 from app.planning.output import makes_vectors, plan_format, promises_transparency
 from app.planning.parameters import merge_extras, translate_words
 from app.planning.sizing import SizeChoice, choose_blank, choose_size, nearest_tier
@@ -140,7 +140,7 @@ def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:
 
 
 def _is_from_text(request: ImageRequest) -> bool:
-    return request.mode is Mode.GENERATE and not request.images
+    return request.mode is Mode.GENERATE and not request.images and not brings_own_images(request.extras)
 
 
 def _is_emulated(request: ImageRequest, model: CatalogModel) -> bool:

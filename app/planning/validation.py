@@ -86,6 +86,9 @@ def _span(low: int | None, high: int | None) -> str:
 
 
 def _check(place: str, value: JSONValue, rule: FieldRule, task: _Object) -> None:
+    if rule.only_on is not None:
+        message = f"`{place}` works with the model {rule.only_on} only: name that one in `model`."
+        raise InvalidRequestError(message, param=place, code="unsupported_model")
     if not _is_legal(value, rule):
         _refuse(place, f"expected {expected(rule)}; got {_show(value)}.")
     if isinstance(value, list):

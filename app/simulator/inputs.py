@@ -71,6 +71,10 @@ class InputReader:
         shown = {
             name: value for name, value in wire.items() if name not in {"seedImage", "maskImage", "referenceImages"}
         }
+        ace = wire.get("acePlusPlus")
+        if isinstance(ace, dict) and not images:  # ACE++ brings the images to work on itself
+            loaded = [await self.load("acePlusPlus.images", one) for one in ace.get("images", ())]
+            images = [await asyncio.to_thread(_open, "acePlusPlus.images", data, wire) for data in loaded]
         if shown_inputs:
             given = wire.get("inputs")
             shown["inputs"] = {**(given if isinstance(given, dict) else {}), **shown_inputs}

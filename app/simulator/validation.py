@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.simulator.faults import Fault, invalid, missing
+from app.simulator.nested import check_nested
 from app.simulator.rules import JSONObject, ModelRules, all_fields, rules_for
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -54,6 +55,7 @@ def validate(task: JSONObject) -> list[Fault]:
         *_check_dimensions(task, rules),
         *_check_ranges(task, rules),
         *_check_inputs(task, rules),
+        *check_nested(task),
     ]
 
 
