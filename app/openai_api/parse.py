@@ -32,6 +32,7 @@ from app.openai_api.readers import (
     wrong,
 )
 from app.openai_api.runware_words import MAX_RESULTS, Translation, translate_fields
+from app.planning.capabilities import brings_own_images
 
 MAX_COUNT = 10
 MAX_PROMPT_CHARS = 100_000
@@ -79,7 +80,7 @@ def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> I
     fields = translation.fields
     prompt = _read_prompt(fields)
     images = read_images({**fields, **translation.images}, files, (*translation.images,))
-    if mode is Mode.EDIT and not images:
+    if mode is Mode.EDIT and not images and not brings_own_images(fields):
         message = "`image` is missing: send the image to edit as a file, an address, a data URI or base64."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
     response_format = read_choice(fields, "response_format", ("url", "b64_json"))

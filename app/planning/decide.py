@@ -205,6 +205,9 @@ def _check_images(request: ImageRequest, model: CatalogModel) -> None:
             message = f"The model {model.id} takes no input images; got {count}."
             raise InvalidRequestError(message, param=request.images[0].param)
         return
+    if count < rules.minimum and not _is_emulated(request, model) and not request.extras.get("inputs"):
+        message = f"The model {model.id} needs at least {rules.minimum} `image`; got {count}."
+        raise InvalidRequestError(message, param="image", code="missing_required_parameter")
     if rules.maximum is not None and count > rules.maximum:
         images = "image" if rules.maximum == 1 else "images"
         message = f"The model {model.id} takes at most {rules.maximum} {images}; got {count}."
