@@ -187,8 +187,12 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
         with closing(FormParser(content_type, gateway.settings.max_image_bytes)) as parser:
             async for chunk in chunks:
                 parser.feed(chunk)
-            form = parser.finish()
-        return parse_request(mode, _with_deployment(request, form.fields), form.files)
+
+            def understand() -> ImageRequest:
+                form = parser.finish()
+                return parse_request(mode, _with_deployment(request, form.fields), form.files)
+
+            return await asyncio.to_thread(understand) if parser.text_bytes > INLINE_BYTES else understand()
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
         message = "Send JSON with Content-Type: application/json, or a multipart form."
         raise InvalidRequestError(message, param="body", code="unsupported_content_type")

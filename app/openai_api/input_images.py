@@ -2,17 +2,21 @@
 
 Files: `image`, repeated `image`, `image[]`, `image[0]`, `images[]`, `reference_images[]`. JSON and text: `image`,
 `images`, `image_url`, `reference_images`, each as an address, a data URI, base64, a Runware image id, an object
-with `image_url`, or a list of these. Leaves looking into the bytes to `images`.
+with one of these, or a list. Leaves looking into the bytes to `images`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote, unquote_to_bytes
 
 import pybase64
 
 from app.domain.request import InputImage, JSONValue, LinkedImage, UploadedImage
 from app.errors import InvalidRequestError
+from app.images.formats.signatures import sniff
+from app.openai_api.json_body import decode_value
 from app.openai_api.readers import Fields, wrong
 
 MAX_IMAGES = 16
@@ -25,42 +29,40 @@ IMAGE_FILES = _IMAGE_FILES | _MASK_FILES | {"markup"}
 """Names under which files of a form are images, Runware's among them."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _EXPECTED = "an http(s) address, a data URI or base64 of an image"
+_MEMBERS = ("image_url", "url", "b64_json", "base64", "data")
+_SPACES = b" \t\r\n"
+_SHORT_TEXT = 128
 
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """One file of a form. `name` has no brackets; what the client said of name and type is not trusted."""
+    """What stands in an image field of a form: the bytes of a file, or text that names an image.
+
+    `name` has no brackets, `index` is what stood in them. What the client said of name and type is not trusted.
+    """
 
     name: str
-    data: bytes
+    content: bytes | str
+    index: int | None = None
 
 
-def has_images(files: Sequence[FilePart]) -> bool:
-    """Whether files are input images."""
-    return any(part.name in _IMAGE_FILES for part in files)
+def has_images(parts: Sequence[FilePart]) -> bool:
+    """Whether parts of a form are input images."""
+    return any(part.name in _IMAGE_FILES and part.content for part in parts)
 
 
-def has_mask(files: Sequence[FilePart]) -> bool:
-    """Whether a file is the mask."""
-    return any(part.name in _MASK_FILES for part in files)
+def has_mask(parts: Sequence[FilePart]) -> bool:
+    """Whether a part of a form is the mask."""
+    return any(part.name in _MASK_FILES and part.content for part in parts)
 
 
-def read_images(fields: Fields, files: Sequence[FilePart], others: Sequence[str] = ()) -> tuple[InputImage, ...]:
+def read_images(fields: Fields, parts: Sequence[FilePart], others: Sequence[str] = ()) -> tuple[InputImage, ...]:
     """The images of the request in order, raising InvalidRequestError for one that cannot be one.
 
     `others` are further fields that hold images.
     """
-    uploaded = [part for part in files if part.name in _IMAGE_FILES]
-    if uploaded:
-        several = len(uploaded) > 1
-        found: list[InputImage] = [
-            UploadedImage(f"{part.name}[{index}]" if several else part.name, part.data)
-            for index, part in enumerate(uploaded)
-        ]
-        text_fields: tuple[str, ...] = ("image_url",)  # some proxies repeat the files as text under the same names
-    else:
-        found, text_fields = [], _IMAGE_FIELDS
-    for name in (*text_fields, *others):
+    found = _read_parts([part for part in parts if part.name in _IMAGE_FILES])
+    for name in (*_IMAGE_FIELDS, *others):
         found += _read_field(name, fields.get(name))
     if len(found) > MAX_IMAGES:
         message = f"At most {MAX_IMAGES} images can be sent in one request; got {len(found)}."
@@ -68,12 +70,10 @@ def read_images(fields: Fields, files: Sequence[FilePart], others: Sequence[str]
     return tuple(found)
 
 
-def read_single(name: str, fields: Fields, files: Sequence[FilePart]) -> InputImage | None:
+def read_single(name: str, fields: Fields, parts: Sequence[FilePart]) -> InputImage | None:
     """The image of a field that takes one: `mask` or `markup`."""
-    parts = [part for part in files if part.name == name or (name == "mask" and part.name in _MASK_FILES)]
-    found: list[InputImage] = [UploadedImage(part.name, part.data) for part in parts] or _read_field(
-        name, fields.get(name)
-    )
+    names = _MASK_FILES if name == "mask" else {name}
+    found = _read_parts([part for part in parts if part.name in names]) or _read_field(name, fields.get(name))
     if len(found) > 1:
         raise InvalidRequestError(f"`{name}` takes one image; got {len(found)}.", param=name)
     return found[0] if found else None
@@ -87,12 +87,44 @@ def read_mask(masks: Fields) -> InputImage | None:
     return found[0] if found else None
 
 
-def refuse_unknown_files(files: Sequence[FilePart]) -> None:
-    """Raise InvalidRequestError for a file in a field that takes none."""
-    for part in files:
-        if part.name not in IMAGE_FILES:
-            message = f"`{part.name}` does not take a file. Files go in image, image[] or mask."
-            raise InvalidRequestError(message, param=part.name)
+def _read_parts(parts: Sequence[FilePart]) -> list[InputImage]:
+    """The images of a form's parts; those with an index stand in its order, in the places where some stand."""
+    indexed = iter(sorted((part for part in parts if part.index is not None), key=lambda part: part.index or 0))
+    ordered = [part if part.index is None else next(indexed) for part in parts]
+    has_files = any(isinstance(part.content, bytes) for part in ordered)
+    if has_files:  # some proxies repeat the files under the same names, as text that says nothing
+        ordered = [part for part in ordered if isinstance(part.content, bytes) or _names_image(part.content)]
+    found: list[InputImage] = []
+    for part, param in zip(ordered, _params_of(ordered), strict=True):
+        if isinstance(part.content, bytes):
+            found.append(UploadedImage(param, part.content))
+        else:
+            found += _read_field(param, _to_value(param, part.content.strip()))
+    return found
+
+
+def _params_of(parts: Sequence[FilePart]) -> list[str]:
+    """What to call each part: by its own index where all of its name have one, else by its place among them."""
+    by_name: dict[str, list[FilePart]] = {}
+    for part in parts:
+        by_name.setdefault(part.name, []).append(part)
+    params, seen = [], Counter[str]()
+    for part in parts:
+        same, position = by_name[part.name], seen[part.name]
+        seen[part.name] += 1
+        index = part.index if all(one.index is not None for one in same) else position if len(same) > 1 else None
+        params.append(part.name if index is None else f"{part.name}[{index}]")
+    return params
+
+
+def _to_value(param: str, text: str) -> JSONValue:
+    """What a text of a form says: an image, or JSON with some."""
+    return decode_value(text.encode(), param) if text[:1] in {"{", "["} else text
+
+
+def _names_image(text: str) -> bool:
+    start = text.strip()[:40].lower()
+    return start.startswith(("http://", "https://", "data:")) or _UUID.fullmatch(text.strip()) is not None
 
 
 def _base_name(param: str) -> str:
@@ -109,36 +141,53 @@ def _read_field(name: str, value: JSONValue) -> list[InputImage]:
 
 def _read_one(param: str, value: JSONValue) -> InputImage:
     if isinstance(value, dict):
-        if value.get("file_id") is not None:
-            message = f"`{param}.file_id` cannot be used here: this gateway stores no files. Send image_url instead."
-            raise InvalidRequestError(message, param=f"{param}.file_id")
-        inner = value.get("image_url", value.get("url"))
-        return _read_one(f"{param}.image_url" if "image_url" in value else param, inner)
+        return _read_object(param, value)
     if not isinstance(value, str) or not value.strip():
         raise wrong(param, _EXPECTED, value)
     text = value.strip()
-    lowered = text[:8].lower()
-    if lowered.startswith(("http://", "https://")) or _UUID.fullmatch(text):
+    start = text[:8].lower()
+    if start.startswith(("http://", "https://")) or _UUID.fullmatch(text):
         return LinkedImage(param, text)
-    if lowered.startswith("data:"):
-        header, comma, text = text.partition(",")
-        if not comma or not header.lower().endswith(";base64"):
-            message = f"Invalid value for `{param}`: expected a data URI like data:image/png;base64,…"
-            raise InvalidRequestError(message, param=param)
-    return UploadedImage(param, _decode(param, text))
+    if start.startswith("data:"):
+        return UploadedImage(param, _decode_data_uri(param, text))
+    data = _decode(param, text)
+    if len(text) <= _SHORT_TEXT and sniff(data) is None:  # a few words can be read as base64, too
+        raise wrong(param, _EXPECTED, text)
+    return UploadedImage(param, data)
+
+
+def _read_object(param: str, value: dict[str, JSONValue]) -> InputImage:
+    """The image that an object names in one of the ways that APIs have."""
+    if value.get("file_id") is not None:
+        message = f"`{param}.file_id` cannot be used here: this gateway stores no files. Send image_url instead."
+        raise InvalidRequestError(message, param=f"{param}.file_id")
+    for name in _MEMBERS:
+        if value.get(name) is not None:
+            return _read_one(f"{param}.{name}", value[name])
+    raise wrong(param, f"{_EXPECTED}, or an object with one in {', '.join(_MEMBERS)}", value)
+
+
+def _decode_data_uri(param: str, text: str) -> bytes:
+    """The bytes of a data URI, whatever parameters it has, in whatever order, with or without base64."""
+    head, comma, payload = text.partition(",")
+    if not comma:
+        raise wrong(param, "a data URI like data:image/png;base64,…", text)
+    is_base64 = "base64" in {part.strip().lower() for part in head[len("data:") :].split(";")}
+    if not is_base64:
+        data = unquote_to_bytes(payload)
+        if sniff(data) is not None:
+            return data
+    return _decode(param, unquote(payload) if "%" in payload else payload)
 
 
 def _decode(param: str, text: str) -> bytes:
-    compact = "".join(text.split()) if any(character.isspace() for character in text[:200]) else text
-    compact = compact.rstrip("=")
+    """The bytes of base64 in either alphabet, with or without padding, with line breaks anywhere."""
     try:
-        data = pybase64.b64decode(
-            compact + "=" * (-len(compact) % 4), altchars=b"-_" if _is_urlsafe(compact) else None, validate=True
-        )
+        compact = text.encode("ascii")
+        if any(space in compact for space in _SPACES):
+            compact = compact.translate(None, _SPACES)
+        compact = compact.rstrip(b"=")
+        alphabet = b"-_" if b"-" in compact or b"_" in compact else None
+        return pybase64.b64decode(compact + b"=" * (-len(compact) % 4), altchars=alphabet, validate=True)
     except ValueError:  # also binascii.Error and non-ASCII text
-        raise wrong(param, _EXPECTED, text[:40]) from None
-    return data
-
-
-def _is_urlsafe(text: str) -> bool:
-    return "-" in text or "_" in text
+        raise wrong(param, _EXPECTED, text) from None

@@ -1,42 +1,28 @@
-"""Multipart forms: a push parser for the bytes, and the rebuilding of nested fields from bracketed names.
+"""A push parser of multipart forms: bytes in, parts out.
 
-Holds each file once, enforces limits while the bytes arrive, trusts neither file names nor part types, and does no
-input or output. What fields mean is `parse`'s affair.
+Holds each part once and enforces limits while the bytes arrive. What a part is, `form_parts` tells; how names nest,
+`form_fields`; what fields mean, `parse`. No input or output.
 """
 
-import itertools
-import re
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
-from app.openai_api.input_images import IMAGE_FILES, FilePart
+from app.openai_api.form_fields import rebuild_fields
+from app.openai_api.form_parts import PartHead, TextPart, read_part, takes_image
+from app.openai_api.input_images import FilePart
+from app.openai_api.json_body import StructureGuard
 
-_Entry = tuple[tuple[str, ...], str]
-"""The brackets of a name, and the text of its part."""
 _MAX_PARTS = 512
-_MAX_DEPTH = 8
-_MAX_NAME = 200
-_MAX_INDEX = 256
-_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
-_LOST = "[object Object]"
-_IMAGE_PARTS = re.compile(rf"(?:inputs\[)?({'|'.join(sorted(IMAGE_FILES))})\]?(?:\[\d*\])?")
-_TEXT_FIELDS = frozenset(
-    {"prompt", "model", "user", "safety_identifier", "size", "aspect_ratio", "resolution", "negative_prompt"}
-    | {"positivePrompt", "negativePrompt", "uploadEndpoint", "webhookURL", "webhook_url"}
-)
-"""Fields whose text stays text even when it looks like a number."""
+_MAX_CHARSET_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A parsed form."""
+    """A parsed form. `files` are the parts of image fields, those included that name an image in text."""
 
     fields: dict[str, JSONValue]
     files: tuple[FilePart, ...]
@@ -59,8 +45,10 @@ class FormParser:
         self._texts: list[tuple[str, str]] = []
         self._files: list[FilePart] = []
         self._header_name, self._header_value = bytearray(), bytearray()
-        self._name, self._is_file, self._data = "", False, bytearray()
-        self._disposition = b""
+        self._head, self._name, self._data = PartHead(), "", bytearray()
+        self._parts = 0
+        self._charset: str | None = None
+        self._guard = StructureGuard()
         self._ended = False
         self._parser = MultipartParser(
             boundary,
@@ -75,6 +63,12 @@ class FormParser:
                 "on_end": self._end,
             },
         )
+
+    @property
+    def text_bytes(self) -> int:
+        """How much text the form holds so far."""
+        images = sum(len(part.content) for part in self._files if isinstance(part.content, str))
+        return images + sum(len(text) for _, text in self._texts)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
@@ -97,159 +91,39 @@ class FormParser:
         self._data, self._files, self._texts = bytearray(), [], []
 
     def _begin_part(self) -> None:
-        if len(self._texts) + len(self._files) >= _MAX_PARTS:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
             raise InvalidRequestError(f"The form has more than {_MAX_PARTS} parts.", param="body")
-        self._name, self._is_file, self._disposition, self._data = "", False, b"", bytearray()
+        self._head, self._name, self._data = PartHead(), "", bytearray()
 
     def _end_header(self) -> None:
-        if bytes(self._header_name).lower() == b"content-disposition":
-            self._disposition = bytes(self._header_value)
+        self._head.add(bytes(self._header_name), bytes(self._header_value))
         self._header_name.clear()
         self._header_value.clear()
 
     def _end_headers(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        self._is_file = b"filename" in options
-        if not self._name or len(self._name) > _MAX_NAME:
-            raise InvalidRequestError("A part of the form has no name, or one that is too long.", param="body")
+        self._name = self._head.name
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         self._data += data[start:end]
         if len(self._data) > self._max_file_bytes:
             limit = f"{self._max_file_bytes // 1024} KiB"
             message = f"`{self._name}` is larger than the {limit} this gateway takes."
-            raise TooLargeError(message, param=self._name, code="image_too_large" if self._is_file else None)
+            raise TooLargeError(message, param=self._name, code="image_too_large" if takes_image(self._name) else None)
 
     def _end_part(self) -> None:
-        image = _IMAGE_PARTS.fullmatch(self._name)
-        if self._is_file:
-            self._files.append(FilePart(image[1] if image else self._name, bytes(self._data)))
-        else:
-            try:
-                text = self._data.decode("utf-8")
-            except UnicodeDecodeError:
-                message = f"`{self._name}` is not valid UTF-8 text."
-                raise InvalidRequestError(message, param=self._name) from None
-            self._texts.append((self._name, text))
+        part = read_part(self._head, bytes(self._data), self._charset)
         self._data = bytearray()
+        if isinstance(part, FilePart):
+            self._files.append(part)
+        elif part is not None and part.name == "_charset_":  # how HTML lets a form say it for all of its texts
+            self._charset = part.text.strip().lower()[:_MAX_CHARSET_NAME] or None
+        elif part is not None:
+            self._add_text(part)
+
+    def _add_text(self, part: TextPart) -> None:
+        self._guard.feed(part.text.encode("utf-8", "surrogatepass"), part.name)
+        self._texts.append((part.name, part.text))
 
     def _end(self) -> None:
         self._ended = True
-
-
-def rebuild_fields(texts: Sequence[tuple[str, str]]) -> dict[str, JSONValue]:
-    """Fields with their nesting: `lora[][model]`, `opts[a][b]`, `tags[]` and `lora[0][model]`.
-
-    Python's clients send the members of a list of objects grouped by key, Node's in item order. The i-th value of a
-    key belongs to object i when keys are grouped; otherwise a repeated key starts the next object.
-    """
-    groups: dict[str, list[_Entry]] = {}
-    for name, text in texts:
-        match = _NAME.fullmatch(name)
-        root, brackets = (match[1], match[2]) if match else (name, "")
-        path = tuple(brackets[1:-1].split("][")) if brackets else ()
-        if len(path) > _MAX_DEPTH:
-            raise InvalidRequestError(f"`{root}` is nested more than {_MAX_DEPTH} levels deep.", param=root)
-        if text.strip() == _LOST:
-            message = f"`{root}` arrived as the text {_LOST}: the client lost its value. Send it as a JSON string."
-            raise InvalidRequestError(message, param=root)
-        groups.setdefault(root, []).append((path, text))
-    return {root: _rebuild(root, root, entries) for root, entries in groups.items()}
-
-
-def _rebuild(root: str, place: str, entries: Sequence[_Entry]) -> JSONValue:
-    heads = [path[0] if path else None for path, _ in entries]
-    if all(head is None for head in heads):
-        values = [_to_value(root, text) for _, text in entries]
-        return values[0] if len(values) == 1 else values
-    if any(head is None for head in heads):
-        message = f"`{place}` is sent both as a value and as an object."
-        raise InvalidRequestError(message, param=root)
-    rest = [(str(path[0]), (path[1:], text)) for path, text in entries]
-    if all(head == "" for head in heads):
-        return _rebuild_list(root, place, [entry for _, entry in rest])
-    members: dict[str, list[_Entry]] = {}
-    for head, entry in rest:
-        members.setdefault(head, []).append(entry)
-    rebuilt = {head: _rebuild(root, f"{place}.{head}", group) for head, group in members.items()}
-    if all(head.isdecimal() and int(head) <= _MAX_INDEX for head in rebuilt):
-        return [rebuilt[head] for head in sorted(rebuilt, key=int)]
-    return rebuilt
-
-
-def _rebuild_list(root: str, place: str, entries: Sequence[_Entry]) -> JSONValue:
-    if all(not path for path, _ in entries):
-        return [_to_value(root, text) for _, text in entries]
-    if any(not path or path[0] == "" for path, _ in entries):
-        if len(entries) > 1:
-            raise _ambiguous(root, place)
-        objects = [list(entries)]
-    elif _is_grouped(entries):
-        objects = _split_grouped(root, place, entries)
-    else:
-        objects = _split_interleaved(entries)
-    return [_rebuild(root, f"{place}[{index}]", members) for index, members in enumerate(objects)]
-
-
-def _split_grouped(root: str, place: str, entries: Sequence[_Entry]) -> list[list[_Entry]]:
-    """Objects whose values came grouped by key: the i-th value of each key is the i-th object's."""
-    counts = Counter(path for path, _ in entries)
-    scalars = {count for path, count in counts.items() if path[-1] != ""}
-    size = scalars.pop() if scalars else 1
-    if scalars or (size != 1 and set(counts.values()) != {size}) or (size == 1 and not _has_scalar(counts)):
-        raise _ambiguous(root, place)
-    if size == 1:
-        return [list(entries)]
-    seen: Counter[tuple[str, ...]] = Counter()
-    objects: list[list[_Entry]] = [[] for _ in range(size)]
-    for path, text in entries:
-        objects[seen[path]].append((path, text))
-        seen[path] += 1
-    return objects
-
-
-def _has_scalar(counts: Counter[tuple[str, ...]]) -> bool:
-    """Whether something shows that there is one object only: a member that is no list, or lists of one."""
-    return any(path[-1] != "" for path in counts) or max(counts.values()) == 1
-
-
-def _split_interleaved(entries: Sequence[_Entry]) -> list[list[_Entry]]:
-    """Objects whose values came in item order: a key that repeats begins the next."""
-    objects: list[list[_Entry]] = []
-    taken: set[tuple[str, ...]] = set()
-    for path, text in entries:
-        if not objects or path in taken:
-            objects.append([])
-            taken = set()
-        if path[-1] != "":
-            taken.add(path)
-        objects[-1].append((path, text))
-    return objects
-
-
-def _ambiguous(root: str, place: str) -> InvalidRequestError:
-    message = f"The items of `{place}` cannot be told apart in this form. Send `{root}` as one JSON string."
-    return InvalidRequestError(message, param=root)
-
-
-def _is_grouped(entries: Sequence[_Entry]) -> bool:
-    """Whether all values of each key stand together."""
-    changes = sum(before[0] != after[0] for before, after in itertools.pairwise(entries))
-    return changes == len({path for path, _ in entries}) - 1
-
-
-def _to_value(root: str, text: str) -> JSONValue:
-    """Form text as the value it stands for: a number, a boolean, JSON, or itself."""
-    if root in _TEXT_FIELDS:
-        return text
-    stripped = text.strip()
-    if stripped.lower() in {"true", "false"}:
-        return stripped.lower() == "true"
-    if stripped[:1] in {"{", "["} or re.fullmatch(r"-?(0|[1-9]\d{0,18})(\.\d{1,18})?([eE][+-]?\d{1,3})?", stripped):
-        try:
-            value: JSONValue = msgspec.json.decode(stripped)
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            return text
-        return value
-    return text

@@ -19,7 +19,6 @@ from app.openai_api.input_images import (
     read_images,
     read_mask,
     read_single,
-    refuse_unknown_files,
 )
 from app.openai_api.readers import (
     MAX_SEED,
@@ -67,7 +66,6 @@ OWN_NAMES = frozenset(
 
 def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
     """The request that these fields and files express, raising InvalidRequestError for the first wrong one."""
-    refuse_unknown_files(files)
     translation = translate_fields(fields, has_images=has_images(files), has_mask=has_mask(files))
     try:
         return _parse(mode, translation, files)
@@ -107,7 +105,7 @@ def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> I
         background=None if background == "auto" else background,
         images=images,
         mask=read_single("mask", fields, files) or read_mask(translation.masks),
-        mask_is_native=bool(translation.masks),
+        mask_is_native=bool(translation.masks) or any(part.name == "maskImage" for part in files),
         markup=read_single("markup", fields, files),
         seed=read_integer(fields, "seed", 0, MAX_SEED),
         words=_read_words(fields),

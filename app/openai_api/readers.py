@@ -6,6 +6,7 @@ the form it should have, for a wrong one.
 
 import re
 from collections.abc import Collection, Mapping
+from itertools import islice
 
 from app.domain.request import JSONValue, SizeRequest
 from app.errors import InvalidRequestError
@@ -16,6 +17,7 @@ Fields = Mapping[str, JSONValue]
 MAX_SEED = 2**63 - 1
 MAX_SIDE = 65_536
 _SHOWN = 60
+_NAMES_SHOWN = 5
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _EXACT = re.compile(r"(\d{1,6})\s*[xX\u00d7*]\s*(\d{1,6})")
@@ -24,9 +26,12 @@ _RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*:\s*(\d{1,6}(?:\.\d{1,6})?)")
 
 def show(value: JSONValue) -> str:
     """A value as it may appear in a message: short, and never a container's contents."""
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    text = repr(value)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        names = ", ".join(f"`{name[:_SHOWN]}`" for name in islice(value, _NAMES_SHOWN))
+        return f"an object with {names}" if names else "an empty object"
+    text = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

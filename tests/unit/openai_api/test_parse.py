@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from app.catalog.model import Mode
 from app.errors import GatewayError, InvalidRequestError
+from app.openai_api.form_fields import rebuild_fields
 from app.openai_api.json_body import decode_object
-from app.openai_api.multipart import FormParser, rebuild_fields
+from app.openai_api.multipart import FormParser
 from app.openai_api.parse import parse_request
 
 
@@ -103,7 +104,7 @@ def test_a_file_survives_any_cutting_of_the_body(data, step):
         parser.feed(body[start : start + step])
     form = parser.finish()
     assert form.fields == {"prompt": "ein Hütchen"}
-    assert [(part.name, part.data) for part in form.files] == [("image", data)]
+    assert [(part.name, part.content) for part in form.files] == [("image", data)]
 
 
 @settings(max_examples=300, deadline=None)
