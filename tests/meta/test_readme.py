@@ -1,5 +1,6 @@
 """The README's commands, run as printed against a live server; only the address is another one."""
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.images import open_bytes, png
+from tests.support.images import open_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,12 +20,16 @@ ADDRESS = "http://127.0.0.1:8000"
 
 @pytest.fixture(scope="module")
 def open_gateway(start_shared_gateway):
-    return start_shared_gateway(SPILLWAY_API_KEYS="", RUNWARE_API_KEY="")
+    """As `make run` starts it without a key."""
+    simulated = {"SPILLWAY_UPSTREAM_NAME": "simulator", "SPILLWAY_HOST_ALL_PICTURES": "true"}
+    return start_shared_gateway(SPILLWAY_API_KEYS="", RUNWARE_API_KEY="", **simulated)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "otter.png").write_bytes(png(480, 360))
+    """A folder like a checkout after `make install`, in a second terminal."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     modules = ROOT / "tests" / "contract" / "node_modules"
     if modules.exists():
         (tmp_path / "node_modules").symlink_to(modules)
@@ -45,10 +50,22 @@ def run(command: list[str], folder: Path, gateway) -> str:
     return finished.stdout
 
 
-@pytest.mark.parametrize("text", blocks("bash", "curl"), ids=["generation", "edit"])
-def test_the_curl_commands_work(text, open_gateway, folder):
-    out = run(["bash", "-euc", text.replace(ADDRESS, open_gateway.origin)], folder, open_gateway)
-    assert '"url":"http' in out
+def test_the_curl_commands_work_and_answer_as_shown(open_gateway, folder):
+    generation, edit = (text.replace(ADDRESS, open_gateway.origin) for text in blocks("bash", "curl"))
+    answer = json.loads(run(["bash", "-euc", generation], folder, open_gateway))
+    shown = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
+    assert shown.keys() <= answer.keys()
+    assert shown["data"][0].keys() <= answer["data"][0].keys()
+    assert shown["metadata"].keys() <= answer["metadata"].keys()
+    for name in ("size", "output_format"):
+        assert answer[name] == shown[name]
+    run(["bash", "-euc", edit], folder, open_gateway)
+    assert open_bytes((folder / "hat.png").read_bytes()).size == (1152, 864)
+
+
+def test_the_sample_image_is_small():
+    assert len((ROOT / "examples" / "otter.png").read_bytes()) < 10_000
+    assert open_bytes((ROOT / "examples" / "otter.png").read_bytes()).size == (480, 360)
 
 
 def test_the_python_example_works(open_gateway, folder):
@@ -69,8 +86,9 @@ def test_the_node_example_works(open_gateway, folder):
 def test_the_commands_work(open_gateway, folder):
     (text,) = blocks("bash", "spillway generate")
     run(["bash", "-euc", text], folder, open_gateway)
-    assert open_bytes((folder / "lighthouse-1.png").read_bytes()).size == (1360, 768)
-    assert open_bytes((folder / "hat.webp").read_bytes()).format == "WEBP"
+    assert open_bytes((folder / "lighthouse-1.webp").read_bytes()).size == (1360, 768)
+    assert open_bytes((folder / "lighthouse-2.webp").read_bytes()).format == "WEBP"
+    assert open_bytes((folder / "hat.png").read_bytes()).format == "PNG"
 
 
 def test_the_first_two_commands_are_make_run_and_make_test():
@@ -79,6 +97,8 @@ def test_the_first_two_commands_are_make_run_and_make_test():
 
 def test_no_other_command_is_left_untested():
     tested = [
+        "pip install openai\n",  # installed with the development tools
+        "npm install openai\n",
         *blocks("bash", "curl"),
         *blocks("python", "OpenAI"),
         *blocks("js", "OpenAI"),
