@@ -29,6 +29,7 @@ from app.egress.fetch import Fetcher
 from app.errors import InternalError
 from app.generation.deliver import ImageDelivery
 from app.generation.inputs import InputImages
+from app.generation.open_bills import BillCompleter
 from app.generation.prepare import Policy, Preparer
 from app.generation.resolve import Parts, Recovery
 from app.generation.service import ImageService
@@ -36,6 +37,7 @@ from app.generation.uploads import InputUploads
 from app.images.workers import Workers
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
+from app.journal.bills import OpenBills
 from app.journal.claims import Journal
 from app.journal.history import History
 from app.journal.webhooks import WebhookBook
@@ -166,8 +168,9 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         admission=admission,
         on_webhook_due=webhooks.wake,
     )
+    bills = BillCompleter(OpenBills(writer, pace.first_bill), runware, looks_every=pace.looks_for_bills)
     recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission), pace.longest_search)
-    for part in (works, recovery, webhooks):
+    for part in (works, recovery, bills, webhooks):
         part.start()
     try:
         yield Gateway(
@@ -184,6 +187,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         )
     finally:
         recovery.stop()
+        bills.stop()
         await works.close(ending.remaining(settings.grace))
         await webhooks.close()
         for end in (reader.close, writer.close):

@@ -25,7 +25,15 @@ from tests.support.postgres import postgres_server
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BRIEF = DownloadPolicy(first_wait=0.02, longest_wait=0.05, absent=0.5, unreachable=1.0)
-FAST = RetryPolicy(first_backoff=0.02, longest_backoff=0.05, first_poll=0.05, longest_poll=0.1, longest_retry_after=0.2)
+FAST = RetryPolicy(
+    first_bill=0.2,
+    looks_for_bills=0.2,
+    first_backoff=0.02,
+    longest_backoff=0.05,
+    first_poll=0.05,
+    longest_poll=0.1,
+    longest_retry_after=0.2,
+)
 
 
 @dataclass(frozen=True)

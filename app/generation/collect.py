@@ -14,7 +14,7 @@ from app.planning.plan import Plan, PlannedTask
 from app.runware.failures import Failure as RunwareFailure
 from app.runware.failures import Kind
 from app.runware.results import TaskResult
-from app.runware.tasks import Image
+from app.runware.wire import Image
 
 _MISSING = RunwareFailure(Kind.PROVIDER, "missingResult", "It made fewer images than asked for.")
 

@@ -25,7 +25,7 @@ from app.images.headers import HEAD_BYTES, is_whole, read_header
 from app.images.types import CompositeBase, Header
 from app.images.workers import WorkerError, Workers
 from app.media.store import MediaStore
-from app.runware.tasks import Image
+from app.runware.wire import Image
 
 _MAX_RESULT_PIXELS = 400_000_000
 _HEAD_TEXT = HEAD_BYTES // 3 * 4

@@ -7,7 +7,7 @@ last try has passed; then the part stays unknown.
 import time
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, Executable, bindparam, func, select, update
+from sqlalchemy import Connection, Executable, bindparam, func, or_, select, update
 
 from app.database.money import write_money
 from app.database.tables import requests
@@ -17,15 +17,14 @@ from app.journal import statements as sql
 from app.journal.records import Record, Status
 from app.journal.rows import to_record
 
-FIRST_QUESTION_SECONDS = 120.0
-"""After the end of a request whose cost is unknown."""
 _PAUSE_GROWTH = 4.0
-_MOST_TRIES = 8
-"""The last one some eight days after the end; Runware remembers a task no longer than that, for all we know."""
+_MOST_TRIES = 7
+"""The last one some eight days after the end, with two minutes before the first."""
 _FINAL = [status.value for status in Status if status.final]
 DUE = (
     select(requests)
     .where(requests.c.bill_next <= bindparam("now"))
+    .where(or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")))
     .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -54,21 +53,25 @@ def bookings(costs: Sequence[TaskCost]) -> list[tuple[Executable, dict[str, obje
 
 
 class OpenBills:
-    """Bills of the journal with an unknown part. `clock` is unix seconds."""
+    """Bills of the journal with an unknown part; `first_pause` is in seconds, `clock` is unix seconds."""
 
-    def __init__(self, writer: Writer, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, writer: Writer, first_pause: float, clock: Callable[[], float] = time.time) -> None:
         self._writer = writer
+        self._first_pause = first_pause
         self._clock = clock
 
     async def due(self, most: int = 20) -> list[Record]:
-        """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile."""
+        """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile.
+
+        The first time is `first_pause` after the end: Runware rarely knows more at once.
+        """
         now = self._clock()
 
         def work(connection: Connection) -> list[Record]:
-            rows = connection.execute(DUE, {"now": now, "most": most}).all()
+            rows = connection.execute(DUE, {"now": now, "ended_before": now - self._first_pause, "most": most}).all()
             for row in rows:
                 tries = row.bill_tries + 1
-                pause = FIRST_QUESTION_SECONDS * _PAUSE_GROWTH**tries
+                pause = self._first_pause * _PAUSE_GROWTH**tries
                 values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
                 connection.execute(update(requests).where(requests.c.id == row.id).values(values))
             return [to_record(connection, row) for row in rows]

@@ -15,7 +15,7 @@ from app.database.tables import requests, tasks
 from app.database.writer import Transaction, Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
-from app.journal.bills import FIRST_QUESTION_SECONDS, bookings
+from app.journal.bills import bookings
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
@@ -82,7 +82,7 @@ class Journal:
             "new_error": settlement.error,
             "new_cost": settlement.cost,
             "new_known_cost": settlement.known_cost,
-            "new_bill_next": self._clock() + FIRST_QUESTION_SECONDS if settlement.known_cost is not None else None,
+            "new_bill_next": None if settlement.known_cost is None else self._clock(),
         }
 
         writes: list[tuple[Executable, dict[str, object]]] = [(sql.SETTLE, values)]

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.runware.tasks import Fault
+from app.runware.wire import Fault
 
 
 class Kind(StrEnum):

@@ -1,10 +1,12 @@
 """What the client tells of a task when it has ended. Pure values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.runware.failures import Failure
-from app.runware.tasks import Image
+from app.runware.members import JSONMember
+from app.runware.wire import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class TaskResult:
     """What became of a task: its images, and why others are missing.
 
     `unresolved` when nobody could tell in time: there may be more images, and more to pay. `is_read` is False where an
-    answer about it could not be read, which may have told of more to pay.
+    answer about it could not be read, which may have told of more to pay. `others` is what Runware said of no image in
+    particular.
     """
 
     images: tuple[Image, ...]
@@ -30,6 +33,7 @@ class TaskResult:
     exchanges: tuple[Exchange, ...]
     unresolved: bool = False
     is_read: bool = True
+    others: Mapping[str, JSONMember] = field(default_factory=dict)
 
     @property
     def costs(self) -> tuple[Decimal | None, ...]:

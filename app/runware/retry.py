@@ -29,6 +29,10 @@ class RetryPolicy:
     """How long whoever sent a task waits for it; then those look for it who look for abandoned ones."""
     longest_search: float = 86_400.0
     """How long these look for it, from the request on."""
+    first_bill: float = 120.0
+    """After the end of a request whose cost is unknown, until Runware is asked for it again."""
+    looks_for_bills: float = 5.0
+    """How often it is looked for such requests."""
 
 
 def backoff(pace: RetryPolicy, failure: Failure, attempt: int, chance: float) -> float | None:

@@ -1,13 +1,8 @@
-"""Runware's wire format: tasks out, envelopes in. Pure.
-
-Only here do Runware's field names become Python values and back. Base64 images stay raw slices of the answer, so
-that megabytes are neither decoded nor copied before somebody needs them.
-"""
+"""What is sent to Runware: tasks in its own words. Pure; its answers are read in `wire`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 import pybase64
@@ -21,6 +16,14 @@ OWN_FIELDS = frozenset(
     | {"model", "positivePrompt", "width", "height", "outputFormat", "outputQuality", "apiKey"}
 )
 """Fields of a task that the gateway sets itself."""
+
+_LARGEST_SIDE = 3072
+"""Of an image whose size the model chooses: larger ones are compressed to less than this many pixels, uncompressed."""
+_GENEROUS_BYTES = 7
+"""A pixel: four bytes that cannot be compressed, in base64, and a quarter more."""
+_MOST_LAYERS = 8
+_LEAST_BYTES = 4 * 1024 * 1024
+_MOST_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ class ImageTask:
             inner for value in self.inputs.values() for inner in (value if isinstance(value, tuple) else (value,))
         ]
         return sum(len(value.data) for value in values if isinstance(value, InlineImage))
+
+    @property
+    def most_answer_bytes(self) -> int:
+        """How large an answer to it may be: as many generous images in base64 as were asked for, and their words."""
+        pixels = self.width * self.height if self.width and self.height else _LARGEST_SIDE**2
+        layers = _MOST_LAYERS if self.output_format == "TIFF" else 1
+        image = max(pixels * _GENEROUS_BYTES * layers, _LEAST_BYTES)
+        return min(self.number_results * image + _LEAST_BYTES, _MOST_BYTES)
 
     def to_wire(self) -> dict[str, object]:
         """The task as Runware reads it; the gateway's own fields win over `fields`."""
@@ -122,176 +133,3 @@ def get_response(task_uuid: str) -> dict[str, object]:
 def get_task_details(task_uuid: str) -> dict[str, object]:
     """The task that asks for everything known of an older one."""
     return {"taskType": "getTaskDetails", "taskUUID": task_uuid}
-
-
-class WireError(msgspec.Struct, rename="camel", frozen=True):
-    """An entry of `errors`, in any of the shapes seen."""
-
-    code: object = None
-    message: object = None
-    parameter: object = None
-    task_type: object = None
-    task_uuid: object = msgspec.field(default=None, name="taskUUID")
-    error_id: object = None
-    error_message: object = None
-    response_content: object = None
-    response_status_code: object = None
-
-
-class WireItem(msgspec.Struct, rename="camel", frozen=True):
-    """An entry of `data`. The images are JSON strings still in their quotes."""
-
-    task_uuid: object = msgspec.field(default=None, name="taskUUID")
-    image_uuid: object = msgspec.field(default=None, name="imageUUID")
-    image_url: object = msgspec.field(default=None, name="imageURL")
-    image_base64_data: msgspec.Raw = msgspec.Raw(b"")
-    image_data_uri: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="imageDataURI")
-    status: object = None
-    seed: object = None
-    cost: Decimal | None = None
-    error: WireError | str | None = None
-
-
-class _Envelope(msgspec.Struct, rename="camel", frozen=True):
-    data: list[WireItem] | WireItem | None = None
-    errors: list[WireError] | WireError | None = None
-    error: WireError | str | None = None
-    code: object = None
-    message: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One finished image: an address, or base64 (a slice of the answer, without quotes)."""
-
-    image_uuid: str | None
-    url: str | None
-    base64: memoryview | None
-    seed: int | None
-    cost: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One error of Runware's in its own words. `content` is what the model's provider said, where it is passed on."""
-
-    code: str
-    message: str
-    parameters: tuple[str, ...] = ()
-    content: str = ""
-    task_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What one exchange said about one task."""
-
-    images: tuple[Image, ...] = ()
-    faults: tuple[Fault, ...] = ()
-    processing: bool = False
-
-
-class UnreadableReplyError(Exception):
-    """The body is no envelope of Runware's."""
-
-
-_decoder = msgspec.json.Decoder(_Envelope | list[WireError], float_hook=Decimal, strict=False)
-
-
-def decode(body: bytes, task_uuid: str) -> Reply:
-    """What `body` says about a task, raising UnreadableReplyError for HTML, nonsense and the like."""
-    try:
-        envelope = _decoder.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-        raise UnreadableReplyError from None
-    if isinstance(envelope, list):
-        envelope = _Envelope(errors=envelope)
-    items = _listed(envelope.data)
-    errors = [*_listed(envelope.errors), *_single(envelope.error)]
-    if not items and not errors and (envelope.code or envelope.message):
-        errors = [WireError(code=envelope.code, message=envelope.message)]
-    mine = [item for item in items if item.task_uuid in (None, task_uuid)]
-    errors = [error for error in errors if error.task_uuid in (None, task_uuid)]
-    errors += [error for item in mine for error in _single(item.error)]
-    images = [image for item in mine if (image := _to_image(item)) is not None]
-    return Reply(
-        images=tuple(images),
-        faults=tuple(_to_fault(error) for error in errors),
-        processing=any(item.status == "processing" for item in mine),
-    )
-
-
-class _Details(msgspec.Struct, frozen=True):
-    response: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _DetailsEnvelope(msgspec.Struct, frozen=True):
-    data: list[_Details] = []
-
-
-def decode_details(body: bytes, task_uuid: str) -> Reply:
-    """What the details of an older task say of it; an empty Reply when there are none."""
-    try:
-        envelope = msgspec.json.decode(body, type=_DetailsEnvelope)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-        raise UnreadableReplyError from None
-    return decode(bytes(envelope.data[0].response), task_uuid) if envelope.data else Reply()
-
-
-_T = TypeVar("_T", WireItem, WireError)
-
-
-def _listed(value: list[_T] | _T | None) -> list[_T]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _single(error: WireError | str | None) -> list[WireError]:
-    if error is None:
-        return []
-    return [error if isinstance(error, WireError) else WireError(message=error)]
-
-
-def _to_image(item: WireItem) -> Image | None:
-    if item.error is not None:
-        return None
-    base64 = _unquote(item.image_base64_data) or _strip_data_uri(_unquote(item.image_data_uri))
-    url = item.image_url if isinstance(item.image_url, str) and item.image_url else None
-    if url is None and base64 is None:
-        return None
-    seed = int(item.seed) if isinstance(item.seed, int | Decimal) and not isinstance(item.seed, bool) else None
-    return Image(str(item.image_uuid) if item.image_uuid else None, url, base64, seed, item.cost)
-
-
-def _unquote(raw: msgspec.Raw) -> memoryview | None:
-    view = memoryview(raw)
-    if len(view) <= len('""') or view[0] != ord('"'):
-        return None
-    inner = view[1:-1]
-    if b"\\" in bytes(inner[:256]):  # a server that escapes slashes does it early and often
-        return memoryview(msgspec.json.decode(raw, type=str).encode())
-    return inner
-
-
-def _strip_data_uri(view: memoryview | None) -> memoryview | None:
-    if view is None:
-        return None
-    header, comma, _ = bytes(view[:128]).partition(b",")
-    return view[len(header) + 1 :] if comma else view
-
-
-def _to_fault(error: WireError) -> Fault:
-    parameters = error.parameter if isinstance(error.parameter, list) else [error.parameter]
-    content = error.response_content
-    return Fault(
-        code=str(error.code or error.error_id or "unknownError"),
-        message=str(error.message or error.error_message or ""),
-        parameters=tuple(name for name in parameters if isinstance(name, str)),
-        content=content
-        if isinstance(content, str)
-        else ""
-        if content is None
-        else msgspec.json.encode(content).decode(),
-        task_type=str(error.task_type or ""),
-    )

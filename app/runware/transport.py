@@ -14,6 +14,8 @@ from app import __version__
 _CONNECT_SECONDS = 10.0
 _CONNECTIONS = 2048
 _IDLE_SECONDS = 20.0
+MOST_BYTES = 1024 * 1024
+"""Of an answer that carries no image."""
 
 
 class TransportError(Exception):
@@ -33,18 +35,25 @@ class LateError(TransportError):
 
 
 class HTTPReply(NamedTuple):
-    """An answer. `retry_after` is in seconds, when the header gives them."""
+    """An answer. `retry_after` is in seconds, when the header gives them.
+
+    `is_cut` says that it was larger than asked for: then there is no body.
+    """
 
     status: int
     body: bytes
     retry_after: float | None
+    is_cut: bool = False
 
 
 class Transport(Protocol):
     """Anything that can carry a body to Runware and an answer back."""
 
-    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
-        """Send `body`, raising NotSentError, LostError or LateError when no answer comes."""
+    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> HTTPReply:
+        """Send `body`, raising NotSentError, LostError or LateError when no answer comes.
+
+        An answer of more than `most_bytes`, once unpacked, is not read to its end.
+        """
         ...
 
     async def close(self) -> None:
@@ -68,12 +77,14 @@ class AiohttpTransport:
             auto_decompress=True,
         )
 
-    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> HTTPReply:
         """See Transport."""
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(_CONNECT_SECONDS, timeout_seconds))
         try:
             async with self._session.post(self._url, data=body, timeout=timeout, allow_redirects=False) as response:
-                return HTTPReply(response.status, await response.read(), _seconds(response.headers.get("Retry-After")))
+                content = await _read(response, most_bytes)
+                retry_after = _seconds(response.headers.get("Retry-After"))
+                return HTTPReply(response.status, content or b"", retry_after, is_cut=content is None)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise NotSentError from None
         except TimeoutError:
@@ -84,6 +95,24 @@ class AiohttpTransport:
     async def close(self) -> None:
         """See Transport."""
         await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
+    """The unpacked body, None where it has more than so many bytes; the connection is not used again then.
+
+    It comes in pieces of bounded size, however much a few packed bytes unpack to.
+    """
+    if (response.content_length or 0) > most_bytes:
+        response.close()
+        return None
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > most_bytes:
+            response.close()
+            return None
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _seconds(header: str | None) -> float | None:

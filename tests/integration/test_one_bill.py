@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.support.images import png
-from tests.support.odd_runware import OddRunware, envelope, item, odd_runware
+from tests.support.odd_runware import Odd, OddRunware, envelope, item, odd_runware
 from tests.support.processes import unique
 
 
@@ -37,6 +37,12 @@ def priced(runware: OddRunware, *costs: float | None) -> Callable[[dict], bytes]
         return envelope(*items)
 
     return answer
+
+
+def priced_once(runware: OddRunware, cost: float | None) -> Callable[[dict], bytes]:
+    """One image with this cost, whatever is asked."""
+    members = {"imageURL": f"{runware.origin}/image/x.png"} | ({} if cost is None else {"cost": cost})
+    return lambda task: envelope(item(task, **members))
 
 
 BILLS = [
@@ -128,3 +134,52 @@ def test_a_failure_before_anything_was_bought_costs_nothing_and_says_nothing_of_
     failed = gateway.generate(prompt=unique())
     assert costs_in(failed.json()["error"]) == {}
     assert gateway.client.get(f"/requests/{failed.headers['x-request-id']}").json()["cost"] == 0
+
+
+@pytest.mark.parametrize("told_by", ["getResponse", "getTaskDetails"])
+@pytest.mark.parametrize("model", ["flux.1-schnell", "flux.2-pro"])
+def test_runware_is_asked_again_for_what_it_did_not_say_and_then_all_agree_on_it(runware, gateway, told_by, model):
+    first = priced(runware, 0.01, None)
+    answers = {}
+
+    def infer(task: dict) -> bytes:
+        answers[task["taskUUID"]] = first(task)
+        return answers[task["taskUUID"]]
+
+    def tell(task: dict) -> bytes:
+        items = json.loads(answers[task["taskUUID"]])["data"]
+        said = envelope(*(one | {"cost": 0.01} for one in items))
+        if told_by == "getResponse":
+            return said
+        return envelope({"taskType": "getTaskDetails", "taskUUID": task["taskUUID"], "response": json.loads(said)})
+
+    runware.scripts |= {"imageInference": infer, told_by: tell}
+    answer = gateway.generate(model=model, n=2, size="1024x1024", prompt=unique()).json()
+    assert costs_in(answer["metadata"]) == {"cost": None, "known_cost": 0.01}
+    record = ended(gateway, answer["id"], lambda record: record["cost"] is not None)
+    assert costs_in(record) == {"cost": 0.02}
+    result = gateway.client.get(f"/requests/{answer['id']}/result")
+    assert (costs_in(result.json()["metadata"]), result.headers["x-spillway-cost"]) == ({"cost": 0.02}, "0.02")
+    summary = gateway.client.get("/requests?summary=true").json()["summary"]
+    assert (summary["cost"], summary["requests_with_unknown_cost"]) == (0.02, 0)
+    tasks = len(answer["metadata"]["task_uuids"])
+    assert len(runware.sent("imageInference")) == tasks, "nothing is bought to learn a cost"
+
+
+def test_a_cost_that_runware_never_tells_stays_unknown(runware, gateway):
+    runware.scripts["imageInference"] = runware.scripts["getResponse"] = priced_once(runware, None)
+    answer = gateway.generate(prompt=unique()).json()
+    deadline = time.monotonic() + 20
+    while len(runware.sent("getTaskDetails")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(runware.sent("getTaskDetails")) >= 2, "it is asked more than once"
+    assert costs_in(gateway.client.get(f"/requests/{answer['id']}").json()) == {"cost": None, "known_cost": 0}
+
+
+def test_a_task_that_was_lost_is_unknown_until_runware_says_it_never_heard_of_it(runware, gateway):
+    runware.scripts["imageInference"] = lambda _: Odd(cuts=True)
+    failed = gateway.generate(prompt=unique())
+    assert costs_in(failed.json()["error"]) == {"cost": None, "known_cost": 0}
+    runware.scripts.clear()
+    record = ended(gateway, failed.headers["x-request-id"], lambda record: record["cost"] is not None)
+    assert costs_in(record) == {"cost": 0}

@@ -484,7 +484,7 @@ class Stumbling(AiohttpTransport):
 
     stumbled = False
 
-    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = 0) -> HTTPReply:
         reply = await super().post(body, timeout_seconds)
         if not self.stumbled:
             self.stumbled = True

@@ -24,6 +24,8 @@ class Odd:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     pieces: Callable[[], Iterator[bytes]] | None = None
+    cuts: bool = False
+    """The connection ends without an answer."""
 
 
 Script = Callable[[Task], Odd | bytes]
@@ -54,6 +56,8 @@ class OddRunware:
         script = self.scripts.get(task.get("taskType", ""))
         answer = script(task) if script else b'{"data":[]}'
         odd = Odd(answer) if isinstance(answer, bytes) else answer
+        if odd.cuts and request.transport is not None:
+            request.transport.abort()
         headers = {"Content-Type": "application/json"} | odd.headers
         if odd.pieces is None:
             return web.Response(body=odd.body, status=odd.status, headers=headers)

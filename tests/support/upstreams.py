@@ -12,7 +12,7 @@ class RecordingTransport:
     def __init__(self) -> None:
         self.tasks: list[dict] = []
 
-    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = 0) -> HTTPReply:
         """Answer at once."""
         (task,) = json.loads(body)
         self.tasks.append(task)
@@ -42,7 +42,7 @@ class ScriptedTransport:
         self._script = list(script)
         self.sent: list[dict] = []
 
-    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:
+    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = 0) -> HTTPReply:
         """Play the next entry; the last one repeats."""
         (task,) = json.loads(body)
         self.sent.append(task)

@@ -15,7 +15,7 @@ from app.planning.decide import normalize
 from app.planning.plan import TaskInputs, build_plan
 from app.runware.failures import Failure, Kind
 from app.runware.results import TaskResult
-from app.runware.tasks import Image
+from app.runware.wire import Image
 
 
 def plan_for(count: int, per_task: int, seed: int | None = None):

@@ -7,7 +7,8 @@ import pytest
 from app.generation.provider_errors import _BUILDERS, to_caller_field, to_caller_words, to_error
 from app.runware.failures import KNOWN_CODES, Failure, Kind, classify, from_status, to_failure
 from app.runware.retry import RetryPolicy, backoff, poll_delay
-from app.runware.tasks import Fault, ImageTask, UnreadableReplyError, decode
+from app.runware.tasks import ImageTask
+from app.runware.wire import Fault, UnreadableReplyError, decode
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
 

@@ -1,0 +1,79 @@
+"""Asks Runware again what it did not say at first: the unknown parts of the bills of requests that have ended.
+
+Nothing is sent to be made, and no image is fetched. Which requests are due, and when again, is in the journal.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from app.database.errors import DatabaseUnavailableError
+from app.database.money import write_money
+from app.domain.answer import TaskCost
+from app.journal.bills import OpenBills
+from app.journal.records import Record, Status
+from app.ledger.bill import RunningBill
+from app.observability.logs import get_logger
+from app.runware.client import RunwareClient
+
+_logger = get_logger("bills")
+_LOOKS_EVERY_SECONDS = 5.0
+_LONGEST_QUESTION_SECONDS = 60.0
+
+
+class BillCompleter:
+    """Looks for open bills from time to time. `monotonic` is the client's clock."""
+
+    def __init__(
+        self,
+        bills: OpenBills,
+        runware: RunwareClient,
+        monotonic: Callable[[], float] = time.monotonic,
+        looks_every: float = _LOOKS_EVERY_SECONDS,
+    ) -> None:
+        self._bills = bills
+        self._runware = runware
+        self._monotonic = monotonic
+        self._looks_every = looks_every
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, in the background."""
+        self._watching = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more; what was being asked is asked again by whoever looks next."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._looks_every)
+            try:
+                for record in [] if self._runware.unreachable else await self._bills.due():
+                    await self._complete(record)
+            except DatabaseUnavailableError:
+                _logger.warning("open bills cannot be looked for")
+            except Exception:  # whatever it was, the next round must come
+                _logger.exception("unexpected fault while asking for costs")
+
+    async def _complete(self, record: Record) -> None:
+        """Ask for every unknown part, and write the bill down once it is whole."""
+        bill = RunningBill(record.costs)
+        for cost in record.costs:
+            if not cost.is_complete:
+                await self._ask(record, cost, bill)
+        total = write_money(bill.current.cost)
+        if total is not None:
+            await self._bills.complete(record.id, bill.current.tasks, total)
+            _logger.info("Runware told the cost after all", id=record.id, cost=total)
+
+    async def _ask(self, record: Record, cost: TaskCost, bill: RunningBill) -> None:
+        try:
+            result = await self._runware.find_costs(cost.task_id, self._monotonic() + _LONGEST_QUESTION_SECONDS)
+        except TimeoutError:
+            return
+        if result is not None:
+            bill.add(cost.task_id, result.costs, is_complete=result.is_billed)
+        elif record.status is Status.FAILED and not cost.known:  # nothing came of it, and nobody knows of it
+            bill.add(cost.task_id, (), is_complete=True)

@@ -1,0 +1,166 @@
+"""Asks Runware what became of a task until it has ended, also of one that another process sent.
+
+Sends a task again only under its own taskUUID, and only when Runware keeps not knowing it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
+from app.runware.failures import Failure, Kind, to_failure
+from app.runware.results import TaskResult
+from app.runware.retry import RetryPolicy, poll_delay
+from app.runware.tasks import ImageTask, encode, get_response, get_task_details
+from app.runware.transport import TransportError
+from app.runware.wire import Reply, UnreadableReplyError, decode_details
+
+_POLL_SECONDS = 30.0
+_SETTLED_POLLS = 3
+"""Polls without news after which a task that shows neither progress nor all its images is taken as it is."""
+
+
+class Collector:
+    """Collects over exchanges. `clock` is monotonic seconds; `sync_wait` bounds the wait for a task sent again."""
+
+    def __init__(
+        self,
+        exchange: RunwareExchange,
+        pace: RetryPolicy,
+        sync_wait: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exchange = exchange
+        self._pace = pace
+        self._sync_wait = sync_wait
+        self._clock = clock
+
+    async def recover(self, task_uuid: str, number_results: int, deadline: float) -> TaskResult | None:
+        """What became of a task that another process sent; None when Runware has never heard of it.
+
+        Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
+        """
+        task = ImageTask(task_uuid, "", None, number_results, "URL", "PNG")
+        run = Run(task, deadline, b"", encode([get_response(task_uuid)]))
+        unknown = polls = 0
+        while self._clock() < deadline:
+            try:
+                reply = await self.ask(run)
+            except OversizedError:
+                return run.end_unread()
+            if reply is not None and (reply.images or reply.faults) and not reply.processing:
+                return run.end(reply)
+            if reply is not None and not reply.processing:
+                unknown += 1
+                if unknown >= self._pace.empty_polls:
+                    return await self._look_up(run)
+            polls += 1
+            await asyncio.sleep(poll_delay(self._pace, polls))
+        raise TimeoutError
+
+    async def find_costs(self, task_uuid: str, deadline: float) -> TaskResult | None:
+        """What a task that has ended cost, as far as Runware says by now; None when it has never heard of it.
+
+        Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
+        """
+        found = await self.recover(task_uuid, 1, deadline)
+        if found is None or (found.is_billed and None not in found.costs):
+            return found
+        task = ImageTask(task_uuid, "", None, 1, "URL", "PNG")
+        return await self._look_up(Run(task, deadline, b"", b"")) or found
+
+    async def _look_up(self, run: Run) -> TaskResult | None:
+        """The last resort for a task `getResponse` does not know: the record of past tasks."""
+        try:
+            answer = await self._exchange.post(run, encode([get_task_details(run.task.task_uuid)]), _POLL_SECONDS)
+            fine = answer.status == OK and not answer.is_cut
+            reply = decode_details(answer.body, run.task.task_uuid) if fine else Reply()
+        except TransportError:
+            raise TimeoutError from None
+        except UnreadableReplyError:
+            reply = Reply()
+        return run.end(reply) if reply.images or reply.faults else None
+
+    async def collect(self, run: Run) -> TaskResult:
+        """Ask after the task until it has ended, sending it once more if Runware keeps not knowing it."""
+        empty = settled = seen = polls = 0
+        resent = False
+        last = Reply()
+        while True:
+            polls += 1
+            delay = poll_delay(self._pace, polls)
+            if self._clock() + delay >= run.deadline:
+                return run.end(last, Failure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
+            await asyncio.sleep(delay)
+            try:
+                reply = await self.ask(run)
+            except OversizedError:
+                return run.end_unread()
+            if reply is None:
+                continue
+            if not (reply.images or reply.processing or reply.faults):
+                empty += 1
+                if empty >= self._pace.empty_polls and not resent:
+                    resent, empty = True, 0
+                    outcome = await self._resend(run)
+                    if outcome is not None:
+                        return outcome
+                continue
+            run.accepted, last = True, reply
+            settled = settled + 1 if len(reply.images) == seen and not reply.processing else 0
+            seen = len(reply.images)
+            complete = len(reply.images) + len(reply.faults) >= run.task.number_results
+            if complete or (not reply.processing and (reply.faults or settled >= _SETTLED_POLLS)):
+                return run.end(reply)
+
+    async def read_again(self, run: Run) -> TaskResult:
+        """The end of a task whose answer was too large to be read: what a question brings, else that it is unread."""
+        try:
+            reply = await self.ask(run)
+        except OversizedError:
+            reply = None
+        return run.end(reply) if reply is not None and reply.images and not reply.processing else run.end_unread()
+
+    async def is_known(self, run: Run) -> bool:
+        """After a broken connection: whether Runware has the task, as far as it says."""
+        try:
+            reply = await self.ask(run)
+        except OversizedError:
+            run.accepted = True
+            return True
+        run.unsure = reply is None
+        run.accepted = reply is not None and bool(reply.images or reply.processing or reply.faults)
+        return run.accepted
+
+    async def ask(self, run: Run) -> Reply | None:
+        """What Runware knows of the task: an empty Reply for nothing, None when it did not say.
+
+        Raises OversizedError.
+        """
+        try:
+            reply = await self._exchange.send(run, "collect", run.question, _POLL_SECONDS)
+        except OversizedError:
+            raise
+        except TransportError:
+            return None
+        if isinstance(reply, Failure):
+            return Reply() if reply.kind is Kind.UNKNOWN_TASK else None
+        faults = tuple(fault for fault in reply.faults if fault.task_type != "getResponse")
+        if faults and to_failure(faults[0], OK).kind is Kind.UNKNOWN_TASK:
+            return Reply()
+        return Reply(reply.images, faults, reply.processing, reply.others)
+
+    async def _resend(self, run: Run) -> TaskResult | None:
+        """Send the task again under its own id; None when polling must go on, as after a conflict."""
+        try:
+            reply = await self._exchange.send(run, "submit", run.body, self._sync_wait)
+        except OversizedError:
+            return run.end_unread()
+        except TransportError:
+            return None
+        if isinstance(reply, Failure):
+            run.accepted = run.accepted or reply.kind is Kind.CONFLICT
+            return None if reply.retryable or reply.kind is Kind.CONFLICT else run.end(Reply(), reply)
+        if not reply.images or reply.processing:
+            return None
+        return run.end(reply)

@@ -1,0 +1,162 @@
+"""One POST to Runware and its answer, read: what it says of a task, or how it failed.
+
+Owns the circuit breaker and what is known of our key. Leaves when to send again to `client`, and asking until a task
+has ended to `collector`.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.observability.logs import get_logger
+from app.runware.circuit_breaker import CircuitBreaker
+from app.runware.failures import Failure, Kind, from_status, to_failure
+from app.runware.results import Exchange, TaskResult
+from app.runware.tasks import ImageTask, encode, get_response
+from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Transport, TransportError
+from app.runware.wire import Image, Reply, UnreadableReplyError, decode
+
+_logger = get_logger("runware")
+OK = 200
+SERVER_ERROR = 500
+_PROBE_SECONDS = 5.0
+_PROBE_BYTES = 64 * 1024
+
+
+class OversizedError(TransportError):
+    """An answer of Runware's was larger than anything that was asked for; it was not read to its end."""
+
+
+@dataclass(slots=True)
+class Run:
+    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody can tell."""
+
+    task: ImageTask
+    deadline: float
+    body: bytes
+    question: bytes
+    exchanges: list[Exchange] = field(default_factory=list)
+    accepted: bool = False
+    unsure: bool = False
+
+    def end(self, reply: Reply, *more: Failure, unresolved: bool = False) -> TaskResult:
+        """The result of what Runware said last; images reported twice count once."""
+        distinct: dict[str, Image] = {image.image_uuid or str(index): image for index, image in enumerate(reply.images)}
+        failures = (*(to_failure(fault, OK) for fault in reply.faults), *more)
+        return TaskResult(tuple(distinct.values()), failures, tuple(self.exchanges), unresolved, others=reply.others)
+
+    def end_unread(self) -> TaskResult:
+        """The result where Runware's answer is too large to be read: it may have made images, and billed them."""
+        failure = Failure(Kind.PROVIDER, "oversizedAnswer", "")
+        return TaskResult((), (failure,), tuple(self.exchanges), is_read=False)
+
+
+class RunwareExchange:
+    """Exchanges over a transport. `clock` is monotonic seconds."""
+
+    def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._breaker = CircuitBreaker()
+        self._probing: asyncio.Task[None] | None = None
+        self.key_refused = False
+        """Whether Runware's last word about our key was no."""
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether Runware has not answered for a while; it is asked again and again until it does."""
+        return self._breaker.is_open
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        if self._probing is not None:
+            self._probing.cancel()
+        await self._transport.close()
+
+    async def send(self, run: Run, kind: str, body: bytes, wait: float) -> Reply | Failure:
+        """One POST with its answer read, raising what the transport raises, or OversizedError.
+
+        A Failure is an answer that is not 200.
+        """
+        started = self._clock()
+        outcome, status = "lost", None
+        try:
+            seconds = max(min(wait, run.deadline - started), 0.001)
+            answer = await self._transport.post(body, seconds, run.task.most_answer_bytes)
+            status = answer.status
+            reply = self._read(run, answer)
+            outcome = reply.kind.value if isinstance(reply, Failure) else "ok"
+        except NotSentError:
+            outcome = "not_sent"
+            self._count_failure()
+            raise
+        except LostError:
+            self._count_failure()
+            raise
+        except LateError:
+            outcome = "late"
+            raise
+        except OversizedError:
+            outcome = "oversized"
+            _logger.error("Runware's answer is too large to be read", task=run.task.task_uuid)  # noqa: TRY400 - no fault of ours
+            raise
+        finally:
+            run.exchanges.append(Exchange(kind, outcome, status, round((self._clock() - started) * 1000)))
+        return reply
+
+    async def post(self, run: Run, body: bytes, wait: float) -> HTTPReply:
+        """One POST whose answer the caller reads, raising what the transport raises."""
+        return await self._transport.post(body, wait, run.task.most_answer_bytes)
+
+    def _read(self, run: Run, answer: HTTPReply) -> Reply | Failure:
+        status, retry_after = answer.status, answer.retry_after
+        if answer.is_cut and status == OK:
+            raise OversizedError
+        try:
+            reply = decode(answer.body, run.task.task_uuid)
+        except UnreadableReplyError:
+            if status >= SERVER_ERROR:
+                self._count_failure()
+            return from_status(status, retry_after)
+        self._breaker.succeeded()
+        for cost in reply.unbelievable:
+            _logger.error(
+                "Runware names a cost that cannot be; it counts as unknown", task=run.task.task_uuid, cost=cost
+            )
+        if reply.images or reply.processing:
+            self.key_refused = False
+            return reply
+        failure = to_failure(reply.faults[0], status, retry_after) if reply.faults else None
+        if failure is not None:
+            self._watch_key(failure)
+        if status == OK:
+            return reply
+        return failure or from_status(status, retry_after)
+
+    def _count_failure(self) -> None:
+        if self._breaker.failed():
+            _logger.error("Runware does not answer: new requests are refused until it does")
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Ask after a task nobody has, which costs nothing, until there is any sensible answer."""
+        while self._breaker.is_open:
+            await asyncio.sleep(self._breaker.next_probe())
+            task_uuid = str(uuid.uuid4())
+            try:
+                answer = await self._transport.post(encode([get_response(task_uuid)]), _PROBE_SECONDS, _PROBE_BYTES)
+                decode(answer.body, task_uuid)
+            except (TransportError, UnreadableReplyError):
+                continue
+            self._breaker.succeeded()
+            _logger.warning("Runware answers again")
+
+    def _watch_key(self, failure: Failure) -> None:
+        refused = failure.kind is Kind.AUTHENTICATION
+        if refused and not self.key_refused:
+            _logger.error(
+                "Runware refuses the API key: check RUNWARE_API_KEY", code=failure.code, status=failure.status
+            )
+        self.key_refused = refused

@@ -1,0 +1,204 @@
+"""Runware's answers: envelopes in, images and faults out. Pure; what is sent is in `tasks`.
+
+Only here do Runware's field names become Python values. Base64 images stay raw slices of the answer, so that megabytes
+are neither decoded nor copied before somebody needs them. An answer is not believed blindly: how much it may hold is
+bounded before it is decoded, and each member is judged by `members`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from app.runware.members import (
+    JSONMember,
+    Members,
+    read_boolean,
+    read_cost,
+    read_integer,
+    read_others,
+    read_text,
+    read_words,
+)
+
+MAX_VALUES = 100_000
+"""A sensible answer has some hundred; base64 has no commas, so that counting them is fast and counts values."""
+_IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
+_PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
+_ENVELOPE_MEMBERS = frozenset({"data", "errors", "error", "code", "message"})
+_LONGEST_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One finished image: an address, or base64 (a slice of the answer, without quotes).
+
+    `nsfw` is there where it was checked; `others` has what else Runware said of it.
+    """
+
+    image_uuid: str | None
+    url: str | None
+    base64: memoryview | None
+    seed: int | None
+    cost: Decimal | None
+    nsfw: bool | None = None
+    others: Mapping[str, JSONMember] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of Runware's in its own words. `content` is what the model's provider said, where it is passed on."""
+
+    code: str
+    message: str
+    parameters: tuple[str, ...] = ()
+    content: str = ""
+    task_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one exchange said about one task.
+
+    `others` is what it said of no image in particular; `unbelievable` are costs that cannot be, as they were written.
+    """
+
+    images: tuple[Image, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    processing: bool = False
+    others: Mapping[str, JSONMember] = field(default_factory=dict)
+    unbelievable: tuple[str, ...] = ()
+
+
+class UnreadableReplyError(Exception):
+    """The body is no envelope of Runware's."""
+
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_envelope_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]])
+_entries_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | dict[str, msgspec.Raw] | str | None)
+
+
+def decode(body: bytes, task_uuid: str) -> Reply:
+    """What `body` says about a task, raising UnreadableReplyError for HTML, nonsense and the like."""
+    if body.count(b",") > MAX_VALUES:
+        raise UnreadableReplyError
+    try:
+        envelope = _envelope_decoder.decode(body)
+        if isinstance(envelope, list):
+            return _to_reply([], envelope, {}, task_uuid)
+        items = _entries(envelope, "data")
+        errors = [*_entries(envelope, "errors"), *_entries(envelope, "error")]
+    except _UNREADABLE:
+        raise UnreadableReplyError from None
+    if not items and not errors and read_words(envelope, "code", "message"):
+        errors = [envelope]
+    return _to_reply(items, errors, read_others(envelope, _ENVELOPE_MEMBERS), task_uuid)
+
+
+def decode_details(body: bytes, task_uuid: str) -> Reply:
+    """What the details of an older task say of it; an empty Reply when there are none."""
+    if body.count(b",") > MAX_VALUES:
+        raise UnreadableReplyError
+    try:
+        envelope = _envelope_decoder.decode(body)
+        details = _entries(envelope, "data") if isinstance(envelope, dict) else []
+    except _UNREADABLE:
+        raise UnreadableReplyError from None
+    response = details[0].get("response") if details else None
+    return Reply() if response is None else decode(bytes(response), task_uuid)
+
+
+def _entries(envelope: Members, name: str) -> list[Members]:
+    """The objects under a name, whether they stand in a list, alone, or as a plain message."""
+    raw = envelope.get(name)
+    entries = None if raw is None else _entries_decoder.decode(raw)
+    if entries is None:
+        return []
+    if isinstance(entries, str):
+        return [{"message": msgspec.Raw(msgspec.json.encode(entries))}]
+    return [*entries] if isinstance(entries, list) else [entries]
+
+
+def _to_reply(
+    items: Sequence[Members], errors: Sequence[Members], others: dict[str, JSONMember], task_uuid: str
+) -> Reply:
+    mine = [item for item in items if _is_about(item, task_uuid)]
+    faults = [error for error in errors if _is_about(error, task_uuid)]
+    failed = [item for item in mine if bytes(item.get("error", b"null")) != b"null"]
+    for item in failed:
+        faults += _entries(item, "error")
+    fine = [item for item in mine if item not in failed]
+    images = [(item, image) for item in fine if (image := _to_image(item)) is not None]
+    imageless = [item for item in fine if not _has_image(item)]
+    for item in imageless:
+        others |= read_others(item, _PROGRESS_MEMBERS | _IMAGE_MEMBERS)
+    return Reply(
+        images=tuple(image for _, image in images),
+        faults=tuple(_to_fault(fault) for fault in faults),
+        processing=any(read_text(item, "status") == "processing" for item in mine),
+        others=others,
+        unbelievable=tuple(
+            shown for item, image in images if image.cost is None and (shown := _said_cost(item)) is not None
+        ),
+    )
+
+
+def _is_about(members: Members, task_uuid: str) -> bool:
+    return read_text(members, "taskUUID") in {None, task_uuid}
+
+
+def _has_image(item: Members) -> bool:
+    return any(len(memoryview(item[name])) > len('""') for name in _IMAGE_MEMBERS if name in item)
+
+
+def _said_cost(item: Members) -> str | None:
+    """The cost as it is written, None where nothing is said."""
+    text = bytes(item.get("cost", b"null"))[: _LONGEST_SHOWN * 4].decode(errors="replace")[:_LONGEST_SHOWN]
+    return None if text == "null" else text
+
+
+def _to_image(item: Members) -> Image | None:
+    base64 = _unquote(item.get("imageBase64Data")) or _strip_data_uri(_unquote(item.get("imageDataURI")))
+    url = read_text(item, "imageURL")
+    if url is None and base64 is None:
+        return None
+    uuid, seed, nsfw = read_text(item, "imageUUID"), read_integer(item, "seed"), read_boolean(item, "NSFWContent")
+    understood = {"imageUUID": uuid, "seed": seed, "NSFWContent": nsfw}
+    known = {name for name, value in understood.items() if value is not None} | {"cost"}
+    others = read_others(item, known | _IMAGE_MEMBERS | _PROGRESS_MEMBERS)
+    return Image(uuid, url, base64, seed, read_cost(item), nsfw, others)
+
+
+def _unquote(raw: msgspec.Raw | None) -> memoryview | None:
+    view = memoryview(raw or b"")
+    if len(view) <= len('""') or view[0] != ord('"'):
+        return None
+    inner = view[1:-1]
+    if b"\\" in bytes(inner[:256]):  # a server that escapes slashes does it early and often
+        return memoryview(msgspec.json.decode(view, type=str).encode())
+    return inner
+
+
+def _strip_data_uri(view: memoryview | None) -> memoryview | None:
+    if view is None:
+        return None
+    header, comma, _ = bytes(view[:128]).partition(b",")
+    return view[len(header) + 1 :] if comma else view
+
+
+def _to_fault(error: Members) -> Fault:
+    return Fault(
+        code=read_words(error, "code", "errorId") or "unknownError",
+        message=read_words(error, "message", "errorMessage"),
+        parameters=_parameters(error),
+        content=read_words(error, "responseContent"),
+        task_type=read_words(error, "taskType"),
+    )
+
+
+def _parameters(error: Members) -> tuple[str, ...]:
+    """The names of the fields that an error is about."""
+    value = read_others(error, error.keys() - {"parameter"}).get("parameter")
+    return tuple(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
