@@ -1,6 +1,7 @@
 """What a caller gets, and how it differs from what was asked. Frozen values without behavior."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -71,6 +72,12 @@ class DeliveredImage:
     """Whether it can hold transparency, where somebody looked."""
     hosted: str | None = None
     """The name it is hosted under here, if it is."""
+    image_uuid: str | None = None
+    """Its id at Runware."""
+    nsfw_content: bool | None = None
+    """What the safety check found, where there was one."""
+    provider_fields: Mapping[str, JSONValue] = field(default_factory=dict)
+    """What else Runware said of it, under Runware's own names."""
     as_uri: bool = False
     """The base64 is given as a data URI."""
 
@@ -90,5 +97,7 @@ class Answer:
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     adjustments: tuple[Adjustment, ...]
+    provider_fields: Mapping[str, JSONValue] = field(default_factory=dict)
+    """What Runware said of no image in particular, under its own names."""
     replayed: bool = False
     """It was answered before, under the same key."""

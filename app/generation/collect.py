@@ -4,10 +4,11 @@ What was paid for is delivered: as long as one image exists the rest are failure
 an error. What they cost is added up by `ledger.bill`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.answer import Adjustment, Answer, Attempt, Failure, TaskCost
+from app.domain.request import JSONValue
 from app.errors import GatewayError, StillProcessingError
 from app.generation.provider_errors import to_error
 from app.planning.plan import Plan, PlannedTask
@@ -34,6 +35,7 @@ class Collected:
     images: tuple[PlacedImage, ...]
     failures: tuple[Failure, ...]
     attempts: tuple[Attempt, ...]
+    provider_fields: Mapping[str, JSONValue]
 
 
 def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
@@ -59,6 +61,7 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
         tuple(images),
         tuple(Failure(index, error.code, error.message) for index, error in failures),
         tuple(attempts),
+        merge_fields([result.others for result in results]),
     )
 
 
@@ -85,7 +88,22 @@ def merge_parts(
         task_ids=tuple(task_id for answer in answers for task_id in answer.task_ids),
         attempts=tuple(attempt for answer in answers for attempt in answer.attempts),
         adjustments=_distinct([adjustment for answer in answers for adjustment in answer.adjustments]),
+        provider_fields=merge_fields([answer.provider_fields for answer in answers]),
     )
+
+
+def merge_fields(said: Sequence[Mapping[str, JSONValue]]) -> dict[str, JSONValue]:
+    """What Runware said of several tasks: lists are joined, and where values differ all of them are listed."""
+    merged: dict[str, JSONValue] = {}
+    for name in dict.fromkeys(name for fields in said for name in fields):
+        values = [fields[name] for fields in said if name in fields]
+        if all(isinstance(value, list) for value in values):
+            values = [inner for value in values if isinstance(value, list) for inner in value]
+            merged[name] = [value for place, value in enumerate(values) if value not in values[:place]]
+        else:
+            distinct = [value for place, value in enumerate(values) if value not in values[:place]]
+            merged[name] = distinct[0] if len(distinct) == 1 else distinct
+    return merged
 
 
 def split_parts(answer: Answer, places: Sequence[tuple[str, int, int]]) -> list[tuple[int, Answer]]:

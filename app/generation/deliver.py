@@ -83,9 +83,10 @@ class ImageDelivery:
         self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None
     ) -> DeliveredImage | GatewayError:
         try:
-            return await self._deliver_one(spec, image, context, ground)
+            made = await self._deliver_one(spec, image, context, ground)
         except GatewayError as error:
             return error
+        return replace(made, image_uuid=image.image_uuid, nsfw_content=image.nsfw, provider_fields=image.others)
 
     async def _deliver_one(
         self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None

@@ -177,6 +177,7 @@ class Recovery:
             task_ids=record.task_ids,
             attempts=collected.attempts,
             adjustments=(*spec.adjustments, *delivered.adjustments),
+            provider_fields=collected.provider_fields,
         )
 
 

@@ -202,6 +202,7 @@ class ImageService:
             task_ids=task_ids,
             attempts=collected.attempts,
             adjustments=(*spec.adjustments, *delivered.adjustments),
+            provider_fields=collected.provider_fields,
         )
 
     async def _replay_parts(self, record: Record) -> AsyncIterator[Part | GatewayError | None]:

@@ -1,7 +1,7 @@
 """Answers, errors and plans as the journal keeps them, and back. Pure; images are kept elsewhere, by name."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
@@ -29,6 +29,9 @@ class KeptImage:
     name: str | None = None
     hosted: str | None = None
     as_uri: bool = False
+    image_uuid: str | None = None
+    nsfw_content: bool | None = None
+    provider_fields: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class KeptAnswer:
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     adjustments: tuple[KeptAdjustment, ...]
+    provider_fields: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,7 @@ class KeptError(msgspec.Struct, frozen=True):
 
 def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
     """The answer, with the name each image is kept under."""
-    images = tuple(
-        KeptImage(image.size, image.format, image.seed, image.url, image.expires_at, name, image.hosted, image.as_uri)
-        for image, name in zip(answer.images, names, strict=True)
-    )
+    images = tuple(_keep_image(image, name) for image, name in zip(answer.images, names, strict=True))
     kept = KeptAnswer(
         answer.created,
         answer.requested_model,
@@ -107,6 +108,7 @@ def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
         answer.task_ids,
         answer.attempts,
         _keep(answer.adjustments),
+        answer.provider_fields,
     )
     return msgspec.json.encode(kept).decode()
 
@@ -124,19 +126,7 @@ def to_answer(
     costs: tuple[TaskCost, ...],
 ) -> Answer:
     """The answer again, with the base64 of each image that was kept, and with what is known of its cost by now."""
-    images = tuple(
-        DeliveredImage(
-            image.size,
-            image.format,
-            image.seed,
-            image.url,
-            image.expires_at,
-            data,
-            hosted=image.hosted,
-            as_uri=image.as_uri,
-        )
-        for image, data in zip(kept.images, contents, strict=True)
-    )
+    images = tuple(_to_image(image, data) for image, data in zip(kept.images, contents, strict=True))
     return Answer(
         request_id=request_id,
         created=kept.created,
@@ -149,6 +139,39 @@ def to_answer(
         task_ids=kept.task_ids,
         attempts=kept.attempts,
         adjustments=to_adjustments(kept.adjustments),
+        provider_fields=cast("Mapping[str, JSONValue]", kept.provider_fields),
+    )
+
+
+def _keep_image(image: DeliveredImage, name: str | None) -> KeptImage:
+    return KeptImage(
+        size=image.size,
+        format=image.format,
+        seed=image.seed,
+        url=image.url,
+        expires_at=image.expires_at,
+        name=name,
+        hosted=image.hosted,
+        as_uri=image.as_uri,
+        image_uuid=image.image_uuid,
+        nsfw_content=image.nsfw_content,
+        provider_fields=image.provider_fields,
+    )
+
+
+def _to_image(kept: KeptImage, data: bytes | None) -> DeliveredImage:
+    return DeliveredImage(
+        size=kept.size,
+        format=kept.format,
+        seed=kept.seed,
+        url=kept.url,
+        expires_at=kept.expires_at,
+        base64=data,
+        hosted=kept.hosted,
+        as_uri=kept.as_uri,
+        image_uuid=kept.image_uuid,
+        nsfw_content=kept.nsfw_content,
+        provider_fields=cast("Mapping[str, JSONValue]", kept.provider_fields),
     )
 
 

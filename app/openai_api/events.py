@@ -10,7 +10,7 @@ from app.catalog.model import Mode
 from app.domain.answer import Answer, DeliveredImage
 from app.domain.request import JSONValue
 from app.errors import GatewayError
-from app.openai_api.render import Chunk, error_members, render_metadata
+from app.openai_api.render import Chunk, error_members, image_members, render_metadata
 
 KEEP_ALIVE = b": keep-alive\n\n"
 _TYPES = {Mode.GENERATE: "image_generation.completed", Mode.EDIT: "image_edit.completed"}
@@ -38,8 +38,7 @@ def render_completed(mode: Mode, answer: Answer, image: DeliveredImage, index: i
         "index": index,
         "metadata": render_metadata(answer),
     }
-    if image.seed is not None:
-        members["seed"] = image.seed
+    members |= image_members(image)
     head = f'event: {kind}\ndata: {{"type":"{kind}","b64_json":"'.encode()
     return [head, image.base64 or b"", b'",' + _encoder.encode(members)[1:] + b"\n\n"]
 

@@ -144,13 +144,26 @@ def _render_image(image: DeliveredImage) -> list[Chunk]:
         members["url"] = image.url
     if image.expires_at is not None:
         members["expires_at"] = image.expires_at
-    if image.seed is not None:
-        members["seed"] = image.seed
+    members |= image_members(image)
     rest = _encoder.encode(members)
     if image.base64 is None:
         return [rest]
     head = b'"b64_json":"' if not image.as_uri else b'"url":"data:%b;base64,' % image.format.media_type.encode()
     return [b"{" + head, image.base64, b'"' + (b"," if members else b"") + rest[1:]]
+
+
+def image_members(image: DeliveredImage) -> dict[str, JSONValue]:
+    """What Runware said of an image, beside the image itself; what it did not say is absent."""
+    members: dict[str, JSONValue] = {}
+    if image.seed is not None:
+        members["seed"] = image.seed
+    if image.image_uuid is not None:
+        members["image_uuid"] = image.image_uuid
+    if image.nsfw_content is not None:
+        members["nsfw_content"] = image.nsfw_content
+    if image.provider_fields:
+        members["provider_fields"] = {**image.provider_fields}
+    return members
 
 
 def _rest_of(answer: Answer) -> dict[str, object]:
@@ -179,4 +192,6 @@ def render_metadata(answer: Answer) -> dict[str, object]:
     }
     if answer.failures:
         metadata["errors"] = answer.failures
+    if answer.provider_fields:
+        metadata["provider_fields"] = answer.provider_fields
     return metadata

@@ -85,6 +85,8 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "estimated_cost": _to_number(record.estimate),
         "currency": CURRENCY,
         "duration_ms": None if ended is None else round((ended - record.created_at) * 1000),
+        "images": _render_images(answer.get("images")),
+        **({"provider_fields": answer["provider_fields"]} if answer.get("provider_fields") else {}),
         "attempts": answer.get("attempts", []),
         "task_uuids": [*record.task_ids],
         "adjustments": answer.get("adjustments", []),
@@ -96,6 +98,18 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "delivered": record.delivered_at is not None,
         "result_url": f"{prefix}/requests/{record.id}/result",
     }
+
+
+_SAID = ("seed", "image_uuid", "nsfw_content", "provider_fields")
+
+
+def _render_images(images: JSONValue) -> list[JSONValue]:
+    """What Runware said of each image; where the image itself is, the result tells."""
+    found: list[JSONValue] = []
+    for image in images if isinstance(images, list) else []:
+        said = image if isinstance(image, dict) else {}
+        found.append({name: said[name] for name in _SAID if said.get(name) not in (None, {})})
+    return found
 
 
 def _render_cost(record: Record) -> dict[str, JSONValue]:

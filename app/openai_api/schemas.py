@@ -109,6 +109,11 @@ class Image(BaseModel):
     b64_json: str | None = Field(None, description="The image in base64.")
     expires_at: int | None = Field(None, description="When `url` ends, in unix seconds, where it is known.")
     seed: int | None = Field(None, description="The seed Runware reports.")
+    image_uuid: str | None = Field(None, description="The image's id at Runware: name it as an input image.")
+    nsfw_content: bool | None = Field(None, description="What the safety check found, where it was asked for.")
+    provider_fields: dict[str, JsonValue] | None = Field(
+        None, description="What else Runware said of the image, under its own names."
+    )
 
 
 class AdjustmentModel(BaseModel):
@@ -146,12 +151,16 @@ class Metadata(BaseModel):
     executed_model: str
     provider: Literal["runware"]
     provider_name: str
-    cost: float | None = Field(description="What Runware charged; null when it did not say.")
+    cost: float | None = Field(description="What Runware charged; null while a part of it is unknown.")
+    known_cost: float | None = Field(None, description="The known part, where `cost` is null.")
     cost_currency: Literal["USD"]
     attempts: list[AttemptModel]
     adjustments: list[AdjustmentModel]
     task_uuids: list[str]
     errors: list[FailureModel] | None = None
+    provider_fields: dict[str, JsonValue] | None = Field(
+        None, description="What Runware said of no image in particular, such as a warning, under its own names."
+    )
 
 
 class ImagesResponse(BaseModel):
@@ -202,6 +211,8 @@ class ErrorDetail(BaseModel):
     param: str | None
     code: str
     provider_code: str | None = None
+    cost: float | None = Field(None, description="What it has cost all the same, where something may have been bought.")
+    known_cost: float | None = Field(None, description="The known part, where `cost` is null.")
 
 
 class ErrorResponse(BaseModel):

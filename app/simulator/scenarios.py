@@ -29,6 +29,10 @@ After it (the task runs and is billed, save where it fails):
     [sim:dead-url] [sim:dead-url=N]          an address that answers 404, always or N times, even when base64 was asked
     [sim:cut-url] [sim:cut-url=N]            an address that breaks off midway, always or N times, likewise
     [sim:url-only]           an address that works, even when base64 was asked
+    [sim:nsfw]               the safety check, where it was asked for, finds something
+    [sim:says-more]          members nobody knows stand beside each image, and a warning beside all
+    [sim:costless] [sim:costless=K]          only the first K (0) images of the task ever have a cost
+    [sim:late-cost] [sim:late-cost=S]        costs are told only to who asks again, S (0) seconds after the task began
     [sim:empty]              200 with no data, though the task runs
     [sim:nonsense]           200 with text that is no JSON, though the task runs
 """

@@ -7,7 +7,8 @@ Runware's. Faults are asked for in the prompt: see `scenarios`.
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,7 @@ from app.simulator.validation import TASK_TYPES, UUID, validate
 _MAX_BODY = 256 * 1024 * 1024
 _FOREVER_SECONDS = 3600.0
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_WARNING: JSONObject = {"code": "deprecatedParameter", "message": "A warning about the whole request."}
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
 
 
@@ -100,7 +102,9 @@ class Simulator:
             data += outcome[0]
             errors += outcome[1]
             status = outcome[2] if outcome[1] else status
-        return _envelope(data, errors, 200 if data or not errors else status)
+        known = [self._desk.tasks.get(str(task.get("taskUUID"))) for task in tasks]
+        warnings = [_WARNING for task in known if task is not None and task.scenario.has("says-more")]
+        return _envelope(data, errors, 200 if data or not errors else status, warnings)
 
     async def _carry_out(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
         """Data, errors, and the status when there are only errors."""
@@ -156,14 +160,16 @@ class Simulator:
             return [], [], 200
         if task.scenario.has("nonsense"):
             raise _PlainError(200, "upstream said nothing useful", "text/plain")
-        items = [{name: value for name, value in item.items() if name != "status"} for item in task.items]
+        hidden = {"status", "cost"} if task.scenario.has("late-cost") else {"status"}
+        items = [{name: value for name, value in item.items() if name not in hidden} for item in task.items]
         return items, task.faults, 400
 
     def _respond(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
         task = self._desk.tasks.get(str(wire.get("taskUUID")))
         if task is None:
             return [], [], 200
-        data = list(task.items)
+        late = task.scenario.has("late-cost") and time.time() < task.started + task.scenario.number("late-cost", 0)
+        data = [item | {"cost": None} if late else item for item in task.items]
         if not task.finished.is_set():
             uuid = wire["taskUUID"]
             data.append({"taskType": task.rules.task, "taskUUID": uuid, "status": "processing"})
@@ -242,8 +248,12 @@ def _show(task: Task) -> JSONObject:
     }
 
 
-def _envelope(data: list[JSONObject], errors: list[JSONObject], status: int) -> web.Response:
+def _envelope(
+    data: list[JSONObject], errors: list[JSONObject], status: int, warnings: Sequence[JSONObject] = ()
+) -> web.Response:
     body: dict[str, Any] = {"data": data}
+    if warnings:
+        body["warnings"] = warnings
     if errors:
         body["errors"] = errors
     return web.Response(body=_encoder.encode(body), status=status, content_type="application/json")

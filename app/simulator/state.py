@@ -193,8 +193,11 @@ class Desk:
         if task.rules.returns_seed:
             item["seed"] = seed
         if (task.wire.get("safety") or {}).get("checkContent") or task.wire.get("checkNSFW"):
-            item["NSFWContent"] = False
-        if task.wire.get("includeCost"):
+            item["NSFWContent"] = task.scenario.has("nsfw")
+        if task.scenario.has("says-more"):
+            item |= {"contentCredentials": {"issuer": "simulator", "score": 0.5}, "inferenceTime": 1.25}
+        priced = not task.scenario.has("costless") or len(task.items) < task.scenario.number("costless", 0)
+        if task.wire.get("includeCost") and priced:
             item["cost"] = cost
         return item
 
