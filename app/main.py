@@ -28,13 +28,14 @@ from app.egress.download import DownloadPolicy, ResultDownloader
 from app.egress.fetch import Fetcher
 from app.errors import InternalError
 from app.generation.deliver import ImageDelivery
+from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
 from app.generation.open_bills import BillCompleter
 from app.generation.prepare import Policy, Preparer
 from app.generation.resolve import Parts, Recovery
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
-from app.images.workers import Workers
+from app.images.workers.pool import Workers
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
 from app.journal.bills import OpenBills
@@ -140,7 +141,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     pace = seams.pace or RetryPolicy()
     runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
     fetcher = Fetcher(max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_input_urls)
-    workers = Workers()
+    workers = Workers(settings.image_workers)
     media_secret = _derive(settings, "media links")
     media_store = MediaStore(settings.data_dir / "media", media_secret, settings.media_ttl, settings.idempotency_ttl)
     results = MediaStore(settings.data_dir / "results", _derive(settings, "results"), settings.idempotency_ttl)
@@ -156,10 +157,8 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
-    images = InputImages(workers, fetcher, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    task_ids = TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4()))
     service = ImageService(
-        preparer=Preparer(registry=registry, images=images, task_ids=task_ids, policy=policy, webhooks=sender),
+        preparer=_preparer(settings, registry, ImageWork(workers, settings.max_image_pixels), fetcher, sender, policy),
         sharing=InputUploads(shelf),
         runware=runware,
         delivery=delivery,
@@ -170,7 +169,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     )
     bills = BillCompleter(OpenBills(writer, pace.first_bill), runware, looks_every=pace.looks_for_bills)
     recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission), pace.longest_search)
-    for part in (works, recovery, bills, webhooks):
+    for part in (workers, works, recovery, bills, webhooks):
         part.start()
     try:
         yield Gateway(
@@ -192,7 +191,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         await webhooks.close()
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
-        for connected in (fetcher, shelf, runware):
+        for connected in (fetcher, shelf, runware, workers):
             await connected.close()
 
 
@@ -203,6 +202,18 @@ def _policy(settings: Settings, pace: RetryPolicy) -> Policy:
         native_links=not settings.host_all_images,
         stores_prompts=settings.store_prompts,
         longest_work=pace.longest_work,
+    )
+
+
+def _preparer(
+    settings: Settings, registry: Registry, work: ImageWork, fetcher: Fetcher, sender: WebhookSender, policy: Policy
+) -> Preparer:
+    return Preparer(
+        registry=registry,
+        images=InputImages(work, fetcher, max_bytes=settings.max_image_bytes),
+        task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
+        policy=policy,
+        webhooks=sender,
     )
 
 

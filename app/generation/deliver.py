@@ -5,6 +5,7 @@ image is a failure, not a delivery. Decoding of images happens in workers only.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +21,20 @@ from app.errors import GatewayError, ProviderError
 from app.generation.collect import PlacedImage
 from app.generation.gather import gather_in_order
 from app.images.compose import finish_image
-from app.images.convert import TooManyPixelsError, UnreadableImageError, convert
+from app.images.convert import convert
+from app.images.errors import ImageError, WorkerError
 from app.images.headers import HEAD_BYTES, is_whole, read_header
 from app.images.types import CompositeBase, Header
-from app.images.workers import WorkerError, Workers
+from app.images.workers.bounds import Job
+from app.images.workers.pool import Workers
 from app.media.store import MediaStore
+from app.observability.logs import get_logger
 from app.runware.wire import Image
 
+_logger = get_logger("delivery")
 _MAX_RESULT_PIXELS = 400_000_000
+_EXPECTED_PIXELS = 64_000_000
+"""Where neither the header nor the request tells."""
 _HEAD_TEXT = HEAD_BYTES // 3 * 4
 _TAIL_TEXT = 1024
 _INLINE_TEXT = 256 * 1024
@@ -110,7 +117,7 @@ class ImageDelivery:
         if header.format == plan.delivered.value and untouched:
             size = (header.width, header.height)
         else:
-            data, size = await self._convert(data, spec, ground)
+            data, size = await self._convert(data, header, spec, context.tenant, ground)
         handed = await self._hand_over(data, size, image, spec, context)
         return replace(handed, alpha=header.alpha) if spec.transparent else handed
 
@@ -142,19 +149,31 @@ class ImageDelivery:
             raise ProviderError(message, code="image_unavailable", should_retry=False) from None
 
     async def _convert(
-        self, data: bytes, spec: ImageSpec, ground: CompositeBase | None
+        self, data: bytes, header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | None
     ) -> tuple[bytes, tuple[int, int]]:
         """The image in the asked format, finished where the spec says so."""
         ending = (spec.format.delivered.value, spec.format.quality, _MAX_RESULT_PIXELS)
+        job = _job(header, spec, owner, ground)
         try:
             if spec.finish is None:
-                made = await self._workers.run(convert, data, *ending)
+                made = await self._workers.run(job, convert, data, *ending)
             else:
                 size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
-                made = await self._workers.run(finish_image, data, size, fit, pad, ground, *ending)
-        except (UnreadableImageError, TooManyPixelsError, WorkerError):
+                made = await self._workers.run(job, finish_image, data, size, fit, pad, ground, *ending)
+        except (ImageError, WorkerError):
+            _logger.exception("an image that was made cannot be converted", format=header.format, bytes=len(data))
             raise _broken() from None
         return made.data, (made.width, made.height)
+
+
+def _job(header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | None) -> Job:
+    """What a conversion may take: it is paid for, so it goes before all that is not."""
+    expected = math.prod(spec.size) if spec.size else _EXPECTED_PIXELS
+    decoded = header.width * header.height or expected
+    made = math.prod(spec.finish.size) if spec.finish else decoded
+    own = read_header(ground.image) if ground else None
+    kept = (own.width * own.height or _EXPECTED_PIXELS) + made if own else 0
+    return Job(owner, decoded + kept, made, encoder=spec.format.delivered.value, urgent=True)
 
 
 def _report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:

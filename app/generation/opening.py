@@ -5,25 +5,19 @@ Leaves making images fit for a model to `inputs`.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar, TypeVarTuple
 
 from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
 from app.egress.address_guard import FetchError
 from app.egress.fetch import Fetcher, TooManyBytesError
-from app.errors import InternalError, InvalidRequestError, TooLargeError
+from app.errors import InvalidRequestError, TooLargeError
 from app.generation.gather import gather_in_order
 from app.generation.image_faults import bad_image, too_many_pixels
-from app.images.convert import TooManyPixelsError, UnreadableImageError
+from app.generation.image_work import ImageWork
 from app.images.formats.signatures import name_foreign
 from app.images.headers import INLINE_BYTES, read_header
 from app.images.inputs import measure_image
 from app.images.types import Header
-from app.images.workers import WorkerError, Workers
-
-_T = TypeVar("_T")
-_Arguments = TypeVarTuple("_Arguments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +32,9 @@ class OpenedImage:
 
 @dataclass(frozen=True, slots=True)
 class OpenedImages:
-    """All images of a request, looked at as far as needed."""
+    """All images of a request, looked at as far as needed. `owner` is the caller they belong to."""
 
+    owner: str
     images: tuple[OpenedImage, ...]
     mask: OpenedImage | None = None
     markup: OpenedImage | None = None
@@ -52,41 +47,32 @@ class OpenedImages:
 
 
 class ImageOpener:
-    """Looks at images. `max_bytes` and `max_pixels` hold for each single one."""
+    """Looks at images. `max_bytes` holds for each single one."""
 
-    def __init__(self, workers: Workers, fetcher: Fetcher, *, max_bytes: int, max_pixels: int) -> None:
-        self._workers = workers
+    def __init__(self, work: ImageWork, fetcher: Fetcher, *, max_bytes: int) -> None:
+        self._work = work
         self._fetcher = fetcher
         self._max_bytes = max_bytes
-        self._max_pixels = max_pixels
+        self._max_pixels = work.max_pixels
 
-    async def open(self, request: ImageRequest, *, needs_size: bool, passes_mask: bool) -> OpenedImages:
+    async def open(self, request: ImageRequest, owner: str, *, needs_size: bool, passes_mask: bool) -> OpenedImages:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used.
 
         With `passes_mask` the mask stays as it was named.
         """
         looks_at_mask = request.mask is not None and not passes_mask
         look_at_first = needs_size or looks_at_mask or request.markup is not None
-        images = [self._open(image, look=look_at_first and index == 0) for index, image in enumerate(request.images)]
-        mask_work = self._open(request.mask, look=looks_at_mask) if request.mask else None
-        extra = [mask_work, self._open(request.markup, look=True) if request.markup else None]
+        images = [
+            self._open(image, owner, look=look_at_first and index == 0) for index, image in enumerate(request.images)
+        ]
+        mask_work = self._open(request.mask, owner, look=looks_at_mask) if request.mask else None
+        extra = [mask_work, self._open(request.markup, owner, look=True) if request.markup else None]
         opened = await gather_in_order([*images, *(work for work in extra if work is not None)])
         rest = list(opened[len(images) :])
         mask = rest.pop(0) if request.mask else None
-        return OpenedImages(tuple(opened[: len(images)]), mask, rest.pop(0) if request.markup else None)
+        return OpenedImages(owner, tuple(opened[: len(images)]), mask, rest.pop(0) if request.markup else None)
 
-    async def run_in_worker(self, image: OpenedImage, work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
-        """Work on an image, with its faults in the caller's words."""
-        try:
-            return await self._workers.run(work, *arguments)
-        except UnreadableImageError:
-            raise bad_image(image.param, "is damaged or cut off") from None
-        except TooManyPixelsError:
-            raise too_many_pixels(image.param, self._max_pixels, image.header) from None
-        except WorkerError:
-            raise InternalError(f"`{image.param}` could not be read.", param=image.param) from None
-
-    async def _open(self, image: InputImage, *, look: bool) -> OpenedImage:
+    async def _open(self, image: InputImage, owner: str, *, look: bool) -> OpenedImage:
         if isinstance(image, LinkedImage):
             if not image.url.lower().startswith("http"):
                 if look:
@@ -99,7 +85,7 @@ class ImageOpener:
             image = UploadedImage(image.param, await self._fetch(image))
         header = await self._read_header(image)
         opened = OpenedImage(image.param, image.data, header)
-        return opened if header.width or not look else await self._measure(opened, header, image.data)
+        return opened if header.width or not look else await self._measure(opened, header, image.data, owner)
 
     async def _read_header(self, image: UploadedImage) -> Header:
         param, data = image.param, image.data
@@ -118,9 +104,9 @@ class ImageOpener:
             raise too_many_pixels(param, self._max_pixels, header)
         return header
 
-    async def _measure(self, opened: OpenedImage, header: Header, data: bytes) -> OpenedImage:
+    async def _measure(self, opened: OpenedImage, header: Header, data: bytes, owner: str) -> OpenedImage:
         """The image with its size, where its header lies deep or only a decoder reads it."""
-        width, height = await self.run_in_worker(opened, measure_image, data, self._max_pixels)
+        width, height = await self._work.run(owner, opened.param, header, 0, measure_image, data, self._max_pixels)
         return replace(opened, header=replace(header, width=width, height=height, orientation=1))
 
     async def _check_address(self, image: LinkedImage) -> None:

@@ -74,7 +74,7 @@ class Preparer:
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url)
         opened = await self._images.open(
-            request, needs_size=follows_image(request, model), passes_mask=passes_mask(request, model)
+            request, context.tenant, needs_size=follows_image(request, model), passes_mask=passes_mask(request, model)
         )
         spec = normalize(
             request,

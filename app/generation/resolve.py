@@ -162,7 +162,7 @@ class Recovery:
             transparent=False,
             adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
         )
-        context = RequestContext(record.id, kept.origin, kept.delivery, in_background=True)
+        context = RequestContext(record.id, kept.origin, kept.delivery, tenant=record.tenant, in_background=True)
         delivered = await self._parts.delivery.deliver(spec, collected.images, context)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(

@@ -11,18 +11,12 @@ from dataclasses import dataclass
 from PIL import Image, ImageFile
 from pillow_heif import register_heif_opener
 
+from app.images.errors import TooManyPixelsError, UnreadableImageError
+
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 """The decoders that are ever tried; none that runs other programs."""
 DEFAULT_QUALITY = 85
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
-
-
-class UnreadableImageError(Exception):
-    """The bytes are not a whole image in a format we read."""
-
-
-class TooManyPixelsError(Exception):
-    """The image has more pixels than allowed."""
 
 
 @dataclass(frozen=True, slots=True)

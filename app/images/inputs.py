@@ -95,20 +95,24 @@ def blank_image(width: int, height: int) -> bytes:
     return encode_image(Image.new("RGB", (width, height), "white"), "png", None).data
 
 
-def _resize(image: Image.Image, limits: ImageLimits) -> Image.Image:
-    """The image scaled into the limits on its sides, its shape kept; the upper limit wins over the lower."""
-    width, height = image.size
+def scale_into(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
+    """`size` scaled into the limits on its sides, its shape kept; the upper limit wins over the lower."""
+    width, height = size
     factor = 1.0
     if limits.min_side is not None:
         factor = max(factor, limits.min_side / min(width, height))
     if limits.max_side is not None:
         factor = min(factor, limits.max_side / max(width, height))
-    if factor == 1.0:
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _resize(image: Image.Image, limits: ImageLimits) -> Image.Image:
+    size = scale_into(image.size, limits)
+    if size == image.size:
         return image
-    size = tuple(max(1, round(side * factor)) for side in (width, height))
     if image.mode not in {"RGB", "RGBA", "L", "LA"}:
         image = image.convert("RGBA" if has_alpha(image) else "RGB")
-    resized = image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    resized = image.resize(size, Image.Resampling.LANCZOS)
     resized.info = dict(image.info)
     return resized
 

@@ -10,27 +10,12 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops
 
 from app.images.convert import encode_image, has_alpha
+from app.images.errors import MaskShapeError, MaskWithoutAreaError
 from app.images.upright import open_upright
 
 SHAPE_TOLERANCE = 0.01
 """How far, in ln(width / height), a mask's shape may be from its image's."""
 _OPAQUE = 255
-
-
-class MaskShapeError(Exception):
-    """The mask has another shape than the image."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        super().__init__(size)
-        self.size = size
-
-    def __reduce__(self) -> tuple[type["MaskShapeError"], tuple[tuple[int, int]]]:
-        """Exceptions cross from the worker by pickle."""
-        return type(self), (self.size,)
-
-
-class MaskWithoutAreaError(Exception):
-    """The mask is opaque and colored: nothing says what to edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +33,7 @@ def convert_mask(data: bytes, size: tuple[int, int], max_pixels: int) -> Runware
     """
     mask = open_upright(data, max_pixels)
     if abs(math.log((mask.width / mask.height) / (size[0] / size[1]))) > SHAPE_TOLERANCE:
-        raise MaskShapeError(mask.size)
+        raise MaskShapeError(*mask.size)
     area = _area_to_edit(mask)
     resized_from = mask.size if mask.size != size else None
     if resized_from is not None:

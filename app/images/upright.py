@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from app.images.convert import UnreadableImageError, open_image
+from app.images.convert import open_image
+from app.images.errors import UnreadableImageError
 from app.images.headers import read_header
 from app.images.structure import clean_image
 

@@ -115,6 +115,13 @@ class ImageSettings(SettingsGroup):
     max_image_pixels: int = Field(
         64_000_000, alias="SPILLWAY_MAX_IMAGE_PIXELS", ge=1, description="The most pixels an input image may have."
     )
+    image_workers: int = Field(
+        0,
+        alias="SPILLWAY_IMAGE_WORKERS",
+        ge=0,
+        le=64,
+        description="Processes that work on images. 0: one for each processor, at least 2 and at most 8.",
+    )
     media_ttl: int = Field(
         3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long the link to a hosted image lives, in seconds."
     )

@@ -10,12 +10,12 @@ from PIL import Image
 
 from app.egress.address_guard import FetchError, RefusedAddressError, is_public
 from app.egress.fetch import Fetcher
-from app.images.convert import TooManyPixelsError, UnreadableImageError, convert, open_image
+from app.images.convert import convert, open_image
+from app.images.errors import MaskShapeError, MaskWithoutAreaError, TooManyPixelsError, UnreadableImageError
 from app.images.formats.signatures import sniff
 from app.images.headers import is_whole, read_header
 from app.images.inputs import ImageLimits, blank_image, fit_image
-from app.images.masks import MaskShapeError, MaskWithoutAreaError, convert_mask
-from app.images.workers import WorkerError, Workers
+from app.images.masks import convert_mask
 from tests.support.images import encode, open_bytes, photo
 
 MAX = 10_000_000
@@ -183,61 +183,6 @@ def test_a_mask_is_scaled_to_its_image_only_when_the_shape_agrees():
 def test_a_colored_mask_without_transparency_says_nothing():
     with pytest.raises(MaskWithoutAreaError):
         convert_mask(encode(photo(40, 40)), (40, 40), MAX)
-
-
-def crash() -> None:
-    import os
-
-    os._exit(3)
-
-
-def hang() -> None:
-    import time
-
-    time.sleep(30)
-
-
-def crash_once(path: str) -> str:
-    import os
-    from pathlib import Path
-
-    if not Path(path).exists():
-        Path(path).touch()
-        os._exit(3)
-    return "done"
-
-
-def nap() -> None:
-    import time
-
-    time.sleep(0.6)
-
-
-def test_work_whose_process_died_is_done_once_more(tmp_path):
-    assert asyncio.run(Workers(1).run(crash_once, str(tmp_path / "was here"))) == "done"
-
-
-def test_waiting_for_a_worker_is_not_taken_for_a_hanging_one():
-    async def many() -> None:
-        workers = Workers(1, timeout_seconds=4)
-        await asyncio.gather(*(workers.run(nap) for _ in range(8)))
-
-    asyncio.run(many())
-
-
-@pytest.mark.parametrize("work", [crash, hang])
-def test_a_worker_that_dies_or_hangs_takes_down_one_job_only(work):
-    async def both() -> tuple[bool, bytes]:
-        workers = Workers(1, timeout_seconds=3)
-        try:
-            await workers.run(work)
-        except WorkerError:
-            return True, await workers.run(blank_image, 2, 2)
-        return False, b""
-
-    failed, after = asyncio.run(both())
-    assert failed
-    assert sniff(after) == "png"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Runs work on a caller's images in worker processes, and tells what is wrong with an image in the caller's words."""
+
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+from app.errors import UnavailableError
+from app.generation.image_faults import bad_image, too_many_pixels
+from app.images.errors import (
+    BoundCrossedError,
+    TooManyPixelsError,
+    UnreadableImageError,
+    WorkerDiedError,
+    WorkerUnavailableError,
+    WorkFailedError,
+)
+from app.images.types import Header
+from app.images.workers.bounds import Job
+from app.images.workers.pool import Workers
+from app.observability.logs import get_logger
+
+_logger = get_logger("images")
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
+_BOUNDS = {"time": "time", "memory": "memory", "size": "room"}
+
+
+class ImageWork:
+    """Work on input images. `max_pixels` is the most one of them may have."""
+
+    def __init__(self, workers: Workers, max_pixels: int) -> None:
+        self._workers = workers
+        self.max_pixels = max_pixels
+
+    async def run(
+        self,
+        owner: str,
+        param: str,
+        header: Header | None,
+        made: int,
+        work: Callable[[*_Arguments], _T],
+        *arguments: *_Arguments,
+    ) -> _T:
+        """`work(*arguments)` on the image in the field `param`, which makes up to `made` pixels for `owner`, a caller.
+
+        Raises InvalidRequestError for whatever is wrong with the image, and UnavailableError without a process.
+        """
+        decoded = header.width * header.height if header is not None else 0
+        job = Job(owner, decoded or self.max_pixels, made, header.format if header else None)
+        try:
+            return await self._workers.run(job, work, *arguments)
+        except UnreadableImageError:
+            raise bad_image(param, "is damaged or cut off") from None
+        except TooManyPixelsError:
+            raise too_many_pixels(param, self.max_pixels, header) from None
+        except BoundCrossedError as error:
+            _warn(header, work, f"too much {error}")
+            raise bad_image(param, f"takes more {_BOUNDS[str(error)]} than an image of its size may") from None
+        except (WorkerDiedError, WorkFailedError) as error:  # whatever it was, it was this image that did it
+            _warn(header, work, str(error))
+            raise bad_image(param, "cannot be decoded") from None
+        except WorkerUnavailableError as error:
+            _warn(header, work, str(error))
+            message = "This gateway cannot work on images at the moment. Nothing was sent; try again shortly."
+            raise UnavailableError(message, code="overloaded", retry_after=2, should_retry=True) from None
+
+
+def _warn(header: Header | None, work: Callable[..., object], reason: str) -> None:
+    """Tell the operator what a worker was given: the fault may be ours."""
+    _logger.warning(
+        "an image could not be worked on",
+        stage=work.__name__,
+        reason=reason,
+        format=header.format if header else None,
+        size=f"{header.width}x{header.height}" if header else None,
+    )

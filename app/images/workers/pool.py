@@ -1,0 +1,142 @@
+"""The gateway's worker processes: there from the start, shared fairly, replaced when one had to be ended."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar, TypeVarTuple
+
+from app.images.errors import BoundCrossedError, WorkerDiedError, WorkerUnavailableError
+from app.images.workers.bounds import Bounds, Job
+from app.images.workers.messages import BrokenReplyError, decode_reply, encode_request
+from app.images.workers.process import WorkerProcess
+from app.images.workers.turns import Turns
+
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
+_FEWEST, _MOST = 2, 8
+"""With one process a single caller could stop all others; beyond eight the gateway itself is the limit."""
+
+
+class _Place:
+    """Room for one process, which is always there or being started, until it is closed."""
+
+    def __init__(self) -> None:
+        self._starting: asyncio.Task[WorkerProcess] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def fill(self) -> None:
+        """Begin to start a process."""
+        self._starting = None if self._closed else asyncio.create_task(WorkerProcess.start())
+
+    async def ask(self, request: bytes, bounds: Bounds) -> bytearray:
+        """The reply to a request; where there is none, the process is replaced."""
+        process = await self._process()
+        try:
+            return await process.ask(request, bounds)
+        except BaseException:
+            self._replace(process)
+            raise
+
+    async def discard(self) -> None:
+        """Replace the process."""
+        self._replace(await self._process())
+
+    async def close(self) -> None:
+        """End what runs here."""
+        self._closed = True
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
+            if self._starting.exception() is None:
+                await self._starting.result().end()
+        await asyncio.gather(*self._ending)
+
+    def _replace(self, process: WorkerProcess) -> None:
+        ending = asyncio.create_task(process.end())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        self.fill()
+
+    async def _process(self) -> WorkerProcess:
+        if self._starting is None:
+            self.fill()
+        if self._starting is None:
+            raise WorkerUnavailableError("closed")
+        try:
+            return await asyncio.shield(self._starting)
+        except WorkerUnavailableError:
+            self._starting = None
+            raise
+
+
+class Workers:
+    """A bounded pool of processes. Call `start` before `run`, and `close` at the end."""
+
+    def __init__(self, processes: int | None = None) -> None:
+        self._count = processes or min(max(os.cpu_count() or 1, _FEWEST), _MOST)
+        self._free = [_Place() for _ in range(self._count)]
+        self._places = tuple(self._free)
+        self._turns: Turns[asyncio.Future[_Place]] = Turns(self._count)
+
+    def start(self) -> None:
+        """Begin to start all processes."""
+        for place in self._places:
+            place.fill()
+
+    async def close(self) -> None:
+        """End all processes, whatever they do."""
+        await asyncio.gather(*(place.close() for place in self._places))
+
+    async def run(self, job: Job, work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
+        """`work(*arguments)` in a process, when it is its turn.
+
+        Raises the ImageError that the work raises, BoundCrossedError where it needs more than its job allows,
+        WorkerDiedError where the process dies twice, WorkerUnavailableError where none can be started, and
+        WorkFailedError for a fault of the work itself.
+        """
+        async with self._turn(job) as place:
+            request = encode_request(work, arguments, job.bounds)
+            try:
+                reply = await place.ask(request, job.bounds)
+            except WorkerDiedError:  # it may have died of something else, such as a shortage of memory
+                reply = await place.ask(request, job.bounds)
+            try:
+                return decode_reply(work, reply)
+            except MemoryError:
+                await place.discard()
+                raise BoundCrossedError("memory") from None
+            except BrokenReplyError as error:
+                await place.discard()
+                raise WorkerDiedError("broken reply") from error
+
+    @asynccontextmanager
+    async def _turn(self, job: Job) -> AsyncIterator[_Place]:
+        turn: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
+        self._turns.wait(turn, job)
+        self._hand_out()
+        try:
+            place = await turn
+        except asyncio.CancelledError:
+            self._turns.withdraw(turn)
+            if turn.done() and not turn.cancelled():
+                self._give_back(job, turn.result())
+            raise
+        try:
+            yield place
+        finally:
+            self._give_back(job, place)
+
+    def _hand_out(self) -> None:
+        """Give free places to those whose turn it is."""
+        while (taken := self._turns.take()) is not None:
+            turn, job = taken
+            if turn.cancelled():  # its caller has gone, and has not been woken yet
+                self._turns.leave(job)
+            else:
+                turn.set_result(self._free.pop())
+
+    def _give_back(self, job: Job, place: _Place) -> None:
+        self._turns.leave(job)
+        self._free.append(place)
+        self._hand_out()

@@ -1,0 +1,113 @@
+"""One worker process, seen from the gateway: started, asked, and ended when it goes beyond its bounds."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import app
+from app.images.errors import BoundCrossedError, WorkerDiedError, WorkerError, WorkerUnavailableError
+from app.images.workers.bounds import Bounds
+from app.images.workers.messages import FRAME_HEAD, frame
+
+_START_SECONDS = 60.0
+_LAST_LOOK_SECONDS = 2.0
+"""A gateway that was itself asleep finds the time over and the answer there: it looks once more."""
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "TZ")
+_MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "4194304"}
+"""What a large image took goes back to the system when it is done."""
+
+
+class WorkerProcess:
+    """A running process, and the connection to it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], link: socket.socket) -> None:
+        self._process = process
+        self._link = link
+
+    @classmethod
+    async def start(cls) -> "WorkerProcess":
+        """A process that is ready for work, raising WorkerUnavailableError. Must not be canceled."""
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                ours.settimeout(0)
+                started = cls(await asyncio.to_thread(_spawn, theirs.fileno()), ours)
+        except OSError as error:
+            raise WorkerUnavailableError(str(error)) from error
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await started._receive(0)
+        except (WorkerError, TimeoutError) as error:
+            await started.end()
+            raise WorkerUnavailableError(type(error).__name__) from error
+        return started
+
+    async def ask(self, request: bytes, bounds: Bounds) -> bytearray:
+        """The reply to a request, raising BoundCrossedError or WorkerDiedError. Afterwards only `end` is of use."""
+        asking = asyncio.create_task(self._ask(request, bounds.reply_bytes))
+        try:
+            for seconds in (bounds.wall_seconds, _LAST_LOOK_SECONDS):
+                done, _ = await asyncio.wait({asking}, timeout=seconds)
+                if done:
+                    return asking.result()
+        finally:
+            asking.cancel()
+        raise BoundCrossedError("time")
+
+    async def end(self) -> None:
+        """End the process at once, and wait until the system has forgotten it."""
+        self._process.kill()
+        self._link.close()
+        await asyncio.to_thread(self._process.wait)
+
+    async def _ask(self, request: bytes, most: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._link, frame(request))
+            await loop.sock_sendall(self._link, request)
+            return await self._receive(most)
+        except ConnectionError:
+            raise await self._cause_of_death() from None
+
+    async def _receive(self, most: int) -> bytearray:
+        """The next frame, raising BoundCrossedError when it is larger than `most` bytes."""
+        size = int.from_bytes(await self._read(FRAME_HEAD), "big")
+        if size > most:
+            raise BoundCrossedError("size")
+        return await self._read(size)
+
+    async def _read(self, size: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        data = bytearray(size)
+        view = memoryview(data)
+        while view:
+            received = await loop.sock_recv_into(self._link, view)
+            if not received:
+                raise await self._cause_of_death()
+            view = view[received:]
+        return data
+
+    async def _cause_of_death(self) -> WorkerError:
+        self._process.kill()  # it may only have closed the connection
+        code = await asyncio.to_thread(self._process.wait)
+        return BoundCrossedError("time") if code == -signal.SIGXCPU else WorkerDiedError(f"exit code {code}")
+
+
+def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
+    """A process of its own session, without the gateway's secrets, streams and files."""
+    paths = [str(Path(app.__file__).resolve().parent.parent), *(str(Path(path).resolve()) for path in sys.path if path)]
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-B", "-P", "-m", "app.images.workers.inside", str(descriptor)],
+        env={**kept, **_MALLOC, "PYTHONPATH": os.pathsep.join(paths)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        pass_fds=(descriptor,),
+        start_new_session=True,
+    )

@@ -1,0 +1,155 @@
+"""The pool of worker processes, with real processes."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from app.images.errors import BoundCrossedError, MaskShapeError, WorkerDiedError, WorkFailedError
+from app.images.workers.bounds import Job
+from app.images.workers.pool import Workers
+from tests.support import image_jobs
+
+MIB = 1024 * 1024
+SMALL = Job("a", made=1000)
+
+
+@asynccontextmanager
+async def pool(processes: int):
+    workers = Workers(processes)
+    workers.start()
+    try:
+        yield workers
+    finally:
+        await workers.close()
+
+
+def run(processes: int, story):
+    """What `story` makes of a pool."""
+
+    async def told():
+        async with pool(processes) as workers:
+            return await story(workers)
+
+    return asyncio.run(told())
+
+
+def children() -> set[int]:
+    """The worker processes of this process."""
+    return {child.pid for child in psutil.Process().children() if "app.images.workers.inside" in child.cmdline()}
+
+
+async def until(condition, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+def test_processes_are_there_before_the_first_work():
+    async def story(workers: Workers):
+        await until(lambda: len(children() - before) == 2)
+        there = children() - before
+        return there, await workers.run(SMALL, image_jobs.tell_process)
+
+    before = children()
+    there, used = run(2, story)
+    assert used in there
+    assert children() == before
+
+
+def test_work_whose_process_died_is_done_once_more(tmp_path):
+    path = str(tmp_path / "was here")
+    assert run(1, lambda workers: workers.run(SMALL, image_jobs.die_once, path)) == "done"
+
+
+def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced():
+    async def story(workers: Workers):
+        first = await workers.run(SMALL, image_jobs.tell_process)
+        psutil.Process(first).kill()
+        return first, await workers.run(SMALL, image_jobs.tell_process)
+
+    first, second = run(1, story)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("work", "arguments", "error"),
+    [
+        (image_jobs.die, (), WorkerDiedError),
+        (image_jobs.spin, (60.0,), BoundCrossedError),
+        (image_jobs.hoard, (800 * MIB,), BoundCrossedError),
+        (image_jobs.answer, (8 * MIB,), BoundCrossedError),
+        (image_jobs.fail, (), WorkFailedError),
+        (image_jobs.refuse_shape, (), MaskShapeError),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_work_that_goes_wrong_takes_down_itself_only(work, arguments, error):
+    async def story(workers: Workers):
+        with pytest.raises(error):
+            await workers.run(SMALL, work, *arguments)
+        return await workers.run(SMALL, image_jobs.echo, b"after")
+
+    assert run(1, story) == b"after"
+
+
+@pytest.mark.parametrize(
+    ("work", "arguments"),
+    [(image_jobs.hoard, (800 * MIB,)), (image_jobs.answer, (8 * MIB,)), (image_jobs.die, ())],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_process_that_crossed_a_bound_is_replaced(work, arguments):
+    async def story(workers: Workers):
+        first = await workers.run(SMALL, image_jobs.tell_process)
+        with pytest.raises((BoundCrossedError, WorkerDiedError)):
+            await workers.run(SMALL, work, *arguments)
+        return first, await workers.run(SMALL, image_jobs.tell_process)
+
+    first, second = run(1, story)
+    assert first != second
+
+
+def test_one_caller_who_keeps_processes_busy_does_not_hold_up_another():
+    long = Job("attacker", decoded=60_000_000)
+
+    async def story(workers: Workers):
+        attacks = [asyncio.create_task(workers.run(long, image_jobs.spin, 6.0)) for _ in range(4)]
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await asyncio.gather(*(workers.run(SMALL, image_jobs.echo, b"") for _ in range(10)))
+        waited = time.monotonic() - began
+        assert not any(attack.done() for attack in attacks)
+        for attack in attacks:
+            attack.cancel()
+        await asyncio.gather(*attacks, return_exceptions=True)
+        return waited
+
+    assert run(2, story) < 5
+
+
+def test_work_nobody_waits_for_any_more_is_ended_and_its_place_given_on():
+    async def story(workers: Workers):
+        abandoned = asyncio.create_task(workers.run(Job("a", decoded=60_000_000), image_jobs.sleep, 50.0))
+        queued = asyncio.create_task(workers.run(SMALL, image_jobs.echo, b"never"))
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        queued.cancel()
+        abandoned.cancel()
+        await workers.run(SMALL, image_jobs.echo, b"next")
+        return time.monotonic() - began
+
+    assert run(1, story) < 20
+
+
+def test_nothing_is_left_of_a_pool_that_is_closed_at_work():
+    async def story(workers: Workers):
+        working = [asyncio.create_task(workers.run(Job("a", 60_000_000), image_jobs.sleep, 50.0)) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        return working
+
+    before = children()
+    run(2, story)
+    assert children() == before
