@@ -56,6 +56,8 @@ class SizeRequest:
     area_text: str = ""
     ignored: tuple[tuple[str, str], ...] = ()
     """Fields that `size` made meaningless, with their values."""
+    scale_factor: float | None = None
+    """The factor by which the size was computed from the first image's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from app.openai_api.runware_words import SYNONYMS
 from app.openai_api.schemas import GenerationRequest
 from app.planning.decide import MAX_PROMPT_CHARS
 from app.planning.output import makes_vectors
+from app.planning.scaling import scales_by_size
 from app.runware.tasks import OWN_FIELDS
 
 _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
@@ -59,7 +60,7 @@ def field_mode(model: CatalogModel, name: str) -> str:
     if name in IMAGE_FIELDS:
         return _image_mode(model, name)
     if name in {*_WORDS, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
-        return "honored" if _has_the_thing(model, name) else "dropped"
+        return _word_mode(model, name)
     if makes_vectors(model) and name in _RASTER_ONLY:
         return _RASTER_ONLY[name]
     if name == "n":
@@ -69,6 +70,12 @@ def field_mode(model: CatalogModel, name: str) -> str:
     if name not in OWN_NAMES:
         return _passthrough_mode(model, name)
     return "converted" if name == "fit" else "honored"
+
+
+def _word_mode(model: CatalogModel, name: str) -> str:
+    if name == "scale_factor" and scales_by_size(model):
+        return "emulated"
+    return "honored" if _has_the_thing(model, name) else "dropped"
 
 
 def _passthrough_mode(model: CatalogModel, name: str) -> str:

@@ -43,7 +43,7 @@ class _CommonRequest(BaseModel):
     seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable images.")
     negative_prompt: str | None = Field(None, description="What the image must not show.")
     scale_factor: float | None = Field(
-        None, ge=1, le=100, description="How many times larger an upscaling model makes the image."
+        None, ge=1, le=100, description="How many times larger than the first image the result is."
     )
     guidance_scale: float | None = Field(None, ge=0, le=1000, description="How closely to follow the prompt.")
     num_inference_steps: int | None = Field(None, ge=1, le=1000, description="How many steps to take.")

@@ -17,6 +17,7 @@ from app.planning.adjustments import dropped, report_blank, report_count, report
 from app.planning.capabilities import brings_own_images, starts_from_blank
 from app.planning.output import makes_vectors, plan_format, promises_transparency
 from app.planning.parameters import merge_extras, translate_words
+from app.planning.scaling import report_scaling, scale_request, wants_scaling
 from app.planning.sizing import SizeChoice, choose_blank, choose_size, nearest_tier
 from app.planning.validation import check_fields
 
@@ -27,7 +28,7 @@ MAX_PROMPT_CHARS = 32_000
 def follows_image(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the size must be taken from the first image: an edit that names no shape."""
     shapeless = request.size.exact is None and request.size.ratio is None
-    return bool(request.images) and shapeless and _sends_size(request, model)
+    return wants_scaling(request, model) or (bool(request.images) and shapeless and _sends_size(request, model))
 
 
 def passes_mask(request: ImageRequest, model: CatalogModel) -> bool:
@@ -59,7 +60,8 @@ def normalize(
     The request must have passed `check_request`. `native_links` allows links to the provider's own images;
     `image_size` is the first image's, upright.
     """
-    report = [dropped(field.param, field.value, field.reason) for field in request.ignored]
+    request, report = scale_request(request, model, image_size)
+    report += [dropped(field.param, field.value, field.reason) for field in request.ignored]
     prompt = _check_prompt(request, model, report)
     choice = _choose(request, model, image_size)
     fields = translate_words(request, model, report)
@@ -68,10 +70,7 @@ def normalize(
         fields["resolution"] = tier
     finish = _plan_finish(request, model, choice, image_size)
     blank = choice.size or choose_blank(model, request.size) if _is_emulated(request, model) else None
-    sized = (
-        report_size(request.size, choice, model, tier) if blank is None else report_blank(request, model, choice, blank)
-    )
-    report += sized if finish is None else report_finish(request, model, choice, finish)
+    report += _report_dimensions(request, model, choice, tier, finish, blank)
     merge_extras(request.extras, fields, report)
     _check_own_fields(request, model, fields, prompt)
     delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
@@ -127,6 +126,28 @@ def _check_own_fields(
         task |= {} if prompt is None else {"positivePrompt": prompt}
     if task:
         check_fields(task, model.fields, names)
+
+
+def _report_dimensions(
+    request: ImageRequest,
+    model: CatalogModel,
+    choice: SizeChoice,
+    tier: str | None,
+    finish: Composition | None,
+    blank: tuple[int, int] | None,
+) -> list[Adjustment]:
+    """What to say of the size, by what becomes of it."""
+    if request.size.scale_factor is not None:
+        size = finish.size if finish is not None else choice.size
+        made = f"{size[0]}x{size[1]}" if size is not None else tier
+        unsized = replace(request, size=SizeRequest())
+        pasted = report_finish(unsized, model, choice, finish) if finish is not None else []
+        return [*report_scaling(request.size.scale_factor, made, model), *pasted]
+    if finish is not None:
+        return report_finish(request, model, choice, finish)
+    if blank is not None:
+        return report_blank(request, model, choice, blank)
+    return report_size(request.size, choice, model, tier)
 
 
 def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:

@@ -49,7 +49,7 @@ def test_the_factor_of_a_form_is_read_too(gateway):
 
 def test_a_prompt_or_a_factor_that_means_nothing_is_told(gateway):
     assert fates(edit(gateway, "real-esrgan", prompt="sharper")) == [("prompt", "dropped")]
-    assert ("scale_factor", "dropped") in fates(edit(gateway, "riverflow-1", prompt="sharper", scale_factor=2))
+    assert ("scale_factor", "dropped") in fates(edit(gateway, "boogu-image-0-1-edit", prompt="sharper", scale_factor=2))
 
 
 @pytest.mark.parametrize("format_", ["png", "webp", "gif", "avif"])
@@ -163,3 +163,12 @@ def test_images_of_a_single_task_travel_with_it(gateway):
     response = edit(gateway, "riverflow-1", prompt="a fox", n=3)
     assert "sha256" in gateway.sent(response)[0]["inputs"]["referenceImages"][0]
     assert shelf(gateway) == before
+
+
+def test_a_factor_on_a_model_that_is_no_upscaler_scales_the_size_of_the_image(gateway):
+    answer = gateway.edit([("image", ("a.png", png(500, 400), "image/png"))], model="riverflow-1-pro", scale_factor="2")
+    assert answer.status_code == 200, answer.text
+    (told,) = [one for one in answer.json()["metadata"]["adjustments"] if one["param"] == "scale_factor"]
+    assert (told["applied"], told["mode"]) == ("1152x896", "emulated")
+    (task,) = gateway.sent(answer)
+    assert (task["width"], task["height"]) == (1152, 896)
