@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from app import __version__
-from app.access.admission import Admission
+from app.access.admission import Admission, Capacity
 from app.access.authentication import Authenticator
+from app.access.memory import MemoryBudget, machine_memory
 from app.api.context import Gateway, Images
 from app.api.error_handlers import HANDLERS, refuse_origin
 from app.api.routes import PREFIX_NAMES, add_routes, describe_routes
@@ -63,6 +64,8 @@ from app.webhooks.signing import WebhookSecrets
 
 SIMULATOR_KEY = "simulator"
 _GC_THRESHOLD = 50_000
+_SHARE_OF_MEMORY = 3
+"""A third of the memory is held at most, unless the settings say otherwise."""
 
 
 def create_app(
@@ -155,6 +158,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     sender = _sender(settings)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
+    memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
     service = ImageService(
@@ -164,7 +168,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         delivery=delivery,
         policy=policy,
         works=works,
-        admission=admission,
+        capacity=Capacity(admission, memory.work),
         on_webhook_due=webhooks.wake,
     )
     bills = BillCompleter(OpenBills(writer, pace.first_bill), runware, looks_every=pace.looks_for_bills)
@@ -176,6 +180,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
             settings=settings,
             keys=Authenticator(key.get_secret_value() for key in settings.api_keys),
             registry=registry,
+            memory=memory,
             images=seams.images or service,
             media=media_store,
             runware=runware,
@@ -193,6 +198,11 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
             await asyncio.to_thread(end)
         for connected in (fetcher, shelf, runware, workers):
             await connected.close()
+
+
+def _memory(settings: Settings) -> MemoryBudget:
+    max_bytes = settings.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY
+    return MemoryBudget(max_bytes, settings.max_queued, settings.max_queued_per_key)
 
 
 def _policy(settings: Settings, pace: RetryPolicy) -> Policy:

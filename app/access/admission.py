@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from app.errors import OverloadedError
 
@@ -140,3 +141,11 @@ class Admission:
     def _begin(self, ticket: Ticket) -> None:
         self.in_flight += ticket.weight
         ticket.admit()
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What running work takes: places among the tasks at Runware, and bytes in memory."""
+
+    tasks: Admission
+    bytes: Admission

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from app.access.authentication import Authenticator
+from app.access.memory import MemoryBudget
 from app.catalog.registry import Registry
 from app.domain.answer import Answer
 from app.domain.request import Delivery, ImageRequest, RequestContext
@@ -67,6 +68,7 @@ class Gateway:
     settings: Settings
     keys: Authenticator
     registry: Registry
+    memory: MemoryBudget
     images: Images
     media: MediaStore
     runware: RunwareClient

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.context import Gateway, context_of, gateway_of, prefers_background, wants_dry_run
+from app.api.memory import HoldingResponse, admit_body, weigh_images
 from app.api.receipts import track_delivery
 from app.catalog.model import Mode
 from app.domain.request import ImageRequest, JSONValue, RequestContext
@@ -43,7 +44,7 @@ class PiecewiseResponse(Response):
         self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker, status: int = 200
     ) -> None:
         self._delivery = delivery
-        length = sum(len(chunk) for chunk in chunks)
+        self.held_bytes = length = sum(len(chunk) for chunk in chunks)
         self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
         super().__init__(None, status, headers={**headers, "content-length": str(length)})
 
@@ -120,14 +121,19 @@ async def _answer(request: Request, mode: Mode) -> Response:
     gateway = gateway_of(request)
     tenant = gateway.keys.check(request.headers)
     context = context_of(request, gateway, tenant)
-    understood = await _read(request, mode, gateway)
-    if understood.user is not None:
-        _logger.info("user", id=context.request_id, user=understood.user)
-    try:
-        return await _answer_understood(request, mode, understood, context)
-    except GatewayError as error:
-        error.rename_fields(understood.names)
-        raise
+    limit, wait = gateway.settings.max_body_bytes, context.wait or gateway.settings.request_timeout
+    async with admit_body(request, gateway.memory, tenant, limit=limit, wait=wait) as ticket:
+        understood = await _read(request, mode, gateway)
+        ticket.resize(weigh_images(understood))
+        if understood.user is not None:
+            _logger.info("user", id=context.request_id, user=understood.user)
+        try:
+            response = await _answer_understood(request, mode, understood, context)
+        except GatewayError as error:
+            error.rename_fields(understood.names)
+            raise
+        ticket.resize(response.held_bytes if isinstance(response, PiecewiseResponse) else 0)
+        return HoldingResponse(response, ticket)
 
 
 async def _answer_understood(

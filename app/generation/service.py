@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from app.access.admission import Admission, Ticket
+from app.access.admission import Capacity, Ticket
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, Answer
 from app.domain.request import ImageRequest, RequestContext
@@ -23,6 +23,7 @@ from app.journal.claims import Claim
 from app.journal.records import KeyExpiredError, Receipt, Record
 from app.ledger.bill import RunningBill
 from app.planning.dry_run import DryRun
+from app.planning.memory import count_held_bytes
 from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
@@ -67,7 +68,7 @@ class ImageService:
         delivery: ImageDelivery,
         policy: Policy,
         works: JobRunner,
-        admission: Admission,
+        capacity: Capacity,
         on_webhook_due: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -78,7 +79,7 @@ class ImageService:
         self._delivery = delivery
         self._policy = policy
         self._works = works
-        self._admission = admission
+        self._capacity = capacity
         self._on_webhook_due = on_webhook_due
         self._clock = clock
         self._monotonic = monotonic
@@ -141,9 +142,15 @@ class ImageService:
                 context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
 
     def _job(self, prepared: Prepared, context: RequestContext, work: Work) -> Job:
+        held = count_held_bytes(prepared.spec, prepared.plan)
+
+        async def bounded(request_id: str, bill: RunningBill) -> Answer:
+            async with self._capacity.bytes.hold(context.tenant, held):
+                return await work(request_id, bill)
+
         on_end = self._on_webhook_due if prepared.request.webhook_url is not None else None
         return Job(
-            work,
+            bounded,
             lambda: self._admit(context.tenant, len(prepared.plan.tasks)),
             context.is_repeatable,
             on_end,
@@ -154,7 +161,7 @@ class ImageService:
         if self._runware.unreachable:
             message = "Runware does not answer at the moment. Nothing was sent; try again shortly."
             raise UnavailableError(message, retry_after=_UNREACHABLE_SECONDS, should_retry=True)
-        return self._admission.take(tenant, tasks)
+        return self._capacity.tasks.take(tenant, tasks)
 
     def _work(self, prepared: Prepared, context: RequestContext) -> Work:
         """All the work of a request, to be run apart from its caller."""

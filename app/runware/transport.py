@@ -4,6 +4,7 @@ Owns the connections and the key. What matters about a failed exchange is whethe
 so that is what the errors say: never sent, lost, or late. Leaves retries and meaning to `client`.
 """
 
+from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
 import aiohttp
@@ -16,6 +17,7 @@ _CONNECTIONS = 2048
 _IDLE_SECONDS = 20.0
 MOST_BYTES = 1024 * 1024
 """Of an answer that carries no image."""
+_PIECE_BYTES = 256 * 1024
 
 
 class TransportError(Exception):
@@ -81,7 +83,13 @@ class AiohttpTransport:
         """See Transport."""
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(_CONNECT_SECONDS, timeout_seconds))
         try:
-            async with self._session.post(self._url, data=body, timeout=timeout, allow_redirects=False) as response:
+            async with self._session.post(
+                self._url,
+                data=body if len(body) <= _PIECE_BYTES else _in_pieces(body),
+                headers={"Content-Length": str(len(body))},
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
                 content = await _read(response, most_bytes)
                 retry_after = _seconds(response.headers.get("Retry-After"))
                 return HTTPReply(response.status, content or b"", retry_after, is_cut=content is None)
@@ -113,6 +121,13 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | No
             return None
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[memoryview]:
+    """A large body, so that others get the event loop between its pieces."""
+    view = memoryview(body)
+    for start in range(0, len(view), _PIECE_BYTES):
+        yield view[start : start + _PIECE_BYTES]
 
 
 def _seconds(header: str | None) -> float | None:

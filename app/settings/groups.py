@@ -199,6 +199,13 @@ class LoadSettings(SettingsGroup):
         ge=0,
         description="How many requests wait for their turn, shared fairly by API keys; then 429 overloaded.",
     )
+    max_bytes_in_flight: int | None = Field(
+        None,
+        alias="SPILLWAY_MAX_BYTES_IN_FLIGHT",
+        ge=MIB,
+        description="How many bytes of request bodies and images are held at once; beyond it requests wait unread, "
+        "then 429 overloaded. Unset: a third of the memory of the machine or its control group.",
+    )
     max_queued_per_key: int = Field(
         256,
         alias="SPILLWAY_MAX_QUEUED_PER_KEY",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from tests.support.images import data_uri, encode, photo, png
+from tests.support.images import data_uri, encode, photo, png, png_of
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +210,11 @@ def test_markup_is_drawn_over_the_first_image_and_told(gateway):
     response = gateway.edit(files, model="riverflow-1")
     assert response.status_code == 200
     assert [(a["param"], a["mode"]) for a in response.json()["metadata"]["adjustments"]] == [("markup", "emulated")]
+
+
+def test_an_image_of_several_megabytes_reaches_runware_whole(gateway):
+    image = png_of(3 * 1024 * 1024)
+    answer = gateway.edit([("image", ("a.png", image))], model="google:4@1")
+    assert answer.status_code == 200, answer.text
+    [sent] = gateway.sent(answer)[0]["inputs"]["referenceImages"]
+    assert (sent["sha256"], sent["bytes"]) == (hashlib.sha256(image).hexdigest(), len(image))

@@ -1,6 +1,8 @@
 """Images for tests, made on the spot."""
 
 import io
+import math
+import random
 
 import pybase64
 from PIL import Image, ImageDraw
@@ -23,6 +25,14 @@ def photo(width: int = 320, height: int = 320, mode: str = "RGB") -> Image.Image
 def png(width: int = 320, height: int = 320) -> bytes:
     """A PNG."""
     return encode(photo(width, height))
+
+
+def png_of(size: int) -> bytes:
+    """A PNG of about `size` bytes: noise, which does not compress."""
+    side = math.isqrt(size // 3)
+    return encode(
+        Image.frombytes("RGB", (side, side), random.Random(size).randbytes(side * side * 3)), compress_level=0
+    )
 
 
 def open_bytes(data: bytes) -> Image.Image:

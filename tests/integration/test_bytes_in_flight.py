@@ -1,0 +1,69 @@
+"""Bytes in flight are bounded: bodies wait unread for their turn, fair by API key, as long as their callers do."""
+
+import concurrent.futures
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.images import png_of
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+class SlowUpload:
+    """A form that was announced and begun, and ends when told."""
+
+    def __init__(self, origin: str, size: int) -> None:
+        parts = urlsplit(origin)
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
+        self._head = b'--b\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+        self._rest = size - len(self._head)
+        self._socket.sendall(
+            b"POST /v1/images/edits HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-key\r\n"
+            b"content-type: multipart/form-data; boundary=b\r\ncontent-length: %d\r\n\r\n%s" % (size, self._head)
+        )
+
+    def end(self) -> None:
+        """Send a form without a prompt, which is refused."""
+        self._socket.sendall(b"x" * (self._rest - 7) + b"\r\n--b--")
+        answer = self._socket.recv(100)
+        self._socket.close()
+        assert answer.startswith(b"HTTP/1.1 400")
+
+
+def test_a_body_that_does_not_fit_waits_unread_until_there_is_room(start_gateway):
+    gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
+    first = SlowUpload(gateway.origin, 900 * KIB)
+    time.sleep(0.3)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        second = pool.submit(gateway.edit, [("image", ("a.png", png_of(400 * KIB)))])
+        time.sleep(0.5)
+        assert not second.done()
+        small = gateway.generate()
+        assert small.status_code == 200, "small bodies need no place"
+        first.end()
+        assert second.result(timeout=30).status_code == 200
+    assert gateway.edit([("image", ("a.png", png_of(800 * KIB)))]).status_code == 200, "every place is free again"
+
+
+def test_a_body_waits_as_long_as_its_caller_does_and_is_then_told_to_come_back(start_gateway):
+    gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
+    first = SlowUpload(gateway.origin, 900 * KIB)
+    time.sleep(0.3)
+    answer = gateway.client.post(
+        "/images/edits",
+        data={"prompt": "make it night"},
+        files=[("image", ("a.png", png_of(400 * KIB)))],
+        headers={"X-Spillway-Timeout": "2"},
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    first.end()
+
+
+@pytest.mark.parametrize("size", [pytest.param(3 * MIB, id="more than all"), pytest.param(MIB, id="all")])
+def test_a_body_as_large_as_the_bound_goes_alone_not_never(start_gateway, size):
+    gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
+    assert gateway.edit([("image", ("a.png", png_of(size)))]).status_code == 200
