@@ -21,7 +21,7 @@ _READERS: Mapping[str, Callable[[Buffer, Limits], Header | None]] = {
     "png": png.read_header,
     "jpeg": jpeg.read_header,
     "webp": webp.read_header,
-    "gif": lambda data, _: plain.read_gif_header(data),
+    "gif": plain.read_gif_header,
     "bmp": lambda data, _: plain.read_bitmap_header(data),
     "tiff": lambda data, _: tiff.read_header(data),
     "avif": boxes.read_header,

@@ -113,7 +113,7 @@ def describe(reference: object, data: bytes) -> Any:
     """An image as it may be shown: an address as it is, bytes as hash, type and size."""
     if isinstance(reference, str) and not reference.startswith("data:") and len(reference) < _SHOWN:
         return reference
-    image = Image.open(io.BytesIO(data))
+    image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
@@ -126,11 +126,8 @@ def describe(reference: object, data: bytes) -> Any:
 def _open(name: str, data: bytes, wire: Mapping[str, Any]) -> Image.Image:
     rules = rules_for(str(wire["model"]))
     try:
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-        if image.width * image.height > _MAX_PIXELS:
-            raise InputImageError(_untransferable(name))
-        image.load()
-    except (OSError, SyntaxError, ValueError):
+        image = _decode(data)
+    except Exception:  # noqa: BLE001 - on damaged bytes decoders raise whatever they like
         raise InputImageError(_untransferable(name)) from None
     limits = rules.limits if rules else {}
     low, high, most = limits.get("min_side"), limits.get("max_side"), limits.get("max_bytes")
@@ -141,6 +138,14 @@ def _open(name: str, data: bytes, wire: Mapping[str, Any]) -> Image.Image:
             f"Invalid value for '{name}' parameter. Each side must be {low} to {high} pixels, at most {most} bytes."
         )
         raise InputImageError(Fault("invalidReferenceImages", message, parameter=f"inputs.{name}"))
+    return image
+
+
+def _decode(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+    if image.width * image.height > _MAX_PIXELS:
+        raise ValueError
+    image.load()
     return image
 
 

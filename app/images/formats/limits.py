@@ -20,9 +20,9 @@ class Limits:
     reach: int
 
 
-QUICK = Limits(steps=16_384, reach=1024 * 1024)
+QUICK = Limits(steps=8192, reach=1024 * 1024)
 """A few milliseconds at most: for the event loop and its threads."""
-THOROUGH = Limits(steps=400_000, reach=1 << 40)
-"""A second at most: for a worker process."""
+THOROUGH = Limits(steps=100_000, reach=1 << 40)
+"""A quarter of a second at most: for a worker process."""
 MAX_UNPACKED = 1024 * 1024
 """More than this is never unpacked of a compressed text or color profile."""

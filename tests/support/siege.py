@@ -1,0 +1,147 @@
+"""Sends a corpus to a gateway process over HTTP and watches what the process and everybody else feel of it.
+
+Watched are the answers, the longest stall of the event loop, the memory of the process tree, the processes left
+behind, and how long an innocent caller beside waits.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx2
+import psutil
+
+from tests.support.corpus import Case
+from tests.support.images import png
+
+_PAUSE = 0.01
+_TICK = 0.01
+"""The kernel counts CPU time in hundredths of a second."""
+_HEADERS = {"Authorization": "Bearer test-key"}
+
+
+@dataclass
+class Watch:
+    """What was seen, in seconds and bytes."""
+
+    longest_stall: float = 0.0
+    longest_wait: float = 0.0
+    innocent_statuses: Counter[int] = field(default_factory=Counter)
+    peak: int = 0
+
+
+@dataclass
+class Report:
+    """What came of a siege; `odd` are the answers that are neither 200 nor 400, with the names of their cases."""
+
+    statuses: Counter[int]
+    odd: list[tuple[str, int, str]]
+    watch: Watch
+    quiet_wait: float
+    grown_peak: int
+    grown_after: int
+    processes: int
+
+
+def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, callers: int = 4) -> Report:
+    """Send every case as an input image, each fifth as a mask, and report."""
+    with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
+        for index in range(8):
+            _send(client, index, Case("whole", png(96, 96)))  # what starts once has started
+        before, quiet = _resident(process), _watched(origin, process, lambda: time.sleep(3))
+        statuses: Counter[int] = Counter()
+        odd: list[tuple[str, int, str]] = []
+
+        def one(numbered: tuple[int, Case]) -> None:
+            index, case = numbered
+            response = _send(client, index, case)
+            statuses[response.status_code] += 1
+            if response.status_code not in {200, 400}:
+                odd.append((case.name, response.status_code, response.text[:200]))
+
+        def all_of_them() -> None:
+            with ThreadPoolExecutor(callers) as pool:
+                list(pool.map(one, enumerate(corpus)))
+
+        watch = _watched(origin, process, all_of_them)
+        time.sleep(1)
+        after = _resident(process)
+        left = len(process.children(recursive=True))
+        return Report(statuses, odd, watch, quiet.longest_wait, watch.peak - before, after - before, left)
+
+
+def _send(client: httpx2.Client, index: int, case: Case) -> httpx2.Response:
+    """One edit: through a model with a slot for masks, or through one that needs the result pasted."""
+    model = ("flux.1-dev", "flux.2-pro")[index % 2]
+    form = {"prompt": f"make it night {index}", "model": model, "size": "256x256"}
+    as_mask = index % 5 == 4
+    image = png(96, 96) if as_mask else case.data
+    files = [("image", ("a", image)), *([("mask", ("m", case.data))] if as_mask else [])]
+    return client.post("/images/edits", data=form, files=files)
+
+
+def _watched(origin: str, process: psutil.Process, work: Callable[[], None]) -> Watch:
+    """What is seen while `work` goes on."""
+    watch, done = Watch(), threading.Event()
+    watchers = [
+        threading.Thread(target=target, args=(origin, process, watch, done)) for target in (_ping, _call, _weigh)
+    ]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        for watcher in watchers:
+            watcher.join()
+    return watch
+
+
+def _ping(origin: str, process: psutil.Process, watch: Watch, done: threading.Event) -> None:
+    """Ask for the health; a stall is the part of the wait in which the process itself was busy, not the machine."""
+    with httpx2.Client(base_url=origin, timeout=60) as client:
+        while not done.is_set():
+            busy, started = _cpu(process), time.perf_counter()
+            client.get("/healthz")
+            waited, worked = time.perf_counter() - started, _cpu(process) - busy
+            watch.longest_stall = max(watch.longest_stall, min(waited, worked + _TICK))
+            time.sleep(_PAUSE)
+
+
+def _call(origin: str, _: psutil.Process, watch: Watch, done: threading.Event) -> None:
+    """The innocent caller: an edit with a whole image, again and again."""
+    image, number = png(96, 96), 0
+    with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
+        while not done.is_set():
+            number += 1
+            form = {"prompt": f"an innocent wish {number} {id(done)}", "model": "flux.1-dev", "size": "256x256"}
+            started = time.perf_counter()
+            response = client.post("/images/edits", data=form, files=[("image", ("a.gif", image))])
+            watch.longest_wait = max(watch.longest_wait, time.perf_counter() - started)
+            watch.innocent_statuses[response.status_code] += 1
+            time.sleep(_PAUSE)
+
+
+def _weigh(_: str, process: psutil.Process, watch: Watch, done: threading.Event) -> None:
+    while not done.is_set():
+        watch.peak = max(watch.peak, _resident(process))
+        time.sleep(0.05)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _resident(process: psutil.Process) -> int:
+    """Bytes of memory of the process and of all it started."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
