@@ -161,8 +161,10 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
+    work = ImageWork(workers, settings.max_image_pixels)
+    images = InputImages(work, fetcher, media_store, max_bytes=settings.max_image_bytes)
     service = ImageService(
-        preparer=_preparer(settings, registry, ImageWork(workers, settings.max_image_pixels), fetcher, sender, policy),
+        preparer=_preparer(settings, registry, images, sender, policy),
         sharing=InputUploads(shelf),
         runware=runware,
         delivery=delivery,
@@ -216,11 +218,11 @@ def _policy(settings: Settings, pace: RetryPolicy) -> Policy:
 
 
 def _preparer(
-    settings: Settings, registry: Registry, work: ImageWork, fetcher: Fetcher, sender: WebhookSender, policy: Policy
+    settings: Settings, registry: Registry, images: InputImages, sender: WebhookSender, policy: Policy
 ) -> Preparer:
     return Preparer(
         registry=registry,
-        images=InputImages(work, fetcher, max_bytes=settings.max_image_bytes),
+        images=images,
         task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
         policy=policy,
         webhooks=sender,

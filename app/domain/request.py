@@ -70,10 +70,15 @@ class UploadedImage:
 
 @dataclass(frozen=True, slots=True)
 class LinkedImage:
-    """An image named by an http(s) address."""
+    """An image named by an http(s) address, or by its id at the provider."""
 
     param: str
     url: str
+
+    @property
+    def is_id(self) -> bool:
+        """Whether it is an id: nothing but the provider can look at it."""
+        return not self.url.lower().startswith("http")
 
 
 InputImage = UploadedImage | LinkedImage

@@ -22,6 +22,8 @@ from app.images.inputs import ImageLimits, blank_image, fit_image, needs_nothing
 from app.images.masks import convert_mask
 from app.images.structure import CleanImage, clean_image
 from app.images.types import CompositeBase, Header
+from app.media.store import MediaStore
+from app.planning.decide import InputNeeds
 from app.planning.plan import TaskInputs
 from app.runware.tasks import InlineImage, InputReference
 
@@ -42,14 +44,14 @@ class FittedInputs:
 class InputImages:
     """Takes images in. `max_bytes` holds for each single one."""
 
-    def __init__(self, work: ImageWork, fetcher: Fetcher, *, max_bytes: int) -> None:
-        self._opener = ImageOpener(work, fetcher, max_bytes=max_bytes)
+    def __init__(self, work: ImageWork, fetcher: Fetcher, store: MediaStore, *, max_bytes: int) -> None:
+        self._opener = ImageOpener(work, fetcher, store, max_bytes=max_bytes)
         self._work = work
         self._blanks: dict[tuple[int, int], InlineImage] = {}
 
-    async def open(self, request: ImageRequest, owner: str, *, needs_size: bool, passes_mask: bool) -> OpenedImages:
+    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds) -> OpenedImages:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
-        return await self._opener.open(request, owner, needs_size=needs_size, passes_mask=passes_mask)
+        return await self._opener.open(request, owner, needs)
 
     async def fit(self, opened: OpenedImages, spec: ImageSpec) -> FittedInputs:
         """The images as the model of `spec` takes them, with what had to be changed."""
@@ -117,8 +119,10 @@ class InputImages:
     async def _fit_mask(
         self, owner: str, mask: OpenedImage, size: tuple[int, int] | None
     ) -> tuple[bytes, list[Adjustment]]:
-        if size is None or mask.data is None:
-            raise InvalidRequestError("`mask` needs an image whose size is known.", param="mask")
+        if mask.data is None or mask.header is None:
+            raise InvalidRequestError("`mask` must be a file here, or an address.", param="mask")
+        # The image is an id: its size is not known, and the mask is taken to have it.
+        size = size or mask.header.upright
         try:
             most = self._work.max_pixels
             converted = await self._work.run(

@@ -18,6 +18,8 @@ from app.images.formats.signatures import name_foreign
 from app.images.headers import INLINE_BYTES, read_header
 from app.images.inputs import measure_image
 from app.images.types import Header
+from app.media.store import MediaNotFoundError, MediaStore
+from app.planning.decide import InputNeeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +51,20 @@ class OpenedImages:
 class ImageOpener:
     """Looks at images. `max_bytes` holds for each single one."""
 
-    def __init__(self, work: ImageWork, fetcher: Fetcher, *, max_bytes: int) -> None:
+    def __init__(self, work: ImageWork, fetcher: Fetcher, store: MediaStore, *, max_bytes: int) -> None:
         self._work = work
         self._fetcher = fetcher
+        self._store = store
         self._max_bytes = max_bytes
         self._max_pixels = work.max_pixels
 
-    async def open(self, request: ImageRequest, owner: str, *, needs_size: bool, passes_mask: bool) -> OpenedImages:
-        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used.
-
-        With `passes_mask` the mask stays as it was named.
-        """
-        looks_at_mask = request.mask is not None and not passes_mask
-        look_at_first = needs_size or looks_at_mask or request.markup is not None
+    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds) -> OpenedImages:
+        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
+        looks_at_mask = request.mask is not None and not needs.mask_as_is
+        looks_at_first = needs.first_size or needs.first_pixels or looks_at_mask
+        _refuse_ids(request, needs)
         images = [
-            self._open(image, owner, look=look_at_first and index == 0) for index, image in enumerate(request.images)
+            self._open(image, owner, look=looks_at_first and index == 0) for index, image in enumerate(request.images)
         ]
         mask_work = self._open(request.mask, owner, look=looks_at_mask) if request.mask else None
         extra = [mask_work, self._open(request.markup, owner, look=True) if request.markup else None]
@@ -74,26 +75,35 @@ class ImageOpener:
 
     async def _open(self, image: InputImage, owner: str, *, look: bool) -> OpenedImage:
         if isinstance(image, LinkedImage):
-            if not image.url.lower().startswith("http"):
-                if look:
-                    message = f"`{image.param}` is an image id, whose size is not known here: give `size` or a file."
-                    raise InvalidRequestError(message, param=image.param)
+            if image.is_id:
                 return OpenedImage(image.param, reference=image.url)
-            if not look:
+            own = await self._read_own(image)
+            if own is None and not look:
                 await self._check_address(image)
                 return OpenedImage(image.param, reference=image.url)
-            image = UploadedImage(image.param, await self._fetch(image))
+            image = UploadedImage(image.param, await self._fetch(image) if own is None else own)
         header = await self._read_header(image)
         opened = OpenedImage(image.param, image.data, header)
         return opened if header.width or not look else await self._measure(opened, header, image.data, owner)
+
+    async def _read_own(self, image: LinkedImage) -> bytes | None:
+        """The bytes behind a link this gateway signed, from its store: nobody else may be able to reach it."""
+        try:
+            stored = await self._store.find_link(image.url)
+        except MediaNotFoundError:
+            raise bad_image(image.param, "is a link of this gateway that has ended") from None
+        if stored is None:
+            return None
+        if stored.size > self._max_bytes:
+            raise self._too_large(image.param)
+        return b"".join([chunk async for chunk in stored.chunks])
 
     async def _read_header(self, image: UploadedImage) -> Header:
         param, data = image.param, image.data
         if not data:
             raise bad_image(param, "is empty")
         if len(data) > self._max_bytes:
-            message = f"`{param}` is larger than the {self._max_bytes // 1024} KiB this gateway takes."
-            raise TooLargeError(message, param=param, code="image_too_large")
+            raise self._too_large(param)
         foreign = name_foreign(data)
         if foreign is not None:
             raise bad_image(param, f"is {foreign}")
@@ -103,6 +113,10 @@ class ImageOpener:
         if header.width * header.height > self._max_pixels:
             raise too_many_pixels(param, self._max_pixels, header)
         return header
+
+    def _too_large(self, param: str) -> TooLargeError:
+        message = f"`{param}` is larger than the {self._max_bytes // 1024} KiB this gateway takes."
+        return TooLargeError(message, param=param, code="image_too_large")
 
     async def _measure(self, opened: OpenedImage, header: Header, data: bytes, owner: str) -> OpenedImage:
         """The image with its size, where its header lies deep or only a decoder reads it."""
@@ -123,3 +137,16 @@ class ImageOpener:
             raise TooLargeError(message, param=image.param, code="image_too_large") from None
         except FetchError as error:
             raise bad_image(image.param, error.reason) from None
+
+
+def _refuse_ids(request: ImageRequest, needs: InputNeeds) -> None:
+    """Raise InvalidRequestError for an id where the gateway itself needs the image."""
+    first = request.images[:1] if needs.first_pixels else ()
+    mask = (request.mask,) if request.mask and not needs.mask_as_is else ()
+    markup = (request.markup,) if request.markup else ()
+    for image in (*first, *mask, *markup):
+        if isinstance(image, LinkedImage) and image.is_id:
+            message = (
+                f"`{image.param}` is an image id, and the gateway needs the image itself: send a file or an address."
+            )
+            raise InvalidRequestError(message, param=image.param)

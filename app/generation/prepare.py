@@ -19,7 +19,7 @@ from app.images.types import CompositeBase
 from app.jobs.codec import dump_plan
 from app.journal.records import Intent
 from app.ledger.pricing import Estimate, Order, estimate
-from app.planning.decide import check_request, follows_image, normalize, passes_mask, refuse_when_strict
+from app.planning.decide import check_request, input_needs, normalize, refuse_when_strict
 from app.planning.dry_run import DryRun, reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.plan import Plan, build_plan
@@ -73,9 +73,7 @@ class Preparer:
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url)
-        opened = await self._images.open(
-            request, context.tenant, needs_size=follows_image(request, model), passes_mask=passes_mask(request, model)
-        )
+        opened = await self._images.open(request, context.tenant, input_needs(request, model))
         spec = normalize(
             request,
             model,

@@ -3,8 +3,21 @@
 import base64
 import hashlib
 import hmac
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 _SIGNATURE_BYTES = 18
+_PATH = re.compile(r".*/media/([^/]+)")
+_SECONDS = re.compile(r"[0-9]{1,12}")
+
+
+class SignedLink(NamedTuple):
+    """What a link says: a name, when it ends in unix seconds, and who says so."""
+
+    name: str
+    expires_at: int
+    signature: str
 
 
 def derive_secret(purpose: str, *material: str) -> bytes:
@@ -23,3 +36,17 @@ def verify(secret: bytes, name: str, expires_at: int, signature: str, now: float
     """Whether a link was signed here and has not ended."""
     expected = sign(secret, name, expires_at)
     return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")) and now < expires_at
+
+
+def parse_link(url: str) -> SignedLink | None:
+    """A link of the form this gateway makes, on whatever host; only its signature tells whether it is one."""
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+    except ValueError:
+        return None
+    path = _PATH.fullmatch(parts.path)
+    expires, signature = query.get("expires", [""])[0], query.get("signature", [""])[0]
+    if path is None or not signature or not _SECONDS.fullmatch(expires):
+        return None
+    return SignedLink(path[1], int(expires), signature)

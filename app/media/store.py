@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import LocalStore
 
-from app.media.links import sign, verify
+from app.media.links import parse_link, sign, verify
 
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import GetResult
@@ -105,6 +105,16 @@ class MediaStore:
             raise MediaNotFoundError from None
         media_type = "image/svg+xml" if match[1] == "svg" else f"image/{match[1]}"
         return StoredImage(media_type, found.meta["size"], expires_at, _chunks(found))
+
+    async def find_link(self, url: str) -> StoredImage | None:
+        """The image behind the address of a link this gateway signed; None for any other address.
+
+        Raises MediaNotFoundError for a link of ours that has ended.
+        """
+        link = parse_link(url)
+        if link is None or not verify(self._secret, link.name, link.expires_at, link.signature, now=0):
+            return None
+        return await self.get(link.name, link.expires_at, link.signature)
 
     async def keep(self, data: bytes, format_: str) -> str:
         """Keep an image without a link; the name it can be read by."""

@@ -5,7 +5,7 @@ Pure. Leaves sizes to `sizing`, words to `words`, wording to `reports`, images t
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
@@ -25,16 +25,29 @@ MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 
 
-def follows_image(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether the size must be taken from the first image: an edit that names no shape."""
+@dataclass(frozen=True, slots=True)
+class InputNeeds:
+    """What must be known of the input images before anything can be decided."""
+
+    first_size: bool = False
+    """The size of the first image: where it is not to be had, the default size stands in."""
+    first_pixels: bool = False
+    """The first image itself: something is drawn over it or pasted into it."""
+    mask_as_is: bool = False
+    """The mask goes to the provider as it was named."""
+
+
+def input_needs(request: ImageRequest, model: CatalogModel) -> InputNeeds:
+    """What has to be looked at for `request` on `model`."""
+    takes_mask = model.images is not None and model.images.mask
+    named = isinstance(request.mask, LinkedImage) and (request.mask_is_native or request.mask.is_id)
     shapeless = request.size.exact is None and request.size.ratio is None
-    return wants_scaling(request, model) or (bool(request.images) and shapeless and _sends_size(request, model))
-
-
-def passes_mask(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether the mask goes to the provider as it is: an address or id that was given as the provider's own."""
-    takes = model.images is not None and model.images.mask
-    return request.mask_is_native and isinstance(request.mask, LinkedImage) and takes and request.markup is None
+    return InputNeeds(
+        first_size=wants_scaling(request, model)
+        or (bool(request.images) and shapeless and _sends_size(request, model)),
+        first_pixels=request.markup is not None or (request.mask is not None and not takes_mask),
+        mask_as_is=named and takes_mask and request.markup is None,
+    )
 
 
 def check_request(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> None:
