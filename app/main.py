@@ -16,6 +16,7 @@ from app.access.admission import Admission, Capacity
 from app.access.authentication import Authenticator
 from app.access.memory import MemoryBudget, machine_memory
 from app.api.context import Gateway, Images
+from app.api.docs_pages import add_docs
 from app.api.error_handlers import HANDLERS, refuse_origin
 from app.api.routes import PREFIX_NAMES, add_routes, describe_routes
 from app.catalog.loader import load_catalog
@@ -104,9 +105,12 @@ def create_app(
         lifespan=lifespan,
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # Starlette types handlers by their base class
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     _add_middleware(app, settings)
     add_routes(app)
+    add_docs(app)
     app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
 

@@ -1,0 +1,67 @@
+"""The pages that show the OpenAPI document: Swagger UI at /docs and ReDoc at /redoc.
+
+Their scripts come from an installed package, so that they work without the internet. Leaves the document to `openapi`.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from app.api.openapi import Endpoint
+
+_PACKAGE = "fastapi_offline"
+_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "redoc.standalone.js": "text/javascript",
+    "favicon.png": "image/png",
+}
+# Scripts begin inside the pages, and ReDoc starts a worker from a blob; nothing is loaded from anywhere else but the
+# images that answers link to.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob: https:; worker-src blob:; frame-ancestors 'none'"
+)
+
+
+def add_docs(app: FastAPI) -> None:
+    """Serve the pages and what they are made of. Addresses are relative: a proxy may put a path before them."""
+    swagger = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=f"{app.title} {app.version}",
+        swagger_js_url="docs/swagger-ui-bundle.js",
+        swagger_css_url="docs/swagger-ui.css",
+        swagger_favicon_url="docs/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None, "defaultModelsExpandDepth": 0},
+    )
+    redoc = get_redoc_html(
+        openapi_url="openapi.json",
+        title=f"{app.title} {app.version}",
+        redoc_js_url="docs/redoc.standalone.js",
+        redoc_favicon_url="docs/favicon.png",
+        with_google_fonts=False,
+    )
+    app.add_route("/docs", _page(bytes(swagger.body)), methods=["GET"], include_in_schema=False)
+    app.add_route("/redoc", _page(bytes(redoc.body)), methods=["GET"], include_in_schema=False)
+    app.add_route("/docs/{name}", send_asset, methods=["GET"], include_in_schema=False)
+
+
+def _page(body: bytes) -> Endpoint:
+    async def send_page(_: Request) -> Response:
+        return Response(body, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+
+    return send_page
+
+
+async def send_asset(request: Request) -> Response:
+    """A script, style or icon of the pages."""
+    name = str(request.path_params["name"])
+    if name not in _ASSETS:
+        raise HTTPException(404)
+    path = Path(str(files(_PACKAGE) / "static" / name))
+    return FileResponse(path, media_type=_ASSETS[name], headers={"Cache-Control": "public, max-age=86400"})
