@@ -147,7 +147,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     transport = seams.connect() if seams.connect else AiohttpTransport(settings.runware_base_url, key)
     pace = seams.pace or RetryPolicy()
     runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
-    fetcher = Fetcher(max_bytes=settings.max_image_bytes, allow_private=settings.allow_private_input_urls)
+    fetcher = _fetcher(settings)
     workers = Workers(settings.image_workers)
     media_secret = _derive(settings, "media links")
     media_store = MediaStore(settings.data_dir / "media", media_secret, settings.media_ttl, settings.idempotency_ttl)
@@ -230,6 +230,14 @@ def _preparer(
         task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
         policy=policy,
         webhooks=sender,
+    )
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    return Fetcher(
+        max_bytes=settings.max_image_bytes,
+        allow_private=settings.allow_private_input_urls,
+        provider_url=settings.runware_base_url,
     )
 
 

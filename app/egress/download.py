@@ -1,6 +1,6 @@
 """Brings images that Runware made from where they lie, patiently: they are paid for.
 
-Leaves one attempt to `images.fetch`, and what is done with the bytes to `deliver`.
+Leaves one attempt to `egress.fetch`, and what is done with the bytes to `deliver`.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.egress.address_guard import FetchError
+from app.egress.address_guard import FetchError, RefusedAddressError
 from app.egress.fetch import Fetcher, TooManyBytesError
 from app.observability.logs import get_logger
 
@@ -44,6 +44,10 @@ class ResultDownloader:
         self._clock = clock
         self._chance = chance
 
+    async def check(self, url: str) -> None:
+        """Raise RefusedAddressError where an address leads inside."""
+        await self._fetcher.check_result(url)
+
     async def bring(self, url: str) -> bytes:
         """The bytes of an image, raising FetchError when patience ends."""
         began = self._clock()
@@ -51,7 +55,7 @@ class ResultDownloader:
         while True:
             try:
                 return await self._fetcher.fetch_result(url)
-            except TooManyBytesError:
+            except (TooManyBytesError, RefusedAddressError):
                 raise
             except FetchError as error:
                 if self._clock() + wait - began > self._longest(error.status):

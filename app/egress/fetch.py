@@ -1,10 +1,12 @@
 """Fetches images by address: those callers name, behind every guard, and those Runware made.
 
-For callers' addresses: http(s) only, every resolved address must be public, the connection goes to exactly the
-address that was checked, redirects are checked again, size and time are capped. No credentials are ever sent.
+Both alike: http(s) only, every resolved address must be public, the connection goes to exactly the address that was
+checked, redirects are checked again, size and time are capped. No credentials are ever sent. Runware's own origin,
+which the operator named, is trusted for its results.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit
 
@@ -19,6 +21,10 @@ _RESULT_SECONDS = 120.0
 _MAX_RESULT_BYTES = 512 * 1024 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
+_LOOK_UP_SECONDS = 2.0
+_REMEMBERED_SECONDS = 300.0
+_REMEMBERED_HOSTS = 1000
+"""Hosts of results whose addresses were found to be public."""
 
 
 class TooManyBytesError(FetchError):
@@ -26,11 +32,26 @@ class TooManyBytesError(FetchError):
 
 
 class Fetcher:
-    """Gets images over HTTP. `resolver` is a seam for tests of addresses that do not exist."""
+    """Gets images over HTTP. `provider_url` is where Runware is; `clock` is monotonic seconds.
 
-    def __init__(self, *, max_bytes: int, allow_private: bool, resolver: Resolver = resolve) -> None:
+    `resolver` is a seam for tests of addresses that do not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        allow_private: bool,
+        provider_url: str = "",
+        resolver: Resolver = resolve,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._max_bytes = max_bytes
+        self._allow_private = allow_private
         self._guard = AddressGuard(allow_private=allow_private, resolver=resolver)
+        self._provider = _origin(provider_url)
+        self._clock = clock
+        self._public_until: dict[str, float] = {}
         self._client = httpx2.AsyncClient(
             follow_redirects=False, trust_env=False, timeout=_TIMEOUT_SECONDS, headers={"Accept": "image/*"}
         )
@@ -51,27 +72,54 @@ class Fetcher:
         """The bytes at a caller's address, raising FetchError, RefusedAddressError or TooManyBytesError."""
         with _deadline(_TIMEOUT_SECONDS):
             for _ in range(_MAX_REDIRECTS + 1):
-                target, host = await self._guard.pin(url)
-                extensions = {"sni_hostname": host} if host else {}
-                headers = {"Host": _host_header(url)}
-                found = await self._get(target, headers, extensions, self._max_bytes)
+                found = await self._get_pinned(url, self._max_bytes)
                 if isinstance(found, bytes):
                     return found
                 url = urljoin(url, found)
         raise FetchError("redirects too often")
 
     async def fetch_result(self, url: str) -> bytes:
-        """The bytes of an image Runware made, from wherever it says, raising FetchError after one attempt.
+        """The bytes of an image Runware made, from where it says, raising FetchError after one attempt.
 
-        The caller's limit is not its: an enlarged image may be larger than any that is sent here.
+        The caller's limit is not its: an enlarged image may be larger than any that is sent here. Raises
+        RefusedAddressError where the address leads inside.
         """
         with _deadline(_RESULT_SECONDS):
             for _ in range(_MAX_REDIRECTS + 1):
-                found = await self._get(url, {}, {}, _MAX_RESULT_BYTES)
+                if self._trusts(url):
+                    found = await self._get(url, {}, {}, _MAX_RESULT_BYTES)
+                else:
+                    found = await self._get_pinned(url, _MAX_RESULT_BYTES)
                 if isinstance(found, bytes):
                     return found
                 url = urljoin(url, found)
         raise FetchError("redirects too often")
+
+    async def check_result(self, url: str) -> None:
+        """Raise RefusedAddressError when a result's address leads inside; the caller is not sent there either.
+
+        A host is looked up once in a while only, and one that does not resolve in time passes: it is the caller's then.
+        """
+        host = _origin(url)
+        if self._trusts(url) or self._public_until.get(host, 0) > self._clock():
+            return
+        try:
+            with anyio.fail_after(_LOOK_UP_SECONDS):
+                await self.check(url)
+        except TimeoutError:
+            return
+        if len(self._public_until) >= _REMEMBERED_HOSTS:
+            self._public_until.clear()
+        self._public_until[host] = self._clock() + _REMEMBERED_SECONDS
+
+    def _trusts(self, url: str) -> bool:
+        return self._allow_private or (bool(self._provider) and _origin(url) == self._provider)
+
+    async def _get_pinned(self, url: str, most: int) -> bytes | str:
+        """The body, or the target of a redirect, from the very address that was checked."""
+        target, host = await self._guard.pin(url)
+        extensions = {"sni_hostname": host} if host else {}
+        return await self._get(target, {"Host": _host_header(url)}, extensions, most)
 
     async def close(self) -> None:
         """Give back all connections."""
@@ -111,6 +159,15 @@ def _deadline(seconds: float) -> Iterator[None]:
             yield
     except TimeoutError:
         raise FetchError("takes too long to answer") from None
+
+
+def _origin(url: str) -> str:
+    """Scheme and place of an address, for comparing; empty where there is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme in {"http", "https"} and parts.netloc else ""
 
 
 def _host_header(url: str) -> str:

@@ -100,6 +100,7 @@ class ImageDelivery:
     ) -> DeliveredImage:
         plan = spec.format
         if spec.native_link and image.url is not None:
+            await self._check_link(image.url)
             alpha = _header_of(await self._bytes_of(image)).alpha if spec.transparent else None
             ends = self._end_of_link(spec)
             return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha)
@@ -145,8 +146,14 @@ class ImageDelivery:
         try:
             return await self._downloads.bring(image.url)
         except FetchError as error:
-            message = f"The image was made, but its address {error.reason}."
-            raise ProviderError(message, code="image_unavailable", should_retry=False) from None
+            raise _unavailable(error) from None
+
+    async def _check_link(self, url: str) -> None:
+        """A caller is not sent where we would not go."""
+        try:
+            await self._downloads.check(url)
+        except FetchError as error:
+            raise _unavailable(error) from None
 
     async def _convert(
         self, data: bytes, header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | None
@@ -194,6 +201,11 @@ def _report_alpha(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Ad
         return ()
     reason = "The provider made an opaque image, though it was asked for a transparent one."
     return (Adjustment("background", "transparent", "opaque", AdjustmentMode.CHANGED, reason),)
+
+
+def _unavailable(error: FetchError) -> ProviderError:
+    message = f"The image was made, but its address {error.reason}."
+    return ProviderError(message, code="image_unavailable", should_retry=False)
 
 
 def _broken() -> ProviderError:

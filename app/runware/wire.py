@@ -5,6 +5,7 @@ are neither decoded nor copied before somebody needs them. An answer is not beli
 bounded before it is decoded, and each member is judged by `members`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -28,6 +29,7 @@ _IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
 _PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
 _ENVELOPE_MEMBERS = frozenset({"data", "errors", "error", "code", "message"})
 _LONGEST_SHOWN = 80
+_SURROGATES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,17 @@ class UnreadableReplyError(Exception):
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_envelope_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]])
+_Envelope = dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]]
+_envelope_decoder: msgspec.json.Decoder[_Envelope] = msgspec.json.Decoder(_Envelope)
 _entries_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | dict[str, msgspec.Raw] | str | None)
 
 
 def decode(body: bytes, task_uuid: str) -> Reply:
     """What `body` says about a task, raising UnreadableReplyError for HTML, nonsense and the like."""
-    if body.count(b",") > MAX_VALUES:
-        raise UnreadableReplyError
+    envelope = _open_envelope(body)
+    if isinstance(envelope, list):
+        return _to_reply([], envelope, {}, task_uuid)
     try:
-        envelope = _envelope_decoder.decode(body)
-        if isinstance(envelope, list):
-            return _to_reply([], envelope, {}, task_uuid)
         items = _entries(envelope, "data")
         errors = [*_entries(envelope, "errors"), *_entries(envelope, "error")]
     except _UNREADABLE:
@@ -99,15 +100,27 @@ def decode(body: bytes, task_uuid: str) -> Reply:
 
 def decode_details(body: bytes, task_uuid: str) -> Reply:
     """What the details of an older task say of it; an empty Reply when there are none."""
-    if body.count(b",") > MAX_VALUES:
-        raise UnreadableReplyError
+    envelope = _open_envelope(body)
     try:
-        envelope = _envelope_decoder.decode(body)
         details = _entries(envelope, "data") if isinstance(envelope, dict) else []
     except _UNREADABLE:
         raise UnreadableReplyError from None
     response = details[0].get("response") if details else None
     return Reply() if response is None else decode(bytes(response), task_uuid)
+
+
+def _open_envelope(body: bytes) -> _Envelope:
+    """The outermost members, still as they are written."""
+    if body.count(b",") > MAX_VALUES:
+        raise UnreadableReplyError
+    try:
+        return _envelope_decoder.decode(body)
+    except _UNREADABLE:
+        mended = _SURROGATES.sub(rb"\\ufffd", body)  # half a character somewhere must not lose a paid image
+    try:
+        return _envelope_decoder.decode(mended)
+    except _UNREADABLE:
+        raise UnreadableReplyError from None
 
 
 def _entries(envelope: Members, name: str) -> list[Members]:
