@@ -83,7 +83,9 @@ def create_app(
     The seams of tests: `connect` makes another transport to Runware, `images_override` stands in for the whole use
     case, `pace`, `webhook_pace` and `patience` set the times of repetitions. Raises InvalidCatalogError.
     """
-    registry = load_catalog(settings.catalog_dir, settings.model_aliases)
+    registry = load_catalog(
+        settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
+    )
     _configure_logs(settings)
 
     @asynccontextmanager

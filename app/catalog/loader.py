@@ -34,7 +34,9 @@ class InvalidCatalogError(Exception):
         self.faults = faults
 
 
-def load_catalog(folder: Path, operator_aliases: dict[str, str] | None = None) -> Registry:
+def load_catalog(
+    folder: Path, operator_aliases: dict[str, str] | None = None, defaults: Iterable[str] = ()
+) -> Registry:
     """The registry of all models in `folder/*.yaml`, raising InvalidCatalogError with every fault at once."""
     files = sorted(file for file in folder.glob("*.yaml") if file.name != FIELDS_FILE)
     if not files:
@@ -48,7 +50,7 @@ def load_catalog(folder: Path, operator_aliases: dict[str, str] | None = None) -
     for index, (model, place) in enumerate(zip(models, places, strict=True)):
         models[index] = _with_fields(model, place, vocabulary, faults)
     faults += _find_clashes(models, places)
-    registry = Registry(models, operator_aliases or {})
+    registry = Registry(models, operator_aliases or {}, defaults)
     faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
     if faults:
         raise InvalidCatalogError(faults)

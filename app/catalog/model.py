@@ -22,7 +22,7 @@ from pydantic import (
 from app.catalog.field_rules import FieldRule
 from app.catalog.prices import Pricing
 
-AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE)
+AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE | re.ASCII)
 _SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 Dimensions = tuple[int, int]

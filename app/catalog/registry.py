@@ -1,15 +1,17 @@
 """Finds a model by any of its names. Pure: built once from typed entries, never changes.
 
-A name is a slug, an alias, an AIR id, or any of them behind `runware/`; case never matters. Operators' aliases
-win over the catalog. A well-formed AIR id that is not listed is a model too: Runware judges it.
+A name is a slug, an alias or an AIR id, also behind `runware/` or another vendor's name, and without regard to case,
+dots, dashes and underscores where that leaves one model. Operators' aliases win over the catalog. A well-formed AIR id
+that is not listed is a model too: Runware judges it.
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from app.catalog.model import AIR_PATTERN, CatalogModel, ImageRules, Mode, UnpublishedSizes, Words
+from app.catalog.names import find_nearest, loosen, without_vendors
 
-_PREFIX = "runware/"
+_SUGGESTIONS = 3
+_LONGEST_NAME = 200
 _SEED_IMAGE_CREATORS = frozenset({"civitai", "runware"})
 
 
@@ -23,25 +25,59 @@ class UnknownModelError(Exception):
 
 
 class Registry:
-    """All models, by every name."""
+    """All models, by every name. `defaults` names models to suggest before others."""
 
-    def __init__(self, models: Iterable[CatalogModel], operator_aliases: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        models: Iterable[CatalogModel],
+        operator_aliases: Mapping[str, str] | None = None,
+        defaults: Iterable[str] = (),
+    ) -> None:
         self.models: tuple[CatalogModel, ...] = tuple(models)
         self._by_name = {name.lower(): model for model in self.models for name in model.names}
         self._aliases = {name.lower(): target for name, target in (operator_aliases or {}).items()}
+        self._loose_aliases = {loosen(name): target for name, target in self._aliases.items()}
+        self._by_loose_name: dict[str, list[CatalogModel]] = {}
+        for name, model in self._by_name.items():
+            same = self._by_loose_name.setdefault(loosen(name), [])
+            if model not in same:
+                same.append(model)
+        self._defaults = tuple(defaults)
 
     def find(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
-        asked = name.strip()
-        asked = self._aliases.get(asked.lower(), asked)
-        if asked.lower().startswith(_PREFIX):
-            asked = asked[len(_PREFIX) :]
-        model = self._by_name.get(asked.lower())
-        if model is not None:
-            return model
-        if AIR_PATTERN.fullmatch(asked):
-            return unlisted_model(asked)
-        raise UnknownModelError(name, self._nearest(asked.lower()))
+        spellings = without_vendors(name.strip()) if len(name) <= _LONGEST_NAME else []
+        for asked in spellings:
+            alias = self._aliases.get(asked.lower())
+            model = self._find_listed(asked) if alias is None else self._find_target(alias)
+            if model is not None:
+                return model
+        for asked in spellings:
+            if AIR_PATTERN.fullmatch(asked):
+                return unlisted_model(asked)
+            alias = self._loose_aliases.get(loosen(asked))
+            model = self._find_loosely(asked) if alias is None else self._find_target(alias)
+            if model is not None:
+                return model
+        raise UnknownModelError(name, self._nearest(name))
+
+    def _find_listed(self, name: str) -> CatalogModel | None:
+        return self._by_name.get(name.lower())
+
+    def _find_loosely(self, name: str) -> CatalogModel | None:
+        """The one model whose name differs in dots, dashes and underscores at most."""
+        same = self._by_loose_name.get(loosen(name), [])
+        return same[0] if len(same) == 1 else None
+
+    def _find_target(self, name: str) -> CatalogModel | None:
+        """What an operator's alias points to, which is never another alias."""
+        for target in without_vendors(name):
+            model = self._find_listed(target) or self._find_loosely(target)
+            if model is not None:
+                return model
+            if AIR_PATTERN.fullmatch(target):
+                return unlisted_model(target)
+        return None
 
     def names_for(self, model: CatalogModel) -> tuple[str, ...]:
         """The other names of a model, operators' own among them."""
@@ -59,10 +95,20 @@ class Registry:
                 faults.append(f"{alias} points to {self._aliases[alias]}, which is no model{hint}")
         return faults
 
-    def _nearest(self, key: str) -> tuple[str, ...]:
-        close = get_close_matches(key, [*self._aliases, *self._by_name], n=6, cutoff=0.5)
-        ids = [self._by_name[name].id if name in self._by_name else name for name in close]
-        return tuple(dict.fromkeys(ids))[:3]
+    def fields_of_family(self, model: CatalogModel) -> frozenset[str]:
+        """The provider's fields that any model of the same maker is known to take; all that are known for a new one."""
+        vendor = model.air.partition(":")[0].lower()
+        family = [
+            one for one in self.models if one.creator == model.creator or one.air.lower().startswith(f"{vendor}:")
+        ]
+        return frozenset(name for one in family or self.models for name in one.fields.members or ())
+
+    def _nearest(self, asked: str) -> tuple[str, ...]:
+        names = {name: model.id for model in self.models for name in model.names if name != model.air}
+        names |= {alias: target for alias, target in self._aliases.items() if self._find_target(target) is not None}
+        targets = [self._aliases.get(name.lower(), name) for name in self._defaults]
+        defaults = [model.id for name in targets if (model := self._find_target(name)) is not None]
+        return find_nearest(asked, names, defaults, _SUGGESTIONS)
 
 
 def unlisted_model(air: str) -> CatalogModel:

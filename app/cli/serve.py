@@ -163,7 +163,9 @@ def _settings_or_exit(env_file: Path | None, overrides: dict[str, str]) -> tuple
 
 def _catalog_or_exit(settings: Settings) -> Registry:
     try:
-        return load_catalog(settings.catalog_dir, settings.model_aliases)
+        return load_catalog(
+            settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
+        )
     except InvalidCatalogError as error:
         _fail(error.faults)
 

@@ -45,7 +45,7 @@ class SizeRequest:
     """The size the caller asked for. At most one of `exact` and `ratio` is set.
 
     `ratio` is width / height. `area` is in pixels. The texts are what the caller wrote, for reports;
-    `ratio_field` names the field the ratio came from.
+    `ratio_field` and `area_field` name the fields these came from.
     """
 
     exact: tuple[int, int] | None = None
@@ -54,6 +54,7 @@ class SizeRequest:
     text: str = ""
     ratio_field: str = "aspect_ratio"
     area_text: str = ""
+    area_field: str = "resolution"
     ignored: tuple[tuple[str, str], ...] = ()
     """Fields that `size` made meaningless, with their values."""
     scale_factor: float | None = None

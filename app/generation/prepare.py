@@ -19,10 +19,13 @@ from app.images.types import CompositeBase
 from app.jobs.codec import dump_plan
 from app.journal.records import Intent
 from app.ledger.pricing import Estimate, Order, estimate
+from app.openai_api.parse import KNOWN_NAMES
 from app.planning.decide import check_request, input_needs, normalize, refuse_when_strict
 from app.planning.dry_run import DryRun, reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
+from app.planning.output import default_delivery
 from app.planning.plan import Plan, build_plan
+from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender
 
 _LONGEST_TEXT = 200
@@ -70,6 +73,7 @@ class Preparer:
         """`request` fitted to its model, raising what is wrong with it."""
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
+        refuse_misspelled(request.extras, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url)
@@ -77,7 +81,7 @@ class Preparer:
         spec = normalize(
             request,
             model,
-            default_delivery=context.default_delivery,
+            default_delivery=default_delivery(request.model, context.default_delivery),
             native_links=self._policy.native_links,
             image_size=opened.first_size,
         )

@@ -30,7 +30,7 @@ from app.openai_api.readers import (
     read_text,
     wrong,
 )
-from app.openai_api.runware_words import MAX_RESULTS, Translation, translate_fields
+from app.openai_api.runware_words import MAX_RESULTS, RUNWARE_NAMES, Translation, translate_fields
 from app.planning.capabilities import brings_own_images
 
 MAX_COUNT = 10
@@ -62,6 +62,7 @@ OWN_NAMES = frozenset(
     | {*CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *IMAGE_FIELDS}
 )
 """Every field that has a meaning here; any other is the provider's."""
+KNOWN_NAMES = OWN_NAMES | RUNWARE_NAMES
 
 
 def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
@@ -107,7 +108,7 @@ def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> I
         mask=read_single("mask", fields, files) or read_mask(translation.masks),
         mask_is_native=bool(translation.masks) or any(part.name == "maskImage" for part in files),
         markup=read_single("markup", fields, files),
-        seed=read_integer(fields, "seed", 0, MAX_SEED),
+        seed=_read_seed(fields),
         words=_read_words(fields),
         extras={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
@@ -133,6 +134,12 @@ def _read_prompt(fields: Fields) -> str | None:
         message = f"`prompt` is too long: {len(value)} characters; no model takes more than {MAX_PROMPT_CHARS}."
         raise InvalidRequestError(message, param="prompt", code="string_above_max_length")
     return value.replace("\r\n", "\n")
+
+
+def _read_seed(fields: Fields) -> int | None:
+    """A seed; in many programs -1 means that any will do."""
+    seed = read_integer(fields, "seed", -1, MAX_SEED)
+    return None if seed == -1 else seed
 
 
 def _read_format(fields: Fields) -> ImageFormat | None:

@@ -16,6 +16,9 @@ Fields = Mapping[str, JSONValue]
 
 MAX_SEED = 2**63 - 1
 MAX_SIDE = 65_536
+_SCALE = re.compile(r"(\d{1,5}(?:\.\d{1,6})?)\s*(px|pixels)?", re.IGNORECASE)
+_SMALLEST_SIDE, _LARGEST_SIDE = 100, 10_240
+"""A bare number below is one of megapixels, one from here on the side of a square."""
 _SHOWN = 60
 _NAMES_SHOWN = 5
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -90,42 +93,61 @@ def read_boolean(fields: Fields, name: str) -> bool | None:
 
 
 def read_size(fields: Fields) -> SizeRequest:
-    """The wish that `size`, `aspect_ratio` and `resolution` express together; `size` wins."""
+    """The size that `size`, `aspect_ratio` and `resolution` ask for together; `size` wins in what it says."""
     size, aspect, resolution = (_read_wish(fields, name) for name in ("size", "aspect_ratio", "resolution"))
-    exact, ratio, ratio_field, ignored = None, None, "aspect_ratio", []
-    if size is not None:
-        exact, ratio = _parse_size(size)
-        ratio_field = "size"
-        ignored = [("aspect_ratio", aspect)] if aspect is not None else []
-        if exact and resolution is not None:
-            ignored.append(("resolution", resolution))
-            resolution = None
-    elif aspect is not None:
+    exact, ratio, area = (None, None, None) if size is None else _parse_size(size)
+    ignored = []
+    if aspect is not None and (exact or ratio):
+        ignored.append(("aspect_ratio", aspect))
+    if resolution is not None and (exact or area):
+        ignored.append(("resolution", resolution))
+    says_shape = bool(exact or ratio)
+    if not says_shape and aspect is not None:
         ratio = _parse_ratio(aspect)
-    area = None
-    if resolution is not None:
-        area = tier_area(resolution)
+    area_field = "resolution" if area is None else "size"
+    if not (exact or area) and resolution is not None:
+        area = _parse_scale(resolution)
         if area is None:
-            raise wrong("resolution", "a tier like 1K, 2K, 0.5K or 1MP", resolution)
-    text = size if size is not None else aspect or ""
-    return SizeRequest(exact, ratio, area, text, ratio_field, resolution or "", tuple((k, v) for k, v in ignored if v))
+            raise wrong("resolution", "a tier like 1K, 2K, 0.5K, megapixels like 1MP or 0.25, or a side", resolution)
+    text = size if says_shape else aspect
+    area_text = size if area_field == "size" else resolution if area else None
+    ratio_field = "size" if says_shape else "aspect_ratio"
+    return SizeRequest(exact, ratio, area, text or "", ratio_field, area_text or "", area_field, tuple(ignored))
 
 
 def _read_wish(fields: Fields, name: str) -> str | None:
-    text = read_text(fields, name)
+    value = fields.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = str(value) if is_number else read_text(fields, name)
     return None if text is None or text.lower() == "auto" else text
 
 
-def _parse_size(text: str) -> tuple[tuple[int, int] | None, float | None]:
+def _parse_size(text: str) -> tuple[tuple[int, int] | None, float | None, int | None]:
+    """The dimensions, the shape or the area that a size is."""
     match = _EXACT.fullmatch(text)
     if match:
         width, height = int(match[1]), int(match[2])
         if 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE:
-            return (width, height), None
+            return (width, height), None, None
     match = _RATIO.fullmatch(text)
     if match and float(match[1]) > 0 and float(match[2]) > 0:
-        return None, float(match[1]) / float(match[2])
-    raise wrong("size", "WIDTHxHEIGHT like 1024x1024, a ratio like 16:9, or auto", text)
+        return None, float(match[1]) / float(match[2]), None
+    area = _parse_scale(text)
+    if area is None:
+        raise wrong("size", "WIDTHxHEIGHT like 1024x1024, a ratio like 16:9, a tier like 2K, or auto", text)
+    return None, None, area
+
+
+def _parse_scale(text: str) -> int | None:
+    """The pixels of a tier, of a number of megapixels, or of a square whose side is given; None for anything else."""
+    area = tier_area(text)
+    match = _SCALE.fullmatch(text) if area is None else None
+    if match is None:
+        return area
+    number = float(match[1])
+    if match[2] or number >= _SMALLEST_SIDE:
+        return round(number * number) if _SMALLEST_SIDE <= number <= _LARGEST_SIDE else None
+    return tier_area(f"{number}MP")
 
 
 def _parse_ratio(text: str) -> float:

@@ -38,6 +38,8 @@ _FORMATS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "svg": 
 _OUTPUT_TYPES = {"url": Delivery.LINK, "base64data": Delivery.EMBEDDED, "datauri": Delivery.DATA_URI}
 _RESPONSE_FORMATS = {"url": Delivery.LINK, "b64_json": Delivery.EMBEDDED}
 _READ_HERE = frozenset({*SYNONYMS, "deliveryMethod", "inputs"})
+RUNWARE_NAMES = _READ_HERE | {"taskType", "taskUUID", "includeCost", "apiKey"}
+"""Every name of Runware's that has a meaning here, be it that the gateway sets it itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,13 @@ class _CommonRequest(BaseModel):
     n: int | None = Field(None, ge=1, le=10, description="How many images.")
     size: str | None = Field(
         None,
-        description="`WxH` (shape and scale), `W:H` (a ratio) or `auto`. Wins over the next two.",
+        description="`WxH` (shape and scale), `W:H` (a ratio), a tier like `2K`, or `auto`. Wins over the next two.",
         examples=["1024x1024"],
     )
     aspect_ratio: str | None = Field(None, description="The shape, as `W:H`.", examples=["16:9"])
-    resolution: str | None = Field(None, description="The scale: `0.5K`, `1K`, `2K`, `4K` or `1MP`.", examples=["1K"])
+    resolution: str | None = Field(
+        None, description="The scale: `1K`, `1MP`, `0.25` (megapixels), `2048` or `512px` (a side).", examples=["1K"]
+    )
     response_format: Literal["url", "b64_json"] | None = Field(None, description="How images come back.")
     output_format: Literal["png", "jpeg", "jpg", "webp", "gif", "avif", "svg"] | None = Field(
         None, description="Default png. gif and avif are made by conversion; svg only by models that make it."
@@ -40,7 +42,7 @@ class _CommonRequest(BaseModel):
     fit: Literal["cover", "contain", "exact"] | None = Field(
         None, description="Deliver exactly the `WxH` of `size`, by crop, padding or stretching after the fact."
     )
-    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="For repeatable images.")
+    seed: int | None = Field(None, ge=-1, le=2**63 - 1, description="-1 is none. For repeatable images.")
     negative_prompt: str | None = Field(None, description="What the image must not show.")
     scale_factor: float | None = Field(
         None, ge=1, le=100, description="How many times larger than the first image the result is."

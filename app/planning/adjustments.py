@@ -41,7 +41,7 @@ def report_own_size(wish: SizeRequest, model: CatalogModel, tier: str | None) ->
         report.append(Adjustment("size" if wish.exact else wish.ratio_field, wish.text, applied, mode, reason))
     if wish.area is not None and (tier is None or abs(math.log((tier_area(tier) or 1) / wish.area)) > _AREA_TOLERANCE):
         mode = AdjustmentMode.DROPPED if tier is None else AdjustmentMode.CHANGED
-        report.append(Adjustment("resolution", wish.area_text, tier, mode, reason))
+        report.append(Adjustment(wish.area_field, wish.area_text, tier, mode, reason))
     return report
 
 
@@ -57,7 +57,9 @@ def report_size(wish: SizeRequest, choice: SizeChoice, model: CatalogModel, tier
     if wish.ratio is not None and shape_error(choice.size, wish.ratio) > _SHAPE_TOLERANCE:
         report.append(Adjustment(wish.ratio_field, wish.text, applied, AdjustmentMode.CHANGED, reason))
     if wish.area is not None and not _has_area(choice, wish.area):
-        report.append(Adjustment("resolution", wish.area_text, choice.tier or applied, AdjustmentMode.CHANGED, reason))
+        report.append(
+            Adjustment(wish.area_field, wish.area_text, choice.tier or applied, AdjustmentMode.CHANGED, reason)
+        )
     return report
 
 
@@ -72,7 +74,7 @@ def report_blank(
         return [*report_size(request.size, choice, model, None), *report]
     wish = request.size
     reason = f"{model.id} takes no size and follows its input image: the blank one is {name}."
-    asked = [("size" if wish.exact else wish.ratio_field, wish.text), ("resolution", wish.area_text)]
+    asked = [("size" if wish.exact else wish.ratio_field, wish.text), (wish.area_field, wish.area_text)]
     report += [Adjustment(param, text, name, AdjustmentMode.EMULATED, reason) for param, text in asked if text]
     return report + [dropped(param, value, "`size` says it already.") for param, value in wish.ignored]
 

@@ -7,13 +7,20 @@ from collections.abc import Iterable, Mapping
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import ImageFormat, ImageRequest, JSONValue
+from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
 from app.domain.spec import NATIVE_FORMATS, FormatPlan
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped
 
+_BASE64_NAMES = ("gpt-image-", "chatgpt-image-")
 _LOSSY = frozenset({ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.AVIF})
 _MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
+
+
+def default_delivery(name: str | None, otherwise: Delivery) -> Delivery:
+    """How images come back where the caller does not say: OpenAI's GPT models of this name never answered otherwise."""
+    spelled = (name or "").rsplit("/", 1)[-1].strip().lower().replace("_", "-").replace(" ", "-")
+    return Delivery.EMBEDDED if spelled.startswith(_BASE64_NAMES) else otherwise
 
 
 def makes_vectors(model: CatalogModel) -> bool:

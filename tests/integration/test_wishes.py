@@ -163,7 +163,7 @@ def test_a_client_that_only_reads_base64_gets_it_unasked(gateway):
 
 @pytest.mark.parametrize("fields", [{"size": "256x256"}, {}], ids=["wish", "unknown"])
 def test_a_model_that_does_not_exist_is_told_with_its_neighbors(gateway, fields):
-    error = gateway.client.post("/images/generations", json={"prompt": "p", "model": "riverflow-11"} | fields).json()[
+    error = gateway.client.post("/images/generations", json={"prompt": "p", "model": "riverflow-12"} | fields).json()[
         "error"
     ]
     assert error["code"] == "model_not_found"
