@@ -151,9 +151,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
     fetcher = _fetcher(settings)
     workers = Workers(settings.image_workers)
-    media_secret = _derive(settings, "media links")
-    media_store = MediaStore(settings.data_dir / "media", media_secret, settings.media_ttl, settings.idempotency_ttl)
-    results = MediaStore(settings.data_dir / "results", _derive(settings, "results"), settings.idempotency_ttl)
+    media_store, results = _stores(settings)
     shelf = MediaStorage(transport)
     engine = await asyncio.to_thread(_open_journal, settings)
     writer = Writer(engine)
@@ -167,8 +165,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
-    work = ImageWork(workers, settings.max_image_pixels)
-    images = InputImages(work, fetcher, media_store, max_bytes=settings.max_image_bytes)
+    images = _input_images(settings, workers, fetcher, media_store)
     service = ImageService(
         preparer=_preparer(settings, registry, images, sender, policy),
         sharing=InputUploads(shelf),
@@ -206,6 +203,20 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
             await asyncio.to_thread(end)
         for connected in (fetcher, shelf, runware, workers):
             await connected.close()
+
+
+def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
+    """Of images behind links, and of answers that may be asked for again."""
+    links, results = (_derive(settings, purpose) for purpose in ("media links", "results"))
+    return (
+        MediaStore(settings.data_dir / "media", links, settings.media_ttl, settings.idempotency_ttl),
+        MediaStore(settings.data_dir / "results", results, settings.idempotency_ttl),
+    )
+
+
+def _input_images(settings: Settings, workers: Workers, fetcher: Fetcher, store: MediaStore) -> InputImages:
+    work = ImageWork(workers, settings.max_image_pixels)
+    return InputImages(work, fetcher, store, max_bytes=settings.max_image_bytes)
 
 
 def _memory(settings: Settings) -> MemoryBudget:
