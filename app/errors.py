@@ -11,14 +11,17 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     ├── ForbiddenError             403  permission_error        forbidden
     ├── NotFoundError              404  invalid_request_error   not_found
     ├── MethodNotAllowedError      405  invalid_request_error   method_not_allowed
+    ├── RequestTimeoutError        408  invalid_request_error   request_timeout
     ├── TooLargeError              413  invalid_request_error   request_too_large
     ├── UnsupportedEncodingError   415  invalid_request_error   unsupported_content_encoding
+    ├── HeadTooLargeError          431  invalid_request_error   head_too_large
     ├── RateLimitedError           429  rate_limit_error        rate_limit_exceeded
     │   └── OverloadedError        429  rate_limit_error        overloaded
     ├── InternalError              500  server_error            internal_error
     ├── ProviderError              502  server_error            provider_error
     ├── UnavailableError           503  service_unavailable_error  provider_unavailable
-    │   └── JournalError           503  service_unavailable_error  journal_unavailable
+    │   ├── JournalError           503  service_unavailable_error  journal_unavailable
+    │   └── TooManyConnectionsError  503  service_unavailable_error  too_many_connections
     └── ProviderTimeoutError       504  server_error            provider_timeout
         └── StillProcessingError   504  server_error            still_processing
 
@@ -148,6 +151,14 @@ class MethodNotAllowedError(GatewayError):
     default_code = "method_not_allowed"
 
 
+class RequestTimeoutError(GatewayError):
+    """The request did not arrive in time, so nothing was done."""
+
+    status = 408
+    type = "invalid_request_error"
+    default_code = "request_timeout"
+
+
 class TooLargeError(GatewayError):
     """The body, or one image in it, is larger than this gateway takes."""
 
@@ -166,6 +177,17 @@ class UnsupportedEncodingError(GatewayError):
     def __init__(self, encoding: str, known: tuple[str, ...]) -> None:
         advice = f"Send the body as it is, or packed as one of: {', '.join(known)}."
         super().__init__(f"Content-Encoding {encoding!r} is not unpacked here. {advice}", param="Content-Encoding")
+
+
+class HeadTooLargeError(GatewayError):
+    """The request's line and header fields, or the trailers behind its body, are more than this gateway reads."""
+
+    status = 431
+    type = "invalid_request_error"
+    default_code = "head_too_large"
+
+    def __init__(self, limit_bytes: int, fields: int) -> None:
+        super().__init__(f"The head of a request may have {limit_bytes // 1024} KiB and {fields} fields.")
 
 
 class RateLimitedError(GatewayError):
@@ -230,3 +252,12 @@ class JournalError(UnavailableError):
     def __init__(self, consequence: str = "nothing was sent") -> None:
         message = f"The gateway's journal does not answer, so {consequence}. Try again shortly."
         super().__init__(message, retry_after=2, should_retry=True)
+
+
+class TooManyConnectionsError(UnavailableError):
+    """There are more connections than this gateway holds, in all or from one address."""
+
+    default_code = "too_many_connections"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message} Try again shortly.", retry_after=1, should_retry=True)

@@ -54,9 +54,11 @@ from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
+from app.server.connections import ConnectionLimits, Connections
 from app.server.cors import CrossOriginMiddleware
 from app.server.middleware import FaultMiddleware, RequestMiddleware
 from app.server.paths import path_reader
+from app.server.process import descriptor_limit
 from app.server.protocol import Shutdown
 from app.settings.load import Settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
@@ -67,6 +69,8 @@ SIMULATOR_KEY = "simulator"
 _GC_THRESHOLD = 50_000
 _SHARE_OF_MEMORY = 3
 """A third of the memory is held at most, unless the settings say otherwise."""
+_OTHER_DESCRIPTORS = 64
+"""Files and connections beside those to callers and the tasks at Runware: databases, images, webhooks."""
 
 
 def create_app(
@@ -89,7 +93,7 @@ def create_app(
     _configure_logs(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shutdown]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         ending = Shutdown()
         async with _build(
             settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace, patience)
@@ -98,7 +102,7 @@ def create_app(
             gc.collect()
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
-            yield ending.as_state()
+            yield {**ending.as_state(), **_connections(settings).as_state()}
 
     app = FastAPI(
         title="Spillway",
@@ -115,6 +119,14 @@ def create_app(
     add_docs(app)
     app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
+
+
+def _connections(settings: Settings) -> Connections:
+    limits = ConnectionLimits(
+        per_address=settings.max_connections_per_address,
+        reserved_descriptors=settings.max_in_flight + _OTHER_DESCRIPTORS,
+    )
+    return Connections(limits, render_error, settings.trusted_proxies, descriptor_limit())
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

@@ -25,6 +25,7 @@ from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
 from app.main import create_app
 from app.server.configuration import server_options
+from app.server.process import raise_descriptor_limit
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
 from app.simulator.server import announcement
 from app.simulator.server import serve as serve_simulator
@@ -60,6 +61,7 @@ def serve(
     given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = _settings_or_exit(env_file, given)
     _catalog_or_exit(settings)
+    raise_descriptor_limit()
     _data_folder_or_exit(settings)
     try:
         sockets = take_port(settings.host, settings.port)

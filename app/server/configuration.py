@@ -19,6 +19,7 @@ class ServerOptions(TypedDict):
     date_header: bool
     timeout_keep_alive: int
     timeout_graceful_shutdown: int
+    forwarded_allow_ips: list[str]
 
 
 def server_options(settings: Settings) -> ServerOptions:
@@ -34,4 +35,5 @@ def server_options(settings: Settings) -> ServerOptions:
         "date_header": False,
         "timeout_keep_alive": settings.keep_alive,
         "timeout_graceful_shutdown": max(1, round(settings.grace)),
+        "forwarded_allow_ips": ["127.0.0.0/8", "::1", *(str(network) for network in settings.trusted_proxies)],
     }

@@ -1,102 +1,158 @@
 """One connection of a caller: which requests on it are read, and how.
 
-Owns what happens before an application sees a request. What became of answers is `protocol`'s affair.
+Owns what happens before an application sees a request. Times are `pacing`'s affair, what became of answers
+`protocol`'s.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.server.protocol import DeliveryTrackingProtocol
+from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
+from app.server.old_http import unframed
+from app.server.pacing import PacedProtocol, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+    from uvicorn._types import ASGI3Application
 
 _HTTP_1_0 = "1.0"
-
 _OFFERING = frozenset({b"upgrade", b"http2-settings"})
 """Headers, and members of `Connection`, that offer another protocol."""
+_PIECE_BYTES = 8 * 1024
+"""What the parser is given at once outside of a body: it keeps an unfinished field however long it grows."""
+_FIELD_OVERHEAD = 4
 
 
-class GatewayProtocol(DeliveryTrackingProtocol):
+class GatewayProtocol(PacedProtocol):
     """Reads every request as HTTP/1.1, also one that offers to go on in another protocol (RFC 9110, section 7.8).
 
     The parser ends at the head of such a request and leaves its body unread; a server that does not take the offer
     has to read it. So the head is told to a new parser, without the offer.
+
+    Heads are bounded before they are kept, trailers are not kept at all, and requests sent ahead stay with the system
+    until those before them are answered.
     """
+
+    _refusal: GatewayError | None = None
+    _rest = memoryview(b"")
+    _head_bytes = _fields = _body_left = 0
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the caller."""
+        if self.refused:
+            return
         self._unset_keepalive_if_required()
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = self._feed(rest)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+        self._feed(memoryview(bytes(self._rest) + data) if self._rest else memoryview(data))
+
+    def on_response_complete(self) -> None:
+        """An answer was written: what was sent ahead has its turn."""
+        super().on_response_complete()
+        if self._rest and not self.pipeline and not self.refused and not self.transport.is_closing():
+            self._feed(self._rest)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self.reading = Reading.HEAD
+        self._head_bytes = self._fields = self._body_left = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request's target."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, or one behind the body, which nobody here reads."""
+        if self.reading is not Reading.HEAD:
+            return
+        self._fields += 1
+        self._count_head(len(name) + len(value) + _FIELD_OVERHEAD)
+        if name.lower() == b"content-length":
+            self._body_left = int(value)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """A head was read; one with an offer will come again without it."""
         if not self.parser.should_upgrade():
+            self.reading, self.unclear = Reading.BODY, 0
             super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self.unclear = 0
+        self._body_left -= len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request was read."""
         if not self.parser.should_upgrade():
+            self.reading, self.unclear = Reading.NOTHING, 0
             super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         """Answer a request; a caller that speaks HTTP/1.0 does not know chunks, and gets a body until the end."""
+        self.running = cycle
         old = cycle.scope["http_version"] == _HTTP_1_0
-        super()._start_asgi_task(cycle, _unframed(cycle, app) if old else app)
+        super()._start_asgi_task(cycle, unframed(cycle, app) if old else app)
 
-    def _feed(self, data: memoryview) -> memoryview:
-        """Parse up to the next offer; what stands behind it is returned."""
+    def _feed(self, rest: memoryview) -> None:
+        """Parse as far as requests may be read; the rest waits until the last of them is answered."""
         try:
-            self.parser.feed_data(data)
+            while rest and not self.pipeline:
+                rest = self._parse(rest)
+        except httptools.HttpParserError:
+            self._rest = memoryview(b"")
+            self.refuse(self._refusal or InvalidRequestError("This is not a valid HTTP/1.1 request.", param="body"))
+            return
+        self._rest = rest
+        self.flow.held = bool(rest)
+        if rest:
+            self.flow.pause_reading()
+        elif not self.pipeline:
+            self.flow.resume_reading()
+        self.update()
+
+    def _parse(self, data: memoryview) -> memoryview:
+        """Parse one piece, and return what is left; a piece ends where a body of known length does."""
+        size = max(_PIECE_BYTES, self._body_left)
+        piece, rest = data[:size], data[size:]
+        self.unclear += len(piece)
+        try:
+            self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as offer:
             self._decline()
             return data[offer.args[0] :]
-        return data[:0]
+        if self.unclear > self.shared.limits.head_bytes:
+            self._refuse_head()
+        return rest
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        limits = self.shared.limits
+        if self._head_bytes > limits.head_bytes or self._fields > limits.head_fields:
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        limits = self.shared.limits
+        self._refusal = HeadTooLargeError(limits.head_bytes, limits.head_fields)
+        raise httptools.HttpParserError
 
     def _decline(self) -> None:
         """Read the current head again as one that offers nothing."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
-            raise httptools.HttpParserError("there is no tunnel here")
+            raise httptools.HttpParserError
         lines = [b"%s %s HTTP/%s" % (method, self.url, version.encode()), *self._fields_without_offer(), b"", b""]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.parser.feed_data(b"\r\n".join(lines))
 
-    def _fields_without_offer(self) -> "Iterator[bytes]":
+    def _fields_without_offer(self) -> Iterator[bytes]:
         for name, value in self.headers:
             if name == b"connection":
                 kept = [option.strip() for option in value.split(b",") if option.strip().lower() not in _OFFERING]
                 yield b"connection: " + b", ".join(kept)
             elif name not in _OFFERING:
                 yield name + b": " + value
-
-
-def _unframed(cycle: RequestResponseCycle, app: "ASGI3Application") -> "ASGI3Application":
-    """An application whose answers of unknown length end with the connection."""
-
-    async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-        unsized = False
-
-        async def send_unframed(message: "ASGISendEvent") -> None:
-            nonlocal unsized
-            if message["type"] == "http.response.start":
-                unsized = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
-                if unsized:
-                    cycle.chunked_encoding = False  # decided, so that the server adds no framing of its own
-            elif unsized and message["type"] == "http.response.body":
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, send_unframed)
-
-    return answer

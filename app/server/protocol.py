@@ -10,10 +10,11 @@ import os
 import socket
 import termios
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _FAREWELL = "farewell"
 _ENDED = "ended"
 _ENDING = "ending"
+_MOST_UNSETTLED = 512
+"""Answers of one connection that are followed; who sends more ahead is taken to have read the first."""
 
 
 class Shutdown:
@@ -58,16 +61,30 @@ class DeliveryListener(Protocol):
 
 
 class DeliveryTrackingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which tells what became of the last answer of its connection."""
+    """uvicorn's protocol, which tells what became of the answers of its connection."""
 
     _unread = False
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A caller is there."""
+        super().connection_made(transport)
+        self._unsettled: deque[Scope] = deque(maxlen=_MOST_UNSETTLED)
+
     def on_message_begin(self) -> None:
-        """Another request over the same connection: the answer before it was read."""
-        witness = self._witness()
-        if witness is not None:
-            witness.arrived()
+        """Another request over the same connection: the answers before it were read, unless it was sent ahead."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first request
+        if cycle is None or cycle.response_complete:
+            for scope in self._unsettled:
+                witness = _witness(scope)
+                if witness is not None:
+                    witness.arrived()
+            self._unsettled.clear()
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A request whose answer will be somebody's to read."""
+        super().on_headers_complete()
+        self._unsettled.append(cast("Scope", self.scope))
 
     def eof_received(self) -> None:
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
@@ -76,15 +93,15 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection: in peace, or by a reset."""
-        witness = self._witness()
         read = exc is None and not self._unread
-        if witness is not None and self.cycle.response_complete:
-            if read:
-                witness.arrived()
-            else:
-                witness.lost()
-        if self.scope is not None:
-            self.scope["state"][_ENDED] = read
+        for scope in self._unsettled:
+            witness = _witness(scope)
+            scope["state"][_ENDED] = read
+            if witness is not None:
+                if read:
+                    witness.arrived()
+                else:
+                    witness.lost()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -94,9 +111,9 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
             ending.begin()
         super().shutdown()
 
-    def _witness(self) -> "DeliveryListener | None":
-        scope = cast("Scope | None", self.scope)  # there is none before the first request
-        return scope["state"].pop(_FAREWELL, None) if scope is not None else None
+
+def _witness(scope: "Scope") -> "DeliveryListener | None":
+    return cast("DeliveryListener | None", scope["state"].pop(_FAREWELL, None))
 
 
 def watch(scope: "Scope", witness: DeliveryListener) -> None:

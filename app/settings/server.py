@@ -1,12 +1,26 @@
 """The settings of the server: its address, its callers, and what a connection may do."""
 
+import ipaddress
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from app.settings.groups import MIB, HttpUrl, SettingsGroup
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _to_network(value: object) -> object:
+    try:
+        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else value
+    except ValueError:
+        message = "expected addresses or networks like 10.0.0.5 or 10.0.0.0/24, separated by commas"
+        raise ValueError(message) from None
+
+
+IPNetwork = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_to_network)]
+"""An address, or a network of them."""
 
 
 class ServerSettings(SettingsGroup):
@@ -40,6 +54,18 @@ class ServerSettings(SettingsGroup):
         description="How long a connection on which nothing happens stays open, in seconds. Longer than the pools of "
         "callers and load balancers keep theirs, so that they, not this gateway, end it.",
     )
+    max_connections_per_address: int = Field(
+        512,
+        alias="SPILLWAY_MAX_CONNECTIONS_PER_ADDRESS",
+        ge=1,
+        description="How many connections one address (of IPv6: one /64) may have open in each process, then 503.",
+    )
+    trusted_proxies: tuple[IPNetwork, ...] = Field(
+        (),
+        alias="SPILLWAY_TRUSTED_PROXIES",
+        description="Comma-separated addresses or networks of the proxies before this gateway: the limit per address "
+        "is not theirs, and their X-Forwarded-For and X-Forwarded-Proto are believed. Those of loopback always are.",
+    )
     cors_origins: tuple[str, ...] = Field(
         (),
         alias="SPILLWAY_CORS_ORIGINS",
@@ -50,7 +76,7 @@ class ServerSettings(SettingsGroup):
         25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
     )
 
-    @field_validator("api_keys", "cors_origins", mode="before")
+    @field_validator("api_keys", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -1,0 +1,222 @@
+"""How long a connection may take for what, how it is refused, and how it ends.
+
+Owns the times of one connection. What is read on it is `connection`'s affair, what all share `connections`'.
+"""
+
+import asyncio
+from enum import Enum
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from app.errors import GatewayError, RequestTimeoutError
+from app.server.connections import connections_in
+from app.server.middleware import new_request_id
+from app.server.protocol import DeliveryTrackingProtocol
+from app.server.rates import RateWatch
+
+
+class Reading(Enum):
+    """How far the next request of a connection is."""
+
+    NOTHING = "it has not begun"
+    HEAD = "its head is not whole yet"
+    BODY = "its body is not whole yet"
+
+
+class HeldFlow(FlowControl):
+    """Reads no further while `held`, whoever asks."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self.held:
+            super().resume_reading()
+
+
+class PacedProtocol(DeliveryTrackingProtocol):
+    """A connection that ends when its caller takes too long.
+
+    A caller has as long for the first byte as between two requests, some seconds for a head, and a least rate for a
+    body and for reading an answer: whoever holds a connection without using it keeps it from somebody else.
+    """
+
+    flow: HeldFlow
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.shared = connections_in(app_state)
+        self.reading = Reading.NOTHING
+        self.unclear = 0
+        """Bytes that came since anything was understood."""
+        self.refused = False
+        self.running: RequestResponseCycle | None = None
+        self._site: str | None = None
+        self._is_idle = self._was_paused = False
+        self._body_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        rate = (self.shared.limits.window_seconds, self.shared.limits.bytes_per_second)
+        self._body_watch = RateWatch(*rate, self._count_body, self._end_slow_body)
+        self._answer_watch = RateWatch(*rate, self._count_answer, self._end_unread)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A caller is there."""
+        super().connection_made(transport)
+        self.flow = HeldFlow(transport)
+        self._site = self.shared.site_of(self.client[0] if self.client else None)
+        error = self.shared.enter(self._site, transport.get_extra_info("socket").fileno())
+        if error is None:
+            self.update()
+        else:
+            self.refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the connection."""
+        self.shared.leave(self, self._site)
+        self._stop_head_timer()
+        self._body_watch.stop()
+        self._answer_watch.stop()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+        self._was_paused = self._was_paused or self.flow.read_paused
+
+    def on_response_complete(self) -> None:
+        """An answer was written; whether it is read is another matter."""
+        super().on_response_complete()
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._answer_watch.start()
+        self.update()
+
+    def pause_writing(self) -> None:
+        """The caller reads more slowly than it is answered."""
+        super().pause_writing()
+        self._answer_watch.start()
+
+    def resume_writing(self) -> None:
+        """The caller has read most of it."""
+        self._answer_watch.stop()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing happened for long enough."""
+        self.end_idle()
+
+    def end_idle(self) -> None:
+        """End a connection on which nothing goes on."""
+        if self.transport.get_write_buffer_size():
+            self._end_unread()
+        else:
+            self.transport.close()
+
+    def update(self) -> None:
+        """See to it that each time is running that should be, and no other."""
+        if self.refused or self.transport.is_closing():
+            return
+        begun = self.reading is Reading.HEAD or (self.reading is Reading.NOTHING and self.unclear > 0)
+        if not begun:
+            self._stop_head_timer()
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.shared.limits.head_seconds, self._end_slow_head)
+        if self.reading is Reading.BODY:
+            self._body_watch.start()
+        else:
+            self._body_watch.stop()
+        idle = not self.is_answering and self.reading is not Reading.BODY
+        if idle is not self._is_idle:
+            self._is_idle = idle
+            self.shared.mark_idle(self, idle=idle)
+        if idle and not begun and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether any answer is still to be given."""
+        return bool(self.pipeline) or (self.running is not None and not self.running.response_complete)
+
+    def refuse(self, error: GatewayError) -> None:
+        """Read nothing more; end the connection once what was asked for before is answered."""
+        if self.refused or self.transport.is_closing():
+            return
+        self.refused = True
+        self._stop_head_timer()
+        self._body_watch.stop()
+        self._unset_keepalive_if_required()
+        broken = self.cycle if self.reading is Reading.BODY else None
+        if broken is not None and broken is self.running:
+            self._give_up(broken, error)
+        elif self.is_answering:
+            self._end_after_answers(broken)
+        else:
+            self._answer(error)
+
+    def _give_up(self, broken: RequestResponseCycle, error: GatewayError) -> None:
+        """The request being answered will never be whole."""
+        begun = broken.response_started
+        broken.disconnected = True
+        broken.message_event.set()
+        if begun:
+            self.transport.close()
+        else:
+            self._answer(error)
+
+    def _end_after_answers(self, broken: RequestResponseCycle | None) -> None:
+        if broken is not None:
+            self.pipeline.popleft()  # the newest: nothing was read after it
+        last = self.pipeline[0][0] if self.pipeline else self.running
+        if last is not None:
+            last.keep_alive = False
+
+    def _answer(self, error: GatewayError) -> None:
+        """Say why, and end."""
+        body = self.shared.render_error(error)
+        own = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+        own["x-request-id"] = new_request_id()
+        if error.retry_after is not None:
+            own["retry-after"] = str(error.retry_after)
+        head = "".join(f"{name}: {value}\r\n" for name, value in own.items())
+        self.transport.write(STATUS_LINE[error.status] + head.encode() + b"\r\n" + body)
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._answer_watch.start()
+
+    def _end_slow_head(self) -> None:
+        self._head_timer = None
+        self.refuse(RequestTimeoutError("The head of the request did not come in time."))
+
+    def _end_slow_body(self) -> None:
+        self.refuse(RequestTimeoutError("The body of the request comes too slowly."))
+
+    def _end_unread(self) -> None:
+        """The caller does not read what it asked for."""
+        self._unread = True
+        self.transport.abort()
+
+    def _count_body(self) -> int | None:
+        """None while it is we who do not read: a queue, or a caller that waits to be told to go on."""
+        held, self._was_paused = self._was_paused or self.flow.read_paused, self.flow.read_paused
+        waits = self.cycle.waiting_for_100_continue
+        return None if held or waits else self._body_bytes
+
+    def _count_answer(self) -> int | None:
+        return -self.transport.get_write_buffer_size()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,0 +1,47 @@
+"""Watches that bytes move at least so fast, and tells when they do not."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class RateWatch:
+    """Looks at a counter once a window; calls `stalled`, once, when it moved too little since.
+
+    `count` returns None while nothing can be expected to move.
+    """
+
+    def __init__(
+        self, window: float, bytes_per_second: int, count: Callable[[], int | None], stalled: Callable[[], None]
+    ) -> None:
+        self._window, self._least = window, window * bytes_per_second
+        self._count, self._stalled = count, stalled
+        self._before: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it is looking."""
+        return self._timer is not None
+
+    def start(self) -> None:
+        """Look from now on."""
+        if self._timer is None:
+            self._before = self._count()
+            self._schedule()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._window, self._look)
+
+    def _look(self) -> None:
+        before, self._before = self._before, self._count()
+        if before is not None and self._before is not None and self._before - before < self._least:
+            self._timer = None
+            self._stalled()
+        else:
+            self._schedule()
