@@ -6,7 +6,8 @@ to the caller's size and shows only where the mask is white.
 
 from PIL import Image, ImageOps
 
-from app.images.convert import EncodedImage, encode_image, has_alpha, open_image
+from app.images.color import has_alpha, match_profile, to_rgb
+from app.images.convert import EncodedImage, encode_image, open_image
 from app.images.types import CompositeBase, Fit
 from app.images.upright import open_upright
 
@@ -28,7 +29,7 @@ def finish_image(
 
     `pad` is black, white or transparent. Raises UnreadableImageError or TooManyPixelsError.
     """
-    image = open_image(data, max_pixels)
+    image = to_rgb(open_image(data, max_pixels))
     if ground is not None:
         return encode_image(_paste(image, size, ground, max_pixels), format_, quality)
     return encode_image(_FITS[fit](image, size, pad), format_, quality)
@@ -36,38 +37,33 @@ def finish_image(
 
 def _cover(image: Image.Image, size: tuple[int, int], _: str) -> Image.Image:
     """Scaled and cropped centrally."""
-    return ImageOps.fit(_plain(image), size, Image.Resampling.LANCZOS)
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
 def _contain(image: Image.Image, size: tuple[int, int], pad: str) -> Image.Image:
     """Scaled and padded centrally."""
-    inner = ImageOps.contain(_plain(image), size, Image.Resampling.LANCZOS).convert("RGBA")
-    ground = Image.new("RGBA", size, _PAD_COLORS.get(pad, _WHITE))
-    ground.alpha_composite(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
-    return ground if pad == "transparent" or has_alpha(image) else ground.convert("RGB")
+    inner = ImageOps.contain(image, size, Image.Resampling.LANCZOS).convert("RGBA")
+    base = Image.new("RGBA", size, _PAD_COLORS.get(pad, _WHITE))
+    base.alpha_composite(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    made = base if pad == "transparent" or has_alpha(image) else base.convert("RGB")
+    made.info = dict(image.info)
+    return made
 
 
 def _stretch(image: Image.Image, size: tuple[int, int], _: str) -> Image.Image:
     """Each side scaled by itself."""
-    plain = _plain(image)
-    return plain if plain.size == size else plain.resize(size, Image.Resampling.LANCZOS)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 _FITS = {"cover": _cover, "contain": _contain, "exact": _stretch}
 
 
 def _paste(result: Image.Image, size: tuple[int, int], ground: CompositeBase, max_pixels: int) -> Image.Image:
-    own = _plain(open_upright(ground.image, max_pixels))
-    mode = "RGBA" if has_alpha(own) else "RGB"
-    kept = _stretch(own.convert(mode), size, "")
+    own = to_rgb(open_upright(ground.image, max_pixels))
+    kept = _stretch(own, size, "")
     mask = open_image(ground.mask, max_pixels).convert("L")
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.LANCZOS)
-    return Image.composite(_stretch(result, size, "").convert(mode), kept, mask)
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """The image in a mode that can be resized smoothly."""
-    if image.mode in {"RGB", "RGBA"}:
-        return image
-    return image.convert("RGBA" if has_alpha(image) else "RGB")
+    pasted = Image.composite(_stretch(match_profile(result, own), size, "").convert(own.mode), kept, mask)
+    pasted.info = dict(own.info)
+    return pasted

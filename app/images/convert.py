@@ -7,16 +7,17 @@ GIF by octree, AVIF speed 8. Leaves orientation, limits and masks to `inputs` an
 import io
 import warnings
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from PIL import Image, ImageFile
 from pillow_heif import register_heif_opener
 
+from app.images.color import has_alpha, to_plain, to_rgb, to_srgb
 from app.images.errors import TooManyPixelsError, UnreadableImageError
 
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 """The decoders that are ever tried; none that runs other programs."""
 DEFAULT_QUALITY = 85
-_ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,12 @@ def _refuse_above(max_pixels: int, image: Image.Image) -> None:
         raise TooManyPixelsError
 
 
-def has_alpha(image: Image.Image) -> bool:
-    """Whether the image can carry transparency."""
-    return image.mode in _ALPHA_MODES or "transparency" in image.info
-
-
 def encode_image(image: Image.Image, format_: str, quality: int | None) -> EncodedImage:
     """The image as png, jpeg, webp, gif or avif, `quality` 0 to 100, without metadata but with its color profile."""
-    profile = image.info.get("icc_profile")
     chosen = DEFAULT_QUALITY if quality is None else quality
-    if format_ == "jpeg":
-        image = _flatten(image)
-    elif image.mode not in {"RGB", "RGBA", "L", "LA"}:
-        image = image.convert("RGBA" if has_alpha(image) else "RGB")
-    options: dict[str, object] = {"icc_profile": profile} if profile and format_ != "gif" else {}
+    image = _PREPARE.get(format_, to_rgb)(image)
+    profile = image.info.get("icc_profile")
+    options: dict[str, object] = {"icc_profile": profile} if profile else {}
     if format_ == "png":
         options["compress_level"] = 1
     elif format_ == "jpeg":
@@ -74,8 +67,6 @@ def encode_image(image: Image.Image, format_: str, quality: int | None) -> Encod
         options |= {"quality": chosen, "method": 2}
     elif format_ == "avif":
         options |= {"quality": chosen, "speed": 8}
-    elif format_ == "gif":
-        image = _to_palette(image)
     buffer = io.BytesIO()
     image.save(buffer, format=format_.upper(), **options)
     return EncodedImage(buffer.getvalue(), format_, image.width, image.height)
@@ -87,21 +78,28 @@ def convert(data: bytes, format_: str, quality: int | None, max_pixels: int) -> 
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    if not has_alpha(image):
-        return image if image.mode in {"RGB", "L"} else image.convert("RGB")
-    rgba = image.convert("RGBA")
-    ground = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-    ground.alpha_composite(rgba)
-    return ground.convert("RGB")
+    """Without transparency, on white."""
+    plain = to_plain(image)
+    if not has_alpha(plain):
+        return plain
+    mode = "L" if plain.mode == "LA" else "RGB"
+    flat = Image.new(mode, plain.size, "white")
+    flat.paste(plain.convert(mode), mask=plain.getchannel("A"))
+    flat.info = dict(plain.info)
+    return flat
 
 
 def _to_palette(image: Image.Image) -> Image.Image:
     """256 colors by octree, with one of them for what is mostly transparent."""
-    if not has_alpha(image):
-        return image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE)
-    rgba = image.convert("RGBA")
-    palette = rgba.convert("RGB").quantize(255, method=Image.Quantize.FASTOCTREE)
-    hidden = rgba.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)  # noqa: PLR2004 - half
+    srgb = to_srgb(image)
+    if not has_alpha(srgb):
+        return srgb.quantize(256, method=Image.Quantize.FASTOCTREE)
+    palette = srgb.convert("RGB").quantize(255, method=Image.Quantize.FASTOCTREE)
+    hidden = srgb.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)  # noqa: PLR2004 - half
     palette.paste(255, mask=hidden)
     palette.info["transparency"] = 255
     return palette
+
+
+_PREPARE = MappingProxyType({"png": to_plain, "jpeg": _flatten, "gif": _to_palette})
+"""What a format needs before it can be written; the others take RGB, with or without transparency."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from app.images.convert import encode_image, has_alpha
+from app.images.color import has_alpha, match_profile, to_rgb
+from app.images.convert import encode_image
 from app.images.headers import read_header
 from app.images.structure import clean_image
 from app.images.types import Header
@@ -110,14 +111,13 @@ def _resize(image: Image.Image, limits: ImageLimits) -> Image.Image:
     size = scale_into(image.size, limits)
     if size == image.size:
         return image
-    if image.mode not in {"RGB", "RGBA", "L", "LA"}:
-        image = image.convert("RGBA" if has_alpha(image) else "RGB")
-    resized = image.resize(size, Image.Resampling.LANCZOS)
-    resized.info = dict(image.info)
-    return resized
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _draw_over(image: Image.Image, overlay: Image.Image) -> Image.Image:
-    ground = image.convert("RGBA")
-    ground.alpha_composite(overlay.convert("RGBA").resize(ground.size))
-    return ground if has_alpha(image) else ground.convert("RGB")
+    base = to_rgb(image)
+    drawn = base.convert("RGBA")
+    drawn.alpha_composite(match_profile(overlay, base).convert("RGBA").resize(drawn.size))
+    made = drawn if has_alpha(base) else drawn.convert("RGB")
+    made.info = dict(base.info)
+    return made

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops
 
-from app.images.convert import encode_image, has_alpha
+from app.images.color import has_alpha
+from app.images.convert import encode_image
 from app.images.errors import MaskShapeError, MaskWithoutAreaError
 from app.images.upright import open_upright
 

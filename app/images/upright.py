@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
+from app.images.color import to_plain
 from app.images.convert import open_image
 from app.images.errors import UnreadableImageError
 from app.images.headers import read_header
@@ -26,12 +27,12 @@ _TURNS = MappingProxyType(
 
 
 def open_upright(data: bytes, max_pixels: int) -> Image.Image:
-    """The first frame, upright. Raises as `open_image` does."""
+    """The first frame, upright, in eight bits of gray or RGB. Raises as `open_image` does."""
     header = read_header(data, thorough=True)
     if header is None:
         raise UnreadableImageError
     image = open_image(bytes(clean_image(data, thorough=True).data), max_pixels)
-    return turn(image, header.orientation)
+    return turn(to_plain(image, header.depth), header.orientation)
 
 
 def turn(image: Image.Image, orientation: int) -> Image.Image:
