@@ -1,4 +1,4 @@
-"""The commands that talk to a running gateway: generate, edit, collect and models.
+"""The commands that buy images of a running gateway: generate, edit and collect.
 
 They speak the public API like any other client and know nothing of the gateway's insides.
 """
@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from app.cli.local import read_variables
 from app.cli.session import ClientError, JSONObject, Purchase, Session, find_gateway, how_to_collect
@@ -58,7 +57,7 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Make images from text."""
-    with _session(base_url, api_key) as session:
+    with open_session(base_url, api_key) as session:
         target = _ready_target(output, format_, n)
         fields = _fields(prompt, model, size, aspect_ratio, resolution, n, target.format)
         answer = _buy(session, Purchase("/images/generations", idempotency_key or _new_key(), fields))
@@ -82,7 +81,7 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Change images as the prompt says."""
-    with _session(base_url, api_key) as session:
+    with open_session(base_url, api_key) as session:
         target = _ready_target(output, format_, n)
         fields = _fields(prompt, model, size, aspect_ratio, resolution, n, target.format)
         files = [("image[]", _file(path)) for path in images] + ([("mask", _file(mask))] if mask else [])
@@ -100,64 +99,9 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Get the images of a request of before: nothing is bought."""
-    with _session(base_url, api_key) as session:
+    with open_session(base_url, api_key) as session:
         target = _ready_target(output, None, None)
         _write(session, session.collect(request_id), target, as_json=as_json)
-
-
-def show_models(model_id: str | None, base_url: str | None, api_key: str | None, *, as_json: bool) -> None:
-    """List the models, or show one with everything it accepts."""
-    with _session(base_url, api_key) as session:
-        answer = session.get("/models" if model_id is None else f"/models/{model_id}")
-        schema = None if model_id is None else session.get(f"/models/{model_id}?schema=true")
-    if as_json:
-        print(json.dumps(answer if schema is None else answer | {"schema": schema}, indent=2))  # noqa: T201 - output
-        return
-    listed: list[JSONObject] = answer["data"] if model_id is None else [answer]
-    table = Table("id", "name", "modes", "images in", "AIR")
-    table.columns[0].no_wrap = table.columns[4].no_wrap = True
-    for item in listed:
-        table.add_row(item["id"], item["name"], ", ".join(item["modes"]), str(item["max_input_images"]), item["air"])
-    Console().print(table)
-    if schema is not None:
-        Console().print_json(data={name: answer[name] for name in ("aliases", "status", "sizes", "pricing")})
-        Console().print(_field_table(schema))
-
-
-def _field_table(schema: JSONObject) -> Table:
-    """Every field of a model with what happens to it and its range."""
-    table = Table("field", "here", "takes")
-    table.columns[0].no_wrap = True
-    for name, field in schema["properties"].items():
-        table.add_row(name, field["x-spillway-mode"], _range_of(field))
-    return table
-
-
-def _range_of(field: JSONObject) -> str:
-    """The limits of a field in a few words."""
-    inner = next((one for one in field.get("anyOf", ()) if one.get("type") != "null"), {}) | field
-    parts = []
-    if "enum" in inner:
-        shown = [str(value) for value in inner["enum"]]
-        parts.append(", ".join(shown[:8]) + (", …" if len(shown) > 8 else ""))  # noqa: PLR2004 - one line of them
-    elif "type" in inner:
-        kinds = inner["type"] if isinstance(inner["type"], list) else [inner["type"]]
-        parts.append(" or ".join(kinds))
-    for words, text in _LIMITS.items():
-        if words in inner:
-            parts.append(f"{text} {inner[words]}")
-    return ", ".join(parts)
-
-
-_LIMITS = {
-    "minimum": "from",
-    "maximum": "to",
-    "multipleOf": "in steps of",
-    "minLength": "at least, in characters:",
-    "maxLength": "at most, in characters:",
-    "x-maximum-items": "images at most:",
-    "x-runware-field": "sent as",
-}
 
 
 def _fields(
@@ -183,7 +127,7 @@ def _fields(
 
 
 @contextmanager
-def _session(base_url: str | None, api_key: str | None) -> Iterator[Session]:
+def open_session(base_url: str | None, api_key: str | None) -> Iterator[Session]:
     """A session whose faults end the command with one sentence and exit code 1."""
     try:
         session = Session(find_gateway(base_url, api_key, read_variables()))
