@@ -11,12 +11,13 @@ from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode, SizeUse
 from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
 from app.openai_api.input_images import IMAGE_FIELDS, MAX_IMAGES
-from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OWN_NAMES, RECORDED
+from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OPEN_CHOICES, OWN_NAMES, RECORDED
 from app.openai_api.runware_words import SYNONYMS
 from app.openai_api.schemas import GenerationRequest
 from app.planning.decide import MAX_PROMPT_CHARS
 from app.planning.output import makes_vectors
 from app.planning.scaling import scales_by_size
+from app.planning.validation import find_rule
 from app.runware.tasks import OWN_FIELDS
 
 _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
@@ -59,7 +60,7 @@ def field_mode(model: CatalogModel, name: str) -> str:
         return "recorded"
     if name in IMAGE_FIELDS:
         return _image_mode(model, name)
-    if name in {*_WORDS, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
+    if name in {*_WORDS, *OPEN_CHOICES, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
         return _word_mode(model, name)
     if makes_vectors(model) and name in _RASTER_ONLY:
         return _RASTER_ONLY[name]
@@ -112,7 +113,9 @@ def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
         return _word_limits(model, name)
     choice = model.choices.get(name)
     if choice is not None:
-        return {_FIELD: choice.field, "x-native": [*choice.values], "x-nearest": [*choice.nearest]}
+        rule = find_rule(model.fields, choice.field) if name in OPEN_CHOICES else None
+        native = [*choice.values, *(rule.values or () if rule else ())]
+        return {_FIELD: choice.field, "x-native": [*dict.fromkeys(native)], "x-nearest": [*choice.nearest]}
     if name == "size":
         return _native_sizes(model)
     if name == "n":

@@ -26,6 +26,7 @@ from app.openai_api.readers import (
     read_boolean,
     read_choice,
     read_integer,
+    read_open_choice,
     read_size,
     read_text,
     wrong,
@@ -40,9 +41,12 @@ MAX_PROMPT_CHARS = 100_000
 BACKGROUNDS = ("auto", "transparent", "opaque", "white", "black")
 FITS: tuple[Fit, ...] = ("cover", "contain", "exact")
 FORMATS = ("png", "jpeg", "jpg", "webp", "gif", "avif", "svg")
-CHOICES: Mapping[str, tuple[str, ...]] = {
+OPEN_CHOICES: Mapping[str, tuple[str, ...]] = {
     "quality": ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"),
     "style": ("vivid", "natural"),
+}
+"""OpenAI's values; a model may have its own beside them."""
+CHOICES: Mapping[str, tuple[str, ...]] = {
     "moderation": ("auto", "low"),
     "input_fidelity": ("low", "high"),
     "complexity": ("low", "medium", "high"),
@@ -59,7 +63,7 @@ RECORDED = ("user", "safety_identifier")
 OWN_NAMES = frozenset(
     {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
     | {"output_compression", "background", "seed", "stream", "fit", "negative_prompt", "svg", "webhook_url"}
-    | {*CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *IMAGE_FIELDS}
+    | {*OPEN_CHOICES, *CHOICES, *INTEGERS, *NUMBERS, *RECORDED, *IMAGE_FIELDS}
 )
 """Every field that has a meaning here; any other is the provider's."""
 KNOWN_NAMES = OWN_NAMES | RUNWARE_NAMES
@@ -151,6 +155,8 @@ def _read_format(fields: Fields) -> ImageFormat | None:
 
 def _read_words(fields: Fields) -> dict[str, JSONValue]:
     words: dict[str, JSONValue] = {}
+    for name, usual in OPEN_CHOICES.items():
+        words[name] = read_open_choice(fields, name, usual)
     for name, choices in CHOICES.items():
         words[name] = read_choice(fields, name, choices)
     for name, (low, high) in INTEGERS.items():

@@ -20,6 +20,7 @@ _SCALE = re.compile(r"(\d{1,5}(?:\.\d{1,6})?)\s*(px|pixels)?", re.IGNORECASE)
 _SMALLEST_SIDE, _LARGEST_SIDE = 100, 10_240
 """A bare number below is one of megapixels, one from here on the side of a square."""
 _SHOWN = 60
+_LONGEST_CHOICE = 100
 _NAMES_SHOWN = 5
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -59,6 +60,16 @@ def read_choice(fields: Fields, name: str, choices: Collection[str]) -> str | No
     if text is not None and text.lower() not in choices:
         raise wrong(name, f"one of {', '.join(choices)}", text)
     return None if text is None else text.lower()
+
+
+def read_open_choice(fields: Fields, name: str, usual: Collection[str]) -> str | None:
+    """One of the usual values in any case, or any other that a model may have, numbers among them."""
+    value = fields.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = str(value) if is_number else read_text(fields, name)
+    if text is not None and len(text) > _LONGEST_CHOICE:
+        raise wrong(name, f"one of {', '.join(usual)}, or a word of the model's own", text)
+    return text.lower() if text is not None and text.lower() in usual else text
 
 
 def read_integer(fields: Fields, name: str, low: int, high: int) -> int | None:

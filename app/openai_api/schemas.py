@@ -49,10 +49,16 @@ class _CommonRequest(BaseModel):
     )
     guidance_scale: float | None = Field(None, ge=0, le=1000, description="How closely to follow the prompt.")
     num_inference_steps: int | None = Field(None, ge=1, le=1000, description="How many steps to take.")
-    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
-        None, description="Reported when the model has no equivalent."
+    quality: str | None = Field(
+        None,
+        description="A value of OpenAI's or of the model's own; reported when the model has no equivalent.",
+        examples=["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"],
     )
-    style: Literal["vivid", "natural"] | None = Field(None, description="Reported when the model has no equivalent.")
+    style: str | None = Field(
+        None,
+        description="A value of OpenAI's or of the model's own; reported when the model has no equivalent.",
+        examples=["vivid", "natural"],
+    )
     moderation: Literal["auto", "low"] | None = Field(None, description="Reported when the model has no equivalent.")
     input_fidelity: Literal["low", "high"] | None = Field(
         None, description="Reported when the model has no equivalent."

@@ -15,6 +15,7 @@ from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
 from app.planning.capabilities import brings_own_images, starts_from_blank
+from app.planning.outpaint import extend_size, report_extension
 from app.planning.output import makes_vectors, plan_format, promises_transparency
 from app.planning.parameters import merge_extras, translate_words
 from app.planning.scaling import report_scaling, scale_request, wants_scaling
@@ -84,6 +85,7 @@ def normalize(
     finish = _plan_finish(request, model, choice, image_size)
     blank = choice.size or choose_blank(model, request.size) if _is_emulated(request, model) else None
     report += _report_dimensions(request, model, choice, tier, finish, blank)
+    report += report_extension(extend_size(request.size, request.extras, image_size), choice, model.id)
     merge_extras(request.extras, fields, report)
     _check_own_fields(request, model, fields, prompt)
     delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
@@ -254,7 +256,8 @@ def _check_images(request: ImageRequest, model: CatalogModel) -> None:
 def _choose(request: ImageRequest, model: CatalogModel, image_size: tuple[int, int] | None) -> SizeChoice:
     wish = request.size
     if image_size is not None and wish.exact is None and wish.ratio is None:
-        wish = SizeRequest(ratio=image_size[0] / image_size[1], area=wish.area)
+        like_image = SizeRequest(ratio=image_size[0] / image_size[1], area=wish.area)
+        wish = extend_size(wish, request.extras, image_size) or like_image
     if not _sends_size(request, model):
         return SizeChoice(None)
     return choose_size(model.sizes, wish, model.default_pixels)

@@ -6,12 +6,12 @@ the word is then reported. The gateway's own fields cannot be set from outside.
 
 from collections.abc import Mapping
 
-from app.catalog.field_rules import FieldRule
+from app.catalog.field_rules import FieldRule, Scalar
 from app.catalog.model import CatalogModel, Choice
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, JSONValue
 from app.planning.adjustments import dropped
-from app.planning.validation import expected
+from app.planning.validation import expected, find_rule
 from app.runware.tasks import OWN_FIELDS
 
 _PADDINGS = frozenset({"white", "black"})
@@ -90,18 +90,35 @@ def _translate_choices(
     for name, choice in model.choices.items():
         asked = request.background if name == "background" else request.words.get(name)
         value = asked if isinstance(asked, str) else choice.default
-        if value is None or value not in {*choice.values, *choice.nearest}:
+        if value is None:
             continue
+        native = choice.values.get(value, choice.nearest.get(value, _find_native(model, choice, value)))
         settled.add(name)
+        if native is None:
+            report.append(_unknown_choice(name, value, model, choice))
+            continue
         if _names_itself(request.extras, choice):
             if asked is not None:
                 report.append(_said_already(name, asked, choice.field))
             continue
         if value in choice.nearest:
             reason = f"It is the nearest {model.id} has."
-            report.append(Adjustment(name, value, choice.nearest[value], AdjustmentMode.CHANGED, reason))
-        _place(fields, choice.field, choice.values.get(value, choice.nearest.get(value)))
+            report.append(Adjustment(name, value, native, AdjustmentMode.CHANGED, reason))
+        _place(fields, choice.field, native)
     return settled
+
+
+def _find_native(model: CatalogModel, choice: Choice, value: str) -> Scalar | None:
+    """The value of the model's own setting that the caller named in the provider's word."""
+    rule = find_rule(model.fields, choice.field)
+    natives = (*choice.values.values(), *(rule.values or () if rule else ()))
+    return next((native for native in natives if str(native).lower() == value.lower()), None)
+
+
+def _unknown_choice(name: str, value: str, model: CatalogModel, choice: Choice) -> Adjustment:
+    rule = find_rule(model.fields, choice.field)
+    own = f" It takes {expected(rule)}." if rule is not None else ""
+    return dropped(name, value, f"{model.id} has no equivalent.{own}")
 
 
 def _names_itself(extras: Mapping[str, JSONValue], choice: Choice) -> bool:

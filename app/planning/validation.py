@@ -56,6 +56,14 @@ def find(fields: _Object, path: str) -> JSONValue:
     return found
 
 
+def find_rule(root: FieldRule, path: str) -> FieldRule | None:
+    """The rule at a dotted path, or None."""
+    rule: FieldRule | None = root
+    for part in path.split("."):
+        rule = (rule.members or {}).get(part) if rule is not None else None
+    return rule
+
+
 def expected(rule: FieldRule) -> str:
     """What a field takes, in words."""
     if rule.values is not None:

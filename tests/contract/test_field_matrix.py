@@ -69,6 +69,12 @@ def sample(model: CatalogModel, name: str, schema: dict) -> object:
         return own_size(model)
     if name == "inputs":
         return {"someMember": 1}
+    if (
+        name in {"quality", "style"}
+        and schema.get("x-native")
+        and WORDS[name] not in {*schema["x-native"], *schema["x-nearest"]}
+    ):
+        return schema["x-native"][0]
     if name in WORDS or name in PLATFORM:
         return {**WORDS, **PLATFORM}[name]
     return from_schema(schema)

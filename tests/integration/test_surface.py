@@ -148,6 +148,12 @@ def test_every_field_the_parser_knows_is_documented_and_the_reverse(document):
     assert set(schemas["EditForm"]["properties"]) == known - {"images", "image_url", "reference_images"}
 
 
+@pytest.mark.parametrize("field", parse.OPEN_CHOICES)
+def test_documented_examples_of_open_choices_are_openais(document, field):
+    schema = document["components"]["schemas"]["GenerationRequest"]["properties"][field]
+    assert tuple(schema["examples"]) == parse.OPEN_CHOICES[field]
+
+
 @pytest.mark.parametrize("field", sorted(parse.CHOICES))
 def test_documented_choices_are_those_the_parser_takes(document, field):
     options = document["components"]["schemas"]["GenerationRequest"]["properties"][field]["anyOf"]
