@@ -24,4 +24,4 @@ def test_three_hundred_damaged_images_are_answered_and_felt_by_nobody(simulator,
     assert report.watch.longest_stall < 0.1
     assert report.grown_peak < 900 * MIB
     assert report.grown_after < 500 * MIB
-    assert report.processes <= psutil.cpu_count()
+    assert report.processes <= max(2, psutil.cpu_count())

@@ -73,6 +73,13 @@ def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, c
         return Report(statuses, odd, watch, quiet.longest_wait, watch.peak - before, after - before, left)
 
 
+def send_edit(port: int, data: bytes) -> httpx2.Response:
+    """One edit of an image by a model that takes images from 300 to 2048 pixels a side."""
+    form = {"prompt": "make it night", "model": "riverflow-1", "size": "1024x1024", "response_format": "url"}
+    url = f"http://127.0.0.1:{port}/v1/images/edits"
+    return httpx2.post(url, headers=_HEADERS, data=form, files=[("image", ("a", data))], timeout=120)
+
+
 def _send(client: httpx2.Client, index: int, case: Case) -> httpx2.Response:
     """One edit: through a model with a slot for masks, or through one that needs the result pasted."""
     model = ("flux.1-dev", "flux.2-pro")[index % 2]
