@@ -140,5 +140,7 @@ def document(app: FastAPI, routes: Sequence[tuple[str, PublicRoute]]) -> dict[st
             )
         made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=router.routes)
         add_request_schemas(made)
+        made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        made["security"] = [{"key": []}, {}]  # none is asked for where no keys are set
         app.openapi_schema = made
     return app.openapi_schema

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, JSONValue, SizeRequest
-from app.domain.spec import Composition, FormatPlan
+from app.domain.spec import Composition
 from app.planning.sizing import SizeChoice, area_error, shape_error, tier_area
 
 _SHAPE_TOLERANCE = 0.01
@@ -101,18 +101,11 @@ def report_finish(
     return report
 
 
-def report_platform(
-    fields: Mapping[str, JSONValue], plan: FormatPlan, *, native_link: bool, finished: bool
-) -> list[Adjustment]:
-    """What to say of the provider's own ways of keeping and sending images, where ours come between."""
-    report = []
-    if "ttl" in fields and not native_link:
-        report.append(dropped("ttl", fields["ttl"], "It is for Runware's own links; this answer has none."))
-    endpoint = fields.get("uploadEndpoint")
-    if endpoint is not None and (plan.converts or finished):
-        reason = f"Runware uploads what it made, a {plan.native}, before it is brought into the form you asked for."
-        report.append(Adjustment("uploadEndpoint", None, None, AdjustmentMode.CHANGED, reason))
-    return report
+def report_platform(fields: Mapping[str, JSONValue], *, native_link: bool) -> list[Adjustment]:
+    """What to say of the provider's own ways of keeping images, where ours come between."""
+    if "ttl" not in fields or native_link:
+        return []
+    return [dropped("ttl", fields["ttl"], "It is for Runware's own links; this answer has none.")]
 
 
 def dropped(param: str, requested: JSONValue, reason: str) -> Adjustment:

@@ -16,7 +16,7 @@ from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
 from app.planning.capabilities import brings_own_images, starts_from_blank
 from app.planning.outpaint import extend_size, report_extension
-from app.planning.output import makes_vectors, plan_format, promises_transparency
+from app.planning.output import check_upload, makes_vectors, plan_format, promises_transparency
 from app.planning.parameters import merge_extras, translate_words
 from app.planning.scaling import report_scaling, scale_request, wants_scaling
 from app.planning.sizing import SizeChoice, choose_blank, choose_size, nearest_tier
@@ -95,7 +95,8 @@ def normalize(
     format_plan = plan_format(request, model, report, finished=finish is not None)
     transparent = promises_transparency(request, model, fields, report, format_plan.delivered)
     native_link = native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None
-    report += report_platform(fields, format_plan, native_link=native_link, finished=finish is not None)
+    check_upload(fields, format_plan, finished=finish is not None)
+    report += report_platform(fields, native_link=native_link)
     fields = {name: value for name, value in fields.items() if name != "ttl" or native_link}
     report += report_count(request.count, model)
     return ImageSpec(

@@ -49,6 +49,20 @@ def plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustm
     return FormatPlan(wanted, compression, source, None)
 
 
+def check_upload(fields: Mapping[str, JSONValue], plan: FormatPlan, *, finished: bool) -> None:
+    """Raise InvalidRequestError where Runware would upload another image than the one that was asked for."""
+    if "uploadEndpoint" not in fields or not (plan.converts or finished):
+        return
+    made = (
+        "before it is fitted or pasted" if finished else f"as {plan.native}, before it is made {plan.delivered.value}"
+    )
+    message = (
+        f"`uploadEndpoint` gets the image as Runware makes it, {made}: leave out what the gateway does afterwards "
+        "(`fit`, `mask`, output_format gif and avif, output_compression below 20), or upload the answer yourself."
+    )
+    raise InvalidRequestError(message, param="uploadEndpoint", code="unsupported_value")
+
+
 def promises_transparency(
     request: ImageRequest,
     model: CatalogModel,

@@ -232,7 +232,7 @@ class Simulator:
         tasks = self._desk.tasks.values()
         total = sum((task.billed for task in tasks), Decimal(0))
         body = {"tasks": len(tasks), "images": sum(len(task.items) for task in tasks), "total": str(total)}
-        body |= {"uploads": self._desk.uploads, "deletions": self._desk.deletions}
+        body |= {"uploads": self._desk.uploads, "deletions": self._desk.deletions, "puts": self._desk.puts.done}
         return web.Response(body=_encoder.encode(body), content_type="application/json")
 
 

@@ -21,6 +21,7 @@ from app.simulator.images import cut_out, draw, draw_vector, edit, encode, plain
 from app.simulator.inputs import InputImageError, InputReader
 from app.simulator.rules import JSONObject, ModelRules, rules_for
 from app.simulator.scenarios import Scenario, read_scenario
+from app.simulator.uploads import ResultUploads
 from app.simulator.validation import output_types
 
 _MAX_IMAGE_BYTES = 256 * 1024 * 1024
@@ -58,6 +59,7 @@ class Desk:
         self.tasks: OrderedDict[str, Task] = OrderedDict()
         self.submissions: dict[str, int] = {}
         self.uploads = self.deletions = 0
+        self.puts = ResultUploads()
         self._latency = latency_seconds
         self._images: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._image_bytes = 0
@@ -70,6 +72,7 @@ class Desk:
         for running in self._running:
             running.cancel()
         await self._inputs.close()
+        await self.puts.close()
 
     def count_submission(self, task_uuid: object) -> int:
         """How often this task has been sent, this time included."""
@@ -172,7 +175,9 @@ class Desk:
     def _to_item(self, task: Task, data: bytes, format_: str, seed: int, cost: Decimal) -> JSONObject:
         image_id = str(uuid.uuid4())
         name = f"{image_id}.{format_.lower()}"
-        self._keep(name, _MEDIA_TYPES.get(format_, f"image/{format_.lower()}"), data)
+        media_type = _MEDIA_TYPES.get(format_, f"image/{format_.lower()}")
+        self._keep(name, media_type, data)
+        self.puts.begin(task.wire.get("uploadEndpoint"), media_type, data)
         item: JSONObject = {
             "taskType": task.rules.task,
             "taskUUID": task.wire["taskUUID"],
@@ -188,8 +193,7 @@ class Desk:
             else:
                 text = pybase64.b64encode(data).decode()
                 key = "imageBase64Data" if form == "base64Data" else "imageDataURI"
-                kind = _MEDIA_TYPES.get(format_, f"image/{format_.lower()}")
-                item[key] = text if form == "base64Data" else f"data:{kind};base64,{text}"
+                item[key] = text if form == "base64Data" else f"data:{media_type};base64,{text}"
         if task.rules.returns_seed:
             item["seed"] = seed
         if (task.wire.get("safety") or {}).get("checkContent") or task.wire.get("checkNSFW"):

@@ -17,7 +17,7 @@ MODELS = load_catalog(Settings().catalog_dir).models
 IMAGE = data_uri(encode(photo(320, 320)))
 MASK = data_uri(encode(photo(320, 320).convert("L")))
 PROMPT = "[sim:plain][sim:slow=0] a harbor"
-PLATFORM = {"ttl": 120, "uploadEndpoint": "https://bucket.example/a", "safety": {"checkContent": True, "mode": "fast"}}
+PLATFORM = {"ttl": 120, "uploadEndpoint": "http://127.0.0.1:9/a", "safety": {"checkContent": True, "mode": "fast"}}
 PROTECTED = {
     "taskType": "caption", "taskUUID": str(uuid.uuid4()), "includeCost": False,
 }  # fmt: skip
