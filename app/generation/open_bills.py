@@ -50,12 +50,15 @@ class BillCompleter:
         while True:
             await asyncio.sleep(self._looks_every)
             try:
-                for record in [] if self._runware.unreachable else await self._bills.due():
-                    await self._complete(record)
+                due = [] if self._runware.unreachable else await self._bills.due()
             except DatabaseUnavailableError:
                 _logger.warning("open bills cannot be looked for")
-            except Exception:  # whatever it was, the next round must come
-                _logger.exception("unexpected fault while asking for costs")
+                continue
+            for record in due:
+                try:
+                    await self._complete(record)
+                except Exception:  # one odd bill must not keep the others open
+                    _logger.exception("a bill cannot be completed", request=record.id)
 
     async def _complete(self, record: Record) -> None:
         """Ask for every unknown part, and write the bill down once it is whole."""

@@ -11,6 +11,7 @@ from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, Deliv
 from app.domain.request import Delivery, ImageFormat, JSONValue
 from app.domain.spec import Composition, FormatPlan, ImageSpec
 from app.errors import GatewayError
+from app.journal.records import UNREADABLE
 from app.planning.plan import Plan
 
 
@@ -208,8 +209,11 @@ def dump_error(error: GatewayError) -> str:
 
 
 def load_error(text: str) -> GatewayError:
-    """The error again, as its own class."""
-    kept = msgspec.json.decode(text, type=KeptError)
+    """The error again, as its own class; that it cannot be read, where it cannot."""
+    try:
+        kept = msgspec.json.decode(text, type=KeptError)
+    except msgspec.MsgspecError:
+        kept = msgspec.json.decode(UNREADABLE, type=KeptError)
     kind = _kinds(GatewayError).get(kept.kind, GatewayError)
     return kind(kept.message, param=kept.param, code=kept.code, provider_code=kept.provider_code, should_retry=False)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pybase64
 from obstore.exceptions import BaseError
 
@@ -15,7 +16,7 @@ from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage
 from app.errors import NotFoundError, Spent
 from app.jobs.codec import KeptImage, dump_answer, load_answer, load_error, to_answer
-from app.journal.records import Record
+from app.journal.records import UNREADABLE, Record
 from app.ledger.bill import Bill
 from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
 from app.observability.logs import get_logger
@@ -49,7 +50,11 @@ class ResultStore:
             raise error
         if record.answer is None:
             raise NotFoundError("The images of this request are gone.", code="result_gone")
-        kept = load_answer(record.answer)
+        try:
+            kept = load_answer(record.answer)
+        except msgspec.MsgspecError:
+            _logger.exception("a kept answer cannot be read", id=record.id)
+            raise load_error(UNREADABLE) from None
         try:
             kept = replace(kept, images=tuple([await self._with_live_link(image) for image in kept.images]))
             contents = [await self._read(image) for image in kept.images]
@@ -76,7 +81,7 @@ class ResultStore:
     async def forget(self, record: Record) -> None:
         """Delete the images of a request."""
         if record.answer is not None:
-            for image in load_answer(record.answer).images:
+            for image in _images_of(record.answer):
                 if image.name is not None:
                     await self._store.delete(image.name)
                 if image.hosted is not None:
@@ -97,7 +102,15 @@ def needs_refetch(record: Record) -> bool:
     """Whether an answer that nobody got had embedded images that were not stored: they are only at Runware."""
     if record.answer is None or record.delivered_at is not None:
         return False
-    return any(image.url is None and image.name is None for image in load_answer(record.answer).images)
+    return any(image.url is None and image.name is None for image in _images_of(record.answer))
+
+
+def _images_of(answer: str) -> tuple[KeptImage, ...]:
+    """The images of a kept answer, none where it cannot be read."""
+    try:
+        return load_answer(answer).images
+    except msgspec.MsgspecError:
+        return ()
 
 
 def embeds(answer: Answer) -> bool:

@@ -7,6 +7,12 @@ from enum import Enum, StrEnum
 
 from app.domain.answer import TaskCost
 
+UNREADABLE = (
+    '{"kind":"InternalError","message":"The journal\'s row of this request cannot be read.","param":null,'
+    '"code":"unreadable_record","provider_code":null}'
+)
+"""The error of a request whose row holds what nobody wrote."""
+
 
 class Status(StrEnum):
     """How far a request is."""

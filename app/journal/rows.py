@@ -7,12 +7,25 @@ from sqlalchemy import Connection, Row
 from app.database.money import read_money
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
-from app.journal.records import Intent, Record, Status
+from app.journal.records import UNREADABLE, Intent, Record, Status
+
+_END_OF_TIME = 253_402_300_800.0
 
 
 def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
-    """The record of a row of `requests`, with the ids of its tasks."""
+    """The record of a row of `requests`, with its tasks.
+
+    A row that cannot be read is a failed request that says so: whoever reads many rows never stumbles over one.
+    """
     costs = connection.execute(sql.TASKS_OF, {"request_id": row.id}).all()
+    tasks = tuple(_to_cost(cost.uuid, cost.cost, cost.known_cost) for cost in costs)
+    try:
+        return _to_record(row, tasks)
+    except (ValueError, TypeError, OverflowError):
+        return _unreadable(row, tasks)
+
+
+def _to_record(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Record:
     return Record(
         id=row.id,
         tenant=row.tenant,
@@ -20,13 +33,13 @@ def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
         endpoint=row.endpoint,
         model=row.model,
         executed_model=row.executed_model,
-        n=row.n,
+        n=int(row.n),
         status=Status(row.status),
-        created_at=row.created_at,
-        completed_at=row.completed_at,
-        delivered_at=row.delivered_at,
+        created_at=_to_time(row.created_at) or 0.0,
+        completed_at=_to_time(row.completed_at),
+        delivered_at=_to_time(row.delivered_at),
         owner=row.owner,
-        lease_until=row.lease_until,
+        lease_until=_to_time(row.lease_until) or 0.0,
         estimate=row.estimate,
         cost=row.cost,
         plan=row.plan,
@@ -39,7 +52,44 @@ def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
         webhook_next=row.webhook_next,
         webhook_status=row.webhook_status,
         known_cost=row.known_cost,
-        costs=tuple(_to_cost(cost.uuid, cost.cost, cost.known_cost) for cost in costs),
+        costs=costs,
+    )
+
+
+def _to_time(seconds: object) -> float | None:
+    """Unix seconds of a year that calendars know, raising ValueError for others."""
+    if seconds is None:
+        return None
+    time = float(seconds) if isinstance(seconds, int | float) else float(str(seconds))
+    if not 0 <= time < _END_OF_TIME:
+        raise ValueError
+    return time
+
+
+def _unreadable(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Record:
+    """What stands for a row that holds what nobody wrote: its id, and that it cannot be read."""
+    return Record(
+        id=str(row.id),
+        tenant=str(row.tenant),
+        fingerprint="",
+        endpoint="",
+        model=str(row.model),
+        executed_model=str(row.executed_model),
+        n=0,
+        status=Status.FAILED,
+        created_at=0.0,
+        completed_at=0.0,
+        delivered_at=0.0,
+        owner=str(row.owner),
+        lease_until=0.0,
+        estimate=None,
+        cost=None,
+        plan="{}",
+        answer=None,
+        error=UNREADABLE,
+        user=None,
+        client_request_id=None,
+        costs=costs,
     )
 
 

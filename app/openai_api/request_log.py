@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError
-from app.journal.records import Record, Status, Sums
+from app.journal.records import UNREADABLE, Record, Status, Sums
 from app.ledger.bill import Bill
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
 from app.openai_api.render import CURRENCY, PROVIDER, cost_members
@@ -66,10 +66,9 @@ def _read_time(query: Mapping[str, str], name: str) -> float | None:
 
 def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
     """One request; what became of it is told once it ended."""
-    answer: dict[str, JSONValue] = json.loads(record.answer) if record.answer else {}
-    error: JSONValue = json.loads(record.error) if record.error else None
-    if isinstance(error, dict):
-        error = {name: error[name] for name in ("message", "param", "code", "provider_code")}
+    answer, error = _read_kept(record.answer), _read_kept(record.error)
+    if answer is None or error is None:
+        answer, error = {}, _read_kept(UNREADABLE) or {}
     ended = record.completed_at
     return {
         "id": record.id,
@@ -90,7 +89,7 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "attempts": answer.get("attempts", []),
         "task_uuids": [*record.task_ids],
         "adjustments": answer.get("adjustments", []),
-        "error": error,
+        "error": {name: error.get(name) for name in _ERROR_MEMBERS} if error else None,
         "errors": answer.get("failures", []),
         "user": record.user,
         "client_request_id": record.client_request_id,
@@ -100,6 +99,25 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
     }
 
 
+def _read_kept(text: str | None) -> dict[str, JSONValue] | None:
+    """An object that was kept as JSON, empty where there is none, None where it cannot be read or shown again."""
+    if not text:
+        return {}
+    try:
+        kept = json.loads(text, parse_float=_read_finite, parse_constant=_read_finite)
+    except (ValueError, RecursionError):
+        return None
+    return kept if isinstance(kept, dict) else None
+
+
+def _read_finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError
+    return number
+
+
+_ERROR_MEMBERS = ("message", "param", "code", "provider_code")
 _SAID = ("seed", "image_uuid", "nsfw_content", "provider_fields")
 
 
