@@ -16,7 +16,7 @@ from app.errors import InvalidRequestError
 from app.generation.gather import gather_in_order
 from app.generation.image_work import ImageWork
 from app.generation.opening import ImageOpener, OpenedImage, OpenedImages
-from app.images.errors import MaskShapeError, MaskWithoutAreaError
+from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
 from app.images.headers import INLINE_BYTES
 from app.images.inputs import ImageLimits, blank_image, fit_image, needs_nothing, scale_into
 from app.images.masks import convert_mask
@@ -134,6 +134,9 @@ class InputImages:
             raise InvalidRequestError(message, param="mask") from None
         except MaskWithoutAreaError:
             message = "`mask` says nothing: make the area to edit transparent, or white on black without transparency."
+            raise InvalidRequestError(message, param="mask") from None
+        except MaskTooSmallError:
+            message = "`mask` opens less than 0.1 % of the image: make the area to edit transparent, or white on black."
             raise InvalidRequestError(message, param="mask") from None
         report = []
         if converted.resized_from is not None:

@@ -63,7 +63,7 @@ def _paste(result: Image.Image, size: tuple[int, int], ground: CompositeBase, ma
     kept = _stretch(own, size, "")
     mask = open_image(ground.mask, max_pixels).convert("L")
     if mask.size != size:
-        mask = mask.resize(size, Image.Resampling.LANCZOS)
+        mask = mask.resize(size, Image.Resampling.BILINEAR)
     pasted = Image.composite(_stretch(match_profile(result, own), size, "").convert(own.mode), kept, mask)
     pasted.info = dict(own.info)
     return pasted

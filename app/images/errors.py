@@ -25,8 +25,13 @@ class MaskWithoutAreaError(ImageError):
     """The mask is opaque and colored: nothing says what to edit."""
 
 
+class MaskTooSmallError(ImageError):
+    """The mask opens next to nothing."""
+
+
 IMAGE_ERRORS: dict[str, type[ImageError]] = {
-    error.__name__: error for error in (UnreadableImageError, TooManyPixelsError, MaskShapeError, MaskWithoutAreaError)
+    error.__name__: error
+    for error in (UnreadableImageError, TooManyPixelsError, MaskShapeError, MaskWithoutAreaError, MaskTooSmallError)
 }
 """All that may come out of a worker, by name."""
 

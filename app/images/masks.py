@@ -1,22 +1,28 @@
 """Masks, from OpenAI's convention to Runware's. Runs in a worker process.
 
 OpenAI: transparent means edit. Runware: white means edit. A mask with transparency is converted; a fully opaque
-grayscale one is taken as Runware's already.
+grayscale one is taken as Runware's already. The noise of lossy formats and of canvases changes nothing of that.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 
 from PIL import Image, ImageChops
 
 from app.images.color import has_alpha
 from app.images.convert import encode_image
-from app.images.errors import MaskShapeError, MaskWithoutAreaError
+from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
 from app.images.upright import open_upright
 
 SHAPE_TOLERANCE = 0.01
 """How far, in ln(width / height), a mask's shape may be from its image's."""
 _OPAQUE = 255
+_NOISE = 8
+"""Channels that differ by no more are equal, and gray this near to black or white is black or white."""
+_TRANSPARENT_BELOW, _OPAQUE_ABOVE = 5, 250
+_SMALLEST_AREA = 0.001
+"""The part of the image that a mask must open: below, nobody would see an edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +36,33 @@ class RunwareMask:
 def convert_mask(data: bytes, size: tuple[int, int], max_pixels: int) -> RunwareMask:
     """The mask for an image of `size`.
 
-    Raises UnreadableImageError, TooManyPixelsError, MaskShapeError or MaskWithoutAreaError.
+    Raises UnreadableImageError, TooManyPixelsError, MaskShapeError, MaskWithoutAreaError or MaskTooSmallError.
     """
     mask = open_upright(data, max_pixels)
     if abs(math.log((mask.width / mask.height) / (size[0] / size[1]))) > SHAPE_TOLERANCE:
         raise MaskShapeError(*mask.size)
     area = _area_to_edit(mask)
+    if 1 - area.histogram()[0] / (area.width * area.height) < _SMALLEST_AREA:
+        raise MaskTooSmallError
     resized_from = mask.size if mask.size != size else None
     if resized_from is not None:
-        area = area.resize(size, Image.Resampling.LANCZOS)
+        area = area.resize(size, Image.Resampling.BILINEAR)  # never darker or brighter than what it lies between
     return RunwareMask(encode_image(area, "png", None).data, resized_from)
 
 
 def _area_to_edit(mask: Image.Image) -> Image.Image:
-    """Grayscale, white where to edit."""
+    """Grayscale, white where to edit, exactly black where not."""
     if has_alpha(mask):
-        alpha = mask.convert("RGBA").getchannel("A")
+        alpha = _snapped(mask.convert("RGBA").getchannel("A"), _TRANSPARENT_BELOW, _OPAQUE_ABOVE)
         if alpha.getextrema()[0] != _OPAQUE:
             return ImageChops.invert(alpha)
-    rgb = mask.convert("RGB")
-    red, green, blue = rgb.split()
-    if ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox():
-        raise MaskWithoutAreaError
-    return red
+    red, green, blue = mask.convert("RGB").split()
+    for one, other in combinations((red, green, blue), 2):
+        if any(ImageChops.difference(one, other).histogram()[_NOISE + 1 :]):
+            raise MaskWithoutAreaError
+    return _snapped(green, _NOISE + 1, _OPAQUE - _NOISE - 1)
+
+
+def _snapped(channel: Image.Image, below: int, above: int) -> Image.Image:
+    """The channel with 0 for what is below `below`, and 255 for what is above `above`."""
+    return channel.point([0 if value < below else _OPAQUE if value > above else value for value in range(256)])

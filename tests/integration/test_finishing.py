@@ -105,3 +105,18 @@ def test_a_fitted_image_is_hosted_when_a_link_is_asked_for(gateway):
 def test_fit_needs_an_exact_size(gateway, wish):
     error = gateway.client.post("/images/generations", json={"prompt": "p", "fit": "cover"} | wish).json()["error"]
     assert error["param"] == "fit"
+
+
+@pytest.mark.parametrize("model", ["flux.1-dev", "riverflow-1"], ids=["takes a mask", "takes none"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_mask_that_edits_nothing_is_refused_before_anything_is_sent(gateway, model, dry_run):
+    before = gateway.simulator.ledger()
+    files = [
+        ("image", ("a.png", png(512, 512))),
+        ("mask", ("m.jpg", encode(Image.new("RGB", (512, 512), (3, 3, 3)), "JPEG"))),
+    ]
+    path = "/images/edits?dryRun=true" if dry_run else "/images/edits"
+    response = gateway.client.post(path, data={"prompt": "a hat", "model": model}, files=files)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "mask")
+    assert "0.1 %" in response.json()["error"]["message"]
+    assert gateway.simulator.ledger() == before

@@ -11,11 +11,10 @@ from PIL import Image
 from app.egress.address_guard import FetchError, RefusedAddressError, is_public
 from app.egress.fetch import Fetcher
 from app.images.convert import convert, open_image
-from app.images.errors import MaskShapeError, MaskWithoutAreaError, TooManyPixelsError, UnreadableImageError
+from app.images.errors import TooManyPixelsError, UnreadableImageError
 from app.images.formats.signatures import sniff
 from app.images.headers import is_whole, read_header
 from app.images.inputs import ImageLimits, blank_image, fit_image
-from app.images.masks import convert_mask
 from tests.support import profiles
 from tests.support.images import encode, open_bytes, photo
 
@@ -152,38 +151,6 @@ def test_the_first_frame_stands_for_an_animation():
 
 def test_a_blank_image_is_white():
     assert open_bytes(blank_image(7, 5)).getcolors() == [(35, (255, 255, 255))]
-
-
-def masked(alpha: int) -> bytes:
-    mask = Image.new("RGBA", (40, 40), (9, 9, 9, 255))
-    mask.paste((77, 0, 0, alpha), (0, 0, 20, 40))
-    return encode(mask)
-
-
-@pytest.mark.parametrize(("alpha", "left"), [(0, 255), (128, 127)])
-def test_transparent_means_edit_and_becomes_white(alpha, left):
-    made = open_bytes(convert_mask(masked(alpha), (40, 40), MAX).data)
-    assert (made.mode, made.getpixel((5, 5)), made.getpixel((30, 30))) == ("L", left, 0)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "1", "P"])
-def test_an_opaque_grayscale_mask_is_runwares_already(mode):
-    mask = Image.new("L", (40, 40), 0)
-    mask.paste(255, (0, 0, 20, 40))
-    made = open_bytes(convert_mask(encode(mask.convert(mode)), (40, 40), MAX).data)
-    assert (made.getpixel((5, 5)), made.getpixel((30, 30))) == (255, 0)
-
-
-def test_a_mask_is_scaled_to_its_image_only_when_the_shape_agrees():
-    assert convert_mask(masked(0), (80, 80), MAX).resized_from == (40, 40)
-    assert convert_mask(masked(0), (40, 40), MAX).resized_from is None
-    with pytest.raises(MaskShapeError):
-        convert_mask(masked(0), (80, 60), MAX)
-
-
-def test_a_colored_mask_without_transparency_says_nothing():
-    with pytest.raises(MaskWithoutAreaError):
-        convert_mask(encode(photo(40, 40)), (40, 40), MAX)
 
 
 @pytest.mark.parametrize(
