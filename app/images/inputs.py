@@ -16,6 +16,8 @@ from app.images.types import Header
 from app.images.upright import open_upright
 
 _READ_BY_RUNWARE = frozenset({"png", "jpeg", "webp"})
+_BITS = 8
+"""Deeper samples, and four inks, are read in too many ways to be left to whoever comes next."""
 _JPEG_QUALITY = 95
 _SMALLER = 0.8
 
@@ -49,6 +51,8 @@ def needs_nothing(header: Header, limits: ImageLimits) -> bool:
     sides = (header.width, header.height)
     return (
         header.format in _READ_BY_RUNWARE
+        and header.color != "cmyk"
+        and (header.depth or _BITS) <= _BITS
         and header.orientation == 1
         and not header.animated
         and min(sides) > 0

@@ -45,6 +45,16 @@ def test_extras_stay_here_and_the_image_goes(gateway, plain, stuffed):
     assert sent_reference(gateway, stuffed)["sha256"] == hashlib.sha256(plain).hexdigest()
 
 
+@pytest.mark.parametrize(
+    "data",
+    [encode(BIG.convert("CMYK"), "JPEG"), encode(BIG.convert("L").convert("I;16"))],
+    ids=["CMYK", "16 bits"],
+)
+def test_what_is_read_in_many_ways_is_made_plain_first(gateway, data):
+    reference = sent_reference(gateway, data)
+    assert (reference["format"], reference["sha256"] == hashlib.sha256(data).hexdigest()) == ("PNG", False)
+
+
 def test_nothing_is_decoded_for_an_image_that_needs_nothing(simulator, tmp_path):
     """The worker processes use no time: only those that decode would."""
     port = free_port()
