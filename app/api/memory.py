@@ -1,6 +1,7 @@
 """A request's place among the bytes in flight: taken before its body is read, given back when its answer is sent."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,10 @@ from app.access.admission import Ticket
 from app.access.memory import MemoryBudget
 from app.domain.request import ImageRequest, UploadedImage
 from app.errors import OverloadedError
+from app.server.delivery import has_left
 
+_LOOK_SECONDS = 0.5
+"""How often it is looked whether a caller is still there."""
 _JSON_COPIES = 3
 """While JSON with base64 is read there are its text, the text of its images, and their bytes."""
 
@@ -42,18 +46,26 @@ async def admit_body(
     """
     ticket = memory.take_body(tenant, _weigh(request, limit))
     try:
-        await asyncio.wait_for(ticket.wait_turn(), wait)
-    except TimeoutError:
-        ticket.release()
-        raise OverloadedError from None
-    except BaseException:
-        ticket.release()
-        raise
-    try:
+        await _wait_turn(request, ticket, wait)
         yield ticket
     except BaseException:
         ticket.release()
         raise
+
+
+async def _wait_turn(request: Request, ticket: Ticket, wait: float) -> None:
+    """Wait as long as the caller does, raising OverloadedError afterwards."""
+    if not ticket.waits:
+        return
+    until = time.monotonic() + wait
+    turn = asyncio.ensure_future(ticket.wait_turn())
+    try:
+        while not turn.done():
+            if time.monotonic() >= until or has_left(request.scope):
+                raise OverloadedError
+            await asyncio.wait({turn}, timeout=_LOOK_SECONDS)
+    finally:
+        turn.cancel()
 
 
 def weigh_images(understood: ImageRequest) -> int:

@@ -11,6 +11,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
+from app.server.delivery import note_connection
 from app.server.old_http import unframed
 from app.server.pacing import PacedProtocol, Reading
 
@@ -94,6 +95,7 @@ class GatewayProtocol(PacedProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         """Answer a request; a caller that speaks HTTP/1.0 does not know chunks, and gets a body until the end."""
         self.running = cycle
+        note_connection(cycle.scope["state"], cycle.transport)
         old = cycle.scope["http_version"] == _HTTP_1_0
         super()._start_asgi_task(cycle, unframed(cycle, app) if old else app)
 

@@ -4,14 +4,19 @@ What a delivery or a loss means is the business of the receipt it is given.
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from starlette.types import Receive, Scope
 
 from app.server.protocol import DeliveryListener, watch
 
 _T = TypeVar("_T")
+_TRANSPORT = "transport"
+_ENDED_STATES = frozenset({7, 8})
+"""TCP_CLOSE and TCP_CLOSE_WAIT of the kernel's `tcp_info`."""
 
 
 class AnswerReceipt(Protocol):
@@ -47,6 +52,28 @@ class DeliveryTracker:
             self._receipt.lost()
         elif (listener := self._receipt.sent()) is not None:
             watch(scope, listener)
+
+
+def note_connection(state: dict[str, object], transport: asyncio.Transport) -> None:
+    """Let `has_left` look at the connection of a request."""
+    state[_TRANSPORT] = transport
+
+
+def has_left(scope: Scope) -> bool:
+    """Whether the caller ended its connection, also while its body lies unread and the server would not notice.
+
+    False where the system does not say.
+    """
+    transport = cast("asyncio.Transport | None", scope["state"].get(_TRANSPORT))
+    if transport is None:
+        return False
+    if transport.is_closing():
+        return True
+    try:
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as own:
+            return own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _ENDED_STATES
+    except (OSError, AttributeError):
+        return False
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:

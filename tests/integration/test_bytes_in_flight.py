@@ -1,6 +1,7 @@
 """Bytes in flight are bounded: bodies wait unread for their turn, fair by API key, as long as their callers do."""
 
 import concurrent.futures
+import contextlib
 import socket
 import time
 from urllib.parse import urlsplit
@@ -24,6 +25,16 @@ class SlowUpload:
             b"POST /v1/images/edits HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-key\r\n"
             b"content-type: multipart/form-data; boundary=b\r\ncontent-length: %d\r\n\r\n%s" % (size, self._head)
         )
+
+    def send(self, size: int) -> None:
+        """Send some more, as far as the system takes it."""
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            self._socket.send(b"x" * size)
+
+    def leave(self) -> None:
+        """Go away in the middle."""
+        self._socket.close()
 
     def end(self) -> None:
         """Send a form without a prompt, which is refused."""
@@ -67,3 +78,20 @@ def test_a_body_waits_as_long_as_its_caller_does_and_is_then_told_to_come_back(s
 def test_a_body_as_large_as_the_bound_goes_alone_not_never(start_gateway, size):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
     assert gateway.edit([("image", ("a.png", png_of(size)))]).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [pytest.param(0, id="nothing sent"), pytest.param(600 * KIB, id="much unread")])
+def test_a_caller_that_leaves_while_its_body_waits_makes_room_in_the_queue(start_gateway, sent):
+    gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB), SPILLWAY_MAX_QUEUED="1")
+    first, waiting = SlowUpload(gateway.origin, 900 * KIB), SlowUpload(gateway.origin, 900 * KIB)
+    image = [("image", ("a.png", png_of(400 * KIB)))]
+    time.sleep(0.5)
+    assert gateway.edit(image).status_code == 429, "the queue is full"
+    waiting.send(sent)
+    waiting.leave()
+    time.sleep(2)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        third = pool.submit(gateway.edit, image)
+        time.sleep(0.5)
+        first.end()
+        assert third.result(timeout=30).status_code == 200

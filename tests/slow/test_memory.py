@@ -4,6 +4,7 @@ import concurrent.futures
 import os
 import threading
 import time
+from typing import Self
 
 import httpx2
 import psutil
@@ -43,7 +44,7 @@ class TreeWatch:
         while not self._ended.wait(0.05):
             self.peak = max(self.peak, self.resident())
 
-    def __enter__(self) -> "TreeWatch":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
