@@ -10,8 +10,7 @@ from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, Failure, TaskCost
 from app.domain.request import Delivery, ImageFormat, JSONValue
 from app.domain.spec import Composition, FormatPlan, ImageSpec
-from app.errors import GatewayError
-from app.journal.records import UNREADABLE
+from app.errors import GatewayError, InternalError
 from app.planning.plan import Plan
 
 
@@ -213,7 +212,8 @@ def load_error(text: str) -> GatewayError:
     try:
         kept = msgspec.json.decode(text, type=KeptError)
     except msgspec.MsgspecError:
-        kept = msgspec.json.decode(UNREADABLE, type=KeptError)
+        message = "The journal's row of this request cannot be read."
+        return InternalError(message, code="unreadable_record", should_retry=False)
     kind = _kinds(GatewayError).get(kept.kind, GatewayError)
     return kind(kept.message, param=kept.param, code=kept.code, provider_code=kept.provider_code, should_retry=False)
 
