@@ -28,7 +28,7 @@ class SlowUpload:
 
     def send(self, size: int) -> None:
         """Send some more, as far as the system takes it."""
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         with contextlib.suppress(BlockingIOError):
             self._socket.send(b"x" * size)
 
