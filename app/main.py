@@ -17,8 +17,10 @@ from app.access.authentication import Authenticator
 from app.access.memory import MemoryBudget, machine_memory
 from app.api.context import Gateway, Images
 from app.api.docs_pages import add_docs
-from app.api.error_handlers import HANDLERS, refuse_origin
-from app.api.routes import PREFIX_NAMES, add_routes, describe_routes
+from app.api.error_handlers import HANDLERS
+from app.api.middleware import add_middleware, connections_of
+from app.api.origins import LinkOrigins
+from app.api.routes import add_routes, describe_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
@@ -28,7 +30,6 @@ from app.database.writer import Writer
 from app.egress.address_guard import AddressGuard
 from app.egress.download import DownloadPolicy, ResultDownloader
 from app.egress.fetch import Fetcher
-from app.errors import InternalError
 from app.generation.deliver import ImageDelivery
 from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
@@ -46,19 +47,13 @@ from app.journal.history import History
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
-from app.observability.logs import AccessLog, configure_logs
-from app.openai_api.render import render_error
+from app.observability.logs import configure_logs
 from app.openai_api.request_log import render_webhook
 from app.planning.fingerprint import TaskIds
 from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
-from app.server.connections import ConnectionLimits, Connections
-from app.server.cors import CrossOriginMiddleware
-from app.server.middleware import FaultMiddleware, RequestMiddleware
-from app.server.paths import path_reader
-from app.server.process import descriptor_limit
 from app.server.protocol import Shutdown
 from app.settings.load import Settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
@@ -69,8 +64,6 @@ SIMULATOR_KEY = "simulator"
 _GC_THRESHOLD = 50_000
 _SHARE_OF_MEMORY = 3
 """A third of the memory is held at most, unless the settings say otherwise."""
-_OTHER_DESCRIPTORS = 64
-"""Files and connections beside those to callers and the tasks at Runware: databases, images, webhooks."""
 
 
 def create_app(
@@ -102,7 +95,7 @@ def create_app(
             gc.collect()
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
-            yield {**ending.as_state(), **_connections(settings).as_state()}
+            yield {**ending.as_state(), **connections_of(settings).as_state()}
 
     app = FastAPI(
         title="Spillway",
@@ -114,33 +107,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    _add_middleware(app, settings)
+    add_middleware(app, settings)
     add_routes(app)
     add_docs(app)
     app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
-
-
-def _connections(settings: Settings) -> Connections:
-    limits = ConnectionLimits(
-        per_address=settings.max_connections_per_address,
-        reserved_descriptors=settings.max_in_flight + _OTHER_DESCRIPTORS,
-    )
-    return Connections(limits, render_error, settings.trusted_proxies, descriptor_limit())
-
-
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """What every request passes, the innermost first."""
-    fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
-    app.add_middleware(FaultMiddleware, internal_error=render_error(fault))
-    if settings.cors_origins:
-        app.add_middleware(CrossOriginMiddleware, origins=settings.cors_origins, refuse=refuse_origin)
-    app.add_middleware(
-        RequestMiddleware,
-        extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {},
-        access_log=AccessLog(settings.log_format, settings.log_level),
-        read_path=path_reader(PREFIX_NAMES),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +166,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     try:
         yield Gateway(
             settings=settings,
+            origins=LinkOrigins(settings),
             keys=Authenticator(key.get_secret_value() for key in settings.api_keys),
             registry=registry,
             memory=memory,

@@ -1,6 +1,5 @@
 """What the routes are given: the parts of the gateway, and what a request says of itself beside its body."""
 
-import re
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -9,6 +8,7 @@ from starlette.requests import Request
 
 from app.access.authentication import Authenticator
 from app.access.memory import MemoryBudget
+from app.api.origins import LinkOrigins
 from app.catalog.registry import Registry
 from app.domain.answer import Answer
 from app.domain.request import Delivery, ImageRequest, RequestContext
@@ -25,7 +25,6 @@ from app.runware.client import RunwareClient
 from app.settings.load import Settings
 from app.webhooks.signing import WebhookSecrets
 
-_HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _LONGEST_KEY = 255
 _LONGEST_TIMEOUT = 1_000_000.0
 _SHORTEST_MARGIN, _LONGEST_MARGIN = 0.5, 5.0
@@ -66,6 +65,7 @@ class Gateway:
     """The parts that routes use, built once in `main`."""
 
     settings: Settings
+    origins: LinkOrigins
     keys: Authenticator
     registry: Registry
     memory: MemoryBudget
@@ -97,7 +97,7 @@ def context_of(request: Request, gateway: Gateway, tenant: str) -> RequestContex
     strict = read_boolean({"X-Spillway-Strict": headers.get("x-spillway-strict")}, "X-Spillway-Strict")
     return RequestContext(
         request_id_of(request),
-        origin_of(request, settings),
+        gateway.origins.origin_for(request),
         default,
         strict=bool(strict),
         tenant=tenant,
@@ -139,13 +139,3 @@ def prefers_background(headers: Headers) -> bool:
     """Whether the caller would rather ask later than wait (RFC 7240)."""
     wishes = ",".join(headers.getlist("prefer"))
     return any(wish.partition(";")[0].strip().lower() == "respond-async" for wish in wishes.split(","))
-
-
-def origin_of(request: Request, settings: Settings) -> str:
-    """scheme://host[:port] as the caller sees this gateway, for links to hosted images."""
-    if settings.public_url is not None:
-        return settings.public_url
-    host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
-        host = f"{settings.host}:{settings.port}"
-    return f"{request.scope['scheme']}://{host}"

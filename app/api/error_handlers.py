@@ -66,7 +66,12 @@ async def answer_disconnect(request: Request, error: Exception) -> Response:
 def refuse_origin(origin: str) -> Response:
     """The answer to a web page that may not call."""
     message = f"Pages of {origin[:200]!r} may not call here: the operator names origins in SPILLWAY_CORS_ORIGINS."
-    return _respond(ForbiddenError(message, param="Origin", code="origin_not_allowed"))
+    return render_refusal(ForbiddenError(message, param="Origin", code="origin_not_allowed"))
+
+
+def render_refusal(error: GatewayError) -> Response:
+    """The answer to a request that no route is given."""
+    return _respond(error)
 
 
 HANDLERS = {

@@ -19,6 +19,8 @@ from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, Mod
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
 PREFIX_NAMES = ("v1", "openai")
+_HEALTH = frozenset({"/healthz", "/readyz"})
+_PAGES = frozenset({"/", "/docs"})
 _DEPLOYMENT = "/deployments/{deployment:path}"
 """Where Azure's SDK classes put the model."""
 
@@ -32,6 +34,16 @@ def add_routes(app: FastAPI) -> None:
         if route.tag == "images":
             app.add_route(f"{_DEPLOYMENT}{route.path}", route.endpoint, methods=[route.method])
     app.add_route("/images/variations", images.refuse_variation, methods=["POST"])
+
+
+def is_open(path: str) -> bool:
+    """Whether anybody may ask: the link to an image is the permission, and health says nothing of anybody."""
+    return path in _HEALTH or path.startswith("/media/")
+
+
+def is_page(path: str) -> bool:
+    """Whether a path shows itself to a person."""
+    return path in _PAGES
 
 
 def describe_routes(app: FastAPI) -> dict[str, Any]:

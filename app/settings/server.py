@@ -1,6 +1,7 @@
 """The settings of the server: its address, its callers, and what a connection may do."""
 
 import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from app.settings.groups import MIB, HttpUrl, SettingsGroup
 
+_HOST_PATTERN = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,7 +44,7 @@ class ServerSettings(SettingsGroup):
         None,
         alias="SPILLWAY_PUBLIC_URL",
         description="The base of links to hosted images, for example https://images.example.com. "
-        "Unset: the origin of each request.",
+        "Unset: the name each caller used, where it is a known one.",
     )
     max_body_bytes: int = Field(
         64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
@@ -66,6 +68,13 @@ class ServerSettings(SettingsGroup):
         description="Comma-separated addresses or networks of the proxies before this gateway: the limit per address "
         "is not theirs, and their X-Forwarded-For and X-Forwarded-Proto are believed. Those of loopback always are.",
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        alias="SPILLWAY_ALLOWED_HOSTS",
+        description="Comma-separated names by which callers reach this gateway, like `images.example.com`, "
+        "`spillway:8000` or `*.example.com`; `*` for any. The address listened on, loopback names and the public URL's "
+        "are always known. Links to hosted images have no other host, and without API keys no other is answered.",
+    )
     cors_origins: tuple[str, ...] = Field(
         (),
         alias="SPILLWAY_CORS_ORIGINS",
@@ -76,10 +85,18 @@ class ServerSettings(SettingsGroup):
         25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
     )
 
-    @field_validator("api_keys", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator("api_keys", "allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HOST_PATTERN.fullmatch(name) for name in value):
+            message = "expected names like images.example.com, spillway:8000 or *.example.com, separated by commas"
+            raise ValueError(message)
+        return value
 
     @field_validator("cors_origins")
     @classmethod

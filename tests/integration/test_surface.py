@@ -104,12 +104,13 @@ def test_a_spoiled_link_leads_nowhere(gateway, spoil):
     assert (response.status_code, response.json()["error"]["type"]) == (404, "invalid_request_error")
 
 
-def test_links_carry_the_host_the_caller_used_unless_a_public_url_is_set(gateway, start_gateway):
+def test_links_carry_the_known_host_the_caller_used_unless_a_public_url_is_set(start_gateway):
     body, headers = {"prompt": "a pear", "size": "256x256", "output_format": "gif"}, {"Host": "images.lan:8443"}
-    url = gateway.client.post("/images/generations", json=body, headers=headers).json()["data"][0]["url"]
+    known = start_gateway(SPILLWAY_ALLOWED_HOSTS="images.lan")
+    url = known.client.post("/images/generations", json=body, headers=headers).json()["data"][0]["url"]
     assert urlsplit(url).netloc == "images.lan:8443"
     bad = {"Host": "evil.example/path?x"}
-    url = gateway.client.post("/images/generations", json=body, headers=bad).json()["data"][0]["url"]
+    url = known.client.post("/images/generations", json=body, headers=bad).json()["data"][0]["url"]
     assert "evil" not in url
     public = start_gateway(SPILLWAY_PUBLIC_URL="https://images.example.com/")
     assert hosted(public).startswith("https://images.example.com/v1/media/")

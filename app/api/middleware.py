@@ -1,0 +1,46 @@
+"""What every request passes before a route: connections, ids, web pages, faults; the parts are those of `server`."""
+
+from fastapi import FastAPI
+
+from app.api.error_handlers import refuse_origin, render_refusal
+from app.api.origins import known_hosts
+from app.api.routes import PREFIX_NAMES, is_open, is_page
+from app.errors import InternalError
+from app.observability.logs import AccessLog
+from app.openai_api.render import render_error
+from app.server.browsers import BrowserMiddleware, BrowserRules
+from app.server.connections import ConnectionLimits, Connections
+from app.server.cors import CrossOriginMiddleware
+from app.server.middleware import FaultMiddleware, RequestMiddleware
+from app.server.paths import path_reader
+from app.server.process import descriptor_limit
+from app.settings.load import Settings
+
+_OTHER_DESCRIPTORS = 64
+"""Files and connections beside those to callers and the tasks at Runware: databases, images, webhooks."""
+
+
+def connections_of(settings: Settings) -> Connections:
+    """The connections of a process with these settings."""
+    limits = ConnectionLimits(
+        per_address=settings.max_connections_per_address,
+        reserved_descriptors=settings.max_in_flight + _OTHER_DESCRIPTORS,
+    )
+    return Connections(limits, render_error, settings.trusted_proxies, descriptor_limit())
+
+
+def add_middleware(app: FastAPI, settings: Settings) -> None:
+    """What every request passes, the innermost first."""
+    fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
+    app.add_middleware(FaultMiddleware, internal_error=render_error(fault))
+    if not settings.api_keys:
+        rules = BrowserRules(known_hosts(settings), settings.cors_origins, is_open, is_page)
+        app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)
+    if settings.cors_origins:
+        app.add_middleware(CrossOriginMiddleware, origins=settings.cors_origins, refuse=refuse_origin)
+    app.add_middleware(
+        RequestMiddleware,
+        extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {},
+        access_log=AccessLog(settings.log_format, settings.log_level),
+        read_path=path_reader(PREFIX_NAMES),
+    )

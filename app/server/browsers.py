@@ -1,0 +1,110 @@
+"""Keeps web pages from using a gateway that asks for no key: any page its owner opens could reach it.
+
+Owns the rules. A gateway with keys needs none of them, because a page does not have the key.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import ForbiddenError
+from app.server.hosts import KnownHosts
+
+_OWN_SITES = frozenset({"same-origin", "none"})
+"""`none` is what a person typed or opened from a bookmark."""
+_READING = frozenset({"GET", "HEAD"})
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserRules:
+    """What a request must be like to be nobody else's idea.
+
+    `is_open` tells paths that may be asked for by anybody, `is_page` those that show themselves to a person.
+    """
+
+    hosts: KnownHosts
+    origins: Collection[str]
+    is_open: Callable[[str], bool]
+    is_page: Callable[[str], bool]
+
+    def problem(self, method: str, path: str, headers: Headers, local: str | None) -> ForbiddenError | None:
+        """Why a request is refused, if it is."""
+        if self.is_open(path):
+            return None
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        for host in hosts:
+            if not self.hosts.knows(host, local):
+                return _refuse_host(host)
+        if len(origins) == 1 and origins[0] in self.origins:
+            return None  # the operator lets this page in, and it says what it is
+        if origins and not (len(origins) == len(hosts) == 1 and _is_same(origins[0], hosts[0])):
+            return _refuse_page(origins[0])
+        if not set(headers.getlist("sec-fetch-site")) <= _OWN_SITES and not self._is_opened(method, path, headers):
+            return _refuse_page("another site")
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method in _READING or not _may_hide_json(kind, has_origin=bool(origins)):
+            return None
+        return _refuse_kind(kind)
+
+    def _is_opened(self, method: str, path: str, headers: Headers) -> bool:
+        """A link to a page for people, followed in a window of its own: whoever made the link cannot read it."""
+        opened = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        return method in _READING and opened and self.is_page(path)
+
+
+class BrowserMiddleware:
+    """Answers 403 to what the rules refuse."""
+
+    def __init__(self, app: ASGIApp, rules: BrowserRules, answer: Callable[[ForbiddenError], Response]) -> None:
+        self._app = app
+        self._rules = rules
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            local = scope["server"][0] if scope["server"] else None
+            path = scope["path"].removeprefix(scope["root_path"])
+            problem = self._rules.problem(scope["method"], path, Headers(scope=scope), local)
+            if problem is not None:
+                await self._answer(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether a page came from the gateway itself; TLS may end at a proxy before it."""
+    scheme, _, rest = origin.lower().partition("://")
+    return scheme in {"http", "https"} and rest == host.lower()
+
+
+def _may_hide_json(kind: str, *, has_origin: bool) -> bool:
+    """Whether a body could be JSON that a page sent without asking first: browsers ask before `application/json`."""
+    if not kind:
+        return has_origin
+    return not (kind == "application/json" or kind.endswith("+json") or kind in _FORMS)
+
+
+_WHY = "This gateway asks for no API key, so it answers only what cannot come from somebody else's web page"
+
+
+def _refuse_host(host: str) -> ForbiddenError:
+    advice = "add it to SPILLWAY_ALLOWED_HOSTS, set SPILLWAY_PUBLIC_URL, or set SPILLWAY_API_KEYS"
+    message = f"{_WHY}; {host[:200]!r} is not a name it goes by: {advice}."
+    return ForbiddenError(message, param="Host", code="host_not_allowed")
+
+
+def _refuse_page(page: str) -> ForbiddenError:
+    advice = "name its origin in SPILLWAY_CORS_ORIGINS, or set SPILLWAY_API_KEYS"
+    message = f"{_WHY}; this request was made by a page of {page[:200]!r}: {advice}."
+    return ForbiddenError(message, param="Origin", code="origin_not_allowed")
+
+
+def _refuse_kind(kind: str) -> ForbiddenError:
+    advice = "send JSON with Content-Type: application/json, or set SPILLWAY_API_KEYS"
+    message = f"{_WHY}; the body is said to be {kind[:100]!r}: {advice}."
+    return ForbiddenError(message, param="Content-Type", code="content_type_not_allowed")

@@ -1,0 +1,52 @@
+"""The names this gateway goes by. Pure.
+
+A browser sends the name it looked up, so a page that had its own name point here (DNS rebinding) is told by it; and
+a link to a hosted image may not lead wherever a caller says.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
+_LOOPBACK_NAME = "localhost"
+
+
+class KnownHosts:
+    """Names by which callers may address the gateway, with or without a port; `*.example.com` and `*` are patterns."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(name.lower().rstrip(".") for name in names)
+        self._endings = tuple(name[1:] for name in self._names if name.startswith("*."))
+        self._any = "*" in self._names
+
+    def knows(self, host: str, local: str | None) -> bool:
+        """Whether a `Host` header names this gateway; `local` is the address of this machine that was connected to."""
+        match = _HOST.fullmatch(host)
+        if match is None:
+            return False
+        name = match[1].lower().rstrip(".")
+        address = _to_address(name)
+        if self._any or name == _LOOPBACK_NAME or (address is not None and address.is_loopback):
+            return True
+        if address is not None and local is not None and address == _to_address(local):
+            return True
+        with_port = f"{name}:{match[2]}"
+        return name in self._names or with_port in self._names or name.endswith(self._endings)
+
+
+def host_names(listening: str, public_url: str | None, allowed: Iterable[str]) -> set[str]:
+    """The names that the settings give the gateway."""
+    public = urlsplit(public_url).hostname if public_url else None
+    names = {*allowed, *((public,) if public else ()), listening}
+    return {f"[{name}]" if ":" in name and _to_address(name) is not None and name[0] != "[" else name for name in names}
+
+
+def _to_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
