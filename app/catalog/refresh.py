@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import Vocabulary
+from app.catalog.prices import AMOUNTS
 
 Facts = Mapping[str, object]
 Entry = MutableMapping[str, object]
@@ -78,22 +79,23 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
     most = _mapping(properties.get("numberResults")).get("maximum")
     if isinstance(most, int):
         _set(entry, "max_results", most)
-    if info.get("x-status") == "api-only":
-        _set(entry, "status", "preview")
-    else:
+    status = str(info.get("x-status") or "")
+    if status == "live":
         entry.pop("status", None)
+    elif status:
+        _set(entry, "status", status)
     if isinstance(info.get("x-released-at"), str):
         _set(entry, "released", str(info["x-released-at"])[:10])
     overview = _mapping(info.get("x-pricing")).get("overview")
-    if isinstance(overview, str) and overview.strip():
-        pricing = dict(_mapping(entry.get("pricing")))
+    pricing = _mapping(entry.get("pricing"))
+    if isinstance(overview, str) and overview.strip() and not set(pricing) & {*AMOUNTS}:
         _set(entry, "pricing", {**pricing, "note": overview.strip()})
 
 
 def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> Entry:
     """The entry of a model the catalog has not."""
     properties, required = request_properties(schema)
-    entry: Entry = {"id": slug or air, "air": air, "name": str(info.get("title") or _to_name(slug or air))}
+    entry: Entry = {"id": slug or air, "air": air, "name": str(info.get("title") or _to_name(slug or air, air))}
     if task != "imageInference":
         entry["task"] = task
     inputs = _mapping(_mapping(properties.get("inputs")).get("properties"))
@@ -123,10 +125,12 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     return entry
 
 
-def retire(entry: Entry, registered: Collection[str]) -> None:
-    """Mark a model that the registry no longer lists."""
-    if entry.get("air") not in registered and entry.get("status", "live") == "live":
-        entry["status"] = "unlisted"
+def mark_unlisted(entry: Entry, listed: Collection[str]) -> None:
+    """Mark a model that no list names any longer, and one that is back."""
+    if entry.get("air") in listed:
+        entry.pop("unlisted", None)
+    elif not entry.get("unlisted"):
+        entry["unlisted"] = True
 
 
 def to_rule(schema: Facts) -> dict[str, object]:
@@ -180,7 +184,15 @@ def _merge(before: Facts, stated: Facts) -> dict[str, object]:
 
 
 def _says(common: FieldRule, word: str, value: object) -> bool:
+    """Whether the common rule states a fact already, down to what lies inside."""
     known = getattr(common, word)
+    if isinstance(known, FieldRule) and isinstance(value, Mapping):
+        return all(_says(known, inner, one) for inner, one in value.items())
+    if isinstance(known, dict) and isinstance(value, Mapping):
+        return all(
+            name in known and all(_says(known[name], inner, one) for inner, one in _mapping(rule).items())
+            for name, rule in value.items()
+        )
     return bool((list(known) if isinstance(known, tuple) else known) == value)
 
 
@@ -273,5 +285,8 @@ def _set(entry: Entry, name: str, value: object) -> None:
         entry[name] = value
 
 
-def _to_name(slug: str) -> str:
-    return " ".join(word.capitalize() for word in re.split(r"[-:@]", slug))
+def _to_name(slug: str, air: str) -> str:
+    """A slug as a name, with the dots that only the AIR id still has: `…-2-1-pro` of `…@2.1-pro` is `… 2.1 Pro`."""
+    for version in re.findall(r"\d+(?:\.\d+)+", air):
+        slug = slug.replace(version.replace(".", "-"), version)
+    return " ".join(word[:1].upper() + word[1:] for word in re.split(r"[-:@]", slug) if word)

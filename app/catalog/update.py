@@ -1,7 +1,7 @@
-"""`spillway models refresh`: brings the catalog up to what Runware's schema services publish.
+"""Brings the catalog up to what Runware's schema and content services publish.
 
 Everything is fetched and the new catalog validated before a file is touched; any failure leaves the catalog as it was.
-Owns fetching, files and what is printed; what changes in an entry is `catalog.refresh`'s.
+Owns fetching and files; what changes in an entry is `refresh`'s and `repricing`'s, and what is printed the command's.
 """
 
 import asyncio
@@ -12,17 +12,27 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import httpx2
-from rich.console import Console
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq
 
+from app.catalog.content import Content, fetch_content
 from app.catalog.loader import FIELDS_FILE, InvalidCatalogError, load_catalog, load_vocabulary
-from app.catalog.refresh import TASKS, Entry, Facts, makes_images, new_entry, request_properties, retire, update_entry
+from app.catalog.refresh import (
+    TASKS,
+    Entry,
+    Facts,
+    makes_images,
+    mark_unlisted,
+    new_entry,
+    request_properties,
+    update_entry,
+)
+from app.catalog.repricing import Pricer, update_listing, update_pricing
 
 STATE_FILE = ".refresh.json"
 _PARALLEL = 8
@@ -33,6 +43,15 @@ _UNKNOWN_CREATOR = "Community"
 
 class RefreshError(Exception):
     """The catalog could not be refreshed; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where Runware publishes: request schemas, the pages of models, and lists and prices of models."""
+
+    schemas_url: str
+    docs_url: str
+    content_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +74,28 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-async def refresh(folder: Path, schemas_url: str, docs_url: str, *, write: bool) -> Outcome:
+async def refresh(folder: Path, sources: Sources, price: Pricer, *, write: bool) -> Outcome:
     """Refresh the catalog in `folder`, raising RefreshError; without `write` only the diff is made."""
     state = _read_state(folder)
+    notes: list[str] = []
+    published: list[Published] = []
+    registered: set[str] | None = None
     async with httpx2.AsyncClient(timeout=_SECONDS, follow_redirects=True) as client:
         headers = {"If-None-Match": state["etag"]} if state.get("etag") else {}
-        registry = await _get(client, f"{schemas_url}/registry.json", headers)
+        registry = await _get(client, f"{sources.schemas_url}/registry.json", headers)
         if registry is None:
-            return Outcome(state.get("version", ""), "", ("The registry has not changed since the last refresh.",))
-        body, etag = registry
-        listed = _models_of(body)
-        notes: list[str] = []
-        published = await _fetch_all(client, listed, schemas_url, docs_url, notes)
+            notes.append("The registry of schemas has not changed since the last refresh.")
+        else:
+            body, etag = registry
+            listed = _models_of(body)
+            state, registered = {"etag": etag, "version": str(body.get("version", ""))}, set(listed)
+            published = await _fetch_all(client, listed, sources, notes)
+        airs = dict.fromkeys([*_airs_of(folder), *(one.air for one in published)])
+        content = await fetch_content(lambda url: _get_json(client, url), sources.content_url, airs)
     with tempfile.TemporaryDirectory() as made:
         new = Path(made) / "catalog"
         shutil.copytree(folder, new)
-        _apply(new, published, set(listed))
+        notes += _apply(new, published, registered, content, price)
         try:
             load_catalog(new)
         except InvalidCatalogError as error:
@@ -79,35 +104,31 @@ async def refresh(folder: Path, schemas_url: str, docs_url: str, *, write: bool)
         diff = _diff(folder, new)
         if write:
             _replace(folder, new)
-            state = {"etag": etag, "version": str(body.get("version", ""))}
             (folder / STATE_FILE).write_text(json.dumps(state) + "\n", encoding="utf-8")
-    return Outcome(str(body.get("version", "")), diff, tuple(notes))
+    return Outcome(state.get("version", ""), diff, tuple(notes))
 
 
-def run_refresh(folder: Path, schemas_url: str, docs_url: str, *, write: bool) -> bool:
-    """Refresh and tell; False when it failed."""
-    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
-    try:
-        outcome = asyncio.run(refresh(folder, schemas_url.rstrip("/"), docs_url.rstrip("/"), write=write))
-    except RefreshError as error:
-        errors.print(str(error), markup=False, highlight=False)
-        return False
-    for note in outcome.notes:
-        errors.print(note, markup=False, highlight=False)
-    if outcome.diff:
-        console.print(outcome.diff, markup=False, highlight=False)
-    changed = sum(line.startswith(("+ ", "- ")) for line in outcome.diff.splitlines())
-    done = "written" if write else "not written (--dry-run)"
-    console.print(f"{changed} lines changed, {done}." if outcome.diff else "The catalog is current.", highlight=False)
-    return True
+async def _get_json(client: httpx2.AsyncClient, url: str) -> object:
+    """The JSON at an address, None where there is none."""
+    found = await _fetch(client, url, {})
+    return found[0] if found is not None else None
 
 
 async def _get(
     client: httpx2.AsyncClient, url: str, headers: Mapping[str, str] | None = None
 ) -> tuple[Facts, str] | None:
     """The JSON object at an address and its ETag; None when it has not changed, or does not exist."""
+    found = await _fetch(client, url, headers or {})
+    if found is None:
+        return None
+    if not isinstance(found[0], dict):
+        raise RefreshError(f"{url} answered something that is no JSON object; the catalog is unchanged.")
+    return cast("Facts", found[0]), found[1]
+
+
+async def _fetch(client: httpx2.AsyncClient, url: str, headers: Mapping[str, str]) -> tuple[object, str] | None:
     try:
-        response = await client.get(url, headers=dict(headers or {}))
+        response = await client.get(url, headers=dict(headers))
     except httpx2.HTTPError as error:
         message = f"{url} cannot be reached ({type(error).__name__}); the catalog is unchanged. Try again later."
         raise RefreshError(message) from None
@@ -119,10 +140,8 @@ async def _get(
     try:
         body: object = response.json()
     except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise RefreshError(f"{url} answered something that is no JSON object; the catalog is unchanged.")
-    return cast("Facts", body), response.headers.get("etag", "")
+        raise RefreshError(f"{url} answered something that is no JSON; the catalog is unchanged.") from None
+    return body, response.headers.get("etag", "")
 
 
 def _models_of(registry: Facts) -> dict[str, tuple[str, str]]:
@@ -138,20 +157,20 @@ def _models_of(registry: Facts) -> dict[str, tuple[str, str]]:
 
 
 async def _fetch_all(
-    client: httpx2.AsyncClient, listed: Mapping[str, tuple[str, str]], schemas_url: str, docs_url: str, notes: list[str]
+    client: httpx2.AsyncClient, listed: Mapping[str, tuple[str, str]], sources: Sources, notes: list[str]
 ) -> list[Published]:
     places = asyncio.Semaphore(_PARALLEL)
 
     async def fetch(air: str, task: str, slug: str) -> Published | None:
         async with places:
-            resolved = await _get(client, f"{schemas_url}/resolve/{air}")
+            resolved = await _get(client, f"{sources.schemas_url}/resolve/{air}")
             schema = resolved[0].get("requestSchema") if resolved else None
             if not isinstance(schema, dict):
                 notes.append(f"{air} is registered but has no schema; its entry stays as it is.")
                 return None
             if not makes_images(request_properties(schema)[0]):
                 return None
-            page = await _get(client, f"{docs_url}/models/{slug}/schema.json") if slug else None
+            page = await _get(client, f"{sources.docs_url}/models/{slug}/schema.json") if slug else None
             info = page[0].get("info") if page else None
             return Published(air, slug, task, schema, info if isinstance(info, dict) else {})
 
@@ -159,32 +178,63 @@ async def _fetch_all(
     return [one for one in fetched if one is not None]
 
 
-def _apply(folder: Path, published: list[Published], registered: set[str]) -> None:
-    """Bring everything published into the files of `folder`."""
+def _apply(
+    folder: Path, published: list[Published], registered: set[str] | None, content: Content, price: Pricer
+) -> list[str]:
+    """Bring everything published into the files of `folder`; the notes on what did not fit."""
     yaml = _yaml()
     vocabulary = load_vocabulary(folder)
     files = {file: yaml.load(file.read_text(encoding="utf-8")) for file in _files(folder)}
     entries: dict[str, Entry] = {entry["air"]: entry for document in files.values() for entry in document["models"]}
-    for entry in entries.values():
-        retire(entry, registered)
-    for one in sorted(published, key=lambda one: one.air):
+    if registered is not None:
+        for entry in entries.values():
+            mark_unlisted(entry, registered | set(content.listed))
+    for one in sorted((_without_status(one, content) for one in published), key=lambda one: one.air):
         if one.air in entries:
             update_entry(entries[one.air], one.schema, one.info, one.task, vocabulary)
             continue
-        creator = str(one.info.get("x-creator") or _UNKNOWN_CREATOR)
+        creator = str(one.info.get("x-creator") or content.listed.get(one.air, {}).get("creator") or _UNKNOWN_CREATOR)
         file = folder / f"{re.sub(r'[^a-z0-9]+', '-', creator.lower()).strip('-')}.yaml"
         document = files.setdefault(file, {"creator": creator, "models": []})
         document["models"].append(new_entry(one.air, one.slug, one.schema, one.info, one.task, vocabulary))
+    notes = _apply_content(files, content, price)
     for file, document in files.items():
-        for entry in document["models"]:
-            for name, value in entry.items():
-                entry[name] = _flow(value)
-            if isinstance(entry.get("limits"), dict):
-                for name, value in entry["limits"].items():
-                    entry["limits"][name] = _flow(value)
-        buffer = io.StringIO()
-        yaml.dump(document, buffer)
-        file.write_text(buffer.getvalue(), encoding="utf-8")
+        file.write_text(_to_text(yaml, document), encoding="utf-8")
+    return notes
+
+
+def _without_status(published: Published, content: Content) -> Published:
+    """What a model's page says, without a status that the list of models says better."""
+    if "status" not in content.listed.get(published.air, {}):
+        return published
+    return replace(published, info={name: value for name, value in published.info.items() if name != "x-status"})
+
+
+def _apply_content(files: Mapping[Path, Entry], content: Content, price: Pricer) -> list[str]:
+    """Bring lists and prices into the documents; the notes on what did not fit."""
+    notes: list[str] = []
+    for document in files.values():
+        for entry in cast("list[Entry]", document["models"]):
+            air = str(entry["air"])
+            if air in content.listed:
+                update_listing(entry, content.listed[air], content.airs_by_name)
+            if air in content.prices:
+                notes += update_pricing(entry, str(document["creator"]), content.prices[air], price)
+    return notes
+
+
+def _to_text(yaml: YAML, document: Entry) -> str:
+    """A document with new values in the style of the catalog."""
+    for entry in cast("list[Entry]", document["models"]):
+        for name, value in entry.items():
+            entry[name] = _flow(value)
+        limits = entry.get("limits")
+        if isinstance(limits, dict):
+            for name, value in limits.items():
+                limits[name] = _flow(value)
+    buffer = io.StringIO()
+    yaml.dump(document, buffer)
+    return buffer.getvalue()
 
 
 def _flow(value: object) -> object:
@@ -210,6 +260,11 @@ def _yaml() -> YAML:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.name != FIELDS_FILE)
+
+
+def _airs_of(folder: Path) -> list[str]:
+    documents = [_yaml().load(file.read_text(encoding="utf-8")) for file in _files(folder)]
+    return [str(entry["air"]) for document in documents for entry in document["models"]]
 
 
 def _diff(folder: Path, new: Path) -> str:

@@ -19,11 +19,12 @@ from rich.console import Console
 from app import __version__
 from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.registry import Registry, UnknownModelError
-from app.catalog.update import run_refresh
+from app.catalog.update import Sources
 from app.cli.client import ApiKey, AsJson, BaseUrl, collect, edit, generate
 from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
 from app.cli.models import show_models
+from app.cli.refresh import run_refresh
 from app.main import create_app
 from app.server.configuration import server_options
 from app.server.process import raise_descriptor_limit
@@ -45,6 +46,7 @@ app.command()(collect)
 _DEFAULT_ENV_FILE = Path(".env")
 _SCHEMAS_URL = "https://schemas.runware.ai"
 _DOCS_URL = "https://runware.ai/docs"
+_CONTENT_URL = "https://content.runware.ai"
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", help="A file with settings. Default: .env, if it is there.")
 ]
@@ -137,14 +139,16 @@ def models(
     catalog: Annotated[Path | None, typer.Option(help="With refresh: the folder. Default: the gateway's own.")] = None,
     schemas_url: Annotated[str, typer.Option(help="With refresh: the schema service.")] = _SCHEMAS_URL,
     docs_url: Annotated[str, typer.Option(help="With refresh: the documentation.")] = _DOCS_URL,
+    content_url: Annotated[str, typer.Option(help="With refresh: lists and prices of models.")] = _CONTENT_URL,
     env_file: EnvFile = None,
 ) -> None:
-    """List the models of a running gateway, show one, or `refresh` the catalog from Runware's published schemas."""
+    """List the models of a running gateway, show one, or `refresh` the catalog from what Runware publishes."""
     if model_id != "refresh":
         show_models(model_id, base_url, api_key, as_json=as_json)
         return
     folder = catalog or _settings_or_exit(env_file, {})[0].catalog_dir
-    if not run_refresh(folder, schemas_url, docs_url, write=not dry_run):
+    sources = Sources(*(url.rstrip("/") for url in (schemas_url, docs_url, content_url)))
+    if not run_refresh(folder, sources, write=not dry_run):
         raise typer.Exit(1)
 
 

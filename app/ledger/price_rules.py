@@ -112,6 +112,11 @@ def _by_megapixel(question: PriceQuestion) -> _Found:
     return first, PricePart("further_megapixel", "output", "megapixel", units - 1, pricing.further_megapixel)
 
 
+def _by_edit(question: PriceQuestion) -> _Found:
+    price = question.pricing.per_edit
+    return PricePart("per_edit", "output", "image", 1, price) if question.references and price is not None else None
+
+
 def _by_quality(question: PriceQuestion) -> _Found:
     pricing, quality = question.pricing, question.quality
     sizes: Mapping[str, Decimal] | None = None
@@ -153,16 +158,9 @@ def _by_tier(question: PriceQuestion) -> _Found:
 
 def _by_image(question: PriceQuestion) -> _Found:
     pricing = question.pricing
-    wanted = [
-        ("with_lora", bool(question.fields.get("lora"))),
-        ("per_edit", bool(question.references)),
-        ("per_image", True),
-    ]
-    for member, applies in wanted:
-        price: Decimal | None = getattr(pricing, member)
-        if applies and price is not None:
-            return PricePart(member, "output", "image", 1, price)
-    return None
+    member = "with_lora" if question.fields.get("lora") and pricing.with_lora is not None else "per_image"
+    price: Decimal | None = getattr(pricing, member)
+    return None if price is None else PricePart(member, "output", "image", 1, price)
 
 
 def _by_observation(question: PriceQuestion) -> _Found:
@@ -170,7 +168,7 @@ def _by_observation(question: PriceQuestion) -> _Found:
     return None if seen is None else PricePart("observed", "output", "image", 1, seen[1])
 
 
-_OUTPUT_RULES = (_by_megapixel, _by_quality, _by_size, _by_tier, _by_image, _by_observation)
+_OUTPUT_RULES = (_by_megapixel, _by_edit, _by_quality, _by_size, _by_tier, _by_image, _by_observation)
 """The most exact first; the first that has a price, or says why it has none, decides."""
 
 

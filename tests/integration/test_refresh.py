@@ -84,6 +84,34 @@ TOOL = {
 VIDEO = inference(outputFormat={"enum": ["MP4"]})
 
 
+LIST = "/content/models?category=image&limit=100&offset={}&paginate=true"
+LISTED = [
+    {"model": "acme-one-docs", "air": "acme:1@1", "name": "Acme One.5", "headline": "One of a kind.", "releasedAt": "2026-01-02T00:00:00Z", "status": "live"},
+    {"model": "acme-old", "air": "acme:2@1", "name": "Acme Gone", "status": "deprecated", "replacedBy": "acme-one-docs"},
+    {"model": "acme-three", "air": "acme:3@1", "name": "Acme Three", "status": "api_only", "replacedBy": {"air": "acme:1@1"}},
+]  # fmt: skip
+CONTENT = {
+    LIST.format(0): {"data": LISTED, "total": 3},
+    "/content/models/acme:1@1/pricing": {
+        "pricingOverview": "Billed by megapixel.",
+        "pricingRates": [
+            {"amount": 0.07, "unit": "outputMegapixel", "label": "First megapixel out"},
+            {"amount": 0.03, "unit": "outputMegapixel", "label": "Megapixel out", "after": 1},
+        ],
+        "pricingExamples": [
+            {"configuration": "1024x1024", "price": 0.07},
+            {"configuration": "1536x1024", "price": 0.1, "latencyMs": 900},
+            {"configuration": "1920\u00d71080", "price": "0.13"},
+            {"configuration": "a surprise", "price": None},
+        ],
+    },
+    "/content/models/acme:3@1/pricing": {
+        "pricingRates": [{"amount": 0.02, "unit": "output", "label": "1K"}, {"amount": 0.04, "unit": "output", "label": "2K"}],
+        "pricingExamples": [{"configuration": "2048x2048", "price": 0.04}, {"configuration": "1280x720 · 2 references", "price": 0.02}],
+    },
+}  # fmt: skip
+
+
 class Services:
     """The schema services, on loopback; `pages` may be changed between calls."""
 
@@ -112,6 +140,7 @@ class Services:
             "/resolve/acme:up@1": {"requestSchema": TOOL},
             "/resolve/acme:film@1": {"requestSchema": VIDEO},
             "/docs/models/acme-three/schema.json": {"openapi": "3.1.0", "info": info},
+            **CONTENT,
         }
         self.asked: list[str] = []
         services = self
@@ -172,7 +201,7 @@ def refresh(services: Services, folder: Path, *more: str) -> subprocess.Complete
         services.url,
     ]
     return subprocess.run(
-        [*command, "--docs-url", f"{services.url}/docs", *more], capture_output=True, text=True, timeout=60, check=False
+        [*command, "--docs-url", f"{services.url}/docs", "--content-url", f"{services.url}/content", *more], capture_output=True, text=True, timeout=60, check=False
     )  # fmt: skip
 
 
@@ -195,7 +224,6 @@ def test_a_refresh_brings_in_what_is_published_and_shows_the_difference(services
     assert (members["steps"].maximum, members["seed"].maximum) == (50, 100)
     assert members["scheduler"].values == ("A", "B")
     assert (members["hiresFix"].type, members["hiresFix"].required) == ("true_or_object", ("steps",))
-    assert registry.find("acme:2@1").status == "unlisted"
     assert registry.find("acme-gone").id == "acme-gone"
     assert "# A comment that stays." in (folder / "acme.yaml").read_text()
     assert "# made by hand" in (folder / "acme.yaml").read_text()
@@ -208,7 +236,7 @@ def test_a_new_model_gets_an_entry_of_its_own(services, folder):
     assert (three.name, three.creator, three.released) == ("Acme Three", "Bolt & Co", "2026-10-30")
     assert three.sizes.tiers == {"1K": ((1280, 720), (1024, 1024)), "2K": ((2048, 2048),)}
     assert (three.modes, three.images.maximum) == ((Mode.GENERATE, Mode.EDIT), 3)
-    assert three.pricing.note == "$0.02 per image"
+    assert {tier: str(amount) for tier, amount in three.pricing.per_tier.items()} == {"1K": "0.02", "2K": "0.04"}
     tool = registry.find("acme:up@1")
     assert (tool.task, tool.prompt.use, tool.images.slot, tool.words.scale_factor) == (
         "upscale",
@@ -219,12 +247,88 @@ def test_a_new_model_gets_an_entry_of_its_own(services, folder):
     assert [model.air for model in registry.models if "film" in model.air or "talk" in model.air] == []
 
 
-def test_a_second_refresh_asks_for_the_registry_only_and_changes_nothing(services, folder):
+def test_names_dates_status_and_successors_are_those_of_the_list(services, folder):
+    refresh(services, folder)
+    registry = load_catalog(folder)
+    one, gone, three = (registry.find(name) for name in ("acme-one", "acme-gone", "acme-three"))
+    assert (one.name, one.released, one.description) == ("Acme One.5", "2026-01-02", "One of a kind.")
+    assert (one.status, one.replaced_by, one.unlisted) == ("live", None, False)
+    assert (gone.status, gone.replaced_by, gone.unlisted) == ("deprecated", "acme:1@1", False)
+    assert (three.status, three.replaced_by) == ("api-only", "acme:1@1")
+    assert not gone.recommendable
+
+
+def test_a_model_that_no_list_names_is_marked_and_one_that_is_back_is_not(services, folder):
+    services.pages[LIST.format(0)] = {"data": LISTED[:1]}
+    refresh(services, folder)
+    assert (load_catalog(folder).find("acme-gone").unlisted, load_catalog(folder).find("acme-one").unlisted) == (
+        True,
+        False,
+    )
+    services.pages["/registry.json"]["models"]["acme:2@1"] = {"taskType": "imageInference", "id": "acme-old"}
+    (folder / ".refresh.json").unlink()
+    refresh(services, folder)
+    assert not load_catalog(folder).find("acme-gone").unlisted
+
+
+def test_the_list_is_read_page_by_page_in_any_wrapping(services, folder):
+    many = [{"air": f"bulk:{number}@1", "name": f"Bulk {number}"} for number in range(100)]
+    services.pages[LIST.format(0)] = many
+    services.pages[LIST.format(100)] = {"items": LISTED}
+    refresh(services, folder)
+    assert load_catalog(folder).find("acme-one").name == "Acme One.5"
+
+
+def test_published_rates_become_prices_when_they_make_the_examples_of_the_page(services, folder):
+    done = refresh(services, folder)
+    pricing = load_catalog(folder).find("acme-one").pricing
+    assert (str(pricing.first_megapixel), str(pricing.further_megapixel)) == ("0.07", "0.03")
+    assert pricing.note == "Billed by megapixel."
+    assert "examples" not in done.stderr
+
+
+def test_rates_that_do_not_make_their_own_examples_are_told_and_not_taken(services, folder):
+    page = services.pages["/content/models/acme:1@1/pricing"]
+    services.pages["/content/models/acme:1@1/pricing"] = page | {
+        "pricingExamples": [{"configuration": "1536x1024", "price": 0.14}]
+    }
+    done = refresh(services, folder)
+    assert done.returncode == 0
+    assert (
+        "acme:1@1: its published rates do not make its own examples: 1536x1024 costs 0.14, and would be 0.1."
+        in done.stderr
+    )
+    assert load_catalog(folder).find("acme-one").pricing is None
+
+
+def test_rates_that_fit_no_kind_of_price_are_told_and_not_guessed(services, folder):
+    services.pages["/content/models/acme:1@1/pricing"] = {
+        "pricingRates": [{"amount": 1, "unit": "moonPhase", "label": "full"}, {"amount": 0.02, "unit": "output"}]
+    }
+    done = refresh(services, folder)
+    assert "acme:1@1: the rates 1 per moonPhase (full) fit no kind of price" in done.stderr
+    assert load_catalog(folder).find("acme-one").pricing is None
+
+
+def test_a_published_price_replaces_what_others_saw(services, folder):
+    text = CATALOG.replace(
+        "    words: {seed: seed}\n",
+        "    words: {seed: seed}\n"
+        '    pricing: {per_image: "0.2", per_reference_megapixel: "0.01", third_party: [per_image, per_reference_megapixel], seen: "2026"}\n',
+    )
+    (folder / "acme.yaml").write_text(text)
+    refresh(services, folder)
+    pricing = load_catalog(folder).find("acme-one").pricing
+    assert (pricing.per_image, str(pricing.first_megapixel)) == (None, "0.07")
+    assert (pricing.third_party, str(pricing.per_reference_megapixel)) == (("per_reference_megapixel",), "0.01")
+
+
+def test_a_second_refresh_asks_for_no_schema_and_changes_nothing(services, folder):
     refresh(services, folder)
     before, services.asked = contents(folder), []
     done = refresh(services, folder)
     assert (done.returncode, "The catalog is current." in done.stdout) == (0, True)
-    assert services.asked == ["/registry.json"]
+    assert {path for path in services.asked if not path.startswith("/content/")} == {"/registry.json"}
     assert contents(folder) == before
 
 
@@ -248,7 +352,8 @@ def test_a_dry_run_shows_the_difference_and_writes_nothing(services, folder):
     ("path", "page"),
     [
         ("/registry.json", 503), ("/registry.json", b"<html>"), ("/registry.json", {"models": {}}), ("/resolve/acme:3@1", 500),
-        ("/resolve/acme:1@1", b"[]"), ("/docs/models/acme-three/schema.json", 502),
+        ("/resolve/acme:1@1", b"[]"), ("/docs/models/acme-three/schema.json", 502), (LIST.format(0), 500), (LIST.format(0), b"<html>"),
+        ("/content/models/acme:1@1/pricing", 503),
     ],
     ids=str,
 )  # fmt: skip
