@@ -54,6 +54,7 @@ from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
+from app.server.process import private_folder
 from app.server.protocol import Shutdown
 from app.settings.load import Settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
@@ -104,12 +105,15 @@ def create_app(
         lifespan=lifespan,
         exception_handlers=HANDLERS,  # type: ignore[arg-type]  # Starlette types handlers by their base class
         redirect_slashes=False,
+        root_path_in_servers=False,
         docs_url=None,
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
     )
     add_middleware(app, settings)
     add_routes(app)
-    add_docs(app)
+    if settings.docs:
+        add_docs(app)
     app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
 
@@ -245,7 +249,7 @@ def _sender(settings: Settings) -> WebhookSender:
 
 def _open_journal(settings: Settings) -> Engine:
     """The journal's database, its tables up to date."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"
     return open_database(settings.database_url.get_secret_value() if settings.database_url else own)
 

@@ -20,7 +20,7 @@ PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
 PREFIX_NAMES = ("v1", "openai")
 _HEALTH = frozenset({"/healthz", "/readyz"})
-_PAGES = frozenset({"/", "/docs"})
+_PAGES = frozenset({"/", "/docs", "/redoc"})
 _DEPLOYMENT = "/deployments/{deployment:path}"
 """Where Azure's SDK classes put the model."""
 

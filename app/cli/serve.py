@@ -27,7 +27,7 @@ from app.cli.models import show_models
 from app.cli.refresh import run_refresh
 from app.main import create_app
 from app.server.configuration import server_options
-from app.server.process import raise_descriptor_limit
+from app.server.process import prepare_process, private_folder
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
 from app.simulator.server import announcement
 from app.simulator.server import serve as serve_simulator
@@ -64,7 +64,7 @@ def serve(
     given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = _settings_or_exit(env_file, given)
     _catalog_or_exit(settings)
-    raise_descriptor_limit()
+    prepare_process()
     _data_folder_or_exit(settings)
     try:
         sockets = take_port(settings.host, settings.port)
@@ -179,7 +179,7 @@ def _catalog_or_exit(settings: Settings) -> Registry:
 
 def _data_folder_or_exit(settings: Settings) -> None:
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(settings.data_dir)
         with tempfile.TemporaryFile(dir=settings.data_dir):
             return
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Structured logs through structlog, with secrets and base64 kept out.
+"""Structured logs through structlog, with secrets and base64 kept out, and one line each whatever callers send.
 
-Owns the format and the redaction. Nothing else in the gateway configures logging.
+Owns the format, the redaction and the escaping. Nothing else in the gateway configures logging.
 """
 
 import json
@@ -16,6 +16,8 @@ from structlog.typing import FilteringBoundLogger
 _LONGEST_VALUE = 2000
 _LONGEST_PATH = 300
 _REDACTED = "[redacted]"
+_QUOTED = frozenset(' "=\\')
+"""What would make a bare value read as something else."""
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -34,25 +36,36 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
         return event
 
     number = logging.getLevelNamesMapping()[level.upper()]
-    renderer: structlog.typing.Processor
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if format_ == "json"
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
-    )
+    logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    renderers: list[structlog.typing.Processor]
+    renderers = [structlog.processors.JSONRenderer()] if format_ == "json" else [logfmt, _escape_line]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redact,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LineFormatter(hidden))
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+class _LineFormatter(logging.Formatter):
+    """Lines of libraries, with the same care as our own."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__(logging.BASIC_FORMAT)
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        return escape(_clean(super().format(record), self._secrets))
 
 
 class AccessLog:
@@ -74,12 +87,26 @@ class AccessLog:
                 | {"method": method, "path": path, "status": status, "ms": elapsed_ms}
             )
         else:
-            shown = path if path.isprintable() and " " not in path else json.dumps(path)
+            shown = path if path.isprintable() and not _QUOTED.intersection(path) else json.dumps(path)
             line = (
                 f"timestamp={at} level=info event=request component=http id={request_id} "
                 f"method={method} path={shown} status={status} ms={elapsed_ms}"
             )
         sys.stderr.write(line + "\n")
+
+
+def escape(value: str) -> str:
+    r"""Text whose line breaks, control characters and reversed writing show as `\n`, `\x1b`, `\u202e`.
+
+    Words of callers stand in logs, and a terminal or a parser of lines would believe them.
+    """
+    if value.isprintable():
+        return value
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in value)
+
+
+def _escape_line(_: object, __: str, line: object) -> str:
+    return escape(str(line))
 
 
 def _clean(value: str, secrets: tuple[str, ...]) -> str:

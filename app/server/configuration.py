@@ -13,6 +13,7 @@ class ServerOptions(TypedDict):
     port: int
     http: type[GatewayProtocol]
     ws: str
+    log_config: None
     log_level: str
     access_log: bool
     server_header: bool
@@ -29,6 +30,7 @@ def server_options(settings: Settings) -> ServerOptions:
         "port": settings.port,
         "http": GatewayProtocol,
         "ws": "none",
+        "log_config": None,
         "log_level": "warning",
         "access_log": False,
         "server_header": False,

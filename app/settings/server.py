@@ -46,6 +46,7 @@ class ServerSettings(SettingsGroup):
         description="The base of links to hosted images, for example https://images.example.com. "
         "Unset: the name each caller used, where it is a known one.",
     )
+    docs: bool = Field(default=True, alias="SPILLWAY_DOCS", description="Serve `/docs`, `/redoc` and `/openapi.json`.")
     max_body_bytes: int = Field(
         64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
     )
