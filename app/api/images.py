@@ -208,7 +208,9 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
         body += chunk
     if len(body) <= INLINE_BYTES:
         return parse_request(mode, _with_deployment(request, decode_object(body)))
-    return await asyncio.to_thread(lambda: parse_request(mode, _with_deployment(request, decode_object(body))))
+    fields = await asyncio.to_thread(decode_object, body)
+    body.clear()  # what it held stands in the fields: large images are not kept twice
+    return await asyncio.to_thread(parse_request, mode, _with_deployment(request, fields))
 
 
 def _with_deployment(request: Request, fields: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:

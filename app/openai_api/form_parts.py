@@ -45,6 +45,13 @@ class PartHead:
         self.values[name.strip().lower()] = value.strip()
 
     @property
+    def has_file_name(self) -> bool:
+        """Whether the client named a file."""
+        disposition = self.values.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
+        return bool(options.get(b"filename")) or _EXTENDED_NAME.search(disposition) is not None
+
+    @property
     def name(self) -> str:
         """The name of the field, raising InvalidRequestError where there is none."""
         _, options = parse_options_header(self.values.get(b"content-disposition"))
@@ -64,18 +71,16 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
 
     Raises InvalidRequestError for bytes where text belongs, and for text that its charset does not allow.
     """
-    name, disposition = head.name, head.values.get(b"content-disposition", b"")
-    _, options = parse_options_header(disposition)
-    filename = options.get(b"filename")
-    if filename == b"" and not data:
+    name = head.name
+    _, options = parse_options_header(head.values.get(b"content-disposition"))
+    if options.get(b"filename") == b"" and not data:
         return None
     data = _decode_transfer(head, name, data)
     kind, parameters = parse_options_header(head.values.get(b"content-type"))
-    is_named = bool(filename) or _EXTENDED_NAME.search(disposition) is not None
     image = _IMAGE_FIELD.fullmatch(name)
     if image is None:
-        return _read_text(name, data, parameters.get(b"charset"), charset, is_file=is_named)
-    is_file = is_named or kind.startswith(_BINARY_TYPES) or sniff(data) is not None or not _is_text(data)
+        return _read_text(name, data, parameters.get(b"charset"), charset, is_file=head.has_file_name)
+    is_file = head.has_file_name or kind.startswith(_BINARY_TYPES) or sniff(data) is not None or not _is_text(data)
     index = int(image[2]) if image[2] else None
     content = data if is_file else _decode_text(name, data, parameters.get(b"charset"), charset)
     return FilePart(image[1], content, index)

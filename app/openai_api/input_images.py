@@ -30,7 +30,7 @@ IMAGE_FILES = _IMAGE_FILES | _MASK_FILES | {"markup"}
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _EXPECTED = "an http(s) address, a data URI or base64 of an image"
 _MEMBERS = ("image_url", "url", "b64_json", "base64", "data")
-_SPACES = b" \t\r\n"
+_SPACES = " \t\r\n"
 _SHORT_TEXT = 128
 
 
@@ -183,11 +183,13 @@ def _decode_data_uri(param: str, text: str) -> bytes:
 def _decode(param: str, text: str) -> bytes:
     """The bytes of base64 in either alphabet, with or without padding, with line breaks anywhere."""
     try:
-        compact = text.encode("ascii")
+        compact = text
         if any(space in compact for space in _SPACES):
-            compact = compact.translate(None, _SPACES)
-        compact = compact.rstrip(b"=")
-        alphabet = b"-_" if b"-" in compact or b"_" in compact else None
-        return pybase64.b64decode(compact + b"=" * (-len(compact) % 4), altchars=alphabet, validate=True)
+            compact = compact.encode("ascii").translate(None, _SPACES.encode()).decode()
+        if len(compact) % 4:
+            compact = compact.rstrip("=")
+            compact += "=" * (-len(compact) % 4)
+        alphabet = b"-_" if "-" in compact or "_" in compact else None
+        return pybase64.b64decode(compact, altchars=alphabet, validate=True)
     except ValueError:  # also binascii.Error and non-ASCII text
         raise wrong(param, _EXPECTED, text) from None

@@ -46,6 +46,7 @@ class FormParser:
         self._files: list[FilePart] = []
         self._header_name, self._header_value = bytearray(), bytearray()
         self._head, self._name, self._data = PartHead(), "", bytearray()
+        self._counts = False
         self._parts = 0
         self._charset: str | None = None
         self._guard = StructureGuard()
@@ -103,8 +104,11 @@ class FormParser:
 
     def _end_headers(self) -> None:
         self._name = self._head.name
+        self._counts = not takes_image(self._name) and not self._head.has_file_name
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
+        if self._counts:
+            self._guard.feed(data[start:end], self._name)
         self._data += data[start:end]
         if len(self._data) > self._max_file_bytes:
             limit = f"{self._max_file_bytes // 1024} KiB"
@@ -122,7 +126,8 @@ class FormParser:
             self._add_text(part)
 
     def _add_text(self, part: TextPart) -> None:
-        self._guard.feed(part.text.encode("utf-8", "surrogatepass"), part.name)
+        if not self._counts:  # a file that turned out to be text
+            self._guard.feed(part.text.encode("utf-8", "surrogatepass"), part.name)
         self._texts.append((part.name, part.text))
 
     def _end(self) -> None:

@@ -3,6 +3,7 @@
 An image in base64 is spliced into the body as it is: neither decoded, escaped nor copied.
 """
 
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -19,6 +20,7 @@ PROVIDER_NAME = "Runware"
 CURRENCY = "USD"
 
 Chunk = bytes | memoryview
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -94,7 +96,7 @@ def _to_micros(dollars: Decimal) -> int:
 def short_adjustments(adjustments: Sequence[Adjustment]) -> str:
     """`size=changed; quality=dropped`, in printable ASCII whatever the caller named his fields."""
     text = "; ".join(f"{adjustment.param}={adjustment.mode.value}" for adjustment in adjustments)
-    return text.encode("ascii", "replace").decode()
+    return _UNPRINTABLE.sub("?", text)
 
 
 def render_error(error: GatewayError) -> bytes:

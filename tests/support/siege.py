@@ -51,7 +51,7 @@ def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, c
     with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
         for index in range(8):
             _send(client, index, Case("whole", png(96, 96)))  # what starts once has started
-        before, quiet = _resident(process), _watched(origin, process, lambda: time.sleep(3))
+        before, quiet = resident(process), watch_during(origin, process, lambda: time.sleep(3))
         statuses: Counter[int] = Counter()
         odd: list[tuple[str, int, str]] = []
 
@@ -66,9 +66,9 @@ def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, c
             with ThreadPoolExecutor(callers) as pool:
                 list(pool.map(one, enumerate(corpus)))
 
-        watch = _watched(origin, process, all_of_them)
+        watch = watch_during(origin, process, all_of_them)
         time.sleep(1)
-        after = _resident(process)
+        after = resident(process)
         left = len(process.children(recursive=True))
         return Report(statuses, odd, watch, quiet.longest_wait, watch.peak - before, after - before, left)
 
@@ -90,8 +90,8 @@ def _send(client: httpx2.Client, index: int, case: Case) -> httpx2.Response:
     return client.post("/images/edits", data=form, files=files)
 
 
-def _watched(origin: str, process: psutil.Process, work: Callable[[], None]) -> Watch:
-    """What is seen while `work` goes on."""
+def watch_during(origin: str, process: psutil.Process, work: Callable[[], None]) -> Watch:
+    """What is seen of a gateway while `work` goes on."""
     watch, done = Watch(), threading.Event()
     watchers = [
         threading.Thread(target=target, args=(origin, process, watch, done)) for target in (_ping, _call, _weigh)
@@ -134,7 +134,7 @@ def _call(origin: str, _: psutil.Process, watch: Watch, done: threading.Event) -
 
 def _weigh(_: str, process: psutil.Process, watch: Watch, done: threading.Event) -> None:
     while not done.is_set():
-        watch.peak = max(watch.peak, _resident(process))
+        watch.peak = max(watch.peak, resident(process))
         time.sleep(0.05)
 
 
@@ -143,7 +143,7 @@ def _cpu(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def _resident(process: psutil.Process) -> int:
+def resident(process: psutil.Process) -> int:
     """Bytes of memory of the process and of all it started."""
     total = 0
     for one in (process, *process.children(recursive=True)):
