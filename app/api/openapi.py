@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.openai_api.runware_schema import RunwareRequest
 from app.openai_api.schemas import (
     DryRunResponse,
     EditForm,
@@ -94,7 +95,9 @@ def describe_results() -> dict[int | str, Documented]:
 
 def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> Documented:
     """The request body of a route, as JSON and, where it takes one, as a form."""
-    content = {"application/json": {"schema": _reference(json_model)}}
+    runware = _reference(RunwareRequest)
+    one = {"type": "array", "items": runware, "minItems": 1, "maxItems": 1}
+    content: Documented = {"application/json": {"schema": {"anyOf": [_reference(json_model), runware, one]}}}
     if form_model is not None:
         content["multipart/form-data"] = {"schema": _reference(form_model)}
     return {"requestBody": {"required": True, "content": content}, "parameters": [STRICT_HEADER, DRY_RUN]}
@@ -102,7 +105,7 @@ def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | Non
 
 def add_request_schemas(document: Documented) -> None:
     """Put the schemas of the request bodies beside those FastAPI found itself."""
-    models: list[type[BaseModel]] = [GenerationRequest, EditRequest, EditForm]
+    models: list[type[BaseModel]] = [GenerationRequest, EditRequest, EditForm, RunwareRequest]
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )

@@ -121,6 +121,8 @@ def _read_output_type(fields: Fields, ignored: list[IgnoredField]) -> Delivery |
     """How the caller wants to get images; the older list of forms means its first."""
     value = fields.get("outputType")
     kinds = value if isinstance(value, list) else [value]
+    if len(kinds) > len(_OUTPUT_TYPES):
+        raise wrong("outputType", "one of URL, base64Data, dataURI", value)
     if not kinds or kinds[0] is None or kinds[0] == "":
         return None
     kind = kinds[0].strip().lower() if isinstance(kinds[0], str) else ""

@@ -163,6 +163,7 @@ def test_output_quality_is_honored(gateway, quality, sent):
         ({"outputFormat": "TIFF"}, "outputFormat"),
         ({"outputType": "file"}, "outputType"),
         ({"outputType": {"a": 1}}, "outputType"),
+        ({"outputType": ["URL"] * 10_000}, "outputType"),
         ({"numberResults": 21}, "numberResults"),
         ({"numberResults": 0}, "numberResults"),
         ({"width": None}, "width"),
