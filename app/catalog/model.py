@@ -144,6 +144,7 @@ class ImageRules(_Entry):
     min_side: Side | None = None
     max_side: Side | None = None
     max_bytes: int | None = Field(None, ge=1)
+    max_aspect: float | None = Field(None, ge=1, description="The longer side over the shorter one, at most.")
     mask: bool = Field(default=False, description="A mask can be sent beside the image.")
     mask_required: bool = False
     blank: bool = Field(default=True, description="A blank image makes sense where there is only text.")

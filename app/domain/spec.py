@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.catalog.model import CatalogModel, OutputFormat
 from app.domain.answer import Adjustment
 from app.domain.request import Delivery, ImageFormat, JSONValue
+from app.images.geometry import TargetShape
 from app.images.types import Fit
 
 NATIVE_FORMATS: dict[ImageFormat, OutputFormat] = {
@@ -62,6 +63,8 @@ class ImageSpec:
     splits: bool
     """Every image gets a task of its own, so that it can be sent the moment it exists."""
     finish: Composition | None
+    reference_shape: TargetShape | None
+    """The shape the first input image gets, so that the result has it."""
     transparent: bool
     """The images must have an alpha channel."""
     adjustments: tuple[Adjustment, ...]

@@ -8,6 +8,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 
+from app.catalog.model import CatalogModel, ImageRules
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec
@@ -17,8 +18,9 @@ from app.generation.gather import gather_in_order
 from app.generation.image_work import ImageWork
 from app.generation.opening import ImageOpener, OpenedImage, OpenedImages
 from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
+from app.images.geometry import Dimensions, ImageLimits, TargetShape, place
 from app.images.headers import INLINE_BYTES
-from app.images.inputs import ImageLimits, blank_image, fit_image, needs_nothing, scale_into
+from app.images.inputs import FittedImage, blank_image, fit_image, needs_nothing
 from app.images.masks import convert_mask
 from app.images.structure import CleanImage, clean_image
 from app.images.types import CompositeBase, Header
@@ -53,6 +55,21 @@ class InputImages:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
         return await self._opener.open(request, owner, needs)
 
+    def first_size(self, opened: OpenedImages, model: CatalogModel) -> Dimensions | None:
+        """The size of the first image as the model will see its shape, where it is known.
+
+        Raises InvalidRequestError for an image that must be padded though it has a mask, which would not fit then.
+        """
+        size, rules = opened.first_size, model.images
+        if size is None or rules is None:
+            return size
+        placement = place(size, self._limits(rules))
+        if not placement.pads:
+            return size
+        if opened.mask is not None:
+            raise _unfit_shape(opened.images[0].param, size, model)
+        return placement.outer
+
     async def fit(self, opened: OpenedImages, spec: ImageSpec) -> FittedInputs:
         """The images as the model of `spec` takes them, with what had to be changed."""
         if spec.blank is not None:
@@ -60,13 +77,15 @@ class InputImages:
         rules = spec.model.images
         if rules is None or not opened.images:
             return FittedInputs(TaskInputs())
-        limits = ImageLimits(self._work.max_pixels, rules.min_side, rules.max_side, rules.max_bytes)
+        limits = self._limits(rules)
         overlay = opened.markup.data if opened.markup else None
-        work = [
-            self._fit_one(opened.owner, image, limits, overlay if index == 0 else None)
-            for index, image in enumerate(opened.images)
-        ]
-        fitted = await gather_in_order(work)
+        first, *others = opened.images
+        fitted = await gather_in_order(
+            [
+                self._fit_one(opened.owner, first, spec.model, limits, overlay, spec.reference_shape),
+                *(self._fit_one(opened.owner, image, spec.model, limits) for image in others),
+            ]
+        )
         report = [adjustment for _, _, adjustments in fitted for adjustment in adjustments]
         references = tuple(reference for reference, _, _ in fitted)
         if opened.mask is None or opened.mask.reference is not None:
@@ -91,30 +110,38 @@ class InputImages:
             self._blanks[size] = InlineImage(data, "png")
         return TaskInputs((self._blanks[size],))
 
+    def _limits(self, rules: ImageRules) -> ImageLimits:
+        return ImageLimits(
+            self._work.max_pixels, rules.min_side, rules.max_side, rules.max_bytes, max_aspect=rules.max_aspect
+        )
+
     async def _fit_one(
-        self, owner: str, image: OpenedImage, limits: ImageLimits, overlay: bytes | None
-    ) -> tuple[InputReference, tuple[int, int] | None, list[Adjustment]]:
+        self,
+        owner: str,
+        image: OpenedImage,
+        model: CatalogModel,
+        limits: ImageLimits,
+        overlay: bytes | None = None,
+        target: TargetShape | None = None,
+    ) -> tuple[InputReference, Dimensions | None, list[Adjustment]]:
         if image.data is None or image.header is None:
             return image.reference or "", None, []
-        if overlay is None and needs_nothing(image.header, limits):
+        if overlay is None and needs_nothing(image.header, limits, target):
             clean = await _clean(image.data)
             if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
                 return InlineImage(bytes(clean.data), image.header.format), image.header.upright, []
         known = image.header.width > 0
-        target = scale_into(image.header.upright, limits) if known else (_UNKNOWN_SIDE, _UNKNOWN_SIDE)
-        made = math.prod(target) * (1 if overlay is None else 2)
-        fitted = await self._work.run(owner, image.param, image.header, made, fit_image, image.data, limits, overlay)
-        report = []
-        size = (fitted.width, fitted.height)
-        if fitted.resized_from is not None:
-            before, after = (f"{w}x{h}" for w, h in (fitted.resized_from, size))
-            reason = "The model takes images within other limits."
-            report.append(Adjustment(image.param, before, after, AdjustmentMode.CHANGED, reason))
+        expected = place(image.header.upright, limits, target).outer if known else (_UNKNOWN_SIDE, _UNKNOWN_SIDE)
+        made = math.prod(expected) * (1 if overlay is None else 2)
+        fitted = await self._work.run(
+            owner, image.param, image.header, made, fit_image, image.data, limits, overlay, target
+        )
+        report = _report_shape(image.param, fitted, model, target)
         if overlay is not None:
             reason = "Drawn over the first image."
             report.append(Adjustment("markup", None, "drawn over the image", AdjustmentMode.EMULATED, reason))
         data = image.data if fitted.data is None else fitted.data
-        return InlineImage(data, fitted.format), size, report
+        return InlineImage(data, fitted.format), (fitted.width, fitted.height), report
 
     async def _fit_mask(
         self, owner: str, mask: OpenedImage, size: tuple[int, int] | None
@@ -144,6 +171,32 @@ class InputImages:
             reason = "A mask must have the size of its image."
             report.append(Adjustment("mask", before, after, AdjustmentMode.CHANGED, reason))
         return converted.data, report
+
+
+def _report_shape(param: str, fitted: FittedImage, model: CatalogModel, target: TargetShape | None) -> list[Adjustment]:
+    """What to say of an image that was scaled, padded or cut."""
+    size, placement = (fitted.width, fitted.height), fitted.placement
+    if size == fitted.original:
+        return []
+    before, after = (f"{width}x{height}" for width, height in (fitted.original, size))
+    mode, reason = AdjustmentMode.CHANGED, "The model takes images within other limits."
+    if target is not None and (placement.pads or placement.cuts):
+        done = "padded" if target.fit == "contain" else "cut"
+        mode = AdjustmentMode.EMULATED
+        reason = (
+            f"Beside input images {model.id} takes no size but follows the first one, which was {done} to the shape."
+        )
+    elif placement.pads:
+        reason = f"No scaling brings this shape within the limits of {model.id}: it was padded at its edges."
+    return [Adjustment(param, before, after, mode, reason)]
+
+
+def _unfit_shape(param: str, size: Dimensions, model: CatalogModel) -> InvalidRequestError:
+    message = (
+        f"`{param}` is {size[0]}x{size[1]}, and no scaling brings that shape within the limits of {model.id}: "
+        "cut it, or send it without a mask."
+    )
+    return InvalidRequestError(message, param=param, code="invalid_image")
 
 
 async def _clean(data: bytes) -> CleanImage:

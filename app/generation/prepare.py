@@ -83,7 +83,7 @@ class Preparer:
             model,
             default_delivery=default_delivery(request.model, context.default_delivery),
             native_links=self._policy.native_links,
-            image_size=opened.first_size,
+            image_size=self._images.first_size(opened, model),
         )
         fitted = await self._images.fit(opened, spec)
         if fitted.adjustments:

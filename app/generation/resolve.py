@@ -159,6 +159,7 @@ class Recovery:
             blank=None,
             splits=False,
             finish=None if pastes else kept.finish,
+            reference_shape=None,
             transparent=False,
             adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
         )

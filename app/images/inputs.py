@@ -6,10 +6,11 @@ only its metadata; anything else is decoded, turned, resized and encoded again.
 
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from app.images.color import has_alpha, match_profile, to_rgb
 from app.images.convert import encode_image
+from app.images.geometry import Dimensions, ImageLimits, Placement, TargetShape, place
 from app.images.headers import read_header
 from app.images.structure import clean_image
 from app.images.types import Header
@@ -20,33 +21,26 @@ _BITS = 8
 """Deeper samples, and four inks, are read in too many ways to be left to whoever comes next."""
 _JPEG_QUALITY = 95
 _SMALLER = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """What a model takes: sides in pixels, and bytes; None is no limit. `max_pixels` protects this machine."""
-
-    max_pixels: int
-    min_side: int | None = None
-    max_side: int | None = None
-    max_bytes: int | None = None
+_BLUR = 16
+"""Padding is made of the image at a sixteenth of its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class FittedImage:
     """An image fit for the model. `data` is None when the original bytes already are: no metadata, nothing changed.
 
-    `resized_from` is the upright size before a resize, else None.
+    `original` is its upright size before, `placement` what was done about its shape.
     """
 
     data: bytes | None
     format: str
     width: int
     height: int
-    resized_from: tuple[int, int] | None = None
+    original: Dimensions
+    placement: Placement
 
 
-def needs_nothing(header: Header, limits: ImageLimits) -> bool:
+def needs_nothing(header: Header, limits: ImageLimits, target: TargetShape | None = None) -> bool:
     """Whether an image of this header is fit for the model as it is, given that its structure is sound."""
     sides = (header.width, header.height)
     return (
@@ -56,8 +50,7 @@ def needs_nothing(header: Header, limits: ImageLimits) -> bool:
         and header.orientation == 1
         and not header.animated
         and min(sides) > 0
-        and (limits.min_side is None or limits.min_side <= min(sides))
-        and (limits.max_side is None or max(sides) <= limits.max_side)
+        and place(sides, limits, target) == Placement(sides, sides)
         and header.width * header.height <= limits.max_pixels
     )
 
@@ -71,28 +64,30 @@ def measure_image(data: bytes, max_pixels: int) -> tuple[int, int]:
     return size[0], size[1]
 
 
-def fit_image(data: bytes, limits: ImageLimits, overlay: bytes | None = None) -> FittedImage:
-    """`data` within `limits`, with `overlay` drawn over it if given.
+def fit_image(
+    data: bytes, limits: ImageLimits, overlay: bytes | None = None, target: TargetShape | None = None
+) -> FittedImage:
+    """`data` within `limits` and in the shape of `target`, with `overlay` drawn over it if given.
 
     Raises UnreadableImageError for bytes that do not decode and TooManyPixelsError beyond `max_pixels`.
     """
     header = read_header(data, thorough=True)
     upright = open_upright(data, limits.max_pixels)
-    original = upright.size
-    if overlay is None and header is not None and needs_nothing(header, limits):
+    original, placement = upright.size, place(upright.size, limits, target)
+    if overlay is None and header is not None and needs_nothing(header, limits, target):
         clean = clean_image(data, thorough=True)
         if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
-            return FittedImage(None if clean.data is data else bytes(clean.data), header.format, *original)
-    fitted = _resize(upright, limits)
+            kept = None if clean.data is data else bytes(clean.data)
+            return FittedImage(kept, header.format, *original, original, placement)
     if overlay is not None:
-        fitted = _draw_over(fitted, open_upright(overlay, limits.max_pixels))
+        upright = _draw_over(upright, open_upright(overlay, limits.max_pixels))
+    fitted = _put(upright, placement)
     encoded = encode_image(fitted, "png", None)
     while limits.max_bytes is not None and len(encoded.data) > limits.max_bytes:
         if encoded.format == "jpeg":
             fitted = fitted.resize((max(1, int(fitted.width * _SMALLER)), max(1, int(fitted.height * _SMALLER))))
         encoded = encode_image(fitted, "jpeg", _JPEG_QUALITY)
-    resized = original if (encoded.width, encoded.height) != original else None
-    return FittedImage(encoded.data, encoded.format, encoded.width, encoded.height, resized)
+    return FittedImage(encoded.data, encoded.format, encoded.width, encoded.height, original, placement)
 
 
 def blank_image(width: int, height: int) -> bytes:
@@ -100,22 +95,24 @@ def blank_image(width: int, height: int) -> bytes:
     return encode_image(Image.new("RGB", (width, height), "white"), "png", None).data
 
 
-def scale_into(size: tuple[int, int], limits: ImageLimits) -> tuple[int, int]:
-    """`size` scaled into the limits on its sides, its shape kept; the upper limit wins over the lower."""
-    width, height = size
-    factor = 1.0
-    if limits.min_side is not None:
-        factor = max(factor, limits.min_side / min(width, height))
-    if limits.max_side is not None:
-        factor = min(factor, limits.max_side / max(width, height))
-    return max(1, round(width * factor)), max(1, round(height * factor))
+def _put(image: Image.Image, placement: Placement) -> Image.Image:
+    """The image where it lands; what is added around it is its own, blurred, or clear where it has transparency."""
+    scaled = image if image.size == placement.inner else image.resize(placement.inner, Image.Resampling.LANCZOS)
+    if scaled.size == placement.outer:
+        return scaled
+    left, top = ((outer - inner) // 2 for outer, inner in zip(placement.outer, placement.inner, strict=True))
+    canvas = _surroundings(image, placement) if placement.pads else Image.new(scaled.mode, placement.outer)
+    canvas.paste(scaled, (left, top))
+    canvas.info = dict(image.info)
+    return canvas
 
 
-def _resize(image: Image.Image, limits: ImageLimits) -> Image.Image:
-    size = scale_into(image.size, limits)
-    if size == image.size:
-        return image
-    return image.resize(size, Image.Resampling.LANCZOS)
+def _surroundings(image: Image.Image, placement: Placement) -> Image.Image:
+    if has_alpha(image):
+        return Image.new(image.mode, placement.outer, (255, 0) if image.mode == "LA" else (255, 255, 255, 0))
+    small = (max(1, placement.outer[0] // _BLUR), max(1, placement.outer[1] // _BLUR))
+    blurred = ImageOps.fit(image, small).filter(ImageFilter.GaussianBlur(2))
+    return blurred.resize(placement.outer, Image.Resampling.BICUBIC)
 
 
 def _draw_over(image: Image.Image, overlay: Image.Image) -> Image.Image:

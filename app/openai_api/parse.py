@@ -95,8 +95,6 @@ def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> I
     size = read_size(fields)
     stream = bool(read_boolean(fields, "stream"))
     fit = read_choice(fields, "fit", FITS)
-    if fit is not None and size.exact is None:
-        raise InvalidRequestError("`fit` needs `size` as WIDTHxHEIGHT: the exact size to fit to.", param="fit")
     return ImageRequest(
         mode=mode,
         prompt=prompt,

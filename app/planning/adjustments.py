@@ -29,13 +29,21 @@ def report_count(count: int, model: CatalogModel) -> list[Adjustment]:
     return [Adjustment("n", count, made, AdjustmentMode.EMULATED, reason)]
 
 
-def report_own_size(wish: SizeRequest, model: CatalogModel, tier: str | None) -> list[Adjustment]:
-    """What to say when no dimensions could be sent: the shape is lost, the scale perhaps a tier of its own."""
+def report_own_size(
+    wish: SizeRequest, model: CatalogModel, tier: str | None, *, follows_reference: bool
+) -> list[Adjustment]:
+    """What to say when no dimensions could be sent: the shape is lost, the scale perhaps a tier of its own.
+
+    With `follows_reference` the shape is not lost: the first image is given it.
+    """
     reason = f"{model.id} chooses the size itself."
     if tier is not None:
         reason = f"Beside input images {model.id} takes a tier only, and their shape."
     report = []
-    if wish.text:
+    if wish.text and follows_reference:
+        reason = f"Beside input images {model.id} takes no size but follows the first one, which gets this shape."
+        report.append(Adjustment(wish.ratio_field, wish.text, wish.text, AdjustmentMode.EMULATED, reason))
+    elif wish.text:
         mode = AdjustmentMode.DROPPED if tier is None or wish.exact is None else AdjustmentMode.CHANGED
         applied = tier if mode is AdjustmentMode.CHANGED else None
         report.append(Adjustment("size" if wish.exact else wish.ratio_field, wish.text, applied, mode, reason))
@@ -45,11 +53,18 @@ def report_own_size(wish: SizeRequest, model: CatalogModel, tier: str | None) ->
     return report
 
 
-def report_size(wish: SizeRequest, choice: SizeChoice, model: CatalogModel, tier: str | None) -> list[Adjustment]:
+def report_size(
+    wish: SizeRequest,
+    choice: SizeChoice,
+    model: CatalogModel,
+    tier: str | None,
+    *,
+    follows_reference: bool = False,
+) -> list[Adjustment]:
     """What to say of a size that was chosen from the model's own."""
     report = [dropped(name, value, "`size` says it already.") for name, value in wish.ignored]
     if choice.size is None:
-        return report + report_own_size(wish, model, tier)
+        return report + report_own_size(wish, model, tier, follows_reference=follows_reference)
     applied = f"{choice.size[0]}x{choice.size[1]}"
     reason = f"{applied} is the nearest size {model.id} can make."
     if wish.exact is not None and choice.size != wish.exact:

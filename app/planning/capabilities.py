@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from app.catalog.model import CatalogModel, Mode
-from app.domain.request import JSONValue
+from app.catalog.model import CatalogModel, Mode, SizeUse
+from app.domain.request import ImageRequest, JSONValue
 
 _SENT_ANYWAY = frozenset({"positivePrompt", "width", "height", "inputs", "resolution"})
 """Required fields that every request fills by itself."""
@@ -35,3 +35,23 @@ def emulated_modes(model: CatalogModel) -> tuple[Mode, ...]:
 def supported_modes(model: CatalogModel) -> tuple[Mode, ...]:
     """All a caller can ask for, natively or not."""
     return tuple(mode for mode in Mode if mode in model.modes or mode in emulated_modes(model))
+
+
+def sends_size(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
+    if model.sizes.kind == "automatic":
+        return False
+    if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or is_emulated(request, model)):
+        return False
+    wished = request.size.exact or request.size.ratio or request.size.area
+    return bool(wished) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
+
+
+def is_from_text(request: ImageRequest) -> bool:
+    """Whether nothing but a text says what to make."""
+    return request.mode is Mode.GENERATE and not request.images and not brings_own_images(request.extras)
+
+
+def is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether a blank image stands in for the one that the model edits."""
+    return is_from_text(request) and starts_from_blank(model)

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from app.catalog.model import CatalogModel, Mode, SizeUse
+from app.catalog.model import CatalogModel, Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, LinkedImage, SizeRequest
 from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
-from app.planning.capabilities import brings_own_images, starts_from_blank
+from app.planning.capabilities import is_emulated, is_from_text, sends_size, starts_from_blank
+from app.planning.composition import check_fit, plan_finish, reference_shape
 from app.planning.outpaint import extend_size, report_extension
 from app.planning.output import check_upload, makes_vectors, plan_format, promises_transparency
 from app.planning.parameters import merge_extras, translate_words
@@ -44,9 +45,10 @@ def input_needs(request: ImageRequest, model: CatalogModel) -> InputNeeds:
     named = isinstance(request.mask, LinkedImage) and (request.mask_is_native or request.mask.is_id)
     shapeless = request.size.exact is None and request.size.ratio is None
     return InputNeeds(
-        first_size=wants_scaling(request, model)
-        or (bool(request.images) and shapeless and _sends_size(request, model)),
-        first_pixels=request.markup is not None or (request.mask is not None and not takes_mask),
+        first_size=wants_scaling(request, model) or (bool(request.images) and shapeless and sends_size(request, model)),
+        first_pixels=request.markup is not None
+        or (request.mask is not None and not takes_mask)
+        or reference_shape(request, model) is not None,
         mask_as_is=named and takes_mask and request.markup is None,
     )
 
@@ -59,6 +61,7 @@ def check_request(request: ImageRequest, model: CatalogModel, alternatives: Iter
     _check_mode(request, model, alternatives)
     _check_tool(request, model)
     _check_images(request, model)
+    check_fit(request, model)
 
 
 def normalize(
@@ -82,8 +85,8 @@ def normalize(
     tier = _own_resolution(request, model, choice)
     if tier is not None:
         fields["resolution"] = tier
-    finish = _plan_finish(request, model, choice, image_size)
-    blank = choice.size or choose_blank(model, request.size) if _is_emulated(request, model) else None
+    finish = plan_finish(request, model, choice, image_size)
+    blank = choice.size or choose_blank(model, request.size) if is_emulated(request, model) else None
     report += _report_dimensions(request, model, choice, tier, finish, blank)
     report += report_extension(extend_size(request.size, request.extras, image_size), choice, model.id)
     merge_extras(request.extras, fields, report)
@@ -112,6 +115,7 @@ def normalize(
         blank=blank,
         splits=request.stream,
         finish=finish,
+        reference_shape=reference_shape(request, model),
         transparent=transparent,
         adjustments=tuple(replace(one, param=request.names.get(one.param, one.param)) for one in report),
     )
@@ -163,25 +167,7 @@ def _report_dimensions(
         return report_finish(request, model, choice, finish)
     if blank is not None:
         return report_blank(request, model, choice, blank)
-    return report_size(request.size, choice, model, tier)
-
-
-def _sends_size(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
-    if model.sizes.kind == "automatic":
-        return False
-    if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or _is_emulated(request, model)):
-        return False
-    wished = request.size.exact or request.size.ratio or request.size.area
-    return bool(wished) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
-
-
-def _is_from_text(request: ImageRequest) -> bool:
-    return request.mode is Mode.GENERATE and not request.images and not brings_own_images(request.extras)
-
-
-def _is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
-    return _is_from_text(request) and starts_from_blank(model)
+    return report_size(request.size, choice, model, tier, follows_reference=reference_shape(request, model) is not None)
 
 
 def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str]) -> None:
@@ -189,7 +175,7 @@ def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterab
         hint = _name_three(alternatives)
         message = f"The model {model.id} makes images from text and does not edit them.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")
-    if _is_from_text(request) and Mode.GENERATE not in model.modes and not starts_from_blank(model):
+    if is_from_text(request) and Mode.GENERATE not in model.modes and not starts_from_blank(model):
         hint = _name_three(alternatives)
         message = f"The model {model.id} edits images and does not make them from text alone.{hint}"
         raise InvalidRequestError(message, param="model", code="unsupported_model")
@@ -242,7 +228,7 @@ def _check_images(request: ImageRequest, model: CatalogModel) -> None:
             message = f"The model {model.id} takes no input images; got {count}."
             raise InvalidRequestError(message, param=request.images[0].param)
         return
-    if count < rules.minimum and not _is_emulated(request, model) and not request.extras.get("inputs"):
+    if count < rules.minimum and not is_emulated(request, model) and not request.extras.get("inputs"):
         message = f"The model {model.id} needs at least {rules.minimum} `image`; got {count}."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
     if rules.maximum is not None and count > rules.maximum:
@@ -259,7 +245,7 @@ def _choose(request: ImageRequest, model: CatalogModel, image_size: tuple[int, i
     if image_size is not None and wish.exact is None and wish.ratio is None:
         like_image = SizeRequest(ratio=image_size[0] / image_size[1], area=wish.area)
         wish = extend_size(wish, request.extras, image_size) or like_image
-    if not _sends_size(request, model):
+    if not sends_size(request, model):
         return SizeChoice(None)
     return choose_size(model.sizes, wish, model.default_pixels)
 
@@ -270,25 +256,3 @@ def _own_resolution(request: ImageRequest, model: CatalogModel, choice: SizeChoi
     if choice.size is not None or not model.resolutions or area is None:
         return None
     return nearest_tier(model.resolutions, area)
-
-
-def _plan_finish(
-    request: ImageRequest, model: CatalogModel, choice: SizeChoice, image_size: tuple[int, int] | None
-) -> Composition | None:
-    """Pasting into the caller's image where the model takes no mask; fitting where the size asked for is another."""
-    pastes = request.mask is not None and not (model.images and model.images.mask)
-    pad = request.background or "transparent"
-    if pastes:
-        wished = request.size.ratio is not None or request.size.area is not None
-        size = request.size.exact or (choice.size if wished else None) or image_size or choice.size
-        return None if size is None else Composition(size, "exact", pad, pastes=True)
-    if request.fit is None or request.size.exact is None or request.size.exact == choice.size:
-        return None
-    return Composition(request.size.exact, request.fit, _pad_color(request), pastes=False)
-
-
-def _pad_color(request: ImageRequest) -> str:
-    if request.background in {"white", "black"}:
-        return request.background
-    opaque = request.background == "opaque" or request.format is ImageFormat.JPEG
-    return "white" if opaque else "transparent"
