@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,12 +14,13 @@ from app.api.context import Gateway, context_of, gateway_of, prefers_background,
 from app.api.memory import HoldingResponse, admit_body, weigh_images
 from app.api.receipts import track_delivery
 from app.catalog.model import Mode
-from app.domain.request import ImageRequest, JSONValue, RequestContext
+from app.domain.request import IgnoredField, ImageRequest, JSONValue, RequestContext
 from app.errors import GatewayError, InvalidRequestError, StillProcessingError
 from app.generation.service import Part, Stream
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
+from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
 from app.openai_api.parse import parse_request
@@ -196,7 +198,7 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
 
             def understand() -> ImageRequest:
                 form = parser.finish()
-                return parse_request(mode, _with_deployment(request, form.fields), form.files)
+                return _parse(request, mode, form.fields, form.files)
 
             return await asyncio.to_thread(understand) if parser.text_bytes > INLINE_BYTES else understand()
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
@@ -207,13 +209,22 @@ async def _read(request: Request, mode: Mode, gateway: Gateway) -> ImageRequest:
         guard.feed(chunk)
         body += chunk
     if len(body) <= INLINE_BYTES:
-        return parse_request(mode, _with_deployment(request, decode_object(body)))
+        return _parse(request, mode, decode_object(body))
     fields = await asyncio.to_thread(decode_object, body)
     body.clear()  # what it held stands in the fields: large images are not kept twice
-    return await asyncio.to_thread(parse_request, mode, _with_deployment(request, fields))
+    return await asyncio.to_thread(_parse, request, mode, fields)
 
 
-def _with_deployment(request: Request, fields: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
-    """The fields, with the model that an address of Azure's form names: there the one in the body means nothing."""
+def _parse(
+    request: Request, mode: Mode, fields: Mapping[str, JSONValue], files: Sequence[FilePart] = ()
+) -> ImageRequest:
+    """What is asked for; an address of Azure's form names the model, and another one in the body is reported."""
     deployment = request.path_params.get("deployment")
-    return fields if deployment is None else {**fields, "model": str(deployment)}
+    if deployment is None:
+        return parse_request(mode, fields, files)
+    understood = parse_request(mode, {**fields, "model": str(deployment)}, files)
+    named = fields.get("model")
+    if named is None or named in ("", deployment):
+        return understood
+    ignored = IgnoredField("model", named, "The address of the request names the model.")
+    return replace(understood, ignored=(*understood.ignored, ignored))

@@ -3,9 +3,9 @@
 An image in base64 is spliced into the body as it is: neither decoded, escaped nor copied.
 """
 
-import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,8 +19,11 @@ PROVIDER = "runware"
 PROVIDER_NAME = "Runware"
 CURRENCY = "USD"
 
+_SHOWN, _LONGEST_NAME = 32, 200
+"""Of adjustments and their names: clients and proxies take heads of a few kilobytes only."""
+_HEADER_SAFE = "!#$&'()*+-./:<>?@[]^_`{|}~"
+
 Chunk = bytes | memoryview
-_UNPRINTABLE = re.compile(r"[^ -~]")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -49,7 +52,7 @@ def answer_headers(answer: Answer) -> dict[str, str]:
 
 def model_headers(model_id: str, adjustments: Sequence[Adjustment]) -> dict[str, str]:
     """Which model answers, and in short what had to be adjusted."""
-    headers = {"X-Spillway-Model": model_id, "X-Spillway-Provider": PROVIDER}
+    headers = {"X-Spillway-Model": header_text(model_id), "X-Spillway-Provider": PROVIDER}
     if adjustments:
         headers["X-Spillway-Adjustments"] = short_adjustments(adjustments)
     return headers
@@ -94,9 +97,15 @@ def _to_micros(dollars: Decimal) -> int:
 
 
 def short_adjustments(adjustments: Sequence[Adjustment]) -> str:
-    """`size=changed; quality=dropped`, in printable ASCII whatever the caller named his fields."""
-    text = "; ".join(f"{adjustment.param}={adjustment.mode.value}" for adjustment in adjustments)
-    return _UNPRINTABLE.sub("?", text)
+    """`size=changed; quality=dropped`, whatever the caller named its fields; beyond some the rest is counted."""
+    shown = [f"{header_text(adjustment.param)}={adjustment.mode.value}" for adjustment in adjustments[:_SHOWN]]
+    more = len(adjustments) - len(shown)
+    return "; ".join([*shown, f"{more} more"] if more else shown)
+
+
+def header_text(text: str) -> str:
+    """Text that may be a caller's, as it may stand in a header: what means something there is percent-encoded."""
+    return quote(text[:_LONGEST_NAME].encode("utf-8", "replace"), safe=_HEADER_SAFE)
 
 
 def render_error(error: GatewayError) -> bytes:

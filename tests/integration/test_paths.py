@@ -67,6 +67,15 @@ def test_the_deployment_in_the_address_is_the_model(gateway, prefix, deployment,
     url = f"{gateway.origin}{prefix}/deployments/{deployment}/images/generations?api-version=2025-04-01-preview"
     answer = httpx2.post(url, json=BODY | {"model": "riverflow-1"}, headers={"api-key": "test-key"})
     assert (answer.status_code, answer.headers["x-spillway-model"]) == (200, executed), answer.text
+    (adjustment,) = answer.json()["metadata"]["adjustments"]
+    assert (adjustment["param"], adjustment["requested"], adjustment["mode"]) == ("model", "riverflow-1", "dropped")
+
+
+@pytest.mark.parametrize("body", [{}, {"model": "flux.2-pro"}, {"model": None}, {"model": ""}], ids=str)
+def test_a_deployment_that_says_what_the_body_says_is_not_reported(gateway, body):
+    url = f"{gateway.origin}/openai/deployments/flux.2-pro/images/generations?api-version=2025-04-01-preview"
+    answer = httpx2.post(url, json=BODY | body, headers={"api-key": "test-key", "X-Spillway-Strict": "true"})
+    assert (answer.status_code, answer.json()["metadata"]["adjustments"]) == (200, []), answer.text
 
 
 def test_an_unknown_deployment_is_an_unknown_model(gateway):
