@@ -125,6 +125,8 @@ class ImageRequest:
     names: Mapping[str, str] = field(default_factory=dict)
     """What the caller called a field, where that is not OpenAI's name."""
     ignored: tuple[IgnoredField, ...] = ()
+    given: frozenset[str] = frozenset()
+    """The names of all fields that have a value, as the caller wrote them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Preparer:
         """`request` fitted to its model, raising what is wrong with it."""
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
-        refuse_misspelled(request.extras, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
+        refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url)

@@ -8,6 +8,7 @@ tenth of a second, finding their ends does not. What fields mean is `parse`'s af
 import json
 import re
 from functools import partial
+from math import isfinite
 from typing import NoReturn
 
 import msgspec
@@ -105,7 +106,9 @@ def _decode_slowly(text: bytes | bytearray, param: str) -> JSONValue:
     what = "The request body" if param == "body" else f"`{param}`"
     refuse_constant = partial(_refuse_constant, what, param)
     try:
-        value: JSONValue = json.loads(text.decode("utf-8-sig"), parse_constant=refuse_constant, strict=False)
+        value: JSONValue = json.loads(
+            text.decode("utf-8-sig"), parse_constant=refuse_constant, parse_float=_read_float, strict=False
+        )
     except UnicodeDecodeError:
         raise InvalidRequestError(f"{what} is not valid UTF-8.", param=param) from None
     except json.JSONDecodeError as error:
@@ -114,11 +117,19 @@ def _decode_slowly(text: bytes | bytearray, param: str) -> JSONValue:
     except RecursionError:
         _refuse_depth(param)
     except ValueError:  # Python refuses to read numbers of thousands of digits
-        raise InvalidRequestError(f"{what} holds a number that is too long.", param=param) from None
+        raise InvalidRequestError(f"{what} holds a number that is too large.", param=param) from None
     if isinstance(value, dict):
         for name, member in value.items():
             refuse_lone_surrogates(name, member)
     return value
+
+
+def _read_float(text: str) -> float:
+    """The number, raising ValueError for one that no JSON could say again."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError
+    return number
 
 
 def _refuse_constant(what: str, param: str, name: str) -> NoReturn:

@@ -5,6 +5,7 @@ in the caller's words; a field nobody knows is kept in `extras` for the provider
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from app.catalog.model import Mode
@@ -73,10 +74,12 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     """The request that these fields and files express, raising InvalidRequestError for the first wrong one."""
     translation = translate_fields(fields, has_images=has_images(files), has_mask=has_mask(files))
     try:
-        return _parse(mode, translation, files)
+        request = _parse(mode, translation, files)
     except InvalidRequestError as error:
         error.rename_fields(translation.names)
         raise
+    given = {name for name, value in fields.items() if value is not None and value != ""}
+    return replace(request, given=frozenset(given | {part.name for part in files}))
 
 
 def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> ImageRequest:

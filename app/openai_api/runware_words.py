@@ -129,8 +129,8 @@ def _read_output_type(fields: Fields, ignored: list[IgnoredField]) -> Delivery |
     if kind not in _OUTPUT_TYPES:
         raise wrong("outputType", "one of URL, base64Data, dataURI", kinds[0])
     said = fields.get("response_format")
-    if isinstance(said, str) and said.strip():
-        if _RESPONSE_FORMATS.get(said.strip().lower()) is not _OUTPUT_TYPES[kind]:
+    if said is not None and said != "":
+        if _RESPONSE_FORMATS.get(str(said).strip().lower()) is not _OUTPUT_TYPES[kind]:
             ignored.append(_overridden("outputType", kinds[0], "response_format"))
         return None
     ignored += [IgnoredField("outputType", other, "An image comes in one form: the first.") for other in kinds[1:]]

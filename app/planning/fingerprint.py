@@ -19,6 +19,7 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
     shown = replace(
         request,
         user=None,
+        given=frozenset(),
         delivery=request.delivery or context.default_delivery,
         images=tuple(_by_hash(image) for image in request.images),
         mask=_by_hash(request.mask) if request.mask else None,

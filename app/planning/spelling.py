@@ -5,7 +5,6 @@ the family has such a name, was meant for that field: passed on, it would be ref
 """
 
 from collections.abc import Collection, Iterable
-from itertools import islice
 
 from app.errors import InvalidRequestError
 
@@ -15,14 +14,15 @@ _TWO_SLIPS = 10
 """Names of this many letters may have two letters wrong."""
 
 
-def refuse_misspelled(names: Iterable[str], own: Collection[str], family: Collection[str], model: str) -> None:
-    """Raise InvalidRequestError for the first of `names` that is no field of the family and almost one that is known.
+def refuse_misspelled(given: Collection[str], own: Collection[str], family: Collection[str], model: str) -> None:
+    """Raise InvalidRequestError for the first of the `given` fields that is almost a known one.
 
-    `own` are the gateway's fields, `family` those of models of one maker.
+    `own` are the gateway's fields, `family` those of models of one maker. What is given too was not meant.
     """
-    unknown = (name for name in names if name not in family and name not in own)
-    for name in islice(unknown, _MOST_LOOKED_AT):
-        meant = _find_meant(name, [*sorted(own), *sorted(family)])
+    unknown = [name for name in sorted(given) if name not in family and name not in own]
+    known = [name for name in (*sorted(own), *sorted(family)) if name not in given] if unknown else []
+    for name in unknown[:_MOST_LOOKED_AT]:
+        meant = _find_meant(name, known)
         if meant is not None:
             message = f"`{name}` is no field of {model}. Did you mean `{meant}`?"
             raise InvalidRequestError(message, param=name, code="unknown_parameter")

@@ -177,7 +177,7 @@ def test_output_quality_is_honored(gateway, quality, sent):
         ({"seedImage": ADDRESS, "maskImage": [ADDRESS, OTHER]}, "maskImage[1]"),
         ({"webhookURL": "ftp://nowhere.example"}, "webhookURL"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_what_is_wrong_is_told_by_the_name_the_caller_used(gateway, fields, param):
     error = native(gateway, **fields).json()["error"]

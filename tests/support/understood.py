@@ -13,7 +13,7 @@ def summarize(request: ImageRequest) -> dict:
     for field in fields(request):
         value = getattr(request, field.name)
         if (
-            field.name == "mode"
+            field.name in {"mode", "given"}
             or value == getattr(_DEFAULTS, field.name)
             or (field.name == "size" and value == SizeRequest())
         ):

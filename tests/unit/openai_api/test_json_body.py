@@ -138,6 +138,11 @@ def test_any_bytes_are_json_or_refused(body):
     msgspec.json.encode(value)
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" * 5000])
+def test_a_number_that_json_cannot_say_again_is_refused(number):
+    assert refusal(b'{"x": [%b]}' % number.encode()).param == "body"
+
+
 @pytest.mark.parametrize("body", [b"", b" \n", b"[]", b"7", b"null", b'"a"', b"[1]", b"[{},{}]", b"[[{}]]"], ids=repr)
 def test_a_body_is_one_object_or_a_list_of_one(body):
     assert refusal(body).param == "body"
