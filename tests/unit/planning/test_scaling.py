@@ -6,7 +6,7 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
-from app.planning.decide import check_request, follows_image, normalize
+from app.planning.decide import check_request, input_needs, normalize
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
@@ -18,7 +18,7 @@ def fit(name: str, factor: float, image_size=(640, 480), **fields):
     model = REGISTRY.find(name)
     request = ImageRequest(Mode.EDIT, "sharper", images=(IMAGE,), words={"scale_factor": factor}, **fields)
     check_request(request, model)
-    return follows_image(request, model), normalize(
+    return input_needs(request, model).first_size, normalize(
         request, model, default_delivery=Delivery.LINK, image_size=image_size
     )
 
