@@ -87,7 +87,7 @@ def merge_parts(
         costs=costs,
         task_ids=tuple(task_id for answer in answers for task_id in answer.task_ids),
         attempts=tuple(attempt for answer in answers for attempt in answer.attempts),
-        adjustments=_distinct([adjustment for answer in answers for adjustment in answer.adjustments]),
+        adjustments=distinct_adjustments([adjustment for answer in answers for adjustment in answer.adjustments]),
         provider_fields=merge_fields([answer.provider_fields for answer in answers]),
     )
 
@@ -130,6 +130,6 @@ def gravest(errors: Sequence[tuple[PlannedTask, GatewayError]]) -> GatewayError:
     return next((error for _, error in errors if isinstance(error, StillProcessingError)), errors[0][1])
 
 
-def _distinct(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
+def distinct_adjustments(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:
     """Each once; what was requested may be a list, so that they cannot be hashed."""
     return tuple(one for place, one in enumerate(adjustments) if one not in adjustments[:place])

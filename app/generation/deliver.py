@@ -1,7 +1,8 @@
 """Turns the provider's images into those of the answer: converted, hosted or embedded.
 
 Whenever bytes pass through here their header is read, so that label and size are what the bytes are, and a broken
-image is a failure, not a delivery. Decoding of images happens in workers only.
+image is a failure, not a delivery. Decoding of images happens in workers only. Every image is paid for: what cannot be
+done to one is reported, and it is given as Runware made it; no fault leaves a request without an end.
 """
 
 import asyncio
@@ -11,36 +12,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pybase64
+from obstore.exceptions import BaseError
 
-from app.domain.answer import Adjustment, AdjustmentMode, DeliveredImage, Failure
+from app.domain.answer import Adjustment, DeliveredImage, Failure
 from app.domain.request import Delivery, ImageFormat, RequestContext
-from app.domain.spec import ImageSpec
+from app.domain.spec import NATIVE_FORMATS, ImageSpec
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError
-from app.generation.collect import PlacedImage
+from app.generation.collect import PlacedImage, distinct_adjustments
+from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
+from app.generation.made_image import broken_image, decode_text, header_of, header_of_text
 from app.images.compose import finish_image
 from app.images.convert import convert
-from app.images.errors import ImageError, WorkerError
-from app.images.headers import HEAD_BYTES, is_whole, read_header
+from app.images.headers import read_header
 from app.images.types import CompositeBase, Header
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
 from app.media.store import MediaStore
 from app.observability.logs import get_logger
+from app.observability.stages import stage
 from app.runware.wire import Image
 
 _logger = get_logger("delivery")
 _MAX_RESULT_PIXELS = 400_000_000
 _EXPECTED_PIXELS = 64_000_000
 """Where neither the header nor the request tells."""
-_HEAD_TEXT = HEAD_BYTES // 3 * 4
-_TAIL_TEXT = 1024
-_INLINE_TEXT = 256 * 1024
-_MEASURED = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.GIF})
-"""Formats whose header tells the size."""
-_BROKEN = "The provider delivered a broken image."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,19 @@ class Delivered:
     images: tuple[DeliveredImage, ...]
     failures: tuple[Failure, ...]
     adjustments: tuple[Adjustment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """An image ready to be handed over, and what could not be done to it."""
+
+    data: bytes
+    format: ImageFormat
+    size: tuple[int, int]
+    undone: tuple[Adjustment, ...] = ()
+
+
+_Outcome = tuple[DeliveredImage, tuple[Adjustment, ...]]
 
 
 class ImageDelivery:
@@ -74,8 +85,9 @@ class ImageDelivery:
 
         `ground` is what a result is pasted into, where the spec says so.
         """
-        outcomes = await gather_in_order([self._try_one(spec, one.image, context, ground) for one in placed])
-        images = tuple(outcome for outcome in outcomes if isinstance(outcome, DeliveredImage))
+        outcomes = await gather_in_order([self._try_one(spec, one, context, ground) for one in placed])
+        images = tuple(outcome[0] for outcome in outcomes if not isinstance(outcome, GatewayError))
+        undone = [one for outcome in outcomes if not isinstance(outcome, GatewayError) for one in outcome[1]]
         errors = [
             (one.index, outcome)
             for one, outcome in zip(placed, outcomes, strict=True)
@@ -84,65 +96,96 @@ class ImageDelivery:
         if not images:
             raise errors[0][1]
         failures = tuple(Failure(index, error.code, error.message) for index, error in errors)
-        return Delivered(images, failures, (*_report_sizes(spec, images), *_report_alpha(spec, images)))
+        reports = (*distinct_adjustments(undone), *report_sizes(spec, images), *report_alpha(spec, images))
+        return Delivered(images, failures, reports)
 
     async def _try_one(
-        self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None
-    ) -> DeliveredImage | GatewayError:
+        self, spec: ImageSpec, placed: PlacedImage, context: RequestContext, ground: CompositeBase | None
+    ) -> _Outcome | GatewayError:
+        image = placed.image
         try:
-            made = await self._deliver_one(spec, image, context, ground)
+            with stage("deliver", image=placed.index):
+                made, undone = await self._deliver_one(spec, image, context, ground)
         except GatewayError as error:
             return error
-        return replace(made, image_uuid=image.image_uuid, nsfw_content=image.nsfw, provider_fields=image.others)
+        except Exception:  # whatever it was, the image is paid for
+            _logger.exception("an image that was made cannot be delivered as asked", request=context.request_id)
+            return await self._give_as_made(spec, image)
+        return _with_words(made, image), undone
+
+    async def _give_as_made(self, spec: ImageSpec, image: Image) -> _Outcome | GatewayError:
+        """The image as Runware gave it, without a look at it: the last resort."""
+        embeds = image.base64 is not None and (image.url is None or spec.delivery is not Delivery.LINK)
+        if image.url is not None and not embeds:
+            try:
+                await self._check_link(image.url)
+            except GatewayError as error:
+                return error
+        own = next((ours for ours, native in NATIVE_FORMATS.items() if native == spec.format.native), ImageFormat.PNG)
+        made = DeliveredImage(
+            size=None,
+            format=own,
+            seed=image.seed,
+            url=None if embeds else image.url,
+            base64=image.base64 if embeds else None,
+            as_uri=embeds and spec.delivery is not Delivery.EMBEDDED,
+        )
+        return _with_words(made, image), report_as_made(spec, own, None, is_link=not embeds)
 
     async def _deliver_one(
         self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None
-    ) -> DeliveredImage:
+    ) -> _Outcome:
         plan = spec.format
         if spec.native_link and image.url is not None:
             await self._check_link(image.url)
-            alpha = _header_of(await self._bytes_of(image)).alpha if spec.transparent else None
+            alpha = header_of(await self._bytes_of(image)).alpha if spec.transparent else None
             ends = self._end_of_link(spec)
-            return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha)
+            return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha), ()
         untouched = not plan.converts and spec.finish is None
         if image.base64 is not None and untouched and spec.delivery is not Delivery.LINK:
-            header = _header_of_text(image.base64)
+            header = header_of_text(image.base64)
             if header.format == plan.delivered:
                 size = (header.width, header.height)
                 as_uri = spec.delivery is Delivery.DATA_URI
                 return DeliveredImage(
                     size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha, as_uri=as_uri
-                )
+                ), ()
         data = await self._bytes_of(image)
-        header = _header_of(data)
+        header = header_of(data)
         if header.format == plan.delivered.value and untouched:
-            size = (header.width, header.height)
+            form = _Form(data, plan.delivered, (header.width, header.height))
         else:
-            data, size = await self._convert(data, header, spec, context.tenant, ground)
-        handed = await self._hand_over(data, size, image, spec, context)
-        return replace(handed, alpha=header.alpha) if spec.transparent else handed
+            form = await self._convert(data, header, spec, context, ground)
+        handed, undone = await self._hand_over(form, image, spec, context)
+        return (replace(handed, alpha=header.alpha) if spec.transparent else handed), (*form.undone, *undone)
 
     def _end_of_link(self, spec: ImageSpec) -> int | None:
         """When the provider's own link ends, in unix seconds, where the caller said how long it shall live."""
         ttl = spec.fields.get("ttl")
         return int(self._clock()) + ttl if isinstance(ttl, int) else None
 
-    async def _hand_over(
-        self, data: bytes, size: tuple[int, int], image: Image, spec: ImageSpec, context: RequestContext
-    ) -> DeliveredImage:
-        format_ = spec.format.delivered
+    async def _hand_over(self, form: _Form, image: Image, spec: ImageSpec, context: RequestContext) -> _Outcome:
+        not_hosted: tuple[Adjustment, ...] = ()
         if spec.delivery is Delivery.LINK:
-            hosted = await self._store.put(data, format_.value, longer=context.is_repeatable)
-            url = f"{context.origin}{hosted.path}"
-            return DeliveredImage(size, format_, image.seed, url, hosted.expires_at, hosted=hosted.name)
-        text = await asyncio.to_thread(pybase64.b64encode, data)
-        return DeliveredImage(size, format_, image.seed, base64=text, as_uri=spec.delivery is Delivery.DATA_URI)
+            try:
+                hosted = await self._store.put(form.data, form.format.value, longer=context.is_repeatable)
+            except (OSError, BaseError):
+                _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
+                not_hosted = (report_not_hosted(),)
+            else:
+                url = f"{context.origin}{hosted.path}"
+                return DeliveredImage(
+                    form.size, form.format, image.seed, url, hosted.expires_at, hosted=hosted.name
+                ), ()
+        text = await asyncio.to_thread(pybase64.b64encode, form.data)
+        as_uri = spec.delivery is not Delivery.EMBEDDED
+        return DeliveredImage(form.size, form.format, image.seed, base64=text, as_uri=as_uri), not_hosted
 
     async def _bytes_of(self, image: Image) -> bytes:
         if image.base64 is not None:
-            return await _decode(image.base64)
+            return await decode_text(image.base64)
         if image.url is None:
-            raise _broken()
+            raise broken_image()
         try:
             return await self._downloads.bring(image.url)
         except FetchError as error:
@@ -156,21 +199,30 @@ class ImageDelivery:
             raise _unavailable(error) from None
 
     async def _convert(
-        self, data: bytes, header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | None
-    ) -> tuple[bytes, tuple[int, int]]:
-        """The image in the asked format, finished where the spec says so."""
+        self, data: bytes, header: Header, spec: ImageSpec, context: RequestContext, ground: CompositeBase | None
+    ) -> _Form:
+        """The image in the asked format, finished where the spec says so; as it was made where that cannot be done."""
         ending = (spec.format.delivered.value, spec.format.quality, _MAX_RESULT_PIXELS)
-        job = _job(header, spec, owner, ground)
+        job = _job(header, spec, context.tenant, ground)
         try:
-            if spec.finish is None:
-                made = await self._workers.run(job, convert, data, *ending)
-            else:
-                size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
-                made = await self._workers.run(job, finish_image, data, size, fit, pad, ground, *ending)
-        except (ImageError, WorkerError):
-            _logger.exception("an image that was made cannot be converted", format=header.format, bytes=len(data))
-            raise _broken() from None
-        return made.data, (made.width, made.height)
+            with stage("convert", type=header.format, size=f"{header.width}x{header.height}", bytes=len(data)):
+                if spec.finish is None:
+                    made = await self._workers.run(job, convert, data, *ending)
+                else:
+                    size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
+                    made = await self._workers.run(job, finish_image, data, size, fit, pad, ground, *ending)
+        except Exception:  # of the decoder, the encoder, or the process they run in
+            _logger.exception("an image that was made cannot be converted", request=context.request_id)
+            if header.format not in set(ImageFormat):
+                raise broken_image() from None
+            own, size = ImageFormat(header.format), (header.width, header.height)
+            return _Form(data, own, size, report_as_made(spec, own, size, is_link=spec.delivery is Delivery.LINK))
+        return _Form(made.data, spec.format.delivered, (made.width, made.height))
+
+
+def _with_words(made: DeliveredImage, image: Image) -> DeliveredImage:
+    """The image with what Runware said of it."""
+    return replace(made, image_uuid=image.image_uuid, nsfw_content=image.nsfw, provider_fields=image.others)
 
 
 def _job(header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | None) -> Job:
@@ -183,67 +235,6 @@ def _job(header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | No
     return Job(owner, decoded + kept, made, encoder=spec.format.delivered.value, urgent=True)
 
 
-def _report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
-    """What to say when the provider made another size than the one it was asked for."""
-    if spec.size is None or spec.finish is not None:
-        return ()
-    wanted = f"{spec.size[0]}x{spec.size[1]}"
-    other = {
-        f"{image.size[0]}x{image.size[1]}" for image in images if image.size not in {None, spec.size} and image.size
-    }
-    reason = "The provider made another size than it was asked for."
-    return tuple(Adjustment("size", wanted, size, AdjustmentMode.CHANGED, reason) for size in sorted(other))
-
-
-def _report_alpha(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
-    """What to say when an image that was to be transparent came without an alpha channel."""
-    if not spec.transparent or all(image.alpha is not False for image in images):
-        return ()
-    reason = "The provider made an opaque image, though it was asked for a transparent one."
-    return (Adjustment("background", "transparent", "opaque", AdjustmentMode.CHANGED, reason),)
-
-
 def _unavailable(error: FetchError) -> ProviderError:
     message = f"The image was made, but its address {error.reason}."
     return ProviderError(message, code="image_unavailable", should_retry=False)
-
-
-def _broken() -> ProviderError:
-    return ProviderError(_BROKEN, code="broken_image", should_retry=False)
-
-
-def _header_of(data: bytes) -> Header:
-    header = read_header(data)
-    if header is None or not is_whole(data) or (header.format in _MEASURED and not header.width):
-        raise _broken()
-    return header
-
-
-def _header_of_text(text: memoryview) -> Header:
-    """The header of an image in base64, with only its two ends decoded."""
-    try:
-        head = pybase64.b64decode(text[:_HEAD_TEXT], validate=True)
-        header = read_header(head) or read_header(pybase64.b64decode(text, validate=True))
-        tail_start = max(0, len(text) - _TAIL_TEXT) // 4 * 4
-        tail = pybase64.b64decode(text[tail_start:], validate=True)
-    except ValueError:
-        raise _broken() from None
-    ends = is_whole(head) if len(text) <= _HEAD_TEXT else _ends_whole(head, tail, len(text))
-    if header is None or not ends:
-        raise _broken()
-    return header
-
-
-def _ends_whole(head: bytes, tail: bytes, text_length: int) -> bool:
-    if head[:4] == b"RIFF":
-        return text_length // 4 * 3 + 3 >= int.from_bytes(head[4:8], "little") + 8
-    return is_whole(head[:2048] + tail)
-
-
-async def _decode(text: bytes | memoryview) -> bytes:
-    try:
-        if len(text) < _INLINE_TEXT:
-            return pybase64.b64decode(text, validate=True)
-        return await asyncio.to_thread(pybase64.b64decode, text, validate=True)
-    except ValueError:
-        raise _broken() from None

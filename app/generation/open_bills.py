@@ -10,6 +10,7 @@ from collections.abc import Callable
 from app.database.errors import DatabaseUnavailableError
 from app.database.money import write_money
 from app.domain.answer import TaskCost
+from app.generation.gather import gather_in_order
 from app.journal.bills import OpenBills
 from app.journal.records import Record, Status
 from app.ledger.bill import RunningBill
@@ -54,11 +55,13 @@ class BillCompleter:
             except DatabaseUnavailableError:
                 _logger.warning("open bills cannot be looked for")
                 continue
-            for record in due:
-                try:
-                    await self._complete(record)
-                except Exception:  # one odd bill must not keep the others open
-                    _logger.exception("a bill cannot be completed", request=record.id)
+            await gather_in_order([self._try_one(record) for record in due])
+
+    async def _try_one(self, record: Record) -> None:
+        try:
+            await self._complete(record)
+        except Exception:  # one odd bill must not keep the others open
+            _logger.exception("a bill cannot be completed", request=record.id)
 
     async def _complete(self, record: Record) -> None:
         """Ask for every unknown part, and write the bill down once it is whole."""

@@ -25,6 +25,7 @@ from app.journal.claims import LEASE_SECONDS, Journal
 from app.journal.records import Record
 from app.ledger.bill import RunningBill
 from app.observability.logs import get_logger
+from app.observability.stages import stage
 from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
 from app.runware.failures import Failure, Kind
@@ -113,9 +114,10 @@ class Recovery:
             kept = load_plan(record.plan)
             left = record.created_at + self._longest_search - self._clock()
             deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
-            found = await gather_in_order(
-                [self._find(task.task_id, task.number_results, deadline) for task in kept.tasks]
-            )
+            with stage("resolve"):
+                found = await gather_in_order(
+                    [self._find(task.task_id, task.number_results, deadline) for task in kept.tasks]
+                )
             if all(result is None for result in found):
                 if any(cost.is_complete or cost.known for cost in record.costs):
                     raise NotFoundError("Runware does not have these images any more.", code="result_gone")
@@ -173,7 +175,7 @@ class Recovery:
             requested_model=kept.requested_model,
             images=delivered.images,
             failures=tuple(failures),
-            format=kept.format.delivered,
+            format=delivered.images[0].format,
             costs=bill.current.tasks,
             task_ids=record.task_ids,
             attempts=collected.attempts,

@@ -22,6 +22,7 @@ from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
 from app.journal.records import KeyExpiredError, Receipt, Record
 from app.ledger.bill import RunningBill
+from app.observability.stages import stage
 from app.planning.dry_run import DryRun
 from app.planning.memory import count_held_bytes
 from app.planning.plan import Plan, PlannedTask
@@ -188,7 +189,8 @@ class ImageService:
         task_ids = tuple(planned.task.task_uuid for planned in plan.tasks)
         for task_id in task_ids:
             bill.open_task(task_id)
-        results = await gather_in_order([self._runware.run(planned.task, deadline) for planned in plan.tasks])
+        with stage("runware", model=spec.model.id):
+            results = await gather_in_order([self._runware.run(planned.task, deadline) for planned in plan.tasks])
         for task_id, result in zip(task_ids, results, strict=True):
             bill.add(task_id, result.costs, is_complete=result.is_billed)
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
@@ -204,7 +206,7 @@ class ImageService:
             requested_model=prepared.requested_model,
             images=delivered.images,
             failures=tuple(failures),
-            format=spec.format.delivered,
+            format=delivered.images[0].format,
             costs=bill.current.of(task_ids).tasks,
             task_ids=task_ids,
             attempts=collected.attempts,

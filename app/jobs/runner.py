@@ -32,6 +32,7 @@ from app.journal.claims import LEASE_SECONDS, Claim, Journal
 from app.journal.records import Intent, KeyReusedError, NothingToJoinError, Receipt, Record
 from app.ledger.bill import RunningBill
 from app.observability.logs import get_logger
+from app.observability.stages import begin_request
 
 _logger = get_logger("works")
 _POLL_SECONDS = 0.25
@@ -230,6 +231,7 @@ class JobRunner:
             self.partings.leave(claiming.result().record.id, Receipt.BROKEN)
 
     async def _carry_out(self, request_id: str, job: Job, ticket: Ticket) -> Answer:
+        begin_request(request_id)
         try:
             if ticket.waits:
                 await ticket.wait_turn()
@@ -251,7 +253,7 @@ class JobRunner:
             await self._endings.write_failure(request_id, error, bill.current)
             raise
         except Exception:
-            _logger.exception("unexpected fault", request_id=request_id)
+            _logger.exception("unexpected fault")
             if not job.last:
                 await self._endings.leave_to_others(request_id, bill.current)
                 raise StillProcessingError from None

@@ -6,6 +6,7 @@ Owns the format, the redaction and the escaping. Nothing else in the gateway con
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
 from typing import Literal, cast
@@ -13,8 +14,13 @@ from typing import Literal, cast
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from app.observability.stages import facts_of
+
 _LONGEST_VALUE = 2000
 _LONGEST_PATH = 300
+_LONGEST_EXCEPTION = 6000
+_NEAREST_FRAMES = 8
+_EXCEPTION = "exception"
 _REDACTED = "[redacted]"
 _QUOTED = frozenset(' "=\\')
 """What would make a bare value read as something else."""
@@ -32,7 +38,7 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     def redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
         for key, value in event.items():
             if isinstance(value, str):
-                event[key] = _clean(value, hidden)
+                event[key] = _clean(value, hidden, keeps_end=key == _EXCEPTION)
         return event
 
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -41,9 +47,10 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     renderers = [structlog.processors.JSONRenderer()] if format_ == "json" else [logfmt, _escape_line]
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _tell_fault,
             redact,
             *renderers,
         ],
@@ -65,7 +72,7 @@ class _LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        return escape(_clean(super().format(record), self._secrets))
+        return escape(_clean(super().format(record), self._secrets, keeps_end=record.exc_info is not None))
 
 
 class AccessLog:
@@ -109,7 +116,23 @@ def _escape_line(_: object, __: str, line: object) -> str:
     return escape(str(line))
 
 
-def _clean(value: str, secrets: tuple[str, ...]) -> str:
+def _tell_fault(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    """Say what was raised, where, and on what: the frames nearest to it, of each error in the chain."""
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        for fact, value in facts_of(error).items():
+            event[fact] = value
+        event[_EXCEPTION] = "".join(traceback.format_exception(error, limit=-_NEAREST_FRAMES)).rstrip()
+    return event
+
+
+def _clean(value: str, secrets: tuple[str, ...], *, keeps_end: bool = False) -> str:
+    """The value without secrets, cut to a sensible length; of a traceback the end tells the cause."""
     for secret in secrets:
         value = value.replace(secret, _REDACTED)
-    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}… ({len(value)} characters)"
+    if keeps_end and len(value) > _LONGEST_EXCEPTION:
+        return f"({len(value)} characters) …{value[-_LONGEST_EXCEPTION:]}"
+    if keeps_end or len(value) <= _LONGEST_VALUE:
+        return value
+    return f"{value[:_LONGEST_VALUE]}… ({len(value)} characters)"

@@ -7,20 +7,42 @@ from decimal import Decimal
 
 import pytest
 
+from tests.conftest import RunningGateway
 from tests.support.images import png
 from tests.support.odd_runware import Odd, OddRunware, envelope, item, odd_runware
 from tests.support.processes import unique
 
+KEYS = [f"key-{number}" for number in range(100)]
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def runware() -> Iterator[OddRunware]:
     with odd_runware() as running:
         running.images["x.png"] = png(64, 64)
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared(runware, start_shared_gateway):
+    return start_shared_gateway(upstream=runware.url, SPILLWAY_API_KEYS=",".join(KEYS))
+
+
 @pytest.fixture
-def gateway(runware, start_gateway):
+def gateway(runware, shared) -> Iterator[RunningGateway]:
+    """The gateway as a caller of its own sees it, whose requests are no other test's."""
+    runware.scripts.clear()
+    runware.tasks.clear()
+    own = RunningGateway(shared.origin, None)
+    own.client.headers["Authorization"] = f"Bearer {KEYS.pop()}"
+    yield own
+    own.client.close()
+
+
+@pytest.fixture
+def quiet_gateway(runware, start_gateway) -> RunningGateway:
+    """One without open bills of other tests, which it would ask for as well."""
+    runware.scripts.clear()
+    runware.tasks.clear()
     return start_gateway(upstream=runware.url)
 
 
@@ -138,8 +160,10 @@ def test_a_failure_before_anything_was_bought_costs_nothing_and_says_nothing_of_
 
 @pytest.mark.parametrize("told_by", ["getResponse", "getTaskDetails"])
 @pytest.mark.parametrize("model", ["flux.1-schnell", "flux.2-pro"])
-def test_runware_is_asked_again_for_what_it_did_not_say_and_then_all_agree_on_it(runware, gateway, told_by, model):
-    first = priced(runware, 0.01, None)
+def test_runware_is_asked_again_for_what_it_did_not_say_and_then_all_agree_on_it(
+    runware, quiet_gateway, told_by, model
+):
+    gateway, first = quiet_gateway, priced(runware, 0.01, None)
     answers = {}
 
     def infer(task: dict) -> bytes:
@@ -166,7 +190,8 @@ def test_runware_is_asked_again_for_what_it_did_not_say_and_then_all_agree_on_it
     assert len(runware.sent("imageInference")) == tasks, "nothing is bought to learn a cost"
 
 
-def test_a_cost_that_runware_never_tells_stays_unknown(runware, gateway):
+def test_a_cost_that_runware_never_tells_stays_unknown(runware, quiet_gateway):
+    gateway = quiet_gateway
     runware.scripts["imageInference"] = runware.scripts["getResponse"] = priced_once(runware, None)
     answer = gateway.generate(prompt=unique()).json()
     deadline = time.monotonic() + 20
@@ -176,7 +201,8 @@ def test_a_cost_that_runware_never_tells_stays_unknown(runware, gateway):
     assert costs_in(gateway.client.get(f"/requests/{answer['id']}").json()) == {"cost": None, "known_cost": 0}
 
 
-def test_a_task_that_was_lost_is_unknown_until_runware_says_it_never_heard_of_it(runware, gateway):
+def test_a_task_that_was_lost_is_unknown_until_runware_says_it_never_heard_of_it(runware, quiet_gateway):
+    gateway = quiet_gateway
     runware.scripts["imageInference"] = lambda _: Odd(cuts=True)
     failed = gateway.generate(prompt=unique())
     assert costs_in(failed.json()["error"]) == {"cost": None, "known_cost": 0}

@@ -1,0 +1,60 @@
+"""Reads images as Runware made them: their bytes and their headers, whole or broken. Converts nothing."""
+
+import asyncio
+
+import pybase64
+
+from app.domain.request import ImageFormat
+from app.errors import ProviderError
+from app.images.headers import HEAD_BYTES, is_whole, read_header
+from app.images.types import Header
+
+_HEAD_TEXT = HEAD_BYTES // 3 * 4
+_TAIL_TEXT = 1024
+_INLINE_TEXT = 256 * 1024
+_MEASURED = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.GIF})
+"""Formats whose header tells the size."""
+
+
+def broken_image() -> ProviderError:
+    """What is told of an image whose bytes are none."""
+    return ProviderError("The provider delivered a broken image.", code="broken_image", should_retry=False)
+
+
+def header_of(data: bytes) -> Header:
+    """The header of a whole image."""
+    header = read_header(data)
+    if header is None or not is_whole(data) or (header.format in _MEASURED and not header.width):
+        raise broken_image()
+    return header
+
+
+def header_of_text(text: memoryview) -> Header:
+    """The header of a whole image in base64, with only its two ends decoded."""
+    try:
+        head = pybase64.b64decode(text[:_HEAD_TEXT], validate=True)
+        header = read_header(head) or read_header(pybase64.b64decode(text, validate=True))
+        tail_start = max(0, len(text) - _TAIL_TEXT) // 4 * 4
+        tail = pybase64.b64decode(text[tail_start:], validate=True)
+    except ValueError:
+        raise broken_image() from None
+    ends = is_whole(head) if len(text) <= _HEAD_TEXT else _ends_whole(head, tail, len(text))
+    if header is None or not ends:
+        raise broken_image()
+    return header
+
+
+async def decode_text(text: bytes | memoryview) -> bytes:
+    """The bytes behind base64; large ones are decoded in a thread."""
+    try:
+        if len(text) < _INLINE_TEXT:
+            return pybase64.b64decode(text, validate=True)
+        return await asyncio.to_thread(pybase64.b64decode, text, validate=True)
+    except ValueError:
+        raise broken_image() from None
+
+
+def _ends_whole(head: bytes, tail: bytes, text_length: int) -> bool:
+    if head[:4] == b"RIFF":
+        return text_length // 4 * 3 + 3 >= int.from_bytes(head[4:8], "little") + 8
+    return is_whole(head[:2048] + tail)
