@@ -27,9 +27,10 @@ from app.catalog.registry import Registry
 from app.database.engine import open_database
 from app.database.reader import Reader
 from app.database.writer import Writer
-from app.egress.address_guard import AddressGuard
 from app.egress.download import DownloadPolicy, ResultDownloader
-from app.egress.fetch import Fetcher
+from app.egress.fetch import InputFetcher
+from app.egress.names import Lookup, look_up
+from app.egress.ways_out import WaysOut, open_ways
 from app.generation.deliver import ImageDelivery
 from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
@@ -75,11 +76,13 @@ def create_app(
     pace: RetryPolicy | None = None,
     webhook_pace: DeliverySchedule | None = None,
     patience: DownloadPolicy | None = None,
+    lookup: Lookup = look_up,
 ) -> FastAPI:
     """The gateway as an ASGI application.
 
     The seams of tests: `connect` makes another transport to Runware, `images_override` stands in for the whole use
-    case, `pace`, `webhook_pace` and `patience` set the times of repetitions. Raises InvalidCatalogError.
+    case, `pace`, `webhook_pace` and `patience` set the times of repetitions, `lookup` finds the addresses of names.
+    Raises InvalidCatalogError.
     """
     registry = load_catalog(
         settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
@@ -90,7 +93,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         ending = Shutdown()
         async with _build(
-            settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace, patience)
+            settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace, patience, lookup)
         ) as gateway:
             app.state.gateway = gateway
             gc.collect()
@@ -127,16 +130,17 @@ class _Seams:
     pace: RetryPolicy | None
     webhook_pace: DeliverySchedule | None
     patience: DownloadPolicy | None
+    lookup: Lookup
 
 
 @asynccontextmanager
 async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
     """Every part, in the order of dependency; given back in the opposite one."""
-    key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
-    transport = seams.connect() if seams.connect else AiohttpTransport(settings.runware_base_url, key)
+    ways = open_ways(settings, seams.lookup)
+    sender = WebhookSender(ways.webhooks, allow_private=settings.allow_private_webhooks)
+    transport = seams.connect() if seams.connect else _transport(settings, ways)
     pace = seams.pace or RetryPolicy()
     runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
-    fetcher = _fetcher(settings)
     workers = Workers(settings.image_workers)
     media_store, results = _stores(settings)
     shelf = MediaStorage(transport)
@@ -145,14 +149,13 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     reader = Reader(engine, writer)
     journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
     works = JobRunner(journal, ResultStore(results, media_store, registry))
-    delivery = ImageDelivery(workers, ResultDownloader(fetcher, seams.patience), media_store)
-    sender = _sender(settings)
+    delivery = ImageDelivery(workers, ResultDownloader(ways.results, seams.patience), media_store)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
     memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
-    images = _input_images(settings, workers, fetcher, media_store)
+    images = _input_images(settings, workers, ways.inputs, media_store)
     service = ImageService(
         preparer=_preparer(settings, registry, images, sender, policy),
         sharing=InputUploads(shelf),
@@ -189,8 +192,13 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         await webhooks.close()
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
-        for connected in (fetcher, shelf, runware, workers):
+        for connected in (ways, shelf, runware, workers):
             await connected.close()
+
+
+def _transport(settings: Settings, ways: WaysOut) -> Transport:
+    key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
+    return AiohttpTransport(settings.runware_base_url, key, ways.runware.resolve)
 
 
 def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
@@ -202,7 +210,7 @@ def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
     )
 
 
-def _input_images(settings: Settings, workers: Workers, fetcher: Fetcher, store: MediaStore) -> InputImages:
+def _input_images(settings: Settings, workers: Workers, fetcher: InputFetcher, store: MediaStore) -> InputImages:
     work = ImageWork(workers, settings.max_image_pixels)
     return InputImages(work, fetcher, store, max_bytes=settings.max_image_bytes)
 
@@ -232,19 +240,6 @@ def _preparer(
         policy=policy,
         webhooks=sender,
     )
-
-
-def _fetcher(settings: Settings) -> Fetcher:
-    return Fetcher(
-        max_bytes=settings.max_image_bytes,
-        allow_private=settings.allow_private_input_urls,
-        provider_url=settings.runware_base_url,
-    )
-
-
-def _sender(settings: Settings) -> WebhookSender:
-    allow_private = settings.allow_private_webhooks
-    return WebhookSender(AddressGuard(allow_private=allow_private), allow_private=allow_private)
 
 
 def _open_journal(settings: Settings) -> Engine:

@@ -4,14 +4,47 @@ Every address a host resolves to must be public, and the one that was checked is
 """
 
 import ipaddress
-import socket
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import anyio
+from app.egress.names import Resolve
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Resolver = Callable[[str, int], Awaitable[list[str]]]
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+def _networks(*texts: str) -> IPNetworks:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+_INNER_V4 = _networks(
+    "0.0.0.0/8",  # this network
+    "10.0.0.0/8",
+    "100.64.0.0/10",  # carriers' own; also Alibaba's metadata
+    "127.0.0.0/8",
+    "168.63.129.16/32",  # Azure's host
+    "169.254.0.0/16",  # link-local; most clouds' metadata
+    "172.16.0.0/12",
+    "192.0.0.0/24",  # protocols' own; also Oracle's metadata
+    "192.0.2.0/24",
+    "192.88.99.0/24",  # relays of 6to4
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/3",  # multicast, reserved, broadcast
+)
+_OUTER_V6 = _networks("2000::/3")
+"""The only part of IPv6 that is routed; `fec0::/10` and all else stays outside of it."""
+_INNER_V6 = _networks(
+    "2001::/23",  # protocols' own, Teredo among them
+    "2001:db8::/32",
+    "2002::/16",  # 6to4, which leads to any IPv4 address
+    "3fff::/20",
+)
+_NAT64 = _networks("64:ff9b::/96")
+_ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
+"""The middle of an interface id behind which an IPv4 address follows."""
 
 
 class FetchError(Exception):
@@ -30,33 +63,56 @@ class RefusedAddressError(FetchError):
     """The address is one this gateway does not connect to."""
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host, raising OSError when it has none."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 def is_public(address: str) -> bool:
-    """Whether an IP address is on the open internet, also when an IPv4 address hides in an IPv6 one."""
+    """Whether an IP address is on the open internet, also when an IPv4 address hides in an IPv6 one.
+
+    Python's own opinion is asked too, but it differs between versions, and clouds keep addresses nobody registered.
+    """
     ip = ipaddress.ip_address(address.split("%", 1)[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        hidden = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if hidden is None and ip in _NAT64:
-            hidden = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if hidden is not None:
-            return is_public(str(hidden))
+    if isinstance(ip, ipaddress.IPv4Address):
+        return _is_global(ip) and not _lies_in(ip, _INNER_V4)
+    hidden = ip.ipv4_mapped or _hidden_in(ip)
+    if hidden is not None and not is_public(str(hidden)):
+        return False
+    if ip.ipv4_mapped or _lies_in(ip, _NAT64):
+        return True
+    return _is_global(ip) and _lies_in(ip, _OUTER_V6) and not _lies_in(ip, _INNER_V6)
+
+
+def _is_global(ip: IPAddress) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def _lies_in(ip: IPAddress, networks: IPNetworks) -> bool:
+    return any(ip in network for network in networks)
+
+
+def _hidden_in(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that NAT64 or ISATAP would go on to."""
+    number = int(ip)
+    tunnels = (number >> 32) & 0xFFFF_FFFF in _ISATAP
+    return ipaddress.IPv4Address(number & 0xFFFF_FFFF) if tunnels or _lies_in(ip, _NAT64) else None
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedAddress:
+    """An address whose host was looked up and checked: the same with each of its IP addresses in the host's place."""
+
+    targets: tuple[str, ...]
+    host_header: str
+    tls_name: str
+    """The name to be sure of; empty where there is no TLS."""
+
+
 class AddressGuard:
-    """Turns addresses with names into checked ones. `resolver` is a seam for tests of hosts that do not exist."""
+    """Turns addresses with names into checked ones; with `allow_private` every IP address is good."""
 
-    def __init__(self, *, allow_private: bool, resolver: Resolver = resolve) -> None:
+    def __init__(self, *, allow_private: bool, resolve: Resolve) -> None:
         self._allow_private = allow_private
-        self._resolver = resolver
+        self._resolve = resolve
 
-    async def pin(self, url: str) -> tuple[str, str]:
-        """`url` with its host replaced by a checked address, and the host's name for TLS ('' for a literal)."""
+    async def pin(self, url: str, caller: str = "") -> PinnedAddress:
+        """`url` checked, raising FetchError for a host that cannot be found, else RefusedAddressError."""
         try:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -65,15 +121,23 @@ class AddressGuard:
         host = parts.hostname
         if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
             raise RefusedAddressError("must be an http(s) address without a user name")
+        found = await self._look_up(host, port, caller)
+        literals = (f"[{address}]" if ":" in address else address for address in found)
+        return PinnedAddress(
+            tuple(parts._replace(netloc=f"{literal}:{port}", fragment="").geturl() for literal in literals),
+            parts.netloc,
+            host if parts.scheme == "https" else "",
+        )
+
+    async def _look_up(self, host: str, port: int, caller: str) -> tuple[str, ...]:
         try:
-            addresses = await self._resolver(host, port)
-        except (OSError, UnicodeError):
+            found = tuple(await self._resolve(host, port, caller))
+        except TimeoutError:
+            raise FetchError("names a host that cannot be found in time") from None
+        except (OSError, ValueError):
             raise FetchError("names a host that cannot be found") from None
-        if not addresses:
+        if not found:
             raise FetchError("names a host that cannot be found")
-        if not self._allow_private and not all(is_public(address) for address in addresses):
+        if not self._allow_private and not all(is_public(address) for address in found):
             raise RefusedAddressError("leads to a private address, which this gateway does not connect to")
-        address = addresses[0]
-        literal = f"[{address}]" if ":" in address else address
-        pinned = parts._replace(netloc=f"{literal}:{port}", fragment="").geturl()
-        return pinned, host if parts.scheme == "https" else ""
+        return found

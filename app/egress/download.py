@@ -1,6 +1,7 @@
-"""Brings images that Runware made from where they lie, patiently: they are paid for.
+"""Brings images that Runware made from where they lie, patiently and over connections of their own: they are paid for.
 
-Leaves one attempt to `egress.fetch`, and what is done with the bytes to `deliver`.
+Runware's own origin, which the operator named, is trusted; everything else is checked like an input. Leaves what is
+done with the bytes to `deliver`.
 """
 
 import asyncio
@@ -8,13 +9,25 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from app.egress.address_guard import FetchError, RefusedAddressError
-from app.egress.fetch import Fetcher, TooManyBytesError
+import anyio
+
+from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError
+from app.egress.http_get import Getter, TooManyBytesError, deadline
+from app.egress.names import Resolve
 from app.observability.logs import get_logger
 
 _logger = get_logger("downloads")
 _PASSING = frozenset({408, 425, 429})
+_CONNECTIONS = 1024
+_ATTEMPT_SECONDS = 120.0
+_MAX_BYTES = 512 * 1024 * 1024
+"""The caller's limit is not that of a result: an enlarged image may be larger than any that is sent here."""
+_LOOK_UP_SECONDS = 2.0
+_REMEMBERED_SECONDS = 300.0
+_REMEMBERED_HOSTS = 1000
+"""Hosts of results whose addresses were found to be public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +42,62 @@ class DownloadPolicy:
     """While its server fails, or cannot be reached."""
 
 
+class ResultFetcher:
+    """Gets results, one attempt at a time. `provider_url` is where Runware is; `clock` is monotonic seconds."""
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        allow_private: bool,
+        provider_url: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._guard = AddressGuard(allow_private=allow_private, resolve=resolve)
+        self._trusting = AddressGuard(allow_private=True, resolve=resolve)
+        self._provider = _origin(provider_url)
+        self._clock = clock
+        self._public_until: dict[str, float] = {}
+        self._getter = Getter(_CONNECTIONS)
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes of a result, raising FetchError, or RefusedAddressError where it leads inside."""
+        with deadline(_ATTEMPT_SECONDS):
+            return await self._getter.get(url, self._guard_for, _MAX_BYTES)
+
+    async def check(self, url: str) -> None:
+        """Raise RefusedAddressError when a result's address leads inside; the caller is not sent there either.
+
+        A host is looked up once in a while only, and one that does not resolve in time passes: it is the caller's then.
+        """
+        host = _origin(url)
+        if self._public_until.get(host, 0) > self._clock():
+            return
+        try:
+            with anyio.fail_after(_LOOK_UP_SECONDS):
+                await self._guard_for(url).pin(url)
+        except RefusedAddressError:
+            raise
+        except (FetchError, TimeoutError):
+            return
+        if len(self._public_until) >= _REMEMBERED_HOSTS:
+            self._public_until.clear()
+        self._public_until[host] = self._clock() + _REMEMBERED_SECONDS
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._getter.close()
+
+    def _guard_for(self, url: str) -> AddressGuard:
+        return self._trusting if self._provider and _origin(url) == self._provider else self._guard
+
+
 class ResultDownloader:
     """Images by their addresses. `clock` is monotonic seconds; `chance` is in [0, 1)."""
 
     def __init__(
         self,
-        fetcher: Fetcher,
+        fetcher: ResultFetcher,
         patience: DownloadPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -46,7 +109,7 @@ class ResultDownloader:
 
     async def check(self, url: str) -> None:
         """Raise RefusedAddressError where an address leads inside."""
-        await self._fetcher.check_result(url)
+        await self._fetcher.check(url)
 
     async def bring(self, url: str) -> bytes:
         """The bytes of an image, raising FetchError when patience ends."""
@@ -54,7 +117,7 @@ class ResultDownloader:
         wait = self._patience.first_wait
         while True:
             try:
-                return await self._fetcher.fetch_result(url)
+                return await self._fetcher.fetch(url)
             except (TooManyBytesError, RefusedAddressError):
                 raise
             except FetchError as error:
@@ -67,3 +130,12 @@ class ResultDownloader:
     def _longest(self, status: int | None) -> float:
         refuses = status is not None and 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004 - HTTP's own
         return self._patience.absent if refuses else self._patience.unreachable
+
+
+def _origin(url: str) -> str:
+    """Scheme and place of an address, for comparing; empty where there is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme in {"http", "https"} and parts.netloc else ""

@@ -12,7 +12,7 @@ from app.catalog.model import CatalogModel, ImageRules
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec
-from app.egress.fetch import Fetcher
+from app.egress.fetch import InputFetcher
 from app.errors import InvalidRequestError
 from app.generation.gather import gather_in_order
 from app.generation.image_work import ImageWork
@@ -46,7 +46,7 @@ class FittedInputs:
 class InputImages:
     """Takes images in. `max_bytes` holds for each single one."""
 
-    def __init__(self, work: ImageWork, fetcher: Fetcher, store: MediaStore, *, max_bytes: int) -> None:
+    def __init__(self, work: ImageWork, fetcher: InputFetcher, store: MediaStore, *, max_bytes: int) -> None:
         self._opener = ImageOpener(work, fetcher, store, max_bytes=max_bytes)
         self._work = work
         self._blanks: dict[tuple[int, int], InlineImage] = {}

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
 from app.egress.address_guard import FetchError
-from app.egress.fetch import Fetcher, TooManyBytesError
+from app.egress.fetch import InputFetcher
+from app.egress.http_get import TooManyBytesError
 from app.errors import InvalidRequestError, TooLargeError
 from app.generation.gather import gather_in_order
 from app.generation.image_faults import bad_image, too_many_pixels
@@ -51,7 +52,7 @@ class OpenedImages:
 class ImageOpener:
     """Looks at images. `max_bytes` holds for each single one."""
 
-    def __init__(self, work: ImageWork, fetcher: Fetcher, store: MediaStore, *, max_bytes: int) -> None:
+    def __init__(self, work: ImageWork, fetcher: InputFetcher, store: MediaStore, *, max_bytes: int) -> None:
         self._work = work
         self._fetcher = fetcher
         self._store = store
@@ -79,9 +80,9 @@ class ImageOpener:
                 return OpenedImage(image.param, reference=image.url)
             own = await self._read_own(image)
             if own is None and not look:
-                await self._check_address(image)
+                await self._check_address(image, owner)
                 return OpenedImage(image.param, reference=image.url)
-            image = UploadedImage(image.param, await self._fetch(image) if own is None else own)
+            image = UploadedImage(image.param, await self._fetch(image, owner) if own is None else own)
         header = await self._read_header(image)
         opened = OpenedImage(image.param, image.data, header)
         return opened if header.width or not look else await self._measure(opened, header, image.data, owner)
@@ -123,15 +124,15 @@ class ImageOpener:
         width, height = await self._work.run(owner, opened.param, header, 0, measure_image, data, self._max_pixels)
         return replace(opened, header=replace(header, width=width, height=height, orientation=1))
 
-    async def _check_address(self, image: LinkedImage) -> None:
+    async def _check_address(self, image: LinkedImage, owner: str) -> None:
         try:
-            await self._fetcher.check(image.url)
+            await self._fetcher.check(image.url, owner)
         except FetchError as error:
             raise bad_image(image.param, error.reason) from None
 
-    async def _fetch(self, image: LinkedImage) -> bytes:
+    async def _fetch(self, image: LinkedImage, owner: str) -> bytes:
         try:
-            return await self._fetcher.fetch_input(image.url)
+            return await self._fetcher.fetch(image.url, owner)
         except TooManyBytesError as error:
             message = f"`{image.param}` {error.reason}."
             raise TooLargeError(message, param=image.param, code="image_too_large") from None

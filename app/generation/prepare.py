@@ -76,7 +76,7 @@ class Preparer:
         refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
-            await self._webhooks.check(request.webhook_url)
+            await self._webhooks.check(request.webhook_url, context.tenant)
         opened = await self._images.open(request, context.tenant, input_needs(request, model))
         spec = normalize(
             request,

@@ -11,6 +11,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from app import __version__
+from app.runware.resolver import FindAddresses, RunwareResolver
 
 _CONNECT_SECONDS = 10.0
 _CONNECTIONS = 2048
@@ -66,10 +67,16 @@ class Transport(Protocol):
 class AiohttpTransport:
     """The transport of production; `docs/decisions/0002` says why it is aiohttp."""
 
-    def __init__(self, url: str, key: SecretStr) -> None:
+    def __init__(self, url: str, key: SecretStr, find_addresses: FindAddresses | None = None) -> None:
         self._url = url
+        resolver = RunwareResolver(find_addresses) if find_addresses else None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS),
+            connector=aiohttp.TCPConnector(
+                limit=_CONNECTIONS,
+                keepalive_timeout=_IDLE_SECONDS,
+                resolver=resolver,
+                use_dns_cache=resolver is None,  # what finds addresses remembers them itself
+            ),
             headers={
                 "Authorization": f"Bearer {key.get_secret_value()}",
                 "Content-Type": "application/json",

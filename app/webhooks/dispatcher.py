@@ -89,7 +89,7 @@ class WebhookDispatcher:
         )
         status: int | None = None
         try:
-            done, status = await self._sender.send(record.webhook_url or "", headers, body)
+            done, status = await self._sender.send(record.webhook_url or "", headers, body, record.tenant)
         except RefusedAddressError as error:
             _logger.warning("webhook refused", id=record.id, reason=error.reason)
             await self._note(record, status, None)

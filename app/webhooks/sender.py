@@ -2,12 +2,17 @@
 
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 
-from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError
+from app.egress.address_guard import AddressGuard, FetchError, PinnedAddress, RefusedAddressError
+from app.egress.slots import SharedSlots
 from app.errors import InvalidRequestError
 
 _TIMEOUT_SECONDS = 15.0
+"""For the whole of a call, however slowly its receiver answers."""
+_AT_ONCE = 64
+_AT_ONCE_PER_CALLER = 16
 _LONGEST_URL = 2000
 _SUCCESS = range(200, 300)
 
@@ -18,42 +23,50 @@ class WebhookSender:
     def __init__(self, guard: AddressGuard, *, allow_private: bool) -> None:
         self._guard = guard
         self._allow_private = allow_private
+        self._slots = SharedSlots(_AT_ONCE, _AT_ONCE_PER_CALLER)
         self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=_TIMEOUT_SECONDS)
 
-    async def check(self, url: str) -> None:
+    async def check(self, url: str, caller: str) -> None:
         """Raise InvalidRequestError for an address that will not be called."""
         if len(url) > _LONGEST_URL or any(character <= " " or character == "\x7f" for character in url):
             raise _refused("is not a valid address")
         try:
             if not self._allow_private and urlsplit(url).scheme.lower() != "https":
                 raise _refused("must begin with https://")
-            await self._guard.pin(url)
+            await self._guard.pin(url, caller)
         except FetchError as error:
             raise _refused(error.reason) from None
         except ValueError:
             raise _refused("is not a valid address") from None
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes) -> tuple[bool, int | None]:
+    async def send(self, url: str, headers: dict[str, str], body: bytes, caller: str) -> tuple[bool, int | None]:
         """Whether the receiver took it, and the status it answered with, None without an answer.
 
         Raises RefusedAddressError where the address is no longer one to call.
         """
+        await self._slots.take(caller)
         try:
-            pinned, host = await self._guard.pin(url)
-            request = self._client.build_request(
-                "POST",
-                pinned,
-                content=body,
-                headers={**headers, "Host": urlsplit(url).netloc, "Content-Type": "application/json"},
-                extensions={"sni_hostname": host} if host else {},
-            )
-            response = await self._client.send(request, stream=True)
-            await response.aclose()
+            with anyio.fail_after(_TIMEOUT_SECONDS):
+                status = await self._post(await self._guard.pin(url, caller), headers, body)
         except RefusedAddressError:
             raise
         except (FetchError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
             return False, None
-        return response.status_code in _SUCCESS, response.status_code
+        finally:
+            self._slots.give_back(caller)
+        return status in _SUCCESS, status
+
+    async def _post(self, pinned: PinnedAddress, headers: dict[str, str], body: bytes) -> int:
+        request = self._client.build_request(
+            "POST",
+            pinned.targets[0],
+            content=body,
+            headers={**headers, "Host": pinned.host_header, "Content-Type": "application/json"},
+            extensions={"sni_hostname": pinned.tls_name} if pinned.tls_name else {},
+        )
+        response = await self._client.send(request, stream=True)
+        await response.aclose()
+        return response.status_code
 
     async def close(self) -> None:
         """Give back all connections."""

@@ -8,8 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from app.egress.address_guard import RefusedAddressError
-from app.egress.download import DownloadPolicy, ResultDownloader
-from app.egress.fetch import Fetcher
+from app.egress.download import DownloadPolicy, ResultDownloader, ResultFetcher
 
 
 class Names:
@@ -19,7 +18,7 @@ class Names:
         self.known = known
         self.asked: list[str] = []
 
-    async def __call__(self, host: str, port: int) -> list[str]:
+    async def __call__(self, host: str, port: int, caller: str) -> list[str]:
         self.asked.append(host)
         if host == "slow.example":
             await asyncio.sleep(60)
@@ -51,7 +50,7 @@ def neighbor() -> Iterator[tuple[str, list[str]]]:
 
 def with_fetcher(work, **options: object) -> object:
     async def course() -> object:
-        fetcher = Fetcher(**({"max_bytes": 1000, "allow_private": False} | options))
+        fetcher = ResultFetcher(**({"resolve": Names(), "allow_private": False} | options))
         try:
             return await work(fetcher)
         finally:
@@ -82,17 +81,17 @@ INSIDE = [
 def test_a_result_that_leads_inside_is_refused_like_an_input(url, handed_on):
     names = Names(internal_example="10.1.2.3")
 
-    async def work(fetcher: Fetcher) -> None:
+    async def work(fetcher: ResultFetcher) -> None:
         with pytest.raises(RefusedAddressError):
-            await (fetcher.check_result(url) if handed_on else fetcher.fetch_result(url))
+            await (fetcher.check(url) if handed_on else fetcher.fetch(url))
 
-    with_fetcher(work, resolver=names, provider_url="https://api.runware.example/v1")
+    with_fetcher(work, resolve=names, provider_url="https://api.runware.example/v1")
 
 
 def test_a_refused_result_is_not_asked_for_again():
     downloads = 0
 
-    async def work(fetcher: Fetcher) -> None:
+    async def work(fetcher: ResultFetcher) -> None:
         nonlocal downloads
         with pytest.raises(RefusedAddressError):
             await ResultDownloader(fetcher, DownloadPolicy(unreachable=30)).bring("http://10.0.0.7/a.png")
@@ -105,16 +104,16 @@ def test_a_refused_result_is_not_asked_for_again():
 def test_runwares_own_origin_is_trusted_and_only_that(neighbor):
     url, asked = neighbor
 
-    async def work(fetcher: Fetcher) -> None:
-        assert await fetcher.fetch_result(f"{url}/image.png") == b"ok"
-        await fetcher.check_result(f"{url}/image.png")
+    async def work(fetcher: ResultFetcher) -> None:
+        assert await fetcher.fetch(f"{url}/image.png") == b"ok"
+        await fetcher.check(f"{url}/image.png")
 
     with_fetcher(work, provider_url=f"{url}/v1")
     assert asked == ["/image.png"]
 
-    async def refused(fetcher: Fetcher) -> None:
+    async def refused(fetcher: ResultFetcher) -> None:
         with pytest.raises(RefusedAddressError):
-            await fetcher.fetch_result(f"{url}/image.png")
+            await fetcher.fetch(f"{url}/image.png")
 
     with_fetcher(refused, provider_url="http://127.0.0.1:1/v1")
     with_fetcher(refused)
@@ -123,27 +122,27 @@ def test_runwares_own_origin_is_trusted_and_only_that(neighbor):
 
 def test_an_operator_of_an_intranet_may_lift_it(neighbor):
     url, _ = neighbor
-    assert with_fetcher(lambda fetcher: fetcher.fetch_result(f"{url}/a"), allow_private=True) == b"ok"
+    assert with_fetcher(lambda fetcher: fetcher.fetch(f"{url}/a"), allow_private=True) == b"ok"
 
 
 def test_a_host_is_looked_up_once_in_a_while_only():
     names, now = Names(im_example="93.184.216.34"), [0.0]
 
-    async def work(fetcher: Fetcher) -> None:
+    async def work(fetcher: ResultFetcher) -> None:
         for _ in range(5):
-            await fetcher.check_result("https://im.example/a.png")
+            await fetcher.check("https://im.example/a.png")
         assert len(names.asked) == 1
         now[0] += 301
-        await fetcher.check_result("https://im.example/a.png")
+        await fetcher.check("https://im.example/a.png")
         assert len(names.asked) == 2
 
-    with_fetcher(work, resolver=names, clock=lambda: now[0])
+    with_fetcher(work, resolve=names, clock=lambda: now[0])
 
 
 def test_a_host_that_does_not_resolve_in_time_holds_nobody_up():
-    async def work(fetcher: Fetcher) -> float:
+    async def work(fetcher: ResultFetcher) -> float:
         began = asyncio.get_running_loop().time()
-        await fetcher.check_result("https://slow.example/a.png")
+        await fetcher.check("https://slow.example/a.png")
         return asyncio.get_running_loop().time() - began
 
-    assert with_fetcher(work, resolver=Names()) < 20
+    assert with_fetcher(work, resolve=Names()) < 20

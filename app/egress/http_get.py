@@ -1,0 +1,97 @@
+"""GETs from checked addresses over connections of their own: redirects are checked again, size and time are capped.
+
+No credentials are ever sent. Leaves whose addresses these are, and which are good, to its users.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urljoin
+
+import anyio
+import httpx2
+
+from app.egress.address_guard import AddressGuard, FetchError, PinnedAddress
+
+_MAX_REDIRECTS = 5
+_SILENCE_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OK = 200
+
+ChooseGuard = Callable[[str], AddressGuard]
+"""The guard for an address, asked again for each redirect."""
+
+
+class TooManyBytesError(FetchError):
+    """The image is larger than allowed."""
+
+
+class Getter:
+    """Gets bytes over at most `connections` connections."""
+
+    def __init__(self, connections: int) -> None:
+        self._client = httpx2.AsyncClient(
+            follow_redirects=False,
+            trust_env=False,
+            timeout=httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=20),
+            headers={"Accept": "image/*"},
+        )
+
+    async def get(self, url: str, choose_guard: ChooseGuard, max_bytes: int, caller: str = "") -> bytes:
+        """The bytes at `url`, raising FetchError, RefusedAddressError or TooManyBytesError."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            pinned = await choose_guard(url).pin(url, caller)
+            found = await self._get_from_any(pinned, max_bytes)
+            if isinstance(found, bytes):
+                return found
+            url = urljoin(url, found)
+        raise FetchError("redirects too often")
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._client.aclose()
+
+    async def _get_from_any(self, pinned: PinnedAddress, max_bytes: int) -> bytes | str:
+        """The body, or the target of a redirect, from the first address that can be connected to."""
+        for target in pinned.targets:
+            try:
+                return await self._get(target, pinned, max_bytes)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                continue
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
+                break
+        raise FetchError("cannot be fetched")
+
+    async def _get(self, target: str, pinned: PinnedAddress, max_bytes: int) -> bytes | str:
+        extensions = {"sni_hostname": pinned.tls_name} if pinned.tls_name else {}
+        headers = {"Host": pinned.host_header}
+        request = self._client.build_request("GET", target, headers=headers, extensions=extensions)
+        response = await self._client.send(request, stream=True)
+        try:
+            if response.status_code in _REDIRECTS and "location" in response.headers:
+                return str(response.headers["location"])
+            if response.status_code != _OK:
+                raise FetchError(f"answers with status {response.status_code}", response.status_code)
+            return await _read(response, max_bytes)
+        finally:
+            await response.aclose()
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """A cap on the whole of a fetch, however slowly the server trickles."""
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise FetchError("takes too long to answer") from None
+
+
+async def _read(response: httpx2.Response, max_bytes: int) -> bytes:
+    data = bytearray()
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) > max_bytes:
+            raise TooManyBytesError(f"is larger than the {max_bytes // 1024} KiB this gateway takes")
+    return bytes(data)

@@ -1,0 +1,155 @@
+"""Resolves host names in threads of its own, so that names that never answer hold up nobody but who named them.
+
+Owns the bounds (threads in all and for each caller, the wait for an answer) and what is remembered of addresses this
+gateway lives on. Leaves judging what a name leads to to `address_guard`.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from app.egress.slots import SharedSlots
+from app.observability.logs import get_logger
+
+Addresses = Sequence[str]
+Lookup = Callable[[str, int], Addresses]
+"""Blocks until a host's addresses are known; raises OSError or ValueError when it has none."""
+Resolve = Callable[[str, int, str], Awaitable[Addresses]]
+"""The addresses of a host and port for a caller, raising OSError or ValueError."""
+_logger = get_logger("names")
+_MOST_REMEMBERED = 256
+
+
+def look_up(host: str, port: int) -> Addresses:
+    """All addresses of a host, as this machine finds them."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class NameResolver:
+    """Looks names up, `threads` at once, at most `per_caller` of them for one caller, for `wait` seconds each.
+
+    A lookup cannot be ended, only left: it keeps its thread, and its caller's share, until the system gives up.
+    """
+
+    def __init__(self, *, threads: int, per_caller: int, wait: float, lookup: Lookup = look_up) -> None:
+        self._slots = SharedSlots(threads, per_caller)
+        self._wait = wait
+        self._lookup = lookup
+
+    async def resolve(self, host: str, port: int, caller: str) -> Addresses:
+        """See Resolve; TimeoutError when there is no answer in time."""
+        if _is_address(host):
+            return [host]
+        async with asyncio.timeout(self._wait):
+            await self._slots.take(caller)
+            return await self._start(host, port, caller)
+
+    def _start(self, host: str, port: int, caller: str) -> asyncio.Future[Addresses]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Addresses] = loop.create_future()
+
+        def end(found: Addresses | Exception) -> None:
+            self._slots.give_back(caller)
+            if answer.done():  # nobody waits any more
+                return
+            if isinstance(found, Exception):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        def run() -> None:
+            found: Addresses | Exception
+            try:
+                found = self._lookup(host, port)
+            except (OSError, ValueError) as error:
+                found = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(end, found)
+
+        try:
+            # A daemon: the end of the process does not wait for a name server that never answers.
+            threading.Thread(target=run, daemon=True, name="name lookup").start()
+        except RuntimeError:
+            end(OSError("no thread could be started"))
+        return answer
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class _Known:
+    addresses: Addresses
+    fresh_until: float
+    good_until: float
+
+
+class RememberingResolver:
+    """Resolves the names this gateway lives on. `clock` is monotonic seconds.
+
+    An answer is fresh for `fresh` seconds. After that it is asked for anew, and for `good` seconds the last one serves
+    whenever that fails or takes longer than `patience`.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        fresh: float = 30.0,
+        good: float = 3600.0,
+        patience: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolve = resolve
+        self._fresh, self._good, self._patience = fresh, good, patience
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Task[Addresses]] = {}
+
+    async def resolve(self, host: str, port: int, caller: str = "") -> Addresses:
+        """See Resolve: what is raised is raised only where nothing good is known from before."""
+        known = self._known.get(host)
+        if known is not None and self._clock() < known.fresh_until:
+            return known.addresses
+        asking = self._asking.get(host) or self._ask(host, port, caller)
+        if known is None or self._clock() >= known.good_until:
+            return await asyncio.shield(asking)
+        await asyncio.wait([asking], timeout=self._patience)
+        if asking.done() and asking.exception() is None:
+            return asking.result()
+        known.fresh_until = self._clock() + self._fresh
+        _logger.warning("a name cannot be resolved: its last good address serves", host=host)
+        return known.addresses
+
+    def _ask(self, host: str, port: int, caller: str) -> asyncio.Task[Addresses]:
+        async def look_up_once() -> Addresses:
+            found = await self._resolve(host, port, caller)
+            if not found:
+                raise OSError("the name has no address")
+            return found
+
+        asking = asyncio.create_task(look_up_once())
+        self._asking[host] = asking
+
+        def end(ended: asyncio.Task[Addresses]) -> None:
+            del self._asking[host]
+            if not ended.cancelled() and ended.exception() is None:
+                now = self._clock()
+                self._known.pop(host, None)
+                while len(self._known) >= _MOST_REMEMBERED:
+                    del self._known[next(iter(self._known))]
+                self._known[host] = _Known(ended.result(), now + self._fresh, now + self._good)
+
+        asking.add_done_callback(end)
+        return asking

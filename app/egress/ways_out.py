@@ -1,0 +1,50 @@
+"""The ways out to the open internet, each kind with names and connections of its own: none waits for another."""
+
+from dataclasses import dataclass
+
+from app.egress.address_guard import AddressGuard
+from app.egress.download import ResultFetcher
+from app.egress.fetch import InputFetcher
+from app.egress.names import Lookup, NameResolver, RememberingResolver
+from app.settings.load import Settings
+
+_CALLERS_THREADS, _THREADS_PER_CALLER, _OWN_THREADS = 32, 8, 4
+_CALLERS_WAIT_SECONDS, _OWN_WAIT_SECONDS = 5.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class WaysOut:
+    """Images that callers name, results, the addresses of webhooks, and the way to Runware itself."""
+
+    inputs: InputFetcher
+    results: ResultFetcher
+    webhooks: AddressGuard
+    runware: RememberingResolver
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self.inputs.close()
+        await self.results.close()
+
+
+def open_ways(settings: Settings, lookup: Lookup) -> WaysOut:
+    """The ways of a gateway with these settings; `lookup` finds the addresses of names."""
+    callers = NameResolver(
+        threads=_CALLERS_THREADS, per_caller=_THREADS_PER_CALLER, wait=_CALLERS_WAIT_SECONDS, lookup=lookup
+    )
+    inputs = AddressGuard(allow_private=settings.allow_private_input_urls, resolve=callers.resolve)
+    return WaysOut(
+        InputFetcher(inputs, max_bytes=settings.max_image_bytes),
+        ResultFetcher(
+            _remembering(lookup).resolve,
+            allow_private=settings.allow_private_input_urls,
+            provider_url=settings.runware_base_url,
+        ),
+        AddressGuard(allow_private=settings.allow_private_webhooks, resolve=callers.resolve),
+        _remembering(lookup),
+    )
+
+
+def _remembering(lookup: Lookup) -> RememberingResolver:
+    own = NameResolver(threads=_OWN_THREADS, per_caller=_OWN_THREADS, wait=_OWN_WAIT_SECONDS, lookup=lookup)
+    return RememberingResolver(own.resolve)
