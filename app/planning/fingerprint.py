@@ -1,6 +1,7 @@
 """What makes two requests the same, and the task ids that follow from it. Pure.
 
-A fingerprint covers everything that shapes the answer, images by their bytes; not who asks, nor how long he waits.
+A fingerprint covers everything that shapes the answer, images by their bytes; not who asks, nor how long he waits, nor
+fields that the gateway sets itself: clients of Runware's give every attempt another `taskUUID`.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from dataclasses import replace
 import msgspec
 
 from app.domain.request import ImageRequest, InputImage, LinkedImage, RequestContext
+from app.runware.tasks import OWN_FIELDS
 
 
 def fingerprint(request: ImageRequest, context: RequestContext) -> str:
@@ -20,6 +22,7 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
         request,
         user=None,
         given=frozenset(),
+        extras={name: value for name, value in request.extras.items() if name not in OWN_FIELDS},
         delivery=request.delivery or context.default_delivery,
         images=tuple(_by_hash(image) for image in request.images),
         mask=_by_hash(request.mask) if request.mask else None,

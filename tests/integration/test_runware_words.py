@@ -252,3 +252,18 @@ def test_a_tool_takes_its_image_as_runware_prints_it(gateway):
     assert response.status_code == 200, response.text
     assert set(gateway.sent(response)[0]["inputs"]) == {"image"}
     assert open_bytes(gateway.client.get(response.json()["data"][0]["url"]).content)
+
+
+def test_a_retry_with_another_task_id_is_the_same_request(gateway, simulator):
+    headers = {"Idempotency-Key": "another-task-id"}
+    answers = [
+        gateway.client.post(
+            "/images/generations",
+            json=HARBOR | {"taskUUID": f"592996f9-2bea-4e3a-b050-df6e7953947{number}"},
+            headers=headers,
+        )
+        for number in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["data"] == answers[1].json()["data"]
+    assert answers[1].headers["idempotent-replayed"] == "true"
