@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 _SEPARATORS = re.compile(r"[._\-\s]+")
 _LONGEST_COMPARED = 64
 _SHORTEST_BEGINNING = 4
+_MOST_SPELLINGS = 3
 _NEAR = 0.75
 """From here on two names look alike: `dall-e-4` and `dall-e-3` do, `gpt-5` and `gpt-image-1.5` do not."""
 
@@ -30,11 +31,13 @@ def find_nearest(asked: str, names: Mapping[str, str], preferred: Iterable[str],
 
     `names` leads from each name to its model's id; `preferred` are ids.
     """
-    wanted = loosen(asked.rsplit("/", 1)[-1])[:_LONGEST_COMPARED]
-    matcher = SequenceMatcher(None, "", wanted, autojunk=False)
+    spellings = [loosen(spelled.replace("/", "")) for spelled in without_vendors(asked[:_LONGEST_COMPARED])]
+    wanted = [spelled for spelled in spellings if len(spelled) >= _SHORTEST_BEGINNING][-_MOST_SPELLINGS:]
+    matchers = {spelled: SequenceMatcher(None, "", spelled, autojunk=False) for spelled in wanted}
     best: dict[str, tuple[float, str]] = {}
     for name, model in names.items():
-        score = _score(matcher, wanted, loosen(name))
+        loose = loosen(name)
+        score = max((_score(matcher, spelled, loose) for spelled, matcher in matchers.items()), default=0.0)
         if score >= _NEAR and score > best.get(model, (0.0, ""))[0]:
             best[model] = (score, name)
     favorites = set(preferred)
@@ -44,7 +47,7 @@ def find_nearest(asked: str, names: Mapping[str, str], preferred: Iterable[str],
 
 def _score(matcher: "SequenceMatcher[str]", wanted: str, name: str) -> float:
     """How alike two loosened names are, from 0 to 1; one that begins with all of the other is near."""
-    if len(wanted) >= _SHORTEST_BEGINNING and name.startswith(wanted):
+    if name.startswith(wanted):
         return _NEAR + (1 - _NEAR) * len(wanted) / len(name)
     matcher.set_seq1(name)
     if matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR:

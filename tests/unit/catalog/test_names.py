@@ -62,8 +62,10 @@ def test_every_name_is_found_loosely_or_is_ambiguous(registry):
         ("flux.1-schnel", "flux.1-schnell"),
         ("black-forest-labs/flux-schnell", "flux.1-schnell"),
         ("riverflow", "riverflow-1-mini"),
+        ("fal-ai/flux/schnell", "flux.1-schnell"),
+        ("fal-ai/flux/dev", "flux.1-dev"),
         ("dall-e-4", "dall-e-2"),
-        ("openai/gpt-image-7", "gpt-image-1"),
+        ("openai/gpt-image-7", "openai-gpt-image-1"),
         ("nano-bananna-pro", "nano-banana-pro"),
     ],
 )
