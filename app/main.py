@@ -35,6 +35,8 @@ from app.generation.deliver import ImageDelivery
 from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
 from app.generation.open_bills import BillCompleter
+from app.generation.own_links import OwnLinks
+from app.generation.passthrough import PassedFields
 from app.generation.prepare import Policy, Preparer
 from app.generation.resolve import Parts, Recovery
 from app.generation.service import ImageService
@@ -155,9 +157,9 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, pace)
-    images = _input_images(settings, workers, ways.inputs, media_store)
+    inputs = _Inputs(ways.inputs, OwnLinks(media_store, settings.max_image_bytes), workers)
     service = ImageService(
-        preparer=_preparer(settings, registry, images, sender, policy),
+        preparer=_preparer(settings, registry, inputs, sender, policy),
         sharing=InputUploads(shelf),
         runware=runware,
         delivery=delivery,
@@ -210,9 +212,13 @@ def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
     )
 
 
-def _input_images(settings: Settings, workers: Workers, fetcher: InputFetcher, store: MediaStore) -> InputImages:
-    work = ImageWork(workers, settings.max_image_pixels)
-    return InputImages(work, fetcher, store, max_bytes=settings.max_image_bytes)
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What input images are got and looked at with."""
+
+    fetcher: InputFetcher
+    links: OwnLinks
+    workers: Workers
 
 
 def _memory(settings: Settings) -> MemoryBudget:
@@ -231,11 +237,13 @@ def _policy(settings: Settings, pace: RetryPolicy) -> Policy:
 
 
 def _preparer(
-    settings: Settings, registry: Registry, images: InputImages, sender: WebhookSender, policy: Policy
+    settings: Settings, registry: Registry, inputs: _Inputs, sender: WebhookSender, policy: Policy
 ) -> Preparer:
+    work = ImageWork(inputs.workers, settings.max_image_pixels)
     return Preparer(
         registry=registry,
-        images=images,
+        images=InputImages(work, inputs.fetcher, inputs.links, max_bytes=settings.max_image_bytes),
+        passed=PassedFields(inputs.fetcher, inputs.links),
         task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
         policy=policy,
         webhooks=sender,

@@ -17,6 +17,7 @@ from app.errors import InvalidRequestError
 from app.generation.gather import gather_in_order
 from app.generation.image_work import ImageWork
 from app.generation.opening import ImageOpener, OpenedImage, OpenedImages
+from app.generation.own_links import OwnLinks
 from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
 from app.images.geometry import Dimensions, ImageLimits, TargetShape, place
 from app.images.headers import INLINE_BYTES
@@ -24,7 +25,6 @@ from app.images.inputs import FittedImage, blank_image, fit_image, needs_nothing
 from app.images.masks import convert_mask
 from app.images.structure import CleanImage, clean_image
 from app.images.types import CompositeBase, Header
-from app.media.store import MediaStore
 from app.planning.decide import InputNeeds
 from app.planning.plan import TaskInputs
 from app.runware.tasks import InlineImage, InputReference
@@ -46,8 +46,8 @@ class FittedInputs:
 class InputImages:
     """Takes images in. `max_bytes` holds for each single one."""
 
-    def __init__(self, work: ImageWork, fetcher: InputFetcher, store: MediaStore, *, max_bytes: int) -> None:
-        self._opener = ImageOpener(work, fetcher, store, max_bytes=max_bytes)
+    def __init__(self, work: ImageWork, fetcher: InputFetcher, links: OwnLinks, *, max_bytes: int) -> None:
+        self._opener = ImageOpener(work, fetcher, links, max_bytes=max_bytes)
         self._work = work
         self._blanks: dict[tuple[int, int], InlineImage] = {}
 

@@ -15,11 +15,11 @@ from app.errors import InvalidRequestError, TooLargeError
 from app.generation.gather import gather_in_order
 from app.generation.image_faults import bad_image, too_many_pixels
 from app.generation.image_work import ImageWork
+from app.generation.own_links import OwnLinks, too_large
 from app.images.formats.signatures import name_foreign
 from app.images.headers import INLINE_BYTES, read_header
 from app.images.inputs import measure_image
 from app.images.types import Header
-from app.media.store import MediaNotFoundError, MediaStore
 from app.planning.decide import InputNeeds
 
 
@@ -52,10 +52,10 @@ class OpenedImages:
 class ImageOpener:
     """Looks at images. `max_bytes` holds for each single one."""
 
-    def __init__(self, work: ImageWork, fetcher: InputFetcher, store: MediaStore, *, max_bytes: int) -> None:
+    def __init__(self, work: ImageWork, fetcher: InputFetcher, links: OwnLinks, *, max_bytes: int) -> None:
         self._work = work
         self._fetcher = fetcher
-        self._store = store
+        self._links = links
         self._max_bytes = max_bytes
         self._max_pixels = work.max_pixels
 
@@ -78,7 +78,7 @@ class ImageOpener:
         if isinstance(image, LinkedImage):
             if image.is_id:
                 return OpenedImage(image.param, reference=image.url)
-            own = await self._read_own(image)
+            own = await self._links.read(image.param, image.url)
             if own is None and not look:
                 await self._check_address(image, owner)
                 return OpenedImage(image.param, reference=image.url)
@@ -87,24 +87,12 @@ class ImageOpener:
         opened = OpenedImage(image.param, image.data, header)
         return opened if header.width or not look else await self._measure(opened, header, image.data, owner)
 
-    async def _read_own(self, image: LinkedImage) -> bytes | None:
-        """The bytes behind a link this gateway signed, from its store: nobody else may be able to reach it."""
-        try:
-            stored = await self._store.find_link(image.url)
-        except MediaNotFoundError:
-            raise bad_image(image.param, "is a link of this gateway that has ended") from None
-        if stored is None:
-            return None
-        if stored.size > self._max_bytes:
-            raise self._too_large(image.param)
-        return b"".join([chunk async for chunk in stored.chunks])
-
     async def _read_header(self, image: UploadedImage) -> Header:
         param, data = image.param, image.data
         if not data:
             raise bad_image(param, "is empty")
         if len(data) > self._max_bytes:
-            raise self._too_large(param)
+            raise too_large(param, self._max_bytes)
         foreign = name_foreign(data)
         if foreign is not None:
             raise bad_image(param, f"is {foreign}")
@@ -114,10 +102,6 @@ class ImageOpener:
         if header.width * header.height > self._max_pixels:
             raise too_many_pixels(param, self._max_pixels, header)
         return header
-
-    def _too_large(self, param: str) -> TooLargeError:
-        message = f"`{param}` is larger than the {self._max_bytes // 1024} KiB this gateway takes."
-        return TooLargeError(message, param=param, code="image_too_large")
 
     async def _measure(self, opened: OpenedImage, header: Header, data: bytes, owner: str) -> OpenedImage:
         """The image with its size, where its header lies deep or only a decoder reads it."""

@@ -15,6 +15,7 @@ from app.domain.request import ImageRequest, RequestContext
 from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
+from app.generation.passthrough import PassedFields
 from app.images.types import CompositeBase
 from app.jobs.codec import dump_plan
 from app.journal.records import Intent
@@ -61,10 +62,18 @@ class Preparer:
     """Prepares requests."""
 
     def __init__(
-        self, *, registry: Registry, images: InputImages, task_ids: TaskIds, policy: Policy, webhooks: WebhookSender
+        self,
+        *,
+        registry: Registry,
+        images: InputImages,
+        passed: PassedFields,
+        task_ids: TaskIds,
+        policy: Policy,
+        webhooks: WebhookSender,
     ) -> None:
         self._registry = registry
         self._images = images
+        self._passed = passed
         self._task_ids = task_ids
         self._policy = policy
         self._webhooks = webhooks
@@ -78,8 +87,9 @@ class Preparer:
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url, context.tenant)
         opened = await self._images.open(request, context.tenant, input_needs(request, model))
+        passed = await self._passed.settle(request.extras, context.tenant)
         spec = normalize(
-            request,
+            replace(request, extras=passed),
             model,
             default_delivery=default_delivery(request.model, context.default_delivery),
             native_links=self._policy.native_links,

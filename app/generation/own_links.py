@@ -1,0 +1,31 @@
+"""Reads images behind links this gateway signed from its own store: nobody else may be able to reach them."""
+
+from app.errors import TooLargeError
+from app.generation.image_faults import bad_image
+from app.media.store import MediaNotFoundError, MediaStore
+
+
+class OwnLinks:
+    """Images of up to `max_bytes` by their links."""
+
+    def __init__(self, store: MediaStore, max_bytes: int) -> None:
+        self._store = store
+        self._max_bytes = max_bytes
+
+    async def read(self, param: str, url: str) -> bytes | None:
+        """The image behind a link; None for any other address. Raises InvalidRequestError for a link that has ended."""
+        try:
+            stored = await self._store.find_link(url)
+        except MediaNotFoundError:
+            raise bad_image(param, "is a link of this gateway that has ended") from None
+        if stored is None:
+            return None
+        if stored.size > self._max_bytes:
+            raise too_large(param, self._max_bytes)
+        return b"".join([chunk async for chunk in stored.chunks])
+
+
+def too_large(param: str, max_bytes: int) -> TooLargeError:
+    """The refusal of an image with more bytes than are taken."""
+    message = f"`{param}` is larger than the {max_bytes // 1024} KiB this gateway takes."
+    return TooLargeError(message, param=param, code="image_too_large")

@@ -1,0 +1,47 @@
+"""Finds the addresses that stand anywhere inside the fields a caller passes on to the provider. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+from app.domain.request import JSONValue
+
+_SCHEMES = ("http://", "https://")
+_LONGEST = 4000
+
+
+def addresses_in(fields: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
+    """Each http(s) address with the caller's path to it, like `lora[1].model`."""
+    for name, value in fields.items():
+        yield from _walk(name, value)
+
+
+def with_addresses(fields: Mapping[str, JSONValue], replaced: Mapping[str, str]) -> dict[str, JSONValue]:
+    """The fields with other texts at some paths."""
+    return {name: _rebuild(name, value, replaced) for name, value in fields.items()}
+
+
+def _walk(path: str, value: JSONValue) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        if _is_address(value):
+            yield path, value.strip()
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _walk(f"{path}.{name}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _walk(f"{path}[{index}]", inner)
+
+
+def _rebuild(path: str, value: JSONValue, replaced: Mapping[str, str]) -> JSONValue:
+    if isinstance(value, str):
+        return replaced.get(path, value)
+    if isinstance(value, dict):
+        return {name: _rebuild(f"{path}.{name}", inner, replaced) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_rebuild(f"{path}[{index}]", inner, replaced) for index, inner in enumerate(value)]
+    return value
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is one address and nothing else: a prompt that mentions one is none."""
+    start = text[:_LONGEST].strip()
+    return start.lower().startswith(_SCHEMES) and len(text) <= _LONGEST and len(start.split()) == 1
