@@ -39,11 +39,13 @@ def read_header(data: Buffer, *, thorough: bool = False) -> Header | None:
     if reader is None or format_ is None:
         return None if format_ is None else Header(format_)
     try:
-        return reader(data, THOROUGH if thorough else QUICK)
+        header = reader(data, THOROUGH if thorough else QUICK)
     except TooFarError:
         return None if thorough else Header(format_)
     except (struct.error, IndexError):
         return None
+    no_area = header is not None and (header.width == 0) != (header.height == 0)
+    return None if no_area else header
 
 
 def is_whole(data: Buffer) -> bool:
