@@ -3,24 +3,34 @@
 Leaves results, which are paid for and must not wait for any of these, to `download`.
 """
 
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
 from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError
-from app.egress.http_get import Getter, deadline
+from app.egress.http_get import Getter, Head, deadline
 from app.egress.slots import SharedSlots
 
 _DEADLINE_SECONDS = 30.0
+_PEEK_SECONDS = 5.0
+"""Who has not shown the beginning of an image by then is left to the provider."""
+_SILENT_SECONDS = 60.0
+_REMEMBERED_HOSTS = 1000
 _AT_ONCE = 64
 _AT_ONCE_PER_CALLER = 16
 """As many as one request may name."""
 
 
 class InputFetcher:
-    """Gets images from addresses that callers name."""
+    """Gets images from addresses that callers name. `clock` is monotonic seconds."""
 
-    def __init__(self, guard: AddressGuard, *, max_bytes: int) -> None:
+    def __init__(self, guard: AddressGuard, *, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._guard = guard
         self._max_bytes = max_bytes
         self._slots = SharedSlots(_AT_ONCE, _AT_ONCE_PER_CALLER)
         self._getter = Getter(_AT_ONCE)
+        self._clock = clock
+        self._silent_until: dict[str, float] = {}
 
     async def check(self, url: str, caller: str) -> None:
         """Raise RefusedAddressError when `url` leads to an address that is not public.
@@ -46,6 +56,40 @@ class InputFetcher:
             finally:
                 self._slots.give_back(caller)
 
+    async def peek(self, url: str, most: int, caller: str) -> Head:
+        """The first `most` bytes at `url`, raising FetchError or RefusedAddressError.
+
+        Who did not answer is left alone for a minute: where this gateway has no way out, nobody waits again and again.
+        """
+        host = _place(url)
+        if self._silent_until.get(host, 0) > self._clock():
+            await self.check(url, caller)
+            raise FetchError("did not answer a moment ago")
+        try:
+            with deadline(_PEEK_SECONDS):
+                await self._slots.take(caller)
+                try:
+                    return await self._getter.peek(url, lambda _: self._guard, most, caller)
+                finally:
+                    self._slots.give_back(caller)
+        except FetchError as error:
+            if error.status is None and not isinstance(error, RefusedAddressError):
+                self._remember_silent(host)
+            raise
+
+    def _remember_silent(self, host: str) -> None:
+        if len(self._silent_until) >= _REMEMBERED_HOSTS:
+            self._silent_until.clear()
+        self._silent_until[host] = self._clock() + _SILENT_SECONDS
+
     async def close(self) -> None:
         """Give back all connections."""
         await self._getter.close()
+
+
+def _place(url: str) -> str:
+    """Host and port of an address; empty where there is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""

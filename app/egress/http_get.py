@@ -3,8 +3,11 @@
 No credentials are ever sent. Leaves whose addresses these are, and which are good, to its users.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import anyio
@@ -18,12 +21,21 @@ _CONNECT_SECONDS = 5.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
 
+_T = TypeVar("_T")
 ChooseGuard = Callable[[str], AddressGuard]
 """The guard for an address, asked again for each redirect."""
 
 
 class TooManyBytesError(FetchError):
     """The image is larger than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of what lies at an address; `size` is that of the whole, where its server tells."""
+
+    data: bytes
+    size: int | None
 
 
 class Getter:
@@ -40,30 +52,42 @@ class Getter:
 
     async def get(self, url: str, choose_guard: ChooseGuard, max_bytes: int, caller: str = "") -> bytes:
         """The bytes at `url`, raising FetchError, RefusedAddressError or TooManyBytesError."""
-        for _ in range(_MAX_REDIRECTS + 1):
-            pinned = await choose_guard(url).pin(url, caller)
-            found = await self._get_from_any(pinned, max_bytes)
-            if isinstance(found, bytes):
-                return found
-            url = urljoin(url, found)
-        raise FetchError("redirects too often")
+        return await self._follow(url, choose_guard, partial(_read, max_bytes=max_bytes), caller)
+
+    async def peek(self, url: str, choose_guard: ChooseGuard, most: int, caller: str = "") -> Head:
+        """The first `most` bytes at `url`, raising FetchError or RefusedAddressError."""
+        return await self._follow(url, choose_guard, partial(_read_head, most=most), caller)
 
     async def close(self) -> None:
         """Give back all connections."""
         await self._client.aclose()
 
-    async def _get_from_any(self, pinned: PinnedAddress, max_bytes: int) -> bytes | str:
-        """The body, or the target of a redirect, from the first address that can be connected to."""
+    async def _follow(
+        self, url: str, choose_guard: ChooseGuard, read: Callable[[httpx2.Response], Awaitable[_T]], caller: str
+    ) -> _T:
+        """What `read` makes of the body at the end of all redirects."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            pinned = await choose_guard(url).pin(url, caller)
+            found = await self._get_from_any(pinned, read)
+            if not isinstance(found, str):
+                return found
+            url = urljoin(url, found)
+        raise FetchError("redirects too often")
+
+    async def _get_from_any(self, pinned: PinnedAddress, read: Callable[[httpx2.Response], Awaitable[_T]]) -> _T | str:
+        """What `read` makes of the body, or the target of a redirect, from the first address that can be reached."""
         for target in pinned.targets:
             try:
-                return await self._get(target, pinned, max_bytes)
+                return await self._get(target, pinned, read)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
                 break
         raise FetchError("cannot be fetched")
 
-    async def _get(self, target: str, pinned: PinnedAddress, max_bytes: int) -> bytes | str:
+    async def _get(
+        self, target: str, pinned: PinnedAddress, read: Callable[[httpx2.Response], Awaitable[_T]]
+    ) -> _T | str:
         extensions = {"sni_hostname": pinned.tls_name} if pinned.tls_name else {}
         headers = {"Host": pinned.host_header}
         request = self._client.build_request("GET", target, headers=headers, extensions=extensions)
@@ -73,7 +97,7 @@ class Getter:
                 return str(response.headers["location"])
             if response.status_code != _OK:
                 raise FetchError(f"answers with status {response.status_code}", response.status_code)
-            return await _read(response, max_bytes)
+            return await read(response)
         finally:
             await response.aclose()
 
@@ -95,3 +119,13 @@ async def _read(response: httpx2.Response, max_bytes: int) -> bytes:
         if len(data) > max_bytes:
             raise TooManyBytesError(f"is larger than the {max_bytes // 1024} KiB this gateway takes")
     return bytes(data)
+
+
+async def _read_head(response: httpx2.Response, most: int) -> Head:
+    data = bytearray()
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) >= most:
+            told = response.headers.get("content-length", "")
+            return Head(bytes(data[:most]), int(told) if told.isdecimal() else None)
+    return Head(bytes(data), len(data))

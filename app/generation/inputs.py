@@ -51,9 +51,9 @@ class InputImages:
         self._work = work
         self._blanks: dict[tuple[int, int], InlineImage] = {}
 
-    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds) -> OpenedImages:
+    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, model: CatalogModel) -> OpenedImages:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
-        return await self._opener.open(request, owner, needs)
+        return await self._opener.open(request, owner, needs, self._limits(model.images))
 
     def first_size(self, opened: OpenedImages, model: CatalogModel) -> Dimensions | None:
         """The size of the first image as the model will see its shape, where it is known.
@@ -110,7 +110,9 @@ class InputImages:
             self._blanks[size] = InlineImage(data, "png")
         return TaskInputs((self._blanks[size],))
 
-    def _limits(self, rules: ImageRules) -> ImageLimits:
+    def _limits(self, rules: ImageRules | None) -> ImageLimits:
+        if rules is None:
+            return ImageLimits(self._work.max_pixels)
         return ImageLimits(
             self._work.max_pixels, rules.min_side, rules.max_side, rules.max_bytes, max_aspect=rules.max_aspect
         )

@@ -1,6 +1,7 @@
 """Opens the input images of a request: says what each is and how large, and refuses what cannot be used.
 
-Nothing is decoded here. Addresses are handed on without a look unless the shape, a mask or an overlay needs one.
+Nothing is decoded here. Addresses are handed on after a look at their first bytes, unless the shape, a mask, an overlay
+or the model's limits need the image itself.
 Leaves making images fit for a model to `inputs`.
 """
 
@@ -8,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
-from app.egress.address_guard import FetchError
+from app.egress.address_guard import FetchError, RefusedAddressError
 from app.egress.fetch import InputFetcher
 from app.egress.http_get import TooManyBytesError
 from app.errors import InvalidRequestError, TooLargeError
@@ -17,8 +18,9 @@ from app.generation.image_faults import bad_image, too_many_pixels
 from app.generation.image_work import ImageWork
 from app.generation.own_links import OwnLinks, too_large
 from app.images.formats.signatures import name_foreign
-from app.images.headers import INLINE_BYTES, read_header
-from app.images.inputs import measure_image
+from app.images.geometry import ImageLimits
+from app.images.headers import HEAD_BYTES, INLINE_BYTES, read_header
+from app.images.inputs import measure_image, needs_nothing
 from app.images.types import Header
 from app.planning.decide import InputNeeds
 
@@ -59,33 +61,56 @@ class ImageOpener:
         self._max_bytes = max_bytes
         self._max_pixels = work.max_pixels
 
-    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds) -> OpenedImages:
-        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
+    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, limits: ImageLimits) -> OpenedImages:
+        """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used.
+
+        `limits` are the model's: an address that leads to an image beyond them is not handed on.
+        """
         looks_at_mask = request.mask is not None and not needs.mask_as_is
         looks_at_first = needs.first_size or needs.first_pixels or looks_at_mask
         _refuse_ids(request, needs)
         images = [
-            self._open(image, owner, look=looks_at_first and index == 0) for index, image in enumerate(request.images)
+            self._open(image, owner, None if looks_at_first and index == 0 else limits)
+            for index, image in enumerate(request.images)
         ]
-        mask_work = self._open(request.mask, owner, look=looks_at_mask) if request.mask else None
-        extra = [mask_work, self._open(request.markup, owner, look=True) if request.markup else None]
+        mask_work = self._open(request.mask, owner, None if looks_at_mask else limits) if request.mask else None
+        extra = [mask_work, self._open(request.markup, owner, None) if request.markup else None]
         opened = await gather_in_order([*images, *(work for work in extra if work is not None)])
         rest = list(opened[len(images) :])
         mask = rest.pop(0) if request.mask else None
         return OpenedImages(owner, tuple(opened[: len(images)]), mask, rest.pop(0) if request.markup else None)
 
-    async def _open(self, image: InputImage, owner: str, *, look: bool) -> OpenedImage:
+    async def _open(self, image: InputImage, owner: str, limits: ImageLimits | None) -> OpenedImage:
+        """One image; its address is enough where the image lies within `limits`, None where its bytes are needed."""
         if isinstance(image, LinkedImage):
             if image.is_id:
                 return OpenedImage(image.param, reference=image.url)
             own = await self._links.read(image.param, image.url)
-            if own is None and not look:
-                await self._check_address(image, owner)
+            if own is None and limits is not None and await self._may_be_handed_on(image, limits, owner):
                 return OpenedImage(image.param, reference=image.url)
             image = UploadedImage(image.param, await self._fetch(image, owner) if own is None else own)
         header = await self._read_header(image)
         opened = OpenedImage(image.param, image.data, header)
-        return opened if header.width or not look else await self._measure(opened, header, image.data, owner)
+        needs_size = limits is None and not header.width
+        return await self._measure(opened, header, image.data, owner) if needs_size else opened
+
+    async def _may_be_handed_on(self, image: LinkedImage, limits: ImageLimits, owner: str) -> bool:
+        """Whether the provider can take the image from its address as it is, by a look at its first bytes.
+
+        Where they cannot be had, it is the provider who may still reach them.
+        """
+        try:
+            head = await self._fetcher.peek(image.url, HEAD_BYTES, owner)
+        except RefusedAddressError as error:
+            raise bad_image(image.param, error.reason) from None
+        except FetchError:
+            return True
+        foreign = name_foreign(head.data)
+        if foreign is not None:
+            raise bad_image(image.param, f"is {foreign}")
+        header = read_header(head.data)
+        small_enough = limits.max_bytes is None or head.size is None or head.size <= limits.max_bytes
+        return header is not None and needs_nothing(header, limits) and small_enough
 
     async def _read_header(self, image: UploadedImage) -> Header:
         param, data = image.param, image.data
@@ -107,12 +132,6 @@ class ImageOpener:
         """The image with its size, where its header lies deep or only a decoder reads it."""
         width, height = await self._work.run(owner, opened.param, header, 0, measure_image, data, self._max_pixels)
         return replace(opened, header=replace(header, width=width, height=height, orientation=1))
-
-    async def _check_address(self, image: LinkedImage, owner: str) -> None:
-        try:
-            await self._fetcher.check(image.url, owner)
-        except FetchError as error:
-            raise bad_image(image.param, error.reason) from None
 
     async def _fetch(self, image: LinkedImage, owner: str) -> bytes:
         try:

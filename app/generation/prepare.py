@@ -86,7 +86,7 @@ class Preparer:
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url, context.tenant)
-        opened = await self._images.open(request, context.tenant, input_needs(request, model))
+        opened = await self._images.open(request, context.tenant, input_needs(request, model), model)
         passed = await self._passed.settle(request.extras, context.tenant)
         spec = normalize(
             replace(request, extras=passed),
