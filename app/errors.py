@@ -81,9 +81,12 @@ class GatewayError(Exception):
 
     def rename_fields(self, names: Mapping[str, str]) -> None:
         """Speak of fields by what the caller called them; `names` holds these by OpenAI's."""
-        self.param = names.get(self.param, self.param) if self.param is not None else None
+        base, bracket, rest = (self.param or "").partition("[")
+        if base in names:
+            self.param = f"{names[base]}{bracket}{rest}"
         for own, called in names.items():
             self.message = self.message.replace(f"`{own}`", f"`{called}`")
+            self.message = self.message.replace(f"'{own}' parameter", f"'{called}' parameter")
 
 
 class InvalidRequestError(GatewayError):

@@ -87,6 +87,7 @@ def translate_fields(fields: Fields, *, has_images: bool, has_mask: bool) -> Tra
     if has_mask or _is_given(fields, "mask"):
         ignored += [_overridden(name, None, "mask") for name, value in masks.items() if value != fields.get("mask")]
         masks = {}
+    names |= {own: next(iter(found)) for own, found in (("image", images), ("mask", masks)) if found}
     in_background = read_choice(fields, "deliveryMethod", ("sync", "async")) == "async"
     return Translation(translated, images, masks, names, tuple(ignored), delivery, in_background)
 

@@ -176,6 +176,8 @@ def test_output_quality_is_honored(gateway, quality, sent):
         ({"inputs": {"seedImage": [ADDRESS, 7]}}, "inputs.seedImage[1]"),
         ({"seedImage": ADDRESS, "maskImage": [ADDRESS, OTHER]}, "maskImage[1]"),
         ({"webhookURL": "ftp://nowhere.example"}, "webhookURL"),
+        ({"maskImage": OTHER}, "maskImage"),
+        ({"seedImage": "c64351d5-4c59-42f7-95e1-eace013eddab"}, "seedImage"),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -183,6 +185,18 @@ def test_what_is_wrong_is_told_by_the_name_the_caller_used(gateway, fields, para
     error = native(gateway, **fields).json()["error"]
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
     assert param in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": "runware:111@1", "referenceImages": [ADDRESS, OTHER]}, "referenceImages"),
+        ({"model": "google:2@1", "inputs": {"referenceImages": [ADDRESS]}}, "inputs.referenceImages[0]"),
+    ],
+    ids=["too many", "none taken"],
+)
+def test_images_a_model_does_not_take_are_told_by_the_name_the_caller_used(gateway, fields, param):
+    assert native(gateway, **fields).json()["error"]["param"] == param
 
 
 def test_what_is_changed_is_told_by_the_name_the_caller_used(recording_gateway, upstream):
