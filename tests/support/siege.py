@@ -51,7 +51,8 @@ def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, c
     with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
         for index in range(8):
             _send(client, index, Case("whole", png(96, 96)))  # what starts once has started
-        before, quiet = resident(process), watch_during(origin, process, lambda: time.sleep(3))
+        before, main = resident(process), process.memory_info().rss
+        quiet = watch_during(origin, process, lambda: time.sleep(3))
         statuses: Counter[int] = Counter()
         odd: list[tuple[str, int, str]] = []
 
@@ -139,6 +140,7 @@ def _call(origin: str, _: psutil.Process, watch: Watch, done: threading.Event) -
 def _weigh(_: str, process: psutil.Process, watch: Watch, done: threading.Event) -> None:
     while not done.is_set():
         watch.peak = max(watch.peak, resident(process))
+        watch.peak_of_main = max(watch.peak_of_main, process.memory_info().rss)
         time.sleep(0.05)
 
 
