@@ -42,11 +42,13 @@ from app.generation.resolve import Parts, Recovery
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
 from app.images.workers.pool import Workers
+from app.jobs.leases import LEASE_SECONDS, LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
 from app.journal.bills import OpenBills
 from app.journal.claims import Journal
 from app.journal.history import History
+from app.journal.leases import LeaseTable
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
@@ -79,12 +81,13 @@ def create_app(
     webhook_pace: DeliverySchedule | None = None,
     patience: DownloadPolicy | None = None,
     lookup: Lookup = look_up,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> FastAPI:
     """The gateway as an ASGI application.
 
     The seams of tests: `connect` makes another transport to Runware, `images_override` stands in for the whole use
-    case, `pace`, `webhook_pace` and `patience` set the times of repetitions, `lookup` finds the addresses of names.
-    Raises InvalidCatalogError.
+    case, `pace`, `webhook_pace` and `patience` set the times of repetitions, `lookup` finds the addresses of names,
+    `lease_seconds` is how long a process that stands still keeps what it runs. Raises InvalidCatalogError.
     """
     registry = load_catalog(
         settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
@@ -95,7 +98,10 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         ending = Shutdown()
         async with _build(
-            settings, ending, registry, _Seams(connect, images_override, pace, webhook_pace, patience, lookup)
+            settings,
+            ending,
+            registry,
+            _Seams(connect, images_override, pace, webhook_pace, patience, lookup, lease_seconds),
         ) as gateway:
             app.state.gateway = gateway
             gc.collect()
@@ -133,6 +139,7 @@ class _Seams:
     webhook_pace: DeliverySchedule | None
     patience: DownloadPolicy | None
     lookup: Lookup
+    lease_seconds: float
 
 
 @asynccontextmanager
@@ -149,8 +156,8 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     engine = await asyncio.to_thread(_open_journal, settings)
     writer = Writer(engine)
     reader = Reader(engine, writer)
-    journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-    works = JobRunner(journal, ResultStore(results, media_store, registry))
+    journal, keeper = _journal(settings, writer, seams.lease_seconds)
+    works = JobRunner(journal, ResultStore(results, media_store, registry), keeper)
     delivery = ImageDelivery(workers, ResultDownloader(ways.results, seams.patience), media_store)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
@@ -169,7 +176,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         on_webhook_due=webhooks.wake,
     )
     bills = BillCompleter(OpenBills(writer, pace.first_bill), runware, looks_every=pace.looks_for_bills)
-    recovery = Recovery(Parts(journal, works, runware, delivery, registry, admission), pace.longest_search)
+    recovery = Recovery(Parts(journal, keeper, works, runware, delivery, registry, admission), pace.longest_search)
     for part in (workers, works, recovery, bills, webhooks):
         part.start()
     try:
@@ -201,6 +208,12 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
 def _transport(settings: Settings, ways: WaysOut) -> Transport:
     key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
     return AiohttpTransport(settings.runware_base_url, key, ways.runware.resolve)
+
+
+def _journal(settings: Settings, writer: Writer, lease_seconds: float) -> tuple[Journal, LeaseKeeper]:
+    """What is written down of requests, and which of them are this process's."""
+    journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
+    return journal, LeaseKeeper(LeaseTable(writer, journal.owner), lease_seconds)
 
 
 def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:

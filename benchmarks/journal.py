@@ -16,7 +16,7 @@ from app.database.engine import migrate, open_engine
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal.claims import Journal
-from app.journal.records import Intent, Receipt, Settlement, Status
+from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 
 _REQUESTS = 3000
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, "0.0013")
@@ -42,9 +42,10 @@ def _intent() -> Intent:
 async def _one(journal: Journal, waits: list[float], partings: list[asyncio.Task[None]]) -> None:
     intent = _intent()
     started = time.perf_counter()
-    await journal.claim(intent)
+    record = (await journal.claim(intent)).record
     waits.append(time.perf_counter() - started)
-    await journal.settle(intent.request_id, _DONE, [TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)])
+    cost = TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)
+    await journal.settle(Lease(record.id, record.fence), _DONE, [cost])
     partings.append(asyncio.create_task(journal.leave(intent.request_id, Receipt.DELIVERED)))  # nobody waits for it
 
 

@@ -24,7 +24,9 @@ requests = Table(
     Column("broken_at", Float),
     Column("delivered_at", Float),
     Column("owner", String(40), nullable=False),
-    Column("lease_until", Float, nullable=False),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("beat", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
     Column("estimate", String(40)),
     Column("cost", String(40)),
     Column("known_cost", String(40)),
@@ -43,15 +45,15 @@ requests = Table(
     Index("requests_key", "tenant", "key_hash", unique=True),
     Index("requests_undelivered", "tenant", "fingerprint", "delivered_at"),
     Index("requests_age", "tenant", "created_at"),
-    Index("requests_open", "status", "lease_until"),
+    Index("requests_open", "status"),
     Index("requests_connected", "connected"),
-    Index("requests_lease", "lease_until"),
     Index("requests_webhook", "webhook_next"),
     Index("requests_bill", "bill_next"),
 )
 """One row for each logical request. `key_hash` is null without a key and once a key is released, `webhook_next` once
 its webhook needs no further call. `cost` is null until all of it is known; `known_cost` is the known part
-meanwhile, and `bill_next` when Runware is asked again for the rest."""
+meanwhile, and `bill_next` when Runware is asked again for the rest. `fence` grows with every change of hands, `beat`
+while its holder lives, `tries` with every take-over that did not end it."""
 
 tasks = Table(
     "tasks",

@@ -8,21 +8,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from app.access.admission import Admission
 from app.catalog.registry import Registry
 from app.domain.answer import Adjustment, AdjustmentMode, Answer
 from app.domain.request import RequestContext
 from app.domain.spec import ImageSpec
-from app.errors import NotFoundError, UnavailableError
+from app.errors import InternalError, NotFoundError, UnavailableError
 from app.generation.collect import collect
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
 from app.jobs.codec import KeptPlan, load_plan, to_adjustments
 from app.jobs.job import Job, Work
+from app.jobs.lease_watch import LOOKS, MOST_TRIES, LeaseWatch
+from app.jobs.leases import LeaseKeeper, steady_clock
 from app.jobs.result_store import needs_refetch
 from app.jobs.runner import JobRunner
-from app.journal.claims import LEASE_SECONDS, Journal
-from app.journal.records import Record
+from app.journal.claims import Journal
+from app.journal.processes import is_dead
+from app.journal.records import Lease, Record
 from app.ledger.bill import RunningBill
 from app.observability.logs import get_logger
 from app.observability.stages import stage
@@ -31,12 +36,13 @@ from app.runware.client import RunwareClient
 from app.runware.failures import Failure, Kind
 from app.runware.results import TaskResult
 from app.runware.tasks import ImageTask
+from app.runware.transport import Permit
 
 _logger = get_logger("recovery")
 _SHORTEST_SEARCH_SECONDS = 60.0
 """However old the request is."""
-_FAULTS_SECONDS = 60.0
-"""So long after a request began unexpected faults may pass, such as a full disk."""
+_AT_ONCE = 100
+"""Take-overs in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Parts:
     """What recovery works with."""
 
     journal: Journal
+    keeper: LeaseKeeper
     works: JobRunner
     runware: RunwareClient
     delivery: ImageDelivery
@@ -69,6 +76,7 @@ class Recovery:
         self._longest_search = longest_search
         self._monotonic = monotonic
         self._clock = clock
+        self._seen = LeaseWatch(parts.keeper.seconds, is_dead, steady_clock)
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -87,31 +95,32 @@ class Recovery:
                     pass
             except Exception:  # the database may be away for a while
                 _logger.exception("abandoned requests cannot be looked for")
-            await asyncio.sleep(LEASE_SECONDS / 5)
+            await self._parts.keeper.woken(self._parts.keeper.seconds / LOOKS)
 
     async def _resolve(self) -> bool:
-        """Take over what was left behind; whether there may be more."""
-        reopened = False
-        for record in await self._parts.journal.take_over():
-            _logger.warning("resolving what another process left behind", id=record.id)
-            if not record.status.final:
-                last = self._clock() - record.created_at > _FAULTS_SECONDS
-                job = Job(
-                    self._work(record),
-                    self._parts.admission.admit_unmetered,
-                    keeps=True,
-                    last=last,
-                    earlier_costs=record.costs,
-                )
-                self._parts.works.begin(record.id, job)
+        """Take over what nobody holds; whether there may be more."""
+        parts, reopened = self._parts, False
+        found = self._seen.abandoned(await parts.keeper.table.watch(), parts.keeper.has)
+        asked = parts.keeper.now()
+        unfinished = {seen.request_id for seen in found if seen.is_open}
+        for record in await parts.keeper.table.take_over(found[:_AT_ONCE]):
+            _logger.warning("taking over an abandoned request", id=record.id, tries=record.tries)
+            if record.id in unfinished:
+                lease = Lease(record.id, record.fence)
+                parts.keeper.hold(lease, asked)
+                parts.works.resume(lease, self._job(record))
             elif needs_refetch(record):
-                await self._parts.journal.reopen(record)
+                await parts.journal.reopen(record)
                 reopened = True
-        return reopened
+        return reopened or len(found) > _AT_ONCE
+
+    def _job(self, record: Record) -> Job:
+        admit, last = self._parts.admission.admit_unmetered, record.tries >= MOST_TRIES
+        return Job(self._work(record), admit, keeps=True, last=last, earlier_costs=record.costs)
 
     def _work(self, record: Record) -> Work:
-        async def work(_: str, bill: RunningBill) -> Answer:
-            kept = load_plan(record.plan)
+        async def work(_: str, bill: RunningBill, _permit: Permit) -> Answer:
+            kept = _plan_of(record)
             left = record.created_at + self._longest_search - self._clock()
             deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
             with stage("resolve"):
@@ -182,6 +191,15 @@ class Recovery:
             adjustments=(*spec.adjustments, *delivered.adjustments),
             provider_fields=collected.provider_fields,
         )
+
+
+def _plan_of(record: Record) -> KeptPlan:
+    """The kept plan; without one nothing can be made of what Runware has, and looking again would not help."""
+    try:
+        return load_plan(record.plan)
+    except msgspec.MsgspecError:
+        message = "The gateway's record of this request cannot be read."
+        raise InternalError(message, code="unreadable_record", should_retry=False) from None
 
 
 _NEVER_SENT = TaskResult((), (Failure(Kind.PROVIDER, "neverSent", "It was never sent."),), ())

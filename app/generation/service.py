@@ -28,6 +28,7 @@ from app.planning.memory import count_held_bytes
 from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
+from app.runware.transport import Permit
 
 _T = TypeVar("_T")
 _SILENCE_SECONDS = 15.0
@@ -87,11 +88,11 @@ class ImageService:
 
     async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
         """The answer to `request`, raising a GatewayError when there is no image to give."""
-        until = self._clock() + min(context.wait or self._policy.request_timeout, self._policy.request_timeout)
+        until = self._monotonic() + min(context.wait or self._policy.request_timeout, self._policy.request_timeout)
 
         async def answer(prepared: Prepared, own: RequestContext) -> Answer:
             job = self._job(prepared, own, self._work(prepared, own))
-            return await self._works.answer(self._preparer.intend(prepared, own), job, until - self._clock())
+            return await self._works.answer(self._preparer.intend(prepared, own), job, until - self._monotonic())
 
         return await self._prepared(request, context, answer)
 
@@ -122,11 +123,11 @@ class ImageService:
 
     def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
         """A caller got his answer, or went without it."""
-        self._works.partings.leave(request_id, parting, answer)
+        self._works.receipts.leave(request_id, parting, answer)
 
     def retract(self, request_id: str) -> None:
         """An answer that was sent did not arrive."""
-        self._works.partings.retract(request_id)
+        self._works.receipts.retract(request_id)
 
     async def _prepared(
         self,
@@ -145,9 +146,9 @@ class ImageService:
     def _job(self, prepared: Prepared, context: RequestContext, work: Work) -> Job:
         held = count_held_bytes(prepared.spec, prepared.plan)
 
-        async def bounded(request_id: str, bill: RunningBill) -> Answer:
+        async def bounded(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
             async with self._capacity.bytes.hold(context.tenant, held):
-                return await work(request_id, bill)
+                return await work(request_id, bill, permit)
 
         on_end = self._on_webhook_due if prepared.request.webhook_url is not None else None
         return Job(
@@ -167,11 +168,11 @@ class ImageService:
     def _work(self, prepared: Prepared, context: RequestContext) -> Work:
         """All the work of a request, to be run apart from its caller."""
 
-        async def work(request_id: str, bill: RunningBill) -> Answer:
+        async def work(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             async with self._sharing.shared(prepared.plan) as share:
-                return await self._carry_out(prepared, share.plan, share, own, deadline, bill)
+                return await self._carry_out(prepared, share.plan, share, own, deadline, bill, permit)
 
         return work
 
@@ -183,6 +184,7 @@ class ImageService:
         context: RequestContext,
         deadline: float,
         bill: RunningBill,
+        permit: Permit,
     ) -> Answer:
         """Send the tasks of a plan and bring their images into form."""
         spec = prepared.spec
@@ -190,7 +192,8 @@ class ImageService:
         for task_id in task_ids:
             bill.open_task(task_id)
         with stage("runware", model=spec.model.id):
-            results = await gather_in_order([self._runware.run(planned.task, deadline) for planned in plan.tasks])
+            runs = [self._runware.run(planned.task, deadline, permit) for planned in plan.tasks]
+            results = await gather_in_order(runs)
         for task_id, result in zip(task_ids, results, strict=True):
             bill.add(task_id, result.costs, is_complete=result.is_billed)
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
@@ -236,7 +239,7 @@ class ImageService:
     ) -> Work:
         """All the work of a streamed request: every task by itself, each answer into the queue when it is there."""
 
-        async def work(request_id: str, bill: RunningBill) -> Answer:
+        async def work(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             parts: list[Part] = []
@@ -245,7 +248,7 @@ class ImageService:
             async def run(planned: PlannedTask) -> None:
                 alone = Plan((planned,), planned.wanted)
                 try:
-                    answer = await self._carry_out(prepared, alone, share, own, deadline, bill)
+                    answer = await self._carry_out(prepared, alone, share, own, deadline, bill, permit)
                     parts.append(Part(planned.first_index, answer))
                     queue.put_nowait(parts[-1])
                 except GatewayError as error:

@@ -4,10 +4,11 @@ from app.database.money import write_money
 from app.domain.answer import Answer
 from app.errors import GatewayError, QuotaError, RateLimitedError, Spent, UnavailableError
 from app.jobs.codec import dump_error
+from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Journal
-from app.journal.records import Settlement, Status
+from app.journal.records import Lease, Settlement, Status
 from app.ledger.bill import Bill
 
 _RELEASING = (RateLimitedError, UnavailableError, QuotaError)
@@ -16,35 +17,36 @@ _RELEASING = (RateLimitedError, UnavailableError, QuotaError)
 class Endings:
     """Writes through the queue, so that no caller waits for a database that is away."""
 
-    def __init__(self, journal: Journal, results: ResultStore, queue: WriteQueue) -> None:
+    def __init__(self, journal: Journal, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue) -> None:
         self._journal = journal
         self._results = results
+        self._keeper = keeper
         self._queue = queue
 
-    async def write_answer(self, request_id: str, answer: Answer, bill: Bill, *, keeps: bool) -> None:
+    async def write_answer(self, lease: Lease, answer: Answer, bill: Bill, *, keeps: bool) -> None:
         """A good end; with `keeps` the images that were embedded are kept too."""
         kept = await self._results.keep(answer, images=keeps)
         status = Status.PARTIAL if answer.failures else Status.COMPLETED
-        await self._write(request_id, status, kept, None, bill)
+        await self._write(lease, status, kept, None, bill)
 
-    async def write_failure(self, request_id: str, error: GatewayError, bill: Bill) -> None:
+    async def write_failure(self, lease: Lease, error: GatewayError, bill: Bill) -> None:
         """A bad end, which says from now on what it cost; where surely nothing was bought, the key is free again."""
         error.spent = Spent(bill.cost, bill.known_cost)
         refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
         releases = refused and bill.cost == 0
-        await self._write(request_id, Status.FAILED, None, dump_error(error), bill, releases=releases)
+        await self._write(lease, Status.FAILED, None, dump_error(error), bill, releases=releases)
 
-    async def leave_to_others(self, request_id: str, bill: Bill) -> None:
+    async def leave_to_others(self, lease: Lease, bill: Bill) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.
 
         What is known of the bill goes along, so that whoever resolves it never takes it for not sent.
         """
-        await self._queue.write(request_id, lambda: self._journal.book(bill.tasks))
-        await self._queue.write(request_id, lambda: self._journal.release_leases([request_id]))
+        await self._queue.write(lease.request_id, lambda: self._journal.book(lease, bill.tasks))
+        await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
 
     async def _write(
         self,
-        request_id: str,
+        lease: Lease,
         status: Status,
         answer: str | None,
         error: str | None,
@@ -54,4 +56,4 @@ class Endings:
     ) -> None:
         known = write_money(bill.known_cost) if bill.cost is None else None
         settlement = Settlement(status, answer, error, write_money(bill.cost), known, releases=releases)
-        await self._queue.write(request_id, lambda: self._journal.settle(request_id, settlement, bill.tasks))
+        await self._queue.write(lease.request_id, lambda: self._journal.settle(lease, settlement, bill.tasks))

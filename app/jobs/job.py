@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from app.access.admission import Ticket
 from app.domain.answer import Answer, TaskCost
 from app.ledger.bill import RunningBill
+from app.runware.transport import Permit
 
-Work = Callable[[str, RunningBill], Awaitable[Answer]]
-"""Makes the answer of the request with this id, adding to its bill on the way."""
+Work = Callable[[str, RunningBill, Permit], Awaitable[Answer]]
+"""Makes the answer of the request with this id, adding to its bill on the way, and asking right before it buys."""
 
 
 @dataclass(frozen=True, slots=True)

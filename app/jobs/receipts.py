@@ -1,13 +1,15 @@
 """Notes how callers go: with their answers, without them, or to ask later; and keeps what did not reach them.
 
-Leaves to `recovery` to bring images from Runware that nobody kept in time.
+Leaves to `generation.resolve` to bring images from Runware that nobody kept in time.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.domain.answer import Answer
+from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore, embeds, needs_refetch
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Journal
@@ -21,32 +23,52 @@ class DeliveryReceipts:
         self,
         journal: Journal,
         results: ResultStore,
-        scribe: WriteQueue,
+        queue: WriteQueue,
+        keeper: LeaseKeeper,
         work_of: Callable[[str], asyncio.Task[Any] | None],
     ) -> None:
         self._journal = journal
         self._results = results
-        self._scribe = scribe
+        self._queue = queue
+        self._keeper = keeper
         self._work_of = work_of
+        self._awaited: dict[str, set[asyncio.Event]] = {}
 
-    def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
-        """Note in the background how a caller went; images that did not reach him are kept."""
-        self._scribe.enqueue(request_id, lambda: self._journal.leave(request_id, parting))
-        if parting is Receipt.BROKEN and answer is not None and embeds(answer):
-            self._scribe.enqueue(_images_of(request_id), lambda: self._store(request_id, answer))
-        elif parting is Receipt.BROKEN:
+    def leave(self, request_id: str, receipt: Receipt, answer: Answer | None = None) -> None:
+        """Note in the background how a caller went; images that did not reach it are kept."""
+        self._keeper.depart(request_id)
+        self._queue.enqueue(request_id, lambda: self._journal.leave(request_id, receipt))
+        for event in self._awaited.get(request_id, ()):
+            event.set()
+        if receipt is Receipt.BROKEN and answer is not None and embeds(answer):
+            self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer))
+        elif receipt is Receipt.BROKEN:
             self._bring(request_id)
+
+    async def departure(self, request_ids: Sequence[str], seconds: float) -> None:
+        """Wait until a caller of one of these requests has gone from here, at most so long."""
+        event = asyncio.Event()
+        for request_id in request_ids:
+            self._awaited.setdefault(request_id, set()).add(event)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), seconds)
+        finally:
+            for request_id in request_ids:
+                self._awaited[request_id].discard(event)
+                if not self._awaited[request_id]:
+                    del self._awaited[request_id]
 
     async def stored(self, request_id: str) -> None:
         """Wait for images of this request that are being kept here."""
-        await self._scribe.written(_images_of(request_id))
+        await self._queue.written(_images_of(request_id))
 
     async def _store(self, request_id: str, answer: Answer) -> None:
         await self._journal.keep_answer(request_id, await self._results.keep(answer, images=True))
 
     def retract(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""
-        self._scribe.enqueue(request_id, lambda: self._journal.retract(request_id))
+        self._queue.enqueue(request_id, lambda: self._journal.retract(request_id))
         self._bring(request_id)
 
     def _bring(self, request_id: str) -> None:
@@ -56,12 +78,13 @@ class DeliveryReceipts:
             running = self._work_of(request_id)
             if running is not None:
                 await asyncio.wait({running})
-            await self._scribe.written(request_id)
+            await self._queue.written(request_id)
             record = await self._journal.find(request_id)
             if record is not None and needs_refetch(record):
                 await self._journal.reopen(record)
+                self._keeper.wake()
 
-        self._scribe.enqueue(_images_of(request_id), bring)
+        self._queue.enqueue(_images_of(request_id), bring)
 
 
 def _images_of(request_id: str) -> str:

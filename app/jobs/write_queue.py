@@ -1,6 +1,6 @@
 """Writes to the journal what happened, at once or as soon as the database takes it, in order for each request.
 
-Nobody is kept from what he paid for because the database is away.
+Nobody is kept from what it paid for because the database is away.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from app.database.errors import DatabaseUnavailableError
 from app.observability.logs import get_logger
 
-_logger = get_logger("works")
+_logger = get_logger("jobs")
 _FIRST_REPETITION_SECONDS, _LONGEST_REPETITION_SECONDS = 0.1, 5.0
 """How soon something is written again that the database did not take."""
 _LONGEST_LAG_SECONDS = 5.0
@@ -49,6 +49,14 @@ class WriteQueue:
         task = self._writing.get(request_id)
         if task is not None:
             await asyncio.wait({task})
+
+    def when_written(self, request_id: str, act: Callable[[], None]) -> None:
+        """Call `act` once everything that is to be written of a request by now is written; at once if it is."""
+        task = self._writing.get(request_id)
+        if task is None:
+            act()
+        else:
+            task.add_done_callback(lambda _: act())
 
     async def flush(self) -> None:
         """Wait until the journal says all that has happened here, raising DatabaseUnavailableError where it takes long.

@@ -14,7 +14,7 @@ from app.database.tables import requests
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
-from app.journal.records import Record, Status
+from app.journal.records import Lease, Record, Status
 from app.journal.rows import to_record
 
 _PAUSE_GROWTH = 4.0
@@ -37,12 +37,15 @@ _SET = (
 """A bill that was completed meanwhile, by whoever brought the images again, is left alone."""
 
 
-def bookings(costs: Sequence[TaskCost]) -> list[tuple[Executable, dict[str, object]]]:
-    """The writes that put down what each task cost."""
+def bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:
+    """The writes that put down what each task cost; with a lease only while it holds."""
+    statement = sql.BOOK if lease is None else sql.BOOK_HELD
+    held = {} if lease is None else {"of_request": lease.request_id, "held_fence": lease.fence}
     return [
         (
-            sql.BOOK,
-            {
+            statement,
+            held
+            | {
                 "task_id": cost.task_id,
                 "new_cost": write_money(cost.known) if cost.is_complete else None,
                 "new_known_cost": None if cost.is_complete else write_money(cost.known),

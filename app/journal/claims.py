@@ -9,28 +9,29 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Executable, Row, and_, delete, update
+from sqlalchemy import Connection, Executable, Row, delete
 
-from app.database.tables import requests, tasks
+from app.database.tables import tasks
 from app.database.writer import Transaction, Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.bills import bookings
-from app.journal.processes import is_dead, name_process
+from app.journal.broken import BrokenConnections
+from app.journal.processes import name_process
 from app.journal.records import (
     Intent,
     KeyExpiredError,
     KeyReusedError,
+    Lease,
     NothingToJoinError,
     Receipt,
     Record,
     Settlement,
+    Sighting,
     Status,
 )
-from app.journal.rows import new_record, to_record, to_row
+from app.journal.rows import new_record, to_record, to_row, to_sighting
 
-LEASE_SECONDS = 15.0
-"""A process that runs a request renews its claim well before; one that is dead lets it go."""
 _PARTINGS = {Receipt.DELIVERED: sql.DELIVER, Receipt.BROKEN: sql.BREAK, Receipt.LATER: sql.PART}
 
 
@@ -38,16 +39,17 @@ _PARTINGS = {Receipt.DELIVERED: sql.DELIVER, Receipt.BROKEN: sql.BREAK, Receipt.
 class Claim:
     """The request to answer with: a new one to carry out, or an earlier one to join.
 
-    Unsettled: an equal request waits at another process, which may be dead. Ask again when its lease has moved.
+    With `rivals` it is neither yet: the callers of these equal requests are still there, as far as anybody knows. Claim
+    again when that is certain; `record` is one of them.
     """
 
     record: Record
     is_new: bool
-    unsettled: bool = False
+    rivals: tuple[Sighting, ...] = ()
 
 
 class Journal:
-    """All requests of all replicas on one database. `clock` is unix seconds; `owner` names this process."""
+    """All requests of all replicas on one database. `clock` is unix seconds, `steady` never goes back."""
 
     def __init__(
         self,
@@ -56,12 +58,13 @@ class Journal:
         key_ttl: float,
         adopt_window: float,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         owner: str | None = None,
     ) -> None:
         self._writer = writer
         self._key_ttl = key_ttl
-        self._adopt_window = adopt_window
         self._clock = clock
+        self._broken = BrokenConnections(adopt_window, clock, steady)
         self.owner = owner or name_process()
 
     async def claim(self, intent: Intent) -> Claim:
@@ -72,10 +75,10 @@ class Journal:
         """
         return await self._writer.decide(lambda transaction: self._claim(transaction, intent))
 
-    async def settle(self, request_id: str, settlement: Settlement, costs: Sequence[TaskCost]) -> None:
-        """Write down how a request ended, and what each task cost."""
-        values: dict[str, object] = {
-            "request_id": request_id,
+    async def settle(self, lease: Lease, settlement: Settlement, costs: Sequence[TaskCost]) -> None:
+        """Write down how a request ended, and what each task cost; nothing where another process has it by now."""
+        held: dict[str, object] = {"request_id": lease.request_id, "held_fence": lease.fence}
+        values: dict[str, object] = held | {
             "now": self._clock(),
             "new_status": settlement.status.value,
             "new_answer": settlement.answer,
@@ -87,20 +90,20 @@ class Journal:
 
         writes: list[tuple[Executable, dict[str, object]]] = [(sql.SETTLE, values)]
         if settlement.releases:
-            writes.append((sql.FORGET_KEY, {"request_id": request_id}))
-        writes += bookings(costs)
+            writes.append((sql.FREE_KEY, held))
+        writes += bookings(costs, lease)
         if settlement.error is not None:
-            writes.append((sql.BOOK_UNSENT, {"of_request": request_id}))
+            writes.append((sql.BOOK_UNSENT, {"of_request": lease.request_id, "held_fence": lease.fence}))
         await self._writer.post(*writes)
 
-    async def book(self, costs: Sequence[TaskCost]) -> None:
+    async def book(self, lease: Lease, costs: Sequence[TaskCost]) -> None:
         """Write down what is known of the cost of tasks whose request has not ended."""
         if costs:
-            await self._writer.post(*bookings(costs))
+            await self._writer.post(*bookings(costs, lease))
 
-    async def begin(self, request_id: str) -> None:
+    async def begin(self, lease: Lease) -> None:
         """A request that waited for its turn is carried out now."""
-        await self._run(sql.BEGIN, {"request_id": request_id})
+        await self._run(sql.BEGIN, {"request_id": lease.request_id, "held_fence": lease.fence})
 
     async def withdraw(self, intent: Intent) -> None:
         """Take back a claim whose writing may or may not have succeeded; nothing was sent for it."""
@@ -115,6 +118,8 @@ class Journal:
 
     async def leave(self, request_id: str, parting: Receipt) -> None:
         """A caller has gone."""
+        if parting is Receipt.BROKEN:
+            self._broken.note(request_id)
         values: dict[str, object] = {"request_id": request_id}
         if parting is not Receipt.LATER:
             values["now"] = self._clock()
@@ -122,6 +127,7 @@ class Journal:
 
     async def retract(self, request_id: str) -> None:
         """An answer did not arrive after all."""
+        self._broken.note(request_id)
         await self._run(sql.UNDELIVER, {"request_id": request_id, "now": self._clock()})
 
     async def reopen(self, record: Record, *, callers: int = 0) -> None:
@@ -129,22 +135,12 @@ class Journal:
 
         With more than so many `callers` nothing is done: they have the answer from elsewhere.
         """
-        values = {"request_id": record.id, "now": self._clock(), "ended_at": record.completed_at, "callers": callers}
+        values = {"request_id": record.id, "held_fence": record.fence, "now": self._clock(), "callers": callers}
         await self._run(sql.REOPEN, values)
 
     async def rejoin(self, request_id: str, by: str) -> None:
         """A caller collects the answer of a request by its id; `by` is the id of his call."""
         await self._run(sql.JOIN, {"request_id": request_id, "by": by})
-
-    async def renew(self) -> None:
-        """Keep the leases of requests this process runs, or whose callers wait here."""
-        await self._run(sql.RENEW, {"process": self.owner, "until": self._clock() + LEASE_SECONDS})
-
-    async def release_leases(self, request_ids: Sequence[str]) -> None:
-        """End the leases of requests this process will not finish."""
-        mine = and_(requests.c.id.in_(request_ids), requests.c.owner == self.owner)
-        values = {"lease_until": 0.0, "connected": 0, "broken_at": self._clock()}
-        await self._writer.write(lambda connection: connection.execute(update(requests).where(mine).values(values)))
 
     async def keep_answer(self, request_id: str, answer: str) -> None:
         """Replace a kept answer by one that names its images."""
@@ -153,21 +149,6 @@ class Journal:
     async def purge(self, request_id: str) -> None:
         """Forget prompt and images of a request; its metadata stays."""
         await self._run(sql.PURGE, {"request_id": request_id})
-
-    async def take_over(self, limit: int = 100) -> list[Record]:
-        """Requests that a dead process left behind, unfinished or undelivered, now this process's to resolve."""
-        now = self._clock()
-
-        def work(connection: Connection) -> list[Record]:
-            self._end_dead_leases(connection, now)
-            rows = connection.execute(sql.LEFT_BEHIND, {"now": now, "most": limit}).all()
-            if rows:
-                mine = requests.c.id.in_([row.id for row in rows])
-                values = {"owner": self.owner, "lease_until": now + LEASE_SECONDS, "connected": 0, "broken_at": now}
-                connection.execute(update(requests).where(mine).values(values))
-            return [to_record(connection, row) for row in rows]
-
-        return await self._writer.write(work)
 
     async def find(self, request_id: str, tenant: str | None = None) -> Record | None:
         """A request by its id, only the tenant's own where one is given."""
@@ -183,13 +164,6 @@ class Journal:
     async def _run(self, statement: Executable, values: dict[str, object]) -> None:
         await self._writer.post((statement, values))
 
-    def _end_dead_leases(self, connection: Connection, now: float) -> None:
-        """End the leases of processes of this machine that are gone."""
-        owners = connection.execute(sql.LIVE_OWNERS, {"now": now}).scalars()
-        dead = [owner for owner in owners if owner != self.owner and is_dead(owner)]
-        if dead:
-            connection.execute(update(requests).where(requests.c.owner.in_(dead)).values(lease_until=0.0))
-
     def _claim(self, transaction: Transaction, intent: Intent) -> Claim:
         now, connection = self._clock(), transaction.connection
         earlier = self._by_key(connection, intent, now) if intent.key_hash else self._adoptable(connection, intent, now)
@@ -197,14 +171,15 @@ class Journal:
             connection.execute(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
             return Claim(to_record(connection, earlier), is_new=False)
         if intent.retries and intent.key_hash is None:
-            equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "owner": self.owner}
-            waiting = connection.execute(sql.WAITING_ELSEWHERE, equal).first()
-            if waiting is not None:
-                return Claim(to_record(connection, waiting), is_new=False, unsettled=True)
+            transaction.write()  # what it may have overtaken may be in the same group
+            equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now}
+            waiting = connection.execute(sql.WAITING, equal).all()
+            if waiting:
+                rivals = tuple(to_sighting(row) for row in waiting)
+                return Claim(to_record(connection, waiting[0]), is_new=False, rivals=rivals)
         if intent.joins_only:
             raise NothingToJoinError
-        lease = now + LEASE_SECONDS
-        row = to_row(intent, self.owner, now, now + self._key_ttl, lease)
+        row = to_row(intent, self.owner, now, now + self._key_ttl)
         task_rows = [
             {"uuid": task_id, "request_id": intent.request_id, "position": position}
             for position, task_id in enumerate(intent.task_ids)
@@ -216,7 +191,7 @@ class Journal:
             connection.execute(sql.INSERT_REQUEST, row)
             connection.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)))
             connection.execute(sql.INSERT_TASKS, task_rows)
-        return Claim(new_record(intent, self.owner, now, lease), is_new=True)
+        return Claim(new_record(intent, self.owner, now), is_new=True)
 
     def _by_key(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         row = connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
@@ -231,7 +206,8 @@ class Journal:
 
     def _adoptable(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
-        since = 0.0 if intent.retries else now - self._adopt_window
+        since = 0.0 if intent.retries else self._broken.since()
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
         rows = connection.execute(sql.ADOPTABLE, equal).all()  # few: ordering them in SQL tempts SQLite to a full scan
-        return min(rows, key=lambda row: row.created_at, default=None)
+        recent = rows if intent.retries else [row for row in rows if self._broken.is_recent(row)]
+        return min(recent, key=lambda row: row.created_at, default=None)

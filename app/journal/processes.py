@@ -8,17 +8,19 @@ from pathlib import Path
 
 _START_FIELD = 19
 """Where the start time stands in /proc/PID/stat, counted after the command's closing bracket."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def name_process() -> str:
-    """A name for this process: its machine, its number, when it started, and something nobody else has."""
-    return f"{_machine()}:{os.getpid()}:{_started(os.getpid())}:{uuid.uuid4().hex[:8]}"
+    """A name for this process: where it runs, its number, when it started, and something nobody else has."""
+    return f"{_place()}:{os.getpid()}:{_started(os.getpid()) or ''}:{uuid.uuid4().hex[:8]}"
 
 
 def is_dead(name: str) -> bool:
-    """Whether a named process surely is gone; False when it runs, or on another machine, where nobody can tell."""
-    machine, number, started, *_ = [*name.split(":"), "", "", ""]
-    if machine != _machine() or not number.isdecimal():
+    """Whether a named process surely is gone; False when it runs, or where nobody can tell from here."""
+    place, number, started, *_ = [*name.split(":"), "", "", ""]
+    if place != _place() or not number.isdecimal():
         return False
     try:
         os.kill(int(number), 0)
@@ -26,17 +28,24 @@ def is_dead(name: str) -> bool:
         return True
     except PermissionError:
         return False
-    return started != _started(int(number))  # the number was given to another process meanwhile
+    now = _started(int(number))  # another time: the number was given to another process meanwhile
+    return bool(started) and now is not None and started != now
 
 
-def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+def _place() -> str:
+    """Where process numbers mean the same: one boot of one machine, one container. Its name alone says neither."""
+    parts = [socket.gethostname().encode()]
+    try:
+        parts += [_BOOT.read_bytes(), os.fsencode(_NAMESPACE.readlink())]
+    except OSError:  # a system without them, or no descriptor is left: then nobody there is known to be dead
+        parts.append(b"?")
+    return hashlib.sha256(b"|".join(parts)).hexdigest()[:8]
 
 
-def _started(number: int) -> str:
-    """When a process started, in the kernel's own ticks; empty where the system does not say."""
+def _started(number: int) -> str | None:
+    """When a process started, in the kernel's own ticks; None where the system does not say."""
     try:
         text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return None
     return text.rpartition(")")[2].split()[_START_FIELD]

@@ -78,7 +78,9 @@ class Record:
     completed_at: float | None
     delivered_at: float | None
     owner: str
-    lease_until: float
+    fence: int
+    beat: int
+    tries: int
     estimate: str | None
     cost: str | None
     plan: str
@@ -97,6 +99,26 @@ class Record:
     def task_ids(self) -> tuple[str, ...]:
         """The ids of its tasks, in order."""
         return tuple(cost.task_id for cost in self.costs)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A hold on a request. It is over as soon as the journal has a larger `fence`: whoever took it since counts."""
+
+    request_id: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """How a request that has not ended, or was not delivered, was last seen. `owner` is empty where it was let go."""
+
+    request_id: str
+    owner: str
+    fence: int
+    beat: int
+    tries: int
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)

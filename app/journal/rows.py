@@ -1,14 +1,17 @@
 """From rows of the journal to records and back."""
 
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from app.database.money import read_money
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
-from app.journal.records import UNREADABLE, Intent, Record, Status
+from app.journal.records import UNREADABLE, Intent, Record, Sighting, Status
 
+FIRST_FENCE = 1
+_OPEN = frozenset(status.value for status in Status if not status.final)
 _END_OF_TIME = 253_402_300_800.0
 
 
@@ -39,7 +42,9 @@ def _to_record(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Rec
         completed_at=_to_time(row.completed_at),
         delivered_at=_to_time(row.delivered_at),
         owner=row.owner,
-        lease_until=_to_time(row.lease_until) or 0.0,
+        fence=row.fence,
+        beat=row.beat,
+        tries=row.tries,
         estimate=row.estimate,
         cost=row.cost,
         plan=row.plan,
@@ -81,7 +86,9 @@ def _unreadable(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Re
         completed_at=0.0,
         delivered_at=0.0,
         owner=str(row.owner),
-        lease_until=0.0,
+        fence=row.fence,
+        beat=row.beat,
+        tries=row.tries,
         estimate=None,
         cost=None,
         plan="{}",
@@ -93,7 +100,12 @@ def _unreadable(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Re
     )
 
 
-def to_row(intent: Intent, owner: str, now: float, key_until: float, lease_until: float) -> dict[str, object]:
+def to_sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
+    """How the request of a row was seen."""
+    return Sighting(row.id, row.owner, row.fence, row.beat, row.tries, str(row.status) in _OPEN)
+
+
+def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str, object]:
     """The row of a request that is new."""
     return {
         "id": intent.request_id,
@@ -109,7 +121,7 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float, lease_until
         "key_until": key_until,
         "connected": 1,
         "owner": owner,
-        "lease_until": lease_until,
+        "fence": FIRST_FENCE,
         "estimate": intent.estimate,
         "plan": intent.plan,
         "user": intent.user,
@@ -120,7 +132,7 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float, lease_until
     }
 
 
-def new_record(intent: Intent, owner: str, now: float, lease_until: float) -> Record:
+def new_record(intent: Intent, owner: str, now: float) -> Record:
     """The record of a request that is new."""
     return Record(
         id=intent.request_id,
@@ -135,7 +147,9 @@ def new_record(intent: Intent, owner: str, now: float, lease_until: float) -> Re
         completed_at=None,
         delivered_at=None,
         owner=owner,
-        lease_until=lease_until,
+        fence=FIRST_FENCE,
+        beat=0,
+        tries=0,
         estimate=intent.estimate,
         cost=None,
         plan=intent.plan,

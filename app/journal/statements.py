@@ -1,6 +1,6 @@
 """The statements that every request runs, built once: building them anew costs more than running them."""
 
-from sqlalchemy import BindParameter, and_, bindparam, case, delete, func, insert, null, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, insert, null, or_, select, update
 
 from app.database.tables import requests, tasks
 from app.journal.records import Status
@@ -17,6 +17,11 @@ _EQUAL = (
 """An equal request without a key that nobody got yet."""
 _OPEN = (Status.QUEUED.value, Status.PROCESSING.value)
 _BY_ID = requests.c.id == bindparam("request_id")
+_HELD = (_BY_ID, requests.c.fence == bindparam("held_fence"))
+"""What only the holder of a lease may write: whoever lost it writes nothing."""
+_OF_HELD = exists().where(requests.c.id == bindparam("of_request"), requests.c.fence == bindparam("held_fence"))
+_UNSERVED = and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
+"""It has an answer, and callers who are yet to get it."""
 
 BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_hash == bindparam("key"))
 ADOPTABLE = (
@@ -24,9 +29,8 @@ ADOPTABLE = (
     .where(*_EQUAL, requests.c.connected <= 0, requests.c.broken_at >= bindparam("broken_since"))
     .where(or_(*(requests.c.status == status for status in _OPEN), requests.c.answer.is_not(None)))
 )
-WAITING_ELSEWHERE = select(requests).where(
-    *_EQUAL, requests.c.connected > 0, requests.c.owner != bindparam("owner"), requests.c.error.is_(None)
-)
+WAITING = select(requests).where(*_EQUAL, requests.c.connected > 0, requests.c.error.is_(None))
+"""An equal request whose caller is still there, as far as anybody knows."""
 INSERT_REQUEST = insert(requests)
 INSERT_TASKS = insert(tasks)
 JOIN = (
@@ -40,9 +44,10 @@ JOIN = (
 """Writing it twice, as after a commit whose end nobody heard of, counts one caller."""
 _FEWER = case((requests.c.connected > 0, requests.c.connected - 1), else_=0)
 FORGET_KEY = update(requests).where(_BY_ID).values(key_hash=null())
+FREE_KEY = update(requests).where(*_HELD).values(key_hash=null())
 SETTLE = (
     update(requests)
-    .where(_BY_ID)
+    .where(*_HELD)
     .values(
         status=bindparam("new_status"),
         completed_at=bindparam("now"),
@@ -59,9 +64,11 @@ BOOK = (
     .where(tasks.c.uuid == bindparam("task_id"))
     .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"))
 )
+BOOK_HELD = BOOK.where(_OF_HELD)
 BOOK_UNSENT = (
     update(tasks)
     .where(tasks.c.request_id == bindparam("of_request"), tasks.c.cost.is_(None), tasks.c.known_cost.is_(None))
+    .where(_OF_HELD)
     .values(cost="0")
 )
 """Once a request has ended, a task that nothing was ever written of was not sent."""
@@ -70,18 +77,19 @@ PART = update(requests).where(_BY_ID).values(connected=_FEWER)
 UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
     update(requests)
-    .where(_BY_ID, requests.c.completed_at == bindparam("ended_at"), requests.c.connected <= bindparam("callers"))
+    .where(*_HELD, requests.c.status.not_in(_OPEN), requests.c.connected <= bindparam("callers"))
     .values(
         status=Status.PROCESSING.value,
         owner="",
-        lease_until=0.0,
+        fence=requests.c.fence + 1,
+        tries=0,
         answer=null(),
         delivered_at=null(),
         broken_at=bindparam("now"),
     )
 )
 """Its images are nowhere but at Runware: whoever looks for abandoned requests brings them here again, once."""
-BEGIN = update(requests).where(_BY_ID).values(status=Status.PROCESSING.value)
+BEGIN = update(requests).where(*_HELD, requests.c.status.in_(_OPEN)).values(status=Status.PROCESSING.value)
 WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
 WITHDRAW = delete(requests).where(_BY_ID)
 UNJOIN = (
@@ -97,25 +105,39 @@ TASKS_OF = (
     .order_by(tasks.c.position)
 )
 FIND = select(requests).where(_BY_ID)
-KEEP_ANSWER = update(requests).where(_BY_ID).values(answer=bindparam("new_answer"))
+KEEP_ANSWER = update(requests).where(_BY_ID, requests.c.answer.is_not(None)).values(answer=bindparam("new_answer"))
 PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())
-LEFT_BEHIND = (
-    select(requests)
-    .where(
-        or_(
-            and_(requests.c.status.in_(_OPEN), requests.c.lease_until < bindparam("now")),
-            and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
-            & (requests.c.lease_until + 0 < bindparam("now")),  # few have callers, most leases are over
-        )
+WATCHED = select(
+    requests.c.id, requests.c.owner, requests.c.fence, requests.c.beat, requests.c.tries, requests.c.status
+).where(or_(requests.c.status.in_(_OPEN), _UNSERVED))
+"""What somebody must hold: work that has not ended, and answers whose callers are yet to get them."""
+TAKE = (
+    update(requests)
+    .where(*_HELD, requests.c.beat == bindparam("seen_beat"), or_(requests.c.status.in_(_OPEN), _UNSERVED))
+    .values(
+        owner=bindparam("process"),
+        fence=requests.c.fence + 1,
+        tries=case((requests.c.status.in_(_OPEN), requests.c.tries + 1), else_=requests.c.tries),
+        connected=0,
+        broken_at=bindparam("now"),
     )
-    .order_by(requests.c.created_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
+    .returning(requests)
 )
+"""Only what stands as it was seen: its holder may have moved meanwhile, or another process been quicker."""
 RENEW = (
     update(requests)
-    .where(requests.c.owner == bindparam("process"))
-    .where(or_(requests.c.status.in_(_OPEN), requests.c.connected > 0))
-    .values(lease_until=bindparam("until"))
+    .where(requests.c.id.in_(bindparam("ids", expanding=True)))
+    .where(or_(requests.c.status.in_(_OPEN), _UNSERVED))
+    .values(
+        beat=case(
+            (and_(requests.c.status.in_(_OPEN), requests.c.owner != bindparam("process")), requests.c.beat),
+            else_=requests.c.beat + 1,
+        )
+    )
+    .returning(requests.c.id, requests.c.owner, requests.c.fence)
 )
-LIVE_OWNERS = select(requests.c.owner).where(requests.c.lease_until >= bindparam("now")).distinct()
+"""Work is kept alive by its holder alone; an answer by every process that has a caller for it."""
+CONFIRM = update(requests).where(*_HELD).values(beat=requests.c.beat + 1)
+RELEASE = (
+    update(requests).where(*_HELD).values(owner="", fence=requests.c.fence + 1, connected=0, broken_at=bindparam("now"))
+)

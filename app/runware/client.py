@@ -18,7 +18,7 @@ from app.runware.failures import Failure, Kind, to_failure
 from app.runware.results import TaskResult
 from app.runware.retry import RetryPolicy, backoff
 from app.runware.tasks import ImageTask, encode, get_response
-from app.runware.transport import LateError, LostError, NotSentError, Transport
+from app.runware.transport import LateError, LostError, NotSentError, Permit, Transport
 from app.runware.wire import Reply
 
 _LOST = "connectionLost"
@@ -53,9 +53,10 @@ class RunwareClient:
         """Whether Runware's last word about our key was no."""
         return self._exchange.key_refused
 
-    async def run(self, task: ImageTask, deadline: float) -> TaskResult:
-        """The end of `task`, at the latest at `deadline` on the clock."""
-        run = Run(task, deadline, await encode_off_loop(task), encode([get_response(task.task_uuid)]))
+    async def run(self, task: ImageTask, deadline: float, permit: Permit | None = None) -> TaskResult:
+        """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
+        body, question = await encode_off_loop(task), encode([get_response(task.task_uuid)])
+        run = Run(task, deadline, body, question, permit)
         attempt = 0
         while True:
             attempt += 1

@@ -15,7 +15,7 @@ from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import Failure, Kind, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
 from app.runware.tasks import ImageTask, encode, get_response
-from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Transport, TransportError
+from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Permit, Transport, TransportError
 from app.runware.wire import Image, Reply, UnreadableReplyError, decode
 
 _logger = get_logger("runware")
@@ -31,12 +31,16 @@ class OversizedError(TransportError):
 
 @dataclass(slots=True)
 class Run:
-    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody can tell."""
+    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody can tell.
+
+    `permit` is asked right before the task is sent, each time.
+    """
 
     task: ImageTask
     deadline: float
     body: bytes
     question: bytes
+    permit: Permit | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     accepted: bool = False
     unsure: bool = False
@@ -84,7 +88,8 @@ class RunwareExchange:
         outcome, status = "lost", None
         try:
             seconds = max(min(wait, run.deadline - started), 0.001)
-            answer = await self._transport.post(body, seconds, run.task.most_answer_bytes)
+            permit = run.permit if kind == "submit" else None
+            answer = await self._transport.post(body, seconds, run.task.most_answer_bytes, permit)
             status = answer.status
             reply = self._read(run, answer)
             outcome = reply.kind.value if isinstance(reply, Failure) else "ok"

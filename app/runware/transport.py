@@ -4,13 +4,14 @@ Owns the connections and the key. What matters about a failed exchange is whethe
 so that is what the errors say: never sent, lost, or late. Leaves retries and meaning to `client`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 import aiohttp
 from pydantic import SecretStr
 
 from app import __version__
+from app.runware.permitted_body import PermittedBody
 from app.runware.resolver import FindAddresses, RunwareResolver
 
 _CONNECT_SECONDS = 10.0
@@ -19,6 +20,10 @@ _IDLE_SECONDS = 20.0
 MOST_BYTES = 1024 * 1024
 """Of an answer that carries no image."""
 _PIECE_BYTES = 256 * 1024
+
+
+Permit = Callable[[], Awaitable[None]]
+"""Asked right before bytes leave, connected or not; raises where they may not leave any more."""
 
 
 class TransportError(Exception):
@@ -52,8 +57,10 @@ class HTTPReply(NamedTuple):
 class Transport(Protocol):
     """Anything that can carry a body to Runware and an answer back."""
 
-    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> HTTPReply:
-        """Send `body`, raising NotSentError, LostError or LateError when no answer comes.
+    async def post(
+        self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES, permit: Permit | None = None
+    ) -> HTTPReply:
+        """Send `body`, raising NotSentError, LostError or LateError when no answer comes, or what `permit` raises.
 
         An answer of more than `most_bytes`, once unpacked, is not read to its end.
         """
@@ -86,13 +93,16 @@ class AiohttpTransport:
             auto_decompress=True,
         )
 
-    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES) -> HTTPReply:
+    async def post(
+        self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES, permit: Permit | None = None
+    ) -> HTTPReply:
         """See Transport."""
+        data = _payload(body) if permit is None else PermittedBody(body, permit)
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(_CONNECT_SECONDS, timeout_seconds))
         try:
             async with self._session.post(
                 self._url,
-                data=body if len(body) <= _PIECE_BYTES else _in_pieces(body),
+                data=data,
                 headers={"Content-Length": str(len(body))},
                 timeout=timeout,
                 allow_redirects=False,
@@ -105,6 +115,8 @@ class AiohttpTransport:
         except TimeoutError:
             raise LateError from None
         except (aiohttp.ClientError, OSError):
+            if isinstance(data, PermittedBody) and data.refusal is not None:
+                raise data.refusal from None
             raise LostError from None
 
     async def close(self) -> None:
@@ -128,6 +140,10 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | No
             return None
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _payload(body: bytes) -> bytes | AsyncIterator[memoryview]:
+    return body if len(body) <= _PIECE_BYTES else _in_pieces(body)
 
 
 async def _in_pieces(body: bytes) -> AsyncIterator[memoryview]:

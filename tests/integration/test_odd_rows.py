@@ -72,7 +72,7 @@ def test_one_odd_row_never_breaks_a_list(start_gateway, folder, assignments):
 def test_one_odd_row_never_keeps_others_from_being_resolved(start_gateway, folder, assignments):
     gateway = start_gateway(SPILLWAY_DATA_DIR=str(folder))
     odd, left = (gateway.generate(prompt=unique(), response_format="b64_json").json()["id"] for _ in range(2))
-    behind = "lease_until = 0, owner = 'dead', created_at = created_at - 100"
+    behind = "owner = '', fence = fence + 1"
     change(folder, odd, f"{assignments}, {behind}")
     change(folder, left, f"status = 'processing', answer = NULL, delivered_at = NULL, {behind}")
     deadline = time.monotonic() + 30

@@ -15,7 +15,7 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from app.runware.transport import AiohttpTransport, HTTPReply
+from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.conftest import FAST
 from tests.support.images import data_uri, png
 from tests.support.processes import free_port, process, unique
@@ -482,8 +482,10 @@ class Stumbling(AiohttpTransport):
 
     stumbled = False
 
-    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = 0) -> HTTPReply:
-        reply = await super().post(body, timeout_seconds)
+    async def post(
+        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+    ) -> HTTPReply:
+        reply = await super().post(body, timeout_seconds, permit=permit)
         if not self.stumbled:
             self.stumbled = True
             raise ZeroDivisionError

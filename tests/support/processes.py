@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -28,15 +28,27 @@ def unique() -> str:
     return f"a harbor {uuid.uuid4().hex}"
 
 
+SERVE = ("-m", "app", "serve")
+ODD = ("-m", "tests.support.odd_process")
+"""With short leases and a wall clock of its own."""
+
+
 def start_process(
-    simulator_url: str, folder: Path, port: int, *, log: IO[bytes] | int = subprocess.DEVNULL, **variables: str
+    simulator_url: str,
+    folder: Path,
+    port: int,
+    *,
+    log: IO[bytes] | int = subprocess.DEVNULL,
+    program: Sequence[str] = SERVE,
+    before: Sequence[str] = (),
+    **variables: str,
 ) -> subprocess.Popen:
-    """A gateway that is about to listen; what it says goes to `log`."""
+    """A gateway that is about to listen; what it says goes to `log`. `before` is a command that runs it."""
     environment = os.environ | {
         "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator_url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
         "SPILLWAY_PORT": str(port), "SPILLWAY_LOG_LEVEL": "error",
     } | variables  # fmt: skip
-    return subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=log)
+    return subprocess.Popen([*before, sys.executable, *program], env=environment, stderr=log)
 
 
 def wait_until_it_answers(port: int, path: str = "/healthz") -> None:

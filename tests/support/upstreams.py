@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from app.runware.transport import HTTPReply
+from app.runware.transport import HTTPReply, Permit
 
 
 class RecordingTransport:
@@ -12,8 +12,12 @@ class RecordingTransport:
     def __init__(self) -> None:
         self.tasks: list[dict] = []
 
-    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = 0) -> HTTPReply:
+    async def post(
+        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+    ) -> HTTPReply:
         """Answer at once."""
+        if permit is not None:
+            await permit()
         (task,) = json.loads(body)
         self.tasks.append(task)
         items = [
@@ -42,8 +46,12 @@ class ScriptedTransport:
         self._script = list(script)
         self.sent: list[dict] = []
 
-    async def post(self, body: bytes, timeout_seconds: float, most_bytes: int = 0) -> HTTPReply:
+    async def post(
+        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+    ) -> HTTPReply:
         """Play the next entry; the last one repeats."""
+        if permit is not None:
+            await permit()
         (task,) = json.loads(body)
         self.sent.append(task)
         entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]

@@ -20,13 +20,23 @@ from sqlalchemy.dialects import sqlite
 
 from app.database.engine import migrate, open_database, open_engine
 from app.database.errors import DatabaseUnavailableError
-from app.database.tables import requests
+from app.database.tables import requests, tasks
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements
-from app.journal.claims import LEASE_SECONDS, Journal
+from app.journal.claims import Journal
+from app.journal.leases import LeaseTable
 from app.journal.processes import is_dead, name_process
-from app.journal.records import Intent, KeyExpiredError, KeyReusedError, NothingToJoinError, Receipt, Settlement, Status
+from app.journal.records import (
+    Intent,
+    KeyExpiredError,
+    KeyReusedError,
+    Lease,
+    NothingToJoinError,
+    Receipt,
+    Settlement,
+    Status,
+)
 from app.journal.webhooks import DUE
 from tests.support.databases import Database, open_both, open_writer
 
@@ -37,6 +47,10 @@ def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = Fa
     return Intent(
         f"req_{uuid.uuid4().hex}", tenant, key, fingerprint, "generations", "m", "runware:100@1", 1, (str(uuid.uuid4()),), None, "{}", retries
     )  # fmt: skip
+
+
+def lease_of(claim) -> Lease:
+    return Lease(claim.record.id, claim.record.fence)
 
 
 DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
@@ -66,7 +80,7 @@ def writer(database):
 
 @pytest.fixture
 def journal(writer, clock):
-    return Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock)
+    return Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock)
 
 
 def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
@@ -77,7 +91,7 @@ def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
             await journal.claim(intent("other", key="k"))
         clock.now += KEY_TTL + 1
         assert (await journal.claim(intent(key="k"))).record.id == first.record.id, "it still runs"
-        await journal.settle(first.record.id, DONE, [])
+        await journal.settle(lease_of(first), DONE, [])
         with pytest.raises(KeyExpiredError) as expired:
             await journal.claim(intent(key="k"))
         assert expired.value.earlier_id == first.record.id, "its task ids would lead to the first images"
@@ -89,51 +103,25 @@ def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
 def test_a_released_key_is_free_again(journal):
     async def course():
         first = await journal.claim(intent(key="k"))
-        await journal.settle(first.record.id, FREED, [])
+        await journal.settle(lease_of(first), FREED, [])
         assert (await journal.claim(intent("other", key="k"))).is_new
 
     asyncio.run(course())
 
 
-def test_work_of_another_process_is_taken_over_once_its_lease_ends(writer, clock):
+def test_a_retry_asks_after_an_equal_request_whose_caller_is_still_there(writer, clock):
     async def course():
-        dying, living = (
-            Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab"
+        here, there = (
+            Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=name)
+            for name in "ab"
         )
-        claim = await dying.claim(intent())
-        assert await living.take_over() == []
-        clock.now += LEASE_SECONDS / 2
-        await dying.renew()
-        clock.now += LEASE_SECONDS * 0.75
-        assert await living.take_over() == []
-        clock.now += LEASE_SECONDS
-        assert [record.id for record in await living.take_over()] == [claim.record.id]
-        assert await dying.take_over() == []
-        joined = await living.claim(intent())
-        assert (joined.is_new, joined.record.id) == (False, claim.record.id)
-
-    asyncio.run(course())
-
-
-def test_an_answer_whose_process_died_while_delivering_is_resolved_anew(writer, clock):
-    async def course():
-        dying, living = (
-            Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab"
-        )
-        claim = await dying.claim(intent())
-        await dying.settle(claim.record.id, DONE, [])
-        clock.now += LEASE_SECONDS + 1
-        assert [record.id for record in await living.take_over()] == [claim.record.id]
-
-    asyncio.run(course())
-
-
-def test_a_retry_asks_after_an_equal_request_at_another_process(writer, clock):
-    async def course():
-        here, there = (Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, owner=name) for name in "ab")
-        await there.claim(intent())
-        assert (await here.claim(intent(retries=True))).unsettled
-        assert (await here.claim(intent())).is_new
+        first = await there.claim(intent())
+        rivals = (await here.claim(intent(retries=True))).rivals
+        assert [(one.request_id, one.owner) for one in rivals] == [(first.record.id, "b")]
+        assert (await there.claim(intent(retries=True))).rivals == rivals, "at the same process too"
+        assert (await here.claim(intent())).is_new, "only what is called a retry"
+        await there.leave(first.record.id, Receipt.BROKEN)
+        assert (await here.claim(intent(retries=True))).record.id == first.record.id
 
     asyncio.run(course())
 
@@ -210,7 +198,7 @@ def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(
         await journal.leave(first.record.id, Receipt.BROKEN)
         retry = intent(retries=True)
         assert (await journal.claim(retry)).record.id == first.record.id
-        assert (await journal.claim(intent(retries=True))).is_new, "a connection still open is not adopted"
+        assert (await journal.claim(intent(retries=True))).rivals, "a connection still open is not adopted"
         await journal.withdraw(retry)
         await journal.withdraw(retry)
         assert (await journal.claim(intent(retries=True))).record.id == first.record.id
@@ -225,7 +213,7 @@ def test_writing_twice_that_a_caller_came_or_went_counts_him_once(writer, journa
             await journal.leave(first.record.id, Receipt.BROKEN)
         for _ in range(2):
             await journal.rejoin(first.record.id, "req_again")
-        assert (await journal.claim(intent(retries=True))).is_new, "he is there"
+        assert (await journal.claim(intent(retries=True))).rivals, "it is there"
         await journal.leave(first.record.id, Receipt.BROKEN)
         assert (await journal.claim(intent(retries=True))).record.id == first.record.id
 
@@ -247,7 +235,7 @@ def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database
             adoptions = await asyncio.gather(
                 *(journals[i % 2].claim(intent(f"f{round_}", retries=True)) for i in range(4))
             )
-            assert sum(claim.record.id == first.record.id and not claim.unsettled for claim in adoptions) == 1
+            assert sum(claim.record.id == first.record.id and not claim.rivals for claim in adoptions) == 1
 
     asyncio.run(course())
     for writer in writers:
@@ -281,7 +269,13 @@ class Asked:
     callers: int = 1
     delivered: bool = False
     broken_at: float | None = None
+    fence: int = 1
+    holder: int | None = 0
     tasks: tuple[str, ...] = field(default=())
+
+
+def cost_of(one: Asked, cost: str) -> TaskCost:
+    return TaskCost(one.tasks[0], Decimal(cost), is_complete=True)
 
 
 class Claims(RuleBasedStateMachine):
@@ -293,12 +287,18 @@ class Claims(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.writer = open_writer(database.fresh())
-        self.journal = self.next_process()
+        self.here = -1
+        self.next_process()
         self.asked: list[Asked] = []
 
-    def next_process(self) -> Journal:
-        owner = uuid.uuid4().hex
-        return Journal(self.writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=self.clock, owner=owner)
+    def next_process(self) -> None:
+        """Claims are made by another process from now on."""
+        self.here += 1
+        owner = f"process {self.here}"
+        self.journal = Journal(
+            self.writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=self.clock, steady=self.clock, owner=owner
+        )
+        self.leases = LeaseTable(self.writer, owner, self.clock)
 
     def teardown(self) -> None:
         self.writer.close()
@@ -342,11 +342,18 @@ class Claims(RuleBasedStateMachine):
             expected = None
         if expected is None:
             with pytest.raises(NothingToJoinError):
-                self.do(self.journal.claim(replace(wanted, joins_only=True)))
+                self.do(self.journal.claim(replace(wanted, joins_only=True, retries=False)))
         claim = self.do(self.journal.claim(wanted))
+        if claim.rivals:
+            there = {one.id for one in self.asked if one.fingerprint == fingerprint and one.callers > 0}
+            assert retries
+            assert {one.request_id for one in claim.rivals} <= there
+            claim = self.do(self.journal.claim(replace(wanted, retries=False)))
         assert claim.is_new == (expected is None)
         if expected is None:
-            self.asked.append(Asked(claim.record.id, fingerprint, key, self.clock.now, tasks=claim.record.task_ids))
+            self.asked.append(
+                Asked(claim.record.id, fingerprint, key, self.clock.now, holder=self.here, tasks=claim.record.task_ids)
+            )
         else:
             assert claim.record.id == expected.id
             expected.callers += 1
@@ -356,7 +363,7 @@ class Claims(RuleBasedStateMachine):
         running = [one for one in self.asked if one.status is Status.PROCESSING]
         if running:
             one = data.draw(st.sampled_from(running))
-            self.do(self.journal.settle(one.id, settlement, [TaskCost(one.tasks[0], Decimal("0.1"), is_complete=True)]))
+            self.do(self.journal.settle(Lease(one.id, one.fence), settlement, [cost_of(one, "0.1")]))
             one.status = settlement.status
             one.key = None if settlement.releases else one.key
 
@@ -380,26 +387,65 @@ class Claims(RuleBasedStateMachine):
             self.do(self.journal.retract(one.id))
             if reopen:
                 record = self.do(self.journal.find(one.id))
-                self.do(self.journal.reopen(replace(record, completed_at=record.completed_at - 1)))
-                self.do(self.journal.reopen(record))
+                self.do(self.journal.reopen(replace(record, fence=record.fence - 1)))
+                self.do(self.journal.reopen(record, callers=one.callers))
+                self.do(self.journal.reopen(record, callers=one.callers))
+                one.fence, one.holder, one.status = one.fence + 1, None, Status.PROCESSING
             one.delivered, one.broken_at = False, self.clock.now
-            one.status = Status.PROCESSING if reopen else one.status
 
-    @rule()
-    def crash(self):
-        self.journal = self.next_process()
-        self.clock.now += LEASE_SECONDS + 1
-        taken = {record.id for record in self.do(self.journal.take_over())}
+    @rule(data=st.data(), settlement=st.sampled_from([DONE, FREED]))
+    def end_what_another_took(self, data, settlement):
+        taken = [one for one in self.asked if one.fence > 1]
+        if taken:
+            one = data.draw(st.sampled_from(taken))
+            stale = Lease(one.id, data.draw(st.integers(0, one.fence - 1)))
+            self.do(self.journal.settle(stale, settlement, [cost_of(one, "0.7")]))
+            self.do(self.journal.book(stale, [cost_of(one, "0.7")]))
+            self.do(self.journal.begin(stale))
+            self.do(self.leases.release([stale]))
+            assert not self.do(self.leases.confirm(stale))
+            record = self.do(self.journal.find(one.id))
+            assert (record.status, record.fence) == (one.status, one.fence)
+            assert "0.7" not in self.costs_of(one)
+
+    def costs_of(self, one: Asked) -> list[str]:
+        select_costs = select(tasks.c.cost).where(tasks.c.request_id == one.id)
+        return self.do(self.writer.write(lambda connection: list(connection.execute(select_costs).scalars())))
+
+    @rule(data=st.data())
+    def let_go(self, data):
+        held = [one for one in self.asked if not one.status.final and one.holder is not None]
+        if held:
+            one = data.draw(st.sampled_from(held))
+            self.do(self.leases.release([Lease(one.id, one.fence)]))
+            one.fence, one.holder, one.callers, one.broken_at = one.fence + 1, None, 0, self.clock.now
+
+    @rule(dies=st.booleans())
+    def take_over(self, dies):
+        if dies:
+            self.next_process()
+        seen = self.do(self.leases.watch())
+        watched = {one.request_id for one in seen}
+        taken = {record.id: record for record in self.do(self.leases.take_over(seen))}
+        assert self.do(self.leases.take_over(seen)) == [], "each once"
         for one in self.asked:
             unserved = one.callers > 0 and not one.delivered and one.status is not Status.FAILED
-            assert (one.id in taken) == (not one.status.final or unserved)
+            assert (one.id in watched) == (one.id in taken) == (not one.status.final or unserved)
             if one.id in taken:
-                one.callers, one.broken_at = 0, self.clock.now
+                one.callers, one.broken_at, one.fence, one.holder = 0, self.clock.now, one.fence + 1, self.here
+                assert taken[one.id].fence == one.fence
 
     @rule(seconds=st.sampled_from([10.0, WINDOW + 1, KEY_TTL + 1]))
     def wait(self, seconds):
         self.clock.now += seconds
-        self.do(self.journal.renew())
+        before = {one.request_id: one.beat for one in self.do(self.leases.watch())}
+        kept = self.do(self.leases.renew([one.id for one in self.asked]))
+        after = {one.request_id: one.beat for one in self.do(self.leases.watch())}
+        assert set(kept) == set(before)
+        for one in self.asked:
+            if one.id in before:
+                moves = one.status.final or one.holder == self.here
+                assert after[one.id] - before[one.id] == moves, "only its holder keeps work alive"
 
     @invariant()
     def what_is_written_is_what_happened(self):
@@ -417,7 +463,9 @@ def test_claims_follow_the_rules_in_any_order_of_events(database):
     )
 
 
-@pytest.mark.parametrize("name", ["ADOPTABLE", "WAITING_ELSEWHERE", "BY_KEY", "LEFT_BEHIND", "RENEW", "WEBHOOKS"])
+@pytest.mark.parametrize(
+    "name", ["ADOPTABLE", "WAITING", "BY_KEY", "WATCHED", "RENEW", "TAKE", "SETTLE", "BOOK", "WEBHOOKS"]
+)
 def test_what_every_request_asks_of_the_journal_needs_no_look_at_all_requests(tmp_path, name):
     engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     migrate(engine)
@@ -433,4 +481,3 @@ def test_what_every_request_asks_of_the_journal_needs_no_look_at_all_requests(tm
         for step in plan
         if step.startswith("SCAN") or ("requests_key (tenant=? AND key_hash=?)" in step and name != "BY_KEY")
     ]
-    assert not [step for step in plan if "lease_until<?" in step and "status=?" not in step]

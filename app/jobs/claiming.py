@@ -1,0 +1,145 @@
+"""Claims a request before anything is sent for it: new work is begun, what was bought before is joined.
+
+Owns when a claim is certain: everything that happened here is written down first, and whether the caller of an equal
+request is gone is waited for. Leaves the rules of claims to the journal, and the work to `runner`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.access.admission import Ticket
+from app.database.errors import DatabaseUnavailableError
+from app.errors import ConflictingKeyError, GatewayError, JournalError
+from app.jobs.job import Job
+from app.jobs.leases import LeaseKeeper
+from app.jobs.receipts import DeliveryReceipts
+from app.jobs.write_queue import WriteQueue
+from app.journal.claims import Claim, Journal
+from app.journal.records import Intent, KeyReusedError, Lease, NothingToJoinError, Receipt, Sighting
+from app.observability.logs import get_logger
+
+_logger = get_logger("jobs")
+_LOOK_SECONDS = 0.1
+_PATIENCE_SECONDS = 1.0
+"""How long a retry waits for the end of the connection it may have overtaken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where claims are written down."""
+
+    journal: Journal
+    keeper: LeaseKeeper
+    queue: WriteQueue
+    receipts: DeliveryReceipts
+
+
+@dataclass(slots=True)
+class _Caller:
+    gone: bool = False
+
+
+class Claimer:
+    """Makes claims. `begin` starts the work of a new one; `clock` is monotonic seconds."""
+
+    def __init__(
+        self, books: Books, begin: Callable[[Lease, Job, Ticket], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._journal = books.journal
+        self._keeper = books.keeper
+        self._queue = books.queue
+        self._receipts = books.receipts
+        self._begin = begin
+        self._clock = clock
+
+    async def claim(self, intent: Intent, job: Job) -> Claim:
+        """A claim on the request, with its work begun when it is new.
+
+        Raises ConflictingKeyError for a key that belongs to another request, what `job.admit` raises where there is
+        nothing to join, and JournalError when nothing can be written down: then nothing is sent either. For a caller
+        who goes away meanwhile nothing new is begun, unless its key leads back to it.
+        """
+        caller = _Caller()
+        claiming = asyncio.create_task(self._claim_and_begin(intent, job, caller))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            caller.gone = True
+            claiming.add_done_callback(self._leave_after)
+            raise
+
+    async def _claim_and_begin(self, intent: Intent, job: Job, caller: "_Caller") -> Claim:
+        try:
+            ticket = job.admit()
+        except GatewayError as refusal:
+            return await self._only_join(replace(intent, joins_only=True), refusal)
+        asked = self._keeper.now()
+        try:
+            claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent)
+        except BaseException:
+            ticket.release()
+            raise
+        if claim.is_new and caller.gone and intent.key_hash is None:
+            ticket.release()  # its retry may have been here before it: only one of the two may buy
+            await self._queue.write(claim.record.id, lambda: self._journal.withdraw(intent))
+        elif claim.is_new:
+            lease = Lease(claim.record.id, claim.record.fence)
+            self._keeper.hold(lease, asked)
+            self._begin(lease, job, ticket)
+        else:
+            ticket.release()
+        return claim
+
+    async def _only_join(self, intent: Intent, refusal: GatewayError) -> Claim:
+        """What may be joined even though nothing new may be begun."""
+        try:
+            return await self._settled_claim(intent)
+        except NothingToJoinError:
+            raise refusal from None
+
+    async def _settled_claim(self, intent: Intent) -> Claim:
+        """A claim that knows of all that has happened here before."""
+        try:
+            while True:
+                if intent.key_hash is None:  # whom it may join depends on who went away
+                    await self._queue.flush()
+                claim = await self._certain_claim(intent)
+                if not (claim.is_new and intent.key_hash is None and self._queue.lags):
+                    self._keeper.arrive(claim.record.id)
+                    return claim
+                await self._journal.withdraw(intent)  # somebody's going was refused meanwhile, and not seen
+        except KeyReusedError:
+            raise ConflictingKeyError from None
+        except DatabaseUnavailableError:
+            _logger.exception("the journal does not answer", id=intent.request_id)
+            self._queue.enqueue(intent.request_id, lambda: self._journal.withdraw(intent))
+            raise JournalError from None
+
+    async def _certain_claim(self, intent: Intent) -> Claim:
+        """A claim; for a retry whose equal request still has its caller, once it is certain that this is true.
+
+        The end of a connection may be noticed after the request that follows it: it is waited for. And whoever reports
+        a connection must be alive: a process elsewhere shows that by its lease, or loses it.
+        """
+        until = self._clock() + _PATIENCE_SECONDS
+        first_seen: dict[str, Sighting] = {}
+        claim = await self._journal.claim(intent)
+        while claim.rivals:
+            alive = [self._lives(one, first_seen) for one in claim.rivals]
+            if all(alive) and self._clock() >= until:
+                intent = replace(intent, retries=False)  # they are there: this is another request
+            else:
+                await self._receipts.departure([one.request_id for one in claim.rivals], _LOOK_SECONDS)
+            claim = await self._journal.claim(intent)
+        return claim
+
+    def _lives(self, rival: Sighting, first_seen: dict[str, Sighting]) -> bool:
+        """Whether the holder of an equal request has given a sign of life since it was first seen."""
+        before = first_seen.setdefault(rival.request_id, rival)
+        return rival.owner == self._journal.owner or (rival.fence, rival.beat) != (before.fence, before.beat)
+
+    def _leave_after(self, claiming: asyncio.Task[Claim]) -> None:
+        if not claiming.cancelled() and claiming.exception() is None:
+            self._receipts.leave(claiming.result().record.id, Receipt.BROKEN)

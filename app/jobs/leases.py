@@ -1,0 +1,177 @@
+"""The leases this process holds: renewed while what they stand for is here, and confirmed before anything is sent.
+
+Others take a lease that stood still for its whole length. So for the first half of it this process knows without
+asking that it is the holder; later, as after it was stopped or its loop hung, it asks the journal before it goes on.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.database.errors import DatabaseUnavailableError
+from app.journal.leases import LeaseTable
+from app.journal.records import Lease, Sighting
+from app.observability.logs import get_logger
+
+_logger = get_logger("leases")
+LEASE_SECONDS = 15.0
+_RENEWALS = 3
+"""How often a lease is renewed in its length."""
+_REPETITION_SECONDS = 0.25
+
+
+class LeaseLostError(Exception):
+    """Another process took the request: nothing of it may be sent, and nothing is settled, here any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time on both clocks of a machine: `steady` never goes back, `wall` may be set."""
+
+    steady: float
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    lease: Lease
+    confirmed: Moment
+
+
+def steady_clock() -> float:
+    """Seconds that never go back and, where the system can tell, go on while it is suspended."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+class LeaseKeeper:
+    """What runs here, by request id, and whose callers are here. `seconds` is the length of a lease."""
+
+    def __init__(
+        self,
+        table: LeaseTable,
+        seconds: float = LEASE_SECONDS,
+        steady: Callable[[], float] = steady_clock,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.table = table
+        self.seconds = seconds
+        self._steady = steady
+        self._wall = wall
+        self._held: dict[str, _Held] = {}
+        self._callers: Counter[str] = Counter()
+        self._released = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to renew."""
+        self._renewing = asyncio.create_task(self._renew_regularly())
+
+    def stop(self) -> None:
+        """Renew no more."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    def now(self) -> Moment:
+        """What to note before the journal is asked: a lease counts from there."""
+        return Moment(self._steady(), self._wall())
+
+    def hold(self, lease: Lease, asked: Moment) -> None:
+        """This process has the lease, as the journal answered a question of this moment."""
+        self._held[lease.request_id] = _Held(lease, asked)
+
+    def drop(self, lease: Lease) -> None:
+        """What the lease stands for has ended here."""
+        held = self._held.get(lease.request_id)
+        if held is not None and held.lease == lease:
+            del self._held[lease.request_id]
+
+    def arrive(self, request_id: str) -> None:
+        """A caller of this request is connected here."""
+        self._callers[request_id] += 1
+
+    def depart(self, request_id: str) -> None:
+        """One of them has gone."""
+        self._callers[request_id] -= 1
+        if self._callers[request_id] <= 0:
+            del self._callers[request_id]
+
+    def has(self, seen: Sighting) -> bool:
+        """Whether this is here: its work, or a caller of what has ended."""
+        return seen.request_id in self._held or (not seen.is_open and seen.request_id in self._callers)
+
+    async def confirm(self, lease: Lease) -> None:
+        """Return while nobody else can have the lease, raising LeaseLostError where somebody may act on it.
+
+        Waits for a database that does not answer: nothing may be sent on a guess.
+        """
+        while True:
+            held = self._held.get(lease.request_id)
+            if held is None or held.lease != lease:
+                raise LeaseLostError
+            if self._elapsed(held.confirmed) < self.seconds / 2:
+                return
+            asked = self.now()
+            try:
+                is_mine = await self.table.confirm(lease)
+            except DatabaseUnavailableError:
+                _logger.warning("a lease cannot be confirmed; nothing is sent before", id=lease.request_id)
+                await asyncio.sleep(_REPETITION_SECONDS)
+                continue
+            if not is_mine:
+                self.drop(lease)
+                raise LeaseLostError
+            self.hold(lease, asked)  # and once more around: it may have stood still while it asked
+
+    async def release(self, lease: Lease) -> None:
+        """Let go of a request at once, raising DatabaseUnavailableError; whoever looks first takes it."""
+        await self.table.release([lease])
+        self.drop(lease)
+        self.wake()
+
+    async def release_all(self, leases: Sequence[Lease]) -> None:
+        """Let go of these at the end of this process, raising DatabaseUnavailableError."""
+        if leases:
+            await self.table.release(leases)
+
+    def wake(self) -> None:
+        """Something was let go: look for it now."""
+        self._released.set()
+
+    async def woken(self, seconds: float) -> None:
+        """Wait for that, at most so long."""
+        try:
+            await asyncio.wait_for(self._released.wait(), seconds)
+        except TimeoutError:
+            return
+        self._released.clear()
+
+    async def renew(self) -> None:
+        """Move on every lease of what runs or is delivered here, raising DatabaseUnavailableError."""
+        asked, leases = self.now(), {request_id: held.lease for request_id, held in self._held.items()}
+        callers = [request_id for request_id in self._callers if request_id not in leases]
+        kept = await self.table.renew([*leases, *callers])
+        for request_id, lease in leases.items():
+            if kept.get(request_id) == lease:
+                held = self._held.get(request_id)
+                if held is not None and held.lease == lease:
+                    self.hold(lease, asked)
+        for request_id in callers:
+            if request_id not in kept:  # everybody has it: nothing of it is to be kept any more
+                self._callers.pop(request_id, None)
+
+    def _elapsed(self, since: Moment) -> float:
+        """How long ago that was, at worst: a machine that was paused may know by one clock and not by the other."""
+        return max(self._steady() - since.steady, abs(self._wall() - since.wall))
+
+    async def _renew_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self.seconds / _RENEWALS)
+            try:
+                await self.renew()
+            except DatabaseUnavailableError:
+                _logger.warning("leases cannot be renewed")
+            except Exception:
+                _logger.exception("unexpected fault while renewing leases")

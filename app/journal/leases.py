@@ -1,0 +1,83 @@
+"""Who holds which request: renewed while its work runs, let go, and taken over from whoever does not renew any more.
+
+No clock decides here. A lease is a number in the journal that its holder moves on; how long it stood still is for
+`jobs.lease_watch` to say. Every change of hands makes `fence` grow, and with an older one nothing is written any more.
+"""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from sqlalchemy import Connection
+
+from app.database.writer import Writer
+from app.journal import statements as sql
+from app.journal.records import Lease, Record, Sighting
+from app.journal.rows import to_record, to_sighting
+
+_AT_ONCE = 500
+"""Rows in one statement: databases bound how many values it may have."""
+
+
+class LeaseTable:
+    """The leases of all replicas on one database. `owner` names this process; `clock` is unix seconds, for records."""
+
+    def __init__(self, writer: Writer, owner: str, clock: Callable[[], float] = time.time) -> None:
+        self._writer = writer
+        self._clock = clock
+        self.owner = owner
+
+    async def renew(self, request_ids: Collection[str]) -> dict[str, Lease | None]:
+        """Keep what runs or is delivered here, by id.
+
+        Returns what is still to be kept: with its lease where this process holds it, None where another one does.
+        Raises DatabaseUnavailableError.
+        """
+        ids = list(request_ids)
+
+        def work(connection: Connection) -> dict[str, Lease | None]:
+            kept: dict[str, Lease | None] = {}
+            for start in range(0, len(ids), _AT_ONCE):
+                values = {"ids": ids[start : start + _AT_ONCE], "process": self.owner}
+                for row in connection.execute(sql.RENEW, values):
+                    kept[row.id] = Lease(row.id, row.fence) if row.owner == self.owner else None
+            return kept
+
+        return await self._writer.write(work) if ids else {}
+
+    async def confirm(self, lease: Lease) -> bool:
+        """Whether this lease is still the last one, and renewed by that. Raises DatabaseUnavailableError."""
+        values = {"request_id": lease.request_id, "held_fence": lease.fence}
+        return await self._writer.write(lambda connection: connection.execute(sql.CONFIRM, values).rowcount == 1)
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Let go of what this process will not finish: it is anybody's."""
+        rows = [{"request_id": lease.request_id, "held_fence": lease.fence, "now": self._clock()} for lease in leases]
+        await self._writer.post(*((sql.RELEASE, row) for row in rows))
+
+    async def watch(self) -> list[Sighting]:
+        """Everything that somebody must hold, as it stands now."""
+
+        def work(connection: Connection) -> list[Sighting]:
+            return [to_sighting(row) for row in connection.execute(sql.WATCHED).all()]
+
+        return await self._writer.write(work)
+
+    async def take_over(self, sightings: Sequence[Sighting]) -> list[Record]:
+        """Those that still stand as they were seen, now this process's to resolve; their callers count as gone."""
+
+        def work(connection: Connection) -> list[Record]:
+            taken = []
+            for seen in sightings:
+                values = {
+                    "request_id": seen.request_id,
+                    "held_fence": seen.fence,
+                    "seen_beat": seen.beat,
+                    "process": self.owner,
+                    "now": self._clock(),
+                }
+                row = connection.execute(sql.TAKE, values).first()
+                if row is not None:
+                    taken.append(to_record(connection, row))
+            return taken
+
+        return await self._writer.write(work) if sightings else []

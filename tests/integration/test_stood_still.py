@@ -1,0 +1,235 @@
+"""Processes that stood still, and clocks that were set: what another took is never sent, and nothing is lost to oneself.
+
+Two gateways on one database over one simulator; one is stopped as a paused machine is, for longer than its leases.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from tests.support.holding import HoldingProxy
+from tests.support.images import data_uri, png
+from tests.support.processes import ODD, free_port, start_process, unique, wait_until_it_answers
+
+LEASE = 2.0
+RETRY = {"x-stainless-retry-count": "1"}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A process, and how it is asked."""
+
+    pid: int
+    client: httpx2.Client
+
+    def ask(self, path: str = "generations", headers: dict | None = None, **fields) -> httpx2.Response:
+        body = {"model": "flux.1-schnell", "size": "256x256"} | fields
+        return self.client.post(f"/images/{path}", json=body, headers=headers or {})
+
+    def until_served(self, **fields) -> httpx2.Response:
+        """As an SDK asks: again while it is told to."""
+        for _ in range(100):
+            answer = self.ask(headers=RETRY, **fields)
+            if answer.headers.get("x-should-retry") != "true":
+                return answer
+            time.sleep(0.3)
+        raise AssertionError(answer.text)
+
+
+@contextlib.contextmanager
+def gateway(url: str, folder: Path, **variables: str) -> Iterator[Gateway]:
+    port = free_port()
+    own = {"TEST_LEASE_SECONDS": str(LEASE), "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true"} | variables
+    with start_process(url, folder, port, program=ODD, **own) as process:
+        try:
+            wait_until_it_answers(port)
+            headers = {"Authorization": "Bearer test-key"}
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}/v1", headers=headers, timeout=60) as client:
+                yield Gateway(process.pid, client)
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+def booked(url: str) -> tuple[set[str], Decimal]:
+    """The states of all requests, and what they cost together."""
+    query = "SELECT status, cost FROM requests"
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as journal:
+            rows = journal.execute(query).fetchall()
+    else:
+        with psycopg.connect(make_url(url).render_as_string(hide_password=False)) as journal:
+            rows = journal.execute(query).fetchall()
+    return {row[0] for row in rows}, sum((Decimal(row[1] or 0) for row in rows), Decimal(0))
+
+
+def ended(url: str) -> tuple[set[str], Decimal]:
+    """The same, once every request has ended."""
+    for _ in range(200):
+        found = booked(url)
+        if not found[0] & {"queued", "processing"}:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def billed(simulator, prompt: str) -> Decimal:
+    tasks = [task for task in simulator.tasks() if task["request"].get("positivePrompt") == prompt]
+    return sum((Decimal(task["billed"]) for task in tasks), Decimal(0))
+
+
+def accepted(simulator, prompt: str) -> bool:
+    return any(task["request"].get("positivePrompt") == prompt for task in simulator.tasks())
+
+
+@contextlib.contextmanager
+def sleeping(one: Gateway) -> Iterator[None]:
+    """This process is stopped meanwhile."""
+    os.kill(one.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(one.pid, signal.SIGCONT)
+
+
+TWO_TASKS = {"path": "edits", "model": "runware/bfl:5@1", "n": 2, "size": "512x512", "image": data_uri(png(512, 512))}
+ONE_TASK = {"path": "edits", "model": "riverflow-1-mini", "size": "auto", "image": data_uri(png(512, 512))}
+
+
+@pytest.mark.parametrize(
+    ("marker", "fields", "images"),
+    [(b"mediaStorage", TWO_TASKS, 2)],
+    ids=["while the images it needs are uploaded"],
+)
+def test_a_process_that_slept_with_a_request_claimed_and_not_sent_sends_nothing(
+    simulator, tmp_path, database, marker, fields, images
+):
+    url, prompt = database.fresh(), unique()
+    shared = {"SPILLWAY_DATABASE_URL": url, "SPILLWAY_SECRET": "a secret of sixteen"}
+    proxy = HoldingProxy(int(simulator.url.rpartition(":")[2]), marker)
+    with (
+        contextlib.closing(proxy),
+        gateway(proxy.url, tmp_path, **shared) as sleeper,
+        gateway(simulator.url, tmp_path, **shared) as awake,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        first = pool.submit(sleeper.ask, prompt=prompt, **fields)
+        assert proxy.reached.wait(30)
+        with sleeping(sleeper):
+            proxy.let_go.set()
+            answer = awake.until_served(prompt=prompt, **fields)
+            assert (answer.status_code, simulator.made(prompt)) == (200, images), answer.text
+        told = first.result()
+        assert (told.status_code, told.json()["error"]["code"]) == (503, "not_started"), told.text
+        assert simulator.made(prompt) == images
+        states, cost = ended(url)
+    assert states == {"completed", "failed"}
+    assert cost == billed(simulator, prompt)
+
+
+def test_a_process_that_slept_while_a_request_waited_for_its_turn_sends_nothing(simulator, tmp_path, database):
+    url, prompt, other = database.fresh(), unique(), f"{unique()} [sim:slow=4]"
+    shared = {"SPILLWAY_DATABASE_URL": url, "SPILLWAY_SECRET": "a secret of sixteen"}
+    with (
+        gateway(simulator.url, tmp_path, SPILLWAY_MAX_IN_FLIGHT="1", **shared) as sleeper,
+        gateway(simulator.url, tmp_path, **shared) as awake,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        runs = pool.submit(sleeper.ask, prompt=other)
+        while not accepted(simulator, other):
+            time.sleep(0.05)
+        waits = pool.submit(sleeper.ask, prompt=prompt)
+        while "queued" not in booked(url)[0]:
+            time.sleep(0.05)
+        with sleeping(sleeper):
+            assert awake.until_served(prompt=prompt).status_code == 200
+        assert (runs.result().status_code, waits.result().json()["error"]["code"]) == (200, "not_started")
+        assert (simulator.made(prompt), simulator.made(other)) == (1, 1)
+        assert ended(url)[1] == billed(simulator, prompt) + billed(simulator, other)
+
+
+def test_a_process_that_slept_alone_goes_on_where_it_was(simulator, tmp_path, database):
+    url, prompt = database.fresh(), unique()
+    proxy = HoldingProxy(int(simulator.url.rpartition(":")[2]), b"mediaStorage")
+    with (
+        contextlib.closing(proxy),
+        gateway(proxy.url, tmp_path, SPILLWAY_DATABASE_URL=url) as sleeper,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        first = pool.submit(sleeper.ask, prompt=prompt, **TWO_TASKS)
+        assert proxy.reached.wait(30)
+        with sleeping(sleeper):
+            proxy.let_go.set()
+            time.sleep(2 * LEASE)
+        assert (first.result().status_code, simulator.made(prompt)) == (200, 2)
+        assert ended(url) == ({"completed"}, billed(simulator, prompt))
+
+
+def test_a_process_that_slept_while_its_image_was_made_delivers_it_and_books_it_once(simulator, tmp_path, database):
+    url, prompt = database.fresh(), f"{unique()} [sim:slow=1]"
+    shared = {"SPILLWAY_DATABASE_URL": url, "SPILLWAY_SECRET": "a secret of sixteen"}
+    with (
+        gateway(simulator.url, tmp_path, **shared) as sleeper,
+        gateway(simulator.url, tmp_path, **shared) as awake,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        first = pool.submit(sleeper.ask, prompt=prompt)
+        while not accepted(simulator, prompt):
+            time.sleep(0.05)
+        with sleeping(sleeper):
+            answer = awake.until_served(prompt=prompt)
+        assert (answer.status_code, first.result().status_code, simulator.made(prompt)) == (200, 200, 1)
+        assert first.result().json()["id"] == answer.json()["id"]
+        assert ended(url) == ({"completed"}, billed(simulator, prompt))
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600], ids=["an hour ahead", "an hour back"])
+def test_a_wall_clock_that_is_set_makes_no_process_lose_to_itself(simulator, tmp_path, seconds):
+    clock, prompt = tmp_path / "clock", f"{unique()} [sim:slow=3]"
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    clock.write_text("0")
+    with (
+        gateway(simulator.url, tmp_path, SPILLWAY_DATABASE_URL=url, TEST_WALL_FILE=str(clock)) as own,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        first = pool.submit(own.ask, prompt=prompt, headers={"X-Spillway-Timeout": "20"})
+        while not accepted(simulator, prompt):
+            time.sleep(0.05)
+        clock.write_text(str(seconds))
+        time.sleep(LEASE)
+        keyed = pool.submit(own.ask, prompt=unique(), headers={"Idempotency-Key": "k"})
+        assert (first.result().status_code, keyed.result().status_code, simulator.made(prompt)) == (200, 200, 1)
+        with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as journal:
+            assert {row[0] for row in journal.execute("SELECT fence FROM requests")} == {1}, "nobody took it over"
+        assert ended(url)[0] == {"completed"}
+
+
+@pytest.mark.parametrize("headers", [RETRY, {}], ids=["called a retry", "without a word"])
+@pytest.mark.parametrize("seconds", [3600, -3600], ids=["an hour ahead", "an hour back"])
+def test_a_retry_joins_the_request_that_runs_though_the_clock_was_set_meanwhile(simulator, tmp_path, seconds, headers):
+    clock, prompt = tmp_path / "clock", f"{unique()} [sim:slow=2.5]"
+    clock.write_text("0")
+    with gateway(simulator.url, tmp_path, TEST_WALL_FILE=str(clock)) as own:
+        with pytest.raises(httpx2.TimeoutException):
+            own.client.post(
+                "/images/generations",
+                json={"model": "flux.1-schnell", "size": "256x256", "prompt": prompt},
+                timeout=0.8,
+            )
+        time.sleep(0.5)  # until it is written down, at the time before
+        clock.write_text(str(seconds))
+        answer = own.ask(prompt=prompt, headers=headers)
+        assert (answer.status_code, simulator.made(prompt)) == (200, 1), answer.text
