@@ -216,6 +216,7 @@ class Lane:
             log=self._log,
             SPILLWAY_DATABASE_URL=self._journal.url,
             SPILLWAY_STORE_PROMPTS="true",
+            SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="true",  # the images lie behind the proxy, at another address than Runware
         )
         deadline = asyncio.get_running_loop().time() + _START_SECONDS
         while asyncio.get_running_loop().time() < deadline:
