@@ -158,7 +158,8 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     reader = Reader(engine, writer)
     journal, keeper = _journal(settings, writer, seams.lease_seconds)
     works = JobRunner(journal, ResultStore(results, media_store, registry), keeper)
-    delivery = ImageDelivery(workers, ResultDownloader(ways.results, seams.patience), media_store)
+    downloads = ResultDownloader(ways.results, seams.patience)
+    delivery = ImageDelivery(workers, downloads, media_store, 2 * settings.max_output_pixels)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
     webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
     memory = _memory(settings)
@@ -246,6 +247,7 @@ def _policy(settings: Settings, pace: RetryPolicy) -> Policy:
         native_links=not settings.host_all_images,
         stores_prompts=settings.store_prompts,
         longest_work=pace.longest_work,
+        max_output_pixels=settings.max_output_pixels,
     )
 
 

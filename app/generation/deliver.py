@@ -36,7 +36,6 @@ from app.observability.stages import stage
 from app.runware.wire import Image
 
 _logger = get_logger("delivery")
-_MAX_RESULT_PIXELS = 400_000_000
 _EXPECTED_PIXELS = 64_000_000
 """Where neither the header nor the request tells."""
 
@@ -64,12 +63,21 @@ _Outcome = tuple[DeliveredImage, tuple[Adjustment, ...]]
 
 
 class ImageDelivery:
-    """Brings images into the asked format and form. `clock` is unix seconds."""
+    """Brings images into the asked format and form. `clock` is unix seconds.
+
+    A result of more than `max_pixels`, such as an enlarged one, is not decoded: it stays as it was made.
+    """
 
     def __init__(
-        self, workers: Workers, downloads: ResultDownloader, store: MediaStore, clock: Callable[[], float] = time.time
+        self,
+        workers: Workers,
+        downloads: ResultDownloader,
+        store: MediaStore,
+        max_pixels: int,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._workers = workers
+        self._max_pixels = max_pixels
         self._downloads = downloads
         self._store = store
         self._clock = clock
@@ -202,7 +210,7 @@ class ImageDelivery:
         self, data: bytes, header: Header, spec: ImageSpec, context: RequestContext, ground: CompositeBase | None
     ) -> _Form:
         """The image in the asked format, finished where the spec says so; as it was made where that cannot be done."""
-        ending = (spec.format.delivered.value, spec.format.quality, _MAX_RESULT_PIXELS)
+        ending = (spec.format.delivered.value, spec.format.quality, self._max_pixels)
         job = _job(header, spec, context.tenant, ground)
         try:
             with stage("convert", type=header.format, size=f"{header.width}x{header.height}", bytes=len(data)):

@@ -25,6 +25,7 @@ from app.planning.decide import check_request, input_needs, normalize, refuse_wh
 from app.planning.dry_run import DryRun, reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.output import default_delivery
+from app.planning.output_limits import check_output_size
 from app.planning.plan import Plan, build_plan
 from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender
@@ -54,6 +55,7 @@ class Policy:
     request_timeout: float
     longest_work: float
     """Seconds after which a task that has not ended is left to whoever looks for abandoned ones."""
+    max_output_pixels: int
     native_links: bool = True
     stores_prompts: bool = False
 
@@ -95,6 +97,7 @@ class Preparer:
             native_links=self._policy.native_links,
             image_size=self._images.first_size(opened, model),
         )
+        check_output_size(request, spec, self._policy.max_output_pixels, opened.first_size)
         fitted = await self._images.fit(opened, spec)
         if fitted.adjustments:
             spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))

@@ -115,6 +115,12 @@ class ImageSettings(SettingsGroup):
     max_image_pixels: int = Field(
         64_000_000, alias="SPILLWAY_MAX_IMAGE_PIXELS", ge=1, description="The most pixels an input image may have."
     )
+    max_output_pixels: int = Field(
+        64_000_000,
+        alias="SPILLWAY_MAX_OUTPUT_PIXELS",
+        ge=1,
+        description="The most pixels an image that is asked for may have.",
+    )
     image_workers: int = Field(
         0,
         alias="SPILLWAY_IMAGE_WORKERS",
