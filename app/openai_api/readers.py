@@ -117,7 +117,7 @@ def read_size(fields: Fields) -> SizeRequest:
         ratio = _parse_ratio(aspect)
     area_field = "resolution" if area is None else "size"
     if not (exact or area) and resolution is not None:
-        area = _parse_scale(resolution)
+        area = _parse_scale(resolution, bare_megapixels=True)
         if area is None:
             raise wrong("resolution", "a tier like 1K, 2K, 0.5K, megapixels like 1MP or 0.25, or a side", resolution)
     text = size if says_shape else aspect
@@ -143,13 +143,13 @@ def _parse_size(text: str) -> tuple[tuple[int, int] | None, float | None, int | 
     match = _RATIO.fullmatch(text)
     if match and float(match[1]) > 0 and float(match[2]) > 0:
         return None, float(match[1]) / float(match[2]), None
-    area = _parse_scale(text)
+    area = _parse_scale(text, bare_megapixels=False)
     if area is None:
         raise wrong("size", "WIDTHxHEIGHT like 1024x1024, a ratio like 16:9, a tier like 2K, or auto", text)
     return None, None, area
 
 
-def _parse_scale(text: str) -> int | None:
+def _parse_scale(text: str, *, bare_megapixels: bool) -> int | None:
     """The pixels of a tier, of a number of megapixels, or of a square whose side is given; None for anything else."""
     area = tier_area(text)
     match = _SCALE.fullmatch(text) if area is None else None
@@ -158,7 +158,7 @@ def _parse_scale(text: str) -> int | None:
     number = float(match[1])
     if match[2] or number >= _SMALLEST_SIDE:
         return round(number * number) if _SMALLEST_SIDE <= number <= _LARGEST_SIDE else None
-    return tier_area(f"{number}MP")
+    return tier_area(f"{number}MP") if bare_megapixels else None
 
 
 def _parse_ratio(text: str) -> float:
