@@ -4,11 +4,12 @@ Owns the shape of a rule and how a model's own facts narrow what holds for all. 
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_validator
 
 FieldType = Literal["integer", "number", "string", "boolean", "object", "array", "true_or_object"]
 Scalar: TypeAlias = bool | int | float | str
@@ -55,6 +56,16 @@ class FieldRule(BaseModel):
     less: tuple[tuple[str, str], ...] = ()
     at_most: tuple[tuple[str, str], ...] = ()
     iff: tuple[tuple[str, str, Scalar], ...] = ()
+
+    @field_validator("pattern")
+    @classmethod
+    def _check_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            message = f"it is no regular expression: {error}"
+            raise ValueError(message) from None
+        return value
 
     def narrowed(self, own: "FieldRule | None") -> "FieldRule":
         """This rule with a model's own facts over it, down to what lies inside."""

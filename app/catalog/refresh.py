@@ -10,24 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import Vocabulary
 from app.catalog.prices import AMOUNTS
+from app.catalog.schema_rules import Facts, mapping, objects, texts, to_rule, values_of
 
-Facts = Mapping[str, object]
 Entry = MutableMapping[str, object]
 
 TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
 _IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
 _SLOTS = ("referenceImages", "seedImage", "image")
-_RULE_WORDS = {
-    "minimum": "minimum",
-    "maximum": "maximum",
-    "multipleOf": "step",
-    "minLength": "min_chars",
-    "maxLength": "max_chars",
-    "minItems": "min_items",
-    "maxItems": "max_items",
-    "default": "default",
-    "pattern": "pattern",
-}
 _WORDS = {
     "seed": "seed",
     "negative_prompt": "negativePrompt",
@@ -48,9 +37,9 @@ def request_properties(schema: Facts) -> tuple[Facts, frozenset[str]]:
     if schema.get("type") == "array" or "items" in schema:
         items = schema.get("items")
         return request_properties(items) if isinstance(items, Mapping) else ({}, frozenset())
-    properties: dict[str, object] = dict(_mapping(schema.get("properties")))
-    required = set(_texts(schema.get("required")))
-    for part in _listed(schema.get("allOf")):
+    properties: dict[str, object] = dict(mapping(schema.get("properties")))
+    required = set(texts(schema.get("required")))
+    for part in objects(schema.get("allOf")):
         inner, needed = request_properties(part)
         properties = {**inner, **properties}
         required |= needed
@@ -59,7 +48,7 @@ def request_properties(schema: Facts) -> tuple[Facts, frozenset[str]]:
 
 def makes_images(properties: Facts) -> bool:
     """Whether the task's results are images, not videos."""
-    return bool(_IMAGES & set(map(str, _values(_mapping(properties.get("outputFormat"))))))
+    return bool(_IMAGES & set(map(str, values_of(mapping(properties.get("outputFormat"))))))
 
 
 def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> None:
@@ -67,16 +56,16 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
     properties, required = request_properties(schema)
     shared = set(vocabulary.every_task.get(task, ()))
     own = [name for name in properties if name not in shared]
-    described = set(_mapping(entry.get("limits"))) & set(_texts(entry.get("optional")))
+    described = set(mapping(entry.get("limits"))) & set(texts(entry.get("optional")))
     _set(entry, "required", [name for name in own if name in required])
     optional = [name for name in own if name not in required]
-    kept = [name for name in _texts(entry.get("optional")) if name in described and name not in own]
+    kept = [name for name in texts(entry.get("optional")) if name in described and name not in own]
     _set(entry, "optional", [*optional, *kept])
     _update_limits(entry, properties, vocabulary)
-    _update_prompt(entry, _mapping(properties.get("positivePrompt")))
+    _update_prompt(entry, mapping(properties.get("positivePrompt")))
     _update_sizes(entry, schema, properties)
-    _update_images(entry, _mapping(_mapping(properties.get("inputs")).get("properties")))
-    most = _mapping(properties.get("numberResults")).get("maximum")
+    _update_images(entry, mapping(mapping(properties.get("inputs")).get("properties")))
+    most = mapping(properties.get("numberResults")).get("maximum")
     if isinstance(most, int):
         _set(entry, "max_results", most)
     status = str(info.get("x-status") or "")
@@ -86,8 +75,8 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
         _set(entry, "status", status)
     if isinstance(info.get("x-released-at"), str):
         _set(entry, "released", str(info["x-released-at"])[:10])
-    overview = _mapping(info.get("x-pricing")).get("overview")
-    pricing = _mapping(entry.get("pricing"))
+    overview = mapping(info.get("x-pricing")).get("overview")
+    pricing = mapping(entry.get("pricing"))
     if isinstance(overview, str) and overview.strip() and not set(pricing) & {*AMOUNTS}:
         _set(entry, "pricing", {**pricing, "note": overview.strip()})
 
@@ -98,9 +87,9 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     entry: Entry = {"id": slug or air, "air": air, "name": str(info.get("title") or _to_name(slug or air, air))}
     if task != "imageInference":
         entry["task"] = task
-    inputs = _mapping(_mapping(properties.get("inputs")).get("properties"))
+    inputs = mapping(mapping(properties.get("inputs")).get("properties"))
     takes_images = "inputs" in properties
-    capabilities = set(_texts(info.get("x-capabilities")))
+    capabilities = set(texts(info.get("x-capabilities")))
     modes = [mode for mode, words in _MODES.items() if capabilities & words]
     if not modes:
         modes = ["edit"] if "inputs" in required else ["generate", *(["edit"] if takes_images else [])]
@@ -115,7 +104,7 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     if takes_images:
         slot = next((name for name in _SLOTS if name in inputs), "referenceImages")
         entry["images"] = {"slot": slot, "minimum": int("inputs" in required)}
-    formats = [one for one in _values(_mapping(properties.get("outputFormat"))) if one in _IMAGES]
+    formats = [one for one in values_of(mapping(properties.get("outputFormat"))) if one in _IMAGES]
     if sorted(map(str, formats)) != ["JPG", "PNG", "WEBP"]:
         entry["formats"] = formats
     words = {word: field for word, field in _WORDS.items() if field in properties}
@@ -133,41 +122,16 @@ def mark_unlisted(entry: Entry, listed: Collection[str]) -> None:
         entry["unlisted"] = True
 
 
-def to_rule(schema: Facts) -> dict[str, object]:
-    """The facts of a field's schema in the catalog's words."""
-    rule: dict[str, object] = {}
-    type_ = _type_of(schema)
-    if type_ is not None:
-        rule["type"] = type_
-    values = _values(schema)
-    if values and type_ != "true_or_object":
-        rule["values"] = values
-    rule |= {ours: schema[theirs] for theirs, ours in _RULE_WORDS.items() if _is_scalar(schema.get(theirs))}
-    if type_ == "integer" and rule.get("step") == 1:
-        del rule["step"]
-    parts = [schema, *_listed(schema.get("oneOf")), *_listed(schema.get("anyOf"))]
-    members = {name: to_rule(_mapping(one)) for part in parts for name, one in _mapping(part.get("properties")).items()}
-    if members:
-        rule["members"] = {name: member for name, member in members.items() if "type" in member or "values" in member}
-    needed = [name for part in parts for name in _texts(part.get("required"))]
-    if needed and members:
-        rule["required"] = needed
-    items = _mapping(schema.get("items"))
-    if items:
-        rule["items"] = to_rule(items)
-    return rule
-
-
 def _update_limits(entry: Entry, properties: Facts, vocabulary: Vocabulary) -> None:
     known = entry.get("limits")
     limits: MutableMapping[str, object] = known if isinstance(known, MutableMapping) else {}
     for name, schema in properties.items():
         if name in _OWN_SECTIONS or name in {"taskType", "taskUUID", "model", "inputs"}:
             continue
-        stated = to_rule(_mapping(schema))
+        stated = to_rule(mapping(schema))
         common = vocabulary.fields.get(name)
         beyond = {word: value for word, value in stated.items() if common is None or not _says(common, word, value)}
-        before = dict(_mapping(limits.get(name)))
+        before = dict(mapping(limits.get(name)))
         if beyond and {**before, **beyond} != before:
             limits[name] = _merge(before, beyond)
     if limits and limits is not known:
@@ -190,7 +154,7 @@ def _says(common: FieldRule, word: str, value: object) -> bool:
         return all(_says(known, inner, one) for inner, one in value.items())
     if isinstance(known, dict) and isinstance(value, Mapping):
         return all(
-            name in known and all(_says(known[name], inner, one) for inner, one in _mapping(rule).items())
+            name in known and all(_says(known[name], inner, one) for inner, one in mapping(rule).items())
             for name, rule in value.items()
         )
     return bool((list(known) if isinstance(known, tuple) else known) == value)
@@ -201,14 +165,14 @@ def _update_prompt(entry: Entry, schema: Facts) -> None:
         ours: schema[name] for name, ours in (("minLength", "min_chars"), ("maxLength", "max_chars")) if name in schema
     }
     if stated:
-        _set(entry, "prompt", {**_mapping(entry.get("prompt")), **stated})
+        _set(entry, "prompt", {**mapping(entry.get("prompt")), **stated})
 
 
 def _update_sizes(entry: Entry, schema: Facts, properties: Facts) -> None:
     pairs = sorted(set(_pairs(schema)), key=lambda size: (size[0] * size[1], size))
-    sizes, width = _mapping(entry.get("sizes")), _mapping(properties.get("width"))
+    sizes, width = mapping(entry.get("sizes")), mapping(properties.get("width"))
     if pairs:
-        listed = {size for tier in _mapping(sizes.get("tiers")).values() for size in _texts(tier)}
+        listed = {size for tier in mapping(sizes.get("tiers")).values() for size in texts(tier)}
         if {f"{w}x{h}" for w, h in pairs} != listed:
             tiers: dict[str, list[str]] = {}
             for pair in pairs:
@@ -220,8 +184,8 @@ def _update_sizes(entry: Entry, schema: Facts, properties: Facts) -> None:
 
 
 def _update_images(entry: Entry, inputs: Facts) -> None:
-    images = dict(_mapping(entry.get("images")))
-    schema = _mapping(inputs.get(str(images.get("slot"))))
+    images = dict(mapping(entry.get("images")))
+    schema = mapping(inputs.get(str(images.get("slot"))))
     stated = {ours: schema[name] for name, ours in (("minItems", "minimum"), ("maxItems", "maximum")) if name in schema}
     if stated and images:
         _set(entry, "images", {**images, **stated})
@@ -230,11 +194,11 @@ def _update_images(entry: Entry, inputs: Facts) -> None:
 def _pairs(schema: Facts) -> Iterator[tuple[int, int]]:
     """Width and height that a schema only allows together."""
     if schema.get("type") == "array":
-        schema = _mapping(schema.get("items"))
+        schema = mapping(schema.get("items"))
     for word in ("oneOf", "anyOf", "allOf"):
-        for part in _listed(schema.get(word)):
-            inner = _mapping(part.get("properties"))
-            width, height = (_mapping(inner.get(name)).get("const") for name in ("width", "height"))
+        for part in objects(schema.get(word)):
+            inner = mapping(part.get("properties"))
+            width, height = (mapping(inner.get(name)).get("const") for name in ("width", "height"))
             if isinstance(width, int) and isinstance(height, int):
                 yield width, height
             else:
@@ -244,39 +208,6 @@ def _pairs(schema: Facts) -> Iterator[tuple[int, int]]:
 def _tier_of(size: tuple[int, int]) -> str:
     side = (size[0] * size[1]) ** 0.5 / 1024
     return min(("0.5K", "1K", "2K", "3K", "4K"), key=lambda tier: abs(float(tier[:-1]) / side - 1))
-
-
-def _type_of(schema: Facts) -> str | None:
-    parts = [*_listed(schema.get("oneOf")), *_listed(schema.get("anyOf"))]
-    if any(part.get("const") is True for part in parts) and any(part.get("type") == "object" for part in parts):
-        return "true_or_object"
-    type_ = schema.get("type") or next((part["type"] for part in parts if "type" in part), None)
-    if isinstance(type_, list):
-        type_ = next((one for one in type_ if one != "null"), None)
-    return type_ if isinstance(type_, str) else None
-
-
-def _values(schema: Facts) -> list[object]:
-    listed = schema.get("enum")
-    if isinstance(listed, list):
-        return [value for value in listed if _is_scalar(value)]
-    return [part["const"] for part in _listed(schema.get("oneOf")) if _is_scalar(part.get("const"))]
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, str | int | float | bool)
-
-
-def _mapping(value: object) -> Facts:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(value: object) -> list[Facts]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list | tuple) else []
 
 
 def _set(entry: Entry, name: str, value: object) -> None:

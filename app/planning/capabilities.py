@@ -22,9 +22,11 @@ def starts_from_blank(model: CatalogModel) -> bool:
 
 
 def brings_own_images(fields: Mapping[str, JSONValue]) -> bool:
-    """Whether a caller's own task fields carry the images to work on, so that none has to stand in."""
-    ace = fields.get("acePlusPlus")
-    return isinstance(ace, dict) and bool(ace.get("images"))
+    """Whether a caller's own task fields carry the images to work on, so that none has to stand in.
+
+    That these are there and well is judged with the other fields.
+    """
+    return isinstance(fields.get("acePlusPlus"), dict)
 
 
 def emulated_modes(model: CatalogModel) -> tuple[Mode, ...]:

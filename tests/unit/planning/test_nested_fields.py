@@ -106,6 +106,10 @@ def test_ace_goes_to_flux_fill_with_its_own_images_and_no_others(ace):
 
 @pytest.mark.parametrize(("place", "ace"), ACE_ILLEGAL, ids=[f"{row[0]}={row[1]!s:.60}" for row in ACE_ILLEGAL])
 def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
+    if isinstance(ace, dict):
+        check_request(
+            ImageRequest(Mode.GENERATE, "a portrait", extras={"acePlusPlus": ace}), REGISTRY.find("runware:102@1")
+        )
     with pytest.raises(InvalidRequestError) as refusal:
         fit("runware:102@1", ace)
     assert refusal.value.param == place
