@@ -119,6 +119,8 @@ class FormParser:
         part = read_part(self._head, bytes(self._data), self._charset)
         self._data = bytearray()
         if isinstance(part, FilePart):
+            if isinstance(part.content, str):  # it may hold JSON
+                self._guard.feed(part.content.encode("utf-8", "surrogatepass"), part.name)
             self._files.append(part)
         elif part is not None and part.name == "_charset_":  # how HTML lets a form say it for all of its texts
             self._charset = part.text.strip().lower()[:_MAX_CHARSET_NAME] or None

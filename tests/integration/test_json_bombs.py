@@ -40,9 +40,9 @@ def many(item: bytes) -> bytes:
     return b'{"prompt":"a harbor","x":[' + item * (60 * MIB // len(item)) + b"1]}"
 
 
-def form(value: bytes) -> bytes:
+def form(value: bytes, name: bytes = b"settings") -> bytes:
     """A form with JSON in a field."""
-    parts = ((b"prompt", b"a harbor"), (b"settings", value))
+    parts = ((b"prompt", b"a harbor"), (name, value))
     body = b"".join(b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % part for part in parts)
     return body + b"--x--\r\n"
 
@@ -64,8 +64,10 @@ JSON, FORM = "application/json", "multipart/form-data; boundary=x"
         (JSON, lambda: b'{"prompt":"a harbor","x":"' + rb"\u0041" * 10 * MIB + b'"}', "body"),
         (FORM, lambda: form(b"[" + b"[]," * 10 * MIB + b"1]"), "settings"),
         (FORM, lambda: form(b"[" * 960 + b"]" * 960), "settings"),
+        (FORM, lambda: form(b"[" + b"[]," * 10 * MIB + b"1]", b"image"), "image"),
+        (FORM, lambda: form(b"[" * 960 + b"]" * 960, b"image"), "image"),
     ],
-    ids=["lists", "objects", "texts", "members", "byte order mark", "960 lists deep", "960 objects deep", "digits", "escapes", "in a form", "deep in a form"],
+    ids=["lists", "objects", "texts", "members", "byte order mark", "960 lists deep", "960 objects deep", "digits", "escapes", "in a form", "deep in a form", "for an image", "deep for an image"],
 )  # fmt: skip
 def test_a_bomb_costs_the_gateway_little_and_others_nothing(besieged, kind, make, param):
     (origin, gateway), body = besieged, make()
