@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -119,7 +120,7 @@ class Session:
         """The answer to a request of before, waited for while it is being made."""
         deadline = self._clock() + _LONGEST_WAIT_SECONDS
         while True:
-            response = self._ask("GET", f"/requests/{request_id}/result")
+            response = self._ask("GET", f"/requests/{quote(request_id, safe='')}/result")
             if response.status_code != _ACCEPTED:
                 return self._read(response)
             if self._clock() >= deadline:

@@ -65,6 +65,8 @@ def try_target(target: Target, count: int) -> None:
     for path in target.paths(count, own_name, format_):
         try:
             is_new = not path.exists()
+            if not (is_new or path.is_file() or path.is_dir()):  # such as /dev/stdout, or a pipe that nobody reads yet
+                continue
             with path.open("ab"):
                 pass
             if is_new:

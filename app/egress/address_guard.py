@@ -114,20 +114,19 @@ class AddressGuard:
     async def pin(self, url: str, caller: str = "") -> PinnedAddress:
         """`url` checked, raising FetchError for a host that cannot be found, else RefusedAddressError."""
         try:
+            url.encode()
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:
+            host = (parts.hostname or "").encode("idna").decode()
+        except ValueError:  # also every UnicodeError
             raise RefusedAddressError("is not a valid address") from None
-        host = parts.hostname
         if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
             raise RefusedAddressError("must be an http(s) address without a user name")
         found = await self._look_up(host, port, caller)
-        literals = (f"[{address}]" if ":" in address else address for address in found)
-        return PinnedAddress(
-            tuple(parts._replace(netloc=f"{literal}:{port}", fragment="").geturl() for literal in literals),
-            parts.netloc,
-            host if parts.scheme == "https" else "",
-        )
+        targets = (parts._replace(netloc=f"{_bracketed(address)}:{port}", fragment="") for address in found)
+        header = _bracketed(host) + (f":{parts.port}" if parts.port else "")
+        tls_name = host if parts.scheme == "https" else ""
+        return PinnedAddress(tuple(target.geturl() for target in targets), header, tls_name)
 
     async def _look_up(self, host: str, port: int, caller: str) -> tuple[str, ...]:
         try:
@@ -141,3 +140,7 @@ class AddressGuard:
         if not self._allow_private and not all(is_public(address) for address in found):
             raise RefusedAddressError("leads to a private address, which this gateway does not connect to")
         return found
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -71,7 +71,10 @@ class Getter:
             found = await self._get_from_any(pinned, read)
             if not isinstance(found, str):
                 return found
-            url = urljoin(url, found)
+            try:
+                url = urljoin(url, found)
+            except ValueError:
+                raise FetchError("redirects to no valid address") from None
         raise FetchError("redirects too often")
 
     async def _get_from_any(self, pinned: PinnedAddress, read: Callable[[httpx2.Response], Awaitable[_T]]) -> _T | str:
@@ -81,7 +84,7 @@ class Getter:
                 return await self._get(target, pinned, read)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 continue
-            except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
                 break
         raise FetchError("cannot be fetched")
 

@@ -6,6 +6,7 @@ import pytest
 
 from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError, is_public
 from app.egress.fetch import InputFetcher
+from app.egress.names import NameResolver
 
 INNER = {
     "this network": "0.0.0.0",
@@ -144,3 +145,53 @@ def test_what_was_checked_is_what_is_connected_to_under_the_name_that_was_given(
 
 def test_an_operator_of_an_intranet_may_lift_it():
     assert pin("http://images.example/a", guard(["10.0.0.1"], allow_private=True)).targets == ("http://10.0.0.1:80/a",)
+
+
+@pytest.mark.parametrize(
+    ("url", "header", "tls_name"),
+    [
+        ("https://bücher.example/a", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("http://BÜCHER.example:8080/a", "xn--bcher-kva.example:8080", ""),
+        ("https://[2606:4700::1111]:8443/a", "[2606:4700::1111]:8443", "2606:4700::1111"),
+        ("https://images.example./a", "images.example.", "images.example."),
+    ],
+    ids=["international", "capitals and port", "v6", "final dot"],
+)
+def test_a_host_is_named_as_the_network_spells_it(url, header, tls_name):
+    pinned = pin(url, guard(["8.8.8.8"]))
+    assert (pinned.host_header, pinned.tls_name) == (header, tls_name)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a\ud800.example/",
+        "http://a.example/\ud800",
+        f"http://{'a' * 64}.example/",
+        "http://a..example/",
+    ],
+    ids=["half a character in the name", "half a character in the path", "label too long", "empty label"],
+)
+def test_an_address_that_cannot_be_written_down_is_refused(url):
+    with pytest.raises(RefusedAddressError):
+        pin(url, guard(["8.8.8.8"]))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.1",
+        "0x7f.0.0.1",
+        "2130706433",
+        "017700000001",
+        "\uff11\uff12\uff17.\uff10.\uff10.\uff11",
+        "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460",
+        "[::ffff:7f00:1]",
+        "127\u30020\u30020\u30021",
+        "0",
+    ],
+)
+def test_every_way_to_write_an_inner_address_is_seen_through(host):
+    names = NameResolver(threads=1, per_caller=1, wait=10)  # numbers only: nothing is asked
+    with pytest.raises(RefusedAddressError):
+        pin(f"http://{host}/", AddressGuard(allow_private=False, resolve=names.resolve))
