@@ -22,7 +22,7 @@ _logger = get_logger("downloads")
 _PASSING = frozenset({408, 425, 429})
 _CONNECTIONS = 1024
 _ATTEMPT_SECONDS = 120.0
-_MAX_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 512 * 1024 * 1024
 """The caller's limit is not that of a result: an enlarged image may be larger than any that is sent here."""
 _LOOK_UP_SECONDS = 2.0
 _REMEMBERED_SECONDS = 300.0
@@ -60,10 +60,10 @@ class ResultFetcher:
         self._public_until: dict[str, float] = {}
         self._getter = Getter(_CONNECTIONS)
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, most_bytes: int = MAX_BYTES) -> bytes:
         """The bytes of a result, raising FetchError, or RefusedAddressError where it leads inside."""
         with deadline(_ATTEMPT_SECONDS):
-            return await self._getter.get(url, self._guard_for, _MAX_BYTES)
+            return await self._getter.get(url, self._guard_for, most_bytes)
 
     async def check(self, url: str) -> None:
         """Raise RefusedAddressError when a result's address leads inside; the caller is not sent there either.
@@ -111,13 +111,13 @@ class ResultDownloader:
         """Raise RefusedAddressError where an address leads inside."""
         await self._fetcher.check(url)
 
-    async def bring(self, url: str) -> bytes:
-        """The bytes of an image, raising FetchError when patience ends."""
+    async def bring(self, url: str, most_bytes: int = MAX_BYTES) -> bytes:
+        """The bytes of an image, of which there may be so many, raising FetchError when patience ends."""
         began = self._clock()
         wait = self._patience.first_wait
         while True:
             try:
-                return await self._fetcher.fetch(url)
+                return await self._fetcher.fetch(url, most_bytes)
             except (TooManyBytesError, RefusedAddressError):
                 raise
             except FetchError as error:

@@ -23,7 +23,7 @@ from app.errors import GatewayError, ProviderError
 from app.generation.collect import PlacedImage, distinct_adjustments
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
-from app.generation.made_image import broken_image, decode_text, header_of, header_of_text
+from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, most_bytes
 from app.images.compose import finish_image
 from app.images.convert import convert
 from app.images.headers import read_header
@@ -146,7 +146,7 @@ class ImageDelivery:
         plan = spec.format
         if spec.native_link and image.url is not None:
             await self._check_link(image.url)
-            alpha = header_of(await self._bytes_of(image)).alpha if spec.transparent else None
+            alpha = header_of(await self._bytes_of(image, spec)).alpha if spec.transparent else None
             ends = self._end_of_link(spec)
             return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha), ()
         untouched = not plan.converts and spec.finish is None
@@ -158,7 +158,7 @@ class ImageDelivery:
                 return DeliveredImage(
                     size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha, as_uri=as_uri
                 ), ()
-        data = await self._bytes_of(image)
+        data = await self._bytes_of(image, spec)
         header = header_of(data)
         if header.format == plan.delivered.value and untouched:
             form = _Form(data, plan.delivered, (header.width, header.height))
@@ -189,13 +189,13 @@ class ImageDelivery:
         as_uri = spec.delivery is not Delivery.EMBEDDED
         return DeliveredImage(form.size, form.format, image.seed, base64=text, as_uri=as_uri), not_hosted
 
-    async def _bytes_of(self, image: Image) -> bytes:
+    async def _bytes_of(self, image: Image, spec: ImageSpec) -> bytes:
         if image.base64 is not None:
             return await decode_text(image.base64)
         if image.url is None:
             raise broken_image()
         try:
-            return await self._downloads.bring(image.url)
+            return await self._downloads.bring(image.url, most_bytes(spec))
         except FetchError as error:
             raise _unavailable(error) from None
 

@@ -5,6 +5,8 @@ import asyncio
 import pybase64
 
 from app.domain.request import ImageFormat
+from app.domain.spec import ImageSpec
+from app.egress.download import MAX_BYTES
 from app.errors import ProviderError
 from app.images.headers import HEAD_BYTES, is_whole, read_header
 from app.images.types import Header
@@ -12,8 +14,21 @@ from app.images.types import Header
 _HEAD_TEXT = HEAD_BYTES // 3 * 4
 _TAIL_TEXT = 1024
 _INLINE_TEXT = 256 * 1024
+_LARGEST_SIDE = 4096
+"""Of an image whose size the model chooses: no tool enlarges beyond."""
+_GENEROUS_BYTES = 8
+"""A pixel: four channels of 16 bits that cannot be compressed."""
+_MOST_LAYERS = 8
+_LEAST_BYTES = 32 * 1024 * 1024
 _MEASURED = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.GIF})
 """Formats whose header tells the size."""
+
+
+def most_bytes(spec: ImageSpec) -> int:
+    """How many bytes an image may have: far more than any of its size needs."""
+    pixels = spec.size[0] * spec.size[1] if spec.size else _LARGEST_SIDE**2
+    layers = _MOST_LAYERS if spec.format.native == "TIFF" else 1
+    return min(max(pixels * _GENEROUS_BYTES * layers, _LEAST_BYTES), MAX_BYTES)
 
 
 def broken_image() -> ProviderError:

@@ -17,7 +17,7 @@ from app.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from app.runware.failures import Failure, Kind
+from app.runware.failures import OVERSIZED, Failure, Kind
 
 _DEFAULT_RETRY_SECONDS = 5
 _LONGEST_MESSAGE = 600
@@ -117,6 +117,8 @@ def _timeout(failure: Failure, _: str) -> GatewayError:
 
 
 def _provider(failure: Failure, words: str) -> GatewayError:
+    if failure.code == OVERSIZED:
+        words = "Its answer is far larger than what was asked for, and was not read: the image may have been paid for."
     message = f"Runware failed to make the image. {words}".strip()
     return ProviderError(message, provider_code=failure.code, should_retry=False)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.observability.logs import get_logger
 from app.runware.circuit_breaker import CircuitBreaker
-from app.runware.failures import Failure, Kind, from_status, to_failure
+from app.runware.failures import OVERSIZED, Failure, Kind, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
 from app.runware.tasks import ImageTask, encode, get_response
 from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Permit, Transport, TransportError
@@ -53,7 +53,7 @@ class Run:
 
     def end_unread(self) -> TaskResult:
         """The result where Runware's answer is too large to be read: it may have made images, and billed them."""
-        failure = Failure(Kind.PROVIDER, "oversizedAnswer", "")
+        failure = Failure(Kind.PROVIDER, OVERSIZED, "")
         return TaskResult((), (failure,), tuple(self.exchanges), is_read=False)
 
 

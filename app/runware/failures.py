@@ -29,6 +29,8 @@ class Kind(StrEnum):
     INVALID = "invalid"
 
 
+OVERSIZED = "oversizedAnswer"
+"""Our own code for an answer that was too large to be read."""
 RETRYABLE = frozenset({Kind.RATE_LIMIT, Kind.CAPACITY, Kind.TIMEOUT, Kind.PROVIDER})
 
 _CODES: dict[Kind, str] = {

@@ -24,6 +24,7 @@ _LARGEST_INTEGER = 2**64 - 1
 _MOST_BYTES = 16 * 1024
 """Of one member that is handed on as it is."""
 _MOST_BYTES_TOGETHER = 64 * 1024
+_DEEPEST = 32
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -78,7 +79,10 @@ def read_cost(members: Members) -> Decimal | None:
 
 
 def read_others(members: Members, known: Collection[str]) -> dict[str, JSONMember]:
-    """The members that have no meaning here, as they are; what is too large or cannot be read is left out."""
+    """The members that have no meaning here, as they are; what is too large or cannot be read is left out.
+
+    What is nested beyond what every reader follows is given as text.
+    """
     others: dict[str, JSONMember] = {}
     left = _MOST_BYTES_TOGETHER
     for name, raw in members.items():
@@ -87,7 +91,9 @@ def read_others(members: Members, known: Collection[str]) -> dict[str, JSONMembe
             continue
         left -= size
         try:
-            others[name] = _to_plain(_decoder.decode(raw))
+            others[name] = _to_plain(_decoder.decode(raw), _DEEPEST)
+        except _TooDeepError:
+            others[name] = bytes(raw).decode(errors="replace")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
     return others
@@ -103,12 +109,18 @@ def _read(members: Members, name: str, most_bytes: int) -> object:
         return None
 
 
-def _to_plain(value: object) -> JSONMember:
+class _TooDeepError(Exception):
+    """A value is nested deeper than every reader follows."""
+
+
+def _to_plain(value: object, levels: int) -> JSONMember:
     """JSON that every reader takes: a number that no machine holds becomes its text."""
+    if not levels:
+        raise _TooDeepError
     if isinstance(value, dict):
-        return {str(name): _to_plain(inner) for name, inner in value.items()}
+        return {str(name): _to_plain(inner, levels - 1) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_to_plain(inner) for inner in value]
+        return [_to_plain(inner, levels - 1) for inner in value]
     if isinstance(value, Decimal):
         number = float(value)
         return number if isfinite(number) else str(value)

@@ -23,12 +23,17 @@ from app.runware.members import (
     read_words,
 )
 
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 """A sensible answer has some hundred; base64 has no commas, so that counting them is fast and counts values."""
+_MAX_ENTRIES = 200
+"""Of images or faults, of which a task has at most twenty; more are not looked at."""
 _IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
 _PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
+_OWN_WORDS = frozenset({"positivePrompt", "negativePrompt", "inputs", "webhookURL", "uploadEndpoint"})
+"""What the caller sent is nothing that Runware says, and stands in no journal."""
 _ENVELOPE_MEMBERS = frozenset({"data", "errors", "error", "code", "message"})
 _LONGEST_SHOWN = 80
+_LONGEST_CODE = 100
 _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -137,8 +142,8 @@ def _entries(envelope: Members, name: str) -> list[Members]:
 def _to_reply(
     items: Sequence[Members], errors: Sequence[Members], others: dict[str, JSONMember], task_uuid: str
 ) -> Reply:
-    mine = [item for item in items if _is_about(item, task_uuid)]
-    faults = [error for error in errors if _is_about(error, task_uuid)]
+    mine = [item for item in items[:_MAX_ENTRIES] if _is_about(item, task_uuid)]
+    faults = [error for error in errors[:_MAX_ENTRIES] if _is_about(error, task_uuid)]
     failed = [item for item in mine if bytes(item.get("error", b"null")) != b"null"]
     for item in failed:
         faults += _entries(item, "error")
@@ -146,7 +151,7 @@ def _to_reply(
     images = [(item, image) for item in fine if (image := _to_image(item)) is not None]
     imageless = [item for item in fine if not _has_image(item)]
     for item in imageless:
-        others |= read_others(item, _PROGRESS_MEMBERS | _IMAGE_MEMBERS)
+        others |= read_others(item, _PROGRESS_MEMBERS | _IMAGE_MEMBERS | _OWN_WORDS)
     return Reply(
         images=tuple(image for _, image in images),
         faults=tuple(_to_fault(fault) for fault in faults),
@@ -180,7 +185,7 @@ def _to_image(item: Members) -> Image | None:
     uuid, seed, nsfw = read_text(item, "imageUUID"), read_integer(item, "seed"), read_boolean(item, "NSFWContent")
     understood = {"imageUUID": uuid, "seed": seed, "NSFWContent": nsfw}
     known = {name for name, value in understood.items() if value is not None} | {"cost"}
-    others = read_others(item, known | _IMAGE_MEMBERS | _PROGRESS_MEMBERS)
+    others = read_others(item, known | _IMAGE_MEMBERS | _PROGRESS_MEMBERS | _OWN_WORDS)
     return Image(uuid, url, base64, seed, read_cost(item), nsfw, others)
 
 
@@ -203,7 +208,7 @@ def _strip_data_uri(view: memoryview | None) -> memoryview | None:
 
 def _to_fault(error: Members) -> Fault:
     return Fault(
-        code=read_words(error, "code", "errorId") or "unknownError",
+        code=read_words(error, "code", "errorId")[:_LONGEST_CODE] or "unknownError",
         message=read_words(error, "message", "errorMessage"),
         parameters=_parameters(error),
         content=read_words(error, "responseContent"),

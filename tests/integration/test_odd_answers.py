@@ -182,3 +182,17 @@ def test_a_result_that_leads_inside_is_told_and_paid_for_and_not_handed_on(gatew
     error = failed.json()["error"]
     assert (failed.status_code, error["code"], error["cost"]) == (502, "image_unavailable", 0.01)
     assert "169.254" not in failed.text
+
+
+@pytest.mark.parametrize("fields", [{"response_format": "b64_json"}, {"output_format": "gif"}], ids=str)
+def test_an_image_far_larger_than_asked_for_is_not_brought(gateway, fields):
+    gateway.runware.images["huge.png"] = png(64, 64) + bytes(120 * MIB)
+    url = f"{gateway.runware.origin}/image/huge.png"
+    gateway.runware.scripts["imageInference"] = lambda task: envelope(item(task, imageURL=url, cost=0.01))
+    with watched(gateway) as felt:
+        failed = gateway.generate(**fields)
+    del gateway.runware.images["huge.png"]
+    error = failed.json()["error"]
+    assert (failed.status_code, error["code"], error["cost"]) == (502, "image_unavailable", 0.01)
+    assert "is larger than" in error["message"]
+    assert felt.grown < 100 * MIB

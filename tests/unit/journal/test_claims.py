@@ -24,6 +24,7 @@ from app.database.tables import requests, tasks
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements
+from app.journal.bills import DUE as BILLS_DUE
 from app.journal.claims import Journal
 from app.journal.leases import LeaseTable
 from app.journal.processes import is_dead, name_process
@@ -464,12 +465,13 @@ def test_claims_follow_the_rules_in_any_order_of_events(database):
 
 
 @pytest.mark.parametrize(
-    "name", ["ADOPTABLE", "WAITING", "BY_KEY", "WATCHED", "RENEW", "TAKE", "SETTLE", "BOOK", "WEBHOOKS"]
+    "name", ["ADOPTABLE", "WAITING", "BY_KEY", "WATCHED", "RENEW", "TAKE", "SETTLE", "BOOK", "WEBHOOKS", "BILLS"]
 )
 def test_what_every_request_asks_of_the_journal_needs_no_look_at_all_requests(tmp_path, name):
     engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     migrate(engine)
-    statement = DUE if name == "WEBHOOKS" else getattr(statements, name)
+    statement = {"WEBHOOKS": DUE, "BILLS": BILLS_DUE}.get(name)
+    statement = getattr(statements, name) if statement is None else statement
     text = str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
     text = re.sub(r"__\[POSTCOMPILE_\w+\]", "'processing', 'queued'", text)
     values = dict.fromkeys(re.findall(r":(\w+)", text), 1)

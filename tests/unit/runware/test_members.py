@@ -1,6 +1,7 @@
 """What Runware says is judged before it is believed, one member at a time."""
 
 import json
+import time
 from decimal import Decimal
 
 import msgspec
@@ -132,3 +133,35 @@ def test_one_odd_member_does_not_lose_the_image_beside_it():
 )
 def test_the_largest_answer_follows_from_what_was_asked_for(task, least, most):
     assert least <= task.most_answer_bytes <= most
+
+
+@pytest.mark.parametrize("levels", [30, 100, 900])
+def test_what_is_nested_too_deep_for_some_reader_is_given_as_text(levels):
+    written = "[" * levels + "1" + "]" * levels
+    found = read_others(members(nested=written), ())
+    assert json.loads(json.dumps(found)) == {"nested": json.loads(written) if levels < 32 else written}
+
+
+def test_what_the_caller_sent_is_not_handed_back():
+    item = {
+        "taskUUID": TASK,
+        "imageURL": "https://x/a.png",
+        "positivePrompt": "secret",
+        "inputs": {"image": "x"},
+        "new": 1,
+    }
+    (image,) = decode(json.dumps({"data": [item]}).encode(), TASK).images
+    assert image.others == {"new": 1}
+
+
+def test_an_endless_code_is_cut():
+    reply = decode(json.dumps({"errors": [{"taskUUID": TASK, "code": "c" * 10_000}] * 5000}).encode(), TASK)
+    assert (len(reply.faults), len(reply.faults[0].code)) == (200, 100)
+
+
+def test_the_largest_answer_that_is_read_is_read_quickly():
+    item = f'{{"taskUUID":"{TASK}","imageURL":"u","a":{{"b":[1,2,3]}}}}'
+    body = ('{"data":[' + ",".join([item] * (MAX_VALUES // 6)) + "]}").encode()
+    began = time.process_time()
+    assert len(decode(body, TASK).images) == 200
+    assert time.process_time() - began < 0.5

@@ -1,0 +1,141 @@
+"""Which open bills are asked for, when, by whom, and what is written once they are whole. On both databases."""
+
+import asyncio
+import uuid
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from app.domain.answer import TaskCost
+from app.journal.bills import OpenBills
+from app.journal.claims import Journal
+from app.journal.records import Intent, Settlement, Status
+from app.ledger.bill import Bill
+from tests.support.databases import open_writer
+
+FIRST_PAUSE = 120.0
+CENT = Decimal("0.01")
+
+
+class Clock:
+    """Time that tests move."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def writer(database):
+    made = open_writer(database.fresh())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def journal(writer, clock) -> Journal:
+    return Journal(writer, key_ttl=1000, adopt_window=60, clock=clock)
+
+
+@pytest.fixture
+def bills(writer, clock) -> OpenBills:
+    return OpenBills(writer, FIRST_PAUSE, clock)
+
+
+async def ended(journal: Journal, *, known: Decimal | None) -> tuple[str, tuple[str, str]]:
+    """A request of two tasks that ended; of the second's cost nothing is known, where `known` is the first's."""
+    ids = (str(uuid.uuid4()), str(uuid.uuid4()))
+    request_id = f"req_{uuid.uuid4().hex}"
+    await journal.claim(Intent(request_id, "t", None, "f", "generations", "m", "m", 2, ids, None, "{}"))
+    if known is None:
+        costs = [TaskCost(task_id, CENT, is_complete=True) for task_id in ids]
+        await journal.settle(request_id, Settlement(Status.COMPLETED, "{}", None, "0.02"), costs)
+    else:
+        costs = [TaskCost(ids[0], known, is_complete=True), TaskCost(ids[1], Decimal(0), is_complete=False)]
+        await journal.settle(request_id, Settlement(Status.COMPLETED, "{}", None, None, f"{known:f}"), costs)
+    return request_id, ids
+
+
+def test_only_open_bills_are_due_and_not_right_after_the_end(journal, bills, clock):
+    async def course():
+        request_id, _ = await ended(journal, known=CENT)
+        await ended(journal, known=None)
+        assert await bills.due() == []
+        clock.now += FIRST_PAUSE
+        (record,) = await bills.due()
+        assert (record.id, record.cost, record.known_cost) == (request_id, None, "0.01")
+        bill = Bill(record.costs)
+        assert (bill.cost, bill.known_cost) == (None, CENT)
+
+    asyncio.run(course())
+
+
+def test_a_request_that_runs_is_not_asked_for(journal, bills, clock):
+    async def course():
+        await journal.claim(Intent("req_1", "t", None, "f", "generations", "m", "m", 1, ("a",), None, "{}"))
+        await journal.book([TaskCost("a", Decimal(0), is_complete=False)])
+        clock.now += 10 * FIRST_PAUSE
+        assert await bills.due() == []
+
+    asyncio.run(course())
+
+
+def test_what_one_replica_asks_for_no_other_asks_for_meanwhile(journal, writer, bills, clock):
+    async def course():
+        await ended(journal, known=CENT)
+        clock.now += FIRST_PAUSE
+        other = OpenBills(writer, FIRST_PAUSE, clock)
+        first, second = await asyncio.gather(bills.due(), other.due())
+        assert len(first) + len(second) == 1
+        assert await other.due() == []
+
+    asyncio.run(course())
+
+
+def test_it_is_asked_for_ever_more_seldom_and_not_for_ever(journal, bills, clock):
+    async def course() -> list[float]:
+        await ended(journal, known=CENT)
+        asked, began = [], clock.now
+        while clock.now - began < 60 * 86_400:
+            clock.now += 60
+            asked += [clock.now - began] * len(await bills.due())
+            if len(asked) > 3:
+                clock.now += 6 * 3600
+        return asked
+
+    asked = asyncio.run(course())
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert len(asked) == 7
+    assert pauses == sorted(pauses)
+    assert 6 * 86_400 < asked[-1] < 12 * 86_400
+
+
+def test_once_it_is_whole_all_say_it_and_it_is_asked_for_no_more(journal, bills, clock):
+    async def course():
+        request_id, ids = await ended(journal, known=CENT)
+        clock.now += FIRST_PAUSE
+        await bills.due()
+        costs = [TaskCost(task_id, CENT, is_complete=True) for task_id in ids]
+        await bills.complete(request_id, costs, "0.02")
+        record = await journal.find(request_id)
+        assert (record.cost, record.known_cost, Bill(record.costs).cost) == ("0.02", None, 2 * CENT)
+        clock.now += 100 * FIRST_PAUSE
+        assert await bills.due() == []
+
+    asyncio.run(course())
+
+
+def test_a_failure_that_sent_nothing_cost_nothing_for_each_of_its_tasks(journal):
+    async def course():
+        await journal.claim(Intent("req_1", "t", None, "f", "generations", "m", "m", 2, ("a", "b"), None, "{}"))
+        await journal.settle("req_1", Settlement(Status.FAILED, None, "{}", "0"), [])
+        assert Bill((await journal.find("req_1")).costs).cost == 0
+
+    asyncio.run(course())
