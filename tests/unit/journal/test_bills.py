@@ -10,7 +10,7 @@ import pytest
 from app.domain.answer import TaskCost
 from app.journal.bills import OpenBills
 from app.journal.claims import Journal
-from app.journal.records import Intent, Settlement, Status
+from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.bill import Bill
 from tests.support.databases import open_writer
 
@@ -49,17 +49,23 @@ def bills(writer, clock) -> OpenBills:
     return OpenBills(writer, FIRST_PAUSE, clock)
 
 
+async def claimed(journal: Journal, request_id: str, task_ids: tuple[str, ...]) -> Lease:
+    """A request with these tasks that is being carried out."""
+    wanted = Intent(request_id, "t", None, "f", "generations", "m", "m", len(task_ids), task_ids, None, "{}")
+    return Lease(request_id, (await journal.claim(wanted)).record.fence)
+
+
 async def ended(journal: Journal, *, known: Decimal | None) -> tuple[str, tuple[str, str]]:
     """A request of two tasks that ended; of the second's cost nothing is known, where `known` is the first's."""
     ids = (str(uuid.uuid4()), str(uuid.uuid4()))
     request_id = f"req_{uuid.uuid4().hex}"
-    await journal.claim(Intent(request_id, "t", None, "f", "generations", "m", "m", 2, ids, None, "{}"))
+    lease = await claimed(journal, request_id, ids)
     if known is None:
         costs = [TaskCost(task_id, CENT, is_complete=True) for task_id in ids]
-        await journal.settle(request_id, Settlement(Status.COMPLETED, "{}", None, "0.02"), costs)
+        await journal.settle(lease, Settlement(Status.COMPLETED, "{}", None, "0.02"), costs)
     else:
         costs = [TaskCost(ids[0], known, is_complete=True), TaskCost(ids[1], Decimal(0), is_complete=False)]
-        await journal.settle(request_id, Settlement(Status.COMPLETED, "{}", None, None, f"{known:f}"), costs)
+        await journal.settle(lease, Settlement(Status.COMPLETED, "{}", None, None, f"{known:f}"), costs)
     return request_id, ids
 
 
@@ -79,8 +85,8 @@ def test_only_open_bills_are_due_and_not_right_after_the_end(journal, bills, clo
 
 def test_a_request_that_runs_is_not_asked_for(journal, bills, clock):
     async def course():
-        await journal.claim(Intent("req_1", "t", None, "f", "generations", "m", "m", 1, ("a",), None, "{}"))
-        await journal.book([TaskCost("a", Decimal(0), is_complete=False)])
+        lease = await claimed(journal, "req_1", ("a",))
+        await journal.book(lease, [TaskCost("a", Decimal(0), is_complete=False)])
         clock.now += 10 * FIRST_PAUSE
         assert await bills.due() == []
 
@@ -134,8 +140,8 @@ def test_once_it_is_whole_all_say_it_and_it_is_asked_for_no_more(journal, bills,
 
 def test_a_failure_that_sent_nothing_cost_nothing_for_each_of_its_tasks(journal):
     async def course():
-        await journal.claim(Intent("req_1", "t", None, "f", "generations", "m", "m", 2, ("a", "b"), None, "{}"))
-        await journal.settle("req_1", Settlement(Status.FAILED, None, "{}", "0"), [])
+        lease = await claimed(journal, "req_1", ("a", "b"))
+        await journal.settle(lease, Settlement(Status.FAILED, None, "{}", "0"), [])
         assert Bill((await journal.find("req_1")).costs).cost == 0
 
     asyncio.run(course())
