@@ -61,7 +61,7 @@ class InputFetcher:
 
         Who did not answer is left alone for a minute: where this gateway has no way out, nobody waits again and again.
         """
-        host = _place(url)
+        host = f"{caller} {_place(url)}"  # each caller's own experience: nobody is to spoil an address for others
         if self._silent_until.get(host, 0) > self._clock():
             await self.check(url, caller)
             raise FetchError("did not answer a moment ago")

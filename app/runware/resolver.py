@@ -22,8 +22,9 @@ class RunwareResolver(AbstractResolver):
         """Every address of the wanted family, raising OSError when there is none."""
         try:
             found = await self._find(host, port)
-        except ValueError:
-            raise OSError(f"{host!r} is no name") from None
+        except (TimeoutError, ValueError):
+            # aiohttp hands a TimeoutError on as one of the whole exchange, in which the task may have been sent.
+            raise OSError(f"{host!r} cannot be resolved") from None
         listed = [self._describe(host, port, address) for address in found]
         fitting = [one for one in listed if family in {socket.AF_UNSPEC, one["family"]}]
         if not fitting:

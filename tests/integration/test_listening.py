@@ -47,7 +47,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     assert finished.stderr.startswith("SPILLWAY_DATA_DIR")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_that_it_listens_is_said_once_and_not_before_it_answers(tmp_path, workers):
     port = free_port()
     command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--workers", workers]

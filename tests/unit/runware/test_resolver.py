@@ -4,8 +4,10 @@ import asyncio
 import socket
 
 import pytest
+from pydantic import SecretStr
 
 from app.runware.resolver import RunwareResolver
+from app.runware.transport import AiohttpTransport, NotSentError
 
 BOTH = ["192.0.2.1", "2001:db8::1"]
 
@@ -36,5 +38,22 @@ def test_addresses_are_told_by_family(family, hosts):
 
 @pytest.mark.parametrize("found", [[], BOTH[1:], OSError("dead"), UnicodeError("odd"), TimeoutError()], ids=repr)
 def test_no_address_is_one_kind_of_error(found):
-    with pytest.raises(OSError):  # noqa: PT011 - any of them: the transport takes it for "never sent"
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - which one does not matter
         find(found, socket.AF_INET)
+    assert not isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.parametrize("error", [OSError("dead"), UnicodeError("odd"), TimeoutError()], ids=repr)
+def test_a_task_whose_runware_has_no_address_was_surely_not_sent(error):
+    async def addresses(host: str, port: int) -> list[str]:
+        raise error
+
+    async def course() -> None:
+        transport = AiohttpTransport("http://runware.test:1/v1", SecretStr("k"), addresses)
+        try:
+            with pytest.raises(NotSentError):
+                await transport.post(b"[]", 5)
+        finally:
+            await transport.close()
+
+    asyncio.run(course())
