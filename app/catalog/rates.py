@@ -14,6 +14,7 @@ Facts = Mapping[str, object]
 _SIZE = re.compile(r"(\d{2,5})\s*[x×]\s*(\d{2,5})", re.IGNORECASE)  # noqa: RUF001 - pages print the sign
 _TIER = re.compile(r"\b(\d+(?:\.\d+)?K)\b", re.IGNORECASE)
 _REFERENCES = re.compile(r"(\d+)?\s*(?:reference|input)s?(?:\s+images?)?\b", re.IGNORECASE)
+_STEPS = re.compile(r"(\d{1,3}) steps?\b", re.IGNORECASE)
 _TOKENS = {"inputToken": "input", "outputToken": "output", "cachedInputToken": "cached input"}
 _A_MILLION = 1_000_000
 _BOUND = 1000
@@ -56,6 +57,9 @@ def read_rates(page: Facts, qualities: Sequence[str] = ()) -> Rates:
         measured = {_name(one.size): one for one in _examples(page.get("pricingMeasured"), ()) if one.size is not None}
         if measured:
             pricing["per_size"] = {size: _text(one.price) for size, one in measured.items()}
+            steps = {found[1] for one in measured.values() for found in [_STEPS.search(one.text)] if found}
+            if len(steps) == 1:
+                pricing["steps"] = int(steps.pop())
     return Rates(pricing, unread)
 
 

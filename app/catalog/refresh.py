@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import Vocabulary
+from app.catalog.placing import place
 from app.catalog.prices import AMOUNTS
 from app.catalog.schema_rules import Facts, mapping, objects, texts, to_rule, values_of
 
@@ -119,7 +120,7 @@ def mark_unlisted(entry: Entry, listed: Collection[str]) -> None:
     if entry.get("air") in listed:
         entry.pop("unlisted", None)
     elif not entry.get("unlisted"):
-        entry["unlisted"] = True
+        place(entry, "unlisted", value=True)
 
 
 def _update_limits(entry: Entry, properties: Facts, vocabulary: Vocabulary) -> None:
@@ -135,7 +136,7 @@ def _update_limits(entry: Entry, properties: Facts, vocabulary: Vocabulary) -> N
         if beyond and {**before, **beyond} != before:
             limits[name] = _merge(before, beyond)
     if limits and limits is not known:
-        entry["limits"] = limits
+        place(entry, "limits", limits)
 
 
 def _merge(before: Facts, stated: Facts) -> dict[str, object]:
@@ -213,7 +214,7 @@ def _tier_of(size: tuple[int, int]) -> str:
 def _set(entry: Entry, name: str, value: object) -> None:
     """Set a member only where it says something new, so that what is untouched keeps its form."""
     if entry.get(name) != value and (value or name in entry or name == "optional"):
-        entry[name] = value
+        place(entry, name, value)
 
 
 def _to_name(slug: str, air: str) -> str:

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pydantic import ValidationError
 
 from app.catalog.model import AIR_PATTERN, CatalogModel
+from app.catalog.placing import place
 from app.catalog.prices import AMOUNTS, Pricing
 from app.catalog.rates import Example, read_examples, read_rates
 
@@ -32,7 +33,7 @@ def update_listing(entry: Entry, listed: Facts, airs_by_name: Mapping[str, str])
         _set(entry, "name", name.strip())
     headline = listed.get("headline")
     if isinstance(headline, str) and headline.strip() and "description" not in entry:
-        entry["description"] = headline.strip()
+        place(entry, "description", headline.strip())
     released = listed.get("releasedAt")
     if isinstance(released, str) and re.match(r"\d{4}-\d{2}-\d{2}", released):
         _set(entry, "released", released[:10])
@@ -101,17 +102,30 @@ def _merge(before: Mapping[str, object], published: Mapping[str, object], overvi
     """The published price, with how it is counted and with what only others saw; the page's words are its note."""
     others = before.get("third_party")
     settles = bool(set(published) & _WHOLE)  # the image itself has a published price: no other price of it holds
-    gone = {*published, *(_WHOLE if settles else ())}
+    gone = {*published, "note", *(_settled_by(published) if settles else ())}
     seen = [str(name) for name in others if name not in gone] if isinstance(others, list) else []
     ranges = set() if settles else {"observed"}
     kept = {name: value for name, value in before.items() if name not in AMOUNTS or name in {*seen, *ranges}}
-    replaced = {"note"} if seen else {"note", "third_party", "seen"}
-    merged = {**{name: value for name, value in kept.items() if name not in replaced}, **published}
+    merged = {**{name: value for name, value in kept.items() if name not in gone}, **published}
+    merged.pop("third_party", None)
     if seen:
         merged["third_party"] = seen
+    else:
+        merged.pop("seen", None)
     if isinstance(overview, str) and overview.strip():
         merged["note"] = overview.strip()
     return merged
+
+
+def _settled_by(published: Mapping[str, object]) -> Iterator[str]:
+    """What says nothing any longer beside a published price of the image itself."""
+    yield from _WHOLE
+    if "first_megapixel" not in published:
+        yield "further_megapixel"
+    if "per_quality" not in published:
+        yield from ("quality_size", "quality_tier", "default_quality")
+    if "compute" not in published:
+        yield from ("compute", "steps")
 
 
 def _qualities(entry: Entry) -> list[str]:
@@ -142,7 +156,7 @@ def _set(entry: Entry, name: str, value: object) -> None:
     """Set a member only where it says something new, so that what is untouched keeps its form."""
     before = entry.get(name)
     if (_plain(before) if isinstance(value, dict) else before) != value:
-        entry[name] = value
+        place(entry, name, value)
 
 
 def _set_or_drop(entry: Entry, name: str, value: str | None) -> None:

@@ -26,11 +26,11 @@ def show_models(model_id: str | None, base_url: str | None, api_key: str | None,
     if as_json:
         print(json.dumps(answer if schema is None else answer | {"schema": schema}, indent=2))  # noqa: T201 - output
         return
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if schema is None:
         console.print(_list_table(answer["data"], wide=console.width >= _WIDE))
         for line in _legend(answer["data"]):
-            console.print(line, markup=False, highlight=False)
+            console.print(line)
         return
     _print_facts(console, answer)
     console.print(_field_table(schema))
@@ -94,7 +94,7 @@ def _print_facts(console: Console, model: JSONObject) -> None:
     for name, value in facts.items():
         if value:
             table.add_row(name, value)
-    console.print(table, markup=False, highlight=False)
+    console.print(table)
 
 
 def _price(pricing: JSONObject) -> str:

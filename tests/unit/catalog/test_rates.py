@@ -69,7 +69,7 @@ def test_computing_time_is_priced_by_what_was_measured():
         "pricingRates": [rate(0.0009, "durationSecond")],
         "pricingMeasured": [{"configuration": "1024x1024 · 28 steps", "price": 0.0038}],
     }
-    assert read_rates(page).pricing == {"compute": True, "per_size": {"1024x1024": "0.0038"}}
+    assert read_rates(page).pricing == {"compute": True, "per_size": {"1024x1024": "0.0038"}, "steps": 28}
 
 
 @pytest.mark.parametrize(
