@@ -17,9 +17,10 @@ from app.generation.gather import gather_in_order
 from app.generation.image_faults import bad_image, too_many_pixels
 from app.generation.image_work import ImageWork
 from app.generation.own_links import OwnLinks, too_large
+from app.images.formats.limits import GLANCE
 from app.images.formats.signatures import name_foreign
 from app.images.geometry import ImageLimits
-from app.images.headers import HEAD_BYTES, INLINE_BYTES, read_header
+from app.images.headers import HEAD_BYTES, read_header
 from app.images.inputs import measure_image, needs_nothing
 from app.images.types import Header
 from app.planning.decide import InputNeeds
@@ -121,7 +122,9 @@ class ImageOpener:
         foreign = name_foreign(data)
         if foreign is not None:
             raise bad_image(param, f"is {foreign}")
-        header = read_header(data) if len(data) <= INLINE_BYTES else await asyncio.to_thread(read_header, data)
+        header = read_header(data, GLANCE)
+        if header is not None and not header.width:
+            header = await asyncio.to_thread(read_header, data)
         if header is None:
             raise bad_image(param, "is damaged or cut off")
         if header.width * header.height > self._max_pixels:

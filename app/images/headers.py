@@ -29,19 +29,19 @@ _READERS: Mapping[str, Callable[[Buffer, Limits], Header | None]] = {
 }
 
 
-def read_header(data: Buffer, *, thorough: bool = False) -> Header | None:
+def read_header(data: Buffer, limits: Limits = QUICK) -> Header | None:
     """The header of an image, or None when the bytes are not one or end too early.
 
-    Without a size when it lies too deep for a quick look; `thorough`, for a worker, looks further.
+    Without a size when it lies beyond the limits, unless they are those of a worker, behind whom nobody looks further.
     """
     format_ = sniff(data)
     reader = _READERS.get(format_ or "")
     if reader is None or format_ is None:
         return None if format_ is None else Header(format_)
     try:
-        header = reader(data, THOROUGH if thorough else QUICK)
+        header = reader(data, limits)
     except TooFarError:
-        return None if thorough else Header(format_)
+        return None if limits == THOROUGH else Header(format_)
     except (struct.error, IndexError):
         return None
     no_area = header is not None and (header.width == 0) != (header.height == 0)

@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from app.images.color import has_alpha, match_profile, to_rgb
 from app.images.convert import encode_image
+from app.images.formats.limits import THOROUGH
 from app.images.geometry import Dimensions, ImageLimits, Placement, TargetShape, place
 from app.images.headers import read_header
 from app.images.structure import clean_image
@@ -57,7 +58,7 @@ def needs_nothing(header: Header, limits: ImageLimits, target: TargetShape | Non
 
 def measure_image(data: bytes, max_pixels: int) -> tuple[int, int]:
     """The upright size of an image whose header only a decoder reads, raising as `fit_image` does."""
-    header = read_header(data, thorough=True)
+    header = read_header(data, THOROUGH)
     if header is not None and header.width and header.height:
         return header.upright
     size = open_upright(data, max_pixels).size
@@ -71,11 +72,11 @@ def fit_image(
 
     Raises UnreadableImageError for bytes that do not decode and TooManyPixelsError beyond `max_pixels`.
     """
-    header = read_header(data, thorough=True)
+    header = read_header(data, THOROUGH)
     upright = open_upright(data, limits.max_pixels)
     original, placement = upright.size, place(upright.size, limits, target)
     if overlay is None and header is not None and needs_nothing(header, limits, target):
-        clean = clean_image(data, thorough=True)
+        clean = clean_image(data, THOROUGH)
         if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
             kept = None if clean.data is data else bytes(clean.data)
             return FittedImage(kept, header.format, *original, original, placement)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.images.formats import boxes, jpeg, png, tiff, webp
-from app.images.formats.limits import QUICK, THOROUGH, Buffer, Limits, TooFarError
+from app.images.formats.limits import QUICK, Buffer, Limits, TooFarError
 from app.images.formats.parts import Structure, join_parts
 from app.images.formats.signatures import sniff
 
@@ -32,9 +32,8 @@ class CleanImage:
     is_sound: bool
 
 
-def clean_image(data: Buffer, *, thorough: bool = False) -> CleanImage:
-    """`data` for whoever decodes it or passes it on. What lies too deep for a quick look is not called sound."""
-    limits = THOROUGH if thorough else QUICK
+def clean_image(data: Buffer, limits: Limits = QUICK) -> CleanImage:
+    """`data` for whoever decodes it or passes it on. What lies beyond the limits is not called sound."""
     try:
         return _clean(data, sniff(data), limits)
     except (TooFarError, struct.error, IndexError):

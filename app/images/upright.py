@@ -10,6 +10,7 @@ from PIL import Image
 from app.images.color import to_plain
 from app.images.convert import open_image
 from app.images.errors import UnreadableImageError
+from app.images.formats.limits import THOROUGH
 from app.images.headers import read_header
 from app.images.structure import clean_image
 
@@ -28,10 +29,10 @@ _TURNS = MappingProxyType(
 
 def open_upright(data: bytes, max_pixels: int) -> Image.Image:
     """The first frame, upright, in eight bits of gray or RGB. Raises as `open_image` does."""
-    header = read_header(data, thorough=True)
+    header = read_header(data, THOROUGH)
     if header is None:
         raise UnreadableImageError
-    image = open_image(bytes(clean_image(data, thorough=True).data), max_pixels)
+    image = open_image(bytes(clean_image(data, THOROUGH).data), max_pixels)
     return turn(to_plain(image, header.depth), header.orientation)
 
 

@@ -5,6 +5,7 @@ The only readers of orientation there are. Absent and senseless values are None,
 
 import re
 import struct
+from collections.abc import Callable
 
 from app.images.formats.limits import Buffer
 
@@ -18,6 +19,33 @@ _MAX_TAGS = 512
 _PREFIX = b"Exif\x00\x00"
 _XMP = re.compile(rb"""tiff:Orientation(?:\s{0,8}=\s{0,8}["']|>)\s{0,8}([1-8])\s{0,8}["'<]""")
 _XMP_BYTES = 1024 * 1024
+
+
+class OrientationFinder:
+    """Asks the first EXIF and the first XMP of a file, and no other: an image may carry thousands."""
+
+    def __init__(self) -> None:
+        self._exif: int | None = None
+        self._xmp: int | None = None
+        self._asked: set[str] = set()
+
+    def ask_exif(self, block: Buffer) -> None:
+        """Look into a block of EXIF."""
+        if "exif" not in self._asked:
+            self._asked.add("exif")
+            self._exif = read_exif_orientation(block)
+
+    def ask_xmp(self, packet: Buffer, unpack: Callable[[Buffer], Buffer | None] | None = None) -> None:
+        """Look into a packet of XMP, unpacked first where it must be."""
+        if "xmp" not in self._asked:
+            self._asked.add("xmp")
+            text = packet if unpack is None else unpack(packet)
+            self._xmp = None if text is None else read_xmp_orientation(text)
+
+    @property
+    def orientation(self) -> int:
+        """What EXIF says, else XMP, else 1: as it is stored."""
+        return self._exif or self._xmp or 1
 
 
 def read_exif_orientation(block: Buffer) -> int | None:

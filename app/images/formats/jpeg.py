@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.images.formats.exif import read_exif_orientation, read_xmp_orientation
+from app.images.formats.exif import OrientationFinder
 from app.images.formats.limits import Buffer, Limits, TooFarError
 from app.images.formats.parts import Part, Structure
 from app.images.formats.profile import suits
@@ -52,29 +52,29 @@ class _Segment:
 def read_header(data: Buffer, limits: Limits) -> Header | None:
     """What the segments before the first scan say, or None when there is no frame. Raises TooFarError."""
     view = memoryview(data)
-    exif = xmp = frame = None
+    found, frame = OrientationFinder(), None
     for segment in _segments(view, limits):
         body = view[segment.body : segment.end]
         if segment.marker in _FRAMES and frame is None:
             frame = body
-        elif segment.marker == _APP1 and exif is None and body[: len(_EXIF)] == _EXIF:
-            exif = read_exif_orientation(body)
-        elif segment.marker == _APP1 and xmp is None and body[: len(_XMP)] == _XMP:
-            xmp = read_xmp_orientation(body)
+        elif segment.marker == _APP1 and body[: len(_EXIF)] == _EXIF:
+            found.ask_exif(body)
+        elif segment.marker == _APP1 and body[: len(_XMP)] == _XMP:
+            found.ask_xmp(body)
         elif segment.marker in {_SOS, _EOI}:
             break
     if frame is None or len(frame) < _FRAME_BYTES:
         return None
     depth, height, width, components = struct.unpack_from(">BHHB", frame)
     color = _COLORS.get(components)
-    return Header("jpeg", width, height, exif or xmp or 1, alpha=False, color=color, depth=depth)
+    return Header("jpeg", width, height, found.orientation, alpha=False, color=color, depth=depth)
 
 
 def read_structure(data: Buffer, limits: Limits) -> Structure:
     """The parts that decoding needs. Raises TooFarError."""
     view = memoryview(data)
     parts = [Part(0, 2)]
-    profile: list[Part] = []
+    profile: dict[Part, None] = {}
     frames: list[_Segment] = []
     scans, sound, ended = 0, True, False
     for segment in _segments(view, limits):
@@ -87,12 +87,13 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
         if part is not None:
             parts.append(part)
         if part is not None and marker == _APP2:
-            profile.append(part)
+            profile[part] = None
         if marker == _EOI:
             ended = True
             break
     color = _color_of_plain(view, frames)
-    if profile and not suits(view[profile[0].start + 4 + _ICC_PREFIX : profile[0].end], color):
+    first = next(iter(profile), None)
+    if first is not None and not suits(view[first.start + 4 + _ICC_PREFIX : first.end], color):
         parts = [part for part in parts if part not in profile]
     return Structure(tuple(parts), is_sound=sound and ended and color is not None and 0 < scans <= _MAX_SCANS)
 

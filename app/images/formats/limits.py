@@ -20,8 +20,10 @@ class Limits:
     reach: int
 
 
+GLANCE = Limits(steps=512, reach=4096)
+"""A millisecond at most, which is what nearly every image needs: for the event loop."""
 QUICK = Limits(steps=8192, reach=1024 * 1024)
-"""A few milliseconds at most: for the event loop and its threads."""
+"""Some twenty milliseconds at most: for a thread."""
 THOROUGH = Limits(steps=100_000, reach=1 << 40)
 """A quarter of a second at most: for a worker process."""
 MAX_UNPACKED = 1024 * 1024

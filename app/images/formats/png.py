@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from app.images.formats.exif import read_exif_orientation, read_xmp_orientation
+from app.images.formats.exif import OrientationFinder
 from app.images.formats.limits import MAX_UNPACKED, Buffer, Limits, TooFarError
 from app.images.formats.parts import Part, Structure
 from app.images.formats.profile import suits
@@ -68,16 +68,16 @@ def read_header(data: Buffer, limits: Limits) -> Header | None:
     if bytes(view[12:16]) != b"IHDR" or len(view) < _START + _PREFIX + _HEADER.size:
         return None
     width, height, depth, kind, _, _, _ = _HEADER.unpack_from(view, 16)
-    alpha, exif, xmp, pixels = kind in _WITH_ALPHA, None, None, False
+    alpha, pixels, found = kind in _WITH_ALPHA, False, OrientationFinder()
     for chunk in _chunks(view, limits):
         body = view[chunk.body : chunk.end]
         pixels = pixels or chunk.name == b"IDAT"
         alpha = alpha or (chunk.name == b"tRNS" and not pixels)
-        if chunk.name == b"eXIf" and exif is None:
-            exif = read_exif_orientation(body)
-        elif chunk.name == b"iTXt" and xmp is None and body[: len(_XMP)] == _XMP:
-            xmp = _read_xmp(body)
-    return Header("png", width, height, exif or xmp or 1, alpha=alpha, color=_COLORS.get(kind), depth=depth)
+        if chunk.name == b"eXIf":
+            found.ask_exif(body)
+        elif chunk.name == b"iTXt" and body[: len(_XMP)] == _XMP:
+            found.ask_xmp(body, _text_of)
+    return Header("png", width, height, found.orientation, alpha=alpha, color=_COLORS.get(kind), depth=depth)
 
 
 def read_structure(data: Buffer, limits: Limits) -> Structure:
@@ -91,7 +91,7 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
         if chunk.name[0] & 0x20:
             if _is_wanted(view, chunk, kept, kind):
                 kept.parts.append(chunk.part)
-                kept.names.add(chunk.name)
+            kept.names.add(chunk.name)  # good or bad, only the first of its name is ever looked at: it may be packed
         else:
             _keep_critical(view, chunk, kept)
     sound = kept.sound and kept.last == b"IEND" and b"IDAT" in kept.names and _is_plain(view, kept.names)
@@ -146,8 +146,8 @@ def _has_profile(body: memoryview, color: Color | None) -> bool:
     return profile is not None and suits(profile, color)
 
 
-def _read_xmp(body: memoryview) -> int | None:
-    """The orientation in an international text, which may be compressed."""
+def _text_of(body: Buffer) -> Buffer | None:
+    """The text of an international text chunk, which may be compressed."""
     if len(body) < len(_XMP) + 2:
         return None
     compressed = body[len(_XMP)] == 1
@@ -157,11 +157,10 @@ def _read_xmp(body: memoryview) -> int | None:
     if language_end < 0 or keyword_end < 0:
         return None
     text = body[len(_XMP) + 2 + keyword_end + 1 :]
-    unpacked = _unpack(text) if compressed else text
-    return None if unpacked is None else read_xmp_orientation(unpacked)
+    return _unpack(text) if compressed else text
 
 
-def _unpack(packed: memoryview) -> bytes | None:
+def _unpack(packed: Buffer) -> bytes | None:
     """What was compressed; None when it is damaged or too much."""
     decoder = zlib.decompressobj()
     try:

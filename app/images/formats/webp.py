@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.images.formats.exif import read_exif_orientation, read_xmp_orientation
+from app.images.formats.exif import OrientationFinder
 from app.images.formats.limits import Buffer, Limits, TooFarError
 from app.images.formats.parts import Part, Structure
 from app.images.formats.profile import suits
@@ -38,7 +38,7 @@ def read_header(data: Buffer, limits: Limits) -> Header | None:
     view = memoryview(data)
     size: tuple[int, int] | None = None
     alpha = animated = False
-    exif = xmp = None
+    found = OrientationFinder()
     for chunk in _chunks(view, limits):
         body = view[chunk.body : chunk.end]
         if chunk.name == _EXTENDED and size is None and len(body) >= _EXTENDED_BYTES:
@@ -47,13 +47,13 @@ def read_header(data: Buffer, limits: Limits) -> Header | None:
         elif chunk.name in {_LOSSY, _LOSSLESS} and size is None:
             size = _read_size(chunk.name, body)
             alpha = chunk.name == _LOSSLESS and size is not None and bool(body[4] >> 4 & 1)
-        elif chunk.name == b"EXIF" and exif is None:
-            exif = read_exif_orientation(body)
-        elif chunk.name == b"XMP " and xmp is None:
-            xmp = read_xmp_orientation(body)
+        elif chunk.name == b"EXIF":
+            found.ask_exif(body)
+        elif chunk.name == b"XMP ":
+            found.ask_xmp(body)
     if size is None:
         return None
-    return Header("webp", *size, exif or xmp or 1, alpha=alpha, color="rgb", depth=8, animated=animated)
+    return Header("webp", *size, found.orientation, alpha=alpha, color="rgb", depth=8, animated=animated)
 
 
 def read_structure(data: Buffer, limits: Limits) -> Structure:
