@@ -26,6 +26,8 @@ _WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "s
 _MODE, _FIELD, _SAME = "x-spillway-mode", "x-runware-field", "x-same-as"
 _RASTER_ONLY = {"output_compression": "dropped", "fit": "refused"}
 """What becomes of these on models of vector graphics."""
+_WHERE_CONVERTED = {"ttl": "dropped", "uploadEndpoint": "refused"}
+"""What becomes of these where every image of the model is converted: they are for images as Runware makes them."""
 _JSON_TYPES = {"true_or_object": ["boolean", "object"]}
 
 
@@ -66,8 +68,8 @@ def field_mode(model: CatalogModel, name: str) -> str:
         return _RASTER_ONLY[name]
     if name == "n":
         return "honored" if model.max_results > 1 else "emulated"
-    if name == "ttl" and not set(NATIVE_FORMATS.values()) & set(model.formats):
-        return "dropped"  # it is for Runware's own links, and every image of this model is converted
+    if name in _WHERE_CONVERTED and not set(NATIVE_FORMATS.values()) & set(model.formats):
+        return _WHERE_CONVERTED[name]
     if name not in OWN_NAMES:
         return _passthrough_mode(model, name)
     return "converted" if name == "fit" else "honored"

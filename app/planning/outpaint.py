@@ -19,6 +19,8 @@ def extend_size(
     asked = extras.get("outpaint")
     if image is None or not isinstance(asked, dict) or size.exact is not None or size.ratio is not None:
         return None
+    if asked.keys().isdisjoint(_SIDES):
+        return None
     left, right, top, bottom = (_read_pixels(asked.get(side)) for side in _SIDES)
     width, height = image[0] + left + right, image[1] + top + bottom
     if size.area is not None:

@@ -205,7 +205,8 @@ class Cells:
             extra = {"fit": "cover", "size": "333x222"}
         if name == "output_compression":
             extra["output_format"] = "webp"
-        if name in {"mask", "markup"} and self.model.images is not None:
+        scales = name == "scale_factor" and self.properties[name]["x-spillway-mode"] == "emulated"
+        if (scales or name in {"mask", "markup"}) and self.model.images is not None:
             extra["image_url"] = IMAGE
         return extra
 
