@@ -7,7 +7,7 @@ from app.api.context import gateway_of
 from app.catalog.registry import UnknownModelError
 from app.errors import NotFoundError
 from app.openai_api.model_schema import describe_model
-from app.openai_api.models import render_model
+from app.openai_api.models import render_list, render_model
 from app.openai_api.readers import read_boolean
 
 
@@ -15,8 +15,7 @@ async def list_models(request: Request) -> Response:
     """All models, in the order of the catalog."""
     gateway = gateway_of(request)
     gateway.keys.check(request.headers)
-    data = [render_model(gateway.registry, model) for model in gateway.registry.models]
-    return JSONResponse({"object": "list", "data": data})
+    return Response(render_list(gateway.registry), media_type="application/json")
 
 
 async def retrieve_model(request: Request) -> Response:

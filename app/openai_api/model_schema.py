@@ -6,6 +6,9 @@ reported). They restate what `planning` decides; tests hold the two together, fi
 Runware's that is another name of one here says so in `x-same-as`.
 """
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 from app.catalog.field_rules import FieldRule
 from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode, SizeUse
 from app.domain.request import ImageFormat, JSONValue
@@ -33,7 +36,7 @@ _JSON_TYPES = {"true_or_object": ["boolean", "object"]}
 
 def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
     """The schema of a request for `model`."""
-    base = GenerationRequest.model_json_schema()["properties"]
+    base = _common_properties()
     properties: dict[str, JSONValue] = {}
     for name, schema in base.items():
         properties[name] = {**schema, _MODE: field_mode(model, name), **_limits(model, name)}
@@ -53,6 +56,13 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
         "x-sizes": model.sizes.model_dump(mode="json", exclude_none=True),
         "x-exclusive": [[*group] for group in model.exclusive],
     }
+
+
+@lru_cache(maxsize=1)
+def _common_properties() -> Mapping[str, Mapping[str, JSONValue]]:
+    """The schema of every field a request has on all models."""
+    properties: Mapping[str, Mapping[str, JSONValue]] = GenerationRequest.model_json_schema()["properties"]
+    return properties
 
 
 def field_mode(model: CatalogModel, name: str) -> str:

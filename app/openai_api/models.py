@@ -1,7 +1,9 @@
 """A model of the catalog as GET /v1/models shows it. Pure."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.prices import confidence_of, price_in_short, price_in_words
@@ -20,6 +22,12 @@ _STATUS_NOTES = {
 }
 _UNLISTED = "Runware's newest list of models does not name it, though it may still answer."
 CURRENCY = "USD"
+
+
+@lru_cache(maxsize=2)
+def render_list(registry: Registry) -> bytes:
+    """All models, in the order of the catalog. Made once: a catalog never changes while it is served."""
+    return json.dumps({"object": "list", "data": [render_model(registry, model) for model in registry.models]}).encode()
 
 
 def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue]:

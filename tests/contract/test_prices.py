@@ -117,4 +117,4 @@ def test_what_is_estimated_is_what_the_simulator_charges(model):
 
 
 def test_as_many_models_have_a_price_as_facts_were_found_for():
-    assert len(PRICED) >= 85 - 1
+    assert len(PRICED) == 85
