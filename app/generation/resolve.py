@@ -130,6 +130,8 @@ class Recovery:
             if all(result is None for result in found):
                 if any(cost.is_complete or cost.known for cost in record.costs):
                     raise NotFoundError("Runware does not have these images any more.", code="result_gone")
+                for task in kept.tasks:  # what Runware has never heard of is not paid for: the key is free again
+                    bill.add(task.task_id, (), is_complete=True)
                 message = "The gateway was restarted before anything was sent. Send the request again."
                 raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             results = [result or _NEVER_SENT for result in found]

@@ -87,13 +87,14 @@ class KeptPlan:
 
 
 class KeptError(msgspec.Struct, frozen=True):
-    """An error as it was answered."""
+    """An error as it was answered; `retry_after` is there where the same request may be sent again."""
 
     kind: str
     message: str
     param: str | None
     code: str
     provider_code: str | None
+    retry_after: int | None = None
 
 
 def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
@@ -201,9 +202,10 @@ def load_plan(text: str) -> KeptPlan:
     return msgspec.json.decode(text, type=KeptPlan)
 
 
-def dump_error(error: GatewayError) -> str:
-    """The error."""
-    kept = KeptError(type(error).__name__, error.message, error.param, error.code, error.provider_code)
+def dump_error(error: GatewayError, *, may_retry: bool = False) -> str:
+    """The error; with `may_retry` whoever waited for it elsewhere is told to send the request again too."""
+    again = error.retry_after or 1 if may_retry and error.should_retry else None
+    kept = KeptError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)
     return msgspec.json.encode(kept).decode()
 
 
@@ -215,7 +217,14 @@ def load_error(text: str) -> GatewayError:
         message = "The journal's row of this request cannot be read."
         return InternalError(message, code="unreadable_record", should_retry=False)
     kind = _kinds(GatewayError).get(kept.kind, GatewayError)
-    return kind(kept.message, param=kept.param, code=kept.code, provider_code=kept.provider_code, should_retry=False)
+    return kind(
+        kept.message,
+        param=kept.param,
+        code=kept.code,
+        provider_code=kept.provider_code,
+        retry_after=kept.retry_after,
+        should_retry=kept.retry_after is not None,
+    )
 
 
 def to_adjustments(kept: Sequence[KeptAdjustment]) -> tuple[Adjustment, ...]:

@@ -34,7 +34,7 @@ class Endings:
         error.spent = Spent(bill.cost, bill.known_cost)
         refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
         releases = refused and bill.cost == 0
-        await self._write(lease, Status.FAILED, None, dump_error(error), bill, releases=releases)
+        await self._write(lease, Status.FAILED, None, dump_error(error, may_retry=releases), bill, releases=releases)
 
     async def leave_to_others(self, lease: Lease, bill: Bill) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.

@@ -133,6 +133,7 @@ def test_a_process_that_slept_with_a_request_claimed_and_not_sent_sends_nothing(
             answer = awake.until_served(prompt=prompt, **fields)
             assert (answer.status_code, simulator.made(prompt)) == (200, images), answer.text
         told = first.result()
+        assert told.headers["x-should-retry"] == "true", "its key is free, if it had one"
         assert (told.status_code, told.json()["error"]["code"]) == (503, "not_started"), told.text
         assert simulator.made(prompt) == images
         states, cost = ended(url)
