@@ -13,7 +13,7 @@ from typing import IO
 
 import httpx2
 
-_START_SECONDS = 30
+_START_SECONDS = 90
 
 
 def free_port() -> int:
@@ -65,9 +65,11 @@ def wait_until_it_answers(port: int, path: str = "/healthz") -> None:
 
 
 @contextmanager
-def process(simulator, folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen]:
+def process(
+    simulator, folder: Path, port: int, program: Sequence[str] = SERVE, **variables: str
+) -> Iterator[subprocess.Popen]:
     """A gateway process of its own."""
-    with start_process(simulator.url, folder, port, **variables) as running:
+    with start_process(simulator.url, folder, port, program=program, **variables) as running:
         try:
             wait_until_it_answers(port)
             yield running
