@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 from app.api.context import gateway_of
 
 _READY, _NOT_READY = 200, 503
+_JOURNAL_SECONDS = 1.0
 
 
 async def healthz(_: Request) -> Response:
@@ -18,6 +19,8 @@ async def readyz(request: Request) -> Response:
     gateway = gateway_of(request)
     upstream = gateway.settings.upstream_name
     problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if gateway.runware.key_refused else []
+    if not await gateway.journal.answers(_JOURNAL_SECONDS):
+        problems.append("The journal does not answer, or is behind; new requests are refused until it does.")
     ready = not problems
     if gateway.runware.unreachable:  # another replica would fare no better, so this one stays in service
         problems.append("Runware does not answer; new requests are refused until it does.")

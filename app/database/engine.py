@@ -15,7 +15,8 @@ from app.observability.logs import get_logger
 
 _logger = get_logger("database")
 
-_BUSY_SECONDS = 15
+_BUSY_SECONDS = 5
+"""Longer than any writer of ours holds the lock; whoever waits has a caller who waits as well."""
 _START_SECONDS = 30.0
 _START_PAUSE_SECONDS = 0.5
 _MIGRATIONS = Path(__file__).with_name("migrations")

@@ -1,7 +1,7 @@
 """One thread that writes: whatever waits is put into one transaction, so that many requests share one commit.
 
-Work that the database refuses is undone with its whole group, and then each piece is tried by itself. A piece that
-raises anything else must not have written before.
+Work that the database refuses is undone with its whole group, and then each piece is tried by itself, as long as there
+is a database to try it on. A piece that raises anything else must not have written before.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.database.errors import DatabaseUnavailableError
 
@@ -24,6 +24,11 @@ _LARGEST_GROUP = 256
 _GATHERING_SECONDS = 0.004
 """How long the first piece of a group waits for others, a commit costing more than what is in it, where some came
 together before; a lone one does not wait."""
+_BEHIND_SECONDS = 2.0
+"""What waits longer says that the database is locked, or cannot keep up."""
+_DOUBT_SECONDS = 5.0
+"""So long after a failure the next thing that waits is taken for a sign of another."""
+_SHORTEST_DOUBT_SECONDS = 0.25
 _PATIENCE_SECONDS = 0.2
 """How long what nobody waits for may wait for a group."""
 
@@ -51,10 +56,13 @@ class _Item(Generic[_T]):
     work: Callable[[Transaction], _T] | None
     future: asyncio.Future[_T]
     loop: asyncio.AbstractEventLoop
+    asked: float
     writes: _Rows = ()
     patient: bool = False
     result: _T | None = None
     error: Exception | None = None
+    is_lost: bool = False
+    """It is the database that failed, not the piece."""
 
     def tell(self) -> None:
         """Tell the waiting coroutine, on its own loop."""
@@ -73,8 +81,22 @@ class Writer:
         self._engine = engine
         self._items: queue.SimpleQueue[_Item[Any] | None] = queue.SimpleQueue()
         self._ended = False
+        self._oldest: float | None = None
+        self._failed = float("-inf")
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what is asked now would wait, most likely in vain: others do already."""
+        oldest = self._oldest  # changed by the thread at any time
+        waits = 0.0 if oldest is None else time.monotonic() - oldest
+        return waits > (_SHORTEST_DOUBT_SECONDS if self.failed_lately else _BEHIND_SECONDS)
+
+    @property
+    def failed_lately(self) -> bool:
+        """Whether the database took nothing a moment ago."""
+        return time.monotonic() - self._failed < _DOUBT_SECONDS
 
     async def write(self, work: Callable[[Connection], _T]) -> _T:
         """What `work` returns once it is durable, raising DatabaseUnavailableError when it is not."""
@@ -84,7 +106,7 @@ class Writer:
         """As `write`, for work whose rows may be written together with those of others."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_T] = loop.create_future()
-        self._items.put(_Item(work, future, loop))
+        self._items.put(_Item(work, future, loop, time.monotonic()))
         return await future
 
     async def post(self, *writes: tuple[Executable, Mapping[str, object]], patient: bool = False) -> None:
@@ -94,7 +116,7 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._items.put(_Item(None, future, loop, writes=writes, patient=patient))
+        self._items.put(_Item(None, future, loop, time.monotonic(), writes=writes, patient=patient))
         await future
 
     def close(self) -> None:
@@ -111,7 +133,9 @@ class Writer:
                 time.sleep(_GATHERING_SECONDS)
             group += self._waiting(_LARGEST_GROUP - len(group))
             if group:
+                self._oldest = min((item.asked for item in group if not item.patient), default=time.monotonic())
                 self._commit(group)
+                self._oldest = None
                 _tell(group)
             busy = sum(not item.patient for item in group) > 1
 
@@ -145,8 +169,10 @@ class Writer:
 
     def _commit(self, group: list[_Item[Any]]) -> None:
         """All of a group in one transaction; where one item breaks it, each in its own."""
+        has_begun = False
         try:
             with self._engine.begin() as connection:
+                has_begun = True
                 transaction = Transaction(connection)
                 for item in group:  # first what has happened, so that whoever decides in the same group knows of it
                     for statement, values in item.writes:
@@ -155,16 +181,32 @@ class Writer:
                 for item in group:
                     _do(transaction, item)
                 transaction.write()
-        except SQLAlchemyError as error:
-            if len(group) > 1:
-                for item in group:
-                    self._commit([item])
+        except Exception as error:  # noqa: BLE001 - whatever it is, everybody must be told and this thread go on
+            if len(group) > 1 and has_begun:
+                self._commit_each(group)
                 return
-            group[0].error = DatabaseUnavailableError(str(error))
+            is_lost = not has_begun or isinstance(error, OperationalError)
+            self._failed = time.monotonic() if is_lost else self._failed
+            for item in group:
+                item.error, item.is_lost = DatabaseUnavailableError(str(error)), is_lost
+
+    def _commit_each(self, group: list[_Item[Any]]) -> None:
+        """Each piece of a group by itself. What the database as a whole refuses is refused to the rest unasked.
+
+        Otherwise each of them would wait for a locked database as long as the first.
+        """
+        refused: DatabaseUnavailableError | None = None
+        for item in group:
+            if refused is not None:
+                item.error = refused
+                continue
+            self._commit([item])
+            if item.is_lost and isinstance(item.error, DatabaseUnavailableError):
+                refused = item.error
 
 
 def _do(transaction: Transaction, item: _Item[Any]) -> None:
-    item.error = None
+    item.error, item.is_lost = None, False
     if item.work is None:
         return
     try:

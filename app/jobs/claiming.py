@@ -61,6 +61,8 @@ class Claimer:
         nothing to join, and JournalError when nothing can be written down: then nothing is sent either. For a caller
         who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
+        if self._journal.is_behind:
+            raise JournalError
         caller = _Caller()
         claiming = asyncio.create_task(self._claim_and_begin(intent, job, caller))
         try:

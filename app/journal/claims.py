@@ -5,12 +5,14 @@ request whose connection broke before everything was delivered, once; a connecti
 becomes of the tasks is `generation`'s affair.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Executable, Row, delete
 
+from app.database.errors import DatabaseUnavailableError
 from app.database.tables import tasks
 from app.database.writer import Transaction, Writer
 from app.domain.answer import TaskCost
@@ -66,6 +68,22 @@ class Journal:
         self._clock = clock
         self._broken = BrokenConnections(adopt_window, clock, steady)
         self.owner = owner or name_process()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the database is locked or cannot keep up, so that a claim would wait in vain."""
+        return self._writer.is_behind
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the database takes writes, as far as it can be told within so many seconds."""
+        if self._writer.is_behind or self._writer.failed_lately:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                await self._writer.write(lambda _: None)
+        except (TimeoutError, DatabaseUnavailableError):
+            return False
+        return True
 
     async def claim(self, intent: Intent) -> Claim:
         """A claim on the request, durable when this returns.

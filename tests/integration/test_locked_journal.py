@@ -1,0 +1,93 @@
+"""A journal that is locked: said at once, to balancers and callers, before waits pile up; and over when it is over."""
+
+import concurrent.futures
+import contextlib
+import sqlite3
+import time
+
+import httpx2
+import psycopg
+from sqlalchemy import make_url
+
+from app.database.engine import _WRITERS_LOCK
+from tests.support.databases import SQLiteFolder
+from tests.support.processes import unique
+
+
+@contextlib.contextmanager
+def locked(url: str):
+    """Another program has the lock of all writers."""
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            yield
+            holder.execute("ROLLBACK")
+    else:
+        with psycopg.connect(make_url(url).render_as_string(hide_password=False), autocommit=True) as holder:
+            holder.execute(f"SELECT pg_advisory_lock({_WRITERS_LOCK})")
+            yield
+
+
+def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(start_gateway, database):
+    url = database.fresh()
+    gateway = start_gateway(SPILLWAY_DATABASE_URL=url)
+    assert gateway.generate(prompt=unique()).status_code == 200
+    assert httpx2.get(f"{gateway.origin}/readyz").status_code == 200
+
+    def ask(number: int) -> tuple[int, float]:
+        time.sleep(number * 0.2)
+        began = time.monotonic()
+        answer = gateway.generate(prompt=unique())
+        assert answer.status_code != 503 or answer.json()["error"]["code"] == "journal_unavailable"
+        return answer.status_code, time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        with locked(url):
+            asked = [pool.submit(ask, number) for number in range(40)]
+            time.sleep(3)
+            ready = httpx2.get(f"{gateway.origin}/readyz", timeout=10)
+            assert ready.status_code == 503
+            assert "journal" in ready.json()["problems"][0]
+            assert httpx2.get(f"{gateway.origin}/healthz").status_code == 200
+            told = [one.result() for one in asked[:30]]
+        told += [one.result() for one in asked[30:]]
+    late = [wait for status, wait in told[15:30] if status == 503]
+    assert len(late) >= 10, "most come after it is known"
+    assert sorted(late)[len(late) // 2] < 2, "and are told at once"
+    assert max(wait for _, wait in told) < 40, "nobody waits for those before it"
+    for _ in range(100):
+        if httpx2.get(f"{gateway.origin}/readyz", timeout=10).status_code == 200:
+            break
+        time.sleep(0.2)
+    assert gateway.generate(prompt=unique()).status_code == 200
+
+
+def test_what_was_bought_before_the_journal_was_locked_is_delivered_and_booked_after(start_gateway, tmp_path):
+    url = SQLiteFolder(tmp_path).fresh()
+    gateway = start_gateway(SPILLWAY_DATABASE_URL=f"{url}?timeout=0.3")
+    prompt = f"{unique()} [sim:slow=1.5]"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        asked = pool.submit(gateway.generate, prompt=prompt)
+        while not any(task["request"].get("positivePrompt") == prompt for task in gateway.simulator.tasks()):
+            time.sleep(0.05)
+        with locked(url):
+            answer = asked.result()
+            assert answer.status_code == 200, "nobody is kept from what it paid for"
+    for _ in range(100):
+        record = gateway.client.get(f"/requests/{answer.json()['id']}").json()
+        if record["status"] == "completed":
+            break
+        time.sleep(0.2)
+    assert (record["status"], record["cost"]) == ("completed", answer.json()["metadata"]["cost"])
+    assert gateway.simulator.made(prompt) == 1
+
+
+def test_a_journal_that_is_gone_is_said_like_one_that_is_locked(start_gateway, tmp_path):
+    path = tmp_path / "journal.db"
+    gateway = start_gateway(SPILLWAY_DATABASE_URL=f"sqlite:///{path}?timeout=0.2")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as journal:
+        journal.execute("ALTER TABLE requests RENAME TO elsewhere")
+        answer = gateway.generate(prompt=unique())
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "journal_unavailable")
+        journal.execute("ALTER TABLE elsewhere RENAME TO requests")
+    assert gateway.generate(prompt=unique()).status_code == 200
