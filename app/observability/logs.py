@@ -15,6 +15,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from app.observability.stages import facts_of
+from app.observability.standard_error import standard_error
 
 _LONGEST_VALUE = 2000
 _LONGEST_PATH = 300
@@ -34,6 +35,7 @@ def get_logger(name: str) -> FilteringBoundLogger:
 def configure_logs(format_: Literal["console", "json"], level: str, secrets: Iterable[str]) -> None:
     """Send structlog's and the standard library's lines to stderr, redacting `secrets` wherever they appear."""
     hidden = tuple(secret for secret in secrets if secret)
+    stream = standard_error()
 
     def redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
         for key, value in event.items():
@@ -55,10 +57,10 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_LineFormatter(hidden))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
 
@@ -80,6 +82,7 @@ class AccessLog:
 
     def __init__(self, format_: Literal["console", "json"], level: str) -> None:
         self._json = format_ == "json"
+        self._stream = standard_error()
         self._silent = logging.getLevelNamesMapping()[level.upper()] > logging.INFO
 
     def write(self, request_id: str, method: str, path: str, status: int, elapsed_ms: int) -> None:
@@ -99,7 +102,7 @@ class AccessLog:
                 f"timestamp={at} level=info event=request component=http id={request_id} "
                 f"method={method} path={shown} status={status} ms={elapsed_ms}"
             )
-        sys.stderr.write(line + "\n")
+        self._stream.write(line + "\n")
 
 
 def escape(value: str) -> str:
