@@ -11,6 +11,8 @@ from app.errors import InvalidRequestError
 
 _TIMEOUT_SECONDS = 15.0
 """For the whole of a call, however slowly its receiver answers."""
+_TURN_SECONDS = 30.0
+"""To wait for a turn: with the call itself less than the journal waits before another process takes the webhook."""
 _AT_ONCE = 64
 _AT_ONCE_PER_CALLER = 16
 _LONGEST_URL = 2000
@@ -44,7 +46,11 @@ class WebhookSender:
 
         Raises RefusedAddressError where the address is no longer one to call.
         """
-        await self._slots.take(caller)
+        try:
+            with anyio.fail_after(_TURN_SECONDS):
+                await self._slots.take(caller)
+        except TimeoutError:
+            return False, None
         try:
             with anyio.fail_after(_TIMEOUT_SECONDS):
                 status = await self._post(await self._guard.pin(url, caller), headers, body)

@@ -100,6 +100,12 @@ def dripping():
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", serving
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+    server.close()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.close()
 
 
 @pytest.mark.slow
