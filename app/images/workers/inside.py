@@ -14,7 +14,14 @@ from importlib import import_module
 from pathlib import Path
 
 from app.images.workers.bounds import Bounds
-from app.images.workers.messages import FRAME_HEAD, decode_request, encode_failure, encode_result, frame
+from app.images.workers.messages import (
+    PREFIX,
+    Message,
+    decode_request,
+    encode_failure,
+    encode_result,
+    read_lengths,
+)
 
 _WARM = ("app.images.compose", "app.images.inputs", "app.images.masks")
 """Imported before the first request, so that it does not wait for them."""
@@ -30,12 +37,12 @@ def main(descriptor: int) -> None:
     for name in _WARM:
         import_module(name)
     with socket.socket(fileno=descriptor) as link:
-        _send(link, b"")  # ready
+        _send(link, Message(b""))  # ready
         while (request := _receive(link)) is not None:
             _send(link, _answer(request))
 
 
-def _answer(request: bytearray) -> bytes:
+def _answer(request: Message) -> Message:
     try:
         work, arguments, bounds = decode_request(request)
         with _bounded(bounds):
@@ -76,15 +83,21 @@ def _mapped_bytes() -> int | None:
         return None
 
 
-def _send(link: socket.socket, payload: bytes) -> None:
-    link.sendall(frame(payload))
-    link.sendall(payload)
+def _send(link: socket.socket, message: Message) -> None:
+    for piece in (message.prefix, message.head, *message.attached):
+        link.sendall(piece)
 
 
-def _receive(link: socket.socket) -> bytearray | None:
-    """The next frame; None when the gateway has gone."""
-    head = _read(link, FRAME_HEAD)
-    return None if head is None else _read(link, int.from_bytes(head, "big"))
+def _receive(link: socket.socket) -> Message | None:
+    """The next message; None when the gateway has gone."""
+    prefix = _read(link, PREFIX.size)
+    if prefix is None:
+        return None
+    size, count = PREFIX.unpack(prefix)
+    sizes = [size, *read_lengths(_read(link, 8 * count) or b"")]
+    pieces = [_read(link, length) for length in sizes]
+    head, *attached = (piece for piece in pieces if piece is not None)
+    return Message(head, attached) if len(attached) == count else None
 
 
 def _read(link: socket.socket, size: int) -> bytearray | None:

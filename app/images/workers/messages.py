@@ -1,10 +1,12 @@
-"""What gateway and worker process say to each other: frames of MessagePack, decoded by the types of the work itself.
+"""What gateway and worker process say to each other: MessagePack decoded by the types of the work, large bytes beside.
 
-Nothing that comes out of a worker is ever executed: a decoder that was taken over can answer nonsense, no more.
+Nothing that comes out of a worker is ever executed: a decoder that was taken over can answer nonsense, no more. Large
+bytes travel as they lie in memory, so that the event loop never stands still to copy them.
 """
 
+import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from inspect import signature
@@ -15,8 +17,11 @@ import msgspec
 from app.images.errors import IMAGE_ERRORS, ImageError, WorkFailedError
 from app.images.workers.bounds import Bounds
 
-FRAME_HEAD = 8
-"""Bytes before each frame that tell its length, big-endian."""
+PREFIX = struct.Struct(">QI")
+"""Before each message: the length of its head, and how many large bytes follow, whose lengths come first."""
+MOST_ATTACHED = 16
+_LENGTH = struct.Struct(">Q")
+_LARGE = 64 * 1024
 _RESULT, _FAILURE = b"r", b"f"
 """What a reply begins with."""
 _LONGEST_TRACE = 4000
@@ -29,17 +34,46 @@ class BrokenReplyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Message:
+    """A message, with the bytes that travel beside its head."""
+
+    head: bytes | bytearray
+    attached: Sequence[bytes | bytearray] = ()
+
+    @property
+    def prefix(self) -> bytes:
+        """What is sent before it."""
+        lengths = b"".join(_LENGTH.pack(len(data)) for data in self.attached)
+        return PREFIX.pack(len(self.head), len(self.attached)) + lengths
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where attached bytes belong: a value among several, or a field of it."""
+
+    value: int
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
     """Work for a process, by its name."""
 
     module: str
     name: str
     bounds: Bounds
     arguments: list[msgspec.Raw]
+    places: list[_Place]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class _Result:
+    value: msgspec.Raw
+    places: list[_Place]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
     """Why there is no result: an image error by its name, no memory, or a trace."""
 
     error: str | None = None
@@ -48,60 +82,93 @@ class Failure:
     trace: str | None = None
 
 
-def frame(payload: bytes) -> bytes:
-    """The head of a frame."""
-    return len(payload).to_bytes(FRAME_HEAD, "big")
+def read_lengths(packed: bytes | bytearray) -> list[int]:
+    """The lengths of attached bytes, as they follow the prefix."""
+    return [length for (length,) in _LENGTH.iter_unpack(packed)]
 
 
-def encode_request(work: Callable[[*_Arguments], object], arguments: tuple[*_Arguments], bounds: Bounds) -> bytes:
+def encode_request(work: Callable[[*_Arguments], object], arguments: tuple[*_Arguments], bounds: Bounds) -> Message:
     """`work(*arguments)` as a process is asked for it. `work` must be a function at the top of its module."""
-    raw = [msgspec.Raw(msgspec.msgpack.encode(argument)) for argument in arguments]
-    return msgspec.msgpack.encode(Request(work.__module__, work.__qualname__, bounds, raw))
+    values, places, attached = _detach(arguments)
+    raw = [msgspec.Raw(msgspec.msgpack.encode(value)) for value in values]
+    request = _Request(work.__module__, work.__qualname__, bounds, raw, places)
+    return Message(msgspec.msgpack.encode(request), attached)
 
 
-def decode_request(payload: bytearray) -> tuple[Callable[..., object], list[object], Bounds]:
+def decode_request(message: Message) -> tuple[Callable[..., object], list[object], Bounds]:
     """The work, its arguments and its bounds."""
-    request = msgspec.msgpack.decode(payload, type=Request)
+    request = msgspec.msgpack.decode(message.head, type=_Request)
     work: Callable[..., object] = getattr(import_module(request.module), request.name)
-    types = _parameters(work)
-    arguments = [
-        msgspec.msgpack.decode(raw, type=type_)
-        for raw, type_ in zip(request.arguments, types[: len(request.arguments)], strict=True)
+    types = _parameters(work)[: len(request.arguments)]
+    arguments: list[object] = [
+        msgspec.msgpack.decode(raw, type=type_) for raw, type_ in zip(request.arguments, types, strict=True)
     ]
-    return work, arguments, request.bounds
+    return work, _attach(arguments, request.places, message.attached), request.bounds
 
 
-def encode_result(result: object) -> bytes:
+def encode_result(result: object) -> Message:
     """A result as a reply."""
-    return _RESULT + msgspec.msgpack.encode(result)
+    values, places, attached = _detach((result,))
+    found = _Result(msgspec.Raw(msgspec.msgpack.encode(values[0])), places)
+    return Message(_RESULT + msgspec.msgpack.encode(found), attached)
 
 
-def encode_failure(error: Exception, trace: str) -> bytes:
+def encode_failure(error: Exception, trace: str) -> Message:
     """An error as a reply."""
-    failure = Failure(trace=trace[-_LONGEST_TRACE:])
+    failure = _Failure(trace=trace[-_LONGEST_TRACE:])
     if isinstance(error, ImageError):
-        failure = Failure(error=type(error).__name__, details=error.details)
+        failure = _Failure(error=type(error).__name__, details=error.details)
     elif isinstance(error, MemoryError):
-        failure = Failure(out_of_memory=True)
-    return _FAILURE + msgspec.msgpack.encode(failure)
+        failure = _Failure(out_of_memory=True)
+    return Message(_FAILURE + msgspec.msgpack.encode(failure))
 
 
-def decode_reply(work: Callable[..., _T], payload: bytearray) -> _T:
+def decode_reply(work: Callable[..., _T], reply: Message) -> _T:
     """The result of `work`, raising the ImageError it raised, MemoryError, WorkFailedError or BrokenReplyError."""
-    body = memoryview(payload)[1:]
+    body = memoryview(reply.head)[1:]
     try:
-        if payload[:1] == _RESULT:
-            result: _T = msgspec.msgpack.decode(body, type=_returned(work))
-            return result
-        failure = msgspec.msgpack.decode(body, type=Failure)
+        if reply.head[:1] == _RESULT:
+            found = msgspec.msgpack.decode(body, type=_Result)
+            result: _T = msgspec.msgpack.decode(found.value, type=_returned(work))
+            return _attach([result], found.places, reply.attached)[0]
+        failure = msgspec.msgpack.decode(body, type=_Failure)
         error = IMAGE_ERRORS[failure.error](*failure.details) if failure.error is not None else None
-    except (msgspec.MsgspecError, KeyError) as wrong:
+    except (msgspec.MsgspecError, KeyError, IndexError, TypeError, ValueError) as wrong:
         raise BrokenReplyError from wrong
     if error is not None:
         raise error
     if failure.out_of_memory:
         raise MemoryError
     raise WorkFailedError(failure.trace or "")
+
+
+def _detach(values: Sequence[object]) -> tuple[list[object], list[_Place], list[bytes]]:
+    """The values with nothing in the place of large bytes, those places, and those bytes."""
+    left, places, attached = list(values), [], []
+    for index, value in enumerate(values):
+        if isinstance(value, bytes) and len(value) >= _LARGE:
+            left[index] = b""
+            places.append(_Place(index))
+            attached.append(value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            found = {field.name: getattr(value, field.name) for field in fields(value)}
+            large = {name: data for name, data in found.items() if isinstance(data, bytes) and len(data) >= _LARGE}
+            left[index] = replace(value, **dict.fromkeys(large, b""))
+            places += [_Place(index, name) for name in large]
+            attached += large.values()
+    return left, places, attached
+
+
+def _attach(values: list[_T], places: Sequence[_Place], attached: Sequence[bytes | bytearray]) -> list[_T]:
+    """The values with large bytes back in their places, raising TypeError or ValueError for places there are not."""
+    for place, data in zip(places, attached, strict=True):
+        value = values[place.value]
+        there = getattr(value, place.field, None) if place.field else value
+        if not isinstance(there, bytes):
+            raise TypeError(place.field)
+        whole = bytes(data)
+        values[place.value] = replace(value, **{place.field: whole}) if place.field else whole  # type: ignore[type-var, assignment]
+    return values
 
 
 @lru_cache(maxsize=64)

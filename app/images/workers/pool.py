@@ -8,7 +8,7 @@ from typing import TypeVar, TypeVarTuple
 
 from app.images.errors import BoundCrossedError, WorkerDiedError, WorkerUnavailableError
 from app.images.workers.bounds import Bounds, Job
-from app.images.workers.messages import BrokenReplyError, decode_reply, encode_request
+from app.images.workers.messages import BrokenReplyError, Message, decode_reply, encode_request
 from app.images.workers.process import WorkerProcess
 from app.images.workers.turns import Turns
 
@@ -30,7 +30,7 @@ class _Place:
         """Begin to start a process."""
         self._starting = None if self._closed else asyncio.create_task(WorkerProcess.start())
 
-    async def ask(self, request: bytes, bounds: Bounds) -> bytearray:
+    async def ask(self, request: Message, bounds: Bounds) -> Message:
         """The reply to a request; where there is none, the process is replaced."""
         process = await self._process()
         try:

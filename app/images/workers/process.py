@@ -11,9 +11,11 @@ from pathlib import Path
 import app
 from app.images.errors import BoundCrossedError, WorkerDiedError, WorkerError, WorkerUnavailableError
 from app.images.workers.bounds import Bounds
-from app.images.workers.messages import FRAME_HEAD, frame
+from app.images.workers.messages import MOST_ATTACHED, PREFIX, Message, read_lengths
 
 _START_SECONDS = 60.0
+_SOCKET_BYTES = 512 * 1024
+"""What one step of sending may copy: less takes more steps, more holds up the loop."""
 _LAST_LOOK_SECONDS = 2.0
 """A gateway that was itself asleep finds the time over and the answer there: it looks once more."""
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "TZ")
@@ -33,6 +35,8 @@ class WorkerProcess:
         """A process that is ready for work, raising WorkerUnavailableError. Must not be canceled."""
         try:
             ours, theirs = socket.socketpair()
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
             with theirs:
                 ours.settimeout(0)
                 started = cls(await asyncio.to_thread(_spawn, theirs.fileno()), ours)
@@ -46,7 +50,7 @@ class WorkerProcess:
             raise WorkerUnavailableError(type(error).__name__) from error
         return started
 
-    async def ask(self, request: bytes, bounds: Bounds) -> bytearray:
+    async def ask(self, request: Message, bounds: Bounds) -> Message:
         """The reply to a request, raising BoundCrossedError or WorkerDiedError. Afterwards only `end` is of use."""
         asking = asyncio.create_task(self._ask(request, bounds.reply_bytes))
         try:
@@ -64,21 +68,25 @@ class WorkerProcess:
         self._link.close()
         await asyncio.to_thread(self._process.wait)
 
-    async def _ask(self, request: bytes, most: int) -> bytearray:
+    async def _ask(self, request: Message, most: int) -> Message:
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(self._link, frame(request))
-            await loop.sock_sendall(self._link, request)
+            for piece in (request.prefix, request.head, *request.attached):
+                await loop.sock_sendall(self._link, piece)
             return await self._receive(most)
         except ConnectionError:
             raise await self._cause_of_death() from None
 
-    async def _receive(self, most: int) -> bytearray:
-        """The next frame, raising BoundCrossedError when it is larger than `most` bytes."""
-        size = int.from_bytes(await self._read(FRAME_HEAD), "big")
-        if size > most:
+    async def _receive(self, most: int) -> Message:
+        """The next message, raising BoundCrossedError when it is larger than `most` bytes."""
+        size, count = PREFIX.unpack(await self._read(PREFIX.size))
+        if count > MOST_ATTACHED:
             raise BoundCrossedError("size")
-        return await self._read(size)
+        sizes = read_lengths(await self._read(8 * count))
+        if size + sum(sizes) > most:
+            raise BoundCrossedError("size")
+        head = await self._read(size)
+        return Message(head, [await self._read(length) for length in sizes])
 
     async def _read(self, size: int) -> bytearray:
         loop = asyncio.get_running_loop()
