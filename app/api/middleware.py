@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from app.api.error_handlers import refuse_origin, render_refusal
 from app.api.origins import known_hosts
 from app.api.routes import PREFIX_NAMES, is_open, is_page
-from app.errors import InternalError
+from app.errors import InternalError, TooManyConnectionsError
 from app.observability.logs import AccessLog
 from app.openai_api.render import render_error
 from app.server.browsers import BrowserMiddleware, BrowserRules
@@ -32,7 +32,8 @@ def connections_of(settings: Settings) -> Connections:
 def add_middleware(app: FastAPI, settings: Settings) -> None:
     """What every request passes, the innermost first."""
     fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
-    app.add_middleware(FaultMiddleware, internal_error=render_error(fault))
+    exhausted = TooManyConnectionsError("This gateway has no file descriptor left.")
+    app.add_middleware(FaultMiddleware, internal_error=render_error(fault), exhausted=render_error(exhausted))
     if not settings.api_keys:
         rules = BrowserRules(known_hosts(settings), settings.cors_origins, is_open, is_page)
         app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)

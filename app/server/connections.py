@@ -140,7 +140,7 @@ class Connections:
         now = self._clock()
         if now - self._said.get(event, -_SAY_EVERY_SECONDS) >= _SAY_EVERY_SECONDS:
             self._said[event] = now
-            _logger.error(event, address=site, raise_with=setting)
+            _logger.error(event, address=site, setting=setting)
 
 
 def connections_in(state: dict[str, object]) -> Connections:

@@ -3,6 +3,7 @@
 Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
 """
 
+import errno
 import secrets
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.observability.logs import AccessLog, get_logger
 
 _logger = get_logger("http")
-_INTERNAL_ERROR = 500
+_INTERNAL_ERROR, _UNAVAILABLE = 500, 503
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = 400
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 """Asked every few seconds by whoever watches: only their failures are worth a line."""
@@ -77,14 +79,15 @@ class RequestMiddleware:
 
 
 class FaultMiddleware:
-    """The last resort for faults; `internal_error` is what is answered.
+    """The last resort for faults; `internal_error` is what is answered, `exhausted` where files cannot be opened.
 
     It stands inside whatever adds headers, so that a fault is told with them.
     """
 
-    def __init__(self, app: ASGIApp, internal_error: bytes) -> None:
+    def __init__(self, app: ASGIApp, internal_error: bytes, exhausted: bytes) -> None:
         self._app = app
         self._internal_error = internal_error
+        self._exhausted = exhausted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -100,17 +103,19 @@ class FaultMiddleware:
 
         try:
             await self._app(scope, receive, send_and_note)
-        except Exception:
+        except Exception as fault:
             _logger.exception("unexpected fault", request_id=scope["state"]["request_id"], path=scope["path"])
-            if not begun:
-                await _send_internal_error(send, self._internal_error)
+            if not begun and isinstance(fault, OSError) and fault.errno in _NO_DESCRIPTORS:
+                await _send_fault(send, _UNAVAILABLE, self._exhausted)
+            elif not begun:
+                await _send_fault(send, _INTERNAL_ERROR, self._internal_error)
 
 
-async def _send_internal_error(send: Send, body: bytes) -> None:
+async def _send_fault(send: Send, status: int, body: bytes) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"x-should-retry", b"false"),
     ]
-    await send({"type": "http.response.start", "status": _INTERNAL_ERROR, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -120,6 +120,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         if self.transport.get_write_buffer_size():
             self._end_unread()
         else:
+            self.note_unread()
             self.transport.close()
 
     def update(self) -> None:

@@ -88,8 +88,12 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> None:
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
-        self._unread = _has_unread(self.transport)
+        self.note_unread()
         super().eof_received()
+
+    def note_unread(self) -> None:
+        """Ask the system, before the connection ends, whether the peer has taken everything."""
+        self._unread = self._unread or _has_unread(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection: in peace, or by a reset."""

@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 
 _LOCKED_SECONDS = 0.8
 _BUSY_SECONDS = 0.2
-_REQUESTS = "SELECT id, prompt, status, cost FROM requests"
+_REQUESTS = "SELECT id, prompt, status, COALESCE(cost, known_cost) FROM requests"
 _COSTS = "SELECT cost FROM tasks WHERE cost IS NOT NULL"
 
 

@@ -1,0 +1,47 @@
+"""The last resort: a fault is told once, with the status that fits, and never into an answer that has begun."""
+
+import asyncio
+import errno
+import json
+
+import pytest
+
+from app.server.middleware import FaultMiddleware
+
+
+async def run(fault: Exception, *, begun: bool) -> list[dict]:
+    """What an application that fails sends, behind the middleware."""
+    sent: list[dict] = []
+
+    async def app(scope, receive, send) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise fault
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/", "state": {"request_id": "req_0"}}
+    await FaultMiddleware(app, b'"internal"', b'"exhausted"')(scope, None, send)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        (RuntimeError("a"), 500, "internal"),
+        (OSError(errno.EMFILE, "Too many open files"), 503, "exhausted"),
+        (OSError(errno.ENFILE, "Too many open files in system"), 503, "exhausted"),
+        (OSError(errno.ENOSPC, "No space left on device"), 500, "internal"),
+    ],
+    ids=repr,
+)
+def test_a_fault_is_told(fault, status, body):
+    start, rest = asyncio.run(run(fault, begun=False))
+    assert (start["status"], json.loads(rest["body"])) == (status, body)
+    assert dict(start["headers"])[b"content-length"] == str(len(rest["body"])).encode()
+    assert dict(start["headers"])[b"x-should-retry"] == b"false"
+
+
+def test_an_answer_that_has_begun_is_left_alone():
+    assert len(asyncio.run(run(RuntimeError("a"), begun=True))) == 1
