@@ -111,6 +111,8 @@ def split_parts(answer: Answer, places: Sequence[tuple[str, int, int]]) -> list[
 
     `places` has the id of each task, its first index and how many images were wanted of it.
     """
+    if not places:
+        return [(0, answer)]
     missing = {failure.index for failure in answer.failures}
     there = [index for index in range(sum(wanted for _, _, wanted in places)) if index not in missing]
     images = dict(zip(there, answer.images, strict=False))

@@ -16,7 +16,7 @@ from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
 from app.generation.prepare import Policy, Prepared, Preparer
 from app.generation.uploads import InputUploads, SharedPlan
-from app.jobs.codec import load_plan
+from app.jobs.codec import places_of
 from app.jobs.job import Job, Work
 from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
@@ -230,8 +230,7 @@ class ImageService:
         except GatewayError as error:
             yield error
             return
-        places = [(task.task_id, task.first_index, task.wanted) for task in load_plan(record.plan).tasks]
-        for first_index, part in split_parts(answer, places):
+        for first_index, part in split_parts(answer, places_of(record.plan)):
             yield Part(first_index, part)
 
     def _work_in_parts(

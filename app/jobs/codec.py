@@ -202,6 +202,14 @@ def load_plan(text: str) -> KeptPlan:
     return msgspec.json.decode(text, type=KeptPlan)
 
 
+def places_of(plan: str) -> list[tuple[str, int, int]]:
+    """Of each task of a kept plan its id, first index and how many images were wanted; none of an unreadable plan."""
+    try:
+        return [(task.task_id, task.first_index, task.wanted) for task in load_plan(plan).tasks]
+    except msgspec.MsgspecError:
+        return []
+
+
 def dump_error(error: GatewayError, *, may_retry: bool = False) -> str:
     """The error; with `may_retry` whoever waited for it elsewhere is told to send the request again too."""
     again = error.retry_after or 1 if may_retry and error.should_retry else None

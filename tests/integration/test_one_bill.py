@@ -4,9 +4,12 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 
 import pytest
+from pydantic import SecretStr
 
+from app.runware.transport import AiohttpTransport, HTTPReply
 from tests.conftest import RunningGateway
 from tests.support.images import png
 from tests.support.odd_runware import Odd, OddRunware, envelope, item, odd_runware
@@ -209,3 +212,28 @@ def test_a_task_that_was_lost_is_unknown_until_runware_says_it_never_heard_of_it
     runware.scripts.clear()
     record = ended(gateway, failed.headers["x-request-id"], lambda record: record["cost"] is not None)
     assert costs_in(record) == {"cost": 0}
+
+
+class StumblingBefore(AiohttpTransport):
+    """Fails unexpectedly, once, before anything is sent."""
+
+    stumbled = False
+
+    async def post(self, body: bytes, timeout_seconds: float, *rest: object) -> HTTPReply:
+        if not self.stumbled:
+            self.stumbled = True
+            raise ZeroDivisionError
+        return await super().post(body, timeout_seconds, *rest)
+
+
+def test_what_runware_never_heard_of_cost_nothing_and_its_key_is_free_again(runware, start_gateway):
+    runware.scripts |= {"imageInference": priced_once(runware, 0.01)}
+    transport = partial(StumblingBefore, runware.url, SecretStr("test-runware-key"))
+    gateway = start_gateway(upstream=runware.url, parts={"connect": transport})
+    body, headers = {"prompt": unique(), "size": "256x256"}, {"Idempotency-Key": unique()}
+    first = gateway.client.post("/images/generations", json=body, headers=headers)
+    assert first.json()["error"]["code"] == "still_processing"
+    record = ended(gateway, first.headers["x-request-id"])
+    assert (record["error"]["code"], record["cost"]) == ("not_started", 0)
+    again = gateway.client.post("/images/generations", json=body, headers=headers)
+    assert (again.status_code, costs_in(again.json()["metadata"])) == (200, {"cost": 0.01})
