@@ -224,7 +224,15 @@ def test_answers_pass_the_sdks_strict_validation(gateway):
             prompt="a pear", size="256x256", output_format="jpeg", response_format="b64_json"
         )
         assert open_base64(answer.data[0].b64_json).format == "JPEG"
-        assert client.models.list().data
+        assert client.models.retrieve("flux.2-pro").created > 0
+
+
+def test_a_model_whose_release_is_not_known_is_listed_without_a_date_of_its_own(client):
+    listed = {model.id: model.model_dump() for model in client.models.list().data}
+    assert len(listed) > 150
+    dated = [model["created"] for model in listed.values() if model.get("created") is not None]
+    assert 50 < len(dated) < len(listed)
+    assert min(dated) > 1_600_000_000, "a model of 1970 would be a lie"
 
 
 @pytest.mark.parametrize("size", [40 * 1024 * 1024, 80 * 1024 * 1024], ids=["image too large", "body too large"])

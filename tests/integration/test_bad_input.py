@@ -249,7 +249,7 @@ def test_a_chunked_body_that_grows_too_large_is_refused(start_gateway):
         ("GET", "/images/generations", 405, "method_not_allowed"),
         ("DELETE", "/models/riverflow-1", 405, "method_not_allowed"),
         ("POST", "/images/upscales", 404, "unknown_url"),
-        ("POST", "/images/generations/", 404, "unknown_url"),
+        ("POST", "/images/generations/more", 404, "unknown_url"),
         ("POST", "/images/variations", 400, "unsupported_endpoint"),
         ("GET", "/media/nothing.png", 404, "media_not_found"),
     ],
