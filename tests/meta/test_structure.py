@@ -74,3 +74,12 @@ def test_tests_patch_nothing_of_ours():
         text = path.read_text(encoding="utf-8")
         if path != Path(__file__):
             assert not re.search(r"unittest\.mock|monkeypatch\.setattr|mocker", text), path
+
+
+def test_unit_tests_stand_in_the_room_of_what_they_test():
+    for path in sorted((ROOT / "tests" / "unit").rglob("test_*.py")):
+        room = path.parent.relative_to(ROOT / "tests" / "unit")
+        assert room.parts, f"{path.name} stands in no room"
+        assert (ROOT / "app" / room).is_dir(), path
+        imported = re.findall(r"^\s*from (app(?:\.\w+)+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert any(name.startswith(f"app.{'.'.join(room.parts)}") for name in imported), f"{path} tests another room"
