@@ -7,11 +7,12 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 import httpx2
+import psutil
 
 _START_SECONDS = 90
 
@@ -76,3 +77,15 @@ def process(
         finally:
             running.kill()
             running.wait()
+
+
+@contextmanager
+def gateways(simulator, folder: Path, count: int) -> Iterator[list[tuple[str, psutil.Process]]]:
+    """So many gateways that have nothing in common but the simulator: their origins and processes."""
+    with ExitStack() as stack:
+        started = []
+        for index in range(count):
+            port = free_port()
+            running = stack.enter_context(process(simulator, folder / str(index), port))
+            started.append((f"http://127.0.0.1:{port}", psutil.Process(running.pid)))
+        yield started

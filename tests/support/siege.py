@@ -34,25 +34,37 @@ class Watch:
 
 @dataclass
 class Report:
-    """What came of a siege; `odd` are the answers that are neither 200 nor 400, with the names of their cases."""
+    """What came of a siege; `odd` are the answers that are neither 200 nor 400, with the names of their cases.
+
+    `elsewhere` is what an innocent caller of another gateway on the same machine waited at the same time.
+    """
 
     statuses: Counter[int]
     odd: list[tuple[str, int, str]]
     watch: Watch
-    quiet_wait: float
+    elsewhere: float
     grown_peak: int
     grown_main: int
     grown_after: int
     processes: int
 
 
-def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, callers: int = 4) -> Report:
-    """Send every case as an input image, each fifth as a mask, and report."""
+def lay_siege(
+    origin: str,
+    process: psutil.Process,
+    corpus: Iterable[Case],
+    *,
+    control: tuple[str, psutil.Process],
+    callers: int = 4,
+) -> Report:
+    """Send every case as an input image, each fifth as a mask, and report.
+
+    `control` is another gateway, left in peace: what its callers wait is the machine's doing, and the simulator's.
+    """
     with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
         for index in range(8):
             _send(client, index, Case("whole", png(96, 96)))  # what starts once has started
         before, main = resident(process), process.memory_info().rss
-        quiet = watch_during(origin, process, lambda: time.sleep(3))
         statuses: Counter[int] = Counter()
         odd: list[tuple[str, int, str]] = []
 
@@ -67,12 +79,14 @@ def lay_siege(origin: str, process: psutil.Process, corpus: Iterable[Case], *, c
             with ThreadPoolExecutor(callers) as pool:
                 list(pool.map(one, enumerate(corpus)))
 
-        watch = watch_during(origin, process, all_of_them)
+        watches: list[Watch] = []
+        calm = watch_during(*control, lambda: watches.append(watch_during(origin, process, all_of_them)))
+        (watch,) = watches
         time.sleep(1)
         after = resident(process)
         left = len(process.children(recursive=True))
         grown = watch.peak - before, watch.peak_of_main - main, after - before
-        return Report(statuses, odd, watch, quiet.longest_wait, *grown, left)
+        return Report(statuses, odd, watch, calm.longest_wait, *grown, left)
 
 
 def send_edit(port: int, data: bytes) -> httpx2.Response:

@@ -132,11 +132,12 @@ def decode_reply(work: Callable[..., _T], reply: Message) -> _T:
             result: _T = msgspec.msgpack.decode(found.value, type=_returned(work))
             return _attach([result], found.places, reply.attached)[0]
         failure = msgspec.msgpack.decode(body, type=_Failure)
-        error = IMAGE_ERRORS[failure.error](*failure.details) if failure.error is not None else None
+        kind = IMAGE_ERRORS[failure.error] if failure.error is not None else None
     except (msgspec.MsgspecError, KeyError, IndexError, TypeError, ValueError) as wrong:
         raise BrokenReplyError from wrong
-    if error is not None:
-        raise error
+    if kind is not None:
+        # Held by no name: an error in its own traceback would keep the image until the next collection of garbage.
+        raise kind(*failure.details)
     if failure.out_of_memory:
         raise MemoryError
     raise WorkFailedError(failure.trace or "")
