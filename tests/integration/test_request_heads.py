@@ -1,8 +1,12 @@
 """Heads without end, and whatever else comes before or behind a body, are bounded before anything is kept."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import json
+import random
+import re
+import socket
 import time
 
 import psutil
@@ -130,3 +134,28 @@ def test_bodies_and_heads_mixed_in_one_packet_are_told_apart(gateway):
         connection.send(b"".join(kinds))
         for kind in kinds:
             assert connection.answer().json().get("object") == ("model" if kind is models else None)
+
+
+def test_damaged_requests_are_refused_or_served_and_nothing_hangs(gateway):
+    """Seeded mutations of requests with offers, chunks and trailers, cut anywhere."""
+    chance, models = (
+        random.Random(11),
+        head("/v1/models/riverflow-1", "Connection: upgrade", "Upgrade: h2c", method="GET"),
+    )
+    whole = [CHUNKED + chunked(b"{}", trailers=b"A: b\r\n"), models, head("/healthz", method="GET", version="1.0")]
+    for _ in range(300):
+        data = bytearray(b"".join(chance.choices(whole, k=chance.randint(1, 3))))
+        for _ in range(chance.randint(0, 4)):
+            place = chance.randrange(len(data))
+            if chance.random() < 0.5:
+                data[place] = chance.randrange(256)
+            else:
+                data[place : place + chance.randint(0, 9)] = chance.randbytes(chance.randint(1, 9))
+        with RawConnection(gateway.origin, timeout=10) as connection:
+            cut = chance.randrange(len(data))
+            sent = connection.try_send(bytes(data[:cut])) and connection.try_send(bytes(data[cut:]))
+            if sent:
+                with contextlib.suppress(OSError):
+                    connection.socket.shutdown(socket.SHUT_WR)
+            statuses = set(re.findall(rb"HTTP/1\.1 (\d{3}) ", connection.rest()))
+            assert statuses <= {b"200", b"400", b"401", b"404", b"405"}, (statuses, bytes(data))
