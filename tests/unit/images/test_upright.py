@@ -8,6 +8,7 @@ import pytest
 from app.images.formats.exif import read_exif_orientation, read_xmp_orientation
 from app.images.headers import read_header
 from app.images.upright import open_upright
+from tests.support.heic import with_transforms
 from tests.support.images import encode
 from tests.support.orientation import COLORS, corners, exif_block, laid, sample, with_exif, with_xmp, xmp_packet
 
@@ -56,6 +57,31 @@ def test_the_rotation_of_an_avif_wins_over_its_exif():
     assert b"irot" in turned
     stale = encode(laid(6), "AVIF", exif=exif_block(6), quality=95)
     assert is_upright(stale)
+
+
+TRANSFORMS = {
+    2: [(b"imir", 1)],
+    3: [(b"irot", 2)],
+    4: [(b"imir", 0)],
+    5: [(b"irot", 1), (b"imir", 0)],
+    6: [(b"irot", 3)],
+    7: [(b"irot", 1), (b"imir", 1)],
+    8: [(b"irot", 1)],
+}
+
+
+@pytest.mark.parametrize("orientation", TRANSFORMS)
+@pytest.mark.parametrize("exif", [None, 1, "same"], ids=["alone", "stale EXIF", "EXIF that says it too"])
+def test_a_heic_is_turned_once_by_its_own_rotation(orientation, exif):
+    """Phones write both, and their decoder turns by one of them."""
+    with_exif("HEIF", 1)  # registers the encoder
+    block = {None: {}, 1: {"exif": exif_block(1)}, "same": {"exif": exif_block(orientation)}}[exif]
+    stored = encode(laid(orientation, 192, 128), "HEIF", quality=95, **block)
+    written = b"irot" in stored or b"imir" in stored  # the encoder does it where EXIF tells it to
+    data = stored if written else with_transforms(stored, *TRANSFORMS[orientation])
+    image = open_upright(data, MAX)
+    assert read_header(data).upright == image.size == (192, 128)
+    assert corners(image) == COLORS
 
 
 def test_exif_behind_the_pixels_of_a_png_counts():
