@@ -46,14 +46,20 @@ def open_engine(url: str) -> Engine:
 def _open_postgres(url: URL) -> Engine:
     options = {} if "options" in url.query else {"options": _POSTGRES_OPTIONS}
     engine = create_engine(
-        url.set(drivername="postgresql+psycopg"), pool_size=2, pool_pre_ping=True, connect_args=options
+        # Few sessions suffice: one thread writes. The ping finds connections that a failover has cut.
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=2,
+        pool_pre_ping=True,
+        connect_args=options,
     )
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        # One snapshot for all statements of a read, so that pages and sums never mix two states.
         if connection.get_execution_options().get(READS):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         else:
+            # Ends with the transaction, also when the process dies, so the lock is never left behind (0050).
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
     return engine
@@ -68,12 +74,15 @@ def _open_sqlite(url: URL) -> Engine:
         connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not the driver's
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
+        # A claim that a power cut could undo would let its request be bought twice: each commit reaches the disk.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock at the start. A transaction that read first and wrote later could fail in
+        # between, after it had decided on an old state (0050).
         connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
 
     return engine

@@ -8,6 +8,7 @@ LONGEST_MONEY = 40
 
 def write_money(amount: Decimal | None) -> str | None:
     """The text of an amount, None for an unknown one."""
+    # Never in exponent form, which comparisons in SQL and other readers would take for another amount.
     return None if amount is None else format(amount, "f")
 
 

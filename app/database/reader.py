@@ -22,10 +22,14 @@ class Reader:
     def __init__(self, engine: Engine, writer: Writer) -> None:
         self._engine = engine.execution_options(**{READS: True})
         self._writer = writer
+        # Two, so that one slow sum does not hold up every page, and a flood of questions does not fill the pool of
+        # connections.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal-reader")
 
     async def read(self, question: Callable[[Connection], _T]) -> _T:
         """What `question` finds of everything that was posted before, raising DatabaseUnavailableError."""
+        # An empty write is a place in line: what was posted before it is committed when it returns, so a caller finds
+        # its own request in the list.
         await self._writer.post()
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, question)
 

@@ -8,8 +8,14 @@ requests = Table(
     "requests",
     metadata,
     Column("id", String(40), primary_key=True),
+    # A prefix of the SHA-256 of the API key, so keys themselves are never stored. It is part of every lookup:
+    # equal requests of two keys never meet (0063).
     Column("tenant", String(32), nullable=False),
+    # Only a hash: an Idempotency-Key may contain what a client considers private. Unique for each tenant by
+    # `requests_key`, null without a key; the database itself refuses a second row for one key (0050).
     Column("key_hash", String(64)),
+    # What makes two requests the same. It leaves out the caller, since clients change `user` and timeouts between
+    # attempts (0063).
     Column("fingerprint", String(64), nullable=False),
     Column("endpoint", String(32), nullable=False),
     Column("model", String(200), nullable=False),
@@ -18,25 +24,43 @@ requests = Table(
     Column("status", String(16), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("completed_at", Float),
+    # Until when an answer is replayed. Absolute, so that a changed setting applies to new requests only (0058).
     Column("key_until", Float, nullable=False),
+    # Callers that neither received the answer nor left: a counter, since retries join. Above 0 no other caller may join
+    # without a key, or two images that were ordered would become one (0062).
     Column("connected", Integer, nullable=False),
+    # The call that joined last. A join that is written twice, as after a commit in doubt, then counts once (0051).
     Column("joined_by", String(40)),
+    # When a caller left without the answer. An unmarked retry joins only for a short while after it; later, an equal
+    # request is a new order (0062).
     Column("broken_at", Float),
+    # Set once the connection shows that the answer was read, not when it was sent (0052). From then on nothing is
+    # joined without a key.
     Column("delivered_at", Float),
+    # The process that works on it, by name; empty once it is released and free for anyone (0059).
     Column("owner", String(40), nullable=False),
+    # Fencing number: grows with each change of hands, and a holder's writes name theirs. A process that slept through a
+    # takeover changes nothing when it wakes (0059).
     Column("fence", Integer, nullable=False, server_default="0"),
+    # Moved by each renewal. Others judge the lease by how long this stood still on their own clock; no machine's time
+    # is compared with another's (0059).
     Column("beat", Integer, nullable=False, server_default="0"),
     Column("tries", Integer, nullable=False, server_default="0"),
+    # Money is text: SQLite would turn a numeric column into a binary fraction, and sums would be off by a digit.
     Column("estimate", String(40)),
     Column("cost", String(40)),
     Column("known_cost", String(40)),
+    # Runware may know a cost only later: until all of it is known, this is the next time to ask (0035).
     Column("bill_next", Float),
     Column("bill_tries", Integer, nullable=False, server_default="0"),
+    # What another process needs to deliver the images. No prompt and no image: a request is not stored whole (0060).
     Column("plan", Text, nullable=False),
+    # The answer without image bytes, which are stored only where they may be asked for again (0053).
     Column("answer", Text),
     Column("error", Text),
     Column("user", String(256)),
     Column("client_request_id", String(256)),
+    # Null unless SPILLWAY_STORE_PROMPTS is set, and again once the payloads are deleted (0055).
     Column("prompt", Text),
     Column("webhook_url", Text),
     Column("webhook_attempts", Integer, nullable=False, server_default="0"),
@@ -58,6 +82,7 @@ while its holder lives, `tries` with every take-over that did not end it."""
 tasks = Table(
     "tasks",
     metadata,
+    # The taskUUID. Durable before the task is sent: Runware's images can be found by nothing else.
     Column("uuid", String(36), primary_key=True),
     Column("request_id", String(40), ForeignKey("requests.id"), nullable=False, index=True),
     Column("position", Integer, nullable=False),

@@ -89,6 +89,7 @@ class Writer:
     @property
     def is_behind(self) -> bool:
         """Whether what is asked now would wait, most likely in vain: others do already."""
+        # One attribute is read or replaced as a whole, so no lock is needed between the threads.
         oldest = self._oldest  # changed by the thread at any time
         waits = 0.0 if oldest is None else time.monotonic() - oldest
         return waits > (_SHORTEST_DOUBT_SECONDS if self.failed_lately else _BEHIND_SECONDS)
@@ -121,6 +122,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish what waits, then end."""
+        # Behind all that waits already, so outcomes of paid images are written before the thread ends.
         self._items.put(None)
         self._thread.join()
         self._engine.dispose()
@@ -129,6 +131,7 @@ class Writer:
         busy = False
         while not self._ended:
             group = self._first()
+            # Only while several come together: a lone request should not pay for a group that does not form.
             if busy and not self._ended:
                 time.sleep(_GATHERING_SECONDS)
             group += self._waiting(_LARGEST_GROUP - len(group))
@@ -188,6 +191,7 @@ class Writer:
             is_lost = not has_begun or isinstance(error, OperationalError)
             self._failed = time.monotonic() if is_lost else self._failed
             for item in group:
+                # Nobody knows whether the commit stands; every write may be repeated for that reason (0051).
                 item.error, item.is_lost = DatabaseUnavailableError(str(error)), is_lost
 
     def _commit_each(self, group: list[_Item[Any]]) -> None:
@@ -197,6 +201,7 @@ class Writer:
         """
         refused: DatabaseUnavailableError | None = None
         for item in group:
+            # One timeout for the group: with a locked database each further piece would wait for it again.
             if refused is not None:
                 item.error = refused
                 continue
@@ -222,6 +227,7 @@ def _tell(group: list[_Item[Any]]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[_Item[Any]]] = {}
     for item in group:
         by_loop.setdefault(item.loop, []).append(item)
+    # Told only after the commit: nothing is sent to Runware for a claim that is not durable.
     for loop, items in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
             loop.call_soon_threadsafe(_tell_each, items)

@@ -61,11 +61,13 @@ class Claimer:
         nothing to join, and JournalError when nothing can be written down: then nothing is sent either. For a caller
         who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
+        # Refused at once: behind a locked database each waiting claim would only hold memory, and none could be sent.
         if self._journal.is_behind:
             raise JournalError
         caller = _Caller()
         claiming = asyncio.create_task(self._claim_and_begin(intent, job, caller))
         try:
+            # Shielded: a commit cannot be called back when the caller leaves. What it decided is dealt with afterwards.
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
             caller.gone = True
@@ -77,6 +79,7 @@ class Claimer:
             ticket = job.admit()
         except GatewayError as refusal:
             return await self._only_join(replace(intent, joins_only=True), refusal)
+        # Before the claim: a lease counts from the question, not from an answer that may have been delayed (0059).
         asked = self._keeper.now()
         try:
             claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent)
@@ -87,6 +90,7 @@ class Claimer:
             ticket.release()  # its retry may have been here before it: only one of the two may buy
             await self._queue.write(claim.record.id, lambda: self._journal.withdraw(intent))
         elif claim.is_new:
+            # A key leads its caller back to the work, so that is begun also for a caller that has left.
             lease = Lease(claim.record.id, claim.record.fence)
             self._keeper.hold(lease, asked)
             self._begin(lease, job, ticket)
@@ -108,6 +112,8 @@ class Claimer:
                 if intent.key_hash is None:  # whom it may join depends on who went away
                     await self._queue.flush()
                 claim = await self._certain_claim(intent)
+                # A departure that the database refused may be the very one this retry should have joined. Then a new
+                # claim is not certain and is taken back (0051).
                 if not (claim.is_new and intent.key_hash is None and self._queue.lags):
                     self._keeper.arrive(claim.record.id)
                     return claim
@@ -116,6 +122,8 @@ class Claimer:
             raise ConflictingKeyError from None
         except DatabaseUnavailableError:
             _logger.exception("the journal does not answer", id=intent.request_id)
+            # The commit may stand although its answer was lost: taken back as soon as the database can be reached
+            # (0051).
             self._queue.enqueue(intent.request_id, lambda: self._journal.withdraw(intent))
             raise JournalError from None
 
@@ -130,6 +138,7 @@ class Claimer:
         claim = await self._journal.claim(intent)
         while claim.rivals:
             alive = [self._lives(one, first_seen) for one in claim.rivals]
+            # Waiting costs a true second order one second; not waiting would cost a retry a second purchase (0062).
             if all(alive) and self._clock() >= until:
                 intent = replace(intent, retries=False)  # they are there: this is another request
             else:
@@ -140,6 +149,7 @@ class Claimer:
     def _lives(self, rival: Sighting, first_seen: dict[str, Sighting]) -> bool:
         """Whether the holder of an equal request has given a sign of life since it was first seen."""
         before = first_seen.setdefault(rival.request_id, rival)
+        # A process that died says nothing of its callers: a lease that does not move counts against it (0059).
         return rival.owner == self._journal.owner or (rival.fence, rival.beat) != (before.fence, before.beat)
 
     def _leave_after(self, claiming: asyncio.Task[Claim]) -> None:

@@ -212,6 +212,7 @@ def places_of(plan: str) -> list[tuple[str, int, int]]:
 
 def dump_error(error: GatewayError, *, may_retry: bool = False) -> str:
     """The error; with `may_retry` whoever waited for it elsewhere is told to send the request again too."""
+    # Callers who joined get the error from here. They may retry only where the key is free again (0065).
     again = error.retry_after or 1 if may_retry and error.should_retry else None
     kept = KeptError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)
     return msgspec.json.encode(kept).decode()
@@ -222,6 +223,7 @@ def load_error(text: str) -> GatewayError:
     try:
         kept = msgspec.json.decode(text, type=KeptError)
     except msgspec.MsgspecError:
+        # Final: a row that cannot be read will not be readable at the next attempt either.
         message = "The journal's row of this request cannot be read."
         return InternalError(message, code="unreadable_record", should_retry=False)
     kind = _kinds(GatewayError).get(kept.kind, GatewayError)

@@ -11,6 +11,7 @@ from app.journal.claims import Journal
 from app.journal.records import Lease, Settlement, Status
 from app.ledger.bill import Bill
 
+# Errors that ask the caller to send the same request again (0065).
 _RELEASING = (RateLimitedError, UnavailableError, QuotaError)
 
 
@@ -33,6 +34,7 @@ class Endings:
         """A bad end, which says from now on what it cost; where surely nothing was bought, the key is free again."""
         error.spent = Spent(bill.cost, bill.known_cost)
         refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
+        # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
         releases = refused and bill.cost == 0
         await self._write(lease, Status.FAILED, None, dump_error(error, may_retry=releases), bill, releases=releases)
 
@@ -41,6 +43,7 @@ class Endings:
 
         What is known of the bill goes along, so that whoever resolves it never takes it for not sent.
         """
+        # Costs before the lease: once it is released, this process may write nothing more of the request (0059).
         await self._queue.write(lease.request_id, lambda: self._journal.book(lease, bill.tasks))
         await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
 

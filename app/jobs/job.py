@@ -26,4 +26,5 @@ class Job:
     keeps: bool
     on_end: Callable[[], None] | None = None
     last: bool = False
+    # What was known to be paid stays known, even if a second look at Runware says less.
     earlier_costs: tuple[TaskCost, ...] = ()

@@ -51,6 +51,7 @@ class LeaseWatch:
             if is_here(one):
                 continue
             mark, before = (one.fence, one.beat), earlier.get(one.request_id)
+            # Time counts only while the numbers stayed the same between two looks of this process (0059).
             still = before.still + passed if before is not None and before.mark == mark else 0.0
             self._seen[one.request_id] = _Seen(mark, still)
             if still >= self._patience(one, dead):
@@ -58,7 +59,9 @@ class LeaseWatch:
         return found
 
     def _patience(self, one: Sighting, dead: set[str]) -> float:
+        # Nobody holds it. The pause grows with each attempt, so that a request that trips our code does not spin.
         if not one.owner:
             return pause_before(one.tries)
+        # Known to be dead by its process number: its callers need not wait for the lease to run out.
         shortest = 0.0 if one.owner in dead else self._seconds
         return max(shortest, min(pause_before(one.tries), _LONGEST_PAUSE_AFTER_DEATH_SECONDS))

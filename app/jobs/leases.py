@@ -16,6 +16,8 @@ from app.journal.records import Lease, Sighting
 from app.observability.logs import get_logger
 
 _logger = get_logger("leases")
+# Three missed renewals. Shorter would take work from a process during a long pause, longer would keep callers of a dead
+# one waiting.
 LEASE_SECONDS = 15.0
 _RENEWALS = 3
 """How often a lease is renewed in its length."""
@@ -42,6 +44,7 @@ class _Held:
 
 def steady_clock() -> float:
     """Seconds that never go back and, where the system can tell, go on while it is suspended."""
+    # CLOCK_MONOTONIC stands still while a laptop or a virtual machine sleeps, but the other processes do not (0059).
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
@@ -85,6 +88,7 @@ class LeaseKeeper:
     def drop(self, lease: Lease) -> None:
         """What the lease stands for has ended here."""
         held = self._held.get(lease.request_id)
+        # Compared with its fencing number: after a takeover and back, an old end must not drop the new lease.
         if held is not None and held.lease == lease:
             del self._held[lease.request_id]
 
@@ -111,6 +115,7 @@ class LeaseKeeper:
             held = self._held.get(lease.request_id)
             if held is None or held.lease != lease:
                 raise LeaseLostError
+            # Half a length: whoever takes over waits for the whole, so what is sent now is out before that (0059).
             if self._elapsed(held.confirmed) < self.seconds / 2:
                 return
             asked = self.now()
@@ -164,6 +169,7 @@ class LeaseKeeper:
 
     def _elapsed(self, since: Moment) -> float:
         """How long ago that was, at worst: a machine that was paused may know by one clock and not by the other."""
+        # Both clocks, and the worse counts: a false alarm costs one question to the journal, a missed one an image.
         return max(self._steady() - since.steady, abs(self._wall() - since.wall))
 
     async def _renew_regularly(self) -> None:

@@ -38,8 +38,10 @@ class DeliveryReceipts:
         """Note in the background how a caller went; images that did not reach it are kept."""
         self._keeper.depart(request_id)
         self._queue.enqueue(request_id, lambda: self._journal.leave(request_id, receipt))
+        # A retry may be waiting for just this departure (0062).
         for event in self._awaited.get(request_id, ()):
             event.set()
+        # The bytes are still in memory: storing them now saves fetching them from Runware later (0053).
         if receipt is Receipt.BROKEN and answer is not None and embeds(answer):
             self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer))
         elif receipt is Receipt.BROKEN:
@@ -78,6 +80,7 @@ class DeliveryReceipts:
             running = self._work_of(request_id)
             if running is not None:
                 await asyncio.wait({running})
+            # The outcome must be in the journal before it can be judged.
             await self._queue.written(request_id)
             record = await self._journal.find(request_id)
             if record is not None and needs_refetch(record):

@@ -46,6 +46,8 @@ class ResultStore:
         """The answer of a request that ended, raising the error it ended with."""
         if record.error is not None:
             error, bill = load_error(record.error), Bill(record.costs)
+            # From the tasks as they are booked by now: a cost may have been completed since the error was stored
+            # (0035).
             error.spent = Spent(bill.cost, bill.known_cost)
             raise error
         if record.answer is None:
@@ -66,6 +68,7 @@ class ResultStore:
 
     async def _with_live_link(self, image: KeptImage) -> KeptImage:
         """The image with a new link to us where the old one has ended."""
+        # A link is never prolonged: one that leaked ends when it said so (0057).
         if image.hosted is None or image.url is None or (image.expires_at or 0) > self._clock():
             return image
         link = await self._media.renew(image.hosted)
@@ -93,6 +96,7 @@ class ResultStore:
         data = await asyncio.to_thread(pybase64.b64decode, image.base64)
         try:
             return await self._store.keep(data, image.format.value)
+        # A full disk must not cost the caller its answer; asked for again, the image is fetched from Runware (0036).
         except (OSError, BaseError):
             _logger.exception("an image cannot be kept")
             return None
@@ -100,6 +104,7 @@ class ResultStore:
 
 def needs_refetch(record: Record) -> bool:
     """Whether an answer that nobody got had embedded images that were not stored: they are only at Runware."""
+    # Once delivered, embedded images of a request without a key are nobody's: they are not fetched again (0053).
     if record.answer is None or record.delivered_at is not None:
         return False
     return any(image.url is None and image.name is None for image in _images_of(record.answer))

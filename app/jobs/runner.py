@@ -79,6 +79,7 @@ class JobRunner:
             error.request_id = claim.record.id
             error.replayed = replayed and not isinstance(error, StillProcessingError)
             raise
+        # The caller has left; the work goes on, since it may be paid already (0007).
         except asyncio.CancelledError:
             self.receipts.leave(claim.record.id, Receipt.BROKEN)
             raise
@@ -114,6 +115,8 @@ class JobRunner:
         until = self._clock() + grace
         if self._running:
             await asyncio.wait([run.task for run in self._running.values()], timeout=grace)
+        # Taken before they are cancelled: they are released at the end, so that the next process need not wait for them
+        # to run out.
         left = [run.lease for run in self._running.values()]
         for run in list(self._running.values()):
             run.task.cancel()
@@ -145,6 +148,7 @@ class JobRunner:
         begin_request(lease.request_id)
         try:
             if ticket.waits:
+                # Not bound to any caller: others may have joined meanwhile.
                 await ticket.wait_turn()
                 await self._queue.write(lease.request_id, lambda: self._journal.begin(lease))
             return await self._carry_on(lease, job)
@@ -157,11 +161,13 @@ class JobRunner:
         bill = RunningBill(job.earlier_costs)
         try:
             answer = await job.work(lease.request_id, bill, partial(self._keeper.confirm, lease))
+            # Nobody is here to receive the bytes: store them before they are gone (0053).
             keeps = job.keeps or not self._waiting.somebody_waits(lease.request_id)
             await self._endings.write_answer(lease, answer, bill.current, keeps=keeps)
         except LeaseLostError:
             _logger.warning("another process has this request by now; it is left to that", id=lease.request_id)
             raise
+        # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
         except StillProcessingError:
             await self._endings.leave_to_others(lease, bill.current)
             raise
@@ -170,6 +176,7 @@ class JobRunner:
             raise
         except Exception:
             _logger.exception("unexpected fault")
+            # Our own fault after sending. The image may exist, and a second look may find it (0054).
             if not job.last:
                 await self._endings.leave_to_others(lease, bill.current)
                 raise StillProcessingError from None

@@ -58,9 +58,12 @@ class Waiting:
 
     async def _have_brought(self, record: Record) -> Record:
         """Have images that nobody kept brought from Runware again, unless they are being kept right now."""
+        # An upload in progress ends sooner than a fetch from Runware.
         await self._books.receipts.stored(record.id)
         record = await self._look(record)
         if needs_refetch(record):
+            # One caller is this one. With more, somebody is receiving the same answer right now, and the images with
+            # it.
             await self._books.queue.write(record.id, partial(self._books.journal.reopen, record, callers=1))
             self._books.keeper.wake()
         return record
@@ -70,6 +73,7 @@ class Waiting:
         try:
             found = await self._books.journal.find(record.id)
         except DatabaseUnavailableError:
+            # The wait goes on; the database may answer the next look.
             return record
         if found is None:
             message = "The request could not be written down, and nothing was sent. Send it again."

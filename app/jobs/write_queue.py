@@ -34,6 +34,8 @@ class WriteQueue:
 
     def enqueue(self, request_id: str, write: Write) -> asyncio.Task[None]:
         """Write in the background until it succeeds, after everything else that is to be written of this request."""
+        # Each write waits for the one before it of the same request: an end must not overtake a cost or a departure
+        # (0051).
         task = asyncio.create_task(self._repeat(request_id, write, self._writing.get(request_id)))
         self._writing[request_id] = task
         task.add_done_callback(lambda _: self._forget(request_id, task))
@@ -75,6 +77,7 @@ class WriteQueue:
         """Wait so long for what is still to be written, then give it up to whoever finds it unfinished."""
         if self._writing:
             await asyncio.wait(self._writing.values(), timeout=seconds)
+        # Safe to lose: the lease runs out, and whoever takes over finds the task at Runware (0059).
         for task in list(self._writing.values()):
             task.cancel()
 
@@ -94,6 +97,7 @@ class WriteQueue:
                 _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
                 self._lagging.add(self._writing[request_id])  # itself, or what waits for it
                 await asyncio.sleep(delay)
+                # Never given up while the process lives: what it would write is paid for.
                 delay = min(2 * delay, _LONGEST_REPETITION_SECONDS)
             except Exception:
                 _logger.exception("unexpected fault while writing to the journal", id=request_id)

@@ -24,9 +24,11 @@ _FINAL = [status.value for status in Status if status.final]
 DUE = (
     select(requests)
     .where(requests.c.bill_next <= bindparam("now"))
+    # The first look waits, however long ago the row was marked: Runware rarely knows more right after the end.
     .where(or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")))
     .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
     .limit(bindparam("most"))
+    # Rows that another replica is taking are left to it.
     .with_for_update(skip_locked=True)
 )
 _SET = (
@@ -39,6 +41,8 @@ _SET = (
 
 def bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:
     """The writes that put down what each task cost; with a lease only while it holds."""
+    # A bill completed long after the end has no holder any more; costs of running work are its holder's to write
+    # (0059).
     statement = sql.BOOK if lease is None else sql.BOOK_HELD
     held = {} if lease is None else {"of_request": lease.request_id, "held_fence": lease.fence}
     return [
@@ -75,6 +79,7 @@ class OpenBills:
             for row in rows:
                 tries = row.bill_tries + 1
                 pause = self._first_pause * _PAUSE_GROWTH**tries
+                # Counted before Runware is asked: a process that dies over a bill must not ask forever.
                 values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
                 connection.execute(update(requests).where(requests.c.id == row.id).values(values))
             return [to_record(connection, row) for row in rows]

@@ -26,6 +26,7 @@ class BrokenConnections:
     def note(self, request_id: str) -> None:
         """A connection broke, seen here."""
         now = self._steady()
+        # Taken out first, so that it moves to the end: the order is what makes the cleanup below cheap.
         self._broken.pop(request_id, None)
         self._broken[request_id] = now
         while now - next(iter(self._broken.values())) > self._window:  # the oldest come first
@@ -34,6 +35,8 @@ class BrokenConnections:
     def since(self) -> float:
         """The moment, in unix seconds, from which breaks count; all do while the wall clock cannot be believed."""
         wall, steady = self._wall(), self._steady()
+        # The wall clock was set. For one window everything counts as recent: joining what was bought is cheaper than
+        # buying again.
         if abs(wall - steady - self._difference) > _SET_SECONDS:
             self._difference, self._unsure_until = wall - steady, steady + self._window
         return 0.0 if steady < self._unsure_until else wall - self._window
@@ -43,4 +46,5 @@ class BrokenConnections:
         seen = self._broken.get(row.id)
         if seen is not None:
             return self._steady() - seen <= self._window
+        # Seen by another process: only the wall clock is common to both.
         return bool(row.broken_at >= self._wall() - self._window)

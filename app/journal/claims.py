@@ -106,6 +106,7 @@ class Journal:
             "new_bill_next": None if settlement.known_cost is None else self._clock(),
         }
 
+        # One transaction: the end, the key and the costs agree whenever anybody reads them.
         writes: list[tuple[Executable, dict[str, object]]] = [(sql.SETTLE, values)]
         if settlement.releases:
             writes.append((sql.FREE_KEY, held))
@@ -136,11 +137,13 @@ class Journal:
 
     async def leave(self, request_id: str, parting: Receipt) -> None:
         """A caller has gone."""
+        # Noted here before the write, on a clock nobody sets: the retry may come before the commit.
         if parting is Receipt.BROKEN:
             self._broken.note(request_id)
         values: dict[str, object] = {"request_id": request_id}
         if parting is not Receipt.LATER:
             values["now"] = self._clock()
+        # Broken connections are written at once, as a retry is about to ask; others may wait for a group.
         await self._writer.post((_PARTINGS[parting], values), patient=parting is not Receipt.BROKEN)
 
     async def retract(self, request_id: str) -> None:
@@ -173,10 +176,12 @@ class Journal:
 
         def work(connection: Connection) -> Record | None:
             row = connection.execute(sql.FIND, {"request_id": request_id}).first()
+            # A foreign request looks like none: ids of other tenants cannot be probed.
             if row is None or tenant not in {None, row.tenant}:
                 return None
             return to_record(connection, row)
 
+        # Through the writer, so that it sees what was posted before it.
         return await self._writer.write(work)
 
     async def _run(self, statement: Executable, values: dict[str, object]) -> None:
@@ -184,10 +189,15 @@ class Journal:
 
     def _claim(self, transaction: Transaction, intent: Intent) -> Claim:
         now, connection = self._clock(), transaction.connection
+        # One transaction from this look to the insert, in the one line of writers: no equal claim can come between
+        # (0050).
         earlier = self._by_key(connection, intent, now) if intent.key_hash else self._adoptable(connection, intent, now)
         if earlier is not None:
+            # At once, in this transaction: a second retry must already see this caller (0062).
             connection.execute(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
             return Claim(to_record(connection, earlier), is_new=False)
+        # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
+        # noticed, or these are two callers. `jobs.claiming` finds out (0062).
         if intent.retries and intent.key_hash is None:
             transaction.write()  # what it may have overtaken may be in the same group
             equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now}
@@ -195,8 +205,10 @@ class Journal:
             if waiting:
                 rivals = tuple(to_sighting(row) for row in waiting)
                 return Claim(to_record(connection, waiting[0]), is_new=False, rivals=rivals)
+        # The queue is full or Runware is unreachable; what is bought already can be had all the same.
         if intent.joins_only:
             raise NothingToJoinError
+        # Request and tasks in one commit: a task id that is not durable must never be sent (0007).
         row = to_row(intent, self.owner, now, now + self._key_ttl)
         task_rows = [
             {"uuid": task_id, "request_id": intent.request_id, "position": position}
@@ -215,17 +227,22 @@ class Journal:
         row = connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
         if row is None:
             return None
+        # An open request keeps its key: expiry in the middle of the work would buy it again (0058).
         if row.key_until < now and Status(row.status).final:
             connection.execute(sql.FORGET_KEY, {"request_id": row.id})
             raise KeyExpiredError(row.id)
+        # After the expiry check: an old key may be used for anything.
         if row.fingerprint != intent.fingerprint:
             raise KeyReusedError
         return row
 
     def _adoptable(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
+        # A marked retry may come late, after long backoffs. An unmarked one is only believed right after a break
+        # (0062).
         since = 0.0 if intent.retries else self._broken.since()
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
         rows = connection.execute(sql.ADOPTABLE, equal).all()  # few: ordering them in SQL tempts SQLite to a full scan
         recent = rows if intent.retries else [row for row in rows if self._broken.is_recent(row)]
+        # The oldest, so that two retries of two broken requests each find one in turn.
         return min(recent, key=lambda row: row.created_at, default=None)

@@ -49,6 +49,7 @@ class History:
                 query = query.where(_beyond(at, cursor, older=after is not None))
             order = (requests.c.created_at, requests.c.id)
             ordered = order if before is not None else tuple(column.desc() for column in order)
+            # One more than asked for tells whether there is another page, without counting.
             rows = connection.execute(query.order_by(*ordered).limit(limit + 1)).all()
             found = [to_record(connection, row) for row in rows[:limit]]
             return (found[::-1] if before is not None else found), len(rows) > limit
@@ -62,6 +63,7 @@ class History:
         def work(connection: Connection) -> Sums:
             groups = select(*alike, func.count()).where(*_conditions(wanted)).group_by(*alike)
             known, unknown, by_status = Decimal(0), 0, Counter[str]()
+            # Grouped in the database, added here: SQLite sums text as binary fractions.
             for status, cost, known_cost, count in connection.execute(groups):
                 by_status[status] += count
                 whole = read_money(cost)
@@ -88,5 +90,6 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 def _beyond(at: float, cursor: str, *, older: bool) -> ColumnElement[bool]:
     created, id_ = requests.c.created_at, requests.c.id
     if older:
+        # The id breaks ties: requests of one moment are neither skipped nor repeated between pages.
         return or_(created < at, and_(created == at, id_ < cursor))
     return or_(created > at, and_(created == at, id_ > cursor))

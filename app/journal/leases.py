@@ -39,6 +39,8 @@ class LeaseTable:
             for start in range(0, len(ids), _AT_ONCE):
                 values = {"ids": ids[start : start + _AT_ONCE], "process": self.owner}
                 for row in connection.execute(sql.RENEW, values):
+                    # The number of the row, not the one that was held: a difference tells the holder that it lost the
+                    # lease in between.
                     kept[row.id] = Lease(row.id, row.fence) if row.owner == self.owner else None
             return kept
 
@@ -47,6 +49,7 @@ class LeaseTable:
     async def confirm(self, lease: Lease) -> bool:
         """Whether this lease is still the last one, and renewed by that. Raises DatabaseUnavailableError."""
         values = {"request_id": lease.request_id, "held_fence": lease.fence}
+        # A write, not a look: it moves the number too, so that nobody takes the lease right after the answer.
         return await self._writer.write(lambda connection: connection.execute(sql.CONFIRM, values).rowcount == 1)
 
     async def release(self, leases: Sequence[Lease]) -> None:
@@ -75,6 +78,7 @@ class LeaseTable:
                     "process": self.owner,
                     "now": self._clock(),
                 }
+                # One by one: each must match as it was seen, and those that moved meanwhile are left to their holders.
                 row = connection.execute(sql.TAKE, values).first()
                 if row is not None:
                     taken.append(to_record(connection, row))

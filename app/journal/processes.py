@@ -14,18 +14,21 @@ _NAMESPACE = Path("/proc/self/ns/pid")
 
 def name_process() -> str:
     """A name for this process: where it runs, its number, when it started, and something nobody else has."""
+    # The random part tells processes apart that get the same number after a restart of the container.
     return f"{_place()}:{os.getpid()}:{_started(os.getpid()) or ''}:{uuid.uuid4().hex[:8]}"
 
 
 def is_dead(name: str) -> bool:
     """Whether a named process surely is gone; False when it runs, or where nobody can tell from here."""
     place, number, started, *_ = [*name.split(":"), "", "", ""]
+    # A number means nothing on another machine; there only the lease decides (0059).
     if place != _place() or not number.isdecimal():
         return False
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return True
+    # It runs, as another user.
     except PermissionError:
         return False
     now = _started(int(number))  # another time: the number was given to another process meanwhile

@@ -48,6 +48,7 @@ class Intent:
     task_ids: tuple[str, ...]
     estimate: str | None
     plan: str
+    # From the SDK's own header. A hint only: without it a retry is recognized by the broken connection (0062).
     retries: bool = False
     user: str | None = None
     client_request_id: str | None = None
@@ -56,6 +57,7 @@ class Intent:
     """It waits for its turn."""
     joins_only: bool = False
     """It may join what was begun before, but nothing new may be begun."""
+    # Stored with the claim, so that whichever process ends the request can send it.
     webhook_url: str | None = None
 
 
@@ -133,6 +135,7 @@ class Settlement:
     error: str | None
     cost: str | None
     known_cost: str | None = None
+    # Only with a cost that is known to be zero (0065).
     releases: bool = False
 
 
@@ -148,8 +151,11 @@ class Sums:
 class Receipt(Enum):
     """How a caller went: with his answer, without it, or knowing where to ask for it later."""
 
+    # Read, as far as the connection shows (0052): ends joining without a key.
     DELIVERED = "delivered"
+    # Left without it: the next equal request may be its retry (0062).
     BROKEN = "broken"
+    # Left with the request's id, as after 202 or 504: it asks by id, or joins under its key.
     LATER = "later"
 
 

@@ -20,10 +20,12 @@ def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
 
     A row that cannot be read is a failed request that says so: whoever reads many rows never stumbles over one.
     """
+    # Costs are read from the tasks, not from the sum: they may have been completed since the end (0035).
     costs = connection.execute(sql.TASKS_OF, {"request_id": row.id}).all()
     tasks = tuple(_to_cost(cost.uuid, cost.cost, cost.known_cost) for cost in costs)
     try:
         return _to_record(row, tasks)
+    # One damaged row must not stop recovery, lists and sums for all others (0035).
     except (ValueError, TypeError, OverflowError):
         return _unreadable(row, tasks)
 
@@ -119,6 +121,7 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str
         "status": _first_status(intent).value,
         "created_at": now,
         "key_until": key_until,
+        # The caller that makes the claim (0062).
         "connected": 1,
         "owner": owner,
         "fence": FIRST_FENCE,

@@ -11,7 +11,9 @@ _EQUAL = (
     requests.c.tenant == _TENANT,
     requests.c.fingerprint == _FINGERPRINT,
     func.coalesce(requests.c.key_hash, "") == "",  # hidden from SQLite's planner, which would search by it
+    # Once delivered, an equal request is a new order: a repeated prompt is how callers ask for variants (0062).
     requests.c.delivered_at.is_(None),
+    # Also without a key: what is older than that counts as forgotten.
     requests.c.key_until >= bindparam("now"),
 )
 """An equal request without a key that nobody got yet."""
@@ -26,7 +28,10 @@ _UNSERVED = and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), re
 BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_hash == bindparam("key"))
 ADOPTABLE = (
     select(requests)
+    # Nobody waits for it, and it was left a short while ago. `<=`: a counter that was decremented twice is still
+    # nobody.
     .where(*_EQUAL, requests.c.connected <= 0, requests.c.broken_at >= bindparam("broken_since"))
+    # Failures are not joined: a retry of what failed is to try again.
     .where(or_(*(requests.c.status == status for status in _OPEN), requests.c.answer.is_not(None)))
 )
 WAITING = select(requests).where(*_EQUAL, requests.c.connected > 0, requests.c.error.is_(None))
@@ -37,13 +42,18 @@ JOIN = (
     update(requests)
     .where(_BY_ID)
     .values(
+        # The same call counts once: this may be the second writing of a commit in doubt (0051).
         connected=case((requests.c.joined_by == bindparam("by"), requests.c.connected), else_=requests.c.connected + 1),
         joined_by=bindparam("by"),
     )
 )
 """Writing it twice, as after a commit whose end nobody heard of, counts one caller."""
 _FEWER = case((requests.c.connected > 0, requests.c.connected - 1), else_=0)
+# The row stays, for the books; only the way to it by key ends (0058).
 FORGET_KEY = update(requests).where(_BY_ID).values(key_hash=null())
+# Only by the holder: otherwise a late "not started" could free a key whose task another process has found (0065).
+# With an older fencing number this matches no row: a process that lost its lease cannot overwrite the end that its
+# successor wrote (0059).
 FREE_KEY = update(requests).where(*_HELD).values(key_hash=null())
 SETTLE = (
     update(requests)
@@ -56,6 +66,7 @@ SETTLE = (
         cost=bindparam("new_cost"),
         known_cost=bindparam("new_known_cost"),
         bill_next=bindparam("new_bill_next"),
+        # A request that was reopened and ended again has a new bill to complete.
         bill_tries=0,
     )
 )
@@ -72,11 +83,15 @@ BOOK_UNSENT = (
     .values(cost="0")
 )
 """Once a request has ended, a task that nothing was ever written of was not sent."""
+# `delivered_at` ends joining without a key; `connected` drops for this caller alone (0062).
 DELIVER = update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now"))
+# A caller with the request's id asks again by id: no break, so an equal request meanwhile is a new order.
 PART = update(requests).where(_BY_ID).values(connected=_FEWER)
+# The receipt came too early: the connection was reset after the last byte. `connected` was counted down then already.
 UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
     update(requests)
+    # The fencing number makes it happen once, however many callers ask at the same moment.
     .where(*_HELD, requests.c.status.not_in(_OPEN), requests.c.connected <= bindparam("callers"))
     .values(
         status=Status.PROCESSING.value,
@@ -89,9 +104,12 @@ REOPEN = (
     )
 )
 """Its images are nowhere but at Runware: whoever looks for abandoned requests brings them here again, once."""
+# Only from an open state: a request that ended meanwhile stays ended.
 BEGIN = update(requests).where(*_HELD, requests.c.status.in_(_OPEN)).values(status=Status.PROCESSING.value)
+# Tasks first, for the foreign key. Nothing was sent for them: sending waits for the claim's commit.
 WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
 WITHDRAW = delete(requests).where(_BY_ID)
+# Found by who joined last, since a claim in doubt does not know which request it joined (0051).
 UNJOIN = (
     update(requests)
     .where(requests.c.tenant == bindparam("of_tenant"), requests.c.fingerprint == bindparam("of_fingerprint"))
@@ -105,12 +123,16 @@ TASKS_OF = (
     .order_by(tasks.c.position)
 )
 FIND = select(requests).where(_BY_ID)
+# Not into a row without an answer: it was reopened or deleted meanwhile, and names of images would bring it back.
 KEEP_ANSWER = update(requests).where(_BY_ID, requests.c.answer.is_not(None)).values(answer=bindparam("new_answer"))
+# The key stays, so that its derived task ids cannot bring the images back (0055).
 PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())
 WATCHED = select(
     requests.c.id, requests.c.owner, requests.c.fence, requests.c.beat, requests.c.tries, requests.c.status
 ).where(or_(requests.c.status.in_(_OPEN), _UNSERVED))
 """What somebody must hold: work that has not ended, and answers whose callers are yet to get them."""
+# Both numbers must stand as they were seen. Of two processes that look at once one matches, and a holder that renewed
+# in between keeps its work (0059).
 TAKE = (
     update(requests)
     .where(*_HELD, requests.c.beat == bindparam("seen_beat"), or_(requests.c.status.in_(_OPEN), _UNSERVED))
@@ -124,6 +146,8 @@ TAKE = (
     .returning(requests)
 )
 """Only what stands as it was seen: its holder may have moved meanwhile, or another process been quicker."""
+# No fencing number here: of what another process has taken, the answer tells (`owner`, `fence`), and the holder gives
+# it up.
 RENEW = (
     update(requests)
     .where(requests.c.id.in_(bindparam("ids", expanding=True)))
@@ -138,6 +162,8 @@ RENEW = (
 )
 """Work is kept alive by its holder alone; an answer by every process that has a caller for it."""
 CONFIRM = update(requests).where(*_HELD).values(beat=requests.c.beat + 1)
+# The number grows here too: what this process still has in its queue for the request no longer counts (0059).
 RELEASE = (
+    # Callers were connected to the process that is gone.
     update(requests).where(*_HELD).values(owner="", fence=requests.c.fence + 1, connected=0, broken_at=bindparam("now"))
 )

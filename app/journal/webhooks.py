@@ -39,6 +39,8 @@ class WebhookBook:
             if not ids:
                 return []
             mine = requests.c.id.in_(ids)
+            # Moved on in the same transaction that took it: no other replica sends it, and if this one dies, one does
+            # later.
             attempt = {"webhook_next": now + _ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
             connection.execute(update(requests).where(mine).values(attempt))
             rows = connection.execute(select(requests).where(mine)).all()
@@ -52,6 +54,7 @@ class WebhookBook:
         After the last attempt the address loses what only its owner needs to know.
         """
         values: dict[str, object] = {"webhook_status": status, "webhook_next": next_at}
+        # User, password and query often are credentials; nobody needs them after the last attempt.
         if next_at is None and record.webhook_url is not None:
             values["webhook_url"] = _without_secrets(record.webhook_url)
         one = requests.c.id == record.id
