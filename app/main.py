@@ -151,7 +151,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     pace = seams.pace or RetryPolicy()
     runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
     workers = Workers(settings.image_workers)
-    media_store, results = _stores(settings)
+    media_store, results = await _stores(settings)
     shelf = MediaStorage(transport)
     engine = await asyncio.to_thread(_open_journal, settings)
     writer = Writer(engine)
@@ -217,13 +217,16 @@ def _journal(settings: Settings, writer: Writer, lease_seconds: float) -> tuple[
     return journal, LeaseKeeper(LeaseTable(writer, journal.owner), lease_seconds)
 
 
-def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
+async def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
     """Of images behind links, and of answers that may be asked for again."""
     links, results = (_derive(settings, purpose) for purpose in ("media links", "results"))
-    return (
+    stores = (
         MediaStore(settings.data_dir / "media", links, settings.media_ttl, settings.idempotency_ttl),
         MediaStore(settings.data_dir / "results", results, settings.idempotency_ttl),
     )
+    for store in stores:
+        await store.open()
+    return stores
 
 
 @dataclass(frozen=True, slots=True)

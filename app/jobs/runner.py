@@ -174,7 +174,9 @@ class JobRunner:
         except GatewayError as error:
             await self._endings.write_failure(lease, error, bill.current)
             raise
-        except Exception:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
             _logger.exception("unexpected fault")
             # Our own fault after sending. The image may exist, and a second look may find it (0054).
             if not job.last:

@@ -13,19 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from app.media.links import parse_link, sign, verify
+from app.observability.logs import get_logger
 
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import GetResult
 
+_logger = get_logger("media")
 MEDIA_PATH = "/v1/media/"
 """Where links to images begin below the origin."""
 _NAME = re.compile(r"k?[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
 _LONGER = "k"
 """How the name of an image begins that outlives its link."""
 _SWEEP_SECONDS = 300
+_SPARED_SECONDS = 2 * 3600
+"""So much longer an image stays than its link: a clock that is wrong for an hour or two deletes nothing."""
 _CHUNK = 256 * 1024
 
 
@@ -73,6 +78,10 @@ class MediaStore:
         self._longer = max(keep_seconds, ttl_seconds)
         self._clock = clock
         self._next_sweep = 0.0
+
+    async def open(self) -> None:
+        """Start what the store runs beside the loop, while there are descriptors left for it, and look through it."""
+        await self._sweep()
 
     async def put(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
         """Keep an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
@@ -135,15 +144,21 @@ class MediaStore:
         await obstore.delete_async(self._store, name)
 
     async def _sweep(self) -> None:
-        """Delete what no link can reach any more, now and then."""
+        """Delete what no link can reach any more, now and then; what cannot be deleted keeps nobody from storing."""
         now = self._clock()
         if now < self._next_sweep:
             return
         self._next_sweep = now + _SWEEP_SECONDS
+        try:
+            await self._delete_old(now)
+        except (OSError, BaseError) as error:
+            _logger.warning("old images cannot be deleted", reason=type(error).__name__)
+
+    async def _delete_old(self, now: float) -> None:
         async for batch in obstore.list(self._store):
             for entry in batch:
                 lives = self._longer if entry["path"].startswith(_LONGER) else self._ttl
-                if entry["last_modified"].timestamp() + lives + _SWEEP_SECONDS < now:
+                if entry["last_modified"].timestamp() + lives + _SPARED_SECONDS < now:
                     await obstore.delete_async(self._store, entry["path"])
 
 

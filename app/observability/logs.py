@@ -3,6 +3,7 @@
 Owns the format, the redaction and the escaping. Nothing else in the gateway configures logging.
 """
 
+import codecs
 import json
 import logging
 import sys
@@ -36,6 +37,7 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     """Send structlog's and the standard library's lines to stderr, redacting `secrets` wherever they appear."""
     hidden = tuple(secret for secret in secrets if secret)
     stream = standard_error()
+    codecs.lookup("unicode_escape")  # is read from a file when it is first used, and then none may be left
 
     def redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
         for key, value in event.items():

@@ -1,0 +1,84 @@
+"""Unexpected faults of our own behind the purchase: tried again at once, then ever later, and in the end given up."""
+
+import sqlite3
+import time
+from functools import partial
+
+import pytest
+from pydantic import SecretStr
+
+from app.jobs.lease_watch import MOST_TRIES
+from app.runware.transport import AiohttpTransport, HTTPReply, Permit
+from tests.support.processes import unique
+
+
+class Stumbling(AiohttpTransport):
+    """Fails unexpectedly after Runware has answered about a task, so often."""
+
+    def __init__(self, url: str, left: int) -> None:
+        super().__init__(url, SecretStr("test-runware-key"))
+        self.left = left
+
+    async def post(
+        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+    ) -> HTTPReply:
+        reply = await super().post(body, timeout_seconds, most_bytes, permit)
+        if self.left and reply.status == 200:
+            self.left -= 1
+            raise ZeroDivisionError
+        return reply
+
+
+def ended(gateway, request_id: str, seconds: float) -> dict:
+    """What became of a request, once it has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        record = gateway.client.get(f"/requests/{request_id}").json()
+        if record["status"] not in {"queued", "processing"}:
+            return record
+        time.sleep(0.1)
+    raise AssertionError(record)
+
+
+@pytest.mark.parametrize("faults", [1, 3])
+def test_a_request_that_stumbles_is_taken_up_again_by_its_own_process_and_ends(
+    start_gateway, simulator, tmp_path, faults
+):
+    path = tmp_path / "journal.db"
+    gateway = start_gateway(
+        parts={"connect": partial(Stumbling, f"{simulator.url}/v1", faults), "lease_seconds": 3.0},
+        SPILLWAY_DATABASE_URL=f"sqlite:///{path}",
+    )
+    prompt = unique()
+    answer = gateway.generate(prompt=prompt)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "still_processing")
+    record = ended(gateway, answer.headers["x-request-id"], 60)
+    assert (record["status"], simulator.made(prompt)) == ("completed", 1)
+    assert gateway.client.get(f"/requests/{record['id']}/result").status_code == 200
+    with sqlite3.connect(path) as journal:
+        ((tries, fence, owner),) = journal.execute("SELECT tries, fence, owner FROM requests").fetchall()
+    assert tries == faults, "each fault costs one take-over, by this process too"
+    assert (fence, bool(owner)) == (1 + 2 * faults, True)
+
+
+def test_at_once_means_before_any_lease_has_ended(start_gateway, simulator):
+    gateway = start_gateway(parts={"connect": partial(Stumbling, f"{simulator.url}/v1", 1), "lease_seconds": 600.0})
+    answer = gateway.generate(prompt=unique())
+    assert ended(gateway, answer.headers["x-request-id"], 30)["status"] == "completed"
+
+
+@pytest.mark.slow
+def test_a_request_that_stumbles_for_ever_ends_and_says_that_its_cost_is_unknown(start_gateway, simulator, tmp_path):
+    path = tmp_path / "journal.db"
+    gateway = start_gateway(
+        parts={"connect": partial(Stumbling, f"{simulator.url}/v1", 10**6), "lease_seconds": 1.5},
+        SPILLWAY_DATABASE_URL=f"sqlite:///{path}",
+    )
+    answer = gateway.generate(prompt=unique())
+    with sqlite3.connect(path) as journal:  # as after an hour of it; whoever takes it next is the last
+        journal.execute("UPDATE requests SET tries = ?, owner = 'a process that died'", (MOST_TRIES - 1,))
+    record = ended(gateway, answer.headers["x-request-id"], 90)
+    assert (record["status"], record["error"]["code"]) == ("failed", "internal_error")
+    assert record["cost"] is None
+    time.sleep(1)
+    assert ended(gateway, record["id"], 1)["status"] == "failed", "nobody takes it up again"
