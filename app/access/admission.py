@@ -37,7 +37,7 @@ class Ticket:
         await self._turn
 
     def admit(self) -> None:
-        """Its turn has come."""
+        """Let the work begin. Called by Admission only, which has counted the weight by then."""
         self._holds = True
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
@@ -50,6 +50,7 @@ class Ticket:
     def release(self) -> None:
         """Give the place back; a second time does nothing."""
         if not self._ended:
+            # First, so that a second release, as from a cleanup after an error, frees nobody else's place.
             self._ended = True
             self._admission.leave(self, held=self._holds)
 
@@ -76,8 +77,10 @@ class Admission:
 
         The queue is bounded per key as well: the keys that wait less still get in when one has filled its share.
         """
+        # A request larger than the capacity would wait forever.
         ticket = Ticket(self, tenant, min(weight, self._capacity))
         waiting = len(self._queues.get(tenant, ()))
+        # Not past those who wait, even if this one is small enough: small requests would starve large ones.
         if not self.queued and self._fits(ticket):
             self._begin(ticket)
         elif self.queued < self._max_queued and waiting < self._max_queued_per_key:
@@ -118,6 +121,7 @@ class Admission:
     def reweigh(self, ticket: Ticket, weight: int, *, held: bool) -> None:
         """A ticket weighs something else; whoever fits now begins."""
         if held:
+            # May exceed the capacity: whoever runs must be able to end, or everybody waits for everybody.
             self.in_flight += weight - ticket.weight
         ticket.weight = weight
         self._advance()
@@ -126,6 +130,7 @@ class Admission:
         """Begin what fits, in turns. What comes next and is too large is waited for, lest it wait forever."""
         while self._queues:
             tenant, queue = next(iter(self._queues.items()))
+            # No skipping ahead: smaller requests behind it would keep a large one waiting without end.
             if not self._fits(queue[0]):
                 return
             ticket = queue.popleft()

@@ -18,6 +18,7 @@ def machine_memory(limit_files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:
     """Bytes of memory this process may use: the machine's, or less where its control group says so."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [int(text) for path in limit_files if (text := _read(path)).isdecimal()]
+    # A container sees the memory of its host; its control group knows what it may use.
     return min([total, *limits])
 
 
@@ -32,6 +33,7 @@ class MemoryBudget:
     """The bound on bytes in flight, in two halves. `max_queued` requests wait for their body to be read."""
 
     def __init__(self, max_bytes: int, max_queued: int, max_queued_per_key: int) -> None:
+        # Two counts: with one, bodies that wait to be read could take what running tasks need in order to end.
         half = max_bytes // 2
         self.bodies = Admission(half, max_queued, max_queued_per_key)
         # What waits here has a place among the tasks already, which bounds its number.
@@ -45,6 +47,7 @@ class MemoryBudget:
 
     def take_body(self, tenant: str, announced: int) -> Ticket:
         """A place for a body of `announced` bytes, raising OverloadedError when even the queue is full."""
+        # A prompt must not wait behind uploads.
         if announced <= _UNWEIGHED_BYTES:
             return self.bodies.admit_unmetered()
         return self.bodies.take(tenant, announced)

@@ -72,6 +72,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv4Address):
         return _is_global(ip) and not _lies_in(ip, _INNER_V4)
     hidden = ip.ipv4_mapped or _hidden_in(ip)
+    # An IPv6 address that a gateway of the network translates to an inner IPv4 one leads inside all the same.
     if hidden is not None and not is_public(str(hidden)):
         return False
     if ip.ipv4_mapped or _lies_in(ip, _NAT64):
@@ -117,12 +118,16 @@ class AddressGuard:
             url.encode()
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
+            # As it will be looked up: Unicode digits and dots can spell an inner address that no other check sees.
             host = (parts.hostname or "").encode("idna").decode()
         except ValueError:  # also every UnicodeError
             raise RefusedAddressError("is not a valid address") from None
+        # A user name makes `http://public@inner/` read like the public host.
         if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
             raise RefusedAddressError("must be an http(s) address without a user name")
         found = await self._look_up(host, port, caller)
+        # The IP address replaces the name: a second lookup could lead elsewhere than the one that was checked (DNS
+        # rebinding).
         targets = (parts._replace(netloc=f"{_bracketed(address)}:{port}", fragment="") for address in found)
         header = _bracketed(host) + (f":{parts.port}" if parts.port else "")
         tls_name = host if parts.scheme == "https" else ""
@@ -137,6 +142,7 @@ class AddressGuard:
             raise FetchError("names a host that cannot be found") from None
         if not found:
             raise FetchError("names a host that cannot be found")
+        # All, not any: a client picks which one to connect to.
         if not self._allow_private and not all(is_public(address) for address in found):
             raise RefusedAddressError("leads to a private address, which this gateway does not connect to")
         return found

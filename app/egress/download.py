@@ -54,6 +54,7 @@ class ResultFetcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._guard = AddressGuard(allow_private=allow_private, resolve=resolve)
+        # The operator named this origin, which may be private, as the simulator's is (0035).
         self._trusting = AddressGuard(allow_private=True, resolve=resolve)
         self._provider = _origin(provider_url)
         self._clock = clock
@@ -82,6 +83,7 @@ class ResultFetcher:
             return
         if len(self._public_until) >= _REMEMBERED_HOSTS:
             self._public_until.clear()
+        # Remembered, so that an answer with a link need not wait for a name lookup each time.
         self._public_until[host] = self._clock() + _REMEMBERED_SECONDS
 
     async def close(self) -> None:
@@ -118,12 +120,14 @@ class ResultDownloader:
         while True:
             try:
                 return await self._fetcher.fetch(url, most_bytes)
+            # Asking again would bring the same; everything else is worth patience, since the image is paid (0054).
             except (TooManyBytesError, RefusedAddressError):
                 raise
             except FetchError as error:
                 if self._clock() + wait - began > self._longest(error.status):
                     raise
                 _logger.warning("an image cannot be brought yet; it is tried again", reason=error.reason)
+            # Jitter: images of one request would otherwise ask a struggling server all at once.
             await asyncio.sleep(wait * (0.5 + self._chance() / 2))
             wait = min(2 * wait, self._patience.longest_wait)
 

@@ -50,6 +50,7 @@ class InputFetcher:
         Waiting for a turn counts, so that nobody waits for servers that drip.
         """
         with deadline(_DEADLINE_SECONDS):
+            # Within a share for each caller, so that one request with many slow addresses does not stop everybody's.
             await self._slots.take(caller)
             try:
                 return await self._getter.get(url, lambda _: self._guard, self._max_bytes, caller)

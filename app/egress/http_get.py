@@ -43,7 +43,9 @@ class Getter:
 
     def __init__(self, connections: int) -> None:
         self._client = httpx2.AsyncClient(
+            # Followed by hand below: each target must pass the guard before anything connects to it.
             follow_redirects=False,
+            # A proxy from the environment would resolve the name again and undo the pinning.
             trust_env=False,
             timeout=httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS, pool=None),
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=20),
@@ -67,6 +69,7 @@ class Getter:
     ) -> _T:
         """What `read` makes of the body at the end of all redirects."""
         for _ in range(_MAX_REDIRECTS + 1):
+            # Again for each redirect: a public server may point to an inner address.
             pinned = await choose_guard(url).pin(url, caller)
             found = await self._get_from_any(pinned, read)
             if not isinstance(found, str):
@@ -82,6 +85,7 @@ class Getter:
         for target in pinned.targets:
             try:
                 return await self._get(target, pinned, read)
+            # Only where nothing was connected: the next address of the same, checked host.
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError):
@@ -91,6 +95,7 @@ class Getter:
     async def _get(
         self, target: str, pinned: PinnedAddress, read: Callable[[httpx2.Response], Awaitable[_T]]
     ) -> _T | str:
+        # The connection goes to an IP address; TLS must still prove the name.
         extensions = {"sni_hostname": pinned.tls_name} if pinned.tls_name else {}
         headers = {"Host": pinned.host_header}
         request = self._client.build_request("GET", target, headers=headers, extensions=extensions)
@@ -118,6 +123,7 @@ def deadline(seconds: float) -> Iterator[None]:
 async def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     data = bytearray()
     async for chunk in response.aiter_bytes():
+        # Counted as it arrives: a declared length may be wrong, and compression hides the rest.
         data += chunk
         if len(data) > max_bytes:
             raise TooManyBytesError(f"is larger than the {max_bytes // 1024} KiB this gateway takes")

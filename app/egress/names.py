@@ -47,6 +47,7 @@ class NameResolver:
         if _is_address(host):
             return [host]
         async with asyncio.timeout(self._wait):
+            # A lookup holds its thread until the system gives up, so each caller has a share of threads (0046).
             await self._slots.take(caller)
             return await self._start(host, port, caller)
 
@@ -128,6 +129,8 @@ class RememberingResolver:
         await asyncio.wait([asking], timeout=self._patience)
         if asking.done() and asking.exception() is None:
             return asking.result()
+        # A name server that is down must not stop paid work: the last good address serves, and the next question waits
+        # a while.
         known.fresh_until = self._clock() + self._fresh
         _logger.warning("a name cannot be resolved: its last good address serves", host=host)
         return known.addresses

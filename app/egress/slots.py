@@ -42,6 +42,7 @@ class SharedSlots:
         fitting = [entry for entry in self._waiting if not entry[1].done() and self._fits(entry[0])]
         if not fitting:
             return
+        # Who holds the fewest is next; with order of arrival alone, one caller's many requests would all come first.
         following = min(fitting, key=lambda entry: self._held[entry[0]])
         self._waiting.remove(following)
         self._hold(following[0])

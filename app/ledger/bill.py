@@ -25,6 +25,7 @@ class Bill:
     @property
     def cost(self) -> Decimal | None:
         """All of it, None where a part is unknown."""
+        # Never a partial sum as if it were the total: a missing cost looks like a cheap image.
         return self.known_cost if all(task.is_complete for task in self.tasks) else None
 
     def of(self, task_ids: Iterable[str]) -> "Bill":
@@ -44,6 +45,7 @@ class RunningBill:
 
     def open_task(self, task_id: str) -> None:
         """This task may be sent now."""
+        # Before sending, as unknown: whatever fails from here on is not taken for free (0065).
         self._tasks.setdefault(task_id, TaskCost(task_id, Decimal(0), is_complete=False))
 
     def add(self, task_id: str, costs: Sequence[Decimal | None], *, is_complete: bool) -> None:
@@ -54,6 +56,8 @@ class RunningBill:
         earlier = self._tasks.get(task_id)
         known = sum((cost for cost in costs if cost is not None), Decimal(0))
         is_complete = is_complete and None not in costs
+        # Later answers may say less, as when Runware has forgotten some images of the task. Money that was seen stays
+        # seen.
         if earlier is not None and not is_complete and (earlier.is_complete or earlier.known > known):
             return
         self._tasks[task_id] = TaskCost(task_id, known, is_complete=is_complete)

@@ -20,14 +20,20 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
     """64 hexadecimal digits."""
     shown = replace(
         request,
+        # Left out: SDKs and proxies change or add it between attempts (0063).
         user=None,
+        # How a field was written does not change the image.
         given=frozenset(),
+        # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
         extras={name: value for name, value in request.extras.items() if name not in OWN_FIELDS},
+        # A link and base64 are different answers, also where a default decides.
         delivery=request.delivery or context.default_delivery,
         images=tuple(_by_hash(image) for image in request.images),
+        # By content: forms and JSON carry the same image in different encodings.
         mask=_by_hash(request.mask) if request.mask else None,
         markup=_by_hash(request.markup) if request.markup else None,
     )
+    # Strictness decides between an answer and a refusal, so it belongs to what is asked for.
     return hashlib.sha256(_encoder.encode((shown, context.strict))).hexdigest()
 
 
@@ -55,7 +61,10 @@ class TaskIds:
             return lambda _: self._new_id()
 
         def derive(index: int) -> str:
+            # The tenant is part of it: two callers with the same key must never meet at one task (0064). `supersedes`
+            # leads away from what an expired key bought (0058).
             text = "\x00".join((context.tenant, key, print_, str(index), *context.supersedes))
+            # Keyed, so that nobody can compute another caller's ids and collect its images.
             digest = hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
             return str(uuid.UUID(bytes=digest[:16], version=4))
 

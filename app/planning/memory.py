@@ -21,6 +21,7 @@ def count_held_bytes(spec: ImageSpec, plan: Plan) -> int:
     """Bytes of `plan`: its input images as they are and as they are sent, and the made images that pass through."""
     inputs = [planned.task.inline_bytes for planned in plan.tasks]
     sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
+    # The caller fetches from Runware: no made image passes through this process.
     if spec.native_link and not spec.transparent:
         return sent
     return sent + sum(planned.task.number_results for planned in plan.tasks) * _count_image_bytes(spec)

@@ -47,21 +47,24 @@ class Plan:
 def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int], str]) -> Plan:
     """The tasks for `spec`; `new_task_id(i)` is the id of the i-th task.
 
-    Raises InvalidRequestError when the caller's own `inputs` would hide an image he sent.
+    Raises InvalidRequestError when the caller's own `inputs` would hide an image of the request.
     """
     wire_inputs = _place_inputs(spec, inputs)
     multiple = spec.model.results_multiple
     per_task = multiple if spec.splits else spec.model.max_results
     tasks = []
+    # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
     for index, first in enumerate(range(0, spec.count, per_task)):
         wanted = min(per_task, spec.count - first)
         fields = dict(spec.fields)
         if spec.seed is not None and spec.model.words.seed is not None:
+            # Each task its own seeds, or every task would make the same images.
             fields[spec.model.words.seed] = (spec.seed + first) % _seed_limit(spec.model)
         task = ImageTask(
             task_uuid=new_task_id(index),
             model=spec.model.air,
             positive_prompt=spec.prompt,
+            # Some models make and bill multiples only; what is over is paid for, and not delivered.
             number_results=math.ceil(wanted / multiple) * multiple,
             output_type="URL" if spec.native_link else "base64Data",
             output_format=spec.format.native,

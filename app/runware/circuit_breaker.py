@@ -27,6 +27,7 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """Runware answered."""
+        # One answer is enough: the breaker is about reachability, not about how often models fail.
         self._failures = self._probes = 0
         self.is_open = False
 

@@ -57,6 +57,7 @@ class RunwareClient:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
         body, question = await encode_off_loop(task), encode([get_response(task.task_uuid)])
         run = Run(task, deadline, body, question, permit)
+        # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
         attempt = 0
         while True:
             attempt += 1
@@ -64,6 +65,7 @@ class RunwareClient:
             if isinstance(outcome, TaskResult):
                 return outcome
             if outcome.kind is Kind.CONFLICT:
+                # Not an error: Runware has seen this id before, so the task exists and its images are there to collect.
                 run.accepted = True
                 return await self._collector.collect(run)
             delay = backoff(self._pace, outcome, attempt, self._chance())
@@ -86,21 +88,27 @@ class RunwareClient:
     async def _give_up(self, run: Run, outcome: Failure) -> TaskResult:
         """The end after the last attempt, unless Runware has the task all the same, or does not say."""
         failed_late = outcome.status is not None and outcome.status >= SERVER_ERROR
+        # A last look before an error is final. Whoever is told "failed" about an image that exists pays for it again.
         if run.unsure or (failed_late and await self._collector.is_known(run)):
             return await self._collector.collect(run)
+        # Where the outcome is not known, neither is the cost: such a failure never frees its key (0065).
         return replace(run.end(Reply(), outcome), is_read=outcome.code != _LOST and not run.unsure)
 
     async def _submit(self, run: Run) -> TaskResult | Failure:
         """Send the task: its end, or the failure of this attempt."""
         try:
             reply = await self._exchange.send(run, "submit", run.body, self._sync_wait)
+        # Runware has seen nothing, so this may be repeated without asking first.
         except NotSentError:
             return Failure(Kind.CAPACITY, "connectionFailed", "")
+        # The task was sent and may be running: it is collected, never replaced by a fresh one.
         except LateError:
             return await self._collector.collect(run)
         except OversizedError:
             return await self._collector.read_again(run)
         except LostError:
+            # One question first, since a lost connection may be a lost answer. If unknown, it is sent again under the
+            # same id (0006).
             if await self._collector.is_known(run):
                 return await self._collector.collect(run)
             return Failure(Kind.PROVIDER, _LOST, "")
@@ -110,6 +118,7 @@ class RunwareClient:
 
     async def _end_of(self, run: Run, reply: Reply) -> TaskResult | Failure:
         """What an answer to the task itself says of its end."""
+        # Runware returns early from long tasks; the images that are missing are bought already.
         if reply.processing and len(reply.images) < run.task.number_results:
             run.accepted = True
             return await self._collector.collect(run)

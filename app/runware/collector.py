@@ -50,6 +50,7 @@ class Collector:
                 return run.end_unread()
             if reply is not None and (reply.images or reply.faults) and not reply.processing:
                 return run.end(reply)
+            # A task may take a moment to appear: one "unknown" is no proof that it was never sent.
             if reply is not None and not reply.processing:
                 unknown += 1
                 if unknown >= self._pace.empty_polls:
@@ -75,6 +76,7 @@ class Collector:
             answer = await self._exchange.post(run, encode([get_task_details(run.task.task_uuid)]), _POLL_SECONDS)
             fine = answer.status == OK and not answer.is_cut
             reply = decode_details(answer.body, run.task.task_uuid) if fine else Reply()
+        # Not known, which differs from "does not exist": the caller keeps looking.
         except TransportError:
             raise TimeoutError from None
         except UnreadableReplyError:
@@ -90,6 +92,7 @@ class Collector:
             polls += 1
             delay = poll_delay(self._pace, polls)
             if self._clock() + delay >= run.deadline:
+                # Unresolved, not failed: the search for abandoned requests goes on with it (0054).
                 return run.end(last, Failure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
             await asyncio.sleep(delay)
             try:
@@ -100,6 +103,8 @@ class Collector:
                 continue
             if not (reply.images or reply.processing or reply.faults):
                 empty += 1
+                # Once only, and under its own id: if Runware has it after all, it answers with a conflict and sells
+                # nothing twice (0006).
                 if empty >= self._pace.empty_polls and not resent:
                     resent, empty = True, 0
                     outcome = await self._resend(run)
@@ -107,6 +112,8 @@ class Collector:
                         return outcome
                 continue
             run.accepted, last = True, reply
+            # Some models deliver fewer images than asked for and say nothing. When several polls bring no news, that is
+            # the result.
             settled = settled + 1 if len(reply.images) == seen and not reply.processing else 0
             seen = len(reply.images)
             complete = len(reply.images) + len(reply.faults) >= run.task.number_results
@@ -128,6 +135,7 @@ class Collector:
         except OversizedError:
             run.accepted = True
             return True
+        # No answer to the question is no answer: the task counts as sent until Runware says otherwise.
         run.unsure = reply is None
         run.accepted = reply is not None and bool(reply.images or reply.processing or reply.faults)
         return run.accepted

@@ -47,6 +47,7 @@ class Run:
 
     def end(self, reply: Reply, *more: Failure, unresolved: bool = False) -> TaskResult:
         """The result of what Runware said last; images reported twice count once."""
+        # Polls may report an image twice; counted twice it would be billed twice.
         distinct: dict[str, Image] = {image.image_uuid or str(index): image for index, image in enumerate(reply.images)}
         failures = (*(to_failure(fault, OK) for fault in reply.faults), *more)
         return TaskResult(tuple(distinct.values()), failures, tuple(self.exchanges), unresolved, others=reply.others)
@@ -88,6 +89,7 @@ class RunwareExchange:
         outcome, status = "lost", None
         try:
             seconds = max(min(wait, run.deadline - started), 0.001)
+            # Questions cost nothing and may be asked by anyone; only buying needs the lease (0059).
             permit = run.permit if kind == "submit" else None
             answer = await self._transport.post(body, seconds, run.task.most_answer_bytes, permit)
             status = answer.status
@@ -100,6 +102,7 @@ class RunwareExchange:
         except LostError:
             self._count_failure()
             raise
+        # Late says nothing about whether Runware can be reached: slow models would open the breaker for fast ones.
         except LateError:
             outcome = "late"
             raise
@@ -117,11 +120,13 @@ class RunwareExchange:
 
     def _read(self, run: Run, answer: HTTPReply) -> Reply | Failure:
         status, retry_after = answer.status, answer.retry_after
+        # The image may exist and be billed, so this is neither a plain failure nor retried (0035).
         if answer.is_cut and status == OK:
             raise OversizedError
         try:
             reply = decode(answer.body, run.task.task_uuid)
         except UnreadableReplyError:
+            # A page of a proxy in between: no answer of Runware itself.
             if status >= SERVER_ERROR:
                 self._count_failure()
             return from_status(status, retry_after)
@@ -131,6 +136,7 @@ class RunwareExchange:
                 "Runware names a cost that cannot be; it counts as unknown", task=run.task.task_uuid, cost=cost
             )
         if reply.images or reply.processing:
+            # Whatever it refused before, it accepts the key now.
             self.key_refused = False
             return reply
         failure = to_failure(reply.faults[0], status, retry_after) if reply.faults else None

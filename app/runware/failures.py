@@ -110,6 +110,7 @@ class Failure:
 def classify(code: str, status: int) -> Kind:
     """The kind of an error with this code in an answer with this status."""
     known = KNOWN_CODES.get(code)
+    # The code first: some money errors come as 400, and read by their status they would blame the caller.
     if known is not None:
         return known
     for pattern, kind in _PATTERNS:

@@ -70,6 +70,7 @@ class MediaStorage:
 
     async def close(self) -> None:
         """Wait for what is still being deleted."""
+        # Input images are the callers' own: they are not left at Runware when the process ends.
         if self._running:
             await asyncio.wait(self._running, timeout=_SECONDS)
 

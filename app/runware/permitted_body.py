@@ -36,11 +36,14 @@ class PermittedBody(Payload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write it piece by piece, asking before each."""
         value = memoryview(self._value)[:content_length]
+        # The end of the body is what makes it a request. It leaves only after a last look at the lease (0059).
         last = len(value) - _LAST_BYTES if len(value) > _PIECE_BYTES else 0
         for start in range(0, last, _PIECE_BYTES):
             await self._ask()
             await writer.write(value[start : min(start + _PIECE_BYTES, last)])
         if last and writer.transport is not None:
+            # With no buffer, `drain` returns only once everything before is with the system: the permission is not
+            # asked while seconds of body still wait here.
             writer.transport.set_write_buffer_limits(0)
             await writer.drain()
         await self._ask()
@@ -50,5 +53,7 @@ class PermittedBody(Payload):
         try:
             await self._permit()
         except Exception as refusal:
+            # aiohttp wraps what a body raises; kept here, so that the transport can tell a lost lease from a lost
+            # connection.
             self.refusal = refusal
             raise

@@ -45,6 +45,7 @@ def backoff(pace: RetryPolicy, failure: Failure, attempt: int, chance: float) ->
         return None
     if failure.retry_after is not None:
         return failure.retry_after if failure.retry_after <= pace.longest_retry_after else None
+    # Full jitter: many gateways that lost the same connection do not come back in the same moment.
     return chance * min(pace.longest_backoff, pace.first_backoff * 2.0 ** (attempt - 1))
 
 

@@ -76,6 +76,7 @@ class ImageTask:
 
     def to_wire(self) -> dict[str, object]:
         """The task as Runware reads it; the gateway's own fields win over `fields`."""
+        # First, so that no field of a caller can replace an id or turn off what the bill depends on.
         wire: dict[str, object] = dict(self.fields)
         wire.update(
             taskType=self.task_type,
@@ -83,7 +84,9 @@ class ImageTask:
             model=self.model,
             outputType=self.output_type,
             outputFormat=self.output_format,
+            # One exchange in the usual case; what takes longer is collected by id.
             deliveryMethod="sync",
+            # The bill is what Runware charged, not what the catalog expected.
             includeCost=True,
         )
         if self.task_type == "imageInference":  # the tools make one result each and know no such field

@@ -89,6 +89,7 @@ class AiohttpTransport:
                 "Content-Type": "application/json",
                 "User-Agent": f"spillway/{__version__}",
             },
+            # No state between tasks of different callers.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
         )
@@ -105,11 +106,13 @@ class AiohttpTransport:
                 data=data,
                 headers={"Content-Length": str(len(body))},
                 timeout=timeout,
+                # A redirect would carry the API key to another host.
                 allow_redirects=False,
             ) as response:
                 content = await _read(response, most_bytes)
                 retry_after = _seconds(response.headers.get("Retry-After"))
                 return HTTPReply(response.status, content or b"", retry_after, is_cut=content is None)
+        # No connection, so surely nothing was sent. All other errors count as "may have been sent".
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise NotSentError from None
         except TimeoutError:

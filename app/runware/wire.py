@@ -116,6 +116,7 @@ def decode_details(body: bytes, task_uuid: str) -> Reply:
 
 def _open_envelope(body: bytes) -> _Envelope:
     """The outermost members, still as they are written."""
+    # Before decoding: a body of millions of values would block the loop and fill the memory (0035).
     if body.count(b",") > MAX_VALUES:
         raise UnreadableReplyError
     try:
@@ -142,6 +143,7 @@ def _entries(envelope: Members, name: str) -> list[Members]:
 def _to_reply(
     items: Sequence[Members], errors: Sequence[Members], others: dict[str, JSONMember], task_uuid: str
 ) -> Reply:
+    # Only what is about this task: an envelope may carry others, and their images are not this caller's.
     mine = [item for item in items[:_MAX_ENTRIES] if _is_about(item, task_uuid)]
     faults = [error for error in errors[:_MAX_ENTRIES] if _is_about(error, task_uuid)]
     failed = [item for item in mine if bytes(item.get("error", b"null")) != b"null"]
@@ -164,6 +166,7 @@ def _to_reply(
 
 
 def _is_about(members: Members, task_uuid: str) -> bool:
+    # Errors of the whole request name no task.
     return read_text(members, "taskUUID") in {None, task_uuid}
 
 

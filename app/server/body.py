@@ -17,11 +17,13 @@ async def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
     """
     encoding = _encoding_of(request)
     announced = request.headers.get("content-length", "")
+    # Refused before a byte is read, so that nobody uploads in vain.
     if announced.isdecimal():
         _refuse_above(int(announced), limit)
     chunks = request.stream() if encoding is None else _unpack(request.stream(), encoding)
     received = 0
     async for chunk in chunks:
+        # Counted after unpacking: a small body may unpack to gigabytes.
         received += len(chunk)
         _refuse_above(received, limit)
         yield chunk
@@ -50,6 +52,7 @@ def _encoding_of(request: Request) -> str | None:
     encodings = [name for name in named if name]
     if not encodings:
         return None
+    # Layers multiply what a body unpacks to, and no client we know sends them.
     if len(encodings) > 1 or encodings[0] not in DECODERS:
         raise UnsupportedEncodingError(", ".join(encodings)[:100], tuple(DECODERS))
     return encodings[0]

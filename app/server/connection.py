@@ -66,6 +66,7 @@ class GatewayProtocol(PacedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or one behind the body, which nobody here reads."""
+        # Trailers: kept as header fields they could claim what the head did not (0010).
         if self.reading is not Reading.HEAD:
             return
         self._fields += 1
@@ -111,6 +112,7 @@ class GatewayProtocol(PacedProtocol):
         self._rest = rest
         self.flow.held = bool(rest)
         if rest:
+            # Backpressure: what waits stays with the system, which makes the sender wait, not in our memory.
             self.flow.pause_reading()
         elif not self.pipeline:
             self.flow.resume_reading()
@@ -118,6 +120,7 @@ class GatewayProtocol(PacedProtocol):
 
     def _parse(self, data: memoryview) -> memoryview:
         """Parse one piece, and return what is left; a piece ends where a body of known length does."""
+        # Small pieces only where the parser keeps what it reads; known bodies pass in one (0010).
         size = max(_PIECE_BYTES, self._body_left)
         piece, rest = data[:size], data[size:]
         self.unclear += len(piece)
@@ -144,6 +147,7 @@ class GatewayProtocol(PacedProtocol):
     def _decline(self) -> None:
         """Read the current head again as one that offers nothing."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
+        # A tunnel has no body to read and no answer of ours.
         if method == b"CONNECT":
             raise httptools.HttpParserError
         lines = [b"%s %s HTTP/%s" % (method, self.url, version.encode()), *self._fields_without_offer(), b"", b""]

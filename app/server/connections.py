@@ -89,6 +89,7 @@ class Connections:
             return address
         mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
         parsed = mapped or parsed
+        # Many callers share a proxy's address; a limit for one of them would hit all.
         if any(parsed in network for network in self._trusted):
             return None
         if isinstance(parsed, ipaddress.IPv6Address):
@@ -101,10 +102,12 @@ class Connections:
         The lowest free number is taken for each descriptor, so a high one says how many there are in all.
         """
         if site is not None:
+            # Counted even if it is refused: `leave` is called for every connection.
             self._by_address[site] += 1
             if self._by_address[site] > self.limits.per_address:
                 self._say("too many connections from one address", site, "SPILLWAY_MAX_CONNECTIONS_PER_ADDRESS")
                 return TooManyConnectionsError("There are too many connections from your address.")
+        # The number itself is the count: no look into /proc for each connection.
         if descriptor < self._tight:
             return None
         self._say("nearly all file descriptors are in use", site, "the limit of open files (ulimit -n)")

@@ -91,8 +91,11 @@ async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) 
 
     watching = asyncio.create_task(watch_caller())
     try:
+        # In the request's own task: a task of its own for each request would cost more than the watch.
         return await work
     except asyncio.CancelledError:
+        # Only our own cancellation is turned into None; one from the server's shutdown must go on (uncancel counts
+        # them).
         if gone and working is not None and not working.uncancel():
             return None
         raise

@@ -97,6 +97,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
     def on_response_complete(self) -> None:
         """An answer was written; whether it is read is another matter."""
         super().on_response_complete()
+        # The server closes after this answer but waits for it to be read: without a watch, forever.
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._answer_watch.start()
         self.update()
@@ -127,6 +128,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         """See to it that each time is running that should be, and no other."""
         if self.refused or self.transport.is_closing():
             return
+        # Also bytes before any head count: blank lines would hold a connection forever.
         begun = self.reading is Reading.HEAD or (self.reading is Reading.NOTHING and self.unclear > 0)
         if not begun:
             self._stop_head_timer()
@@ -205,6 +207,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
 
     def _end_unread(self) -> None:
         """The caller does not read what it asked for."""
+        # An abort leaves unread bytes behind, so the answer counts as lost and a retry finds it (0052).
         self._unread = True
         self.transport.abort()
 

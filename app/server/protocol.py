@@ -68,11 +68,13 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A caller is there."""
         super().connection_made(transport)
+        # Bounded: a caller that sends requests ahead and reads nothing must not grow it without end (0010).
         self._unsettled: deque[Scope] = deque(maxlen=_MOST_UNSETTLED)
 
     def on_message_begin(self) -> None:
         """Another request over the same connection: the answers before it were read, unless it was sent ahead."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first request
+        # A request that was sent ahead says nothing about whether earlier answers were read (0052).
         if cycle is None or cycle.response_complete:
             for scope in self._unsettled:
                 witness = _witness(scope)
@@ -88,6 +90,7 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> None:
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
+        # Here, not in `connection_lost`: by then the socket is closed and the system answers nothing any more.
         self.note_unread()
         super().eof_received()
 
@@ -97,6 +100,7 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection: in peace, or by a reset."""
+        # Anything else is a loss: believing a retry too much costs a look, too little costs an image (0052).
         read = exc is None and not self._unread
         for scope in self._unsettled:
             witness = _witness(scope)
@@ -135,6 +139,7 @@ def _has_unread(transport: asyncio.Transport) -> bool:
     are not acknowledged, or the socket has an error.
     """
     try:
+        # A duplicate, since closing this object must not close the connection.
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as own:
             waiting = fcntl.ioctl(own, termios.TIOCOUTQ, b"\0\0\0\0")
             return any(waiting) or own.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0

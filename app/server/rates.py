@@ -36,6 +36,7 @@ class RateWatch:
             self._timer = None
 
     def _schedule(self) -> None:
+        # One timer a window, none a byte: watching costs the same for a fast and a slow caller.
         self._timer = asyncio.get_running_loop().call_later(self._window, self._look)
 
     def _look(self) -> None:
