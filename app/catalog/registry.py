@@ -84,6 +84,12 @@ class Registry:
         own = tuple(alias for alias, target in self._aliases.items() if self._by_name.get(target.lower()) is model)
         return (*model.names[1:], *own)
 
+    @property
+    def defaults(self) -> tuple[CatalogModel, ...]:
+        """The models to suggest before others."""
+        targets = [self._aliases.get(name.lower(), name) for name in self._defaults]
+        return tuple(model for name in targets if (model := self._find_target(name)) is not None)
+
     def alias_faults(self) -> list[str]:
         """Operators' aliases that lead nowhere, one line each."""
         faults = []
@@ -106,9 +112,7 @@ class Registry:
     def _nearest(self, asked: str) -> tuple[str, ...]:
         names = {name: model.id for model in self.models for name in model.names if name != model.air}
         names |= {alias: target for alias, target in self._aliases.items() if self._find_target(target) is not None}
-        targets = [self._aliases.get(name.lower(), name) for name in self._defaults]
-        defaults = [model.id for name in targets if (model := self._find_target(name)) is not None]
-        return find_nearest(asked, names, defaults, _SUGGESTIONS)
+        return find_nearest(asked, names, [model.id for model in self.defaults], _SUGGESTIONS)
 
 
 def unlisted_model(air: str) -> CatalogModel:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
@@ -144,7 +145,10 @@ class Preparer:
             raise NotFoundError(message, param="model", code="model_not_found") from None
 
     def _alternatives(self, mode: Mode) -> Iterator[str]:
-        return (model.id for model in self._registry.models if mode in model.modes and model.recommendable)
+        """Models that do it, the operator's defaults first."""
+        defaults = self._registry.defaults
+        others = (one for one in self._registry.models if one.recommendable and one not in defaults)
+        return (model.id for model in chain(defaults, others) if mode in model.modes)
 
 
 async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:

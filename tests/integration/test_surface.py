@@ -240,9 +240,12 @@ def test_a_model_tells_everything_it_accepts_as_a_schema(gateway):
 
 @pytest.mark.parametrize(
     ("endpoint", "model", "named"),
-    [("edits", "google-imagen-4-fast", "does not edit"), ("generations", "bfl:1@2", "does not make")],
+    [
+        ("edits", "google-imagen-4-fast", "does not edit them. Models that do: flux.1-schnell, riverflow-1-mini, "),
+        ("generations", "bfl:1@2", "does not make them from text alone. Models that do: flux.1-schnell, "),
+    ],
 )
-def test_a_model_asked_for_what_it_does_not_do_names_three_that_do(gateway, endpoint, model, named):
+def test_a_model_asked_for_what_it_does_not_do_names_three_that_do_the_defaults_first(gateway, endpoint, model, named):
     body = {"prompt": "a hat", "model": model} | ({"image": "https://example.com/a.png"} if endpoint == "edits" else {})
     error = gateway.client.post(f"/images/{endpoint}", json=body).json()["error"]
     assert (error["param"], error["code"]) == ("model", "unsupported_model")
