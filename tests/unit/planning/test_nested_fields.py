@@ -121,8 +121,9 @@ def test_ace_does_not_stand_in_for_the_image_another_model_needs():
         check_request(request, REGISTRY.find("riverflow-1"))
 
 
+@pytest.mark.parametrize("model", ["srpo", "flux.1-dev", "krea-flux-1-krea-dev"])
 @pytest.mark.parametrize("ace", [*ACE_LEGAL, {}, []], ids=str)
-def test_ace_on_srpo_is_refused_with_the_model_it_needs(ace):
+def test_ace_on_the_models_known_not_to_have_it_is_refused_with_the_one_it_needs(ace, model):
     with pytest.raises(InvalidRequestError, match=r"runware:102@1 only") as refusal:
-        fit("srpo", ace)
+        fit(model, ace)
     assert refusal.value.param == "acePlusPlus"
