@@ -127,6 +127,7 @@ def dng() -> bytes:
         (b"\x1aE\xdf\xa3\x01\0\0\0" + b"\0" * 99, "a WebM or Matroska video"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + b"\0" * 99, "a PDF document"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"<svg/>", "an SVG drawing"),
         (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- drawn -->\n<svg width='1'/>", "an SVG drawing"),
         (b"<!DOCTYPE html><html><svg/></html>", "an HTML page"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML document"),

@@ -30,7 +30,7 @@ _FOREIGN = (
     (re.compile(rb"P[1-7][\s#]"), "a Netpbm image"),
 )
 _PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)", re.IGNORECASE)
-_DRAWING = re.compile(rb"<svg[\s>]", re.IGNORECASE)
+_DRAWING = re.compile(rb"<svg[\s/>]", re.IGNORECASE)
 _MARKUP = re.compile(rb"<[?!a-z]", re.IGNORECASE)
 _SVG = "an SVG drawing"
 _BLANK = b" \t\r\n\x00"
