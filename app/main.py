@@ -105,6 +105,7 @@ def create_app(
         ) as gateway:
             app.state.gateway = gateway
             gc.collect()
+            # What exists now lives as long as the process: the collector need not walk over it again.
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
             yield {**ending.as_state(), **connections_of(settings).as_state()}
@@ -198,8 +199,10 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     finally:
         recovery.stop()
         bills.stop()
+        # First among the things that wait: paid work ends and is written down while database and network are there.
         await works.close(ending.remaining(settings.grace))
         await webhooks.close()
+        # The writer last: everything before it may still post outcomes.
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
         for connected in (ways, shelf, runware, workers):
@@ -219,6 +222,7 @@ def _journal(settings: Settings, writer: Writer, lease_seconds: float) -> tuple[
 
 async def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
     """Of images behind links, and of answers that may be asked for again."""
+    # Two secrets: a link to a hosted image must not open a stored result.
     links, results = (_derive(settings, purpose) for purpose in ("media links", "results"))
     stores = (
         MediaStore(settings.data_dir / "media", links, settings.media_ttl, settings.idempotency_ttl),
@@ -282,5 +286,6 @@ def _derive(settings: Settings, purpose: str) -> bytes:
 
 
 def _configure_logs(settings: Settings) -> None:
+    # Known to the log, which blackens them wherever they turn up.
     secrets = [settings.runware_api_key, settings.secret, settings.database_url, *settings.api_keys]
     configure_logs(settings.log_format, settings.log_level, [key.get_secret_value() for key in secrets if key])

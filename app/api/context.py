@@ -110,6 +110,7 @@ def context_of(request: Request, gateway: Gateway, tenant: str) -> RequestContex
 
 def _key_of(headers: Headers) -> str | None:
     key = headers.get("idempotency-key", "").strip()
+    # Refused, not cut: two long keys with one beginning would be one key.
     if len(key) > _LONGEST_KEY:
         message = f"`Idempotency-Key` has {len(key)} characters; at most {_LONGEST_KEY} are remembered."
         raise InvalidRequestError(message, param="Idempotency-Key")
@@ -124,6 +125,8 @@ def _wait_of(headers: Headers) -> float | None:
         except ValueError:
             continue
         if 0 < timeout < _LONGEST_TIMEOUT:
+            # Before the caller's own timeout: a 504 that arrives leads the retry to the image, a broken connection only
+            # maybe.
             margin = min(max(0.1 * timeout, _SHORTEST_MARGIN), _LONGEST_MARGIN)
             return max(timeout - margin, timeout / 2)
     return None

@@ -55,6 +55,7 @@ class PiecewiseResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
+            # Before the last piece: afterwards the server reports every connection as ended.
             if index == last:
                 await self._delivery.look(receive)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
@@ -126,6 +127,7 @@ async def _answer(request: Request, mode: Mode) -> Response:
     limit, wait = gateway.settings.max_body_bytes, context.wait or gateway.settings.request_timeout
     async with admit_body(request, gateway.memory, tenant, limit=limit, wait=wait) as ticket:
         understood = await _read(request, mode, gateway)
+        # The body is gone by now; what still counts are the images in it.
         ticket.resize(weigh_images(understood))
         if understood.user is not None:
             _logger.info("user", id=context.request_id, user=understood.user)
@@ -160,9 +162,11 @@ async def _answer_understood(
     except GatewayError as error:
         if error.request_id is not None:
             _answer_as(request, error.request_id)
+            # After 504 the retry must find the request; any other error is final and counts as delivered.
             waits = isinstance(error, StillProcessingError)
             gateway.images.leave(error.request_id, Receipt.BROKEN if waits else Receipt.DELIVERED)
         raise
+    # The caller has left. The work goes on apart from it, and a retry joins (0062).
     if answer is None:
         return Response(status_code=_CLIENT_GONE)
     _answer_as(request, answer.request_id)
@@ -179,6 +183,7 @@ async def _accept(request: Request, gateway: Gateway, understood: ImageRequest, 
     headers = {"Location": f"/v1/requests/{record.id}", "Preference-Applied": "respond-async", "Retry-After": "1"}
     if not claim.is_new and context.idempotency_key is not None:
         headers["Idempotent-Replayed"] = "true"
+    # LATER: this caller has the id, so it is no broken connection that an equal request would join (0062).
     delivery = track_delivery(gateway.images, record.id, receipt=Receipt.LATER)
     return PiecewiseResponse([json.dumps(render_record(record)).encode()], headers, delivery, status=_ACCEPTED)
 

@@ -26,6 +26,7 @@ async def get_media(request: Request) -> Response:
         "Content-Length": str(stored.size),
         "Cache-Control": "private, max-age=3600, immutable",
         "X-Content-Type-Options": "nosniff",
+        # An SVG may contain scripts; opened from this origin they would run with its rights.
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     }
     return StreamingResponse(stored.chunks, media_type=stored.media_type, headers=headers)

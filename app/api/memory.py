@@ -33,6 +33,7 @@ class HoldingResponse(Response):
         try:
             await self._response(scope, receive, send)
         finally:
+            # Not earlier: a slow reader holds the answer in memory until its last byte.
             self._ticket.release()
 
 

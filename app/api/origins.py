@@ -31,6 +31,7 @@ class LinkOrigins:
             return self._public_url
         local, port = request.scope["server"] or ("127.0.0.1", None)
         named = request.headers.getlist("host")
+        # A made-up Host header would put a signed link onto a stranger's server.
         if len(named) == 1 and self._hosts.knows(named[0], local):
             return f"{request.scope['scheme']}://{named[0]}"
         own = f"[{local}]" if ":" in local else local

@@ -43,6 +43,7 @@ class _SentAnswer:
     def __init__(self, images: Images, request_id: str) -> None:
         self._images, self._request_id = images, request_id
         self._noted = False
+        # Keep-alive connections may stay silent for an hour; the request cannot stay open as long (0052).
         self._timer = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self.arrived)
 
     def arrived(self) -> None:
@@ -58,4 +59,5 @@ class _SentAnswer:
             self._noted = True
             self._timer.cancel()
             self._images.leave(self._request_id, Receipt.BROKEN)
+        # Also after "delivered" was noted: the reset proves the opposite, and the retry must find its image (0052).
         self._images.retract(self._request_id)

@@ -49,6 +49,7 @@ def load_catalog(
     vocabulary = load_vocabulary(folder)
     for index, (model, place) in enumerate(zip(models, places, strict=True)):
         models[index] = _with_fields(model, place, vocabulary, faults)
+    # All faults at once: an operator should not fix a file line by line.
     faults += _find_clashes(models, places)
     registry = Registry(models, operator_aliases or {}, defaults)
     faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]

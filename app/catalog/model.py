@@ -165,7 +165,7 @@ class Choice(_Entry):
     """One of OpenAI's words with fixed values, where the model has the thing.
 
     `field` is the path in the task, like `providerSettings.openai.quality`. `values` mean what the caller said;
-    `nearest` stand in for values the model lacks, and that is reported. `default` is sent when he says nothing.
+    `nearest` stand in for values the model lacks, and that is reported. `default` is sent when it says nothing.
     """
 
     field: Annotated[str, Field(pattern=r"^[A-Za-z]+(\.[A-Za-z]+)*$")]

@@ -53,6 +53,7 @@ class Registry:
             if model is not None:
                 return model
         for asked in spellings:
+            # New models work before the catalog knows them; Runware judges (0031).
             if AIR_PATTERN.fullmatch(asked):
                 return unlisted_model(asked)
             alias = self._loose_aliases.get(loosen(asked))
@@ -67,6 +68,7 @@ class Registry:
     def _find_loosely(self, name: str) -> CatalogModel | None:
         """The one model whose name differs in dots, dashes and underscores at most."""
         same = self._by_loose_name.get(loosen(name), [])
+        # Two candidates are no match: the wrong model would be paid for.
         return same[0] if len(same) == 1 else None
 
     def _find_target(self, name: str) -> CatalogModel | None:

@@ -133,7 +133,7 @@ class ImageRequest:
 class RequestContext:
     """What a request brings along besides its body.
 
-    `origin` is scheme://host[:port] as the caller sees it; `default_delivery` applies when he does not say.
+    `origin` is scheme://host[:port] as the caller sees it; `default_delivery` applies when it does not say.
     """
 
     request_id: str
@@ -145,7 +145,7 @@ class RequestContext:
     retries: bool = False
     """The caller's client says that this is a retry."""
     wait: float | None = None
-    """Seconds the caller waits, where he says."""
+    """Seconds the caller waits, where it says."""
     client_request_id: str | None = None
     in_background: bool = False
     """The caller does not wait, but asks later."""

@@ -93,6 +93,7 @@ class ImageDelivery:
 
         `ground` is what a result is pasted into, where the spec says so.
         """
+        # One image that fails must not cost the caller the others: all are paid for (0036).
         outcomes = await gather_in_order([self._try_one(spec, one, context, ground) for one in placed])
         images = tuple(outcome[0] for outcome in outcomes if not isinstance(outcome, GatewayError))
         undone = [one for outcome in outcomes if not isinstance(outcome, GatewayError) for one in outcome[1]]
@@ -145,10 +146,12 @@ class ImageDelivery:
     ) -> _Outcome:
         plan = spec.format
         if spec.native_link and image.url is not None:
+            # Our answer would vouch for an address that leads into the caller's own network (0035).
             await self._check_link(image.url)
             alpha = header_of(await self._bytes_of(image, spec)).alpha if spec.transparent else None
             ends = self._end_of_link(spec)
             return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha), ()
+        # Base64 passes as it came, megabytes and all: only its header is decoded, to keep the label true.
         untouched = not plan.converts and spec.finish is None
         if image.base64 is not None and untouched and spec.delivery is not Delivery.LINK:
             header = header_of_text(image.base64)
@@ -176,9 +179,11 @@ class ImageDelivery:
         not_hosted: tuple[Adjustment, ...] = ()
         if spec.delivery is Delivery.LINK:
             try:
+                # Under a key the image outlives its link, so that a replay can have a new one (0057).
                 hosted = await self._store.put(form.data, form.format.value, longer=context.is_repeatable)
             except (OSError, BaseError):
                 _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
+                # A full disk is our fault: the caller gets the paid image in the answer instead (0036).
                 not_hosted = (report_not_hosted(),)
             else:
                 url = f"{context.origin}{hosted.path}"
@@ -240,6 +245,7 @@ def _job(header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | No
     made = math.prod(spec.finish.size) if spec.finish else decoded
     own = read_header(ground.image) if ground else None
     kept = (own.width * own.height or _EXPECTED_PIXELS) + made if own else 0
+    # Urgent: it is paid, so it goes before input images of requests that are not.
     return Job(owner, decoded + kept, made, encoder=spec.format.delivered.value, urgent=True)
 
 

@@ -107,6 +107,7 @@ class InputImages:
             data = await self._work.run(owner, "image", header, math.prod(size), blank_image, *size)
             if len(self._blanks) >= _BLANKS_KEPT:
                 self._blanks.pop(next(iter(self._blanks)))
+            # Kept, since the same few sizes are asked for again and again; bounded, since callers choose them.
             self._blanks[size] = InlineImage(data, "png")
         return TaskInputs((self._blanks[size],))
 
@@ -129,6 +130,7 @@ class InputImages:
         if image.data is None or image.header is None:
             return image.reference or "", None, []
         if overlay is None and needs_nothing(image.header, limits, target):
+            # Cheap and lossless: an image the model takes as it is should not be encoded again.
             clean = await _clean(image.data)
             if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
                 return InlineImage(bytes(clean.data), image.header.format), image.header.upright, []

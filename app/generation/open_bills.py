@@ -51,6 +51,7 @@ class BillCompleter:
         while True:
             await asyncio.sleep(self._looks_every)
             try:
+                # `due` counts a try for each record: none is spent while nobody could answer.
                 due = [] if self._runware.unreachable else await self._bills.due()
             except DatabaseUnavailableError:
                 _logger.warning("open bills cannot be looked for")

@@ -86,6 +86,7 @@ class ImageOpener:
         if isinstance(image, LinkedImage):
             if image.is_id:
                 return OpenedImage(image.param, reference=image.url)
+            # A link of ours is read from the store: Runware may have no way to reach this gateway.
             own = await self._links.read(image.param, image.url)
             if own is None and limits is not None and await self._may_be_handed_on(image, limits, owner):
                 return OpenedImage(image.param, reference=image.url)
@@ -104,6 +105,7 @@ class ImageOpener:
             head = await self._fetcher.peek(image.url, HEAD_BYTES, owner)
         except RefusedAddressError as error:
             raise bad_image(image.param, error.reason) from None
+        # Not an error here: the provider may reach what we cannot, and its own message tells if not.
         except FetchError:
             return True
         foreign = name_foreign(head.data)
@@ -127,6 +129,7 @@ class ImageOpener:
             header = await asyncio.to_thread(read_header, data)
         if header is None:
             raise bad_image(param, "is damaged or cut off")
+        # From the header alone: decoding first is what a decompression bomb is made for.
         if header.width * header.height > self._max_pixels:
             raise too_many_pixels(param, self._max_pixels, header)
         return header

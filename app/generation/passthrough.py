@@ -34,6 +34,7 @@ class PassedFields:
         found = list(addresses_in(fields))
         if not found:
             return fields
+        # Each address is a name lookup: a list of thousands would use this gateway against name servers.
         if len(found) > _MOST_ADDRESSES:
             field = found[0][0].split("[")[0].split(".")[0]
             message = f"`{field}` and the fields beside it name more than {_MOST_ADDRESSES} addresses."
@@ -43,11 +44,13 @@ class PassedFields:
         return with_addresses(fields, replaced) if replaced else fields
 
     async def _settle_one(self, path: str, url: str, owner: str) -> str | None:
+        # Addresses that are written to must stay what they are.
         data = None if path in _RECEIVERS else await self._links.read(path, url)
         if data is not None:
             text = await asyncio.to_thread(pybase64.b64encode, data)
             return f"data:image/{sniff(data) or 'png'};base64,{text.decode()}"
         try:
+            # Also what only Runware would fetch: results could carry back what an inner server says.
             await self._fetcher.check(url, owner)
         except RefusedAddressError as error:
             raise InvalidRequestError(f"`{path}` {error.reason}.", param=path) from None

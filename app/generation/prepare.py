@@ -85,6 +85,7 @@ class Preparer:
         """`request` fitted to its model, raising what is wrong with it."""
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
+        # Before anything is fetched or decoded: what is certain to be refused should cost nothing.
         refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
@@ -102,8 +103,10 @@ class Preparer:
         fitted = await self._images.fit(opened, spec)
         if fitted.adjustments:
             spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))
+        # After the images were fitted, which may add adjustments; before anything is bought.
         if context.strict:
             refuse_when_strict(spec.adjustments)
+        # Of the request as it came, not of the spec: a catalog update must not turn a retry into a new purchase (0063).
         print_ = await _fingerprint(request, context)
         plan = build_plan(spec, fitted.inputs, self._task_ids.of(context, print_))
         return Prepared(request, name, spec, plan, fitted.ground, print_, await _price(spec, plan))
@@ -120,6 +123,7 @@ class Preparer:
         return Intent(
             request_id=context.request_id,
             tenant=context.tenant,
+            # Hashed: keys may contain private data, and the journal needs only to compare them.
             key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
             fingerprint=prepared.fingerprint,
             endpoint="generations" if request.mode is Mode.GENERATE else "edits",

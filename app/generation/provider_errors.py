@@ -55,6 +55,7 @@ def to_caller_field(name: str) -> str:
 
 def to_caller_words(text: str) -> str:
     """A message with Runware's names of fields replaced, without addresses, cut to a sensible length."""
+    # Addresses in messages may carry signatures of Runware's storage.
     plain = _ADDRESS.sub("", text)
     plain = _IN_TEXT.sub(lambda match: _FIELDS[match[1]], plain)
     plain = " ".join(plain.split())
@@ -62,7 +63,7 @@ def to_caller_words(text: str) -> str:
 
 
 def to_error(failure: Failure) -> GatewayError:
-    """The error the caller sees for a failure that left him without any image."""
+    """The error the caller sees for a failure that left it without any image."""
     return _BUILDERS[failure.kind](failure, to_caller_words(failure.message))
 
 
@@ -98,6 +99,7 @@ def _money(failure: Failure, words: str) -> GatewayError:
 
 def _authentication(failure: Failure, _: str) -> GatewayError:
     message = "Runware refuses this gateway's API key. Its operator must set a valid RUNWARE_API_KEY."
+    # 502, not 401: the caller's own key is fine, and SDKs would tell its user otherwise.
     return ProviderError(message, code="provider_authentication_error", provider_code=failure.code, should_retry=False)
 
 
@@ -113,6 +115,7 @@ def _capacity(failure: Failure, _: str) -> GatewayError:
 
 def _timeout(failure: Failure, _: str) -> GatewayError:
     message = "Runware did not finish the image in time."
+    # No retry: an image may exist that no retry of this failed request would join (0006).
     return ProviderTimeoutError(message, provider_code=failure.code, should_retry=False)
 
 

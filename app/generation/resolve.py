@@ -101,10 +101,12 @@ class Recovery:
         """Take over what nobody holds; whether there may be more."""
         parts, reopened = self._parts, False
         found = self._seen.abandoned(await parts.keeper.table.watch(), parts.keeper.has)
+        # Before the takeover: a lease counts from the question (0059).
         asked = parts.keeper.now()
         unfinished = {seen.request_id for seen in found if seen.is_open}
         for record in await parts.keeper.table.take_over(found[:_AT_ONCE]):
             _logger.warning("taking over an abandoned request", id=record.id, tries=record.tries)
+            # Open work is resolved. An answer whose callers are gone is only made retrievable again.
             if record.id in unfinished:
                 lease = Lease(record.id, record.fence)
                 parts.keeper.hold(lease, asked)
@@ -115,6 +117,7 @@ class Recovery:
         return reopened or len(found) > _AT_ONCE
 
     def _job(self, record: Record) -> Job:
+        # Takes no place from callers: nothing is sent, and the images are paid.
         admit, last = self._parts.admission.admit_unmetered, record.tries >= MOST_TRIES
         return Job(self._work(record), admit, keeps=True, last=last, earlier_costs=record.costs)
 
@@ -122,12 +125,15 @@ class Recovery:
         async def work(_: str, bill: RunningBill, _permit: Permit) -> Answer:
             kept = _plan_of(record)
             left = record.created_at + self._longest_search - self._clock()
+            # Even a request older than a day is looked for once: Runware may have been unreachable all that time
+            # (0054).
             deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
             with stage("resolve"):
                 found = await gather_in_order(
                     [self._find(task.task_id, task.number_results, deadline) for task in kept.tasks]
                 )
             if all(result is None for result in found):
+                # A known cost proves that it ran: "not started" would free the key, and a retry would pay again (0065).
                 if any(cost.is_complete or cost.known for cost in record.costs):
                     raise NotFoundError("Runware does not have these images any more.", code="result_gone")
                 for task in kept.tasks:  # what Runware has never heard of is not paid for: the key is free again
@@ -159,6 +165,7 @@ class Recovery:
         ]
         collected = collect(Plan(tuple(tasks), kept.count), results)
         pastes = kept.finish is not None and kept.finish.pastes
+        # No prompt and no input image: they were never stored, so nothing can be sent from here (0060).
         spec = ImageSpec(
             model=model,
             prompt=None,

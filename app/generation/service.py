@@ -88,6 +88,8 @@ class ImageService:
 
     async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
         """The answer to `request`, raising a GatewayError when there is no image to give."""
+        # From the very beginning: preparing counts against the caller's own timeout, or the 504 would come after it has
+        # left.
         until = self._monotonic() + min(context.wait or self._policy.request_timeout, self._policy.request_timeout)
 
         async def answer(prepared: Prepared, own: RequestContext) -> Answer:
@@ -122,7 +124,7 @@ class ImageService:
         return await self._preparer.estimate(request, context)
 
     def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
-        """A caller got his answer, or went without it."""
+        """A caller got its answer, or left without it."""
         self._works.receipts.leave(request_id, parting, answer)
 
     def retract(self, request_id: str) -> None:
@@ -140,6 +142,8 @@ class ImageService:
             prepared = await self._preparer.prepare(request, context)
             try:
                 return await go_on(prepared, context)
+            # Prepared anew, since task ids are part of the plan: with the old ones Runware would return the old image
+            # (0058).
             except KeyExpiredError as error:
                 context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
 
@@ -147,6 +151,7 @@ class ImageService:
         held = count_held_bytes(prepared.spec, prepared.plan)
 
         async def bounded(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
+            # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
             async with self._capacity.bytes.hold(context.tenant, held):
                 return await work(request_id, bill, permit)
 
@@ -160,6 +165,7 @@ class ImageService:
 
     def _admit(self, tenant: str, tasks: int) -> Ticket:
         """A place for so many tasks, raising the errors that say why there is none."""
+        # Nothing is queued for a provider that is away: callers would wait for their timeout to learn it.
         if self._runware.unreachable:
             message = "Runware does not answer at the moment. Nothing was sent; try again shortly."
             raise UnavailableError(message, retry_after=_UNREACHABLE_SECONDS, should_retry=True)
@@ -190,13 +196,16 @@ class ImageService:
         spec = prepared.spec
         task_ids = tuple(planned.task.task_uuid for planned in plan.tasks)
         for task_id in task_ids:
+            # Before anything is sent: a fault from here on must not look free (0065).
             bill.open_task(task_id)
         with stage("runware", model=spec.model.id):
             runs = [self._runware.run(planned.task, deadline, permit) for planned in plan.tasks]
             results = await gather_in_order(runs)
         for task_id, result in zip(task_ids, results, strict=True):
             bill.add(task_id, result.costs, is_complete=result.is_billed)
+        # A task that may still run at Runware reads its uploaded inputs later.
         share.still_needed |= any(failure.kind is Kind.TIMEOUT for result in results for failure in result.failures)
+        # Not a failure: this request is left to the search for abandoned ones, which delivers what comes (0054).
         if any(result.unresolved for result in results):
             raise StillProcessingError
         collected = collect(plan, results)
@@ -219,6 +228,8 @@ class ImageService:
 
     async def _replay_parts(self, record: Record) -> AsyncIterator[Part | GatewayError | None]:
         """The parts of a request that was carried out before, or still is, elsewhere."""
+        # As long as the work itself may take: a stream has its keep-alives, so the caller's own timeout does not end
+        # it.
         wait = max(self._policy.longest_work, self._policy.request_timeout)
         joining = asyncio.create_task(self._works.join(record, wait))
         while not joining.done():

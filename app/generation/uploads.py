@@ -27,6 +27,7 @@ class InputUploads:
     @asynccontextmanager
     async def shared(self, plan: Plan) -> AsyncIterator[SharedPlan]:
         """The plan with every embedded image uploaded once, where more than one task needs it."""
+        # For a single task an upload would only be a second round trip.
         embedded = _embedded(plan) if len(plan.tasks) > 1 else []
         if not embedded:
             yield SharedPlan(plan)
@@ -37,6 +38,7 @@ class InputUploads:
             yield share
         finally:
             for image in kept.values():
+                # Deleted as soon as nobody needs it: input images are the caller's own.
                 if image is not None and not share.still_needed:
                     self._shelf.forget(image)
 

@@ -38,6 +38,7 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # A fixed list: Pillow knows formats whose decoders start other programs.
             image = Image.open(io.BytesIO(data), formats=READABLE)
             _refuse_above(max_pixels, image)
             image.load()

@@ -160,7 +160,7 @@ class Journal:
         await self._run(sql.REOPEN, values)
 
     async def rejoin(self, request_id: str, by: str) -> None:
-        """A caller collects the answer of a request by its id; `by` is the id of his call."""
+        """A caller collects the answer of a request by its id; `by` is the id of that call."""
         await self._run(sql.JOIN, {"request_id": request_id, "by": by})
 
     async def keep_answer(self, request_id: str, answer: str) -> None:

@@ -149,7 +149,7 @@ class Sums:
 
 
 class Receipt(Enum):
-    """How a caller went: with his answer, without it, or knowing where to ask for it later."""
+    """How a caller left: with its answer, without it, or knowing where to ask for it later."""
 
     # Read, as far as the connection shows (0052): ends joining without a key.
     DELIVERED = "delivered"

@@ -69,6 +69,7 @@ def find_obstacle(question: PriceQuestion) -> str | tuple[()]:
     pricing, fields = question.pricing, question.fields
     lora = ("lora",) if pricing.compute and pricing.with_lora is None else ()
     for path in (*pricing.not_with, *(_WORKLOADS if pricing.compute else ()), *lora):
+        # No price rather than a wrong one: budgets are made of estimates (0030).
         if find_value(fields, path) not in (None, False):
             return f"`{path}` changes the price in a way that is not published."
     steps = fields.get("steps")
@@ -165,6 +166,7 @@ def _by_image(question: PriceQuestion) -> _Found:
 
 def _by_observation(question: PriceQuestion) -> _Found:
     seen = question.pricing.observed
+    # The upper end of what was seen: an estimate that is too low breaks a budget (0030).
     return None if seen is None else PricePart("observed", "output", "image", 1, seen[1])
 
 

@@ -69,6 +69,7 @@ def estimate(model: CatalogModel, order: Order) -> Estimate:
     question = PriceQuestion(model, pricing, size, order.references, fields)
     parts: list[PricePart] = []
     for found in (find_obstacle(question), price_output(question), price_inputs(question)):
+        # One unknown part makes the whole unknown: a partial sum would pass for the price.
         if isinstance(found, str):
             return _unknown(found)
         parts += found
@@ -84,6 +85,7 @@ def estimate(model: CatalogModel, order: Order) -> Estimate:
 def _confidence(question: PriceQuestion, members: AbstractSet[str]) -> Confidence:
     """Whether all of a price is from Runware and holds for just this order."""
     seen_by_others = "observed" in members or not members.isdisjoint(question.pricing.third_party)
+    # Prices by computing time are published for images from text; input images add work.
     more_work = question.pricing.compute and bool(question.references)
     return "estimated" if seen_by_others or more_work or question.pricing.uncertain else "published"
 

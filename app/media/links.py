@@ -22,6 +22,7 @@ class SignedLink(NamedTuple):
 
 def derive_secret(purpose: str, *material: str) -> bytes:
     """32 bytes for one purpose (HKDF with SHA-256, RFC 5869), the same on every process with this material."""
+    # One secret for each purpose: a signature made for links is worth nothing for task ids or webhooks.
     extracted = hmac.new(b"spillway", "\x00".join(material).encode(), hashlib.sha256).digest()
     return hmac.new(extracted, purpose.encode() + b"\x01", hashlib.sha256).digest()
 
@@ -35,6 +36,7 @@ def sign(secret: bytes, name: str, expires_at: int) -> str:
 def verify(secret: bytes, name: str, expires_at: int, signature: str, now: float) -> bool:
     """Whether a link was signed here and has not ended."""
     expected = sign(secret, name, expires_at)
+    # Constant time; and first the signature, so that an expired link tells nothing about names.
     return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")) and now < expires_at
 
 

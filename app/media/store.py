@@ -81,11 +81,13 @@ class MediaStore:
 
     async def open(self) -> None:
         """Start what the store runs beside the loop, while there are descriptors left for it, and look through it."""
+        # On the way, so that no process needs a timer and several may share a folder.
         await self._sweep()
 
     async def put(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
         """Keep an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
         await self._sweep()
+        # Random, not a hash of the image: who has an image must not be able to find whose it was.
         name = f"{_LONGER if longer else ''}{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
         return self._link(name)
@@ -121,6 +123,7 @@ class MediaStore:
         Raises MediaNotFoundError for a link of ours that has ended.
         """
         link = parse_link(url)
+        # Signature only: an ended link of ours deserves its own error, a foreign address none.
         if link is None or not verify(self._secret, link.name, link.expires_at, link.signature, now=0):
             return None
         return await self.get(link.name, link.expires_at, link.signature)
@@ -158,6 +161,7 @@ class MediaStore:
         async for batch in obstore.list(self._store):
             for entry in batch:
                 lives = self._longer if entry["path"].startswith(_LONGER) else self._ttl
+                # A margin after the end: whoever began to read just before it reads on.
                 if entry["last_modified"].timestamp() + lives + _SPARED_SECONDS < now:
                     await obstore.delete_async(self._store, entry["path"])
 

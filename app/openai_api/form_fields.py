@@ -38,6 +38,8 @@ def rebuild_fields(texts: Sequence[tuple[str, str]]) -> dict[str, JSONValue]:
         path = tuple(brackets[1:-1].split("][")) if brackets else ()
         if len(path) > _MAX_DEPTH:
             raise InvalidRequestError(f"`{root}` is nested more than {_MAX_DEPTH} levels deep.", param=root)
+        # JavaScript's own text for an object it could not send: the value is gone, and guessing would buy another
+        # image.
         if text.strip() == _LOST:
             message = f"`{root}` arrived as the text {_LOST}: the client lost its value. Send it as a JSON string."
             raise InvalidRequestError(message, param=root)
@@ -50,6 +52,7 @@ def _rebuild(root: str, place: str, entries: Sequence[_Entry]) -> JSONValue:
     if all(head is None for head in heads):
         values = [_to_value(root, text) for _, text in entries]
         return values[0] if len(values) == 1 else values
+    # Refused by name: forms carry no structure, and a wrong guess is paid for (0004).
     if any(head is None for head in heads):
         message = f"`{place}` is sent both as a value and as an object."
         raise InvalidRequestError(message, param=root)

@@ -78,6 +78,7 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     except InvalidRequestError as error:
         error.rename_fields(translation.names)
         raise
+    # What the client spelled, to find misspelled names; nulls are an SDK's way of saying nothing.
     given = {name for name, value in fields.items() if value is not None and value != ""}
     return replace(request, given=frozenset(given | {part.name for part in files}))
 
@@ -138,6 +139,7 @@ def _read_prompt(fields: Fields) -> str | None:
     if len(value) > MAX_PROMPT_CHARS:
         message = f"`prompt` is too long: {len(value)} characters; no model takes more than {MAX_PROMPT_CHARS}."
         raise InvalidRequestError(message, param="prompt", code="string_above_max_length")
+    # Browsers send forms with CRLF: the same prompt by form and by JSON is the same request.
     return value.replace("\r\n", "\n")
 
 

@@ -99,6 +99,7 @@ def _to_micros(dollars: Decimal) -> int:
 def short_adjustments(adjustments: Sequence[Adjustment]) -> str:
     """`size=changed; quality=dropped`, whatever the caller named its fields; beyond some the rest is counted."""
     shown = [f"{header_text(adjustment.param)}={adjustment.mode.value}" for adjustment in adjustments[:_SHOWN]]
+    # Proxies refuse heads beyond a few kilobytes, and with them the paid answer.
     more = len(adjustments) - len(shown)
     return "; ".join([*shown, f"{more} more"] if more else shown)
 
@@ -123,6 +124,7 @@ def error_members(error: GatewayError) -> dict[str, JSONValue]:
     }
     if error.provider_code is not None:
         inner["provider_code"] = error.provider_code
+    # A failure that cost something says so; who pays should not learn it from the bill.
     if error.spent is not None and error.spent.cost != 0:
         inner |= cost_members(error.spent.cost, error.spent.known_cost)
     return inner
@@ -130,6 +132,7 @@ def error_members(error: GatewayError) -> dict[str, JSONValue]:
 
 def cost_members(cost: Decimal | None, known_cost: Decimal) -> dict[str, JSONValue]:
     """A cost as it is shown everywhere: null where a part is unknown, with the known part beside it."""
+    # Null, never a partial sum under the name of the total (0035).
     return {"cost": float(cost)} if cost is not None else {"cost": None, "known_cost": float(known_cost)}
 
 
@@ -160,6 +163,7 @@ def _render_image(image: DeliveredImage) -> list[Chunk]:
     if image.base64 is None:
         return [rest]
     head = b'"b64_json":"' if not image.as_uri else b'"url":"data:%b;base64,' % image.format.media_type.encode()
+    # Base64 needs no escaping: megabytes go from Runware's answer to the socket without a copy.
     return [b"{" + head, image.base64, b'"' + (b"," if members else b"") + rest[1:]]
 
 

@@ -20,7 +20,7 @@ _MOST, _USUAL = 100, 20
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a caller asks of his past requests. Times are unix seconds."""
+    """Which of its past requests a caller asks for. Times are unix seconds."""
 
     limit: int = _USUAL
     starting_after: str | None = None

@@ -30,6 +30,7 @@ def plan_finish(
     request: ImageRequest, model: CatalogModel, choice: SizeChoice, image_size: tuple[int, int] | None
 ) -> Composition | None:
     """Pasting into the caller's image where the model takes no mask; fitting where the size asked for is another."""
+    # A model without a mask may change everything; outside the mask the caller's own pixels are put back.
     pastes = request.mask is not None and not (model.images and model.images.mask)
     pad = request.background or "transparent"
     if pastes:

@@ -90,7 +90,9 @@ def normalize(
     report += _report_dimensions(request, model, choice, tier, finish, blank)
     report += report_extension(extend_size(request.size, request.extras, image_size), choice, model.id)
     merge_extras(request.extras, fields, report)
+    # After everything was merged: two legal fields may be illegal together.
     _check_own_fields(request, model, fields, prompt)
+    # OpenAI's SDKs read base64 from a stream and nothing else.
     delivery = Delivery.EMBEDDED if request.stream else request.delivery or default_delivery
     if request.stream and request.delivery not in {None, Delivery.EMBEDDED}:
         asked = "url" if request.delivery is Delivery.LINK else "dataURI"
@@ -100,6 +102,7 @@ def normalize(
     native_link = native_links and delivery is Delivery.LINK and not format_plan.converts and finish is None
     check_upload(fields, format_plan, finished=finish is not None)
     report += report_platform(fields, native_link=native_link)
+    # `ttl` is about Runware's own link; where the caller gets ours it would delete the image before we fetch it.
     fields = {name: value for name, value in fields.items() if name != "ttl" or native_link}
     report += report_count(request.count, model)
     return ImageSpec(
@@ -124,6 +127,7 @@ def normalize(
 def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
     """Raise InvalidRequestError for the first wish that was changed or dropped."""
     for adjustment in adjustments:
+        # Converted and emulated give exactly what was asked for, by another way.
         if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
             message = f"Strict mode: `{adjustment.param}` cannot be honored exactly. {adjustment.reason}"
             raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")

@@ -1,6 +1,6 @@
 """What makes two requests the same, and the task ids that follow from it. Pure.
 
-A fingerprint covers everything that shapes the answer, images by their bytes; not who asks, nor how long he waits, nor
+A fingerprint covers everything that shapes the answer, images by their bytes; not who asks, nor how long it waits, nor
 fields that the gateway sets itself: clients of Runware's give every attempt another `taskUUID`.
 """
 

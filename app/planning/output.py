@@ -42,9 +42,11 @@ def plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustm
         compression = None
     native = NATIVE_FORMATS.get(wanted)
     too_low = compression is not None and compression < _MIN_NATIVE_QUALITY
+    # Converting loses quality and time: Runware's own encoder is used wherever it can make the format.
     if native in model.formats and not too_low and (not finished or native == "PNG"):
         native_quality = None if compression is None else min(compression, _MAX_NATIVE_QUALITY)
         return FormatPlan(wanted, compression, native, native_quality)
+    # Lossless, so that the image is compressed once only.
     source = "PNG" if "PNG" in model.formats else model.formats[0]
     return FormatPlan(wanted, compression, source, None)
 

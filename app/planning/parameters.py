@@ -1,6 +1,6 @@
 """The caller's words in the provider's fields, where the model has the thing; every other word is reported. Pure.
 
-A field that the caller names himself, under the provider's own name, wins over our translation of one of his words, and
+A field that the caller sets itself, under the provider's own name, wins over our translation of one of its words, and
 the word is then reported. The gateway's own fields cannot be set from outside.
 """
 
@@ -18,11 +18,12 @@ _PADDINGS = frozenset({"white", "black"})
 
 
 def translate_words(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
-    """The task fields that the caller's words and his own fields come to; what has no place is added to `report`."""
+    """The task fields that the caller's words and its own fields come to; what has no place is added to `report`."""
     fields: dict[str, JSONValue] = {}
     chosen = _translate_choices(request, model, fields, report)
     for name, value in request.words.items():
         target = getattr(model.words, name, None)
+        # The more exact word wins, and the other is reported, so that nothing is lost in silence (0015).
         if target is not None and target in request.extras:
             report.append(_said_already(name, value, target))
         elif target is not None and _is_excluded(request, model, target):
@@ -48,6 +49,7 @@ def _to_legal(
     name: str, value: JSONValue, rules: Mapping[str, FieldRule] | None, target: str, report: list[Adjustment]
 ) -> JSONValue:
     """A number brought to the nearest legal one; anything else as it is, to be judged with the other fields."""
+    # Only numbers have a nearest value; a word that is nearly right may mean something else.
     rule = (rules or {}).get(target)
     if rule is None or isinstance(value, bool) or not isinstance(value, int | float):
         return value
@@ -61,6 +63,8 @@ def _to_legal(
 def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]) -> None:
     """Add the caller's own provider fields, save those that are the gateway's."""
     for name, value in extras.items():
+        # A caller that sets `taskUUID` could collect another caller's image; one that sets `includeCost` could hide its
+        # bill.
         if name in OWN_FIELDS:
             report.append(dropped(name, value, "The gateway sets this field itself; it cannot be set from outside."))
         else:

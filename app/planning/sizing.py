@@ -112,6 +112,7 @@ def _nearest(sizes: Iterable[Dimensions], ratio: float, area: float) -> Dimensio
     """The size with the smallest shape error; among equals the nearest area, then the larger, then the wider."""
     wanted = math.log(ratio)
     shapes = [(abs(shape - wanted), size) for shape, size in _shapes(tuple(sizes))]
+    # Floating point: sizes of one shape differ in the last digits and must still count as equal.
     limit = min(shapes)[0] + _TIE
     equals = [size for error, size in shapes if error <= limit]
     if len(equals) == 1:
@@ -145,6 +146,7 @@ def _choose_fixed(rules: FixedSizes, wish: SizeRequest) -> SizeChoice:
     wished_area = wish.exact[0] * wish.exact[1]
     best: dict[str, Dimensions] = {}
     for tier, sizes in rules.tiers.items():
+        # Whatever the formula prefers: a size that exists is what was meant.
         if wish.exact in sizes:
             return SizeChoice(wish.exact, tier)
         best[tier] = _nearest(sizes, ratio, wished_area)
@@ -166,6 +168,7 @@ def _choose_by_formula(rules: TierSizes, wish: SizeRequest) -> SizeChoice:
 
 
 def _choose_on_grid(rules: GridSizes, width: float, height: float) -> Dimensions:
+    # The shape survives, the scale gives way: a cut or stretched image is the worse surprise.
     width, height = _scale_into(rules, width, height)
     ratio, area = width / height, width * height
     near = _legal(rules, [(w, h) for w in _around(rules, width) for h in _around(rules, height)])

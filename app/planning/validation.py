@@ -43,6 +43,7 @@ def check_fields(fields: _Object, root: FieldRule, names: Mapping[str, str]) -> 
     members = root.members or {}
     for name, value in fields.items():
         rule = members.get(name)
+        # Unknown fields pass: our lists age, and only Runware knows its newest ones.
         if rule is not None:
             _check(names.get(name, name), value, rule, fields)
     _check_members("", fields, root, fields)
@@ -116,6 +117,7 @@ def _is_legal(value: JSONValue, rule: FieldRule) -> bool:
         return any(value == legal and isinstance(value, bool) == isinstance(legal, bool) for legal in rule.values)
     if rule.type == "true_or_object" and value is True:
         return True
+    # In Python true is also the number 1; for Runware it is not.
     if isinstance(value, bool) and rule.type != "boolean":
         return False
     if not isinstance(value, _TYPES[rule.type or "string"]):

@@ -84,6 +84,7 @@ class WebhookDispatcher:
     async def _send(self, record: Record) -> None:
         """One attempt; `record.webhook_attempts` counts it already."""
         body = self._render(record)
+        # The id is the same in every attempt: receivers drop repetitions by it.
         headers = signed_headers(
             self._secrets.of(record.tenant), f"msg_{record.id.removeprefix('req_')}", int(self._clock()), body
         )
@@ -92,6 +93,7 @@ class WebhookDispatcher:
             done, status = await self._sender.send(record.webhook_url or "", headers, body, record.tenant)
         except RefusedAddressError as error:
             _logger.warning("webhook refused", id=record.id, reason=error.reason)
+            # Final: an address that leads inside is not tried again, or it would be a way to probe the network.
             await self._note(record, status, None)
             return
         left = self._pace.waits[record.webhook_attempts - 1 :]
@@ -104,5 +106,6 @@ class WebhookDispatcher:
     async def _note(self, record: Record, status: int | None, next_at: float | None) -> None:
         try:
             await self._book.note(record, status, next_at)
+        # Not noted means sent again: receivers may see it twice, never not at all.
         except DatabaseUnavailableError:
             _logger.exception("the end of a webhook cannot be written down", id=record.id)

@@ -26,6 +26,7 @@ class WebhookSender:
         self._guard = guard
         self._allow_private = allow_private
         self._slots = SharedSlots(_AT_ONCE, _AT_ONCE_PER_CALLER)
+        # A redirect would carry the signed body to an address that nobody checked.
         self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=_TIMEOUT_SECONDS)
 
     async def check(self, url: str, caller: str) -> None:
@@ -53,6 +54,7 @@ class WebhookSender:
             return False, None
         try:
             with anyio.fail_after(_TIMEOUT_SECONDS):
+                # Checked again at each call: names may point elsewhere by now.
                 status = await self._post(await self._guard.pin(url, caller), headers, body)
         except RefusedAddressError:
             raise
@@ -71,6 +73,7 @@ class WebhookSender:
             extensions={"sni_hostname": pinned.tls_name} if pinned.tls_name else {},
         )
         response = await self._client.send(request, stream=True)
+        # The body is not read: a receiver could otherwise fill our memory.
         await response.aclose()
         return response.status_code
 

@@ -17,6 +17,7 @@ class WebhookSecrets:
 
     def of(self, tenant: str) -> bytes:
         """The bytes that sign."""
+        # Derived, so that there is no table of secrets to keep in step between replicas (0061).
         return self._derive(f"webhooks of {tenant}")
 
     def shown(self, tenant: str) -> str:

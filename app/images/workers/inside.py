@@ -32,6 +32,7 @@ _STATM = Path("/proc/self/statm")
 def main(descriptor: int) -> None:
     """Serve requests that come over an inherited socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the gateway says when it is over
+    # No core dumps, which would hold callers' images, and no files at all.
     for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(kind, (0, 0))
     for name in _WARM:

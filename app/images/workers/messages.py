@@ -98,6 +98,7 @@ def encode_request(work: Callable[[*_Arguments], object], arguments: tuple[*_Arg
 def decode_request(message: Message) -> tuple[Callable[..., object], list[object], Bounds]:
     """The work, its arguments and its bounds."""
     request = msgspec.msgpack.decode(message.head, type=_Request)
+    # In the worker only, of what the gateway asks for; answers name no code, so nothing that comes back is executed.
     work: Callable[..., object] = getattr(import_module(request.module), request.name)
     types = _parameters(work)[: len(request.arguments)]
     arguments: list[object] = [
@@ -165,6 +166,7 @@ def _attach(values: list[_T], places: Sequence[_Place], attached: Sequence[bytes
     for place, data in zip(places, attached, strict=True):
         value = values[place.value]
         there = getattr(value, place.field, None) if place.field else value
+        # Places come from the worker too: one that names anything but bytes is a lie.
         if not isinstance(there, bytes):
             raise TypeError(place.field)
         whole = bytes(data)

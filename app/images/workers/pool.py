@@ -36,6 +36,7 @@ class _Place:
         try:
             return await process.ask(request, bounds)
         except BaseException:
+            # Never asked again, whatever went wrong: its connection may hold half an answer.
             self._replace(process)
             raise
 
@@ -64,6 +65,7 @@ class _Place:
         if self._starting is None:
             raise WorkerUnavailableError("closed")
         try:
+            # Others wait for the same start; one caller that leaves must not end it.
             return await asyncio.shield(self._starting)
         except WorkerUnavailableError:
             self._starting = None

@@ -83,6 +83,7 @@ class WorkerProcess:
         if count > MOST_ATTACHED:
             raise BoundCrossedError("size")
         sizes = read_lengths(await self._read(8 * count))
+        # Before anything is allocated: sizes come from a process that may have been taken over.
         if size + sum(sizes) > most:
             raise BoundCrossedError("size")
         head = await self._read(size)
@@ -108,6 +109,7 @@ class WorkerProcess:
 def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
     """A process of its own session, without the gateway's secrets, streams and files."""
     paths = [str(Path(app.__file__).resolve().parent.parent), *(str(Path(path).resolve()) for path in sys.path if path)]
+    # No secrets: a decoder that was taken over by an image finds nothing worth stealing (0025).
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-B", "-P", "-m", "app.images.workers.inside", str(descriptor)],
@@ -117,5 +119,6 @@ def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         cwd="/",
         pass_fds=(descriptor,),
+        # A signal to the gateway's group must not end workers that hold paid images.
         start_new_session=True,
     )

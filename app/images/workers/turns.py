@@ -66,4 +66,5 @@ class Turns(Generic[_T]):
 
     def _rank(self, job: Job) -> tuple[bool, bool, int, int]:
         held = self._held[job.owner]
+        # Fairness before urgency: one caller's paid images may not shut out everybody else's.
         return held >= self._half, not job.urgent, held, self._served.get(job.owner, 0)
