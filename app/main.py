@@ -143,6 +143,8 @@ class _Seams:
     lease_seconds: float
 
 
+# The order of the end matters: paid work ends and is written down while database and network are there, and the writer
+# closes behind everything that may still post an outcome.
 @asynccontextmanager
 async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
     """Every part, in the order of dependency; given back in the opposite one."""
@@ -199,10 +201,8 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     finally:
         recovery.stop()
         bills.stop()
-        # First among the things that wait: paid work ends and is written down while database and network are there.
         await works.close(ending.remaining(settings.grace))
         await webhooks.close()
-        # The writer last: everything before it may still post outcomes.
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
         for connected in (ways, shelf, runware, workers):
