@@ -6,7 +6,7 @@ Holds each part once and enforces limits while the bytes arrive. What a part is,
 
 from dataclasses import dataclass
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.domain.request import JSONValue
@@ -51,19 +51,7 @@ class FormParser:
         self._charset: str | None = None
         self._guard = StructureGuard()
         self._ended = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin_part,
-                "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
-                "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._end_headers,
-                "on_part_data": self._add_data,
-                "on_part_end": self._end_part,
-                "on_end": self._end,
-            },
-        )
+        self._parser = self._read_with(boundary)
 
     @property
     def text_bytes(self) -> int:
@@ -90,6 +78,25 @@ class FormParser:
         """Let go of everything at once: parser and callbacks know each other, and the collector rarely runs."""
         self._parser.callbacks = {}
         self._data, self._files, self._texts = bytearray(), [], []
+
+    def _read_with(self, boundary: bytes) -> MultipartParser:
+        try:
+            return MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
+                    "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._add_data,
+                    "on_part_end": self._end_part,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError:
+            message = "The boundary of the multipart body is too long: let your HTTP client set Content-Type itself."
+            raise InvalidRequestError(message, param="body") from None
 
     def _begin_part(self) -> None:
         self._parts += 1

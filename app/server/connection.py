@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
@@ -24,6 +25,8 @@ _OFFERING = frozenset({b"upgrade", b"http2-settings"})
 _PIECE_BYTES = 8 * 1024
 """What the parser is given at once outside of a body: it keeps an unfinished field however long it grows."""
 _FIELD_OVERHEAD = 4
+_PARTS_AT_ONCE = 1024
+"""Parts of a body that are read before others have their turn: chunks of a byte each would keep the loop."""
 
 
 class GatewayProtocol(PacedProtocol):
@@ -38,7 +41,8 @@ class GatewayProtocol(PacedProtocol):
 
     _refusal: GatewayError | None = None
     _rest = memoryview(b"")
-    _head_bytes = _fields = _body_left = 0
+    _head_bytes = _fields = _body_left = _parts = 0
+    _goes_on = False
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the caller."""
@@ -50,8 +54,7 @@ class GatewayProtocol(PacedProtocol):
     def on_response_complete(self) -> None:
         """An answer was written: what was sent ahead has its turn."""
         super().on_response_complete()
-        if self._rest and not self.pipeline and not self.refused and not self.transport.is_closing():
-            self._feed(self._rest)
+        self._go_on()
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -84,6 +87,7 @@ class GatewayProtocol(PacedProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         self.unclear = 0
+        self._parts += 1
         self._body_left -= len(body)
         super().on_body(body)
 
@@ -102,8 +106,9 @@ class GatewayProtocol(PacedProtocol):
 
     def _feed(self, rest: memoryview) -> None:
         """Parse as far as requests may be read; the rest waits until the last of them is answered."""
+        until = self._parts + _PARTS_AT_ONCE
         try:
-            while rest and not self.pipeline:
+            while rest and not self.pipeline and self._parts < until:
                 rest = self._parse(rest)
         except httptools.HttpParserError:
             self._rest = memoryview(b"")
@@ -114,9 +119,27 @@ class GatewayProtocol(PacedProtocol):
         if rest:
             # Backpressure: what waits stays with the system, which makes the sender wait, not in our memory.
             self.flow.pause_reading()
-        elif not self.pipeline:
+            if not self.pipeline and not self._goes_on:
+                self._goes_on = True
+                self.loop.call_soon(self._have_a_turn)
+        elif not self.pipeline and not self._is_backed_up:
             self.flow.resume_reading()
         self.update()
+
+    def _have_a_turn(self) -> None:
+        self._goes_on = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._rest and not self.pipeline and not self.refused and not self.transport.is_closing():
+            self._feed(self._rest)
+
+    @property
+    def _is_backed_up(self) -> bool:
+        """Whether an application has yet to take what was read of a body: the rest stays with the system."""
+        cycle = self.cycle
+        reads = self.reading is Reading.BODY and not cycle.response_complete
+        return reads and len(cycle.body) > HIGH_WATER_LIMIT
 
     def _parse(self, data: memoryview) -> memoryview:
         """Parse one piece, and return what is left; a piece ends where a body of known length does."""

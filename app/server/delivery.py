@@ -62,7 +62,7 @@ def note_connection(state: dict[str, object], transport: asyncio.Transport) -> N
 def has_left(scope: Scope) -> bool:
     """Whether the caller ended its connection, also while its body lies unread and the server would not notice.
 
-    False where the system does not say.
+    False where the system does not say, as while more was sent than its buffers hold: the end comes behind that.
     """
     transport = cast("asyncio.Transport | None", scope["state"].get(_TRANSPORT))
     if transport is None:

@@ -221,8 +221,11 @@ def test_a_malformed_form_is_refused(gateway, body, chunked):
     assert_refused(status, json.loads(answer), 400, "body")
 
 
-def test_a_form_without_a_boundary_is_refused(gateway):
-    head = HEAD.replace(b"; boundary=b", b"") + b"content-length: 5\r\n\r\n"
+@pytest.mark.parametrize(
+    "boundary", [pytest.param(b"", id="none"), pytest.param(b"; boundary=" + b"b" * 5000, id="long")]
+)
+def test_a_form_without_a_usable_boundary_is_refused(gateway, boundary):
+    head = HEAD.replace(b"; boundary=b", boundary) + b"content-length: 5\r\n\r\n"
     status, answer = exchange(gateway.origin, head + b"hello")
     assert_refused(status, json.loads(answer), 400, "body")
 

@@ -32,6 +32,15 @@ class SlowUpload:
         with contextlib.suppress(BlockingIOError):
             self._socket.send(b"x" * size)
 
+    def taken(self, size: int) -> int:
+        """How many of `size` bytes are taken before nothing is for a second."""
+        self._socket.settimeout(1)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < size:
+                sent += self._socket.send(b"x" * min(MIB, size - sent))
+        return sent
+
     def leave(self) -> None:
         """Go away in the middle."""
         self._socket.close()
@@ -59,6 +68,15 @@ def test_a_body_that_does_not_fit_waits_unread_until_there_is_room(start_gateway
     assert gateway.edit([("image", ("a.png", png_of(800 * KIB)))]).status_code == 200, "every place is free again"
 
 
+def test_what_waits_unread_stays_with_the_system(start_gateway):
+    gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
+    first, waiting = SlowUpload(gateway.origin, 900 * KIB), SlowUpload(gateway.origin, 60 * MIB)
+    time.sleep(0.5)
+    assert waiting.taken(59 * MIB) < 48 * MIB, "no more than the buffers of two sockets hold"
+    waiting.leave()
+    first.end()
+
+
 def test_a_body_waits_as_long_as_its_caller_does_and_is_then_told_to_come_back(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
     first = SlowUpload(gateway.origin, 900 * KIB)
@@ -80,7 +98,9 @@ def test_a_body_as_large_as_the_bound_goes_alone_not_never(start_gateway, size):
     assert gateway.edit([("image", ("a.png", png_of(size)))]).status_code == 200
 
 
-@pytest.mark.parametrize("sent", [pytest.param(0, id="nothing sent"), pytest.param(600 * KIB, id="much unread")])
+@pytest.mark.parametrize(
+    "sent", [pytest.param(0, id="nothing sent"), pytest.param(100 * KIB, id="as much as the system holds unread")]
+)
 def test_a_caller_that_leaves_while_its_body_waits_makes_room_in_the_queue(start_gateway, sent):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB), SPILLWAY_MAX_QUEUED="1")
     first, waiting = SlowUpload(gateway.origin, 900 * KIB), SlowUpload(gateway.origin, 900 * KIB)

@@ -55,6 +55,18 @@ def test_what_has_no_end_is_cut_off_soon_and_nobody_waits_for_it(gateway, first,
     assert psutil.Process().memory_info().rss - before < 100_000_000
 
 
+def test_a_body_in_chunks_of_a_byte_keeps_nobody_waiting(gateway):
+    chunks, longest = chunked(b"x")[:-5] * (BLOCK // 6), 0.0
+    with RawConnection(gateway.origin) as connection, concurrent.futures.ThreadPoolExecutor(1) as threads:
+        connection.send(CHUNKED)
+        sending = threads.submit(lambda: [connection.try_send(chunks) for _ in range(32)])
+        while not sending.done():
+            started = time.monotonic()
+            assert gateway.client.get(f"{gateway.origin}/healthz").status_code == 200
+            longest = max(longest, time.monotonic() - started)
+    assert longest < 1
+
+
 @pytest.mark.parametrize("name", ["fields", "one value", "path", "one name"])
 def test_a_head_that_is_too_large_is_told(gateway, name):
     first, block = ENDLESS[name]
