@@ -135,13 +135,43 @@ def test_the_version_is_one():
     assert f'version = "{__version__}"' in read("pyproject.toml")
 
 
-def test_the_files_an_architecture_names_exist():
-    table = read("ARCHITECTURE.md").partition("## Who may import whom")[0]
-    for row in re.findall(r"\| \d+ \|.*\|(.*)\|", table):
-        folder = ""
-        for name in re.findall(r"`([\w/]+\.py)`", row):
-            folder = name.rpartition("/")[0] or folder
-            assert (ROOT / "app" / folder / name.rpartition("/")[2]).is_file(), name
+def test_every_file_and_folder_the_architecture_names_exists():
+    named = set(re.findall(r"`([\w.]+(?:/[\w.]+)+)`|`(\w+\.py)`", read("ARCHITECTURE.md")))
+    names = {name for pair in named for name in pair if name}
+    assert len(names) > 60
+    assert [name for name in sorted(names) if not ((ROOT / "app" / name).exists() or (ROOT / name).exists())] == []
+
+
+def test_the_path_of_a_request_is_numbered_and_names_modules_at_every_step():
+    rows = re.findall(r"^\| (\d+) \|.*\|(.*)\|$", read("ARCHITECTURE.md"), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert all(".py`" in modules for _, modules in rows)
+
+
+def test_the_layers_the_architecture_draws_are_those_that_are_checked():
+    drawn = read("ARCHITECTURE.md").partition("## The layers")[2].partition("```text\n")[2].partition("\n```")[0]
+    checked = read("pyproject.toml").partition("\nlayers = [")[2].partition("]")[0]
+    assert drawn.splitlines() == re.findall(r'"([^"]+)"', checked)
+
+
+def test_the_architecture_says_what_every_room_owns():
+    table = read("ARCHITECTURE.md").partition("## What each room owns")[2].partition("\n## ")[0]
+    rooms = {path.parent.name for path in (ROOT / "app").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
+
+
+def test_every_decision_that_code_or_a_page_cites_is_on_record():
+    records = {path.name[:4] for path in (DOCS / "decisions").glob("*.md")}
+    pages = [ROOT / "ARCHITECTURE.md", *DOCS.rglob("*.md")]
+    cited = {number for path in [*SOURCES, *pages] for number in re.findall(r"\((0\d{3})\)", path.read_text("utf-8"))}
+    assert len(cited) > 15
+    assert cited <= records
+
+
+def test_a_caller_is_it():
+    for path in [*SOURCES, ROOT / "README.md", ROOT / "ARCHITECTURE.md", *DOCS.rglob("*.md")]:
+        found = re.search(r"\b(?:he|him|his|himself)\b", path.read_text("utf-8"), re.IGNORECASE)
+        assert found is None, f"{path.name}: {found}"
 
 
 def test_relative_links_lead_somewhere():
