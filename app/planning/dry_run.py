@@ -1,13 +1,14 @@
 """A plan as it may be shown: the very tasks that would be sent, with images as hash, type and size. Pure."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pybase64
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment
-from app.domain.request import JSONValue
+from app.images.formats.signatures import sniff
 from app.images.headers import read_header
 from app.ledger.pricing import Estimate
 from app.planning.plan import Plan
@@ -38,23 +39,34 @@ def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
 
 
 def show_task(task: ImageTask) -> dict[str, object]:
-    """The task on the wire, with every embedded image described instead of carried."""
+    """The task on the wire, with every embedded image described instead of carried, also inside fields passed on."""
     wire = task.to_wire()
-    given = wire.get("inputs")
-    if isinstance(given, dict):
-        wire["inputs"] = {name: _show(value) for name, value in given.items()}
-    return wire
+    return {name: _show(value) if name in task.fields or name == "inputs" else value for name, value in wire.items()}
 
 
 def _show(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _show(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_show(inner) for inner in value]
+    if isinstance(value, InlineImage):
+        return _describe(value.data)
     if isinstance(value, str) and value.startswith("data:"):
-        value = InlineImage(pybase64.b64decode(value.partition(",")[2]), "")
-    if not isinstance(value, InlineImage):
-        return value
-    data = value.data
-    shown: dict[str, JSONValue] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        return _describe_uri(value)
+    return value
+
+
+def _describe_uri(uri: str) -> object:
+    """What a data URI holds; one that holds no image is shown as it is, since Runware judges it."""
+    try:
+        data = pybase64.b64decode(uri.partition(",")[2], validate=True)
+    except ValueError:
+        return uri
+    return uri if sniff(data) is None else _describe(data)
+
+
+def _describe(data: bytes) -> dict[str, object]:
+    shown: dict[str, object] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     header = read_header(data)
     if header is not None:
         shown |= {"type": f"image/{header.format}", "width": header.width, "height": header.height}

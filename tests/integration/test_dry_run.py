@@ -82,6 +82,22 @@ def test_images_of_the_plan_are_described_not_carried(alone):
     assert body["total_cost_micros"] == 39000
 
 
+def test_images_inside_fields_passed_on_are_described_too(alone):
+    image, guide = png(), {"controlNet": [{"model": "runware:25@1", "guideImage": data_uri(png())}]}
+    (task,) = dry(alone, model="flux.1-dev", **guide).json()["plan"]
+    assert task["controlNet"][0]["guideImage"]["sha256"] == hashlib.sha256(image).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "text", ["data:,hello", "data:image/png;base64,abcde", "data:text/plain;base64,aGVsbG8=", "data:"]
+)
+@pytest.mark.parametrize("field", ["inputs", "something"])
+def test_what_looks_like_an_image_and_is_none_is_shown_as_it_is(alone, field, text):
+    answer = dry(alone, model="vendor:1@1", **{field: {"styled": text}})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["plan"][0][field] == {"styled": text}
+
+
 def test_a_form_can_be_estimated_too(alone):
     files = [("image", ("a.png", png(640, 480)))]
     response = alone.client.post("/images/edits?dryRun=true", data={"prompt": "hat", "model": "bfl:7@1"}, files=files)
