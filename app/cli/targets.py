@@ -14,11 +14,14 @@ _FORMATS = {
     ".png": "png",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
+    ".jfif": "jpeg",
     ".webp": "webp",
     ".gif": "gif",
     ".avif": "avif",
     ".svg": "svg",
 }
+_NOT_MADE = frozenset({".apng", ".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".psd", ".tif", ".tiff"})
+"""Endings of image files that would say what their bytes are not."""
 _SAME = {"jpg": "jpeg"}
 
 
@@ -45,9 +48,11 @@ class Target:
 
 
 def choose_target(output: Path | None, format_: str | None) -> Target:
-    """The target that `-o` and `--format` name, raising TargetError where they contradict each other."""
+    """The target that `-o` and `--format` name, raising TargetError where that cannot be made."""
     if output is None or os.path.isdir(output):  # noqa: PTH112 - of a name that is too long it says no
         return Target(output or Path(), None, format_)
+    if output.suffix.lower() in _NOT_MADE:
+        raise TargetError(f"{output} ends in {output.suffix}, which is not made here: use {', '.join(_FORMATS)}.")
     said = _FORMATS.get(output.suffix.lower())
     if said is not None and format_ is not None and said != _SAME.get(format_.lower(), format_.lower()):
         raise TargetError(f"{output} ends in {output.suffix}, but --format is {format_}: make them say the same.")

@@ -23,6 +23,16 @@ def test_the_format_asked_for(output, format_, asked):
     assert choose_target(Path(output) if output else None, format_).format == asked
 
 
+@pytest.mark.parametrize("ending", ["tiff", "BMP", "heic", "pdf"])
+def test_an_ending_of_images_that_are_not_made_here_is_refused(ending):
+    with pytest.raises(TargetError, match=rf"cat\.{ending} ends in .*use \.png"):
+        choose_target(Path(f"cat.{ending}"), None)
+
+
+def test_an_ending_that_says_no_format_gets_the_default():
+    assert choose_target(Path("cat.v2"), None).format is None
+
+
 def test_an_ending_and_a_format_that_contradict_each_other_are_refused():
     with pytest.raises(TargetError, match="--format is png"):
         choose_target(Path("x.webp"), "png")
