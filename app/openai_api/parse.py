@@ -32,7 +32,7 @@ from app.openai_api.readers import (
     read_text,
     wrong,
 )
-from app.openai_api.runware_words import MAX_RESULTS, RUNWARE_NAMES, Translation, translate_fields
+from app.openai_api.runware_words import MAX_RESULTS, RUNWARE_NAMES, SYNONYMS, Translation, translate_fields
 from app.planning.capabilities import brings_own_images
 
 MAX_COUNT = 10
@@ -73,6 +73,7 @@ KNOWN_NAMES = OWN_NAMES | RUNWARE_NAMES
 def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
     """The request that these fields and files express, raising InvalidRequestError for the first wrong one."""
     translation = translate_fields(fields, has_images=has_images(files), has_mask=has_mask(files))
+    translation = replace(translation, names={**_names_of(files), **translation.names})
     try:
         request = _parse(mode, translation, files)
     except InvalidRequestError as error:
@@ -81,6 +82,12 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     # What the client spelled, to find misspelled names; nulls are an SDK's way of saying nothing.
     given = {name for name, value in fields.items() if value is not None and value != ""}
     return replace(request, given=frozenset(given | {part.name for part in files}))
+
+
+def _names_of(files: Sequence[FilePart]) -> Mapping[str, str]:
+    """What the caller called files that have another name here, where none has that name itself."""
+    called = {part.name for part in files if part.content}
+    return {SYNONYMS[name]: name for name in sorted(called & SYNONYMS.keys()) if SYNONYMS[name] not in called}
 
 
 def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> ImageRequest:

@@ -281,3 +281,14 @@ def test_a_retry_with_another_task_id_is_the_same_request(gateway, simulator):
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].json()["data"] == answers[1].json()["data"]
     assert answers[1].headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "param"),
+    [("maskImage", "image", "maskImage"), ("mask", "image", "mask"), ("mask", "seedImage", "mask")],
+)
+def test_an_error_names_a_file_as_the_form_did(gateway, name, called, param):
+    files = [(called, ("a.png", png(256, 256))), (name, ("m.png", png(100, 300)))]
+    error = gateway.client.post("/images/edits", data={"prompt": "a hat"}, files=files).json()["error"]
+    assert error["param"] == param
+    assert error["message"].startswith(f"`{param}` is 100x300")
