@@ -108,7 +108,7 @@ class ConflictingKeyError(InvalidRequestError):
 
 
 class ContentPolicyError(InvalidRequestError):
-    """The provider's moderation refused the prompt, an input or the result."""
+    """The provider's moderation refused the prompt, an input image or the result."""
 
     type = "image_generation_user_error"
     default_code = "content_policy_violation"
@@ -123,7 +123,7 @@ class AuthenticationError(GatewayError):
 
 
 class QuotaError(GatewayError):
-    """Runware's account has no money for this task."""
+    """The Runware account has no credit for this task."""
 
     status = 402
     type = "insufficient_quota"
@@ -171,7 +171,7 @@ class TooLargeError(GatewayError):
 
 
 class UnsupportedEncodingError(GatewayError):
-    """The body is compressed in a way this gateway does not unpack."""
+    """The body's Content-Encoding is not supported."""
 
     status = 415
     type = "invalid_request_error"
@@ -202,7 +202,7 @@ class RateLimitedError(GatewayError):
 
 
 class OverloadedError(RateLimitedError):
-    """This gateway has as much to do as it may, and its queue is full."""
+    """This gateway is at its limit of running requests, and its queue is full."""
 
     default_code = "overloaded"
 
@@ -216,7 +216,7 @@ class InternalError(GatewayError):
 
 
 class ProviderError(GatewayError):
-    """Runware failed, or answered something that makes no sense."""
+    """Runware failed, or its answer was invalid."""
 
     status = 502
     default_code = "provider_error"

@@ -140,5 +140,5 @@ def wants_dry_run(request: Request) -> bool:
 
 def prefers_background(headers: Headers) -> bool:
     """Whether the caller would rather ask later than wait (RFC 7240)."""
-    wishes = ",".join(headers.getlist("prefer"))
-    return any(wish.partition(";")[0].strip().lower() == "respond-async" for wish in wishes.split(","))
+    preferences = ",".join(headers.getlist("prefer")).split(",")
+    return any(one.partition(";")[0].strip().lower() == "respond-async" for one in preferences)

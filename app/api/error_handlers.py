@@ -49,7 +49,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 async def answer_database_error(request: Request, error: Exception) -> Response:
     """The journal could not be asked."""
     _logger.error("the journal does not answer", id=request_id_of(request), exc_info=error)
-    return _respond(JournalError("what became of requests cannot be told"))
+    return _respond(JournalError("past requests cannot be looked up"))
 
 
 async def answer_disconnect(request: Request, error: Exception) -> Response:

@@ -63,7 +63,7 @@ class PiecewiseResponse(Response):
 
 
 class EventResponse(Response):
-    """Server-sent events. A caller who goes away does not end the work behind them."""
+    """Server-sent events. If the caller disconnects, the work behind them goes on."""
 
     media_type = "text/event-stream"
 

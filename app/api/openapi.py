@@ -28,7 +28,7 @@ _IMAGE_HEADERS = {
     "X-Spillway-Request-Id": "The same id.",
     "X-Spillway-Model": "The model that answered.",
     "X-Spillway-Provider": "The provider that answered.",
-    "X-Spillway-Cost": "US dollars charged, when the provider said so.",
+    "X-Spillway-Cost": "US dollars charged, when all of the cost is known.",
     "X-Spillway-Adjustments": "Short form of metadata.adjustments, when it is not empty.",
     "X-Spillway-Upstream": "`simulator` when no Runware key is set.",
 }
@@ -36,7 +36,7 @@ STRICT_HEADER = {
     "name": "X-Spillway-Strict",
     "in": "header",
     "required": False,
-    "description": "true: refuse instead of changing or dropping a wish.",
+    "description": "true: refuse the request instead of changing or dropping a field.",
     "schema": {"type": "boolean", "default": False},
 }
 DRY_RUN = {
@@ -62,7 +62,7 @@ _ERRORS = {
     405: "Another method is needed.",
     408: "The request did not arrive in time.",
     413: "The body or an image is too large.",
-    415: "The body is compressed in a way this gateway does not unpack.",
+    415: "The body's Content-Encoding is not supported.",
     429: "Too many requests.",
     431: "The head of the request is too large.",
     500: "The gateway failed.",
@@ -90,7 +90,7 @@ def describe_results() -> dict[int | str, Documented]:
     """The answers of the result of a request: those of the image routes, and that it is still being made."""
     answers = describe_images()
     answers[200] = {**answers[200], "model": ImagesResponse}
-    return {**answers, 202: {"description": "It is still being made: ask again."}}
+    return {**answers, 202: {"description": "It is still being made: ask again later."}}
 
 
 def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> Documented:

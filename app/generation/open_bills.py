@@ -73,7 +73,7 @@ class BillCompleter:
         total = write_money(bill.current.cost)
         if total is not None:
             await self._bills.complete(record.id, bill.current.tasks, total)
-            _logger.info("Runware told the cost after all", id=record.id, cost=total)
+            _logger.info("Runware reported the cost after all", id=record.id, cost=total)
 
     async def _ask(self, record: Record, cost: TaskCost, bill: RunningBill) -> None:
         try:

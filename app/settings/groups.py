@@ -61,7 +61,7 @@ class UpstreamSettings(SettingsGroup):
         300.0,
         alias="SPILLWAY_REQUEST_TIMEOUT",
         gt=0,
-        description="How long a caller waits who does not say, in seconds; then 504 still_processing.",
+        description="How long a caller waits that sends no timeout, in seconds; then 504 still_processing.",
     )
 
 
@@ -71,7 +71,7 @@ class ModelSettings(SettingsGroup):
     catalog_dir: Path = Field(
         default_factory=_own_catalog,
         alias="SPILLWAY_CATALOG_DIR",
-        description="The folder with the model catalog. Default: the one that comes with Spillway.",
+        description="The folder with the model catalog. Default: the catalog that comes with Spillway.",
         json_schema_extra={"shown_default": "config/models"},
     )
     default_model: str = Field(
@@ -126,7 +126,7 @@ class ImageSettings(SettingsGroup):
         alias="SPILLWAY_IMAGE_WORKERS",
         ge=0,
         le=64,
-        description="Processes that work on images. 0: one for each processor, at least 2 and at most 8.",
+        description="Processes that convert images. 0: one for each processor, at least 2 and at most 8.",
     )
     media_ttl: int = Field(
         3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long the link to a hosted image lives, in seconds."
@@ -134,7 +134,7 @@ class ImageSettings(SettingsGroup):
     host_all_images: bool = Field(
         default=False,
         alias="SPILLWAY_HOST_ALL_PICTURES",
-        description="Host every image here, also those Runware could serve itself. On with the built-in simulator.",
+        description="Host every image here, even those Runware could serve itself. On with the built-in simulator.",
     )
     allow_private_input_urls: bool = Field(
         default=False,
@@ -162,7 +162,7 @@ class JournalSettings(SettingsGroup):
         86_400,
         alias="SPILLWAY_IDEMPOTENCY_TTL",
         ge=60,
-        description="How long answers are remembered for their Idempotency-Key, in seconds.",
+        description="How long an answer is remembered under its Idempotency-Key, in seconds.",
     )
     adopt_window: float = Field(
         60.0,
@@ -171,7 +171,7 @@ class JournalSettings(SettingsGroup):
         description="How long after a broken connection an equal request without a key joins the first, in seconds.",
     )
     store_prompts: bool = Field(
-        default=False, alias="SPILLWAY_STORE_PROMPTS", description="Keep prompts in the journal."
+        default=False, alias="SPILLWAY_STORE_PROMPTS", description="Store prompts in the journal."
     )
 
     @field_validator("database_url")

@@ -33,7 +33,7 @@ class ServerSettings(SettingsGroup):
     api_keys: tuple[SecretStr, ...] = Field(
         (),
         alias="SPILLWAY_API_KEYS",
-        description="Comma-separated keys that callers may use. None: no key is asked for.",
+        description="Comma-separated keys that callers may use. Unset: no key is needed.",
     )
     allow_anonymous: bool = Field(
         default=False,
