@@ -1,5 +1,6 @@
 """Images made to take a decoder far more than their size, made on the spot."""
 
+import functools
 import io
 import random
 import struct
@@ -40,6 +41,7 @@ def thin_png(width: int, height: int = 1) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
+@functools.cache
 def lying_boxes(format_: str, real: int, says: int) -> bytes:
     """A HEIC (`HEIF`) or `AVIF` whose header says another size than it holds."""
     register_heif_opener()
