@@ -73,10 +73,13 @@ class GatewayError(Exception):
         self.param = param
         self.code = code or self.default_code
         self.provider_code = provider_code
+        # Bounded both ways: SDKs ignore 0 and give up on minutes.
         self.retry_after = None if retry_after is None else max(1, min(retry_after, MAX_RETRY_AFTER_SECONDS))
+        # SDKs retry every 5xx by themselves; behind one of them an image may exist that a retry would buy again (0006).
         self.should_retry = should_retry
         self.request_id: str | None = None
         self.replayed = False
+        # Known only when the bill is closed, after the error was raised.
         self.spent: Spent | None = None
 
     def rename_fields(self, names: Mapping[str, str]) -> None:

@@ -59,6 +59,7 @@ class Pricing(BaseModel):
 
     @model_validator(mode="after")
     def _check_third_party(self) -> "Pricing":
+        # A mark on a price that is not there would make a published price look estimated.
         absent = [name for name in self.third_party if name not in AMOUNTS or getattr(self, name) is None]
         if absent:
             message = f"`third_party` names {absent[0]}, which is no price here"

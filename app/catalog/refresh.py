@@ -60,6 +60,7 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
     described = set(mapping(entry.get("limits"))) & set(texts(entry.get("optional")))
     _set(entry, "required", [name for name in own if name in required])
     optional = [name for name in own if name not in required]
+    # Fields that were added by hand, with limits, survive a schema that does not name them.
     kept = [name for name in texts(entry.get("optional")) if name in described and name not in own]
     _set(entry, "optional", [*optional, *kept])
     _update_limits(entry, properties, vocabulary)
@@ -78,6 +79,7 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
         _set(entry, "released", str(info["x-released-at"])[:10])
     overview = mapping(info.get("x-pricing")).get("overview")
     pricing = mapping(entry.get("pricing"))
+    # Text never replaces an amount.
     if isinstance(overview, str) and overview.strip() and not set(pricing) & {*AMOUNTS}:
         _set(entry, "pricing", {**pricing, "note": overview.strip()})
 
@@ -133,6 +135,7 @@ def _update_limits(entry: Entry, properties: Facts, vocabulary: Vocabulary) -> N
         common = vocabulary.fields.get(name)
         beyond = {word: value for word, value in stated.items() if common is None or not _says(common, word, value)}
         before = dict(mapping(limits.get(name)))
+        # Only what differs from the shared rules, so that the files stay readable.
         if beyond and {**before, **beyond} != before:
             limits[name] = _merge(before, beyond)
     if limits and limits is not known:

@@ -288,6 +288,7 @@ def _replace(folder: Path, new: Path) -> None:
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
             draft = target.with_suffix(".new")
             draft.write_text(text, encoding="utf-8")
+            # Atomic: a gateway that starts right now reads the old file or the new one.
             draft.replace(target)
 
 

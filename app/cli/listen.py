@@ -67,6 +67,7 @@ def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
         if os.name == "posix":
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
+            # Else "::" would take the IPv4 port too, and the second socket of the same host would fail.
             taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         taken.bind(address)
         # At once: on Linux two sockets that do not listen yet may be bound to one port.

@@ -67,6 +67,7 @@ def serve(
     prepare_process()
     _data_folder_or_exit(settings)
     try:
+        # Before the simulator and the workers start: a port that is taken should cost nothing and say so.
         sockets = take_port(settings.host, settings.port)
     except PortUnavailableError as error:
         _fail([str(error)])

@@ -101,6 +101,7 @@ class Session:
                 response = self._post(purchase)
             except httpx2.TransportError as error:
                 if not lost and isinstance(error, _NEVER_SENT):
+                    # The first attempt and no connection: surely nothing was sent, so there is nothing to collect.
                     raise self._nobody() from None
                 lost += 1
                 if lost > _LOST_TRIES:
@@ -110,6 +111,7 @@ class Session:
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL):
                 raise self._nobody() from None
+            # 504 with this header means "still being made": asked again, it joins.
             if response.status_code != _TIMED_OUT or response.headers.get("x-should-retry") != "true":
                 return response
             if self._clock() >= deadline:
@@ -142,6 +144,7 @@ class Session:
             raise ClientError("An image of the answer cannot be read or fetched.") from None
 
     def _post(self, purchase: Purchase) -> httpx2.Response:
+        # The same key in every attempt: however often this is sent, it is bought once (0007).
         headers = {"Idempotency-Key": purchase.key}
         files = list(purchase.files) or None
         return self._client.post(

@@ -72,6 +72,7 @@ def try_target(target: Target, count: int) -> None:
             is_new = not path.exists()
             if not (is_new or path.is_file() or path.is_dir()):  # such as /dev/stdout, or a pipe that nobody reads yet
                 continue
+            # Appending changes nothing of a file that is there.
             with path.open("ab"):
                 pass
             if is_new:
@@ -97,6 +98,7 @@ def _write(path: Path, data: bytes) -> None:
     final = path.resolve()
     beside = final.with_name(f".{secrets.token_hex(8)}.part")
     try:
+        # Beside the target and then renamed: a full disk leaves the old file whole.
         beside.write_bytes(data)
         beside.replace(final)
     except OSError:

@@ -54,6 +54,7 @@ class TaskCost:
     """What is known of one task's cost, in dollars; a part of it is unknown where it is not complete."""
 
     task_id: str
+    # Decimal from Runware's text to the bill: binary fractions do not add up to the cent.
     known: Decimal
     is_complete: bool
 
@@ -67,9 +68,11 @@ class DeliveredImage:
     seed: int | None
     url: str | None = None
     expires_at: int | None = None
+    # A view into Runware's own answer where it passes as it came: megabytes are not copied.
     base64: bytes | memoryview | None = None
     alpha: bool | None = None
     """Whether it can hold transparency, where somebody looked."""
+    # Stored instead of the link, which expires: a replay signs a new one (0057).
     hosted: str | None = None
     """The name it is hosted under here, if it is."""
     image_uuid: str | None = None
@@ -93,6 +96,7 @@ class Answer:
     images: tuple[DeliveredImage, ...]
     failures: tuple[Failure, ...]
     format: ImageFormat
+    # By task and not as a sum, since a missing part may be learned later (0035).
     costs: tuple[TaskCost, ...]
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]

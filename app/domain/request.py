@@ -125,6 +125,7 @@ class ImageRequest:
     names: Mapping[str, str] = field(default_factory=dict)
     """What the caller called a field, where that is not OpenAI's name."""
     ignored: tuple[IgnoredField, ...] = ()
+    # For finding misspelled names only; left out of the fingerprint (0063).
     given: frozenset[str] = frozenset()
     """The names of all fields that have a value, as the caller wrote them."""
 
@@ -139,7 +140,9 @@ class RequestContext:
     request_id: str
     origin: str
     default_delivery: Delivery
+    # In the context and not in the request: a header sets it, and it is part of the fingerprint (0063).
     strict: bool = False
+    # Every row, queue and share is kept by this name; without API keys there is one for all.
     tenant: str = "anonymous"
     idempotency_key: str | None = None
     retries: bool = False
@@ -149,6 +152,7 @@ class RequestContext:
     client_request_id: str | None = None
     in_background: bool = False
     """The caller does not wait, but asks later."""
+    # Mixed into the task ids, so that an expired key does not lead to its old image (0058).
     supersedes: tuple[str, ...] = ()
     """Earlier requests under the same key, so old that this is another one."""
 

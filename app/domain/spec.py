@@ -60,6 +60,7 @@ class ImageSpec:
     """Further task fields, in the provider's words: translated words and the caller's extras."""
     blank: tuple[int, int] | None
     """The size of the blank image that stands in for one to edit."""
+    # Slower and no cheaper, so only for streams: one task returns all its images together.
     splits: bool
     """Every image gets a task of its own, so that it can be sent the moment it exists."""
     finish: Composition | None
@@ -67,4 +68,5 @@ class ImageSpec:
     """The shape the first input image gets, so that the result has it."""
     transparent: bool
     """The images must have an alpha channel."""
+    # Travel with the decision itself, so that no later step has to find out what was changed.
     adjustments: tuple[Adjustment, ...]

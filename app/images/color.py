@@ -36,6 +36,7 @@ def to_plain(image: Image.Image, depth: int | None = None) -> Image.Image:
         return plain
     space, was, now = _space_of(profile), _space_of_mode(image.mode), _space_of_mode(plain.mode)
     if space == now:
+        # Kept only where it describes the pixels that come out: a wrong profile shifts every color.
         plain.info[_PROFILE] = profile
         return plain
     return (_computed(image, profile) if space == was else None) or _without_profile(plain)
@@ -103,6 +104,7 @@ def _to_eight_bits(image: Image.Image, depth: int | None) -> Image.Image:
 def _range_of(image: Image.Image, depth: int | None, *, floats: bool) -> tuple[float, float]:
     """What becomes black, and how much of a byte a step is: by the samples' own depth, else by what is there."""
     low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]  # one band, one pair
+    # Float samples may be NaN or infinite; they must not spread over the whole image.
     if not (math.isfinite(low) and math.isfinite(high)):
         return 0.0, float(_BYTE)
     white = _white_of(high, depth, floats=floats)

@@ -39,6 +39,7 @@ def read_header(data: Buffer, limits: Limits = QUICK) -> Header | None:
     if reader is None or format_ is None:
         return None if format_ is None else Header(format_)
     try:
+        # Bounded steps: this runs on the event loop, on bytes of strangers.
         header = reader(data, limits)
     except TooFarError:
         return None if limits == THOROUGH else Header(format_)

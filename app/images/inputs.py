@@ -76,6 +76,7 @@ def fit_image(
     upright = open_upright(data, limits.max_pixels)
     original, placement = upright.size, place(upright.size, limits, target)
     if overlay is None and header is not None and needs_nothing(header, limits, target):
+        # Metadata may hold places and names; what the model does not need does not leave the gateway (0021).
         clean = clean_image(data, THOROUGH)
         if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
             kept = None if clean.data is data else bytes(clean.data)
@@ -83,6 +84,7 @@ def fit_image(
     if overlay is not None:
         upright = _draw_over(upright, open_upright(overlay, limits.max_pixels))
     fitted = _put(upright, placement)
+    # Lossless first: what the model sees should not be compressed twice without need.
     encoded = encode_image(fitted, "png", None)
     while limits.max_bytes is not None and len(encoded.data) > limits.max_bytes:
         if encoded.format == "jpeg":

@@ -39,10 +39,12 @@ def convert_mask(data: bytes, size: tuple[int, int], max_pixels: int) -> Runware
     Raises UnreadableImageError, TooManyPixelsError, MaskShapeError, MaskWithoutAreaError or MaskTooSmallError.
     """
     mask = open_upright(data, max_pixels)
+    # Stretching a mask of another shape would edit other parts than the caller marked.
     if abs(math.log((mask.width / mask.height) / (size[0] / size[1]))) > SHAPE_TOLERANCE:
         raise MaskShapeError(*mask.size)
     area = _area_to_edit(mask)
     if 1 - area.histogram()[0] / (area.width * area.height) < _SMALLEST_AREA:
+        # It would be paid for and change nothing.
         raise MaskTooSmallError
     resized_from = mask.size if mask.size != size else None
     if resized_from is not None:

@@ -91,6 +91,7 @@ class AccessLog:
         """Tell that a request was answered; `status` is 0 when nothing was sent."""
         if self._silent:
             return
+        # The path only: a query may carry the signature of a link.
         path = path[:_LONGEST_PATH]
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         if self._json:
@@ -114,6 +115,7 @@ def escape(value: str) -> str:
     """
     if value.isprintable():
         return value
+    # A caller's line break could forge a log line, its escape codes a terminal.
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in value)
 
 
@@ -134,6 +136,7 @@ def _tell_fault(_: object, __: str, event: MutableMapping[str, object]) -> Mutab
 
 def _clean(value: str, secrets: tuple[str, ...], *, keeps_end: bool = False) -> str:
     """The value without secrets, cut to a sensible length; of a traceback the end tells the cause."""
+    # By value and in every line: also libraries and tracebacks may print a key.
     for secret in secrets:
         value = value.replace(secret, _REDACTED)
     if keeps_end and len(value) > _LONGEST_EXCEPTION:

@@ -22,6 +22,7 @@ def stage(name: str, **facts: str | int | None) -> Iterator[None]:
             yield
         except Exception as error:
             if not facts_of(error):  # the innermost stage knows most
+                # On the error itself: by the time it is logged, the stage's own context is gone.
                 setattr(error, _FACTS, get_contextvars())
             raise
 

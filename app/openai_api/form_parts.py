@@ -80,6 +80,7 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
     image = _IMAGE_FIELD.fullmatch(name)
     if image is None:
         return _read_text(name, data, parameters.get(b"charset"), charset, is_file=head.has_file_name)
+    # The bytes have the last word: clients mark files in four ways, and some in none.
     is_file = head.has_file_name or kind.startswith(_BINARY_TYPES) or sniff(data) is not None or not _is_text(data)
     index = int(image[2]) if image[2] else None
     content = data if is_file else _decode_text(name, data, parameters.get(b"charset"), charset)
@@ -118,6 +119,7 @@ def _is_text(data: bytes) -> bool:
 def _decode_text(name: str, data: bytes, own: bytes | None, charset: str | None) -> str:
     """The text, by the part's own charset, the form's, or UTF-8."""
     named = own.decode("latin-1").strip().lower() if own else charset or "utf-8"
+    # A list, since Python knows codecs that take minutes for a small text.
     if _CHARSETS.fullmatch(named) is None:
         message = f"`{name}` is in the charset {named[:40]!r}, which is not known here: send UTF-8."
         raise InvalidRequestError(message, param=name)

@@ -162,9 +162,11 @@ def _read_one(param: str, value: JSONValue) -> InputImage:
 
 def _read_object(param: str, value: dict[str, JSONValue]) -> InputImage:
     """The image that an object names in one of the ways that APIs have."""
+    # Refused by name: silently dropped, an edit would be bought without its image.
     if value.get("file_id") is not None:
         message = f"`{param}.file_id` cannot be used here: this gateway stores no files. Send image_url instead."
         raise InvalidRequestError(message, param=f"{param}.file_id")
+    # In this order: an address is cheaper than bytes that say the same.
     for name in _MEMBERS:
         if value.get(name) is not None:
             return _read_one(f"{param}.{name}", value[name])

@@ -114,9 +114,11 @@ class FormParser:
         self._counts = not takes_image(self._name) and not self._head.has_file_name
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
+        # Text parts may hold JSON, so they are bounded like a JSON body (0016).
         if self._counts:
             self._guard.feed(data[start:end], self._name)
         self._data += data[start:end]
+        # While it arrives: a file that is too large is never held whole.
         if len(self._data) > self._max_file_bytes:
             limit = f"{self._max_file_bytes // 1024} KiB"
             message = f"`{self._name}` is larger than the {limit} this gateway takes."

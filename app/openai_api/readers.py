@@ -78,6 +78,7 @@ def read_integer(fields: Fields, name: str, low: int, high: int) -> int | None:
     if value is None or value == "":
         return None
     number: int | None = None
+    # Forms send numbers as text, and some SDKs send 1.0 for 1.
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,20}\s*", value):
         number = int(value)
     elif isinstance(value, int) and not isinstance(value, bool):

@@ -63,6 +63,7 @@ def translate_fields(fields: Fields, *, has_images: bool, has_mask: bool) -> Tra
 
     `has_images` and `has_mask` say that the files of a form are some.
     """
+    # The usual request has none of these words and pays nothing for them.
     if _READ_HERE.isdisjoint(fields):
         return Translation(fields)
     translated = {name: value for name, value in fields.items() if name not in _READ_HERE}
@@ -72,6 +73,7 @@ def translate_fields(fields: Fields, *, has_images: bool, has_mask: bool) -> Tra
         said = translated.get(own)
         if said is None or said == "":
             translated[own], names[own] = value, native
+        # Only a real contradiction is worth a report.
         elif not _are_same(said, value):
             ignored.append(_overridden(native, value, own))
     delivery = _read_output_type(fields, ignored)

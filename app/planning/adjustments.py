@@ -22,6 +22,7 @@ _LONGEST_SHOWN = 64
 def report_count(count: int, model: CatalogModel) -> list[Adjustment]:
     """What to say of a model that only makes multiples: more images are made and billed than delivered."""
     multiple = model.results_multiple
+    # Reported, since the images that are over are billed too.
     if count % multiple == 0:
         return []
     made = math.ceil(count / multiple) * multiple

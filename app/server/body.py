@@ -38,6 +38,7 @@ async def _unpack(chunks: AsyncIterator[bytes], encoding: str) -> AsyncIterator[
             for piece in decoder.pieces(chunk):
                 yield piece
                 await asyncio.sleep(0)  # a small chunk may hold many pieces, and others wait for the loop
+        # Some clients name an encoding and send no body at all.
         if sent:
             decoder.finish()
     except DamagedBodyError:

@@ -36,6 +36,7 @@ class BrowserRules:
         if self.is_open(path):
             return None
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        # DNS rebinding: a foreign page can reach loopback under its own name, but not without sending that name (0011).
         for host in hosts:
             if not self.hosts.knows(host, local):
                 return _refuse_host(host)
@@ -46,6 +47,7 @@ class BrowserRules:
         if not set(headers.getlist("sec-fetch-site")) <= _OWN_SITES and not self._is_opened(method, path, headers):
             return _refuse_page("another site")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        # Browsers send simple content types without asking first, and the body could still be JSON (0011).
         if method in _READING or not _may_hide_json(kind, has_origin=bool(origins)):
             return None
         return _refuse_kind(kind)

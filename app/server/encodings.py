@@ -87,6 +87,7 @@ class _Streams:
         data = data.lstrip(self._padding) if self._count and self._padding else data
         if data:
             self._count += 1
+            # Empty streams unpack to nothing and would pass every limit on size.
             if self._count > _MEMBERS:
                 raise DamagedBodyError
             self._stream = self._start()

@@ -60,6 +60,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 elapsed = str(round((time.perf_counter() - started) * 1000)).encode()
+                # Read when the answer begins: a request that joined an earlier one carries that one's id by then.
                 own = str(scope["state"]["request_id"]).encode()
                 message["headers"] = [
                     *message["headers"],
@@ -115,6 +116,7 @@ async def _send_fault(send: Send, status: int, body: bytes) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
+        # What was bought before the fault is not known here, so SDKs must not send it again by themselves.
         (b"x-should-retry", b"false"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -34,6 +34,7 @@ HttpUrl = Annotated[str, AfterValidator(_check_url)]
 class SettingsGroup(BaseModel):
     """A frozen group of settings; each field's alias is its environment variable."""
 
+    # Frozen: what a running process does cannot drift from what it was started with.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 

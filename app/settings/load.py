@@ -51,11 +51,13 @@ class Settings(
     def cross_field_problems(self) -> list[str]:
         """Problems that only several settings together have, one line each."""
         problems = []
+        # Refused at start: a gateway that anybody on the network can use spends money unnoticed.
         if not (self.api_keys or self.allow_anonymous or self.host in LOOPBACK_HOSTS):
             problems.append(
                 f"SPILLWAY_HOST is {self.host!r}, which others can reach, and SPILLWAY_API_KEYS is empty: set "
                 "SPILLWAY_API_KEYS, or SPILLWAY_ALLOW_ANONYMOUS=true if anyone may spend your credit."
             )
+        # Without keys the browser is the only guard; a page of anybody could then spend the operator's credit.
         if "*" in self.cors_origins and not self.api_keys:
             problems.append(
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
@@ -68,6 +70,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     """Settings from environment variables, raising InvalidSettingsError with every problem at once."""
     names = [str(field.alias) for field in Settings.model_fields.values()]
     values = {name: environment[name] for name in names if environment.get(name, "").strip()}
+    # A misspelled variable would otherwise leave a limit at its default in silence.
     unknown = (name for name in environment if name.startswith("SPILLWAY_") and name not in names)
     problems = [problem for problem in (_explain_unknown(name, names) for name in unknown) if problem]
     try:
@@ -92,12 +95,14 @@ def read_environment(env_file: Path | None, process: Mapping[str, str] | None = 
     if not env_file.is_file():
         raise InvalidSettingsError([f"The env file {env_file} does not exist."])
     values = dotenv_values(env_file, interpolate=False)
+    # The process wins, so that a container can override what its image has in a file.
     return {**{name: value for name, value in values.items() if value is not None}, **own}
 
 
 def _explain(name: str, reason: str, values: Mapping[str, str]) -> str:
     expected = reason.removeprefix("Value error, ").removeprefix("Input should be ")
     secret = any(field.alias == name and key in _SECRET_FIELDS for key, field in Settings.model_fields.items())
+    # A mistake in a secret must not print it.
     shown = "the value given (not shown: it is a secret)" if secret else repr(values.get(name))
     return f"{name}: expected {expected.removeprefix('expected ')}; got {shown}."
 

@@ -85,6 +85,7 @@ def _input_prices(price: Mapping[str, Any], references: Sequence[Size]) -> Itera
 def _units(price: Mapping[str, Any], size: Size) -> int:
     """Megapixels as they are billed: each 1024x1024 where a page says so, else further ones of a million."""
     pixels = size[0] * size[1]
+    # Written down a second time on purpose: shared code would share the gateway's mistakes.
     if price.get("whole_mp"):
         return min(math.ceil(pixels / _MEGAPIXEL), int(price.get("cap_mp", pixels)))
     return 1 + max(0, math.ceil((pixels - _MEGAPIXEL) / 1_000_000))

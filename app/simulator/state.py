@@ -77,6 +77,7 @@ class Desk:
     def count_submission(self, task_uuid: object) -> int:
         """How often this task has been sent, this time included."""
         key = str(task_uuid)
+        # Counted by id, so that "the first N times" holds for retries of one task and not for all tasks together.
         self.submissions[key] = self.submissions.get(key, 0) + 1
         return self.submissions[key]
 
@@ -90,6 +91,7 @@ class Desk:
         try:
             references, mask, task.shown = await self._inputs.read(wire)
         except InputImageError:
+            # Like the real service: what was refused is not known, and its id is free.
             del self.tasks[key]
             raise
         while len(self.tasks) > _MAX_TASKS:
@@ -163,9 +165,11 @@ class Desk:
             data, format_ = await asyncio.to_thread(_make, task, references, mask, seed)
             cost = price_image(task.rules.price, task.wire, sizes, _size_of(task, references))
             task.items.append(self._to_item(task, data, format_, seed, cost))
+            # Of every image that was made, delivered or not: the sum that callers' answers are held against.
             task.billed += cost
 
     def _seed(self, task: Task, place: int) -> int:
+        # Deterministic, so that a test can tell a replayed image from a new one.
         given = task.wire.get("seed")
         if isinstance(given, int):
             return given + place

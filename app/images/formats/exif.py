@@ -59,6 +59,7 @@ def read_exif_orientation(block: Buffer) -> int | None:
     try:
         (offset,) = struct.unpack_from(f"{order}I", exif, 4)
         (count,) = struct.unpack_from(f"{order}H", exif, offset)
+        # Bounded: the count comes from the file and may claim anything.
         for entry in range(offset + 2, offset + 2 + 12 * min(count, _MAX_TAGS), 12):
             tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
             if tag == ORIENTATION_TAG and kind in _NUMBERS:

@@ -94,6 +94,7 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
     color = _color_of_plain(view, frames)
     first = next(iter(profile), None)
     if first is not None and not suits(view[first.start + 4 + _ICC_PREFIX : first.end], color):
+        # A profile for other colors than the frame's makes decoders disagree about every pixel.
         parts = [part for part in parts if part not in profile]
     return Structure(tuple(parts), is_sound=sound and ended and color is not None and 0 < scans <= _MAX_SCANS)
 

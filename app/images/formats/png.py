@@ -164,6 +164,7 @@ def _unpack(packed: Buffer) -> bytes | None:
     """What was compressed; None when it is damaged or too much."""
     decoder = zlib.decompressobj()
     try:
+        # A few bytes of a text chunk may unpack to gigabytes.
         unpacked = decoder.decompress(packed, MAX_UNPACKED)
     except zlib.error:
         return None
