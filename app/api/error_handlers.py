@@ -60,6 +60,7 @@ async def answer_disconnect(request: Request, error: Exception) -> Response:
         id=request_id_of(request),
         upstream=gateway_of(request).settings.upstream_name,
     )
+    # Nothing was claimed yet, so there is nothing that a retry would have to find.
     return Response(status_code=_CLIENT_GONE)
 
 

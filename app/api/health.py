@@ -11,6 +11,7 @@ _JOURNAL_SECONDS = 1.0
 
 async def healthz(_: Request) -> Response:
     """The process answers."""
+    # Asks nobody: a slow database must not make an orchestrator kill a process with paid work.
     return JSONResponse({"status": "ok"})
 
 
@@ -19,6 +20,7 @@ async def readyz(request: Request) -> Response:
     gateway = gateway_of(request)
     upstream = gateway.settings.upstream_name
     problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if gateway.runware.key_refused else []
+    # Not ready: without the journal nothing may be bought, and another replica may still reach it.
     if not await gateway.journal.answers(_JOURNAL_SECONDS):
         problems.append("The journal does not answer, or is behind; new requests are refused until it does.")
     ready = not problems

@@ -14,6 +14,7 @@ from app.openai_api.readers import read_boolean
 async def list_models(request: Request) -> Response:
     """All models, in the order of the catalog."""
     gateway = gateway_of(request)
+    # With a key as well: aliases are the operator's own words.
     gateway.keys.check(request.headers)
     return Response(render_list(gateway.registry), media_type="application/json")
 

@@ -43,6 +43,7 @@ async def retrieve_result(request: Request) -> Response:
         answer = await gateway.works.join(record, 0)
     except StillProcessingError:
         return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
+    # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
     await gateway.works.rejoin(record.id, request_id_of(request))
     request.scope["state"]["request_id"] = answer.request_id
     return PiecewiseResponse(
@@ -69,5 +70,6 @@ async def _own(request: Request, gateway: Gateway) -> Record:
     tenant = gateway.keys.check(request.headers)
     record = await gateway.journal.find(str(request.path_params["request_id"])[:64], tenant)
     if record is None:
+        # The same for requests of other keys: ids must not tell whether they exist.
         raise NotFoundError("There is no such request of this key.", code="request_not_found")
     return record

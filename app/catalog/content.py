@@ -47,6 +47,7 @@ async def _fetch_list(get: Get, content_url: str) -> list[Facts]:
         query = f"category=image&limit={_PAGE}&offset={page * _PAGE}&paginate=true"
         listed = _unwrap(await get(f"{content_url}/models?{query}"))
         found += listed
+        # A short page is the last; the bound on pages ends a service that never says so.
         if len(listed) < _PAGE:
             break
     return found

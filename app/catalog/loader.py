@@ -51,6 +51,7 @@ def load_catalog(
         models[index] = _with_fields(model, place, vocabulary, faults)
     # All faults at once: an operator should not fix a file line by line.
     faults += _find_clashes(models, places)
+    # Built even from a faulty catalog, so that wrong aliases are reported in the same run.
     registry = Registry(models, operator_aliases or {}, defaults)
     faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
     if faults:

@@ -50,6 +50,7 @@ Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class _Entry(BaseModel):
+    # A misspelled limit would be no limit: unknown members are faults.
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -81,6 +82,7 @@ class GridSizes(_Entry):
 
     @model_validator(mode="after")
     def _check(self) -> "GridSizes":
+        # Found at load time; otherwise sizing would fail on a paying caller.
         largest = (self.max_side // self.step) * self.step
         if largest < self.min_side:
             message = "no side is legal between min_side and max_side on this step"

@@ -37,6 +37,7 @@ class Registry:
         self._by_name = {name.lower(): model for model in self.models for name in model.names}
         self._aliases = {name.lower(): target for name, target in (operator_aliases or {}).items()}
         self._loose_aliases = {loosen(name): target for name, target in self._aliases.items()}
+        # Several models may share a loose name; then none of them is meant (0031).
         self._by_loose_name: dict[str, list[CatalogModel]] = {}
         for name, model in self._by_name.items():
             same = self._by_loose_name.setdefault(loosen(name), [])
@@ -46,8 +47,10 @@ class Registry:
 
     def find(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
+        # Cut off before any matching: names come from callers and may be as long as a body.
         spellings = without_vendors(name.strip()) if len(name) <= _LONGEST_NAME else []
         for asked in spellings:
+            # The operator's own names come first, so that a catalog update cannot redirect them.
             alias = self._aliases.get(asked.lower())
             model = self._find_listed(asked) if alias is None else self._find_target(alias)
             if model is not None:

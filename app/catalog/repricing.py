@@ -103,6 +103,7 @@ def _merge(before: Mapping[str, object], published: Mapping[str, object], overvi
     others = before.get("third_party")
     settles = bool(set(published) & _WHOLE)  # the image itself has a published price: no other price of it holds
     gone = {*published, "note", *(_settled_by(published) if settles else ())}
+    # Prices that others saw stay where Runware publishes none, and stay marked (0030).
     seen = [str(name) for name in others if name not in gone] if isinstance(others, list) else []
     ranges = set() if settles else {"observed"}
     kept = {name: value for name, value in before.items() if name not in AMOUNTS or name in {*seen, *ranges}}
@@ -155,6 +156,7 @@ def _unwrap(value: object) -> object:
 def _set(entry: Entry, name: str, value: object) -> None:
     """Set a member only where it says something new, so that what is untouched keeps its form."""
     before = entry.get(name)
+    # Compared first: writing an equal value would still reformat lines that nobody changed.
     if (_plain(before) if isinstance(value, dict) else before) != value:
         place(entry, name, value)
 

@@ -58,6 +58,7 @@ def generate(
 ) -> None:
     """Make images from text."""
     with open_session(base_url, api_key) as session:
+        # Before anything is bought: a full disk or a wrong folder should cost nothing.
         target = _ready_target(output, format_, n)
         fields = _fields(prompt, model, size, aspect_ratio, resolution, n, target.format)
         answer = _buy(session, Purchase("/images/generations", idempotency_key or _new_key(), fields))
@@ -176,6 +177,7 @@ def _write(session: Session, answer: JSONObject, target: Target, *, as_json: boo
     except (ClientError, TargetError) as error:
         raise ClientError(f"{error} {how_to_collect(request_id)}") from None
     if as_json:
+        # The images are in the files; megabytes of base64 would bury the rest.
         shown = [{name: value for name, value in item.items() if name != "b64_json"} for item in items]
         print(json.dumps({**answer, "data": shown, "files": [str(path) for path in paths]}, indent=2))  # noqa: T201 - output
         return

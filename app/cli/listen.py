@@ -50,6 +50,7 @@ def run_server(config: uvicorn.Config, sockets: Sequence[socket.socket], announc
     """Serve until a signal ends it, calling `announce` at the first answer; the exit code."""
     server = uvicorn.Server(config)
     host, port = sockets[0].getsockname()[:2]
+    # A thread beside the server: only a real answer shows that the application is up.
     threading.Thread(target=_announce_at_first_answer, args=(reachable(host), port, announce), daemon=True).start()
     try:
         if config.workers > 1:

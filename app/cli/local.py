@@ -19,6 +19,7 @@ def read_variables(env_file: Path = Path(".env"), process: Mapping[str, str] | N
         listed = dotenv_values(env_file, interpolate=False) if env_file.is_file() else {}
     except (OSError, UnicodeDecodeError):
         listed = {}
+    # The same order as the server's own settings, or the client would look for it elsewhere.
     merged = {**listed, **(os.environ if process is None else process)}
     return {name: value.strip() for name, value in merged.items() if value is not None and value.strip()}
 

@@ -94,6 +94,7 @@ class Session:
             raise ClientError(_how_to_repeat("Stopped.", purchase)) from None
 
     def _send(self, purchase: Purchase) -> httpx2.Response:
+        # Longer than Runware's slowest model; giving up earlier would leave a paid image behind.
         deadline = self._clock() + _LONGEST_WAIT_SECONDS
         lost = 0
         while True:

@@ -96,7 +96,7 @@ class Writer:
 
     @property
     def failed_lately(self) -> bool:
-        """Whether the database took nothing a moment ago."""
+        """Whether a commit failed so recently that the next one is likely to fail too."""
         return time.monotonic() - self._failed < _DOUBT_SECONDS
 
     async def write(self, work: Callable[[Connection], _T]) -> _T:
@@ -121,7 +121,7 @@ class Writer:
         await future
 
     def close(self) -> None:
-        """Finish what waits, then end."""
+        """Commit all that waits, then end: outcomes of paid work are among it."""
         # Behind all that waits already, so outcomes of paid images are written before the thread ends.
         self._items.put(None)
         self._thread.join()

@@ -45,6 +45,7 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
     attempts: list[Attempt] = []
     for planned, result in zip(plan.tasks, results, strict=True):
         wanted = planned.wanted
+        # Models that only make multiples make more than was asked for; what is over was reported beforehand.
         kept = result.images[:wanted]
         images += [PlacedImage(planned.first_index + place, image) for place, image in enumerate(kept)]
         for place in range(len(kept), wanted):
@@ -56,6 +57,7 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
             for exchange in result.exchanges
         ]
     if not images:
+        # An error only when there is no image at all: one image of ten is still paid for.
         raise failures[0][1]
     return Collected(
         tuple(images),
@@ -72,6 +74,7 @@ def merge_parts(
 
     Raises StillProcessingError where nobody knows what became of a task, and the first error when there is no answer.
     """
+    # A task in doubt decides over its siblings: only "still processing" keeps the way to its image open (0054).
     if errors and (not answers or isinstance(gravest(errors), StillProcessingError)):
         raise gravest(errors)
     failures = [failure for answer in answers for failure in answer.failures]

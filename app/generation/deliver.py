@@ -205,7 +205,7 @@ class ImageDelivery:
             raise _unavailable(error) from None
 
     async def _check_link(self, url: str) -> None:
-        """A caller is not sent where we would not go."""
+        """Refuse an address inside the network: a link in the answer vouches for it."""
         try:
             await self._downloads.check(url)
         except FetchError as error:

@@ -62,7 +62,7 @@ class Policy:
 
 
 class Preparer:
-    """Prepares requests."""
+    """Prepares requests; buys nothing, so that everything it refuses is free."""
 
     def __init__(
         self,

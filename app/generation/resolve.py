@@ -80,7 +80,7 @@ class Recovery:
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look, in the background."""
+        """Look in the background; at once the first time, for what an earlier process left."""
         self._watching = asyncio.create_task(self._watch())
 
     def stop(self) -> None:

@@ -124,11 +124,11 @@ class ImageService:
         return await self._preparer.estimate(request, context)
 
     def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
-        """A caller got its answer, or left without it."""
+        """Note how a caller left: whether a retry may join depends on it."""
         self._works.receipts.leave(request_id, parting, answer)
 
     def retract(self, request_id: str) -> None:
-        """An answer that was sent did not arrive."""
+        """Take back that an answer was delivered."""
         self._works.receipts.retract(request_id)
 
     async def _prepared(

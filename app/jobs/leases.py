@@ -69,11 +69,11 @@ class LeaseKeeper:
         self._renewing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to renew."""
+        """Renew from now on, several times in the length of a lease: one failure must not lose it."""
         self._renewing = asyncio.create_task(self._renew_regularly())
 
     def stop(self) -> None:
-        """Renew no more."""
+        """Renew no more: what is not released after this runs out and is taken over."""
         if self._renewing is not None:
             self._renewing.cancel()
 
@@ -86,18 +86,18 @@ class LeaseKeeper:
         self._held[lease.request_id] = _Held(lease, asked)
 
     def drop(self, lease: Lease) -> None:
-        """What the lease stands for has ended here."""
+        """Renew this lease no more; a newer one of the same request stays."""
         held = self._held.get(lease.request_id)
         # Compared with its fencing number: after a takeover and back, an old end must not drop the new lease.
         if held is not None and held.lease == lease:
             del self._held[lease.request_id]
 
     def arrive(self, request_id: str) -> None:
-        """A caller of this request is connected here."""
+        """Count a caller that is connected here: an answer nobody received is held for it."""
         self._callers[request_id] += 1
 
     def depart(self, request_id: str) -> None:
-        """One of them has gone."""
+        """Count it off; with the last one the answer is no longer held here."""
         self._callers[request_id] -= 1
         if self._callers[request_id] <= 0:
             del self._callers[request_id]

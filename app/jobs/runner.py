@@ -62,7 +62,7 @@ class JobRunner:
         self._waiting = Waiting(books, results, self._work_of, clock)
 
     def start(self) -> None:
-        """Begin to keep this process's leases."""
+        """Renew the leases of what runs here, without which other processes would take it over."""
         self._keeper.start()
 
     async def answer(self, intent: Intent, job: Job, wait: float) -> Answer:

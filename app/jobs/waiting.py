@@ -69,7 +69,7 @@ class Waiting:
         return record
 
     async def _look(self, record: Record) -> Record:
-        """What the journal says by now."""
+        """The record anew; the old one while the database is away, since waiting on is safe."""
         try:
             found = await self._books.journal.find(record.id)
         except DatabaseUnavailableError:

@@ -87,7 +87,7 @@ class OpenBills:
         return await self._writer.write(work)
 
     async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: str) -> None:
-        """All parts of a bill are known."""
+        """Write down the whole bill, and ask for it no more."""
         values: dict[str, object] = {"request_id": request_id, "new_cost": cost}
         values |= {"new_known_cost": None, "new_bill_next": None}
         await self._writer.post(*bookings(costs), (_SET, values))

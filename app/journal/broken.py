@@ -24,7 +24,7 @@ class BrokenConnections:
         self._unsure_until = float("-inf")
 
     def note(self, request_id: str) -> None:
-        """A connection broke, seen here."""
+        """Remember a break that this process saw itself, by the clock that nobody sets."""
         now = self._steady()
         # Taken out first, so that it moves to the end: the order is what makes the cleanup below cheap.
         self._broken.pop(request_id, None)

@@ -136,7 +136,7 @@ class Journal:
         await self._writer.post((sql.WITHDRAW_TASKS, own), (sql.WITHDRAW, own), (sql.UNJOIN, joined))
 
     async def leave(self, request_id: str, parting: Receipt) -> None:
-        """A caller has gone."""
+        """Write down how one caller left; only BROKEN lets the next equal request be its retry."""
         # Noted here before the write, on a clock nobody sets: the retry may come before the commit.
         if parting is Receipt.BROKEN:
             self._broken.note(request_id)
@@ -147,7 +147,7 @@ class Journal:
         await self._writer.post((_PARTINGS[parting], values), patient=parting is not Receipt.BROKEN)
 
     async def retract(self, request_id: str) -> None:
-        """An answer did not arrive after all."""
+        """Take back "delivered": the connection was reset after its last byte, so a retry must find the answer."""
         self._broken.note(request_id)
         await self._run(sql.UNDELIVER, {"request_id": request_id, "now": self._clock()})
 

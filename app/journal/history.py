@@ -27,7 +27,7 @@ class Filter:
 
 
 class History:
-    """Reads the journal."""
+    """Reads beside the writers, and never from them: a long sum holds up no purchase."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

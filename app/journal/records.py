@@ -15,7 +15,7 @@ UNREADABLE = (
 
 
 class Status(StrEnum):
-    """How far a request is."""
+    """How far a request is. What is final is written once, and replayed from then on."""
 
     QUEUED = "queued"
     PROCESSING = "processing"

@@ -43,6 +43,7 @@ def sends_size(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
     if model.sizes.kind == "automatic":
         return False
+    # Runware refuses both together on these models; the shape is kept by other means where it can be.
     if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or is_emulated(request, model)):
         return False
     wished = request.size.exact or request.size.ratio or request.size.area

@@ -22,6 +22,7 @@ def with_addresses(fields: Mapping[str, JSONValue], replaced: Mapping[str, str])
 def _walk(path: str, value: JSONValue) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         if _is_address(value):
+            # With the path, so that an error names the place the caller wrote it in.
             yield path, value.strip()
     elif isinstance(value, dict):
         for name, inner in value.items():

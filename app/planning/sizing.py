@@ -171,6 +171,7 @@ def _choose_on_grid(rules: GridSizes, width: float, height: float) -> Dimensions
     # The shape survives, the scale gives way: a cut or stretched image is the worse surprise.
     width, height = _scale_into(rules, width, height)
     ratio, area = width / height, width * height
+    # Around the ideal first: looking through the whole grid of a large model takes milliseconds.
     near = _legal(rules, [(w, h) for w in _around(rules, width) for h in _around(rules, height)])
     return _nearest(near or _legal(rules, _nearest_in_each_row(rules, ratio)), ratio, area)
 

@@ -29,7 +29,7 @@ RenderError = Callable[[GatewayError], bytes]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What a connection may take; times in seconds."""
+    """What a connection may take; times in seconds. The reasons are in decision 0010."""
 
     head_bytes: int = 64 * 1024
     head_fields: int = 100

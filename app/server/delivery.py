@@ -47,7 +47,7 @@ class DeliveryTracker:
         self._gone = True
 
     def say(self, scope: Scope) -> None:
-        """Note what was seen."""
+        """Settle the receipt: lost, or sent, with whoever wants to know whether it was read."""
         if self._gone:
             self._receipt.lost()
         elif (listener := self._receipt.sent()) is not None:

@@ -32,7 +32,7 @@ class HeldFlow(FlowControl):
     held = False
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Read on, unless held: uvicorn resumes after each answer, also while requests sent ahead must wait."""
         if not self.held:
             super().resume_reading()
 
@@ -108,16 +108,16 @@ class PacedProtocol(DeliveryTrackingProtocol):
         self._answer_watch.start()
 
     def resume_writing(self) -> None:
-        """The caller has read most of it."""
+        """The caller reads again, so it is not judged any more."""
         self._answer_watch.stop()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing happened for long enough."""
+        """End the connection as any other idle one, so that what was not read is noticed."""
         self.end_idle()
 
     def end_idle(self) -> None:
-        """End a connection on which nothing goes on."""
+        """End a connection on which nothing goes on; with bytes still unread it counts as a loss."""
         if self.transport.get_write_buffer_size():
             self._end_unread()
         else:
@@ -186,7 +186,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
             last.keep_alive = False
 
     def _answer(self, error: GatewayError) -> None:
-        """Say why, and end."""
+        """Answer by hand and end: no application was started for what cannot be read."""
         body = self.shared.render_error(error)
         own = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
         own["x-request-id"] = new_request_id()
@@ -206,7 +206,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         self.refuse(RequestTimeoutError("The body of the request comes too slowly."))
 
     def _end_unread(self) -> None:
-        """The caller does not read what it asked for."""
+        """End the connection of a caller that does not read; its answer counts as lost."""
         # An abort leaves unread bytes behind, so the answer counts as lost and a retry finds it (0052).
         self._unread = True
         self.transport.abort()

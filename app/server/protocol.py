@@ -34,7 +34,7 @@ class Shutdown:
         self._began: float | None = None
 
     def begin(self) -> None:
-        """It is told now; what counts is the first time."""
+        """Start the clock of the grace period; later calls do not extend it."""
         if self._began is None:
             self._began = self._clock()
 
@@ -52,11 +52,11 @@ class DeliveryListener(Protocol):
     """Whoever wants to know what became of an answer that was sent; told at most one of the two, possibly often."""
 
     def arrived(self) -> None:
-        """The caller went on in peace."""
+        """The caller took the answer: its next request came, or it closed in order."""
         ...
 
     def lost(self) -> None:
-        """The caller closed without having read it."""
+        """The caller closed without having read it, so a retry must find it."""
         ...
 
 

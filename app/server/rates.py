@@ -24,7 +24,7 @@ class RateWatch:
         return self._timer is not None
 
     def start(self) -> None:
-        """Look from now on."""
+        """Look from now on; a running watch goes on undisturbed."""
         if self._timer is None:
             self._before = self._count()
             self._schedule()

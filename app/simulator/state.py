@@ -162,6 +162,7 @@ class Desk:
                 task.faults.append(fault.to_wire(task.wire) | {"status": "error"})
                 continue
             seed = self._seed(task, place)
+            # In a thread: drawing must not delay the answers to other tasks, whose times tests measure.
             data, format_ = await asyncio.to_thread(_make, task, references, mask, seed)
             cost = price_image(task.rules.price, task.wire, sizes, _size_of(task, references))
             task.items.append(self._to_item(task, data, format_, seed, cost))
@@ -212,6 +213,7 @@ class Desk:
     def _keep(self, name: str, media_type: str, data: bytes) -> None:
         self._images[name] = (media_type, data)
         self._image_bytes += len(data)
+        # Bounded: it may run for days beside a gateway without a key.
         while self._image_bytes > _MAX_IMAGE_BYTES and len(self._images) > 1:
             name, (_, oldest) = self._images.popitem(last=False)
             self._image_faults.pop(name, None)

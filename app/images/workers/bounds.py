@@ -59,6 +59,7 @@ class Job:
         encoding = _ENCODING.get(self.encoder, max(_ENCODING.values())) + _SCALING
         seconds = _BASE_SECONDS + (self.decoded * decoding + self.made * encoding) / _MEGAPIXEL
         copies = _MEMORY_OF_ENCODING.get(self.encoder, _MEMORY_PER_PIXEL)
+        # Time and memory follow the pixels of the header, so a bomb gets only what an honest image of its size needs.
         return Bounds(
             seconds,
             _PATIENCE + _PATIENCE_FACTOR * seconds,
