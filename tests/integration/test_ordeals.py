@@ -115,10 +115,12 @@ def test_an_ordeal_costs_nothing_twice_and_loses_nothing(simulator, tmp_path, or
         for form, prompt, answer in zip(FORMS * 2, early + late, told, strict=True):
             count = form.get("n", 1)
             assert answer is not None, (form, prompt, "nobody ever answered")
+            if answer.status_code == 200 and answer.json()["metadata"].get("errors"):
+                count = len(answer.json()["data"])  # one of two tasks could not be sent, and says so
             assert bought[prompt] == count, (form, answer.status_code, answer.text[:300])
             if answer.status_code == 200 and has_images(answer, count):
                 continue
-            kept = [row["id"] for row in found if row["prompt"] == prompt and row["status"] == "completed"]
+            kept = [row["id"] for row in found if row["prompt"] == prompt and row["status"] in {"completed", "partial"}]
             assert len(kept) == 1, (form, answer.text[:300], [row for row in found if row["prompt"] == prompt])
             collected = collect(one, kept[0])
             assert collected.status_code == 200, collected.text

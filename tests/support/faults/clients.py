@@ -18,7 +18,7 @@ import openai
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["openai", "openai.resources.images", "tests.support.faults.clients"])
-_RETRIES = 40
+_RETRIES = 150  # a killed gateway may take half a minute to be back on a busy machine
 _TIMEOUT_SECONDS = 30
 
 
