@@ -188,7 +188,7 @@ def _write(session: Session, answer: JSONObject, target: Target, *, as_json: boo
 
 
 def _tell(console: Console, answer: JSONObject) -> None:
-    """What was made, for how much, and what became of the wishes."""
+    """Print what was made, for how much, and what was adjusted."""
     metadata = answer.get("metadata") or {}
     cost = "unknown" if metadata.get("cost") is None else f"${metadata['cost']}"
     what = f"{metadata.get('model', 'model unknown')}, {answer.get('size', 'size unknown')}, cost {cost}"

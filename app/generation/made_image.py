@@ -32,7 +32,7 @@ def most_bytes(spec: ImageSpec) -> int:
 
 
 def broken_image() -> ProviderError:
-    """What is told of an image whose bytes are none."""
+    """The error for bytes that are no image."""
     return ProviderError("The provider delivered a broken image.", code="broken_image", should_retry=False)
 
 

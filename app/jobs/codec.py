@@ -211,7 +211,7 @@ def places_of(plan: str) -> list[tuple[str, int, int]]:
 
 
 def dump_error(error: GatewayError, *, may_retry: bool = False) -> str:
-    """The error; with `may_retry` whoever waited for it elsewhere is told to send the request again too."""
+    """The error; with `may_retry` callers that waited for it elsewhere get the advice to retry too."""
     # Callers who joined get the error from here. They may retry only where the key is free again (0065).
     again = error.retry_after or 1 if may_retry and error.should_retry else None
     kept = KeptError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)

@@ -140,7 +140,7 @@ class JobRunner:
         if self._running.get(run.lease.request_id) is run:
             del self._running[run.lease.request_id]
         if not run.task.cancelled():
-            run.task.exception()  # it is told elsewhere
+            run.task.exception()  # read, so that asyncio does not log it as lost; it is handled where it is awaited
         # Held until the outcome is durable: nobody needs to find out what is only waiting to be written.
         self._queue.when_written(run.lease.request_id, lambda: self._keeper.drop(run.lease))
 

@@ -1,6 +1,6 @@
 """From the body of a request, JSON or form, to an ImageRequest: generations and edits meet here.
 
-Null, an empty string and a value that means "no wish" are absence. A known field with an illegal value is refused
+Null, an empty string and a value like `auto` are absence. A known field with an illegal value is refused
 in the caller's words; a field nobody knows is kept in `extras` for the provider. Pure: no input or output.
 """
 
@@ -59,7 +59,7 @@ INTEGERS: Mapping[str, tuple[int, int]] = {
     "num_inference_steps": (1, 1000),
 }
 NUMBERS: Mapping[str, tuple[int, int]] = {"guidance_scale": (0, 1000), "scale_factor": (1, 100)}
-_NO_WISH: Mapping[str, JSONValue] = {"quality": "auto", "moderation": "auto", "partial_images": 0}
+_UNSET: Mapping[str, JSONValue] = {"quality": "auto", "moderation": "auto", "partial_images": 0}
 RECORDED = ("user", "safety_identifier")
 OWN_NAMES = frozenset(
     {"prompt", "model", "n", "size", "aspect_ratio", "resolution", "response_format", "output_format"}
@@ -176,7 +176,7 @@ def _read_words(fields: Fields) -> dict[str, JSONValue]:
         words[name] = _read_number(fields, name, least, most)
     if fields.get("svg") is not None:
         words["svg"] = fields["svg"]
-    return {name: value for name, value in words.items() if value is not None and value != _NO_WISH.get(name)}
+    return {name: value for name, value in words.items() if value is not None and value != _UNSET.get(name)}
 
 
 def _read_number(fields: Fields, name: str, low: float, high: float) -> float | int | None:

@@ -106,7 +106,7 @@ def read_boolean(fields: Fields, name: str) -> bool | None:
 
 def read_size(fields: Fields) -> SizeRequest:
     """The size that `size`, `aspect_ratio` and `resolution` ask for together; `size` wins in what it says."""
-    size, aspect, resolution = (_read_wish(fields, name) for name in ("size", "aspect_ratio", "resolution"))
+    size, aspect, resolution = (_read_measure(fields, name) for name in ("size", "aspect_ratio", "resolution"))
     exact, ratio, area = (None, None, None) if size is None else _parse_size(size)
     ignored = []
     if aspect is not None and (exact or ratio):
@@ -127,7 +127,7 @@ def read_size(fields: Fields) -> SizeRequest:
     return SizeRequest(exact, ratio, area, text or "", ratio_field, area_text or "", area_field, tuple(ignored))
 
 
-def _read_wish(fields: Fields, name: str) -> str | None:
+def _read_measure(fields: Fields, name: str) -> str | None:
     value = fields.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     text = str(value) if is_number else read_text(fields, name)

@@ -1,7 +1,7 @@
 """Runware's own words for what OpenAI's API has words for: people move here with the requests they sent there. Pure.
 
 `translate_fields` puts them into OpenAI's, so that one parser reads both. Where both are given and differ, OpenAI's
-wins and the other is told. Words without a counterpart stay as they are, those that are the gateway's own included.
+wins and the other is reported. Words without a counterpart stay as they are, those that are the gateway's own included.
 """
 
 from collections.abc import Iterable, Mapping

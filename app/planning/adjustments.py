@@ -1,4 +1,4 @@
-"""What is told of every wish that was not honored to the letter. Pure.
+"""The report of every field that was not honored to the letter. Pure.
 
 Decisions are `normalize`'s; this is their wording.
 """
@@ -31,7 +31,7 @@ def report_count(count: int, model: CatalogModel) -> list[Adjustment]:
 
 
 def report_own_size(
-    wish: SizeRequest, model: CatalogModel, tier: str | None, *, follows_reference: bool
+    requested: SizeRequest, model: CatalogModel, tier: str | None, *, follows_reference: bool
 ) -> list[Adjustment]:
     """What to say when no dimensions could be sent: the shape is lost, the scale perhaps a tier of its own.
 
@@ -41,21 +41,27 @@ def report_own_size(
     if tier is not None:
         reason = f"Beside input images {model.id} takes a tier only, and their shape."
     report = []
-    if wish.text and follows_reference:
+    if requested.text and follows_reference:
         reason = f"Beside input images {model.id} takes no size but follows the first one, which gets this shape."
-        report.append(Adjustment(wish.ratio_field, wish.text, wish.text, AdjustmentMode.EMULATED, reason))
-    elif wish.text:
-        mode = AdjustmentMode.DROPPED if tier is None or wish.exact is None else AdjustmentMode.CHANGED
+        report.append(
+            Adjustment(requested.ratio_field, requested.text, requested.text, AdjustmentMode.EMULATED, reason)
+        )
+    elif requested.text:
+        mode = AdjustmentMode.DROPPED if tier is None or requested.exact is None else AdjustmentMode.CHANGED
         applied = tier if mode is AdjustmentMode.CHANGED else None
-        report.append(Adjustment("size" if wish.exact else wish.ratio_field, wish.text, applied, mode, reason))
-    if wish.area is not None and (tier is None or abs(math.log((tier_area(tier) or 1) / wish.area)) > _AREA_TOLERANCE):
+        report.append(
+            Adjustment("size" if requested.exact else requested.ratio_field, requested.text, applied, mode, reason)
+        )
+    if requested.area is not None and (
+        tier is None or abs(math.log((tier_area(tier) or 1) / requested.area)) > _AREA_TOLERANCE
+    ):
         mode = AdjustmentMode.DROPPED if tier is None else AdjustmentMode.CHANGED
-        report.append(Adjustment(wish.area_field, wish.area_text, tier, mode, reason))
+        report.append(Adjustment(requested.area_field, requested.area_text, tier, mode, reason))
     return report
 
 
 def report_size(
-    wish: SizeRequest,
+    requested: SizeRequest,
     choice: SizeChoice,
     model: CatalogModel,
     tier: str | None,
@@ -63,18 +69,20 @@ def report_size(
     follows_reference: bool = False,
 ) -> list[Adjustment]:
     """What to say of a size that was chosen from the model's own."""
-    report = [dropped(name, value, "`size` says it already.") for name, value in wish.ignored]
+    report = [dropped(name, value, "`size` says it already.") for name, value in requested.ignored]
     if choice.size is None:
-        return report + report_own_size(wish, model, tier, follows_reference=follows_reference)
+        return report + report_own_size(requested, model, tier, follows_reference=follows_reference)
     applied = f"{choice.size[0]}x{choice.size[1]}"
     reason = f"{applied} is the nearest size {model.id} can make."
-    if wish.exact is not None and choice.size != wish.exact:
-        report.append(Adjustment("size", wish.text, applied, AdjustmentMode.CHANGED, reason))
-    if wish.ratio is not None and shape_error(choice.size, wish.ratio) > _SHAPE_TOLERANCE:
-        report.append(Adjustment(wish.ratio_field, wish.text, applied, AdjustmentMode.CHANGED, reason))
-    if wish.area is not None and not _has_area(choice, wish.area):
+    if requested.exact is not None and choice.size != requested.exact:
+        report.append(Adjustment("size", requested.text, applied, AdjustmentMode.CHANGED, reason))
+    if requested.ratio is not None and shape_error(choice.size, requested.ratio) > _SHAPE_TOLERANCE:
+        report.append(Adjustment(requested.ratio_field, requested.text, applied, AdjustmentMode.CHANGED, reason))
+    if requested.area is not None and not _has_area(choice, requested.area):
         report.append(
-            Adjustment(wish.area_field, wish.area_text, choice.tier or applied, AdjustmentMode.CHANGED, reason)
+            Adjustment(
+                requested.area_field, requested.area_text, choice.tier or applied, AdjustmentMode.CHANGED, reason
+            )
         )
     return report
 
@@ -88,11 +96,14 @@ def report_blank(
     report = [Adjustment("image", None, f"blank {name}", AdjustmentMode.EMULATED, reason)]
     if choice.size is not None:
         return [*report_size(request.size, choice, model, None), *report]
-    wish = request.size
+    requested = request.size
     reason = f"{model.id} takes no size and follows its input image: the blank one is {name}."
-    asked = [("size" if wish.exact else wish.ratio_field, wish.text), (wish.area_field, wish.area_text)]
+    asked = [
+        ("size" if requested.exact else requested.ratio_field, requested.text),
+        (requested.area_field, requested.area_text),
+    ]
     report += [Adjustment(param, text, name, AdjustmentMode.EMULATED, reason) for param, text in asked if text]
-    return report + [dropped(param, value, "`size` says it already.") for param, value in wish.ignored]
+    return report + [dropped(param, value, "`size` says it already.") for param, value in requested.ignored]
 
 
 def _has_area(choice: SizeChoice, area: int) -> bool:
@@ -125,7 +136,7 @@ def report_platform(fields: Mapping[str, JSONValue], *, native_link: bool) -> li
 
 
 def dropped(param: str, requested: JSONValue, reason: str) -> Adjustment:
-    """The report of a wish that the model has no equivalent for."""
+    """The report of a field that the model has no equivalent for."""
     return Adjustment(param, _shown(param, requested), None, AdjustmentMode.DROPPED, reason)
 
 

@@ -46,8 +46,8 @@ def sends_size(request: ImageRequest, model: CatalogModel) -> bool:
     # Runware refuses both together on these models; the shape is kept by other means where it can be.
     if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or is_emulated(request, model)):
         return False
-    wished = request.size.exact or request.size.ratio or request.size.area
-    return bool(wished) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
+    is_sized = request.size.exact or request.size.ratio or request.size.area
+    return bool(is_sized) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
 
 
 def is_from_text(request: ImageRequest) -> bool:

@@ -6,7 +6,7 @@ from app.domain.spec import Composition
 from app.errors import InvalidRequestError
 from app.images.geometry import TargetShape
 from app.planning.capabilities import sends_size
-from app.planning.sizing import SizeChoice, wished_ratio
+from app.planning.sizing import SizeChoice, requested_ratio
 
 
 def check_fit(request: ImageRequest, model: CatalogModel) -> None:
@@ -23,7 +23,7 @@ def reference_shape(request: ImageRequest, model: CatalogModel) -> TargetShape |
         return None
     if model.task != "imageInference" or sends_size(request, model):
         return None
-    return TargetShape(wished_ratio(request.size), "contain" if request.fit == "contain" else "cover")
+    return TargetShape(requested_ratio(request.size), "contain" if request.fit == "contain" else "cover")
 
 
 def plan_finish(
@@ -34,8 +34,8 @@ def plan_finish(
     pastes = request.mask is not None and not (model.images and model.images.mask)
     pad = request.background or "transparent"
     if pastes:
-        wished = request.size.ratio is not None or request.size.area is not None
-        size = request.size.exact or (choice.size if wished else None) or image_size or choice.size
+        is_sized = request.size.ratio is not None or request.size.area is not None
+        size = request.size.exact or (choice.size if is_sized else None) or image_size or choice.size
         return None if size is None else Composition(size, "exact", pad, pastes=True)
     if request.fit is None or request.size.exact is None or request.size.exact == choice.size:
         return None

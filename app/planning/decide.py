@@ -125,7 +125,7 @@ def normalize(
 
 
 def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:
-    """Raise InvalidRequestError for the first wish that was changed or dropped."""
+    """Raise InvalidRequestError for the first field that was changed or dropped."""
     for adjustment in adjustments:
         # Converted and emulated give exactly what was asked for, by another way.
         if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
@@ -245,13 +245,13 @@ def _check_images(request: ImageRequest, model: CatalogModel) -> None:
 
 
 def _choose(request: ImageRequest, model: CatalogModel, image_size: tuple[int, int] | None) -> SizeChoice:
-    wish = request.size
-    if image_size is not None and wish.exact is None and wish.ratio is None:
-        like_image = SizeRequest(ratio=image_size[0] / image_size[1], area=wish.area)
-        wish = extend_size(wish, request.extras, image_size) or like_image
+    requested = request.size
+    if image_size is not None and requested.exact is None and requested.ratio is None:
+        like_image = SizeRequest(ratio=image_size[0] / image_size[1], area=requested.area)
+        requested = extend_size(requested, request.extras, image_size) or like_image
     if not sends_size(request, model):
         return SizeChoice(None)
-    return choose_size(model.sizes, wish, model.default_pixels)
+    return choose_size(model.sizes, requested, model.default_pixels)
 
 
 def _own_resolution(request: ImageRequest, model: CatalogModel, choice: SizeChoice) -> str | None:

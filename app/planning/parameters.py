@@ -74,13 +74,13 @@ def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], 
 def _translate_background(
     request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
 ) -> None:
-    wish = request.background
-    if wish in _PADDINGS and request.fit != "contain":
-        report.append(dropped("background", wish, "This color is for the padding of `fit` contain only."))
-    if wish != "transparent" or model.task == "removeBackground":
+    requested = request.background
+    if requested in _PADDINGS and request.fit != "contain":
+        report.append(dropped("background", requested, "This color is for the padding of `fit` contain only."))
+    if requested != "transparent" or model.task == "removeBackground":
         return
     if model.words.transparent_background is None:
-        report.append(dropped("background", wish, f"{model.id} cannot make transparent backgrounds."))
+        report.append(dropped("background", requested, f"{model.id} cannot make transparent backgrounds."))
         return
     for name, members in model.words.transparent_background.items():
         fields[name] = dict(members)

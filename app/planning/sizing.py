@@ -1,4 +1,4 @@
-"""Which size a model is asked for. Pure arithmetic over a wish and the model's size rules.
+"""Which size a model is asked for. Pure arithmetic over the requested size and the model's rules.
 
 Shape is matched first, by the smallest |ln(r/r')|, then scale, by the smallest |ln(area/area')|; ties go to the
 larger image. A fixed table beats any formula. Leaves parsing of sizes to `openai_api` and reporting to
@@ -58,28 +58,29 @@ def tier_area(tier: str) -> int | None:
     return None
 
 
-def choose_size(rules: SizeRules, wish: SizeRequest, default_area: int | None = None) -> SizeChoice:
-    """The legal size nearest to the wish."""
+def choose_size(rules: SizeRules, requested: SizeRequest, default_area: int | None = None) -> SizeChoice:
+    """The legal size nearest to the requested one, by shape first and then by area."""
     if isinstance(rules, FixedSizes):
-        return _choose_fixed(rules, wish)
+        return _choose_fixed(rules, requested)
     if isinstance(rules, GridSizes):
-        width, height = _ideal(wish, default_area or DEFAULT_AREA)
+        width, height = _ideal(requested, default_area or DEFAULT_AREA)
         return SizeChoice(_choose_on_grid(rules, width, height))
     if isinstance(rules, TierSizes):
-        return _choose_by_formula(rules, wish)
+        return _choose_by_formula(rules, requested)
     if isinstance(rules, UnpublishedSizes):
-        width, height = _ideal(wish, default_area or DEFAULT_AREA)
-        return SizeChoice(wish.exact or _choose_on_grid(_UNPUBLISHED, width, height))
+        width, height = _ideal(requested, default_area or DEFAULT_AREA)
+        return SizeChoice(requested.exact or _choose_on_grid(_UNPUBLISHED, width, height))
     assert isinstance(rules, AutomaticSizes)  # noqa: S101 - the union ends here; mypy checks it too
     return SizeChoice(None)
 
 
-def choose_blank(model: CatalogModel, wish: SizeRequest) -> Dimensions:
-    """The size of a blank input image for a model that is sent no size: near the wish, within its input limits."""
+def choose_blank(model: CatalogModel, requested: SizeRequest) -> Dimensions:
+    """The size of a blank input image for a model that is sent no size: near the requested one, within its limits."""
     rules = model.images
     low, high = (rules.min_side, rules.max_side) if rules else (None, None)
-    grid = GridSizes(kind="range", min_side=low or 128, max_side=min(high or 2048, 2048), step=1 if wish.exact else 16)
-    width, height = _ideal(wish, model.default_pixels or DEFAULT_AREA)
+    step = 1 if requested.exact else 16
+    grid = GridSizes(kind="range", min_side=low or 128, max_side=min(high or 2048, 2048), step=step)
+    width, height = _ideal(requested, model.default_pixels or DEFAULT_AREA)
     return _choose_on_grid(grid, width, height)
 
 
@@ -93,18 +94,18 @@ def area_error(size: Dimensions, area: float) -> float:
     return abs(math.log(size[0] * size[1] / area))
 
 
-def wished_ratio(wish: SizeRequest) -> float:
+def requested_ratio(requested: SizeRequest) -> float:
     """The shape asked for as width / height; square when nothing was said."""
-    if wish.exact is not None:
-        return wish.exact[0] / wish.exact[1]
-    return wish.ratio if wish.ratio is not None else 1.0
+    if requested.exact is not None:
+        return requested.exact[0] / requested.exact[1]
+    return requested.ratio if requested.ratio is not None else 1.0
 
 
-def _ideal(wish: SizeRequest, default_area: int) -> tuple[float, float]:
-    if wish.exact is not None:
-        return float(wish.exact[0]), float(wish.exact[1])
-    ratio = wished_ratio(wish)
-    height = math.sqrt((wish.area or default_area) / ratio)
+def _ideal(requested: SizeRequest, default_area: int) -> tuple[float, float]:
+    if requested.exact is not None:
+        return float(requested.exact[0]), float(requested.exact[1])
+    ratio = requested_ratio(requested)
+    height = math.sqrt((requested.area or default_area) / ratio)
     return height * ratio, height
 
 
@@ -137,32 +138,32 @@ def _default_tier(tiers: Iterable[str]) -> str:
     return "1K" if "1K" in names else min(names, key=lambda tier: tier_area(tier) or DEFAULT_AREA)
 
 
-def _choose_fixed(rules: FixedSizes, wish: SizeRequest) -> SizeChoice:
-    ratio = wished_ratio(wish)
-    if wish.exact is None:
-        tier = nearest_tier(rules.tiers, wish.area) if wish.area else _default_tier(rules.tiers)
-        area = wish.area or tier_area(tier) or DEFAULT_AREA
+def _choose_fixed(rules: FixedSizes, requested: SizeRequest) -> SizeChoice:
+    ratio = requested_ratio(requested)
+    if requested.exact is None:
+        tier = nearest_tier(rules.tiers, requested.area) if requested.area else _default_tier(rules.tiers)
+        area = requested.area or tier_area(tier) or DEFAULT_AREA
         return SizeChoice(_nearest(rules.tiers[tier], ratio, area), tier)
-    wished_area = wish.exact[0] * wish.exact[1]
+    requested_area = requested.exact[0] * requested.exact[1]
     best: dict[str, Dimensions] = {}
     for tier, sizes in rules.tiers.items():
         # Whatever the formula prefers: a size that exists is what was meant.
-        if wish.exact in sizes:
-            return SizeChoice(wish.exact, tier)
-        best[tier] = _nearest(sizes, ratio, wished_area)
+        if requested.exact in sizes:
+            return SizeChoice(requested.exact, tier)
+        best[tier] = _nearest(sizes, ratio, requested_area)
     limit = min(shape_error(size, ratio) for size in best.values()) + _COMPETING_SHAPES
     competing = {tier: size for tier, size in best.items() if shape_error(size, ratio) <= limit}
     tier = min(
         competing,
-        key=lambda name: (round(area_error(best[name], wished_area), _DIGITS), -best[name][0] * best[name][1]),
+        key=lambda name: (round(area_error(best[name], requested_area), _DIGITS), -best[name][0] * best[name][1]),
     )
     return SizeChoice(best[tier], tier)
 
 
-def _choose_by_formula(rules: TierSizes, wish: SizeRequest) -> SizeChoice:
-    ratio = wished_ratio(wish)
-    wished_area = wish.exact[0] * wish.exact[1] if wish.exact else wish.area
-    tier = nearest_tier(rules.tiers, wished_area) if wished_area else _default_tier(rules.tiers)
+def _choose_by_formula(rules: TierSizes, requested: SizeRequest) -> SizeChoice:
+    ratio = requested_ratio(requested)
+    requested_area = requested.exact[0] * requested.exact[1] if requested.exact else requested.area
+    tier = nearest_tier(rules.tiers, requested_area) if requested_area else _default_tier(rules.tiers)
     height = math.floor(math.sqrt((tier_area(tier) or DEFAULT_AREA) / ratio) + 0.5)
     return SizeChoice((max(1, math.floor(height * ratio + 0.5)), max(1, height)), tier)
 

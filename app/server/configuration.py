@@ -7,7 +7,7 @@ from app.settings.load import Settings
 
 
 class ServerOptions(TypedDict):
-    """What uvicorn is told, beside the application and the number of processes."""
+    """uvicorn's options, beside the application and the number of processes."""
 
     host: str
     port: int

@@ -33,7 +33,7 @@ class GatewayProtocol(PacedProtocol):
     """Reads every request as HTTP/1.1, also one that offers to go on in another protocol (RFC 9110, section 7.8).
 
     The parser ends at the head of such a request and leaves its body unread; a server that does not take the offer
-    has to read it. So the head is told to a new parser, without the offer.
+    has to read it. So the head is given to a new parser, without the offer.
 
     Heads are bounded before they are kept, trailers are not kept at all, and requests sent ahead stay with the system
     until those before them are answered.

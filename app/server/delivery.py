@@ -20,7 +20,7 @@ _ENDED_STATES = frozenset({7, 8})
 
 
 class AnswerReceipt(Protocol):
-    """Who is told how the sending of one answer ended; one of the two is called, once."""
+    """Learns how the sending of one answer ended; one of the two is called, once."""
 
     def lost(self) -> None:
         """The caller went without all of it."""

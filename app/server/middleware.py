@@ -82,7 +82,7 @@ class RequestMiddleware:
 class FaultMiddleware:
     """The last resort for faults; `internal_error` is what is answered, `exhausted` where files cannot be opened.
 
-    It stands inside whatever adds headers, so that a fault is told with them.
+    It stands inside whatever adds headers, so that the answer to a fault has them too.
     """
 
     def __init__(self, app: ASGIApp, internal_error: bytes, exhausted: bytes) -> None:

@@ -212,7 +212,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         self.transport.abort()
 
     def _count_body(self) -> int | None:
-        """None while it is we who do not read: a queue, or a caller that waits to be told to go on."""
+        """None while it is we who do not read: a queue, or a caller that waits for 100 Continue."""
         held, self._was_paused = self._was_paused or self.flow.read_paused, self.flow.read_paused
         waits = self.cycle.waiting_for_100_continue
         return None if held or waits else self._body_bytes

@@ -27,7 +27,7 @@ _MOST_UNSETTLED = 512
 
 
 class Shutdown:
-    """When this process was told to end. `clock` is monotonic seconds."""
+    """When this process was asked to end. `clock` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class Shutdown:
 
 
 class DeliveryListener(Protocol):
-    """Whoever wants to know what became of an answer that was sent; told at most one of the two, possibly often."""
+    """Learns what became of an answer that was sent: at most one of the two, possibly often."""
 
     def arrived(self) -> None:
         """The caller took the answer: its next request came, or it closed in order."""
@@ -125,7 +125,7 @@ def _witness(scope: "Scope") -> "DeliveryListener | None":
 
 
 def watch(scope: "Scope", witness: DeliveryListener) -> None:
-    """Have `witness` told what becomes of the answer that was just sent, at once where the connection has ended."""
+    """Let `witness` learn what becomes of the answer that was just sent, at once where the connection has ended."""
     if _ENDED in scope["state"]:
         witness.lost()  # it ended while the answer was being sent
     else:

@@ -1,4 +1,4 @@
-"""Every wish is honored, or its fate is told: sizes, words, strictness, names."""
+"""Every field is honored, or what became of it is reported: sizes, words, strictness, names."""
 
 import httpx2
 import pytest
