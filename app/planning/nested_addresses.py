@@ -1,11 +1,14 @@
 """Finds the addresses that stand anywhere inside the fields a caller passes on to the provider. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from app.domain.request import JSONValue
 
-_SCHEMES = ("http://", "https://")
-_LONGEST = 4000
+_AROUND = bytes(range(33)).decode()
+_SCHEME = re.compile(r"https?:[/\\]", re.IGNORECASE)
+_DROPPED = str.maketrans("", "", "\t\r\n")
+"""What programs that fetch ignore inside of an address: with it, an inner one is none the less inner."""
 
 
 def addresses_in(fields: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
@@ -23,7 +26,7 @@ def _walk(path: str, value: JSONValue) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         if _is_address(value):
             # With the path, so that an error names the place the caller wrote it in.
-            yield path, value.strip()
+            yield path, value.strip(_AROUND)
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _walk(f"{path}.{name}", inner)
@@ -43,6 +46,12 @@ def _rebuild(path: str, value: JSONValue, replaced: Mapping[str, str]) -> JSONVa
 
 
 def _is_address(text: str) -> bool:
-    """Whether a text is one address and nothing else: a prompt that mentions one is none."""
-    start = text[:_LONGEST].strip()
-    return start.lower().startswith(_SCHEMES) and len(text) <= _LONGEST and len(start.split()) == 1
+    """Whether a text is one address and nothing else: a prompt that mentions one is none.
+
+    As loosely as those read who fetch: what is not well written is refused where it is judged.
+    """
+    meant = text.strip(_AROUND)
+    if meant[:1] not in {"h", "H"}:
+        return False
+    meant = meant.translate(_DROPPED)
+    return _SCHEME.match(meant) is not None and " " not in meant

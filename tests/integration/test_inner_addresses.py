@@ -20,6 +20,9 @@ NESTED = {
         "inputs.superResolutionReferences[0]",
     ),
     "any field": ({"somethingNew": {"deep": [{"er": "http://127.0.0.1:9/a"}]}}, "somethingNew.deep[0].er"),
+    "a tab in it": ({"somethingNew": "http://10.0.0.7/\ta"}, "somethingNew"),
+    "backslashes": ({"somethingNew": "http:\\\\10.0.0.7\\a"}, "somethingNew"),
+    "a long one": ({"uploadEndpoint": "http://10.0.0.7/" + "a" * 5000}, "uploadEndpoint"),
     "a user in it": ({"somethingNew": "http://user:secret@images.example/a"}, "somethingNew"),
 }
 

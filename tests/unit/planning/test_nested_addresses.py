@@ -30,10 +30,25 @@ def test_every_address_is_found_with_the_callers_path_to_it():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "http:/x", "ftp://x", "data:image/png;base64,aaaa", "https://a b", "http://" + "x" * 5000]
+    "text", ["", "http", "http:x", "ftp://x", "data:image/png;base64,aaaa", "https://a b", "https://a\nis what I mean"]
 )
 def test_what_is_no_single_address_is_none(text):
     assert list(addresses_in({"field": text})) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http:/10.0.0.1",
+        "http:\\\\10.0.0.1",
+        "ht\ntp://10.0.0.1",
+        "http://10.0.0.1/\ta",
+        "http://10.0.0.1/" + "x" * 5000,
+    ],
+    ids=["one slash", "backslashes", "line break", "tab", "long"],
+)
+def test_what_a_lenient_reader_takes_for_an_address_is_one(text):
+    assert list(addresses_in({"field": text})) == [("field", text)]
 
 
 def test_an_address_is_replaced_where_it_stands_and_nothing_else_changes():
