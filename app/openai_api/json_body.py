@@ -26,6 +26,8 @@ _LONG_TEXT = 4096
 _MAX_REST = 4 * 1024 * 1024
 """What may remain beside the long texts: one call decodes it."""
 _MAX_ESCAPED = 1024 * 1024
+_AT_ONCE = 1024 * 1024
+"""Of a long text with escapes: one call on all of it would hold the interpreter for as long as it takes."""
 _NOT_STRUCTURE = bytes(sorted(set(range(256)) - set(b',[{"')))
 _BACKSLASH = 0x5C
 _ESCAPES = ((rb"\/", b"/"), (rb"\r", b"\r"), (rb"\n", b"\n"), (rb"\u002B", b"+"), (rb"\u002b", b"+"))
@@ -185,7 +187,7 @@ def _end_of_text(text: bytes | bytearray, start: int) -> int:
     """Where the quotation mark stands that ends the text which begins at `start`, or -1."""
     before, end = start, text.find(b'"', start + 1)
     while end > 0 and text[end - 1] == _BACKSLASH:
-        inner = text[before + 1 : end]
+        inner = text[max(before + 1, end - _MAX_ESCAPED - 1) : end]  # with more of them it is refused anyway
         if (len(inner) - len(inner.rstrip(b"\\"))) % 2 == 0:
             break
         before, end = end, text.find(b'"', end + 1)
@@ -193,15 +195,12 @@ def _end_of_text(text: bytes | bytearray, start: int) -> int:
 
 
 def _decode_text(text: bytes | bytearray, start: int, end: int, param: str) -> str:
-    backslashes = text.count(b"\\", start, end)
     try:
-        if not backslashes:
+        if text.find(b"\\", start, end) < 0:
             return str(memoryview(text)[start:end], "utf-8")  # without a copy in between
-        if backslashes == sum(text.count(escaped, start, end) for escaped, _ in _ESCAPES):
-            data = bytes(text[start:end])
-            for escaped, plain in _ESCAPES:
-                data = data.replace(escaped, plain)
-            return data.decode()
+        plain = _unescape(text, start, end)
+        if plain is not None:
+            return plain.decode()
     except UnicodeDecodeError:
         raise InvalidRequestError("The request holds a text that is not valid UTF-8.", param=param) from None
     if end - start > _MAX_ESCAPED:
@@ -209,6 +208,24 @@ def _decode_text(text: bytes | bytearray, start: int, end: int, param: str) -> s
     value = _decode(b'"%b"' % bytes(text[start:end]), param)
     refuse_lone_surrogates(param, value)
     return value if isinstance(value, str) else ""
+
+
+def _unescape(text: bytes | bytearray, start: int, end: int) -> bytearray | None:
+    """The text without its escapes, None where it has others than those of base64."""
+    plain, position = bytearray(), start
+    while position < end:
+        until = min(position + _AT_ONCE, end)
+        last = text.rfind(b"\\", position + 1, until)
+        if until < end and last > 0:
+            until = last  # no escape is cut in two
+        piece = bytes(text[position:until])
+        if piece.count(b"\\") != sum(piece.count(escaped) for escaped, _ in _ESCAPES):
+            return None
+        for escaped, meant in _ESCAPES:
+            piece = piece.replace(escaped, meant)
+        plain += piece
+        position = until
+    return plain
 
 
 def _put_back(value: JSONValue, left: dict[int, str], param: str) -> JSONValue:

@@ -4,6 +4,8 @@ import base64
 import contextlib
 import json
 import random
+import threading
+import time
 
 import msgspec
 import pytest
@@ -104,6 +106,28 @@ def test_base64_is_read_as_serializers_write_it(written, meant):
     assert take(f'{{"image": "{written}"}}'.encode()) == {"image": meant}
     short = written[:3000].rpartition("\\")[0] or written[:3000]
     assert take(f'{{"image": "{short}"}}'.encode()) == {"image": json.loads(f'"{short}"', strict=False)}
+
+
+@pytest.mark.parametrize("escaped", [rb"\n", rb"\u002B"], ids=["line breaks", "plus signs"])
+def test_a_large_text_full_of_escapes_leaves_the_interpreter_to_others_meanwhile(escaped):
+    body = b'{"image":"%b"}' % (escaped * (40 * 1024 * 1024 // len(escaped)))
+    ended, gaps = threading.Event(), [0.0]
+
+    def watch() -> None:
+        last = time.perf_counter()
+        while not ended.is_set():
+            time.sleep(0.001)
+            last, before = time.perf_counter(), last
+            gaps.append(last - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    decode_object(body)
+    took = time.perf_counter() - started
+    ended.set()
+    watcher.join()
+    assert max(gaps) < max(0.1, took / 6)
 
 
 @pytest.mark.parametrize(
