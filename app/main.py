@@ -265,7 +265,7 @@ def _preparer(
     return Preparer(
         registry=registry,
         images=InputImages(work, inputs.fetcher, inputs.links, max_bytes=settings.max_image_bytes),
-        passed=PassedFields(inputs.fetcher, inputs.links),
+        passed=PassedFields(inputs.fetcher, inputs.links, work),
         task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
         policy=policy,
         webhooks=sender,

@@ -1,4 +1,4 @@
-"""Finds the addresses that stand anywhere inside the fields a caller passes on to the provider. Pure."""
+"""Finds addresses and data URIs anywhere inside the fields a caller passes on to the provider. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,15 @@ _DROPPED = str.maketrans("", "", "\t\r\n")
 
 def addresses_in(fields: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
     """Each http(s) address with the caller's path to it, like `lora[1].model`."""
+    return ((path, text.strip(_AROUND)) for path, text in _texts_in(fields) if _is_address(text))
+
+
+def data_uris_in(fields: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
+    """Each data URI with the caller's path to it."""
+    return ((path, text) for path, text in _texts_in(fields) if text[:5].lower() == "data:")
+
+
+def _texts_in(fields: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         yield from _walk(name, value)
 
@@ -24,9 +33,8 @@ def with_addresses(fields: Mapping[str, JSONValue], replaced: Mapping[str, str])
 
 def _walk(path: str, value: JSONValue) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        if _is_address(value):
-            # With the path, so that an error names the place the caller wrote it in.
-            yield path, value.strip(_AROUND)
+        # With the path, so that an error names the place the caller wrote it in.
+        yield path, value
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _walk(f"{path}.{name}", inner)

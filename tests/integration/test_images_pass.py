@@ -5,10 +5,11 @@ import struct
 import zlib
 
 import psutil
+import pybase64
 import pytest
 
 from tests.support.containers import jpeg_segment, jpeg_with, png_chunk, png_with, webp_chunk, webp_with
-from tests.support.images import data_uri, encode, photo, png
+from tests.support.images import data_uri, encode, open_bytes, photo, png
 from tests.support.orientation import exif_block, laid, with_exif, with_xmp
 from tests.support.processes import free_port, process
 from tests.support.siege import send_edit
@@ -187,3 +188,27 @@ def test_no_header_keeps_the_event_loop(simulator, tmp_path, data):
 
         anything = cpu_of(b"\x01" * len(data))
         assert cpu_of(data) < anything + 0.5
+
+
+def sent_guide(gateway, data: bytes) -> str:
+    guide = {"model": "runware:25@1", "guideImage": data_uri(data)}
+    response = gateway.generate(model="flux.1-dev", controlNet=[guide])
+    assert response.status_code == 200, response.text
+    return gateway.sent(response)[0]["controlNet"][0]["guideImage"]
+
+
+def test_images_inside_passed_fields_leave_without_what_decoding_does_not_need(gateway):
+    plain = encode(BIG)
+    assert sent_guide(gateway, plain) == data_uri(plain)
+    assert sent_guide(gateway, png_with(png_chunk(b"tEXt", b"Author\0Jane"), image=plain)) == data_uri(plain)
+    turned = open_bytes(pybase64.b64decode(sent_guide(gateway, with_exif("JPEG", 6)).partition(",")[2]))
+    original = open_bytes(with_exif("JPEG", 6))
+    assert turned.size == (original.height, original.width)
+    assert not turned.getexif()
+
+
+def test_a_damaged_image_inside_a_passed_field_is_named(gateway):
+    response = gateway.generate(
+        model="flux.1-dev", controlNet=[{"model": "runware:25@1", "guideImage": data_uri(encode(BIG)[:-40])}]
+    )
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "controlNet[0].guideImage")
