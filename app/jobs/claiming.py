@@ -61,7 +61,7 @@ class Claimer:
         nothing to join, and JournalError when nothing can be written down: then nothing is sent either. For a caller
         who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
-        # Refused at once: behind a locked database each waiting claim would only hold memory, and none could be sent.
+        # Refused at once: behind a locked database a waiting claim only holds memory and cannot be sent (0043).
         if self._journal.is_behind:
             raise JournalError
         caller = _Caller()
@@ -87,7 +87,7 @@ class Claimer:
             ticket.release()
             raise
         if claim.is_new and caller.gone and intent.key_hash is None:
-            ticket.release()  # its retry may have been here before it: only one of the two may buy
+            ticket.release()  # its retry may have been here before it: only one of the two may buy (0042)
             await self._queue.write(claim.record.id, lambda: self._journal.withdraw(intent))
         elif claim.is_new:
             # A key leads its caller back to the work, so that is begun also for a caller that has left.

@@ -25,6 +25,7 @@ class _Seen:
 
 def pause_before(tries: int) -> float:
     """Seconds a request is left alone that was taken over so often without an end."""
+    # The first is at once: most takeovers end a request whose process simply died (0041).
     return 0.0 if tries == 0 else min(2.0 ** (tries - 1), _LONGEST_PAUSE_SECONDS)
 
 

@@ -115,7 +115,7 @@ class LeaseKeeper:
             held = self._held.get(lease.request_id)
             if held is None or held.lease != lease:
                 raise LeaseLostError
-            # Half a length: whoever takes over waits for the whole, so what is sent now is out before that (0059).
+            # Half a length: whoever takes over waits for the whole, so what is sent now is out before that (0040).
             if self._elapsed(held.confirmed) < self.seconds / 2:
                 return
             asked = self.now()

@@ -36,7 +36,7 @@ class PermittedBody(Payload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write it piece by piece, asking before each."""
         value = memoryview(self._value)[:content_length]
-        # The end of the body is what makes it a request. It leaves only after a last look at the lease (0059).
+        # The end of the body is what makes it a request. It leaves only after a last look at the lease (0040).
         last = len(value) - _LAST_BYTES if len(value) > _PIECE_BYTES else 0
         for start in range(0, last, _PIECE_BYTES):
             await self._ask()
