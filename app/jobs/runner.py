@@ -74,7 +74,7 @@ class JobRunner:
         claim = await self.claim(intent, job)
         replayed = not claim.is_new and intent.key_hash is not None
         try:
-            answer = await self.join(claim.record, until - self._clock())
+            answer = await self._waiting.join(claim.record, until - self._clock(), is_first=claim.is_new)
         except GatewayError as error:
             error.request_id = claim.record.id
             error.replayed = replayed and not isinstance(error, StillProcessingError)

@@ -38,14 +38,21 @@ class Waiting:
         """Whether the end of this request is waited for here."""
         return self._callers[request_id] > 0
 
-    async def join(self, record: Record, wait: float) -> Answer:
-        """The end of a request, raising the GatewayError it ended with, StillProcessingError after `wait` seconds."""
+    async def join(self, record: Record, wait: float, *, is_first: bool = False) -> Answer:
+        """The end of a request, raising the GatewayError it ended with, StillProcessingError after `wait` seconds.
+
+        The first caller is told at once where its request is left to whoever takes it over; all others wait on.
+        """
         until = self._clock() + wait
         running = self._work_of(record.id)
         if running is not None:
             try:
                 return await self._end_of(record.id, running, wait)
             except LeaseLostError:  # this process stood still, and another one has the request now
+                record = await self._look(record)
+            except StillProcessingError:
+                if is_first or self._clock() >= until:
+                    raise
                 record = await self._look(record)
         while not record.status.final or needs_refetch(record):
             if record.status.final:
