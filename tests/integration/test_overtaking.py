@@ -88,10 +88,12 @@ def test_two_hundred_of_them_under_load_buy_nothing_twice(simulator, tmp_path, w
         concurrent.futures.ThreadPoolExecutor(24) as pool,
     ):
         others = [pool.submit(lambda: status(begin(port, f"{unique()} [sim:plain]"))) for _ in range(1500)]
-        assert pairs(simulator, port, 200, 16, closed_first) == [1] * 200
-        assert {other.result() for other in others} == {200}
-        running.terminate()  # which ends the others too
-        running.wait(30)
+        try:
+            assert pairs(simulator, port, 200, 16, closed_first) == [1] * 200
+            assert {other.result() for other in others} == {200}
+        finally:
+            running.terminate()  # which ends the processes it has started too
+            running.wait(30)
 
 
 def test_a_retry_beside_a_caller_who_stays_waits_for_a_moment_and_is_another_request(simulator, port):
