@@ -34,7 +34,7 @@ _BODY = b'{"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "1024x
 class CannedTransport:
     """Answers each task at once, with an address."""
 
-    async def post(self, body: bytes, timeout_seconds: float) -> HTTPReply:  # noqa: ARG002 - the seam's own
+    async def post(self, body: bytes, *_: object) -> HTTPReply:
         """One finished image."""
         task = msgspec.json.decode(body)[0]
         item = {
