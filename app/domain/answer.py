@@ -30,7 +30,7 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class MissingImage:
     """An image that was asked for and does not exist; `index` counts from 0."""
 
     index: int
@@ -94,7 +94,7 @@ class Answer:
     model: CatalogModel
     requested_model: str
     images: tuple[DeliveredImage, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[MissingImage, ...]
     format: ImageFormat
     # By task and not as a sum, since a missing part may be learned later (0035).
     costs: tuple[TaskCost, ...]

@@ -7,17 +7,16 @@ an error. What they cost is added up by `ledger.bill`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.domain.answer import Adjustment, Answer, Attempt, Failure, TaskCost
+from app.domain.answer import Adjustment, Answer, Attempt, MissingImage, TaskCost
 from app.domain.request import JSONValue
 from app.errors import GatewayError, StillProcessingError
 from app.generation.provider_errors import to_error
 from app.planning.plan import Plan, PlannedTask
-from app.runware.failures import Failure as RunwareFailure
-from app.runware.failures import Kind
+from app.runware.failures import Kind, ProviderFailure
 from app.runware.results import TaskResult
 from app.runware.wire import Image
 
-_MISSING = RunwareFailure(Kind.PROVIDER, "missingResult", "It made fewer images than asked for.")
+_MISSING = ProviderFailure(Kind.PROVIDER, "missingResult", "It made fewer images than asked for.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Collected:
     """Everything the tasks of a request brought."""
 
     images: tuple[PlacedImage, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[MissingImage, ...]
     attempts: tuple[Attempt, ...]
     provider_fields: Mapping[str, JSONValue]
 
@@ -61,7 +60,7 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
         raise failures[0][1]
     return Collected(
         tuple(images),
-        tuple(Failure(index, error.code, error.message) for index, error in failures),
+        tuple(MissingImage(index, error.code, error.message) for index, error in failures),
         tuple(attempts),
         merge_fields([result.others for result in results]),
     )
@@ -79,7 +78,7 @@ def merge_parts(
         raise gravest(errors)
     failures = [failure for answer in answers for failure in answer.failures]
     failures += [
-        Failure(planned.first_index + place, error.code, error.message)
+        MissingImage(planned.first_index + place, error.code, error.message)
         for planned, error in errors
         for place in range(planned.wanted)
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import pybase64
 from obstore.exceptions import BaseError
 
-from app.domain.answer import Adjustment, DeliveredImage, Failure
+from app.domain.answer import Adjustment, DeliveredImage, MissingImage
 from app.domain.request import Delivery, ImageFormat, RequestContext
 from app.domain.spec import NATIVE_FORMATS, ImageSpec
 from app.egress.address_guard import FetchError
@@ -45,7 +45,7 @@ class Delivered:
     """What the caller gets, in order; failures are images that were made but could not be delivered."""
 
     images: tuple[DeliveredImage, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[MissingImage, ...]
     adjustments: tuple[Adjustment, ...]
 
 
@@ -104,7 +104,7 @@ class ImageDelivery:
         ]
         if not images:
             raise errors[0][1]
-        failures = tuple(Failure(index, error.code, error.message) for index, error in errors)
+        failures = tuple(MissingImage(index, error.code, error.message) for index, error in errors)
         reports = (*distinct_adjustments(undone), *report_sizes(spec, images), *report_alpha(spec, images))
         return Delivered(images, failures, reports)
 

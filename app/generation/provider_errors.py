@@ -17,7 +17,7 @@ from app.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from app.runware.failures import OVERSIZED, Failure, Kind
+from app.runware.failures import OVERSIZED, Kind, ProviderFailure
 
 _DEFAULT_RETRY_SECONDS = 5
 _LONGEST_MESSAGE = 600
@@ -62,12 +62,12 @@ def to_caller_words(text: str) -> str:
     return plain if len(plain) <= _LONGEST_MESSAGE else f"{plain[:_LONGEST_MESSAGE]}…"
 
 
-def to_error(failure: Failure) -> GatewayError:
+def to_error(failure: ProviderFailure) -> GatewayError:
     """The error the caller sees for a failure that left it without any image."""
     return _BUILDERS[failure.kind](failure, to_caller_words(failure.message))
 
 
-def _invalid(failure: Failure, words: str) -> GatewayError:
+def _invalid(failure: ProviderFailure, words: str) -> GatewayError:
     param = to_caller_field(failure.parameters[0]) if failure.parameters else None
     code = "missing_required_parameter" if failure.code.startswith("missing") else "invalid_value"
     if failure.code in {"unsupportedParameter", "unknownParameter"}:
@@ -76,50 +76,50 @@ def _invalid(failure: Failure, words: str) -> GatewayError:
     return InvalidRequestError(message, param=param, code=code, provider_code=failure.code)
 
 
-def _input_image(failure: Failure, words: str) -> GatewayError:
+def _input_image(failure: ProviderFailure, words: str) -> GatewayError:
     param = to_caller_field(failure.parameters[0]) if failure.parameters else "image"
     message = words or "An input image could not be read."
     return InvalidRequestError(message, param=param, code="invalid_image", provider_code=failure.code)
 
 
-def _unknown_model(failure: Failure, words: str) -> GatewayError:
+def _unknown_model(failure: ProviderFailure, words: str) -> GatewayError:
     message = words or "Runware does not have this model, or not any more."
     return NotFoundError(message, param="model", code="model_not_found", provider_code=failure.code)
 
 
-def _moderation(failure: Failure, words: str) -> GatewayError:
+def _moderation(failure: ProviderFailure, words: str) -> GatewayError:
     message = words or "The request was refused by the provider's content policy. Change the prompt or the images."
     return ContentPolicyError(message, provider_code=failure.code)
 
 
-def _money(failure: Failure, words: str) -> GatewayError:
+def _money(failure: ProviderFailure, words: str) -> GatewayError:
     message = f"The Runware account of this gateway has no credit for this request. {words}".strip()
     return QuotaError(message, provider_code=failure.code)
 
 
-def _authentication(failure: Failure, _: str) -> GatewayError:
+def _authentication(failure: ProviderFailure, _: str) -> GatewayError:
     message = "Runware refuses this gateway's API key. Its operator must set a valid RUNWARE_API_KEY."
     # 502, not 401: the caller's own key is fine, and SDKs would tell its user otherwise.
     return ProviderError(message, code="provider_authentication_error", provider_code=failure.code, should_retry=False)
 
 
-def _rate_limit(failure: Failure, _: str) -> GatewayError:
+def _rate_limit(failure: ProviderFailure, _: str) -> GatewayError:
     message = "Runware is limiting requests for this model. Try again shortly."
     return RateLimitedError(message, provider_code=failure.code, retry_after=_wait(failure))
 
 
-def _capacity(failure: Failure, _: str) -> GatewayError:
+def _capacity(failure: ProviderFailure, _: str) -> GatewayError:
     message = "Runware has no capacity for this model, or cannot be reached. Try again shortly."
     return UnavailableError(message, provider_code=failure.code, retry_after=_wait(failure))
 
 
-def _timeout(failure: Failure, _: str) -> GatewayError:
+def _timeout(failure: ProviderFailure, _: str) -> GatewayError:
     message = "Runware did not finish the image in time."
     # No retry: an image may exist that no retry of this failed request would join (0006).
     return ProviderTimeoutError(message, provider_code=failure.code, should_retry=False)
 
 
-def _provider(failure: Failure, words: str) -> GatewayError:
+def _provider(failure: ProviderFailure, words: str) -> GatewayError:
     if failure.code == OVERSIZED:
         words = "Its answer is far larger than what was asked for, and was not read: the image may have been paid for."
     message = f"Runware failed to make the image. {words}".strip()
@@ -142,5 +142,5 @@ _BUILDERS = {
 }
 
 
-def _wait(failure: Failure) -> int:
+def _wait(failure: ProviderFailure) -> int:
     return round(failure.retry_after) if failure.retry_after else _DEFAULT_RETRY_SECONDS

@@ -33,7 +33,7 @@ from app.observability.logs import get_logger
 from app.observability.stages import stage
 from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
-from app.runware.failures import Failure, Kind
+from app.runware.failures import Kind, ProviderFailure
 from app.runware.results import TaskResult
 from app.runware.tasks import ImageTask
 from app.runware.transport import Permit
@@ -211,9 +211,9 @@ def _plan_of(record: Record) -> KeptPlan:
         raise InternalError(message, code="unreadable_record", should_retry=False) from None
 
 
-_NEVER_SENT = TaskResult((), (Failure(Kind.PROVIDER, "neverSent", "It was never sent."),), ())
+_NEVER_SENT = TaskResult((), (ProviderFailure(Kind.PROVIDER, "neverSent", "It was never sent."),), ())
 _UNRESOLVED = TaskResult(
-    (), (Failure(Kind.TIMEOUT, "unknown", "Runware does not say what became of it."),), (), unresolved=True
+    (), (ProviderFailure(Kind.TIMEOUT, "unknown", "Runware does not say what became of it."),), (), unresolved=True
 )
 _UNMASKED = Adjustment(
     "mask",

@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from app.catalog.model import CatalogModel
-from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, Failure, TaskCost
+from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, MissingImage, TaskCost
 from app.domain.request import Delivery, ImageFormat, JSONValue
 from app.domain.spec import Composition, FormatPlan, ImageSpec
 from app.errors import GatewayError, InternalError
@@ -52,7 +52,7 @@ class KeptAnswer:
     created: int
     requested_model: str
     images: tuple[KeptImage, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[MissingImage, ...]
     format: ImageFormat
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]

@@ -26,7 +26,7 @@ class Endings:
 
     async def write_answer(self, lease: Lease, answer: Answer, bill: Bill, *, keeps: bool) -> None:
         """A good end; with `keeps` the images that were embedded are kept too."""
-        kept = await self._results.keep(answer, images=keeps)
+        kept = await self._results.store(answer, images=keeps)
         status = Status.PARTIAL if answer.failures else Status.COMPLETED
         await self._write(lease, status, kept, None, bill)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.domain.answer import Answer
 from app.jobs.leases import LeaseKeeper
-from app.jobs.result_store import ResultStore, embeds, needs_refetch
+from app.jobs.result_store import ResultStore, is_embedded, needs_refetch
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Journal
 from app.journal.records import Receipt
@@ -42,7 +42,7 @@ class DeliveryReceipts:
         for event in self._awaited.get(request_id, ()):
             event.set()
         # The bytes are still in memory: storing them now saves fetching them from Runware later (0053).
-        if receipt is Receipt.BROKEN and answer is not None and embeds(answer):
+        if receipt is Receipt.BROKEN and answer is not None and is_embedded(answer):
             self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer))
         elif receipt is Receipt.BROKEN:
             self._bring(request_id)
@@ -66,7 +66,7 @@ class DeliveryReceipts:
         await self._queue.written(_images_of(request_id))
 
     async def _store(self, request_id: str, answer: Answer) -> None:
-        await self._journal.keep_answer(request_id, await self._results.keep(answer, images=True))
+        await self._journal.keep_answer(request_id, await self._results.store(answer, images=True))
 
     def retract(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""

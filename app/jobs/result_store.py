@@ -38,9 +38,9 @@ class ResultStore:
         self._registry = registry
         self._clock = clock
 
-    async def keep(self, answer: Answer, *, images: bool) -> str:
+    async def store(self, answer: Answer, *, images: bool) -> str:
         """The answer for the journal; with `images` those that were embedded are stored too."""
-        return dump_answer(answer, [await self._keep(image) if images else None for image in answer.images])
+        return dump_answer(answer, [await self._store_image(image) if images else None for image in answer.images])
 
     async def replay(self, record: Record) -> Answer:
         """The answer of a request that ended, raising the error it ended with."""
@@ -90,7 +90,7 @@ class ResultStore:
                 if image.hosted is not None:
                     await self._media.delete(image.hosted)
 
-    async def _keep(self, image: DeliveredImage) -> str | None:
+    async def _store_image(self, image: DeliveredImage) -> str | None:
         if image.base64 is None:
             return None
         data = await asyncio.to_thread(pybase64.b64decode, image.base64)
@@ -118,6 +118,6 @@ def _images_of(answer: str) -> tuple[KeptImage, ...]:
         return ()
 
 
-def embeds(answer: Answer) -> bool:
+def is_embedded(answer: Answer) -> bool:
     """Whether an answer carries its images itself."""
     return any(image.base64 is not None for image in answer.images)

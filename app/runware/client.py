@@ -14,7 +14,7 @@ from dataclasses import replace
 from app.runware.collector import Collector
 from app.runware.encoding import encode_off_loop
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
-from app.runware.failures import Failure, Kind, to_failure
+from app.runware.failures import Kind, ProviderFailure, to_failure
 from app.runware.results import TaskResult
 from app.runware.retry import RetryPolicy, backoff
 from app.runware.tasks import ImageTask, encode, get_response
@@ -85,7 +85,7 @@ class RunwareClient:
         """Give back all connections."""
         await self._exchange.close()
 
-    async def _give_up(self, run: Run, outcome: Failure) -> TaskResult:
+    async def _give_up(self, run: Run, outcome: ProviderFailure) -> TaskResult:
         """The end after the last attempt, unless Runware has the task all the same, or does not say."""
         failed_late = outcome.status is not None and outcome.status >= SERVER_ERROR
         # A last look before an error is final. Whoever is told "failed" about an image that exists pays for it again.
@@ -94,13 +94,13 @@ class RunwareClient:
         # Where the outcome is not known, neither is the cost: such a failure never frees its key (0065).
         return replace(run.end(Reply(), outcome), is_read=outcome.code != _LOST and not run.unsure)
 
-    async def _submit(self, run: Run) -> TaskResult | Failure:
+    async def _submit(self, run: Run) -> TaskResult | ProviderFailure:
         """Send the task: its end, or the failure of this attempt."""
         try:
             reply = await self._exchange.send(run, "submit", run.body, self._sync_wait)
         # Runware has seen nothing, so this may be repeated without asking first.
         except NotSentError:
-            return Failure(Kind.CAPACITY, "connectionFailed", "")
+            return ProviderFailure(Kind.CAPACITY, "connectionFailed", "")
         # The task was sent and may be running: it is collected, never replaced by a fresh one.
         except LateError:
             return await self._collector.collect(run)
@@ -111,12 +111,12 @@ class RunwareClient:
             # same id (0006).
             if await self._collector.is_known(run):
                 return await self._collector.collect(run)
-            return Failure(Kind.PROVIDER, _LOST, "")
-        if isinstance(reply, Failure):
+            return ProviderFailure(Kind.PROVIDER, _LOST, "")
+        if isinstance(reply, ProviderFailure):
             return reply
         return await self._end_of(run, reply)
 
-    async def _end_of(self, run: Run, reply: Reply) -> TaskResult | Failure:
+    async def _end_of(self, run: Run, reply: Reply) -> TaskResult | ProviderFailure:
         """What an answer to the task itself says of its end."""
         # Runware returns early from long tasks; the images that are missing are bought already.
         if reply.processing and len(reply.images) < run.task.number_results:
@@ -124,4 +124,4 @@ class RunwareClient:
             return await self._collector.collect(run)
         if reply.images:
             return run.end(reply)
-        return to_failure(reply.faults[0], OK) if reply.faults else Failure(Kind.PROVIDER, "emptyResponse", "")
+        return to_failure(reply.faults[0], OK) if reply.faults else ProviderFailure(Kind.PROVIDER, "emptyResponse", "")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
-from app.runware.failures import Failure, Kind, to_failure
+from app.runware.failures import Kind, ProviderFailure, to_failure
 from app.runware.results import TaskResult
 from app.runware.retry import RetryPolicy, poll_delay
 from app.runware.tasks import ImageTask, encode, get_response, get_task_details
@@ -93,7 +93,7 @@ class Collector:
             delay = poll_delay(self._pace, polls)
             if self._clock() + delay >= run.deadline:
                 # Unresolved, not failed: the search for abandoned requests goes on with it (0054).
-                return run.end(last, Failure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
+                return run.end(last, ProviderFailure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
             await asyncio.sleep(delay)
             try:
                 reply = await self.ask(run)
@@ -151,7 +151,7 @@ class Collector:
             raise
         except TransportError:
             return None
-        if isinstance(reply, Failure):
+        if isinstance(reply, ProviderFailure):
             return Reply() if reply.kind is Kind.UNKNOWN_TASK else None
         faults = tuple(fault for fault in reply.faults if fault.task_type != "getResponse")
         if faults and to_failure(faults[0], OK).kind is Kind.UNKNOWN_TASK:
@@ -166,7 +166,7 @@ class Collector:
             return run.end_unread()
         except TransportError:
             return None
-        if isinstance(reply, Failure):
+        if isinstance(reply, ProviderFailure):
             run.accepted = run.accepted or reply.kind is Kind.CONFLICT
             return None if reply.retryable or reply.kind is Kind.CONFLICT else run.end(Reply(), reply)
         if not reply.images or reply.processing:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.observability.logs import get_logger
 from app.runware.circuit_breaker import CircuitBreaker
-from app.runware.failures import OVERSIZED, Failure, Kind, from_status, to_failure
+from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.results import Exchange, TaskResult
 from app.runware.tasks import ImageTask, encode, get_response
 from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Permit, Transport, TransportError
@@ -45,7 +45,7 @@ class Run:
     accepted: bool = False
     unsure: bool = False
 
-    def end(self, reply: Reply, *more: Failure, unresolved: bool = False) -> TaskResult:
+    def end(self, reply: Reply, *more: ProviderFailure, unresolved: bool = False) -> TaskResult:
         """The result of what Runware said last; images reported twice count once."""
         # Polls may report an image twice; counted twice it would be billed twice.
         distinct: dict[str, Image] = {image.image_uuid or str(index): image for index, image in enumerate(reply.images)}
@@ -54,7 +54,7 @@ class Run:
 
     def end_unread(self) -> TaskResult:
         """The result where Runware's answer is too large to be read: it may have made images, and billed them."""
-        failure = Failure(Kind.PROVIDER, OVERSIZED, "")
+        failure = ProviderFailure(Kind.PROVIDER, OVERSIZED, "")
         return TaskResult((), (failure,), tuple(self.exchanges), is_read=False)
 
 
@@ -80,10 +80,10 @@ class RunwareExchange:
             self._probing.cancel()
         await self._transport.close()
 
-    async def send(self, run: Run, kind: str, body: bytes, wait: float) -> Reply | Failure:
+    async def send(self, run: Run, kind: str, body: bytes, wait: float) -> Reply | ProviderFailure:
         """One POST with its answer read, raising what the transport raises, or OversizedError.
 
-        A Failure is an answer that is not 200.
+        A ProviderFailure is an answer that is not 200.
         """
         started = self._clock()
         outcome, status = "lost", None
@@ -94,7 +94,7 @@ class RunwareExchange:
             answer = await self._transport.post(body, seconds, run.task.most_answer_bytes, permit)
             status = answer.status
             reply = self._read(run, answer)
-            outcome = reply.kind.value if isinstance(reply, Failure) else "ok"
+            outcome = reply.kind.value if isinstance(reply, ProviderFailure) else "ok"
         except NotSentError:
             outcome = "not_sent"
             self._count_failure()
@@ -118,7 +118,7 @@ class RunwareExchange:
         """One POST whose answer the caller reads, raising what the transport raises."""
         return await self._transport.post(body, wait, run.task.most_answer_bytes)
 
-    def _read(self, run: Run, answer: HTTPReply) -> Reply | Failure:
+    def _read(self, run: Run, answer: HTTPReply) -> Reply | ProviderFailure:
         status, retry_after = answer.status, answer.retry_after
         # The image may exist and be billed, so this is neither a plain failure nor retried (0035).
         if answer.is_cut and status == OK:
@@ -164,7 +164,7 @@ class RunwareExchange:
             self._breaker.succeeded()
             _logger.warning("Runware answers again")
 
-    def _watch_key(self, failure: Failure) -> None:
+    def _watch_key(self, failure: ProviderFailure) -> None:
         refused = failure.kind is Kind.AUTHENTICATION
         if refused and not self.key_refused:
             _logger.error(

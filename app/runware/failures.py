@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.runware.wire import Fault
+from app.runware.wire import WireFault
 
 
 class Kind(StrEnum):
@@ -91,7 +91,7 @@ _MODERATION_WORDS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ProviderFailure:
     """Why a task, or one image of it, did not come: a kind with Runware's own words for it."""
 
     kind: Kind
@@ -119,17 +119,17 @@ def classify(code: str, status: int) -> Kind:
     return _STATUSES.get(status, Kind.PROVIDER)
 
 
-def to_failure(fault: Fault, status: int, retry_after: float | None = None) -> Failure:
+def to_failure(fault: WireFault, status: int, retry_after: float | None = None) -> ProviderFailure:
     """A fault with its meaning. A provider's refusal over content is moderation, whatever its code says."""
     kind = classify(fault.code, status)
     if kind in {Kind.PROVIDER, Kind.INVALID} and _MODERATION_WORDS.search(fault.content):
         kind = Kind.MODERATION
-    return Failure(kind, fault.code, fault.message, fault.parameters, status, retry_after)
+    return ProviderFailure(kind, fault.code, fault.message, fault.parameters, status, retry_after)
 
 
-def from_status(status: int, retry_after: float | None = None) -> Failure:
+def from_status(status: int, retry_after: float | None = None) -> ProviderFailure:
     """The failure of an answer that carries no error of Runware's."""
     kind = _STATUSES.get(status, Kind.PROVIDER)
     if kind is Kind.INVALID:  # Runware explains its refusals; a bare 400 or 404 comes from something in between
         kind = Kind.PROVIDER
-    return Failure(kind, f"http{status}", "", status=status, retry_after=retry_after)
+    return ProviderFailure(kind, f"http{status}", "", status=status, retry_after=retry_after)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from app.runware.failures import Failure
+from app.runware.failures import ProviderFailure
 from app.runware.members import JSONMember
 from app.runware.wire import Image
 
@@ -29,7 +29,7 @@ class TaskResult:
     """
 
     images: tuple[Image, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[ProviderFailure, ...]
     exchanges: tuple[Exchange, ...]
     unresolved: bool = False
     is_read: bool = True

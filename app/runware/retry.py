@@ -6,7 +6,7 @@ collected, never bought twice.
 
 from dataclasses import dataclass
 
-from app.runware.failures import Failure
+from app.runware.failures import ProviderFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RetryPolicy:
     """How often it is looked for such requests."""
 
 
-def backoff(pace: RetryPolicy, failure: Failure, attempt: int, chance: float) -> float | None:
+def backoff(pace: RetryPolicy, failure: ProviderFailure, attempt: int, chance: float) -> float | None:
     """Seconds to wait before the next attempt, or None when there is none.
 
     `attempt` counts from 1; `chance` is in [0, 1): full jitter. A Retry-After is obeyed up to a limit, beyond which

@@ -54,7 +54,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class WireFault:
     """One error of Runware's in its own words. `content` is what the model's provider said, where it is passed on."""
 
     code: str
@@ -72,7 +72,7 @@ class Reply:
     """
 
     images: tuple[Image, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[WireFault, ...] = ()
     processing: bool = False
     others: Mapping[str, JSONMember] = field(default_factory=dict)
     unbelievable: tuple[str, ...] = ()
@@ -209,8 +209,8 @@ def _strip_data_uri(view: memoryview | None) -> memoryview | None:
     return view[len(header) + 1 :] if comma else view
 
 
-def _to_fault(error: Members) -> Fault:
-    return Fault(
+def _to_fault(error: Members) -> WireFault:
+    return WireFault(
         code=read_words(error, "code", "errorId")[:_LONGEST_CODE] or "unknownError",
         message=read_words(error, "message", "errorMessage"),
         parameters=_parameters(error),

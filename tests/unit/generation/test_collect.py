@@ -13,7 +13,7 @@ from app.errors import GatewayError
 from app.generation.collect import collect
 from app.planning.decide import normalize
 from app.planning.plan import TaskInputs, build_plan
-from app.runware.failures import Failure, Kind
+from app.runware.failures import Kind, ProviderFailure
 from app.runware.results import TaskResult
 from app.runware.wire import Image
 
@@ -37,7 +37,7 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
             for place in range(data.draw(st.integers(0, planned.task.number_results + 2)))
         )
         failures = data.draw(
-            st.lists(st.builds(lambda kind: Failure(kind, "c", "m"), st.sampled_from(Kind)), max_size=3)
+            st.lists(st.builds(lambda kind: ProviderFailure(kind, "c", "m"), st.sampled_from(Kind)), max_size=3)
         )
         results.append(TaskResult(images, tuple(failures), ()))
     if not any(result.images for result in results):

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.catalog.registry import unlisted_model
-from app.domain.answer import Answer, Attempt, DeliveredImage, Failure, TaskCost
+from app.domain.answer import Answer, Attempt, DeliveredImage, MissingImage, TaskCost
 from app.domain.request import ImageFormat
 from app.generation.collect import merge_fields, merge_parts, split_parts
 
@@ -37,7 +37,7 @@ def test_what_was_merged_is_split_into_the_same_parts():
 def test_a_missing_image_leaves_its_place_and_its_task_out():
     parts = [answer_of("a", 1), answer_of("c", 3)]
     merged = merge_parts(parts, [], ())
-    found = split_parts(replace(merged, failures=(Failure(1, "c", "m"),)), [("a", 0, 1), ("b", 1, 1), ("c", 2, 1)])
+    found = split_parts(replace(merged, failures=(MissingImage(1, "c", "m"),)), [("a", 0, 1), ("b", 1, 1), ("c", 2, 1)])
     assert [(index, part.task_ids, [image.seed for image in part.images]) for index, part in found] == [
         (0, ("a",), [1]),
         (2, ("c",), [3]),

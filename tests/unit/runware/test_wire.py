@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from app.generation.provider_errors import _BUILDERS, to_caller_field, to_caller_words, to_error
-from app.runware.failures import KNOWN_CODES, Failure, Kind, classify, from_status, to_failure
+from app.runware.failures import KNOWN_CODES, Kind, ProviderFailure, classify, from_status, to_failure
 from app.runware.retry import RetryPolicy, backoff, poll_delay
 from app.runware.tasks import ImageTask
-from app.runware.wire import Fault, UnreadableReplyError, decode
+from app.runware.wire import UnreadableReplyError, WireFault, decode
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
 
@@ -79,13 +79,13 @@ def test_an_unknown_code_falls_to_its_status(status, kind):
 )
 @pytest.mark.parametrize("code", ["providerError", "somethingNew"])
 def test_a_providers_refusal_over_content_is_moderation(content, code):
-    assert to_failure(Fault(code, "", content=content), 400).kind is Kind.MODERATION
+    assert to_failure(WireFault(code, "", content=content), 400).kind is Kind.MODERATION
 
 
 def test_every_kind_has_words_for_the_caller():
     assert set(_BUILDERS) == set(Kind)
     for kind in Kind:
-        error = to_error(Failure(kind, "someCode", ""))
+        error = to_error(ProviderFailure(kind, "someCode", ""))
         assert error.message.endswith(".")
         assert error.provider_code == "someCode"
         assert 400 <= error.status < 600
@@ -166,12 +166,12 @@ def test_base64_is_a_slice_of_the_answer_and_costs_are_exact():
     [(1, 0.0, 0.0), (1, 0.5, 0.25), (2, 0.5, 0.5), (3, 0.5, None)],
 )
 def test_backoff_doubles_with_full_jitter_and_ends_after_three(attempt, chance, expected):
-    assert backoff(RetryPolicy(), Failure(Kind.CAPACITY, "c", ""), attempt, chance) == expected
+    assert backoff(RetryPolicy(), ProviderFailure(Kind.CAPACITY, "c", ""), attempt, chance) == expected
 
 
 def test_backoff_never_repeats_what_is_certain():
     for kind in set(Kind) - {Kind.RATE_LIMIT, Kind.CAPACITY, Kind.TIMEOUT, Kind.PROVIDER}:
-        assert backoff(RetryPolicy(), Failure(kind, "c", ""), 1, 0.5) is None
+        assert backoff(RetryPolicy(), ProviderFailure(kind, "c", ""), 1, 0.5) is None
 
 
 def test_polling_slows_down_to_its_limit():
