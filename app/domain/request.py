@@ -1,7 +1,7 @@
 """What a caller wants, in Spillway's own words. Frozen values without behavior.
 
-OpenAI's words stay in `openai_api`, Runware's in `runware`; `extras` alone carries fields whose names the caller took
-from Runware, untouched, to the task.
+OpenAI's words stay in `openai_api`, Runware's in `runware`; `passthrough` alone carries fields whose names the caller
+took from Runware, untouched, to the task.
 """
 
 from collections.abc import Mapping
@@ -116,7 +116,7 @@ class ImageRequest:
     seed: int | None = None
     words: Mapping[str, JSONValue] = field(default_factory=dict)
     """Words of OpenAI's and common extensions, translated where the model has the thing, else reported."""
-    extras: Mapping[str, JSONValue] = field(default_factory=dict)
+    passthrough: Mapping[str, JSONValue] = field(default_factory=dict)
     user: str | None = None
     stream: bool = False
     webhook_url: str | None = None

@@ -57,7 +57,7 @@ class ImageSpec:
     format: FormatPlan
     seed: int | None
     fields: Mapping[str, JSONValue]
-    """Further task fields, in the provider's words: translated words and the caller's extras."""
+    """Further task fields, in the provider's words: translated parameters and what the caller passes through."""
     blank: tuple[int, int] | None
     """The size of the blank image that stands in for one to edit."""
     # Slower and no cheaper, so only for streams: one task returns all its images together.

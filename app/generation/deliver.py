@@ -87,14 +87,14 @@ class ImageDelivery:
         spec: ImageSpec,
         placed: Sequence[PlacedImage],
         context: RequestContext,
-        ground: CompositeBase | None = None,
+        base: CompositeBase | None = None,
     ) -> Delivered:
         """All images that can be delivered, raising the first one's GatewayError when none can.
 
-        `ground` is what a result is pasted into, where the spec says so.
+        `base` is what a result is pasted into, where the spec says so.
         """
         # One image that fails must not cost the caller the others: all are paid for (0036).
-        outcomes = await gather_in_order([self._try_one(spec, one, context, ground) for one in placed])
+        outcomes = await gather_in_order([self._try_one(spec, one, context, base) for one in placed])
         images = tuple(outcome[0] for outcome in outcomes if not isinstance(outcome, GatewayError))
         undone = [one for outcome in outcomes if not isinstance(outcome, GatewayError) for one in outcome[1]]
         errors = [
@@ -109,12 +109,12 @@ class ImageDelivery:
         return Delivered(images, failures, reports)
 
     async def _try_one(
-        self, spec: ImageSpec, placed: PlacedImage, context: RequestContext, ground: CompositeBase | None
+        self, spec: ImageSpec, placed: PlacedImage, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome | GatewayError:
         image = placed.image
         try:
             with stage("deliver", image=placed.index):
-                made, undone = await self._deliver_one(spec, image, context, ground)
+                made, undone = await self._deliver_one(spec, image, context, base)
         except GatewayError as error:
             return error
         except Exception:  # whatever it was, the image is paid for
@@ -142,7 +142,7 @@ class ImageDelivery:
         return _with_words(made, image), report_as_made(spec, own, None, is_link=not embeds)
 
     async def _deliver_one(
-        self, spec: ImageSpec, image: Image, context: RequestContext, ground: CompositeBase | None
+        self, spec: ImageSpec, image: Image, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome:
         plan = spec.format
         if spec.native_link and image.url is not None:
@@ -166,7 +166,7 @@ class ImageDelivery:
         if header.format == plan.delivered.value and untouched:
             form = _Form(data, plan.delivered, (header.width, header.height))
         else:
-            form = await self._convert(data, header, spec, context, ground)
+            form = await self._convert(data, header, spec, context, base)
         handed, undone = await self._hand_over(form, image, spec, context)
         return (replace(handed, alpha=header.alpha) if spec.transparent else handed), (*form.undone, *undone)
 
@@ -212,18 +212,18 @@ class ImageDelivery:
             raise _unavailable(error) from None
 
     async def _convert(
-        self, data: bytes, header: Header, spec: ImageSpec, context: RequestContext, ground: CompositeBase | None
+        self, data: bytes, header: Header, spec: ImageSpec, context: RequestContext, base: CompositeBase | None
     ) -> _Form:
         """The image in the asked format, finished where the spec says so; as it was made where that cannot be done."""
         ending = (spec.format.delivered.value, spec.format.quality, self._max_pixels)
-        job = _job(header, spec, context.tenant, ground)
+        job = _job(header, spec, context.tenant, base)
         try:
             with stage("convert", type=header.format, size=f"{header.width}x{header.height}", bytes=len(data)):
                 if spec.finish is None:
                     made = await self._workers.run(job, convert, data, *ending)
                 else:
                     size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
-                    made = await self._workers.run(job, finish_image, data, size, fit, pad, ground, *ending)
+                    made = await self._workers.run(job, finish_image, data, size, fit, pad, base, *ending)
         except Exception:  # of the decoder, the encoder, or the process they run in
             _logger.exception("an image that was made cannot be converted", request=context.request_id)
             if header.format not in set(ImageFormat):
@@ -238,12 +238,12 @@ def _with_words(made: DeliveredImage, image: Image) -> DeliveredImage:
     return replace(made, image_uuid=image.image_uuid, nsfw_content=image.nsfw, provider_fields=image.others)
 
 
-def _job(header: Header, spec: ImageSpec, owner: str, ground: CompositeBase | None) -> Job:
+def _job(header: Header, spec: ImageSpec, owner: str, base: CompositeBase | None) -> Job:
     """What a conversion may take: it is paid for, so it goes before all that is not."""
     expected = math.prod(spec.size) if spec.size else _EXPECTED_PIXELS
     decoded = header.width * header.height or expected
     made = math.prod(spec.finish.size) if spec.finish else decoded
-    own = read_header(ground.image) if ground else None
+    own = read_header(base.image) if base else None
     kept = (own.width * own.height or _EXPECTED_PIXELS) + made if own else 0
     # Urgent: it is paid, so it goes before input images of requests that are not.
     return Job(owner, decoded + kept, made, encoder=spec.format.delivered.value, urgent=True)

@@ -39,7 +39,7 @@ class FittedInputs:
     """What goes into the task, what a result is pasted into afterwards, and what had to be changed."""
 
     inputs: TaskInputs
-    ground: CompositeBase | None = None
+    base: CompositeBase | None = None
     adjustments: tuple[Adjustment, ...] = ()
 
 

@@ -43,7 +43,7 @@ class Prepared:
     requested_model: str
     spec: ImageSpec
     plan: Plan
-    ground: CompositeBase | None
+    base: CompositeBase | None
     fingerprint: str
     price: Estimate
 
@@ -91,9 +91,9 @@ class Preparer:
         if request.webhook_url is not None:
             await self._webhooks.check(request.webhook_url, context.tenant)
         opened = await self._images.open(request, context.tenant, input_needs(request, model), model)
-        passed = await self._passed.settle(request.extras, context.tenant)
+        passed = await self._passed.settle(request.passthrough, context.tenant)
         spec = normalize(
-            replace(request, extras=passed),
+            replace(request, passthrough=passed),
             model,
             default_delivery=default_delivery(request.model, context.default_delivery),
             native_links=self._policy.native_links,
@@ -107,9 +107,9 @@ class Preparer:
         if context.strict:
             refuse_when_strict(spec.adjustments)
         # Of the request as it came, not of the spec: a catalog update must not turn a retry into a new purchase (0063).
-        print_ = await _fingerprint(request, context)
-        plan = build_plan(spec, fitted.inputs, self._task_ids.of(context, print_))
-        return Prepared(request, name, spec, plan, fitted.ground, print_, await _price(spec, plan))
+        fingerprint_ = await _fingerprint(request, context)
+        plan = build_plan(spec, fitted.inputs, self._task_ids.of(context, fingerprint_))
+        return Prepared(request, name, spec, plan, fitted.base, fingerprint_, await _price(spec, plan))
 
     async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `prepare`."""

@@ -209,7 +209,7 @@ class ImageService:
         if any(result.unresolved for result in results):
             raise StillProcessingError
         collected = collect(plan, results)
-        delivered = await self._delivery.deliver(spec, collected.images, context, prepared.ground)
+        delivered = await self._delivery.deliver(spec, collected.images, context, prepared.base)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(
             request_id=context.request_id,

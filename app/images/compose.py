@@ -20,18 +20,18 @@ def finish_image(
     size: tuple[int, int],
     fit: Fit,
     pad: str,
-    ground: CompositeBase | None,
+    base: CompositeBase | None,
     format_: str,
     quality: int | None,
     max_pixels: int,
 ) -> EncodedImage:
-    """`data` at exactly `size`, pasted into `ground` if given, in `format_`.
+    """`data` at exactly `size`, pasted into `base` if given, in `format_`.
 
     `pad` is black, white or transparent. Raises UnreadableImageError or TooManyPixelsError.
     """
     image = to_rgb(open_image(data, max_pixels))
-    if ground is not None:
-        return encode_image(_paste(image, size, ground, max_pixels), format_, quality)
+    if base is not None:
+        return encode_image(_paste(image, size, base, max_pixels), format_, quality)
     return encode_image(_FITS[fit](image, size, pad), format_, quality)
 
 
@@ -58,10 +58,10 @@ def _stretch(image: Image.Image, size: tuple[int, int], _: str) -> Image.Image:
 _FITS = {"cover": _cover, "contain": _contain, "exact": _stretch}
 
 
-def _paste(result: Image.Image, size: tuple[int, int], ground: CompositeBase, max_pixels: int) -> Image.Image:
-    own = to_rgb(open_upright(ground.image, max_pixels))
+def _paste(result: Image.Image, size: tuple[int, int], base: CompositeBase, max_pixels: int) -> Image.Image:
+    own = to_rgb(open_upright(base.image, max_pixels))
     kept = _stretch(own, size, "")
-    mask = open_image(ground.mask, max_pixels).convert("L")
+    mask = open_image(base.mask, max_pixels).convert("L")
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.BILINEAR)
     pasted = Image.composite(_stretch(match_profile(result, own), size, "").convert(own.mode), kept, mask)

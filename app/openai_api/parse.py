@@ -1,7 +1,7 @@
 """From the body of a request, JSON or form, to an ImageRequest: generations and edits meet here.
 
 Null, an empty string and a value like `auto` are absence. A known field with an illegal value is refused
-in the caller's words; a field nobody knows is kept in `extras` for the provider. Pure: no input or output.
+in the caller's words; a field nobody knows is kept in `passthrough` for the provider. Pure: no input or output.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> I
         markup=read_single("markup", fields, files),
         seed=_read_seed(fields),
         words=_read_words(fields),
-        extras={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
+        passthrough={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
         stream=stream,
         webhook_url=read_text(fields, "webhook_url"),

@@ -52,7 +52,7 @@ def sends_size(request: ImageRequest, model: CatalogModel) -> bool:
 
 def is_from_text(request: ImageRequest) -> bool:
     """Whether nothing but a text says what to make."""
-    return request.mode is Mode.GENERATE and not request.images and not brings_own_images(request.extras)
+    return request.mode is Mode.GENERATE and not request.images and not brings_own_images(request.passthrough)
 
 
 def is_emulated(request: ImageRequest, model: CatalogModel) -> bool:

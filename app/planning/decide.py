@@ -18,7 +18,7 @@ from app.planning.capabilities import is_emulated, is_from_text, sends_size, sta
 from app.planning.composition import check_fit, plan_finish, reference_shape
 from app.planning.outpaint import extend_size, report_extension
 from app.planning.output import check_upload, makes_vectors, plan_format, promises_transparency
-from app.planning.parameters import merge_extras, translate_words
+from app.planning.parameters import merge_passthrough, translate_words
 from app.planning.scaling import report_scaling, scale_request, wants_scaling
 from app.planning.sizing import SizeChoice, choose_blank, choose_size, nearest_tier
 from app.planning.validation import check_fields
@@ -88,8 +88,8 @@ def normalize(
     finish = plan_finish(request, model, choice, image_size)
     blank = choice.size or choose_blank(model, request.size) if is_emulated(request, model) else None
     report += _report_dimensions(request, model, choice, tier, finish, blank)
-    report += report_extension(extend_size(request.size, request.extras, image_size), choice, model.id)
-    merge_extras(request.extras, fields, report)
+    report += report_extension(extend_size(request.size, request.passthrough, image_size), choice, model.id)
+    merge_passthrough(request.passthrough, fields, report)
     # After everything was merged: two legal fields may be illegal together.
     _check_own_fields(request, model, fields, prompt)
     # OpenAI's SDKs read base64 from a stream and nothing else.
@@ -232,7 +232,7 @@ def _check_images(request: ImageRequest, model: CatalogModel) -> None:
             message = f"The model {model.id} takes no input images; got {count}."
             raise InvalidRequestError(message, param=request.images[0].param)
         return
-    if count < rules.minimum and not is_emulated(request, model) and not request.extras.get("inputs"):
+    if count < rules.minimum and not is_emulated(request, model) and not request.passthrough.get("inputs"):
         message = f"The model {model.id} needs at least {rules.minimum} `image`; got {count}."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
     if rules.maximum is not None and count > rules.maximum:
@@ -248,7 +248,7 @@ def _choose(request: ImageRequest, model: CatalogModel, image_size: tuple[int, i
     requested = request.size
     if image_size is not None and requested.exact is None and requested.ratio is None:
         like_image = SizeRequest(ratio=image_size[0] / image_size[1], area=requested.area)
-        requested = extend_size(requested, request.extras, image_size) or like_image
+        requested = extend_size(requested, request.passthrough, image_size) or like_image
     if not sends_size(request, model):
         return SizeChoice(None)
     return choose_size(model.sizes, requested, model.default_pixels)

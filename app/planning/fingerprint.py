@@ -7,34 +7,88 @@ fields that the gateway sets itself: clients of Runware's give every attempt ano
 import hashlib
 import hmac
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from app.domain.request import ImageRequest, InputImage, LinkedImage, RequestContext
+from app.domain.request import (
+    IgnoredField,
+    ImageRequest,
+    InputImage,
+    JSONValue,
+    LinkedImage,
+    RequestContext,
+    SizeRequest,
+)
 from app.runware.tasks import OWN_FIELDS
+
+
+# Its own list of names: journals hold fingerprints of the last days, and under another name or order of the fields a
+# retry across an upgrade would match none of them and be bought again (0070).
+class _Counted(msgspec.Struct, frozen=True, rename={"parameters": "words", "passthrough": "extras"}):
+    """What counts of a request, each field under the name it was first written with."""
+
+    mode: str
+    prompt: str | None
+    model: str | None
+    count: int
+    size: SizeRequest
+    delivery: str
+    format: str | None
+    compression: int | None
+    background: str | None
+    fit: str | None
+    images: tuple[InputImage, ...]
+    mask: InputImage | None
+    mask_is_native: bool
+    markup: InputImage | None
+    seed: int | None
+    parameters: Mapping[str, JSONValue]
+    passthrough: Mapping[str, JSONValue]
+    # Never counted: SDKs and proxies change or add it between attempts (0063).
+    user: None
+    stream: bool
+    webhook_url: str | None
+    in_background: bool
+    names: Mapping[str, str]
+    ignored: tuple[IgnoredField, ...]
+    # Never counted: how a field was written does not change the image.
+    given: tuple[()]
 
 
 def fingerprint(request: ImageRequest, context: RequestContext) -> str:
     """64 hexadecimal digits."""
-    shown = replace(
-        request,
-        # Left out: SDKs and proxies change or add it between attempts (0063).
-        user=None,
-        # How a field was written does not change the image.
-        given=frozenset(),
-        # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
-        extras={name: value for name, value in request.extras.items() if name not in OWN_FIELDS},
+    counted = _Counted(
+        mode=request.mode,
+        prompt=request.prompt,
+        model=request.model,
+        count=request.count,
+        size=request.size,
         # A link and base64 are different answers, also where a default decides.
         delivery=request.delivery or context.default_delivery,
+        format=request.format,
+        compression=request.compression,
+        background=request.background,
+        fit=request.fit,
         images=tuple(_by_hash(image) for image in request.images),
         # By content: forms and JSON carry the same image in different encodings.
         mask=_by_hash(request.mask) if request.mask else None,
+        mask_is_native=request.mask_is_native,
         markup=_by_hash(request.markup) if request.markup else None,
+        seed=request.seed,
+        parameters=request.words,
+        # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
+        passthrough={name: value for name, value in request.passthrough.items() if name not in OWN_FIELDS},
+        user=None,
+        stream=request.stream,
+        webhook_url=request.webhook_url,
+        in_background=request.in_background,
+        names=request.names,
+        ignored=request.ignored,
+        given=(),
     )
     # Strictness decides between an answer and a refusal, so it belongs to what is asked for.
-    return hashlib.sha256(_encoder.encode((shown, context.strict))).hexdigest()
+    return hashlib.sha256(_encoder.encode((counted, context.strict))).hexdigest()
 
 
 def _by_hash(image: InputImage) -> InputImage:
@@ -54,7 +108,7 @@ class TaskIds:
         self._secret = secret
         self._new_id = new_id
 
-    def of(self, context: RequestContext, print_: str) -> Callable[[int], str]:
+    def of(self, context: RequestContext, fingerprint_: str) -> Callable[[int], str]:
         """The id of each task of a request. With a key they follow from it, whatever was lost in between."""
         key = context.idempotency_key
         if key is None:
@@ -63,7 +117,7 @@ class TaskIds:
         def derive(index: int) -> str:
             # The tenant is part of it: two callers with the same key must never meet at one task (0064). `supersedes`
             # leads away from what an expired key bought (0058).
-            text = "\x00".join((context.tenant, key, print_, str(index), *context.supersedes))
+            text = "\x00".join((context.tenant, key, fingerprint_, str(index), *context.supersedes))
             # Keyed, so that nobody can compute another caller's ids and collect its images.
             digest = hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
             return str(uuid.UUID(bytes=digest[:16], version=4))

@@ -10,13 +10,13 @@ _SIDES = ("left", "right", "top", "bottom")
 
 
 def extend_size(
-    size: SizeRequest, extras: Mapping[str, JSONValue], image: tuple[int, int] | None
+    size: SizeRequest, passthrough: Mapping[str, JSONValue], image: tuple[int, int] | None
 ) -> SizeRequest | None:
     """The size that `outpaint` asks for where the caller names no shape, None where it asks for none.
 
     A scale the caller asked for stays; without one the extended image keeps its pixels.
     """
-    asked = extras.get("outpaint")
+    asked = passthrough.get("outpaint")
     if image is None or not isinstance(asked, dict) or size.exact is not None or size.ratio is not None:
         return None
     if asked.keys().isdisjoint(_SIDES):

@@ -24,7 +24,7 @@ def translate_words(request: ImageRequest, model: CatalogModel, report: list[Adj
     for name, value in request.words.items():
         target = getattr(model.words, name, None)
         # The more exact word wins, and the other is reported, so that nothing is lost in silence (0015).
-        if target is not None and target in request.extras:
+        if target is not None and target in request.passthrough:
             report.append(_said_already(name, value, target))
         elif target is not None and _is_excluded(request, model, target):
             report.append(dropped(name, value, f"{model.id} does not take it beside input images."))
@@ -60,9 +60,11 @@ def _to_legal(
     return nearest
 
 
-def merge_extras(extras: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]) -> None:
+def merge_passthrough(
+    passthrough: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]
+) -> None:
     """Add the caller's own provider fields, save those that are the gateway's."""
-    for name, value in extras.items():
+    for name, value in passthrough.items():
         # A caller that sets `taskUUID` could collect another caller's image; one that sets `includeCost` could hide its
         # bill.
         if name in OWN_FIELDS:
@@ -101,7 +103,7 @@ def _translate_choices(
         if native is None:
             report.append(_unknown_choice(name, value, model, choice))
             continue
-        if _names_itself(request.extras, choice):
+        if _names_itself(request.passthrough, choice):
             if asked is not None:
                 report.append(_said_already(name, asked, choice.field))
             continue
@@ -125,9 +127,9 @@ def _unknown_choice(name: str, value: str, model: CatalogModel, choice: Choice) 
     return dropped(name, value, f"{model.id} has no equivalent.{own}")
 
 
-def _names_itself(extras: Mapping[str, JSONValue], choice: Choice) -> bool:
+def _names_itself(passthrough: Mapping[str, JSONValue], choice: Choice) -> bool:
     """Whether the caller set this very field under the provider's own name."""
-    found: JSONValue = dict(extras)
+    found: JSONValue = dict(passthrough)
     for part in choice.field.split("."):
         if not isinstance(found, dict) or part not in found:
             return False

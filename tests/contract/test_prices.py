@@ -58,7 +58,7 @@ def requests(model: CatalogModel) -> Iterator[ImageRequest]:
             size=wish,
             images=sent,
             mask=mask,
-            extras=quality | outpaint,
+            passthrough=quality | outpaint,
             count=count,
         )
 

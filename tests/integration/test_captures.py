@@ -67,7 +67,7 @@ UNDERSTOOD: dict[str, dict] = {
         "size": {"text": "1024x1024", "exact": (1024, 1024), "ignored": ["aspect_ratio"]},
         "seed": 7,
         "words": {"quality": "hd"},
-        "extras": {"lora": [{"model": "x", "weight": 1}]},
+        "passthrough": {"lora": [{"model": "x", "weight": 1}]},
     },
     "curl__edit_big_expect100": {"mode": "edit", "prompt": "hat", "images": {"image": 2000000}},
     "curl__edit_image_brackets": {
@@ -85,7 +85,7 @@ UNDERSTOOD: dict[str, dict] = {
         "size": {"text": "16:9", "exact": None, "ignored": []},
         "images": {"image": 74},
         "seed": 42,
-        "extras": {
+        "passthrough": {
             "flag": True,
             "opts": {"a": {"b": 1}, "list": ["p", "q"]},
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
@@ -98,7 +98,7 @@ UNDERSTOOD: dict[str, dict] = {
         "size": {"text": "16:9", "exact": None, "ignored": []},
         "images": {"image": 74},
         "seed": 42,
-        "extras": {
+        "passthrough": {
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
             "flag": True,
             "opts": {"a": {"b": 1}, "list": ["p", "q"]},
@@ -153,14 +153,14 @@ UNDERSTOOD: dict[str, dict] = {
         "size": {"text": "16:9", "exact": None, "ignored": []},
         "delivery": "embedded",
         "seed": 42,
-        "extras": {
+        "passthrough": {
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
             "flag": True,
             "opts": {"a": {"b": 1}, "list": ["p", "q"]},
         },
     },
     "node-7.55.0__generate_minimal": {"mode": "generate", "prompt": "a cat"},
-    "node-7.55.0__generate_options_body": {"mode": "generate", "prompt": "other", "extras": {"extra": 1}},
+    "node-7.55.0__generate_options_body": {"mode": "generate", "prompt": "other", "passthrough": {"extra": 1}},
     "node-7.55.0__generate_opts": {"mode": "generate", "prompt": "a cat"},
     "openwebui-0.12.4__edit_list": {
         "mode": "edit",
@@ -187,7 +187,7 @@ UNDERSTOOD: dict[str, dict] = {
         "size": {"text": "16:9", "exact": None, "ignored": []},
         "images": {"image": 74},
         "seed": 42,
-        "extras": {
+        "passthrough": {
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
             "flag": True,
             "opts": {"a": {"b": 1}, "list": ["p", "q"]},
@@ -276,7 +276,7 @@ UNDERSTOOD: dict[str, dict] = {
         "count": 5,
         "size": {"text": "16:9", "exact": None, "ignored": []},
         "seed": 42,
-        "extras": {
+        "passthrough": {
             "lora": [{"model": "x", "weight": 1}, {"model": "y", "weight": 0.5}],
             "flag": True,
             "opts": {"a": {"b": 1}, "list": ["p", "q"]},

@@ -85,7 +85,7 @@ def test_a_parts_own_charset_counts_then_the_forms_then_utf_8(charset, form):
     headers = TYPED(f'text/plain; charset="{charset}"') if charset else ""
     first = [part("_charset_", form)] if form else []
     request = read(*first, part("prompt", data, headers=headers), mode=Mode.GENERATE)
-    assert (request.prompt, dict(request.extras)) == (text, {})
+    assert (request.prompt, dict(request.passthrough)) == (text, {})
 
 
 @pytest.mark.parametrize("charset", ["klingon", "punycode", "idna", "unicode_escape", "zlib", "utf-7"])
@@ -147,7 +147,7 @@ def test_text_in_a_file_is_text_where_text_belongs():
     file = part("prompt", "a hat", rest='; filename="prompt.txt"', headers=TYPED("text/plain"))
     options = part("settings", '{"a": [1]}', rest='; filename="blob"', headers=TYPED("application/json"))
     request = read(file, options, mode=Mode.GENERATE)
-    assert (request.prompt, request.extras) == ("a hat", {"settings": {"a": [1]}})
+    assert (request.prompt, request.passthrough) == ("a hat", {"settings": {"a": [1]}})
 
 
 def test_bytes_that_are_no_text_are_refused_where_text_belongs():

@@ -19,7 +19,7 @@ ADAPTER = {"model": "runware:55@1", "guideImages": [UUID]}
 
 def fit(model: str, ace: object):
     """The spec of a request with ACE++, or the refusal."""
-    request = ImageRequest(Mode.GENERATE, "a portrait", extras={"acePlusPlus": ace})
+    request = ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace})
     return normalize(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
@@ -98,7 +98,7 @@ ACE_ILLEGAL = [
 @pytest.mark.parametrize("ace", ACE_LEGAL, ids=str)
 def test_ace_goes_to_flux_fill_with_its_own_images_and_no_others(ace):
     model = REGISTRY.find("runware:102@1")
-    request = ImageRequest(Mode.GENERATE, "a portrait", extras={"acePlusPlus": ace})
+    request = ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace})
     check_request(request, model)
     spec = normalize(request, model, default_delivery=Delivery.LINK)
     assert (spec.fields["acePlusPlus"], spec.blank, spec.adjustments) == (ace, None, ())
@@ -108,7 +108,7 @@ def test_ace_goes_to_flux_fill_with_its_own_images_and_no_others(ace):
 def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
     if isinstance(ace, dict):
         check_request(
-            ImageRequest(Mode.GENERATE, "a portrait", extras={"acePlusPlus": ace}), REGISTRY.find("runware:102@1")
+            ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace}), REGISTRY.find("runware:102@1")
         )
     with pytest.raises(InvalidRequestError) as refusal:
         fit("runware:102@1", ace)
@@ -116,7 +116,7 @@ def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
 
 
 def test_ace_does_not_stand_in_for_the_image_another_model_needs():
-    request = ImageRequest(Mode.EDIT, "a portrait", extras={"acePlusPlus": ACE_LEGAL[0]})
+    request = ImageRequest(Mode.EDIT, "a portrait", passthrough={"acePlusPlus": ACE_LEGAL[0]})
     with pytest.raises(InvalidRequestError, match="needs at least 1 `image`"):
         check_request(request, REGISTRY.find("riverflow-1"))
 

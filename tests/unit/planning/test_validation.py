@@ -53,10 +53,10 @@ LEGAL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("extras", [row[1] for row in LEGAL], ids=[row[0] for row in LEGAL])
-def test_what_the_page_allows_is_passed_on_as_it_is(extras):
-    spec = fit(extras=extras)
-    assert {name: spec.fields[name] for name in extras} == extras
+@pytest.mark.parametrize("passthrough", [row[1] for row in LEGAL], ids=[row[0] for row in LEGAL])
+def test_what_the_page_allows_is_passed_on_as_it_is(passthrough):
+    spec = fit(passthrough=passthrough)
+    assert {name: spec.fields[name] for name in passthrough} == passthrough
     assert spec.adjustments == ()
 
 
@@ -110,16 +110,16 @@ ILLEGAL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "extras"), ILLEGAL, ids=[f"{row[0]}={row[1]!s:.70}" for row in ILLEGAL])
-def test_what_the_page_forbids_is_refused_at_its_exact_place(place, extras):
+@pytest.mark.parametrize(("place", "passthrough"), ILLEGAL, ids=[f"{row[0]}={row[1]!s:.70}" for row in ILLEGAL])
+def test_what_the_page_forbids_is_refused_at_its_exact_place(place, passthrough):
     with pytest.raises(InvalidRequestError) as refusal:
-        fit(extras=extras)
+        fit(passthrough=passthrough)
     assert refusal.value.param == place
     assert f"`{place}`" in refusal.value.message
 
 
 @pytest.mark.parametrize(
-    ("extras", "message"),
+    ("passthrough", "message"),
     [
         ({"lora": [LORA, LORA | {"weight": 9}]}, "Invalid value for `lora[1].weight`: expected a number from -4 to 4 in steps of 0.01; got 9."),
         ({"safety": {"mode": 1}}, "Invalid value for `safety.mode`: expected one of none, fast; got 1."),
@@ -130,9 +130,9 @@ def test_what_the_page_forbids_is_refused_at_its_exact_place(place, extras):
     ],
     ids=lambda value: str(value)[:30],
 )  # fmt: skip
-def test_a_refusal_says_what_is_taken(extras, message):
+def test_a_refusal_says_what_is_taken(passthrough, message):
     with pytest.raises(InvalidRequestError) as refusal:
-        fit(extras=extras)
+        fit(passthrough=passthrough)
     assert message in refusal.value.message
 
 
@@ -150,20 +150,20 @@ OWN = {
 @pytest.mark.parametrize("model", ["riverflow-1-mini", "riverflow-1", "riverflow-1-pro", "srpo"])
 @pytest.mark.parametrize("name", OWN)
 def test_the_gateways_own_fields_cannot_be_set_and_that_is_told(model, name):
-    spec = fit(model, Mode.EDIT, 1, extras={name: OWN[name]})
+    spec = fit(model, Mode.EDIT, 1, passthrough={name: OWN[name]})
     assert name not in spec.fields
     assert [(one.param, one.mode) for one in spec.adjustments] == [(name, AdjustmentMode.DROPPED)]
 
 
 @pytest.mark.parametrize("model", ["riverflow-1-mini", "riverflow-1-pro"])
 def test_riverflows_platform_fields_pass(model):
-    extras = {"safety": {"checkContent": True}, "ttl": 120, "uploadEndpoint": "https://bucket.example/a"}
-    spec = fit(model, Mode.EDIT, 1, extras=extras)
-    assert {name: spec.fields[name] for name in extras} == extras
+    passthrough = {"safety": {"checkContent": True}, "ttl": 120, "uploadEndpoint": "https://bucket.example/a"}
+    spec = fit(model, Mode.EDIT, 1, passthrough=passthrough)
+    assert {name: spec.fields[name] for name in passthrough} == passthrough
 
 
 def test_a_life_time_for_runwares_links_means_nothing_where_the_answer_has_none():
-    spec = fit(extras={"ttl": 120}, delivery=Delivery.EMBEDDED)
+    spec = fit(passthrough={"ttl": 120}, delivery=Delivery.EMBEDDED)
     assert "ttl" not in spec.fields
     assert [(one.param, one.mode) for one in spec.adjustments] == [("ttl", AdjustmentMode.DROPPED)]
 
@@ -192,10 +192,10 @@ def test_a_word_beyond_the_models_range_becomes_the_nearest_and_is_told(model, w
     [
         ("srpo", {"words": {"negative_prompt": "x"}}, "negative_prompt"),
         ("google:4@3", {"seed": 2**31}, "seed"),
-        ("ideogram:4@0", {"extras": {"settings": {"structuredPrompt": {"a": 1}}}}, "settings.structuredPrompt"),
-        ("sourceful-riverflow-2-5-pro", {"extras": {"settings": {"backgroundMode": "solid"}}}, "settings.backgroundColor"),
-        ("sourceful-riverflow-2-5-pro", {"extras": {"settings": {"backgroundMode": "solid", "backgroundColor": "red"}}}, "settings.backgroundColor"),
-        ("flux.2-pro", {"extras": {"providerSettings": {"bfl": {"safetyTolerance": 7}}}}, "providerSettings.bfl.safetyTolerance"),
+        ("ideogram:4@0", {"passthrough": {"settings": {"structuredPrompt": {"a": 1}}}}, "settings.structuredPrompt"),
+        ("sourceful-riverflow-2-5-pro", {"passthrough": {"settings": {"backgroundMode": "solid"}}}, "settings.backgroundColor"),
+        ("sourceful-riverflow-2-5-pro", {"passthrough": {"settings": {"backgroundMode": "solid", "backgroundColor": "red"}}}, "settings.backgroundColor"),
+        ("flux.2-pro", {"passthrough": {"providerSettings": {"bfl": {"safetyTolerance": 7}}}}, "providerSettings.bfl.safetyTolerance"),
     ],
 )  # fmt: skip
 def test_what_a_model_forbids_is_refused_in_the_callers_words(model, wishes, param):
@@ -209,12 +209,12 @@ def test_a_negative_prompt_beside_images_is_dropped_where_the_model_takes_only_o
     assert "negativePrompt" not in spec.fields
     assert [(one.param, one.mode) for one in spec.adjustments] == [("negative_prompt", AdjustmentMode.DROPPED)]
     with pytest.raises(InvalidRequestError, match=r"cannot be combined"):
-        fit("qwen-image-2-0", Mode.EDIT, 1, extras={"negativePrompt": "fog"})
+        fit("qwen-image-2-0", Mode.EDIT, 1, passthrough={"negativePrompt": "fog"})
 
 
 def test_an_unlisted_model_is_judged_by_runware_alone():
-    extras = {"steps": 9000, "lora": "x"}
-    assert fit("civitai:1@2", extras=extras).fields == extras
+    passthrough = {"steps": 9000, "lora": "x"}
+    assert fit("civitai:1@2", passthrough=passthrough).fields == passthrough
 
 
 @pytest.mark.parametrize(
