@@ -17,7 +17,6 @@ from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.passthrough import PassedFields
-from app.images.types import CompositeBase
 from app.jobs.codec import dump_plan
 from app.journal.records import Intent
 from app.ledger.pricing import Estimate, Order, estimate
@@ -28,24 +27,12 @@ from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.output import default_delivery
 from app.planning.output_limits import check_output_size
 from app.planning.plan import Plan, build_plan
+from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender
 
 _LONGEST_TEXT = 200
 """What the journal keeps of names that callers choose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request ready to be sent; `price` is what the catalog expects it to cost."""
-
-    request: ImageRequest
-    requested_model: str
-    spec: ImageSpec
-    plan: Plan
-    base: CompositeBase | None
-    fingerprint: str
-    price: Estimate
 
 
 @dataclass(frozen=True, slots=True)

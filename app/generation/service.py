@@ -14,7 +14,7 @@ from app.errors import GatewayError, Spent, StillProcessingError, UnavailableErr
 from app.generation.collect import collect, gravest, merge_parts, split_parts
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
-from app.generation.prepare import Policy, Prepared, Preparer
+from app.generation.prepare import Policy, Preparer
 from app.generation.uploads import InputUploads, SharedPlan
 from app.jobs.codec import places_of
 from app.jobs.job import Job, Work
@@ -26,6 +26,7 @@ from app.observability.stages import stage
 from app.planning.dry_run import DryRun
 from app.planning.memory import count_held_bytes
 from app.planning.plan import Plan, PlannedTask
+from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
 from app.runware.transport import Permit

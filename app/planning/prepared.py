@@ -1,0 +1,23 @@
+"""A request ready to be sent: what planning made of it, for whoever claims and executes it."""
+
+from dataclasses import dataclass
+
+from app.domain.request import ImageRequest
+from app.domain.spec import ImageSpec
+from app.images.types import CompositeBase
+from app.ledger.pricing import Estimate
+from app.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request ready to be sent; `price` is what the catalog expects it to cost."""
+
+    request: ImageRequest
+    requested_model: str
+    spec: ImageSpec
+    plan: Plan
+    base: CompositeBase | None
+    """What each result is pasted into, where the spec says so."""
+    fingerprint: str
+    price: Estimate
