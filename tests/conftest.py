@@ -51,6 +51,10 @@ class SimulatorProcess:
         """One accepted task."""
         return self.client.get(f"{self.url}/_simulator/tasks/{task_uuid}").raise_for_status().json()
 
+    def asked(self, prompt: str) -> int:
+        """How many tasks it accepted with a prompt."""
+        return sum(task["request"].get("positivePrompt") == prompt for task in self.tasks())
+
     def made(self, prompt: str) -> int:
         """How many images it made for a prompt."""
         return sum(task["images"] for task in self.tasks() if task["request"].get("positivePrompt") == prompt)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.serve import app
-from tests.support.commands import ROOT, environment
+from tests.support.commands import INTERRUPTIBLE, ROOT, environment
 from tests.support.images import open_bytes, png
+from tests.support.waiting import seen
 
 
 @pytest.fixture
@@ -146,13 +146,10 @@ def test_an_answer_that_is_lost_on_the_way_is_asked_for_again_and_bought_once(ru
 @pytest.mark.slow
 def test_whoever_stops_the_command_is_told_how_to_get_what_was_asked_for(run, folder, prompt, open_gateway):
     slow = f"{prompt} [sim:slow=4]"
-    command = [sys.executable, "-m", "app", "generate", slow, "--size", "256x256", "-o", "pear.png"]
+    command = [*INTERRUPTIBLE, sys.executable, "-m", "app", "generate", slow, "--size", "256x256", "-o", "pear.png"]
     own = {"SPILLWAY_BASE_URL": open_gateway.base_url, "SPILLWAY_API_KEY": "test-key", "PYTHONPATH": str(ROOT)}
     stopped = subprocess.Popen(command, env=environment(folder, **own), stderr=subprocess.PIPE, text=True)
-    for _ in range(1500):
-        if any(task["request"].get("positivePrompt") == slow for task in open_gateway.simulator.tasks()):
-            break
-        time.sleep(0.02)
+    assert seen(lambda: open_gateway.simulator.asked(slow), bool, 60)
     stopped.send_signal(signal.SIGINT)
     told = stopped.communicate(timeout=60)[1]
     assert stopped.returncode == 1

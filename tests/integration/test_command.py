@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.commands import served, spillway
 from tests.support.images import open_bytes, png
+from tests.support.waiting import log_with
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def test_without_a_runware_key_the_simulator_answers_and_says_so(without_key):
     assert url.startswith(f"{origin}/v1/media/")  # the simulator itself may be out of the caller's reach
     assert open_bytes(httpx2.get(url).content).size == (256, 256)
     assert httpx2.get(f"{origin}/readyz").json()["upstream"] == "simulator"
-    assert "built-in simulator makes the images" in (folder / "log").read_text()
+    note = "built-in simulator makes the images"
+    assert note in log_with(folder / "log", note)
 
 
 def test_generate_and_edit_write_files(without_key, tmp_path):

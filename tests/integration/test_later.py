@@ -16,6 +16,7 @@ import pytest
 
 from app.webhooks.dispatcher import DeliverySchedule
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 ASYNC = {"Prefer": "respond-async"}
 QUICK = DeliverySchedule(waits=(0.05, 0.1, 0.2), looks_every=0.3)
@@ -58,7 +59,7 @@ def test_a_request_that_is_not_waited_for_is_accepted_at_once_and_collected_late
     result = gateway.client.get(f"/requests/{record['id']}/result")
     assert (result.status_code, len(result.json()["data"]), gateway.simulator.made(prompt)) == (200, 2, 2)
     assert all(item.keys() >= {form} for item in result.json()["data"])
-    assert gateway.client.get(f"/requests/{record['id']}").json()["delivered"]
+    assert seen(lambda: gateway.client.get(f"/requests/{record['id']}").json()["delivered"], bool)
 
 
 def test_two_accepted_requests_are_two_though_nobody_waits_for_them(gateway):
@@ -226,9 +227,12 @@ def test_a_webhook_outlives_the_gateway_that_should_have_sent_it(start_gateway, 
     variables = {"SPILLWAY_ALLOW_PRIVATE_WEBHOOKS": "true", "SPILLWAY_DATABASE_URL": f"sqlite:///{tmp_path / 'j.db'}"}
     with receiving(500, 200) as receiver:
         first = start_gateway(parts={"webhook_pace": slow}, **variables)
-        submit(first, prompt=unique(), webhook_url=receiver.url)
+        record = submit(first, prompt=unique(), webhook_url=receiver.url).json()
         receiver.wait_for(1)
-        time.sleep(0.2)
+        refused = seen(
+            lambda: first.client.get(f"/requests/{record['id']}").json()["webhook"], lambda webhook: webhook["attempts"]
+        )
+        assert (refused["attempts"], refused["last_status"]) == (1, 500)
         with sqlite3.connect(tmp_path / "j.db") as journal:
             journal.execute("update requests set webhook_next = 0")
         start_gateway(parts={"webhook_pace": QUICK}, **variables)

@@ -1,6 +1,7 @@
 """What Runware may answer is bounded and judged: no answer fills the memory, holds up others, or sticks in the journal."""
 
 import gzip
+import json
 import threading
 import time
 import zlib
@@ -16,9 +17,11 @@ import pytest
 from tests.support.images import png
 from tests.support.odd_runware import Odd, OddRunware, envelope, envelope_with, item, odd_runware
 from tests.support.processes import free_port, process, unique
+from tests.support.waiting import log_with
 
 MIB = 1024 * 1024
 ENDLESS = 256 * MIB
+COST_FAULT = "a cost that cannot be"
 
 
 @dataclass
@@ -170,9 +173,11 @@ def test_a_cost_that_cannot_be_is_unknown_loud_and_breaks_nothing(gateway, cost)
     request_id = answer.json()["id"]
     for path in (f"/v1/requests/{request_id}", "/v1/requests?summary=true", f"/v1/requests/{request_id}/result"):
         assert gateway.client.get(path).status_code == 200, path
-    lines = [line for line in gateway.log.read_text().splitlines() if "a cost that cannot be" in line]
-    assert answer.json()["metadata"]["task_uuids"][0] in lines[-1]
-    assert '"level": "error"' in lines[-1]
+    (task_id,) = answer.json()["metadata"]["task_uuids"]
+    log = log_with(gateway.log, task_id)
+    assert [json.loads(line)["level"] for line in log.splitlines() if task_id in line and COST_FAULT in line] == [
+        "error"
+    ]
 
 
 def test_a_result_that_leads_inside_is_told_and_paid_for_and_not_handed_on(gateway):

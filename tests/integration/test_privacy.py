@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.images import png
 from tests.support.processes import free_port, wait_until_it_answers
+from tests.support.waiting import log_with
 
 ESCAPES = "\x1b[2J\r\nlevel=error event=forged \u202e\x00\u2028"
 
@@ -64,11 +65,14 @@ def test_the_data_folder_is_its_owners_alone(logged):
 def test_what_callers_write_stays_on_its_line_in_the_log(logged):
     origin, _, log = logged
     marked = f"mark{ESCAPES}mark"
-    post(origin, {"prompt": "a pier", "size": "256x256", "user": marked})
-    post(origin, {"prompt": marked, "size": "256x256", "model": marked})
-    post(origin, {"prompt": f"{marked} [sim:error-500]", "size": "256x256", marked: 1})
-    post(origin, {"prompt": "a pier", "image": "https://mark%1b%0a.example/", "webhook_url": marked})
-    httpx2.get(f"{origin}/mark%0d%0alevel=error%20event=forged%1b[2J%e2%80%ae")
+    answers = [
+        post(origin, {"prompt": "a pier", "size": "256x256", "user": marked}),
+        post(origin, {"prompt": marked, "size": "256x256", "model": marked}),
+        post(origin, {"prompt": f"{marked} [sim:error-500]", "size": "256x256", marked: 1}),
+        post(origin, {"prompt": "a pier", "image": "https://mark%1b%0a.example/", "webhook_url": marked}),
+        httpx2.get(f"{origin}/mark%0d%0alevel=error%20event=forged%1b[2J%e2%80%ae"),
+    ]
+    log_with(log, *(answer.headers["x-request-id"] for answer in answers))
     text = log.read_bytes()
     lines = text.decode().splitlines()
     assert [line for line in lines if "mark" in line]

@@ -12,6 +12,9 @@ from pathlib import Path
 import httpx2
 
 ROOT = Path(__file__).resolve().parents[2]
+_LISTENS = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+INTERRUPTIBLE = (sys.executable, "-c", _LISTENS)
+"""Before a command that a test interrupts: a shell's background jobs, and all they start, ignore interrupts."""
 
 
 def free_port() -> int:

@@ -1,0 +1,27 @@
+"""Waits for what a gateway does a moment after it has answered: a line in its log, a receipt, a webhook."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_Seen = TypeVar("_Seen")
+_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
+
+
+def seen(look: Callable[[], _Seen], is_there: Callable[[_Seen], object], seconds: float = _SECONDS) -> _Seen:
+    """What `look` sees as soon as `is_there` says yes to it; what it sees last, when it never does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        # The time first: what comes while a busy machine keeps this thread waiting is still seen.
+        is_over = time.monotonic() >= deadline
+        found = look()
+        if is_over or is_there(found):
+            return found
+        time.sleep(_PAUSE_SECONDS)
+
+
+def log_with(log: Path, *marks: str) -> str:
+    """A log as soon as all these marks are in it: a line is written after the answer it tells of."""
+    return seen(log.read_text, lambda text: all(mark in text for mark in marks))
