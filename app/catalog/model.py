@@ -152,8 +152,8 @@ class ImageRules(_Entry):
     blank: bool = Field(default=True, description="A blank image makes sense where there is only text.")
 
 
-class Words(_Entry):
-    """Runware's field for each of the caller's words that this model has an equivalent for."""
+class ParameterMap(_Entry):
+    """Runware's field for each of the caller's parameters that this model has an equivalent for."""
 
     seed: str | None = None
     negative_prompt: str | None = None
@@ -202,7 +202,7 @@ class CatalogModel(_Entry):
     max_results: int = Field(1, ge=1, le=20, description="Images one task can make.")
     results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many images.")
     formats: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("PNG", "JPG", "WEBP")
-    words: Words = Words()
+    parameters: ParameterMap = Field(ParameterMap(), alias="words")
     choices: dict[Annotated[str, Field(pattern="^(quality|style|background|moderation)$")], Choice] = {}
     pricing: Pricing | None = None
     required: tuple[str, ...] = Field((), description="Runware's fields without which there is no task.")
@@ -230,8 +230,8 @@ class CatalogModel(_Entry):
         return self
 
     @model_validator(mode="after")
-    def _check_words(self) -> "CatalogModel":
-        targets = [getattr(self.words, name) for name in Words.model_fields]
+    def _check_parameters(self) -> "CatalogModel":
+        targets = [getattr(self.parameters, name) for name in ParameterMap.model_fields]
         paths = [target for target in targets if isinstance(target, str)]
         unknown = [path for path in paths if self.optional is not None and path not in self.optional]
         if unknown:

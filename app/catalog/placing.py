@@ -6,7 +6,7 @@ from typing import cast
 from app.catalog.model import CatalogModel
 
 Entry = MutableMapping[str, object]
-_ORDER = {name: place for place, name in enumerate(CatalogModel.model_fields)}
+_ORDER = {field.alias or name: place for place, (name, field) in enumerate(CatalogModel.model_fields.items())}
 
 
 def place(entry: Entry, name: str, value: object) -> None:

@@ -18,7 +18,7 @@ Entry = MutableMapping[str, object]
 TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
 _IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
 _SLOTS = ("referenceImages", "seedImage", "image")
-_WORDS = {
+_PARAMETERS = {
     "seed": "seed",
     "negative_prompt": "negativePrompt",
     "guidance_scale": "CFGScale",
@@ -93,7 +93,7 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     inputs = mapping(mapping(properties.get("inputs")).get("properties"))
     takes_images = "inputs" in properties
     capabilities = set(texts(info.get("x-capabilities")))
-    modes = [mode for mode, words in _MODES.items() if capabilities & words]
+    modes = [mode for mode, tags in _MODES.items() if capabilities & tags]
     if not modes:
         modes = ["edit"] if "inputs" in required else ["generate", *(["edit"] if takes_images else [])]
     entry["modes"] = modes if takes_images else ["generate"]
@@ -110,9 +110,9 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     formats = [one for one in values_of(mapping(properties.get("outputFormat"))) if one in _IMAGES]
     if sorted(map(str, formats)) != ["JPG", "PNG", "WEBP"]:
         entry["formats"] = formats
-    words = {word: field for word, field in _WORDS.items() if field in properties}
-    if words:
-        entry["words"] = words
+    parameters = {name: field for name, field in _PARAMETERS.items() if field in properties}
+    if parameters:
+        entry["words"] = parameters
     update_entry(entry, schema, info, task, vocabulary)
     return entry
 

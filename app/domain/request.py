@@ -1,6 +1,6 @@
 """What a caller wants, in Spillway's own words. Frozen values without behavior.
 
-OpenAI's words stay in `openai_api`, Runware's in `runware`; `passthrough` alone carries fields whose names the caller
+OpenAI's names stay in `openai_api`, Runware's in `runware`; `passthrough` alone carries fields whose names the caller
 took from Runware, untouched, to the task.
 """
 
@@ -114,8 +114,8 @@ class ImageRequest:
     """The mask was given under the provider's own name: white is what to edit."""
     markup: InputImage | None = None
     seed: int | None = None
-    words: Mapping[str, JSONValue] = field(default_factory=dict)
-    """Words of OpenAI's and common extensions, translated where the model has the thing, else reported."""
+    parameters: Mapping[str, JSONValue] = field(default_factory=dict)
+    """Fields of OpenAI's and common extensions, translated where the model has the thing, else reported."""
     passthrough: Mapping[str, JSONValue] = field(default_factory=dict)
     user: str | None = None
     stream: bool = False

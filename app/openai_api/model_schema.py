@@ -15,7 +15,7 @@ from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
 from app.openai_api.input_images import IMAGE_FIELDS, MAX_IMAGES
 from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OPEN_CHOICES, OWN_NAMES, RECORDED
-from app.openai_api.runware_words import SYNONYMS
+from app.openai_api.runware_parameters import SYNONYMS
 from app.openai_api.schemas import GenerationRequest
 from app.planning.decide import MAX_PROMPT_CHARS
 from app.planning.output import makes_vectors
@@ -25,7 +25,7 @@ from app.runware.tasks import OWN_FIELDS
 
 _SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
 _SINGLE_IMAGES = ("mask", "markup")
-_WORDS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
+_PARAMETERS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
 _MODE, _FIELD, _SAME = "x-spillway-mode", "x-runware-field", "x-same-as"
 _RASTER_ONLY = {"output_compression": "dropped", "fit": "refused"}
 """What becomes of these on models of vector graphics."""
@@ -72,8 +72,18 @@ def field_mode(model: CatalogModel, name: str) -> str:
         return "recorded"
     if name in IMAGE_FIELDS:
         return _image_mode(model, name)
-    if name in {*_WORDS, *OPEN_CHOICES, *CHOICES, *INTEGERS, *NUMBERS, *_SIZE_FIELDS, "svg", "background", "prompt"}:
-        return _word_mode(model, name)
+    if name in {
+        *_PARAMETERS,
+        *OPEN_CHOICES,
+        *CHOICES,
+        *INTEGERS,
+        *NUMBERS,
+        *_SIZE_FIELDS,
+        "svg",
+        "background",
+        "prompt",
+    }:
+        return _parameter_mode(model, name)
     if makes_vectors(model) and name in _RASTER_ONLY:
         return _RASTER_ONLY[name]
     if name == "n":
@@ -85,7 +95,7 @@ def field_mode(model: CatalogModel, name: str) -> str:
     return "converted" if name == "fit" else "honored"
 
 
-def _word_mode(model: CatalogModel, name: str) -> str:
+def _parameter_mode(model: CatalogModel, name: str) -> str:
     if name == "scale_factor" and scales_by_size(model):
         return "emulated"
     return "honored" if _has_the_thing(model, name) else "dropped"
@@ -105,15 +115,15 @@ def _image_mode(model: CatalogModel, name: str) -> str:
 
 
 def _has_the_thing(model: CatalogModel, name: str) -> bool:
-    """Whether the model has something that this word can be translated to."""
+    """Whether the model has something that this field can be translated to."""
     if name in _SIZE_FIELDS:
         never = model.size_use is SizeUse.WITHOUT_IMAGES and Mode.GENERATE not in model.modes
         return model.sizes.kind != "automatic" and not (never and not model.resolutions)
     if name == "prompt":
         return model.prompt.use != "none"
-    if name == "background" and (model.words.transparent_background or model.task == "removeBackground"):
+    if name == "background" and (model.parameters.transparent_background or model.task == "removeBackground"):
         return True
-    return name in model.choices or (name in _WORDS and getattr(model.words, name) is not None)
+    return name in model.choices or (name in _PARAMETERS and getattr(model.parameters, name) is not None)
 
 
 def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
@@ -121,8 +131,8 @@ def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
     if name == "prompt":
         limits: dict[str, JSONValue] = {"maxLength": model.prompt.max_chars or MAX_PROMPT_CHARS}
         return limits | ({"minLength": model.prompt.min_chars} if model.prompt.min_chars else {})
-    if name in _WORDS:
-        return _word_limits(model, name)
+    if name in _PARAMETERS:
+        return _parameter_limits(model, name)
     choice = model.choices.get(name)
     if choice is not None:
         rule = find_rule(model.fields, choice.field) if name in OPEN_CHOICES else None
@@ -148,9 +158,9 @@ def _native_choices(model: CatalogModel, name: str) -> dict[str, JSONValue]:
     return {}
 
 
-def _word_limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
-    """The field a word goes to, and that field's range."""
-    target = getattr(model.words, name)
+def _parameter_limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
+    """The field a parameter goes to, and that field's range."""
+    target = getattr(model.parameters, name)
     rule = (model.fields.members or {}).get(target or "")
     if target is None:
         return {}
@@ -167,7 +177,7 @@ def _native_sizes(model: CatalogModel) -> dict[str, JSONValue]:
 
 
 def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:
-    """A rule in JSON Schema's words; what these cannot say stays in `x-` members."""
+    """A rule in the terms of JSON Schema; what these cannot say stays in `x-` members."""
     type_: JSONValue = [*_JSON_TYPES[rule.type]] if rule.type in _JSON_TYPES else rule.type
     schema: dict[str, JSONValue] = {
         "type": type_,
@@ -195,7 +205,7 @@ def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:
 
 
 def capabilities_of(model: CatalogModel) -> list[str]:
-    """Short words a client may choose by."""
+    """Tags a client may choose by."""
     if model.task in _TOOLS:
         return [_TOOLS[model.task]]
     found = ["generation"] if Mode.GENERATE in model.modes else []
@@ -206,9 +216,9 @@ def capabilities_of(model: CatalogModel) -> list[str]:
     if model.images is not None:
         found += ["inpainting"] if model.images.mask else []
         found += ["multiple-images"] if model.images.maximum != 1 else []
-    if model.words.seed:
+    if model.parameters.seed:
         found.append("seed")
-    if model.words.transparent_background:
+    if model.parameters.transparent_background:
         found.append("transparency")
     if model.size_use is not SizeUse.REQUIRED and model.sizes.kind == "automatic":
         found.append("automatic-size")

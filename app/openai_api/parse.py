@@ -32,7 +32,7 @@ from app.openai_api.readers import (
     read_text,
     wrong,
 )
-from app.openai_api.runware_words import MAX_RESULTS, RUNWARE_NAMES, SYNONYMS, Translation, translate_fields
+from app.openai_api.runware_parameters import MAX_RESULTS, RUNWARE_NAMES, SYNONYMS, Translation, translate_fields
 from app.planning.capabilities import brings_own_images
 
 MAX_COUNT = 10
@@ -122,7 +122,7 @@ def _parse(mode: Mode, translation: Translation, files: Sequence[FilePart]) -> I
         mask_is_native=bool(translation.masks) or any(part.name == "maskImage" for part in files),
         markup=read_single("markup", fields, files),
         seed=_read_seed(fields),
-        words=_read_words(fields),
+        parameters=_read_parameters(fields),
         passthrough={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         user=read_text(fields, "safety_identifier") or read_text(fields, "user"),
         stream=stream,
@@ -163,20 +163,20 @@ def _read_format(fields: Fields) -> ImageFormat | None:
     return ImageFormat("jpeg" if text == "jpg" else text)
 
 
-def _read_words(fields: Fields) -> dict[str, JSONValue]:
-    words: dict[str, JSONValue] = {}
+def _read_parameters(fields: Fields) -> dict[str, JSONValue]:
+    parameters: dict[str, JSONValue] = {}
     for name, usual in OPEN_CHOICES.items():
-        words[name] = read_open_choice(fields, name, usual)
+        parameters[name] = read_open_choice(fields, name, usual)
     for name, choices in CHOICES.items():
-        words[name] = read_choice(fields, name, choices)
+        parameters[name] = read_choice(fields, name, choices)
     for name, (low, high) in INTEGERS.items():
-        words[name] = read_integer(fields, name, low, high)
-    words["negative_prompt"] = read_text(fields, "negative_prompt")
+        parameters[name] = read_integer(fields, name, low, high)
+    parameters["negative_prompt"] = read_text(fields, "negative_prompt")
     for name, (least, most) in NUMBERS.items():
-        words[name] = _read_number(fields, name, least, most)
+        parameters[name] = _read_number(fields, name, least, most)
     if fields.get("svg") is not None:
-        words["svg"] = fields["svg"]
-    return {name: value for name, value in words.items() if value is not None and value != _UNSET.get(name)}
+        parameters["svg"] = fields["svg"]
+    return {name: value for name, value in parameters.items() if value is not None and value != _UNSET.get(name)}
 
 
 def _read_number(fields: Fields, name: str, low: float, high: float) -> float | int | None:

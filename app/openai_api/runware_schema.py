@@ -1,10 +1,10 @@
-"""Runware's own form of a request, as documentation: `runware_words` reads it, and tests hold the two together."""
+"""Runware's own form of a request, as documentation: `runware_parameters` reads it, and tests hold the two together."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from app.openai_api.runware_words import MAX_RESULTS, QUALITIES
+from app.openai_api.runware_parameters import MAX_RESULTS, QUALITIES
 
 _IMAGE = "An http(s) address, a data URI, base64, or an image id of Runware's."
 

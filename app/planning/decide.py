@@ -1,6 +1,6 @@
 """Fits a request to a model: every field is honored, changed, converted, emulated, dropped and reported, or refused.
 
-Pure. Leaves sizes to `sizing`, words to `words`, wording to `reports`, images to `images`, and the tasks to `plan`.
+Pure. Leaves sizes to `sizing`, parameters to `parameters`, wording to `adjustments`, and the tasks to `plan`.
 """
 
 import math
@@ -18,7 +18,7 @@ from app.planning.capabilities import is_emulated, is_from_text, sends_size, sta
 from app.planning.composition import check_fit, plan_finish, reference_shape
 from app.planning.outpaint import extend_size, report_extension
 from app.planning.output import check_upload, makes_vectors, plan_format, promises_transparency
-from app.planning.parameters import merge_passthrough, translate_words
+from app.planning.parameters import merge_passthrough, translate_parameters
 from app.planning.scaling import report_scaling, scale_request, wants_scaling
 from app.planning.sizing import SizeChoice, choose_blank, choose_size, nearest_tier
 from app.planning.validation import check_fields
@@ -81,7 +81,7 @@ def normalize(
     report += [dropped(field.param, field.value, field.reason) for field in request.ignored]
     prompt = _check_prompt(request, model, report)
     choice = _choose(request, model, image_size)
-    fields = translate_words(request, model, report)
+    fields = translate_parameters(request, model, report)
     tier = _own_resolution(request, model, choice)
     if tier is not None:
         fields["resolution"] = tier
@@ -113,7 +113,7 @@ def normalize(
         delivery=delivery,
         native_link=native_link,
         format=format_plan,
-        seed=request.seed if model.words.seed else None,
+        seed=request.seed if model.parameters.seed else None,
         fields=fields,
         blank=blank,
         splits=request.stream,
@@ -137,10 +137,12 @@ def _check_own_fields(
     request: ImageRequest, model: CatalogModel, fields: Mapping[str, JSONValue], prompt: str | None
 ) -> None:
     """Judge the task's fields, those that stand beside them included, by the rules of the model."""
-    names = {target: word for word in request.words if (target := getattr(model.words, word, None)) is not None}
+    names = {
+        target: name for name in request.parameters if (target := getattr(model.parameters, name, None)) is not None
+    }
     task = dict(fields)
-    if request.seed is not None and model.words.seed is not None:
-        task[model.words.seed] = request.seed
+    if request.seed is not None and model.parameters.seed is not None:
+        task[model.parameters.seed] = request.seed
     if model.exclusive:
         given = fields.get("inputs")
         slots: dict[str, JSONValue] = {}

@@ -76,7 +76,7 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
         mask_is_native=request.mask_is_native,
         markup=_by_hash(request.markup) if request.markup else None,
         seed=request.seed,
-        parameters=request.words,
+        parameters=request.parameters,
         # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
         passthrough={name: value for name, value in request.passthrough.items() if name not in OWN_FIELDS},
         user=None,

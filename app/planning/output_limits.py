@@ -45,7 +45,7 @@ def _delivered_size(spec: ImageSpec, image_size: Dimensions | None) -> Dimension
         return spec.finish.size
     if spec.size is not None:
         return spec.size
-    field = spec.model.words.scale_factor
+    field = spec.model.parameters.scale_factor
     factor = find(spec.fields, field) if field is not None else None
     # What an upscaler made itself goes through as it is; only what we must convert has to fit in here.
     if not isinstance(factor, int | float) or image_size is None or not spec.format.converts:
@@ -63,7 +63,7 @@ def _refusal(request: ImageRequest, message: str) -> InvalidRequestError:
         param = size.ratio_field
     elif size.area is not None:
         param = size.area_field
-    elif SCALE_FACTOR in request.words:
+    elif SCALE_FACTOR in request.parameters:
         param = SCALE_FACTOR
     param = request.names.get(param, param)
     return InvalidRequestError(f"`{param}`: {message}", param=param)

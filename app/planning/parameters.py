@@ -1,7 +1,7 @@
-"""The caller's words in the provider's fields, where the model has the thing; every other word is reported. Pure.
+"""The caller's parameters in the provider's fields, where the model has the thing; every other is reported. Pure.
 
-A field that the caller sets itself, under the provider's own name, wins over our translation of one of its words, and
-the word is then reported. The gateway's own fields cannot be set from outside.
+A field that the caller sets itself, under the provider's own name, wins over our translation of a parameter, and
+the parameter is then reported. The gateway's own fields cannot be set from outside.
 """
 
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ from app.runware.tasks import OWN_FIELDS
 _PADDINGS = frozenset({"white", "black"})
 
 
-def translate_words(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
-    """The task fields that the caller's words and its own fields come to; what has no place is added to `report`."""
+def translate_parameters(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
+    """The task fields that the caller's parameters come to; what has no place is added to `report`."""
     fields: dict[str, JSONValue] = {}
     chosen = _translate_choices(request, model, fields, report)
-    for name, value in request.words.items():
-        target = getattr(model.words, name, None)
+    for name, value in request.parameters.items():
+        target = getattr(model.parameters, name, None)
         # The more exact word wins, and the other is reported, so that nothing is lost in silence (0015).
         if target is not None and target in request.passthrough:
-            report.append(_said_already(name, value, target))
+            report.append(_overridden(name, value, target))
         elif target is not None and _is_excluded(request, model, target):
             report.append(dropped(name, value, f"{model.id} does not take it beside input images."))
         elif target is not None:
-            fields[target] = _to_legal(name, value, model.fields.members, target, report)
+            fields[target] = _clamp(name, value, model.fields.members, target, report)
         elif name not in chosen:
             report.append(dropped(name, value, f"{model.id} has no equivalent."))
-    if request.seed is not None and model.words.seed is None:
+    if request.seed is not None and model.parameters.seed is None:
         report.append(dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
     if "background" not in chosen:
         _translate_background(request, model, fields, report)
@@ -45,7 +45,7 @@ def _is_excluded(request: ImageRequest, model: CatalogModel, target: str) -> boo
     return any(target in group and slot in group for group in model.exclusive)
 
 
-def _to_legal(
+def _clamp(
     name: str, value: JSONValue, rules: Mapping[str, FieldRule] | None, target: str, report: list[Adjustment]
 ) -> JSONValue:
     """A number brought to the nearest legal one; anything else as it is, to be judged with the other fields."""
@@ -81,20 +81,20 @@ def _translate_background(
         report.append(dropped("background", requested, "This color is for the padding of `fit` contain only."))
     if requested != "transparent" or model.task == "removeBackground":
         return
-    if model.words.transparent_background is None:
+    if model.parameters.transparent_background is None:
         report.append(dropped("background", requested, f"{model.id} cannot make transparent backgrounds."))
         return
-    for name, members in model.words.transparent_background.items():
+    for name, members in model.parameters.transparent_background.items():
         fields[name] = dict(members)
 
 
 def _translate_choices(
     request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
 ) -> set[str]:
-    """Put the words with fixed values where the model takes them; the names of those that are settled so."""
+    """Put the parameters with fixed values where the model takes them; the names of those that are settled so."""
     settled = set()
     for name, choice in model.choices.items():
-        asked = request.background if name == "background" else request.words.get(name)
+        asked = request.background if name == "background" else request.parameters.get(name)
         value = asked if isinstance(asked, str) else choice.default
         if value is None:
             continue
@@ -105,7 +105,7 @@ def _translate_choices(
             continue
         if _names_itself(request.passthrough, choice):
             if asked is not None:
-                report.append(_said_already(name, asked, choice.field))
+                report.append(_overridden(name, asked, choice.field))
             continue
         if value in choice.nearest:
             reason = f"It is the nearest {model.id} has."
@@ -137,7 +137,7 @@ def _names_itself(passthrough: Mapping[str, JSONValue], choice: Choice) -> bool:
     return True
 
 
-def _said_already(name: str, value: JSONValue, field: str) -> Adjustment:
+def _overridden(name: str, value: JSONValue, field: str) -> Adjustment:
     return dropped(name, value, f"Your own `{field}` says it already.")
 
 

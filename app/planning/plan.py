@@ -57,9 +57,9 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
     for index, first in enumerate(range(0, spec.count, per_task)):
         wanted = min(per_task, spec.count - first)
         fields = dict(spec.fields)
-        if spec.seed is not None and spec.model.words.seed is not None:
+        if spec.seed is not None and spec.model.parameters.seed is not None:
             # Each task its own seeds, or every task would make the same images.
-            fields[spec.model.words.seed] = (spec.seed + first) % _seed_limit(spec.model)
+            fields[spec.model.parameters.seed] = (spec.seed + first) % _seed_limit(spec.model)
         task = ImageTask(
             task_uuid=new_task_id(index),
             model=spec.model.air,
@@ -81,7 +81,7 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
 
 def _seed_limit(model: CatalogModel) -> int:
     """One more than the largest seed, after which seeds begin anew."""
-    rule = (model.fields.members or {}).get(model.words.seed or "")
+    rule = (model.fields.members or {}).get(model.parameters.seed or "")
     return _SEED_LIMIT if rule is None or rule.maximum is None else int(rule.maximum) + 1
 
 

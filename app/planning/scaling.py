@@ -12,7 +12,7 @@ FIELD = "scale_factor"
 
 def scales_by_size(model: CatalogModel) -> bool:
     """Whether a factor can be met by a size or a tier, because the model has no field for it but takes one of these."""
-    if model.images is None or model.words.scale_factor is not None:
+    if model.images is None or model.parameters.scale_factor is not None:
         return False
     sends_size = model.sizes.kind != "automatic" and model.size_use is not SizeUse.WITHOUT_IMAGES
     return sends_size or bool(model.resolutions)
@@ -22,7 +22,7 @@ def wants_scaling(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the size of the first image is needed to meet a factor: nothing else was said of the size."""
     size = request.size
     said = size.exact is not None or size.ratio is not None or size.area is not None
-    return FIELD in request.words and bool(request.images) and not said and scales_by_size(model)
+    return FIELD in request.parameters and bool(request.images) and not said and scales_by_size(model)
 
 
 def scale_request(
@@ -30,12 +30,12 @@ def scale_request(
 ) -> tuple[ImageRequest, list[Adjustment]]:
     """The request with a factor turned into a size, or with the reason why it is dropped.
 
-    Where the model has a field for it, or no size at all, the factor stays among the words.
+    Where the model has a field for it, or no size at all, the factor stays among the parameters.
     """
-    factor = request.words.get(FIELD)
+    factor = request.parameters.get(FIELD)
     if not isinstance(factor, int | float) or not request.images or not scales_by_size(model):
         return request, []
-    rest = replace(request, words={name: value for name, value in request.words.items() if name != FIELD})
+    rest = replace(request, parameters={name: value for name, value in request.parameters.items() if name != FIELD})
     if not wants_scaling(request, model):
         return rest, [dropped(FIELD, factor, "The size you asked for says it already.")]
     if image_size is None:

@@ -109,22 +109,22 @@ def test_every_format_is_native_or_converted_from_what_the_model_makes(air, form
 
 
 @pytest.mark.parametrize("air", sorted(MODELS))
-def test_common_words_become_fields_the_model_takes_or_are_reported(air):
+def test_common_parameters_become_fields_the_model_takes_or_are_reported(air):
     model = MODELS[air]
     mode = model.modes[0]
-    words = {"negative_prompt": "fog and rain", "guidance_scale": 4, "num_inference_steps": 20}
+    parameters = {"negative_prompt": "fog and rain", "guidance_scale": 4, "num_inference_steps": 20}
     request = ImageRequest(
         mode,
         PROMPT,
         images=(LinkedImage("image", URL),) if mode is Mode.EDIT else (),
         mask=LinkedImage("mask", URL) if model.images and model.images.mask_required else None,
         seed=7,
-        words=words,
+        parameters=parameters,
     )
     spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
     reported = {adjustment.param for adjustment in spec.adjustments}
-    for word in ("seed", *words):
-        assert (getattr(model.words, word) is None) == (word in reported)
+    for name in ("seed", *parameters):
+        assert (getattr(model.parameters, name) is None) == (name in reported)
     tasks = build_plan(
         spec,
         TaskInputs((URL,) if mode is Mode.EDIT else (), URL if request.mask else None),
@@ -135,22 +135,22 @@ def test_common_words_become_fields_the_model_takes_or_are_reported(air):
 
 WISHES = {
     "seed": {"seed": 7},
-    "negative_prompt": {"words": {"negative_prompt": "fog and rain"}},
-    "guidance_scale": {"words": {"guidance_scale": 4}},
-    "num_inference_steps": {"words": {"num_inference_steps": 20}},
-    "quality": {"words": {"quality": "high"}},
-    "style": {"words": {"style": "vivid"}},
-    "moderation": {"words": {"moderation": "low"}},
-    "input_fidelity": {"words": {"input_fidelity": "high"}},
-    "complexity": {"words": {"complexity": "low"}},
-    "frame_count": {"words": {"frame_count": 3}},
-    "frame_duration_ms": {"words": {"frame_duration_ms": 100}},
-    "partial_images": {"words": {"partial_images": 1}},
-    "svg": {"words": {"svg": {"model": "x"}}},
+    "negative_prompt": {"parameters": {"negative_prompt": "fog and rain"}},
+    "guidance_scale": {"parameters": {"guidance_scale": 4}},
+    "num_inference_steps": {"parameters": {"num_inference_steps": 20}},
+    "quality": {"parameters": {"quality": "high"}},
+    "style": {"parameters": {"style": "vivid"}},
+    "moderation": {"parameters": {"moderation": "low"}},
+    "input_fidelity": {"parameters": {"input_fidelity": "high"}},
+    "complexity": {"parameters": {"complexity": "low"}},
+    "frame_count": {"parameters": {"frame_count": 3}},
+    "frame_duration_ms": {"parameters": {"frame_duration_ms": 100}},
+    "partial_images": {"parameters": {"partial_images": 1}},
+    "svg": {"parameters": {"svg": {"model": "x"}}},
     "background": {"background": "transparent"},
     "user": {"user": "u"},
     "safety_identifier": {"user": "u"},
-    "scale_factor": {"words": {"scale_factor": 2}},
+    "scale_factor": {"parameters": {"scale_factor": 2}},
     "prompt": {},
     "response_format": {"delivery": Delivery.EMBEDDED},
     "output_format": {"format": ImageFormat.AVIF},
@@ -165,7 +165,7 @@ def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
     schema = describe_model(model)
     for field, usual in WISHES.items():
         native = schema["properties"][field].get("x-native") if field == "style" else None
-        wish = {"words": {"style": native[0]}} if native else usual
+        wish = {"parameters": {"style": native[0]}} if native else usual
         edits = field == "scale_factor" and Mode.EDIT in model.modes  # a factor needs an image to scale
         mode = Mode.EDIT if edits else model.modes[0]
         request = ImageRequest(

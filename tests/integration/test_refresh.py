@@ -248,7 +248,7 @@ def test_a_new_model_gets_an_entry_of_its_own(services, folder):
     assert (three.modes, three.images.maximum) == ((Mode.GENERATE, Mode.EDIT), 3)
     assert {tier: str(amount) for tier, amount in three.pricing.per_tier.items()} == {"1K": "0.02", "2K": "0.04"}
     tool = registry.find("acme:up@1")
-    assert (tool.task, tool.prompt.use, tool.images.slot, tool.words.scale_factor) == (
+    assert (tool.task, tool.prompt.use, tool.images.slot, tool.parameters.scale_factor) == (
         "upscale",
         "none",
         "image",

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.errors import GatewayError
-from app.openai_api import parse, runware_words
+from app.openai_api import parse, runware_parameters
 from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse, ModelList
 from tests.support.images import open_bytes
 
@@ -151,7 +151,7 @@ def test_every_field_the_parser_knows_is_documented_and_the_reverse(document):
 
 def test_every_word_of_runwares_the_parser_knows_is_documented_and_the_reverse(document):
     properties = document["components"]["schemas"]["RunwareRequest"]["properties"]
-    assert set(properties) == {*runware_words.RUNWARE_NAMES, "model"}
+    assert set(properties) == {*runware_parameters.RUNWARE_NAMES, "model"}
     for name, (low, high) in {"numberResults": (1, 20), "outputQuality": (20, 99)}.items():
         assert (properties[name]["anyOf"][0]["minimum"], properties[name]["anyOf"][0]["maximum"]) == (low, high)
 
