@@ -60,7 +60,7 @@ OTHER = {
     "mask_is_native": False,
     "markup": None,
     "seed": 8,
-    "words": {"quality": "low", "negative_prompt": "fog"},
+    "parameters": {"quality": "low", "negative_prompt": "fog"},
     "passthrough": {"steps": 8},
     "stream": False,
     "webhook_url": None,
