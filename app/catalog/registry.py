@@ -44,11 +44,20 @@ class Registry:
             if model not in same:
                 same.append(model)
         self._defaults = tuple(defaults)
+        # Resolved once: nearly every request names its model by one of these.
+        self._exact = self._resolve_names()
+        self._fields_by_maker = self._collect_fields()
+        self._all_fields = frozenset[str]().union(*self._fields_by_maker.values())
 
     def find(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
         # Cut off before any matching: names come from callers and may be as long as a body.
-        spellings = without_vendors(name.strip()) if len(name) <= _LONGEST_NAME else []
+        if len(name) > _LONGEST_NAME:
+            raise UnknownModelError(name, self._nearest(name))
+        exact = self._exact.get(name.lower())
+        if exact is not None:
+            return exact
+        spellings = without_vendors(name.strip())
         for asked in spellings:
             # The operator's own names come first, so that a catalog update cannot redirect them.
             alias = self._aliases.get(asked.lower())
@@ -108,16 +117,32 @@ class Registry:
 
     def fields_of_family(self, model: CatalogModel) -> frozenset[str]:
         """The provider's fields that any model of the same maker is known to take; all that are known for a new one."""
-        vendor = model.air.partition(":")[0].lower()
-        family = [
-            one for one in self.models if one.creator == model.creator or one.air.lower().startswith(f"{vendor}:")
-        ]
-        return frozenset(name for one in family or self.models for name in one.fields.members or ())
+        own = [fields for maker in _makers(model) if (fields := self._fields_by_maker.get(maker)) is not None]
+        return frozenset[str]().union(*own) if own else self._all_fields
+
+    def _resolve_names(self) -> dict[str, CatalogModel]:
+        """Each name that leads to one model as it is written, but for case; the operator's aliases come first."""
+        targets = {alias: self._find_target(target) for alias, target in self._aliases.items()}
+        names: dict[str, CatalogModel | None] = {**self._by_name, **targets}
+        return {name: model for name, model in names.items() if model is not None}
+
+    def _collect_fields(self) -> dict[str, frozenset[str]]:
+        """The fields of each maker's models, by the maker's name and by the vendor of its AIR ids."""
+        found: dict[str, set[str]] = {}
+        for model in self.models:
+            for maker in _makers(model):
+                found.setdefault(maker, set()).update(model.fields.members or ())
+        return {maker: frozenset(fields) for maker, fields in found.items()}
 
     def _nearest(self, asked: str) -> tuple[str, ...]:
         names = {name: model.id for model in self.models for name in model.names if name != model.air}
         names |= {alias: target for alias, target in self._aliases.items() if self._find_target(target) is not None}
         return find_nearest(asked, names, [model.id for model in self.defaults], _SUGGESTIONS)
+
+
+def _makers(model: CatalogModel) -> tuple[str, str]:
+    """What models of one maker have in common: its name, or the first part of their AIR ids."""
+    return model.creator, f"{model.air.partition(':')[0].lower()}:"
 
 
 def unlisted_model(air: str) -> CatalogModel:
