@@ -92,7 +92,6 @@ class Answer:
     request_id: str
     created: int
     model: CatalogModel
-    requested_model: str
     images: tuple[DeliveredImage, ...]
     failures: tuple[MissingImage, ...]
     format: ImageFormat

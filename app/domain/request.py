@@ -7,12 +7,16 @@ took from Runware, untouched, to the task.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.catalog.model import Mode
 from app.images.types import Fit
 
-JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
+if TYPE_CHECKING:
+    JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
+else:
+    # Decoders know no recursive type; what they read as any object comes out of JSON, so that it is one of these.
+    JSONValue = object
 
 
 class ImageFormat(StrEnum):

@@ -44,17 +44,41 @@ class Composition:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """What becomes of made images: all that delivery needs of a spec."""
+
+    size: tuple[int, int] | None
+    """What the model is asked for."""
+    delivery: Delivery
+    native_link: bool
+    """The caller gets the provider's own link: nobody has to touch the image."""
+    format: FormatPlan
+    composition: Composition | None
+    # The defaults are for rows of the journal that are older than these two (0075).
+    transparent: bool = False
+    """The images must have an alpha channel."""
+    link_seconds: int | None = None
+    """How long the provider's own link lives, where the caller said."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlace:
+    """Where the images of a task belong in the answer, counted from 0; `wanted` are delivered of those it makes."""
+
+    task_id: str
+    first_index: int
+    wanted: int
+    number_results: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSpec:
     """What will be made: a request fitted to a model."""
 
     model: CatalogModel
     prompt: str | None
     count: int
-    size: tuple[int, int] | None
-    delivery: Delivery
-    native_link: bool
-    """The caller gets the provider's own link: nobody has to touch the image."""
-    format: FormatPlan
+    output: OutputSpec
     seed: int | None
     fields: Mapping[str, JSONValue]
     """Further task fields, in the provider's words: translated parameters and what the caller passes through."""
@@ -63,10 +87,7 @@ class ImageSpec:
     # Slower and no cheaper, so only for streams: one task returns all its images together.
     splits: bool
     """Every image gets a task of its own, so that it can be sent the moment it exists."""
-    finish: Composition | None
     reference_shape: TargetShape | None
     """The shape the first input image gets, so that the result has it."""
-    transparent: bool
-    """The images must have an alpha channel."""
     # Travel with the decision itself, so that no later step has to find out what was changed.
     adjustments: tuple[Adjustment, ...]

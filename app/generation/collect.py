@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from app.domain.answer import Adjustment, Answer, Attempt, MissingImage, TaskCost
 from app.domain.request import JSONValue
+from app.domain.spec import TaskPlace
 from app.errors import GatewayError, StillProcessingError
 from app.generation.provider_errors import to_error
-from app.planning.plan import Plan, PlannedTask
 from app.runware.failures import Kind, ProviderFailure
 from app.runware.results import TaskResult
 from app.runware.wire import Image
@@ -37,22 +37,22 @@ class Collected:
     provider_fields: Mapping[str, JSONValue]
 
 
-def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
+def collect(places: Sequence[TaskPlace], results: Sequence[TaskResult]) -> Collected:
     """The images in order, raising the first task's GatewayError when there is none."""
     images: list[PlacedImage] = []
     failures: list[tuple[int, GatewayError]] = []
     attempts: list[Attempt] = []
-    for planned, result in zip(plan.tasks, results, strict=True):
-        wanted = planned.wanted
+    for task, result in zip(places, results, strict=True):
+        wanted = task.wanted
         # Models that only make multiples make more than was asked for; what is over was reported beforehand.
         kept = result.images[:wanted]
-        images += [PlacedImage(planned.first_index + place, image) for place, image in enumerate(kept)]
+        images += [PlacedImage(task.first_index + place, image) for place, image in enumerate(kept)]
         for place in range(len(kept), wanted):
             reasons = result.failures or (_MISSING,)
             reason = reasons[min(place - len(kept), len(reasons) - 1)]
-            failures.append((planned.first_index + place, to_error(reason)))
+            failures.append((task.first_index + place, to_error(reason)))
         attempts += [
-            Attempt(planned.task.task_uuid, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
+            Attempt(task.task_id, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
             for exchange in result.exchanges
         ]
     if not images:
@@ -67,7 +67,7 @@ def collect(plan: Plan, results: Sequence[TaskResult]) -> Collected:
 
 
 def merge_parts(
-    answers: Sequence[Answer], errors: Sequence[tuple[PlannedTask, GatewayError]], costs: tuple[TaskCost, ...]
+    answers: Sequence[Answer], errors: Sequence[tuple[TaskPlace, GatewayError]], costs: tuple[TaskCost, ...]
 ) -> Answer:
     """One answer out of those of single tasks in order; `costs` are those of all tasks, failed ones too.
 
@@ -78,9 +78,9 @@ def merge_parts(
         raise gravest(errors)
     failures = [failure for answer in answers for failure in answer.failures]
     failures += [
-        MissingImage(planned.first_index + place, error.code, error.message)
-        for planned, error in errors
-        for place in range(planned.wanted)
+        MissingImage(task.first_index + place, error.code, error.message)
+        for task, error in errors
+        for place in range(task.wanted)
     ]
     return replace(
         answers[0],
@@ -108,28 +108,26 @@ def merge_fields(said: Sequence[Mapping[str, JSONValue]]) -> dict[str, JSONValue
     return merged
 
 
-def split_parts(answer: Answer, places: Sequence[tuple[str, int, int]]) -> list[tuple[int, Answer]]:
-    """The answers of single tasks again, with their first index: the opposite of `merge_parts`.
-
-    `places` has the id of each task, its first index and how many images were wanted of it.
-    """
+def split_parts(answer: Answer, places: Sequence[TaskPlace]) -> list[tuple[int, Answer]]:
+    """The answers of single tasks again, with their first index: the opposite of `merge_parts`."""
     if not places:
         return [(0, answer)]
     missing = {failure.index for failure in answer.failures}
-    there = [index for index in range(sum(wanted for _, _, wanted in places)) if index not in missing]
+    there = [index for index in range(sum(task.wanted for task in places)) if index not in missing]
     images = dict(zip(there, answer.images, strict=False))
     parts = []
-    for task_id, first, wanted in places:
-        own = tuple(images[index] for index in range(first, first + wanted) if index in images)
+    for task in places:
+        indexes = range(task.first_index, task.first_index + task.wanted)
+        own = tuple(images[index] for index in indexes if index in images)
         if own:
-            attempts = tuple(attempt for attempt in answer.attempts if attempt.task_id == task_id)
-            costs = tuple(cost for cost in answer.costs if cost.task_id == task_id)
-            part = replace(answer, images=own, failures=(), costs=costs, task_ids=(task_id,), attempts=attempts)
-            parts.append((first, part))
+            attempts = tuple(attempt for attempt in answer.attempts if attempt.task_id == task.task_id)
+            costs = tuple(cost for cost in answer.costs if cost.task_id == task.task_id)
+            part = replace(answer, images=own, failures=(), costs=costs, task_ids=(task.task_id,), attempts=attempts)
+            parts.append((task.first_index, part))
     return parts
 
 
-def gravest(errors: Sequence[tuple[PlannedTask, GatewayError]]) -> GatewayError:
+def gravest(errors: Sequence[tuple[TaskPlace, GatewayError]]) -> GatewayError:
     """The error to tell of several: that an image may still come, else the first."""
     return next((error for _, error in errors if isinstance(error, StillProcessingError)), errors[0][1])
 

@@ -16,7 +16,7 @@ from obstore.exceptions import BaseError
 
 from app.domain.answer import Adjustment, DeliveredImage, MissingImage
 from app.domain.request import Delivery, ImageFormat, RequestContext
-from app.domain.spec import NATIVE_FORMATS, ImageSpec
+from app.domain.spec import NATIVE_FORMATS, OutputSpec
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError
@@ -84,17 +84,17 @@ class ImageDelivery:
 
     async def deliver(
         self,
-        spec: ImageSpec,
+        output: OutputSpec,
         placed: Sequence[PlacedImage],
         context: RequestContext,
         base: CompositeBase | None = None,
     ) -> Delivered:
         """All images that can be delivered, raising the first one's GatewayError when none can.
 
-        `base` is what a result is pasted into, where the spec says so.
+        `base` is what a result is pasted into, where `output` says so.
         """
         # One image that fails must not cost the caller the others: all are paid for (0036).
-        outcomes = await gather_in_order([self._try_one(spec, one, context, base) for one in placed])
+        outcomes = await gather_in_order([self._try_one(output, one, context, base) for one in placed])
         images = tuple(outcome[0] for outcome in outcomes if not isinstance(outcome, GatewayError))
         undone = [one for outcome in outcomes if not isinstance(outcome, GatewayError) for one in outcome[1]]
         errors = [
@@ -105,79 +105,74 @@ class ImageDelivery:
         if not images:
             raise errors[0][1]
         failures = tuple(MissingImage(index, error.code, error.message) for index, error in errors)
-        reports = (*distinct_adjustments(undone), *report_sizes(spec, images), *report_alpha(spec, images))
+        reports = (*distinct_adjustments(undone), *report_sizes(output, images), *report_alpha(output, images))
         return Delivered(images, failures, reports)
 
     async def _try_one(
-        self, spec: ImageSpec, placed: PlacedImage, context: RequestContext, base: CompositeBase | None
+        self, output: OutputSpec, placed: PlacedImage, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome | GatewayError:
         image = placed.image
         try:
             with stage("deliver", image=placed.index):
-                made, undone = await self._deliver_one(spec, image, context, base)
+                made, undone = await self._deliver_one(output, image, context, base)
         except GatewayError as error:
             return error
         except Exception:  # whatever it was, the image is paid for
             _logger.exception("an image that was made cannot be delivered as asked", request=context.request_id)
-            return await self._give_as_made(spec, image)
+            return await self._give_as_made(output, image)
         return _with_words(made, image), undone
 
-    async def _give_as_made(self, spec: ImageSpec, image: Image) -> _Outcome | GatewayError:
+    async def _give_as_made(self, output: OutputSpec, image: Image) -> _Outcome | GatewayError:
         """The image as Runware gave it, without a look at it: the last resort."""
-        embeds = image.base64 is not None and (image.url is None or spec.delivery is not Delivery.LINK)
+        embeds = image.base64 is not None and (image.url is None or output.delivery is not Delivery.LINK)
         if image.url is not None and not embeds:
             try:
                 await self._check_link(image.url)
             except GatewayError as error:
                 return error
-        own = next((ours for ours, native in NATIVE_FORMATS.items() if native == spec.format.native), ImageFormat.PNG)
+        own = next((ours for ours, native in NATIVE_FORMATS.items() if native == output.format.native), ImageFormat.PNG)
         made = DeliveredImage(
             size=None,
             format=own,
             seed=image.seed,
             url=None if embeds else image.url,
             base64=image.base64 if embeds else None,
-            as_uri=embeds and spec.delivery is not Delivery.EMBEDDED,
+            as_uri=embeds and output.delivery is not Delivery.EMBEDDED,
         )
-        return _with_words(made, image), report_as_made(spec, own, None, is_link=not embeds)
+        return _with_words(made, image), report_as_made(output, own, None, is_link=not embeds)
 
     async def _deliver_one(
-        self, spec: ImageSpec, image: Image, context: RequestContext, base: CompositeBase | None
+        self, output: OutputSpec, image: Image, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome:
-        plan = spec.format
-        if spec.native_link and image.url is not None:
+        plan = output.format
+        if output.native_link and image.url is not None:
             # Our answer would vouch for an address that leads into the caller's own network (0035).
             await self._check_link(image.url)
-            alpha = header_of(await self._bytes_of(image, spec)).alpha if spec.transparent else None
-            ends = self._end_of_link(spec)
-            return DeliveredImage(spec.size, plan.delivered, image.seed, image.url, ends, alpha=alpha), ()
+            alpha = header_of(await self._bytes_of(image, output)).alpha if output.transparent else None
+            ends = None if output.link_seconds is None else int(self._clock()) + output.link_seconds
+            return DeliveredImage(output.size, plan.delivered, image.seed, image.url, ends, alpha=alpha), ()
         # Base64 passes as it came, megabytes and all: only its header is decoded, to keep the label true.
-        untouched = not plan.converts and spec.finish is None
-        if image.base64 is not None and untouched and spec.delivery is not Delivery.LINK:
+        untouched = not plan.converts and output.composition is None
+        if image.base64 is not None and untouched and output.delivery is not Delivery.LINK:
             header = header_of_text(image.base64)
             if header.format == plan.delivered:
                 size = (header.width, header.height)
-                as_uri = spec.delivery is Delivery.DATA_URI
+                as_uri = output.delivery is Delivery.DATA_URI
                 return DeliveredImage(
                     size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha, as_uri=as_uri
                 ), ()
-        data = await self._bytes_of(image, spec)
+        data = await self._bytes_of(image, output)
         header = header_of(data)
         if header.format == plan.delivered.value and untouched:
             form = _Form(data, plan.delivered, (header.width, header.height))
         else:
-            form = await self._convert(data, header, spec, context, base)
-        handed, undone = await self._hand_over(form, image, spec, context)
-        return (replace(handed, alpha=header.alpha) if spec.transparent else handed), (*form.undone, *undone)
+            form = await self._convert(data, header, output, context, base)
+        handed, undone = await self._hand_over(form, image, output, context)
+        return (replace(handed, alpha=header.alpha) if output.transparent else handed), (*form.undone, *undone)
 
-    def _end_of_link(self, spec: ImageSpec) -> int | None:
-        """When the provider's own link ends, in unix seconds, where the caller said how long it shall live."""
-        ttl = spec.fields.get("ttl")
-        return int(self._clock()) + ttl if isinstance(ttl, int) else None
-
-    async def _hand_over(self, form: _Form, image: Image, spec: ImageSpec, context: RequestContext) -> _Outcome:
+    async def _hand_over(self, form: _Form, image: Image, output: OutputSpec, context: RequestContext) -> _Outcome:
         not_hosted: tuple[Adjustment, ...] = ()
-        if spec.delivery is Delivery.LINK:
+        if output.delivery is Delivery.LINK:
             try:
                 # Under a key the image outlives its link, so that a replay can have a new one (0057).
                 hosted = await self._store.put(form.data, form.format.value, longer=context.is_repeatable)
@@ -191,16 +186,16 @@ class ImageDelivery:
                     form.size, form.format, image.seed, url, hosted.expires_at, hosted=hosted.name
                 ), ()
         text = await asyncio.to_thread(pybase64.b64encode, form.data)
-        as_uri = spec.delivery is not Delivery.EMBEDDED
+        as_uri = output.delivery is not Delivery.EMBEDDED
         return DeliveredImage(form.size, form.format, image.seed, base64=text, as_uri=as_uri), not_hosted
 
-    async def _bytes_of(self, image: Image, spec: ImageSpec) -> bytes:
+    async def _bytes_of(self, image: Image, output: OutputSpec) -> bytes:
         if image.base64 is not None:
             return await decode_text(image.base64)
         if image.url is None:
             raise broken_image()
         try:
-            return await self._downloads.bring(image.url, most_bytes(spec))
+            return await self._downloads.bring(image.url, most_bytes(output))
         except FetchError as error:
             raise _unavailable(error) from None
 
@@ -212,25 +207,25 @@ class ImageDelivery:
             raise _unavailable(error) from None
 
     async def _convert(
-        self, data: bytes, header: Header, spec: ImageSpec, context: RequestContext, base: CompositeBase | None
+        self, data: bytes, header: Header, output: OutputSpec, context: RequestContext, base: CompositeBase | None
     ) -> _Form:
-        """The image in the asked format, finished where the spec says so; as it was made where that cannot be done."""
-        ending = (spec.format.delivered.value, spec.format.quality, self._max_pixels)
-        job = _job(header, spec, context.tenant, base)
+        """The image in the asked format and composed, as it was made where that cannot be done."""
+        ending = (output.format.delivered.value, output.format.quality, self._max_pixels)
+        job = _job(header, output, context.tenant, base)
         try:
             with stage("convert", type=header.format, size=f"{header.width}x{header.height}", bytes=len(data)):
-                if spec.finish is None:
+                if output.composition is None:
                     made = await self._workers.run(job, convert, data, *ending)
                 else:
-                    size, fit, pad = spec.finish.size, spec.finish.fit, spec.finish.pad
+                    size, fit, pad = output.composition.size, output.composition.fit, output.composition.pad
                     made = await self._workers.run(job, finish_image, data, size, fit, pad, base, *ending)
         except Exception:  # of the decoder, the encoder, or the process they run in
             _logger.exception("an image that was made cannot be converted", request=context.request_id)
             if header.format not in set(ImageFormat):
                 raise broken_image() from None
             own, size = ImageFormat(header.format), (header.width, header.height)
-            return _Form(data, own, size, report_as_made(spec, own, size, is_link=spec.delivery is Delivery.LINK))
-        return _Form(made.data, spec.format.delivered, (made.width, made.height))
+            return _Form(data, own, size, report_as_made(output, own, size, is_link=output.delivery is Delivery.LINK))
+        return _Form(made.data, output.format.delivered, (made.width, made.height))
 
 
 def _with_words(made: DeliveredImage, image: Image) -> DeliveredImage:
@@ -238,15 +233,15 @@ def _with_words(made: DeliveredImage, image: Image) -> DeliveredImage:
     return replace(made, image_uuid=image.image_uuid, nsfw_content=image.nsfw, provider_fields=image.others)
 
 
-def _job(header: Header, spec: ImageSpec, owner: str, base: CompositeBase | None) -> Job:
+def _job(header: Header, output: OutputSpec, owner: str, base: CompositeBase | None) -> Job:
     """What a conversion may take: it is paid for, so it goes before all that is not."""
-    expected = math.prod(spec.size) if spec.size else _EXPECTED_PIXELS
+    expected = math.prod(output.size) if output.size else _EXPECTED_PIXELS
     decoded = header.width * header.height or expected
-    made = math.prod(spec.finish.size) if spec.finish else decoded
+    made = math.prod(output.composition.size) if output.composition else decoded
     own = read_header(base.image) if base else None
     kept = (own.width * own.height or _EXPECTED_PIXELS) + made if own else 0
     # Urgent: it is paid, so it goes before input images of requests that are not.
-    return Job(owner, decoded + kept, made, encoder=spec.format.delivered.value, urgent=True)
+    return Job(owner, decoded + kept, made, encoder=output.format.delivered.value, urgent=True)
 
 
 def _unavailable(error: FetchError) -> ProviderError:

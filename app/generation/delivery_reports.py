@@ -4,49 +4,49 @@ from collections.abc import Sequence
 
 from app.domain.answer import Adjustment, AdjustmentMode, DeliveredImage
 from app.domain.request import Delivery, ImageFormat
-from app.domain.spec import ImageSpec
+from app.domain.spec import OutputSpec
 
 _AS_MADE = "The image could not be brought into the form that was asked for: it is given as Runware made it."
 _NOT_HOSTED = "This gateway cannot keep images at the moment: this one is given in the answer itself."
 
 
-def report_sizes(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
+def report_sizes(output: OutputSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
     """What to say when the provider made another size than the one it was asked for."""
-    if spec.size is None or spec.finish is not None:
+    if output.size is None or output.composition is not None:
         return ()
-    wanted = f"{spec.size[0]}x{spec.size[1]}"
+    wanted = f"{output.size[0]}x{output.size[1]}"
     other = {
-        f"{image.size[0]}x{image.size[1]}" for image in images if image.size not in {None, spec.size} and image.size
+        f"{image.size[0]}x{image.size[1]}" for image in images if image.size not in {None, output.size} and image.size
     }
     reason = "The provider made another size than it was asked for."
     return tuple(Adjustment("size", wanted, size, AdjustmentMode.CHANGED, reason) for size in sorted(other))
 
 
-def report_alpha(spec: ImageSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
+def report_alpha(output: OutputSpec, images: Sequence[DeliveredImage]) -> tuple[Adjustment, ...]:
     """What to say when an image that was to be transparent came without an alpha channel."""
-    if not spec.transparent or all(image.alpha is not False for image in images):
+    if not output.transparent or all(image.alpha is not False for image in images):
         return ()
     reason = "The provider made an opaque image, though it was asked for a transparent one."
     return (Adjustment("background", "transparent", "opaque", AdjustmentMode.CHANGED, reason),)
 
 
 def report_as_made(
-    spec: ImageSpec, made: ImageFormat, size: tuple[int, int] | None, *, is_link: bool
+    output: OutputSpec, made: ImageFormat, size: tuple[int, int] | None, *, is_link: bool
 ) -> tuple[Adjustment, ...]:
     """What could not be done to an image that is given as Runware made it."""
-    wanted, finish = spec.format, spec.finish
+    wanted, composition = output.format, output.composition
     undone: list[Adjustment] = []
     if made is not wanted.delivered:
         undone.append(Adjustment("output_format", wanted.delivered.value, made.value, AdjustmentMode.CHANGED, _AS_MADE))
     if wanted.converts and wanted.quality is not None:
         undone.append(Adjustment("output_compression", wanted.quality, None, AdjustmentMode.DROPPED, _AS_MADE))
-    if finish is not None:
-        field, asked = ("mask", None) if finish.pastes else ("fit", finish.fit)
+    if composition is not None:
+        field, asked = ("mask", None) if composition.pastes else ("fit", composition.fit)
         undone.append(Adjustment(field, asked, None, AdjustmentMode.DROPPED, _AS_MADE))
-        if size is not None and size != finish.size:
-            asked_size, own_size = f"{finish.size[0]}x{finish.size[1]}", f"{size[0]}x{size[1]}"
+        if size is not None and size != composition.size:
+            asked_size, own_size = f"{composition.size[0]}x{composition.size[1]}", f"{size[0]}x{size[1]}"
             undone.append(Adjustment("size", asked_size, own_size, AdjustmentMode.CHANGED, _AS_MADE))
-    if is_link and spec.delivery is not Delivery.LINK:
+    if is_link and output.delivery is not Delivery.LINK:
         undone.append(Adjustment("response_format", "b64_json", "url", AdjustmentMode.CHANGED, _AS_MADE))
     return tuple(undone)
 

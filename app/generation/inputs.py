@@ -91,7 +91,7 @@ class InputImages:
         if opened.mask is None or opened.mask.reference is not None:
             mask_reference = opened.mask.reference if opened.mask else None
             return FittedInputs(TaskInputs(references, mask_reference), None, tuple(report))
-        pastes = spec.finish is not None and spec.finish.pastes
+        pastes = spec.output.composition is not None and spec.output.composition.pastes
         size = opened.first_size if pastes else fitted[0][1]
         mask, adjustments = await self._fit_mask(opened.owner, opened.mask, size)
         report += adjustments

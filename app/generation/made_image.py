@@ -5,7 +5,7 @@ import asyncio
 import pybase64
 
 from app.domain.request import ImageFormat
-from app.domain.spec import ImageSpec
+from app.domain.spec import OutputSpec
 from app.egress.download import MAX_BYTES
 from app.errors import ProviderError
 from app.images.headers import HEAD_BYTES, is_whole, read_header
@@ -24,10 +24,10 @@ _MEASURED = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP, Imag
 """Formats whose header tells the size."""
 
 
-def most_bytes(spec: ImageSpec) -> int:
+def most_bytes(output: OutputSpec) -> int:
     """How many bytes an image may have: far more than any of its size needs."""
-    pixels = spec.size[0] * spec.size[1] if spec.size else _LARGEST_SIDE**2
-    layers = _MOST_LAYERS if spec.format.native == "TIFF" else 1
+    pixels = output.size[0] * output.size[1] if output.size else _LARGEST_SIDE**2
+    layers = _MOST_LAYERS if output.format.native == "TIFF" else 1
     return min(max(pixels * _GENEROUS_BYTES * layers, _LEAST_BYTES), MAX_BYTES)
 
 

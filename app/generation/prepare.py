@@ -17,7 +17,7 @@ from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.passthrough import PassedFields
-from app.jobs.codec import dump_plan
+from app.jobs.codec import StoredPlan, encode_plan
 from app.journal.records import Intent
 from app.ledger.pricing import Estimate, Order, estimate
 from app.openai_api.parse import KNOWN_NAMES
@@ -119,7 +119,7 @@ class Preparer:
             n=spec.count,
             task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
             estimate=write_money(prepared.price.total),
-            plan=dump_plan(spec, plan, prepared.requested_model, context.origin),
+            plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
             retries=context.retries,
             user=_storable(request.user),
             client_request_id=_storable(context.client_request_id),
@@ -150,7 +150,7 @@ async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:
 
 async def _price(spec: ImageSpec, plan: Plan) -> Estimate:
     references = await asyncio.to_thread(reference_sizes, plan) if plan.tasks[0].task.inputs else []
-    return estimate(spec.model, Order(_count_made(plan), spec.size, references, spec.fields))
+    return estimate(spec.model, Order(_count_made(plan), spec.output.size, references, spec.fields))
 
 
 def _count_made(plan: Plan) -> int:

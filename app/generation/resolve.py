@@ -4,9 +4,10 @@ What was made is delivered, kept for collection and booked; what Runware has nev
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -14,12 +15,11 @@ from app.access.admission import Admission
 from app.catalog.registry import Registry
 from app.domain.answer import Adjustment, AdjustmentMode, Answer
 from app.domain.request import RequestContext
-from app.domain.spec import ImageSpec
 from app.errors import InternalError, NotFoundError, UnavailableError
 from app.generation.collect import collect
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
-from app.jobs.codec import KeptPlan, load_plan, to_adjustments
+from app.jobs.codec import StoredPlan, decode_plan
 from app.jobs.job import Job, Work
 from app.jobs.lease_watch import LOOKS, MOST_TRIES, LeaseWatch
 from app.jobs.leases import LeaseKeeper, steady_clock
@@ -31,11 +31,9 @@ from app.journal.records import Lease, Record
 from app.ledger.bill import RunningBill
 from app.observability.logs import get_logger
 from app.observability.stages import stage
-from app.planning.plan import Plan, PlannedTask
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind, ProviderFailure
 from app.runware.results import TaskResult
-from app.runware.tasks import ImageTask
 from app.runware.transport import Permit
 
 _logger = get_logger("recovery")
@@ -123,27 +121,27 @@ class Recovery:
 
     def _work(self, record: Record) -> Work:
         async def work(_: str, bill: RunningBill, _permit: Permit) -> Answer:
-            kept = _plan_of(record)
+            plan = _plan_of(record)
             left = record.created_at + self._longest_search - self._clock()
             # Even a request older than a day is looked for once: Runware may have been unreachable all that time
             # (0054).
             deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
             with stage("resolve"):
                 found = await gather_in_order(
-                    [self._find(task.task_id, task.number_results, deadline) for task in kept.tasks]
+                    [self._find(task.task_id, task.number_results, deadline) for task in plan.places]
                 )
             if all(result is None for result in found):
                 # A known cost proves that it ran: "not started" would free the key, and a retry would pay again (0065).
                 if any(cost.is_complete or cost.known for cost in record.costs):
                     raise NotFoundError("Runware does not have these images any more.", code="result_gone")
-                for task in kept.tasks:  # what Runware has never heard of is not paid for: the key is free again
+                for task in plan.places:  # what Runware has never heard of is not paid for: the key is free again
                     bill.add(task.task_id, (), is_complete=True)
                 message = "The gateway was restarted before anything was sent. Send the request again."
                 raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
             results = [result or _NEVER_SENT for result in found]
-            for task, result in zip(kept.tasks, results, strict=True):
+            for task, result in zip(plan.places, results, strict=True):
                 bill.add(task.task_id, result.costs, is_complete=result.is_billed)
-            return await self._deliver(record, bill, kept, results)
+            return await self._deliver(record, bill, plan, results)
 
         return work
 
@@ -153,59 +151,39 @@ class Recovery:
         except TimeoutError:
             return _UNRESOLVED
 
-    async def _deliver(self, record: Record, bill: RunningBill, kept: KeptPlan, results: list[TaskResult]) -> Answer:
-        model = self._parts.registry.find(record.executed_model)
-        tasks = [
-            PlannedTask(
-                ImageTask(task.task_id, model.air, None, task.number_results, "URL", "PNG"),
-                task.first_index,
-                task.wanted,
-            )
-            for task in kept.tasks
-        ]
-        collected = collect(Plan(tuple(tasks), kept.count), results)
-        pastes = kept.finish is not None and kept.finish.pastes
-        # No prompt and no input image: they were never stored, so nothing can be sent from here (0060).
-        spec = ImageSpec(
-            model=model,
-            prompt=None,
-            count=kept.count,
-            size=kept.size,
-            delivery=kept.delivery,
-            native_link=kept.native_link,
-            format=kept.format,
-            seed=None,
-            fields={},
-            blank=None,
-            splits=False,
-            finish=None if pastes else kept.finish,
-            reference_shape=None,
-            transparent=False,
-            adjustments=(*to_adjustments(kept.adjustments), *([_UNMASKED] if pastes else [])),
+    async def _deliver(self, record: Record, bill: RunningBill, plan: StoredPlan, results: list[TaskResult]) -> Answer:
+        collected = collect(plan.places, results)
+        composition, seconds = plan.output.composition, plan.output.link_seconds
+        pastes = composition is not None and composition.pastes
+        output = replace(
+            plan.output,
+            # The caller's own image was never stored, so that nothing can be pasted into it (0060).
+            composition=None if pastes else composition,
+            # A link lives from when the image was made: what is left of it is less by the time that went by.
+            link_seconds=None if seconds is None else seconds - math.ceil(self._clock() - record.created_at),
         )
-        context = RequestContext(record.id, kept.origin, kept.delivery, tenant=record.tenant, in_background=True)
-        delivered = await self._parts.delivery.deliver(spec, collected.images, context)
+        context = RequestContext(record.id, plan.origin, output.delivery, tenant=record.tenant, in_background=True)
+        delivered = await self._parts.delivery.deliver(output, collected.images, context)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(
             request_id=record.id,
             created=int(record.created_at),
-            model=model,
-            requested_model=kept.requested_model,
+            model=self._parts.registry.find(record.executed_model),
             images=delivered.images,
             failures=tuple(failures),
             format=delivered.images[0].format,
             costs=bill.current.tasks,
             task_ids=record.task_ids,
             attempts=collected.attempts,
-            adjustments=(*spec.adjustments, *delivered.adjustments),
+            adjustments=(*plan.adjustments, *([_UNMASKED] if pastes else []), *delivered.adjustments),
             provider_fields=collected.provider_fields,
         )
 
 
-def _plan_of(record: Record) -> KeptPlan:
-    """The kept plan; without one nothing can be made of what Runware has, and looking again would not help."""
+def _plan_of(record: Record) -> StoredPlan:
+    """The stored plan; without one nothing can be made of what Runware has, and looking again would not help."""
     try:
-        return load_plan(record.plan)
+        return decode_plan(record.plan)
     except msgspec.MsgspecError:
         message = "The gateway's record of this request cannot be read."
         raise InternalError(message, code="unreadable_record", should_retry=False) from None

@@ -10,6 +10,7 @@ from app.access.admission import Capacity, Ticket
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, Answer
 from app.domain.request import ImageRequest, RequestContext
+from app.domain.spec import TaskPlace
 from app.errors import GatewayError, Spent, StillProcessingError, UnavailableError
 from app.generation.collect import collect, gravest, merge_parts, split_parts
 from app.generation.deliver import ImageDelivery
@@ -209,14 +210,13 @@ class ImageService:
         # Not a failure: this request is left to the search for abandoned ones, which delivers what comes (0054).
         if any(result.unresolved for result in results):
             raise StillProcessingError
-        collected = collect(plan, results)
-        delivered = await self._delivery.deliver(spec, collected.images, context, prepared.base)
+        collected = collect(plan.places, results)
+        delivered = await self._delivery.deliver(spec.output, collected.images, context, prepared.base)
         failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
         return Answer(
             request_id=context.request_id,
             created=int(self._clock()),
             model=spec.model,
-            requested_model=prepared.requested_model,
             images=delivered.images,
             failures=tuple(failures),
             format=delivered.images[0].format,
@@ -254,18 +254,18 @@ class ImageService:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             parts: list[Part] = []
-            errors: list[tuple[PlannedTask, GatewayError]] = []
+            errors: list[tuple[TaskPlace, GatewayError]] = []
 
             async def run(planned: PlannedTask) -> None:
-                alone = Plan((planned,), planned.wanted)
+                alone = Plan((planned,))
                 try:
                     answer = await self._carry_out(prepared, alone, share, own, deadline, bill, permit)
-                    parts.append(Part(planned.first_index, answer))
+                    parts.append(Part(planned.place.first_index, answer))
                     queue.put_nowait(parts[-1])
                 except GatewayError as error:
                     spent = bill.current.of((planned.task.task_uuid,))
                     error.spent = Spent(spent.cost, spent.known_cost)
-                    errors.append((planned, error))
+                    errors.append((planned.place, error))
 
             try:
                 async with self._sharing.shared(prepared.plan) as share:

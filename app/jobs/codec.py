@@ -8,10 +8,9 @@ import msgspec
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, MissingImage, TaskCost
-from app.domain.request import Delivery, ImageFormat, JSONValue
-from app.domain.spec import Composition, FormatPlan, ImageSpec
+from app.domain.request import ImageFormat, JSONValue
+from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import GatewayError, InternalError
-from app.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,6 @@ class KeptAnswer:
     """An answer without the bytes of its images, and without its costs, which may be learned later."""
 
     created: int
-    requested_model: str
     images: tuple[KeptImage, ...]
     failures: tuple[MissingImage, ...]
     format: ImageFormat
@@ -61,29 +59,16 @@ class KeptAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptTask:
-    """One task of a kept plan: where its images belong, and how many it makes."""
+class StoredPlan:
+    """What is needed to deliver the images of tasks whose process is gone. No prompt and no image (0060)."""
 
-    task_id: str
-    first_index: int
-    wanted: int
-    number_results: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeptPlan:
-    """What is needed to deliver the images of tasks whose process is gone."""
-
-    requested_model: str
     origin: str
-    count: int
-    tasks: tuple[KeptTask, ...]
-    size: tuple[int, int] | None
-    delivery: Delivery
-    native_link: bool
-    format: FormatPlan
-    finish: Composition | None
-    adjustments: tuple[KeptAdjustment, ...]
+    places: tuple[TaskPlace, ...]
+    output: OutputSpec
+    adjustments: tuple[Adjustment, ...]
+
+
+_plans = msgspec.json.Decoder(StoredPlan)
 
 
 class KeptError(msgspec.Struct, frozen=True):
@@ -102,7 +87,6 @@ def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
     images = tuple(_keep_image(image, name) for image, name in zip(answer.images, names, strict=True))
     kept = KeptAnswer(
         answer.created,
-        answer.requested_model,
         images,
         answer.failures,
         answer.format,
@@ -132,7 +116,6 @@ def to_answer(
         request_id=request_id,
         created=kept.created,
         model=model,
-        requested_model=kept.requested_model,
         images=images,
         failures=kept.failures,
         format=kept.format,
@@ -176,38 +159,28 @@ def _to_image(kept: KeptImage, data: bytes | None) -> DeliveredImage:
     )
 
 
-def dump_plan(spec: ImageSpec, plan: Plan, requested_model: str, origin: str) -> str:
-    """What recovery will need; no prompt and no image."""
-    tasks = tuple(
-        KeptTask(planned.task.task_uuid, planned.first_index, planned.wanted, planned.task.number_results)
-        for planned in plan.tasks
-    )
-    kept = KeptPlan(
-        requested_model,
-        origin,
-        plan.count,
-        tasks,
-        spec.size,
-        spec.delivery,
-        spec.native_link,
-        spec.format,
-        spec.finish,
-        _keep(spec.adjustments),
-    )
-    return msgspec.json.encode(kept).decode()
+def encode_plan(plan: StoredPlan) -> str:
+    """The plan."""
+    return msgspec.json.encode(plan).decode()
 
 
-def load_plan(text: str) -> KeptPlan:
-    """The kept plan."""
-    return msgspec.json.decode(text, type=KeptPlan)
-
-
-def places_of(plan: str) -> list[tuple[str, int, int]]:
-    """Of each task of a kept plan its id, first index and how many images were wanted; none of an unreadable plan."""
+def decode_plan(text: str) -> StoredPlan:
+    """The plan again, raising MsgspecError where it cannot be read."""
     try:
-        return [(task.task_id, task.first_index, task.wanted) for task in load_plan(plan).tasks]
+        return _plans.decode(text)
+    except msgspec.ValidationError:
+        # Rows that are older than `output` have its members beside the others, and two under other names (0075).
+        old = msgspec.json.decode(text, type=dict[str, object])
+        output = {**old, "composition": old.get("finish")}
+        return msgspec.convert({**old, "places": old.get("tasks"), "output": output}, StoredPlan)
+
+
+def places_of(plan: str) -> tuple[TaskPlace, ...]:
+    """The places of the tasks of a stored plan; none of one that cannot be read."""
+    try:
+        return decode_plan(plan).places
     except msgspec.MsgspecError:
-        return []
+        return ()
 
 
 def dump_error(error: GatewayError, *, may_retry: bool = False) -> str:

@@ -11,7 +11,7 @@ from itertools import islice
 from app.catalog.model import CatalogModel, Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, LinkedImage, SizeRequest
-from app.domain.spec import Composition, ImageSpec
+from app.domain.spec import Composition, ImageSpec, OutputSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped, report_blank, report_count, report_finish, report_platform, report_size
 from app.planning.capabilities import is_emulated, is_from_text, sends_size, starts_from_blank
@@ -109,19 +109,22 @@ def normalize(
         model=model,
         prompt=prompt,
         count=request.count,
-        size=choice.size,
-        delivery=delivery,
-        native_link=native_link,
-        format=format_plan,
+        output=OutputSpec(
+            choice.size, delivery, native_link, format_plan, finish, transparent, link_seconds=_ttl_of(fields)
+        ),
         seed=request.seed if model.parameters.seed else None,
         fields=fields,
         blank=blank,
         splits=request.stream,
-        finish=finish,
         reference_shape=reference_shape(request, model),
-        transparent=transparent,
         adjustments=tuple(replace(one, param=request.names.get(one.param, one.param)) for one in report),
     )
+
+
+def _ttl_of(fields: Mapping[str, JSONValue]) -> int | None:
+    """How long Runware's own link lives, where the caller said."""
+    ttl = fields.get("ttl")
+    return ttl if isinstance(ttl, int) else None
 
 
 def refuse_when_strict(adjustments: Iterable[Adjustment]) -> None:

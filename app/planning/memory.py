@@ -6,7 +6,7 @@ An estimate on the generous side: it decides who waits, never what is refused.
 import math
 
 from app.domain.request import Delivery
-from app.domain.spec import ImageSpec
+from app.domain.spec import ImageSpec, OutputSpec
 from app.planning.plan import Plan
 
 _BASE64 = 4 / 3
@@ -22,17 +22,18 @@ def count_held_bytes(spec: ImageSpec, plan: Plan) -> int:
     inputs = [planned.task.inline_bytes for planned in plan.tasks]
     sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
     # The caller fetches from Runware: no made image passes through this process.
-    if spec.native_link and not spec.transparent:
+    if spec.output.native_link and not spec.output.transparent:
         return sent
-    return sent + sum(planned.task.number_results for planned in plan.tasks) * _count_image_bytes(spec)
+    return sent + sum(planned.task.number_results for planned in plan.tasks) * _count_image_bytes(spec.output)
 
 
-def _count_image_bytes(spec: ImageSpec) -> int:
+def _count_image_bytes(output: OutputSpec) -> int:
     """Bytes of one image on its way through: as it arrives, as it is converted, as it is given."""
-    pixels = math.prod(spec.size) if spec.size is not None else _UNKNOWN_PIXELS
-    made = pixels * _BYTES_PER_PIXEL[spec.format.native]
-    passes = spec.delivery is Delivery.EMBEDDED and not spec.format.converts and spec.finish is None
+    pixels = math.prod(output.size) if output.size is not None else _UNKNOWN_PIXELS
+    made = pixels * _BYTES_PER_PIXEL[output.format.native]
+    passes = output.delivery is Delivery.EMBEDDED and not output.format.converts and output.composition is None
     if passes:
         return math.ceil(made * _BASE64)  # the text that arrives is the text that is given
-    raw = max(pixels, math.prod(spec.finish.size) if spec.finish is not None else 0) * _RAW_BYTES_PER_PIXEL
+    composed = math.prod(output.composition.size) if output.composition is not None else 0
+    raw = max(pixels, composed) * _RAW_BYTES_PER_PIXEL
     return math.ceil(made * (_BASE64 + 1) + raw)

@@ -25,9 +25,9 @@ def check_output_size(
 ) -> None:
     """Raise InvalidRequestError for a size that could not be delivered; `image_size` is the first image's, upright."""
     size = _delivered_size(spec, image_size)
-    if size is None or spec.format.delivered is ImageFormat.SVG:
+    if size is None or spec.output.format.delivered is ImageFormat.SVG:
         return
-    format_, name = spec.format.delivered, f"{size[0]}x{size[1]}"
+    format_, name = spec.output.format.delivered, f"{size[0]}x{size[1]}"
     longest = LONGEST_SIDES.get(format_)
     if longest is not None and max(size) > longest:
         message = (
@@ -41,14 +41,15 @@ def check_output_size(
 
 def _delivered_size(spec: ImageSpec, image_size: Dimensions | None) -> Dimensions | None:
     """The size of the answer, where it is known beforehand."""
-    if spec.finish is not None:
-        return spec.finish.size
-    if spec.size is not None:
-        return spec.size
+    output = spec.output
+    if output.composition is not None:
+        return output.composition.size
+    if output.size is not None:
+        return output.size
     field = spec.model.parameters.scale_factor
     factor = find(spec.fields, field) if field is not None else None
     # What an upscaler made itself goes through as it is; only what we must convert has to fit in here.
-    if not isinstance(factor, int | float) or image_size is None or not spec.format.converts:
+    if not isinstance(factor, int | float) or image_size is None or not output.format.converts:
         return None
     return round(image_size[0] * factor), round(image_size[1] * factor)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.catalog.model import CatalogModel
 from app.domain.request import JSONValue
-from app.domain.spec import ImageSpec
+from app.domain.spec import ImageSpec, TaskPlace
 from app.errors import InvalidRequestError
 from app.runware.tasks import ImageTask, InputReference
 
@@ -26,14 +26,10 @@ class TaskInputs:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """A task and the places of its images in the answer, counted from 0.
-
-    `wanted` images are delivered; the task may make more where a model only makes multiples.
-    """
+    """A task, and where its images belong."""
 
     task: ImageTask
-    first_index: int
-    wanted: int
+    place: TaskPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,11 @@ class Plan:
     """All tasks of a request, in the order of their images."""
 
     tasks: tuple[PlannedTask, ...]
-    count: int
+
+    @property
+    def places(self) -> tuple[TaskPlace, ...]:
+        """Where the images of each task belong."""
+        return tuple(planned.place for planned in self.tasks)
 
 
 def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int], str]) -> Plan:
@@ -49,7 +49,7 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
 
     Raises InvalidRequestError when the caller's own `inputs` would hide an image of the request.
     """
-    wire_inputs = _place_inputs(spec, inputs)
+    wire_inputs, output = _place_inputs(spec, inputs), spec.output
     multiple = spec.model.results_multiple
     per_task = multiple if spec.splits else spec.model.max_results
     tasks = []
@@ -66,17 +66,17 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
             positive_prompt=spec.prompt,
             # Some models make and bill multiples only; what is over is paid for, and not delivered.
             number_results=math.ceil(wanted / multiple) * multiple,
-            output_type="URL" if spec.native_link else "base64Data",
-            output_format=spec.format.native,
-            output_quality=spec.format.native_quality,
-            width=spec.size[0] if spec.size else None,
-            height=spec.size[1] if spec.size else None,
+            output_type="URL" if output.native_link else "base64Data",
+            output_format=output.format.native,
+            output_quality=output.format.native_quality,
+            width=output.size[0] if output.size else None,
+            height=output.size[1] if output.size else None,
             inputs=wire_inputs,
             fields=fields,
             task_type=spec.model.task,
         )
-        tasks.append(PlannedTask(task, first, wanted))
-    return Plan(tuple(tasks), spec.count)
+        tasks.append(PlannedTask(task, TaskPlace(task.task_uuid, first, wanted, task.number_results)))
+    return Plan(tuple(tasks))
 
 
 def _seed_limit(model: CatalogModel) -> int:

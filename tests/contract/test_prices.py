@@ -83,7 +83,9 @@ def estimate_and_bill(model: CatalogModel, request: ImageRequest) -> tuple[Estim
         tuple(image.url for image in request.images), "https://images.example/m.png" if request.mask else None
     )
     tasks = [planned.task for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
-    expected = estimate(model, Order(sum(task.number_results for task in tasks), spec.size, references, spec.fields))
+    expected = estimate(
+        model, Order(sum(task.number_results for task in tasks), spec.output.size, references, spec.fields)
+    )
     bill = Decimal(0)
     for task in tasks:
         wire = json.loads(encode([task.to_wire()]))[0]

@@ -82,3 +82,21 @@ def test_a_request_that_stumbles_for_ever_ends_and_says_that_its_cost_is_unknown
     assert record["cost"] is None
     time.sleep(1)
     assert ended(gateway, record["id"], 1)["status"] == "failed", "nobody takes it up again"
+
+
+def test_a_request_that_is_taken_up_again_keeps_the_end_of_its_link_and_the_look_for_transparency(
+    start_gateway, simulator
+):
+    gateway = start_gateway(parts={"connect": partial(Stumbling, f"{simulator.url}/v1", 1), "lease_seconds": 600.0})
+    answer = gateway.generate(
+        model="gpt-image-1",
+        prompt=f"{unique()} [sim:opaque]",
+        size="1024x1024",
+        background="transparent",
+        response_format="url",
+        ttl=3600,
+    )
+    record = ended(gateway, answer.headers["x-request-id"], 30)
+    result = gateway.client.get(f"/requests/{record['id']}/result").json()
+    assert record["created_at"] + 3590 < result["data"][0]["expires_at"] <= record["completed_at"] + 3600
+    assert [(one["param"], one["applied"]) for one in result["metadata"]["adjustments"]] == [("background", "opaque")]

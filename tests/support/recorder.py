@@ -42,7 +42,6 @@ class Recorder:
             request_id=context.request_id,
             created=1,
             model=unlisted_model("civitai:1@1"),
-            requested_model="m",
             images=(DeliveredImage((8, 8), ImageFormat.PNG, 7, url="https://example.com/a.png"),),
             failures=(),
             format=ImageFormat.PNG,

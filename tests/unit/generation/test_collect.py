@@ -33,7 +33,7 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
     results = []
     for planned in plan.tasks:
         images = tuple(
-            Image(f"{planned.first_index}-{place}", "u", None, planned.first_index + place, Decimal("0.1"))
+            Image(f"{planned.place.first_index}-{place}", "u", None, planned.place.first_index + place, Decimal("0.1"))
             for place in range(data.draw(st.integers(0, planned.task.number_results + 2)))
         )
         failures = data.draw(
@@ -42,9 +42,9 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
         results.append(TaskResult(images, tuple(failures), ()))
     if not any(result.images for result in results):
         with pytest.raises(GatewayError):
-            collect(plan, results)
+            collect(plan.places, results)
         return
-    collected = collect(plan, results)
+    collected = collect(plan.places, results)
     indexes = [placed.index for placed in collected.images] + [failure.index for failure in collected.failures]
     assert sorted(indexes) == list(range(count))
     assert [placed.index for placed in collected.images] == sorted(placed.index for placed in collected.images)

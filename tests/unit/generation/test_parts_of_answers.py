@@ -8,6 +8,7 @@ import pytest
 from app.catalog.registry import unlisted_model
 from app.domain.answer import Answer, Attempt, DeliveredImage, MissingImage, TaskCost
 from app.domain.request import ImageFormat
+from app.domain.spec import TaskPlace
 from app.generation.collect import merge_fields, merge_parts, split_parts
 
 
@@ -17,7 +18,6 @@ def answer_of(task_id: str, *seeds: int) -> Answer:
         request_id="r",
         created=1,
         model=unlisted_model("civitai:1@1"),
-        requested_model="m",
         images=images,
         failures=(),
         format=ImageFormat.PNG,
@@ -31,13 +31,16 @@ def answer_of(task_id: str, *seeds: int) -> Answer:
 def test_what_was_merged_is_split_into_the_same_parts():
     parts = [answer_of("a", 1, 2), answer_of("b", 3)]
     merged = merge_parts(parts, [], tuple(cost for part in parts for cost in part.costs))
-    assert split_parts(merged, [("a", 0, 2), ("b", 2, 1)]) == [(0, parts[0]), (2, parts[1])]
+    assert split_parts(merged, [TaskPlace("a", 0, 2, 2), TaskPlace("b", 2, 1, 1)]) == [(0, parts[0]), (2, parts[1])]
 
 
 def test_a_missing_image_leaves_its_place_and_its_task_out():
     parts = [answer_of("a", 1), answer_of("c", 3)]
     merged = merge_parts(parts, [], ())
-    found = split_parts(replace(merged, failures=(MissingImage(1, "c", "m"),)), [("a", 0, 1), ("b", 1, 1), ("c", 2, 1)])
+    found = split_parts(
+        replace(merged, failures=(MissingImage(1, "c", "m"),)),
+        [TaskPlace(task, place, 1, 1) for place, task in enumerate("abc")],
+    )
     assert [(index, part.task_ids, [image.seed for image in part.images]) for index, part in found] == [
         (0, ("a",), [1]),
         (2, ("c",), [3]),

@@ -74,7 +74,7 @@ def test_only_models_that_a_prompt_can_steer_start_from_a_blank_image(name, star
 )
 def test_the_blank_image_has_the_size_that_was_asked_for(name, wish, size, blank):
     spec = spec_of(name, size=wish)
-    assert (spec.size, spec.blank) == (size, blank)
+    assert (spec.output.size, spec.blank) == (size, blank)
     told = {one.param: one.mode for one in spec.adjustments}
     asked = "size" if wish.exact else wish.ratio_field
     assert told.get(asked) is (AdjustmentMode.EMULATED if wish.text and size is None else None)

@@ -40,7 +40,7 @@ def fit(name: str, factor: float, image_size=(640, 480), **fields):
 def test_the_size_is_the_nearest_legal_to_the_images_times_the_factor(name, factor, image, size):
     looks, spec = fit(name, factor, image)
     (told,) = spec.adjustments
-    assert (looks, spec.size) == (True, size)
+    assert (looks, spec.output.size) == (True, size)
     assert (told.param, told.requested, told.applied) == ("scale_factor", factor, f"{size[0]}x{size[1]}")
     assert told.mode is AdjustmentMode.EMULATED
 
@@ -49,13 +49,13 @@ def test_the_size_is_the_nearest_legal_to_the_images_times_the_factor(name, fact
 def test_a_model_that_takes_a_tier_beside_images_gets_the_nearest_tier(factor, tier):
     looks, spec = fit("google-nano-banana-pro", factor, (1024, 1024))
     (told,) = spec.adjustments
-    assert (looks, spec.size, spec.fields["resolution"]) == (True, None, tier)
+    assert (looks, spec.output.size, spec.fields["resolution"]) == (True, None, tier)
     assert (told.param, told.applied, told.mode) == ("scale_factor", tier, AdjustmentMode.EMULATED)
 
 
 def test_an_upscaler_keeps_its_own_field():
     spec = fit("real-esrgan", 4)[1]
-    assert (spec.fields["upscaleFactor"], spec.size) == (4, None)
+    assert (spec.fields["upscaleFactor"], spec.output.size) == (4, None)
     assert "scale_factor" not in {one.param for one in spec.adjustments}
 
 
@@ -82,5 +82,5 @@ def test_a_factor_without_an_image_is_dropped():
 
 def test_a_pasted_result_has_the_scaled_size_and_the_mask_is_still_told():
     spec = fit("riverflow-1-pro", 2, mask=MASK)[1]
-    assert (spec.finish.size, spec.finish.pastes) == ((1280, 960), True)
+    assert (spec.output.composition.size, spec.output.composition.pastes) == ((1280, 960), True)
     assert {one.param for one in spec.adjustments} == {"scale_factor", "mask"}
