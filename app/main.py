@@ -152,10 +152,10 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     sender = WebhookSender(ways.webhooks, allow_private=settings.allow_private_webhooks)
     transport = seams.connect() if seams.connect else _transport(settings, ways)
     pace = seams.pace or RetryPolicy()
-    runware = RunwareClient(transport, sync_wait=settings.sync_wait, pace=pace)
+    runware = RunwareClient(transport, sync_wait=settings.sync_wait, retry=pace)
     workers = Workers(settings.image_workers)
     media_store, results = await _stores(settings)
-    shelf = MediaStorage(transport)
+    storage = MediaStorage(transport)
     engine = await asyncio.to_thread(_open_journal, settings)
     writer = Writer(engine)
     reader = Reader(engine, writer)
@@ -171,7 +171,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
     inputs = _Inputs(ways.inputs, OwnLinks(media_store, settings.max_image_bytes), workers)
     service = ImageService(
         preparer=_preparer(settings, registry, inputs, sender, policy),
-        sharing=InputUploads(shelf),
+        sharing=InputUploads(storage),
         runware=runware,
         delivery=delivery,
         policy=policy,
@@ -205,7 +205,7 @@ async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams
         await webhooks.close()
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
-        for connected in (ways, shelf, runware, workers):
+        for connected in (ways, storage, runware, workers):
             await connected.close()
 
 

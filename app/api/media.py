@@ -19,7 +19,7 @@ async def get_media(request: Request) -> Response:
     name = str(request.path_params["name"])
     ends = int(expires) if _SECONDS.fullmatch(expires) else 0
     try:
-        stored = await gateway_of(request).media.get(name, ends, signature)
+        stored = await gateway_of(request).media.get_hosted(name, ends, signature)
     except MediaNotFoundError:
         raise NotFoundError("There is no such image, or its link has ended.", code="media_not_found") from None
     headers = {

@@ -10,7 +10,7 @@ from app.catalog.model import CatalogModel
 from app.catalog.rates import Example
 from app.catalog.update import RefreshError, Sources, refresh
 from app.domain.request import JSONValue
-from app.ledger.pricing import Order, estimate
+from app.ledger.pricing import Order, estimate_price
 
 _SQUARE = (1024, 1024)
 """The size of images in an example that names none."""
@@ -42,7 +42,7 @@ def price_example(model: CatalogModel, example: Example) -> Decimal | None:
         fields |= _nest(choice.field.split("."), example.quality)
     size = example.size or (None if example.tier else _SQUARE)
     references = [example.reference_size or size or _SQUARE] * example.references
-    return estimate(model, Order(1, size, references, fields)).total
+    return estimate_price(model, Order(1, size, references, fields)).total
 
 
 def _nest(path: list[str], value: JSONValue) -> dict[str, JSONValue]:

@@ -1,4 +1,4 @@
-"""Brings images that Runware made from where they lie, patiently and over connections of their own: they are paid for.
+"""Downloads the images that Runware made, with retries and over connections of their own: they are paid for.
 
 Runware's own origin, which the operator named, is trusted; everything else is checked like an input. Leaves what is
 done with the bytes to `deliver`.
@@ -19,7 +19,7 @@ from app.egress.names import Resolve
 from app.observability.logs import get_logger
 
 _logger = get_logger("downloads")
-_PASSING = frozenset({408, 425, 429})
+_TRANSIENT = frozenset({408, 425, 429})
 _CONNECTIONS = 1024
 _ATTEMPT_SECONDS = 120.0
 MAX_BYTES = 512 * 1024 * 1024
@@ -61,12 +61,12 @@ class ResultFetcher:
         self._public_until: dict[str, float] = {}
         self._getter = Getter(_CONNECTIONS)
 
-    async def fetch(self, url: str, most_bytes: int = MAX_BYTES) -> bytes:
+    async def fetch_result(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
         """The bytes of a result, raising FetchError, or RefusedAddressError where it leads inside."""
         with deadline(_ATTEMPT_SECONDS):
-            return await self._getter.get(url, self._guard_for, most_bytes)
+            return await self._getter.get(url, self._guard_for, max_bytes)
 
-    async def check(self, url: str) -> None:
+    async def check_address(self, url: str) -> None:
         """Raise RefusedAddressError when a result's address leads inside; the caller is not sent there either.
 
         A host is looked up once in a while only, and one that does not resolve in time passes: it is the caller's then.
@@ -100,40 +100,40 @@ class ResultDownloader:
     def __init__(
         self,
         fetcher: ResultFetcher,
-        patience: DownloadPolicy | None = None,
+        policy: DownloadPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._fetcher = fetcher
-        self._patience = patience or DownloadPolicy()
+        self._policy = policy or DownloadPolicy()
         self._clock = clock
         self._chance = chance
 
-    async def check(self, url: str) -> None:
+    async def check_address(self, url: str) -> None:
         """Raise RefusedAddressError where an address leads inside."""
-        await self._fetcher.check(url)
+        await self._fetcher.check_address(url)
 
-    async def bring(self, url: str, most_bytes: int = MAX_BYTES) -> bytes:
-        """The bytes of an image, of which there may be so many, raising FetchError when patience ends."""
+    async def download(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
+        """The bytes of an image, of which there may be so many, raising FetchError once the policy gives it up."""
         began = self._clock()
-        wait = self._patience.first_wait
+        wait = self._policy.first_wait
         while True:
             try:
-                return await self._fetcher.fetch(url, most_bytes)
-            # Asking again would bring the same; everything else is worth patience, since the image is paid (0054).
+                return await self._fetcher.fetch_result(url, max_bytes)
+            # Asking again would end the same way; everything else is tried again, since the image is paid for (0054).
             except (TooManyBytesError, RefusedAddressError):
                 raise
             except FetchError as error:
-                if self._clock() + wait - began > self._longest(error.status):
+                if self._clock() + wait - began > self._retry_seconds(error.status):
                     raise
-                _logger.warning("an image cannot be brought yet; it is tried again", reason=error.reason)
+                _logger.warning("an image cannot be downloaded yet; it is tried again", reason=error.reason)
             # Jitter: images of one request would otherwise ask a struggling server all at once.
             await asyncio.sleep(wait * (0.5 + self._chance() / 2))
-            wait = min(2 * wait, self._patience.longest_wait)
+            wait = min(2 * wait, self._policy.longest_wait)
 
-    def _longest(self, status: int | None) -> float:
-        refuses = status is not None and 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004 - HTTP's own
-        return self._patience.absent if refuses else self._patience.unreachable
+    def _retry_seconds(self, status: int | None) -> float:
+        refuses = status is not None and 400 <= status < 500 and status not in _TRANSIENT  # noqa: PLR2004 - HTTP's own
+        return self._policy.absent if refuses else self._policy.unreachable
 
 
 def _origin(url: str) -> str:

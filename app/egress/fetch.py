@@ -32,7 +32,7 @@ class InputFetcher:
         self._clock = clock
         self._silent_until: dict[str, float] = {}
 
-    async def check(self, url: str, caller: str) -> None:
+    async def check_address(self, url: str, caller: str) -> None:
         """Raise RefusedAddressError when `url` leads to an address that is not public.
 
         A host that does not resolve here passes: we would only hand its address on.
@@ -44,7 +44,7 @@ class InputFetcher:
         except FetchError:
             return
 
-    async def fetch(self, url: str, caller: str) -> bytes:
+    async def fetch_image(self, url: str, caller: str) -> bytes:
         """The bytes at `url`, raising FetchError, RefusedAddressError or TooManyBytesError.
 
         Waiting for a turn counts, so that nobody waits for servers that drip.
@@ -57,20 +57,20 @@ class InputFetcher:
             finally:
                 self._slots.give_back(caller)
 
-    async def peek(self, url: str, most: int, caller: str) -> Head:
-        """The first `most` bytes at `url`, raising FetchError or RefusedAddressError.
+    async def peek(self, url: str, max_bytes: int, caller: str) -> Head:
+        """The first `max_bytes` bytes at `url`, raising FetchError or RefusedAddressError.
 
         Who did not answer is left alone for a minute: where this gateway has no way out, nobody waits again and again.
         """
         host = f"{caller} {_place(url)}"  # each caller's own experience: nobody is to spoil an address for others
         if self._silent_until.get(host, 0) > self._clock():
-            await self.check(url, caller)
+            await self.check_address(url, caller)
             raise FetchError("did not answer a moment ago")
         try:
             with deadline(_PEEK_SECONDS):
                 await self._slots.take(caller)
                 try:
-                    return await self._getter.peek(url, lambda _: self._guard, most, caller)
+                    return await self._getter.peek(url, lambda _: self._guard, max_bytes, caller)
                 finally:
                     self._slots.give_back(caller)
         except FetchError as error:

@@ -56,9 +56,9 @@ class Getter:
         """The bytes at `url`, raising FetchError, RefusedAddressError or TooManyBytesError."""
         return await self._follow(url, choose_guard, partial(_read, max_bytes=max_bytes), caller)
 
-    async def peek(self, url: str, choose_guard: ChooseGuard, most: int, caller: str = "") -> Head:
-        """The first `most` bytes at `url`, raising FetchError or RefusedAddressError."""
-        return await self._follow(url, choose_guard, partial(_read_head, most=most), caller)
+    async def peek(self, url: str, choose_guard: ChooseGuard, max_bytes: int, caller: str = "") -> Head:
+        """The first `max_bytes` bytes at `url`, raising FetchError or RefusedAddressError."""
+        return await self._follow(url, choose_guard, partial(_read_head, max_bytes=max_bytes), caller)
 
     async def close(self) -> None:
         """Give back all connections."""
@@ -130,11 +130,11 @@ async def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     return bytes(data)
 
 
-async def _read_head(response: httpx2.Response, most: int) -> Head:
+async def _read_head(response: httpx2.Response, max_bytes: int) -> Head:
     data = bytearray()
     async for chunk in response.aiter_bytes():
         data += chunk
-        if len(data) >= most:
-            told = response.headers.get("content-length", "")
-            return Head(bytes(data[:most]), int(told) if told.isdecimal() else None)
+        if len(data) >= max_bytes:
+            declared = response.headers.get("content-length", "")
+            return Head(bytes(data[:max_bytes]), int(declared) if declared.isdecimal() else None)
     return Head(bytes(data), len(data))

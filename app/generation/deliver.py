@@ -175,7 +175,7 @@ class ImageDelivery:
         if output.delivery is Delivery.LINK:
             try:
                 # Under a key the image outlives its link, so that a replay can have a new one (0057).
-                hosted = await self._store.put(form.data, form.format.value, longer=context.is_repeatable)
+                hosted = await self._store.host_image(form.data, form.format.value, longer=context.is_repeatable)
             except (OSError, BaseError):
                 _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
                 # A full disk is our fault: the caller gets the paid image in the answer instead (0036).
@@ -195,14 +195,14 @@ class ImageDelivery:
         if image.url is None:
             raise broken_image()
         try:
-            return await self._downloads.bring(image.url, most_bytes(output))
+            return await self._downloads.download(image.url, most_bytes(output))
         except FetchError as error:
             raise _unavailable(error) from None
 
     async def _check_link(self, url: str) -> None:
         """Refuse an address inside the network: a link in the answer vouches for it."""
         try:
-            await self._downloads.check(url)
+            await self._downloads.check_address(url)
         except FetchError as error:
             raise _unavailable(error) from None
 
@@ -215,10 +215,10 @@ class ImageDelivery:
         try:
             with stage("convert", type=header.format, size=f"{header.width}x{header.height}", bytes=len(data)):
                 if output.composition is None:
-                    made = await self._workers.run(job, convert, data, *ending)
+                    made = await self._workers.run_in_worker(job, convert, data, *ending)
                 else:
                     size, fit, pad = output.composition.size, output.composition.fit, output.composition.pad
-                    made = await self._workers.run(job, finish_image, data, size, fit, pad, base, *ending)
+                    made = await self._workers.run_in_worker(job, finish_image, data, size, fit, pad, base, *ending)
         except Exception:  # of the decoder, the encoder, or the process they run in
             _logger.exception("an image that was made cannot be converted", request=context.request_id)
             if header.format not in set(ImageFormat):

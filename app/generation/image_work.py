@@ -47,7 +47,7 @@ class ImageWork:
         decoded = header.width * header.height if header is not None else 0
         job = Job(owner, decoded or self.max_pixels, made, header.format if header else None)
         try:
-            return await self._workers.run(job, work, *arguments)
+            return await self._workers.run_in_worker(job, work, *arguments)
         except UnreadableImageError:
             raise bad_image(param, "is damaged or cut off") from None
         except TooManyPixelsError:

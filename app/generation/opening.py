@@ -141,7 +141,7 @@ class ImageOpener:
 
     async def _fetch(self, image: LinkedImage, owner: str) -> bytes:
         try:
-            return await self._fetcher.fetch(image.url, owner)
+            return await self._fetcher.fetch_image(image.url, owner)
         except TooManyBytesError as error:
             message = f"`{image.param}` {error.reason}."
             raise TooLargeError(message, param=image.param, code="image_too_large") from None

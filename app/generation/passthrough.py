@@ -82,7 +82,7 @@ class PassedFields:
             return await asyncio.to_thread(_encode, data, sniff(data) or "png")
         try:
             # Also what only Runware would fetch: results could carry back what an inner server says.
-            await self._fetcher.check(url, owner)
+            await self._fetcher.check_address(url, owner)
         except RefusedAddressError as error:
             raise InvalidRequestError(f"`{path}` {error.reason}.", param=path) from None
         return None

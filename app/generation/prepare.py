@@ -19,7 +19,7 @@ from app.generation.inputs import InputImages
 from app.generation.passthrough import PassedFields
 from app.jobs.codec import StoredPlan, encode_plan
 from app.journal.records import Intent
-from app.ledger.pricing import Estimate, Order, estimate
+from app.ledger.pricing import Estimate, Order, estimate_price
 from app.openai_api.parse import KNOWN_NAMES
 from app.planning.decide import check_request, input_needs, normalize, refuse_when_strict
 from app.planning.dry_run import DryRun, reference_sizes
@@ -76,7 +76,7 @@ class Preparer:
         refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
         check_request(request, model, self._alternatives(request.mode))
         if request.webhook_url is not None:
-            await self._webhooks.check(request.webhook_url, context.tenant)
+            await self._webhooks.check_webhook_url(request.webhook_url, context.tenant)
         opened = await self._images.open(request, context.tenant, input_needs(request, model), model)
         passed = await self._passed.settle(request.passthrough, context.tenant)
         spec = normalize(
@@ -150,7 +150,7 @@ async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:
 
 async def _price(spec: ImageSpec, plan: Plan) -> Estimate:
     references = await asyncio.to_thread(reference_sizes, plan) if plan.tasks[0].task.inputs else []
-    return estimate(spec.model, Order(_count_made(plan), spec.output.size, references, spec.fields))
+    return estimate_price(spec.model, Order(_count_made(plan), spec.output.size, references, spec.fields))
 
 
 def _count_made(plan: Plan) -> int:

@@ -201,7 +201,7 @@ class ImageService:
             # Before anything is sent: a fault from here on must not look free (0065).
             bill.open_task(task_id)
         with stage("runware", model=spec.model.id):
-            runs = [self._runware.run(planned.task, deadline, permit) for planned in plan.tasks]
+            runs = [self._runware.run_task(planned.task, deadline, permit) for planned in plan.tasks]
             results = await gather_in_order(runs)
         for task_id, result in zip(task_ids, results, strict=True):
             bill.add(task_id, result.costs, is_complete=result.is_billed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from app.generation.gather import gather_in_order
 from app.planning.plan import Plan
-from app.runware.media_storage import KeptImage, MediaStorage
+from app.runware.media_storage import MediaStorage, UploadedImage
 from app.runware.tasks import InlineImage, InputReference
 
 
@@ -19,10 +19,10 @@ class SharedPlan:
 
 
 class InputUploads:
-    """Brings images to Runware's shelf for the time of a request."""
+    """Uploads images to Runware for the time of a request."""
 
-    def __init__(self, shelf: MediaStorage) -> None:
-        self._shelf = shelf
+    def __init__(self, storage: MediaStorage) -> None:
+        self._storage = storage
 
     @asynccontextmanager
     async def shared(self, plan: Plan) -> AsyncIterator[SharedPlan]:
@@ -32,7 +32,8 @@ class InputUploads:
         if not embedded:
             yield SharedPlan(plan)
             return
-        kept = dict(zip(embedded, await gather_in_order([self._shelf.keep(image) for image in embedded]), strict=True))
+        uploads = await gather_in_order([self._storage.upload_image(image) for image in embedded])
+        kept = dict(zip(embedded, uploads, strict=True))
         share = SharedPlan(_with_addresses(plan, kept))
         try:
             yield share
@@ -40,7 +41,7 @@ class InputUploads:
             for image in kept.values():
                 # Deleted as soon as nobody needs it: input images are the caller's own.
                 if image is not None and not share.still_needed:
-                    self._shelf.forget(image)
+                    self._storage.delete_image(image)
 
 
 def _embedded(plan: Plan) -> list[InlineImage]:
@@ -52,7 +53,7 @@ def _embedded(plan: Plan) -> list[InlineImage]:
     return list(found)
 
 
-def _with_addresses(plan: Plan, kept: Mapping[InlineImage, KeptImage | None]) -> Plan:
+def _with_addresses(plan: Plan, kept: Mapping[InlineImage, UploadedImage | None]) -> Plan:
     def name(image: InputReference) -> InputReference:
         found = kept.get(image) if isinstance(image, InlineImage) else None
         return image if found is None else found.url

@@ -71,7 +71,7 @@ class ResultStore:
         # A link is never prolonged: one that leaked ends when it said so (0057).
         if image.hosted is None or image.url is None or (image.expires_at or 0) > self._clock():
             return image
-        link = await self._media.renew(image.hosted)
+        link = await self._media.renew_link(image.hosted)
         origin = image.url.partition(MEDIA_PATH)[0]
         return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
 
@@ -79,23 +79,23 @@ class ResultStore:
         """The base64 of an image that was embedded and kept."""
         if image.name is None:
             return None
-        return await asyncio.to_thread(pybase64.b64encode, await self._store.read(image.name))
+        return await asyncio.to_thread(pybase64.b64encode, await self._store.read_image(image.name))
 
     async def forget(self, record: Record) -> None:
         """Delete the images of a request."""
         if record.answer is not None:
             for image in _images_of(record.answer):
                 if image.name is not None:
-                    await self._store.delete(image.name)
+                    await self._store.delete_image(image.name)
                 if image.hosted is not None:
-                    await self._media.delete(image.hosted)
+                    await self._media.delete_image(image.hosted)
 
     async def _store_image(self, image: DeliveredImage) -> str | None:
         if image.base64 is None:
             return None
         data = await asyncio.to_thread(pybase64.b64decode, image.base64)
         try:
-            return await self._store.keep(data, image.format.value)
+            return await self._store.store_image(data, image.format.value)
         # A full disk must not cost the caller its answer; asked for again, the image is fetched from Runware (0036).
         except (OSError, BaseError):
             _logger.exception("an image cannot be kept")

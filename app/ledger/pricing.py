@@ -59,7 +59,7 @@ class Estimate:
     lowest: Decimal | None = None
 
 
-def estimate(model: CatalogModel, order: Order) -> Estimate:
+def estimate_price(model: CatalogModel, order: Order) -> Estimate:
     """The price of an order by the catalog."""
     pricing = model.pricing
     if pricing is None or not pricing.amounts:

@@ -84,7 +84,7 @@ class MediaStore:
         # On the way, so that no process needs a timer and several may share a folder.
         await self._sweep()
 
-    async def put(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
+    async def host_image(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
         """Keep an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
         await self._sweep()
         # Random, not a hash of the image: who has an image must not be able to find whose it was.
@@ -92,7 +92,7 @@ class MediaStore:
         await obstore.put_async(self._store, name, data)
         return self._link(name)
 
-    async def renew(self, name: str) -> HostedImage:
+    async def renew_link(self, name: str) -> HostedImage:
         """Another link to an image, raising MediaNotFoundError."""
         try:
             await obstore.head_async(self._store, name)
@@ -105,7 +105,7 @@ class MediaStore:
         signature = sign(self._secret, name, expires_at)
         return HostedImage(name, f"{MEDIA_PATH}{name}?expires={expires_at}&signature={signature}", expires_at)
 
-    async def get(self, name: str, expires_at: int, signature: str) -> StoredImage:
+    async def get_hosted(self, name: str, expires_at: int, signature: str) -> StoredImage:
         """The image behind a link, raising MediaNotFoundError."""
         match = _NAME.fullmatch(name)
         if match is None or not verify(self._secret, name, expires_at, signature, self._clock()):
@@ -126,23 +126,23 @@ class MediaStore:
         # Signature only: an ended link of ours deserves its own error, a foreign address none.
         if link is None or not verify(self._secret, link.name, link.expires_at, link.signature, now=0):
             return None
-        return await self.get(link.name, link.expires_at, link.signature)
+        return await self.get_hosted(link.name, link.expires_at, link.signature)
 
-    async def keep(self, data: bytes, format_: str) -> str:
+    async def store_image(self, data: bytes, format_: str) -> str:
         """Keep an image without a link; the name it can be read by."""
         await self._sweep()
         name = f"{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
         return name
 
-    async def read(self, name: str) -> bytes:
+    async def read_image(self, name: str) -> bytes:
         """The bytes of a kept image, raising MediaNotFoundError."""
         try:
             return bytes(await (await obstore.get_async(self._store, name)).bytes_async())
         except FileNotFoundError:
             raise MediaNotFoundError from None
 
-    async def delete(self, name: str) -> None:
+    async def delete_image(self, name: str) -> None:
         """Delete a kept image, if it is there."""
         await obstore.delete_async(self._store, name)
 

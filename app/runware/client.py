@@ -32,13 +32,13 @@ class RunwareClient:
         transport: Transport,
         *,
         sync_wait: float,
-        pace: RetryPolicy | None = None,
+        retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._pace = pace or RetryPolicy()
+        self._retry = retry or RetryPolicy()
         self._exchange = RunwareExchange(transport, clock)
-        self._collector = Collector(self._exchange, self._pace, sync_wait, clock)
+        self._collector = Collector(self._exchange, self._retry, sync_wait, clock)
         self._sync_wait = sync_wait
         self._clock = clock
         self._chance = chance
@@ -53,7 +53,7 @@ class RunwareClient:
         """Whether Runware's last word about our key was no."""
         return self._exchange.key_refused
 
-    async def run(self, task: ImageTask, deadline: float, permit: Permit | None = None) -> TaskResult:
+    async def run_task(self, task: ImageTask, deadline: float, permit: Permit | None = None) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
         body, question = await encode_off_loop(task), encode([get_response(task.task_uuid)])
         run = Run(task, deadline, body, question, permit)
@@ -68,7 +68,7 @@ class RunwareClient:
                 # Not an error: Runware has seen this id before, so the task exists and its images are there to collect.
                 run.accepted = True
                 return await self._collector.collect(run)
-            delay = backoff(self._pace, outcome, attempt, self._chance())
+            delay = backoff(self._retry, outcome, attempt, self._chance())
             if delay is None or self._clock() + delay >= deadline:
                 return await self._give_up(run, outcome)
             await asyncio.sleep(delay)

@@ -26,12 +26,12 @@ class Collector:
     def __init__(
         self,
         exchange: RunwareExchange,
-        pace: RetryPolicy,
+        retry: RetryPolicy,
         sync_wait: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._exchange = exchange
-        self._pace = pace
+        self._retry = retry
         self._sync_wait = sync_wait
         self._clock = clock
 
@@ -53,10 +53,10 @@ class Collector:
             # A task may take a moment to appear: one "unknown" is no proof that it was never sent.
             if reply is not None and not reply.processing:
                 unknown += 1
-                if unknown >= self._pace.empty_polls:
+                if unknown >= self._retry.empty_polls:
                     return await self._look_up(run)
             polls += 1
-            await asyncio.sleep(poll_delay(self._pace, polls))
+            await asyncio.sleep(poll_delay(self._retry, polls))
         raise TimeoutError
 
     async def find_costs(self, task_uuid: str, deadline: float) -> TaskResult | None:
@@ -90,7 +90,7 @@ class Collector:
         last = Reply()
         while True:
             polls += 1
-            delay = poll_delay(self._pace, polls)
+            delay = poll_delay(self._retry, polls)
             if self._clock() + delay >= run.deadline:
                 # Unresolved, not failed: the search for abandoned requests goes on with it (0054).
                 return run.end(last, ProviderFailure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
@@ -105,7 +105,7 @@ class Collector:
                 empty += 1
                 # Once only, and under its own id: if Runware has it after all, it answers with a conflict and sells
                 # nothing twice (0006).
-                if empty >= self._pace.empty_polls and not resent:
+                if empty >= self._retry.empty_polls and not resent:
                     resent, empty = True, 0
                     outcome = await self._resend(run)
                     if outcome is not None:

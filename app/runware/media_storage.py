@@ -1,6 +1,6 @@
-"""Keeps input images at Runware for a while, so that several tasks can name one instead of carrying it each.
+"""Uploads input images to Runware and deletes them, so that several tasks can name one instead of each carrying it.
 
-Keeping is a convenience: when it fails the caller goes on without. Leaves the choice of images to `generation`.
+An upload is a convenience: when it fails, the image goes with each task. Leaves the choice of images to `generation`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class KeptImage:
+class UploadedImage:
     """An image at Runware: the address tasks name it by, and the id it is deleted by."""
 
     media_uuid: str
@@ -40,15 +40,15 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 
 class MediaStorage:
-    """Puts images on Runware's shelf and takes them off again. `new_id` gives version 4 UUIDs."""
+    """Runware's `mediaStorage` task. `new_id` gives version 4 UUIDs."""
 
     def __init__(self, transport: Transport, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
         self._transport = transport
         self._new_id = new_id
         self._running: set[asyncio.Task[None]] = set()
 
-    async def keep(self, image: InlineImage) -> KeptImage | None:
-        """The image on the shelf, or None when Runware did not take it."""
+    async def upload_image(self, image: InlineImage) -> UploadedImage | None:
+        """The image at Runware, or None when Runware did not take it."""
         task = {"taskType": "mediaStorage", "taskUUID": self._new_id(), "operation": "upload"}
         body = await asyncio.to_thread(lambda: encode([task | {"media": encode_data_uri(image)}]))
         try:
@@ -58,11 +58,11 @@ class MediaStorage:
             items = None
         for item in items if isinstance(items, list) else [items]:
             if item is not None and item.media_uuid and item.media_url:
-                return KeptImage(item.media_uuid, item.media_url)
-        _logger.warning("Runware did not keep an input image; it is sent with each task instead")
+                return UploadedImage(item.media_uuid, item.media_url)
+        _logger.warning("Runware did not store an input image; it is sent with each task instead")
         return None
 
-    def forget(self, image: KeptImage) -> None:
+    def delete_image(self, image: UploadedImage) -> None:
         """Delete an image in the background; one that cannot be deleted is only logged."""
         running = asyncio.create_task(self._delete(image))
         self._running.add(running)
@@ -74,7 +74,7 @@ class MediaStorage:
         if self._running:
             await asyncio.wait(self._running, timeout=_SECONDS)
 
-    async def _delete(self, image: KeptImage) -> None:
+    async def _delete(self, image: UploadedImage) -> None:
         uuid_, media = self._new_id(), image.media_uuid
         task = {"taskType": "mediaStorage", "taskUUID": uuid_, "operation": "delete", "media": media}
         try:

@@ -11,7 +11,7 @@ from app.runware.failures import ProviderFailure
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patiently the client works; all times in seconds."""
+    """When a task is sent or asked for again; all times in seconds."""
 
     attempts: int = 3
     first_backoff: float = 0.5
@@ -35,22 +35,22 @@ class RetryPolicy:
     """How often it is looked for such requests."""
 
 
-def backoff(pace: RetryPolicy, failure: ProviderFailure, attempt: int, chance: float) -> float | None:
+def backoff(policy: RetryPolicy, failure: ProviderFailure, attempt: int, chance: float) -> float | None:
     """Seconds to wait before the next attempt, or None when there is none.
 
     `attempt` counts from 1; `chance` is in [0, 1): full jitter. A Retry-After is obeyed up to a limit, beyond which
     the caller is better served by the error.
     """
-    if attempt >= pace.attempts or not failure.retryable:
+    if attempt >= policy.attempts or not failure.retryable:
         return None
     if failure.retry_after is not None:
-        return failure.retry_after if failure.retry_after <= pace.longest_retry_after else None
+        return failure.retry_after if failure.retry_after <= policy.longest_retry_after else None
     # Full jitter: many gateways that lost the same connection do not come back in the same moment.
-    return chance * min(pace.longest_backoff, pace.first_backoff * 2.0 ** (attempt - 1))
+    return chance * min(policy.longest_backoff, policy.first_backoff * 2.0 ** (attempt - 1))
 
 
-def poll_delay(pace: RetryPolicy, poll: int) -> float:
+def poll_delay(policy: RetryPolicy, poll: int) -> float:
     """Seconds before the `poll`-th question after a task, counted from 1."""
-    if poll > pace.slow_after:
-        return pace.slow_poll
-    return min(pace.longest_poll, pace.first_poll * pace.poll_growth ** (poll - 1))
+    if poll > policy.slow_after:
+        return policy.slow_poll
+    return min(policy.longest_poll, policy.first_poll * policy.poll_growth ** (poll - 1))

@@ -37,14 +37,14 @@ class WebhookDispatcher:
         sender: WebhookSender,
         secrets: WebhookSecrets,
         render: Callable[[Record], bytes],
-        pace: DeliverySchedule | None = None,
+        schedule: DeliverySchedule | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._book = book
         self._sender = sender
         self._secrets = secrets
         self._render = render
-        self._pace = pace or DeliverySchedule()
+        self._schedule = schedule or DeliverySchedule()
         self._clock = clock
         self._news = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class WebhookDispatcher:
             except DatabaseUnavailableError:
                 _logger.exception("webhooks cannot be looked for")
             try:
-                await asyncio.wait_for(self._news.wait(), self._pace.looks_every)
+                await asyncio.wait_for(self._news.wait(), self._schedule.looks_every)
             except TimeoutError:
                 continue
             self._news.clear()
@@ -90,18 +90,18 @@ class WebhookDispatcher:
         )
         status: int | None = None
         try:
-            done, status = await self._sender.send(record.webhook_url or "", headers, body, record.tenant)
+            done, status = await self._sender.send_webhook(record.webhook_url or "", headers, body, record.tenant)
         except RefusedAddressError as error:
             _logger.warning("webhook refused", id=record.id, reason=error.reason)
             # Final: an address that leads inside is not tried again, or it would be a way to probe the network.
             await self._note(record, status, None)
             return
-        left = self._pace.waits[record.webhook_attempts - 1 :]
-        if not done and not left:
+        remaining = self._schedule.waits[record.webhook_attempts - 1 :]
+        if not done and not remaining:
             _logger.error("webhook given up", id=record.id, attempts=record.webhook_attempts, status=status)
-        await self._note(record, status, None if done or not left else self._clock() + left[0])
-        if not done and left:
-            asyncio.get_running_loop().call_later(left[0], self.wake)
+        await self._note(record, status, None if done or not remaining else self._clock() + remaining[0])
+        if not done and remaining:
+            asyncio.get_running_loop().call_later(remaining[0], self.wake)
 
     async def _note(self, record: Record, status: int | None, next_at: float | None) -> None:
         try:

@@ -29,7 +29,7 @@ class WebhookSender:
         # A redirect would carry the signed body to an address that nobody checked.
         self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=_TIMEOUT_SECONDS)
 
-    async def check(self, url: str, caller: str) -> None:
+    async def check_webhook_url(self, url: str, caller: str) -> None:
         """Raise InvalidRequestError for an address that will not be called."""
         if len(url) > _LONGEST_URL or any(character <= " " or character == "\x7f" for character in url):
             raise _refused("is not a valid address")
@@ -42,7 +42,9 @@ class WebhookSender:
         except ValueError:
             raise _refused("is not a valid address") from None
 
-    async def send(self, url: str, headers: dict[str, str], body: bytes, caller: str) -> tuple[bool, int | None]:
+    async def send_webhook(
+        self, url: str, headers: dict[str, str], body: bytes, caller: str
+    ) -> tuple[bool, int | None]:
         """Whether the receiver took it, and the status it answered with, None without an answer.
 
         Raises RefusedAddressError where the address is no longer one to call.

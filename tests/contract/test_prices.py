@@ -15,7 +15,7 @@ import pytest
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
-from app.ledger.pricing import Estimate, Order, estimate
+from app.ledger.pricing import Estimate, Order, estimate_price
 from app.planning.decide import check_request, normalize
 from app.planning.plan import TaskInputs, build_plan
 from app.runware.tasks import encode
@@ -83,7 +83,7 @@ def estimate_and_bill(model: CatalogModel, request: ImageRequest) -> tuple[Estim
         tuple(image.url for image in request.images), "https://images.example/m.png" if request.mask else None
     )
     tasks = [planned.task for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
-    expected = estimate(
+    expected = estimate_price(
         model, Order(sum(task.number_results for task in tasks), spec.output.size, references, spec.fields)
     )
     bill = Decimal(0)

@@ -32,7 +32,9 @@ def test_six_thousand_damaged_images_become_images_or_are_called_unreadable():
             header = read_header(case.data)
             clean_image(case.data)
             try:
-                fitted = await workers.run(Job("corpus", 64_000_000, 64_000_000), fit_image, case.data, LIMITS)
+                fitted = await workers.run_in_worker(
+                    Job("corpus", 64_000_000, 64_000_000), fit_image, case.data, LIMITS
+                )
             except (UnreadableImageError, TooManyPixelsError) as error:
                 outcomes[type(error).__name__] += 1
                 continue

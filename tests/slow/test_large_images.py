@@ -26,7 +26,7 @@ def run(job: Job, work, *arguments):
         workers = Workers(1)
         workers.start()
         try:
-            return await workers.run(job, work, *arguments)
+            return await workers.run_in_worker(job, work, *arguments)
         finally:
             await workers.close()
 

@@ -90,7 +90,7 @@ class Workers:
         """End all processes, whatever they do."""
         await asyncio.gather(*(place.close() for place in self._places))
 
-    async def run(self, job: Job, work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
+    async def run_in_worker(self, job: Job, work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
         """`work(*arguments)` in a process, when it is its turn.
 
         Raises the ImageError that the work raises, BoundCrossedError where it needs more than its job allows,

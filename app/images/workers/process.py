@@ -68,23 +68,23 @@ class WorkerProcess:
         self._link.close()
         await asyncio.to_thread(self._process.wait)
 
-    async def _ask(self, request: Message, most: int) -> Message:
+    async def _ask(self, request: Message, max_bytes: int) -> Message:
         loop = asyncio.get_running_loop()
         try:
             for piece in (request.prefix, request.head, *request.attached):
                 await loop.sock_sendall(self._link, piece)
-            return await self._receive(most)
+            return await self._receive(max_bytes)
         except ConnectionError:
             raise await self._cause_of_death() from None
 
-    async def _receive(self, most: int) -> Message:
-        """The next message, raising BoundCrossedError when it is larger than `most` bytes."""
+    async def _receive(self, max_bytes: int) -> Message:
+        """The next message, raising BoundCrossedError when it is larger than `max_bytes` bytes."""
         size, count = PREFIX.unpack(await self._read(PREFIX.size))
         if count > MOST_ATTACHED:
             raise BoundCrossedError("size")
         sizes = read_lengths(await self._read(8 * count))
         # Before anything is allocated: sizes come from a process that may have been taken over.
-        if size + sum(sizes) > most:
+        if size + sum(sizes) > max_bytes:
             raise BoundCrossedError("size")
         head = await self._read(size)
         return Message(head, [await self._read(length) for length in sizes])

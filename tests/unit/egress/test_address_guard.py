@@ -98,7 +98,7 @@ def check(url: str, guarded: AddressGuard) -> None:
     async def work() -> None:
         fetcher = InputFetcher(guarded, max_bytes=1000)
         try:
-            await fetcher.check(url, "a caller")
+            await fetcher.check_address(url, "a caller")
         finally:
             await fetcher.close()
 

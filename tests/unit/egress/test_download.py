@@ -83,7 +83,7 @@ def test_a_result_that_leads_inside_is_refused_like_an_input(url, handed_on):
 
     async def work(fetcher: ResultFetcher) -> None:
         with pytest.raises(RefusedAddressError):
-            await (fetcher.check(url) if handed_on else fetcher.fetch(url))
+            await (fetcher.check_address(url) if handed_on else fetcher.fetch_result(url))
 
     with_fetcher(work, resolve=names, provider_url="https://api.runware.example/v1")
 
@@ -94,7 +94,7 @@ def test_a_refused_result_is_not_asked_for_again():
     async def work(fetcher: ResultFetcher) -> None:
         nonlocal downloads
         with pytest.raises(RefusedAddressError):
-            await ResultDownloader(fetcher, DownloadPolicy(unreachable=30)).bring("http://10.0.0.7/a.png")
+            await ResultDownloader(fetcher, DownloadPolicy(unreachable=30)).download("http://10.0.0.7/a.png")
         downloads += 1
 
     with_fetcher(work)
@@ -105,15 +105,15 @@ def test_runwares_own_origin_is_trusted_and_only_that(neighbor):
     url, asked = neighbor
 
     async def work(fetcher: ResultFetcher) -> None:
-        assert await fetcher.fetch(f"{url}/image.png") == b"ok"
-        await fetcher.check(f"{url}/image.png")
+        assert await fetcher.fetch_result(f"{url}/image.png") == b"ok"
+        await fetcher.check_address(f"{url}/image.png")
 
     with_fetcher(work, provider_url=f"{url}/v1")
     assert asked == ["/image.png"]
 
     async def refused(fetcher: ResultFetcher) -> None:
         with pytest.raises(RefusedAddressError):
-            await fetcher.fetch(f"{url}/image.png")
+            await fetcher.fetch_result(f"{url}/image.png")
 
     with_fetcher(refused, provider_url="http://127.0.0.1:1/v1")
     with_fetcher(refused)
@@ -122,7 +122,7 @@ def test_runwares_own_origin_is_trusted_and_only_that(neighbor):
 
 def test_an_operator_of_an_intranet_may_lift_it(neighbor):
     url, _ = neighbor
-    assert with_fetcher(lambda fetcher: fetcher.fetch(f"{url}/a"), allow_private=True) == b"ok"
+    assert with_fetcher(lambda fetcher: fetcher.fetch_result(f"{url}/a"), allow_private=True) == b"ok"
 
 
 def test_a_host_is_looked_up_once_in_a_while_only():
@@ -130,10 +130,10 @@ def test_a_host_is_looked_up_once_in_a_while_only():
 
     async def work(fetcher: ResultFetcher) -> None:
         for _ in range(5):
-            await fetcher.check("https://im.example/a.png")
+            await fetcher.check_address("https://im.example/a.png")
         assert len(names.asked) == 1
         now[0] += 301
-        await fetcher.check("https://im.example/a.png")
+        await fetcher.check_address("https://im.example/a.png")
         assert len(names.asked) == 2
 
     with_fetcher(work, resolve=names, clock=lambda: now[0])
@@ -142,7 +142,7 @@ def test_a_host_is_looked_up_once_in_a_while_only():
 def test_a_host_that_does_not_resolve_in_time_holds_nobody_up():
     async def work(fetcher: ResultFetcher) -> float:
         began = asyncio.get_running_loop().time()
-        await fetcher.check("https://slow.example/a.png")
+        await fetcher.check_address("https://slow.example/a.png")
         return asyncio.get_running_loop().time() - began
 
     assert with_fetcher(work, resolve=Names()) < 20

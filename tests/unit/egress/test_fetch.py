@@ -50,7 +50,7 @@ def fetch(url: str, addresses: list[str] | None = None, max_bytes: int = 100) ->
     async def work() -> bytes:
         fetcher = InputFetcher(AddressGuard(allow_private=True, resolve=resolve), max_bytes=max_bytes)
         try:
-            return await fetcher.fetch(url, "a caller")
+            return await fetcher.fetch_image(url, "a caller")
         finally:
             await fetcher.close()
 

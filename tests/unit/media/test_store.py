@@ -13,10 +13,10 @@ def test_hosted_images_end_and_are_swept_away(tmp_path):
 
     async def course() -> None:
         store = MediaStore(tmp_path, b"secret", 3600, clock=lambda: now[0])
-        hosted = await store.put(b"image", "gif")
+        hosted = await store.host_image(b"image", "gif")
         name, query = hosted.path.removeprefix("/v1/media/").split("?")
         given = dict(part.split("=", 1) for part in query.split("&"))
-        stored = await store.get(name, int(given["expires"]), given["signature"])
+        stored = await store.get_hosted(name, int(given["expires"]), given["signature"])
         assert (stored.media_type, stored.size, b"".join([chunk async for chunk in stored.chunks])) == (
             "image/gif",
             5,
@@ -24,9 +24,9 @@ def test_hosted_images_end_and_are_swept_away(tmp_path):
         )
         now[0] += 3600
         with pytest.raises(MediaNotFoundError):
-            await store.get(name, int(given["expires"]), given["signature"])
+            await store.get_hosted(name, int(given["expires"]), given["signature"])
         now[0] = (tmp_path / name).stat().st_mtime + 4 * 3600  # two hours longer than its link
-        await store.put(b"another", "png")
+        await store.host_image(b"another", "png")
         assert not (tmp_path / name).exists()
         assert len(list(tmp_path.iterdir())) == 1
 
@@ -38,16 +38,16 @@ def test_an_image_that_may_be_asked_for_again_outlives_its_link(tmp_path):
 
     async def course() -> None:
         store = MediaStore(tmp_path, b"secret", 60, 5000, clock=lambda: now[0])
-        hosted = await store.put(b"image", "gif", longer=True)
+        hosted = await store.host_image(b"image", "gif", longer=True)
         now[0] += 4000
-        await store.put(b"another", "png")
-        again = await store.renew(hosted.name)
+        await store.host_image(b"another", "png")
+        again = await store.renew_link(hosted.name)
         given = dict(part.split("=", 1) for part in again.path.split("?")[1].split("&"))
         assert (again.expires_at, again.name) == (int(now[0]) + 60, hosted.name)
-        assert (await store.get(again.name, again.expires_at, given["signature"])).size == 5
+        assert (await store.get_hosted(again.name, again.expires_at, given["signature"])).size == 5
         now[0] += 9000
-        await store.put(b"another", "png")
+        await store.host_image(b"another", "png")
         with pytest.raises(MediaNotFoundError):
-            await store.renew(hosted.name)
+            await store.renew_link(hosted.name)
 
     asyncio.run(course())

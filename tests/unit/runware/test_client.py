@@ -13,7 +13,7 @@ from app.runware.transport import LateError, LostError, NotSentError
 from tests.support.upstreams import ScriptedTransport, image, raw, reply
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
-PACE = RetryPolicy(
+POLICY = RetryPolicy(
     first_backoff=0.001, longest_backoff=0.002, first_poll=0.001, longest_poll=0.002, longest_retry_after=0.05
 )
 SUBMIT, COLLECT = "imageInference", "getResponse"
@@ -26,8 +26,8 @@ def task(count: int = 1) -> ImageTask:
 def run(*script: object, count: int = 1, seconds: float = 5.0):
     async def work():
         transport = ScriptedTransport(*script)
-        client = RunwareClient(transport, sync_wait=100, pace=PACE, chance=lambda: 0.5)
-        result = await client.run(task(count), time.monotonic() + seconds)
+        client = RunwareClient(transport, sync_wait=100, retry=POLICY, chance=lambda: 0.5)
+        result = await client.run_task(task(count), time.monotonic() + seconds)
         return transport, result
 
     return asyncio.run(work())

@@ -71,16 +71,16 @@ def with_sender(work, *, allow_private: bool = True):
 def test_receivers_that_drip_hold_up_no_other_caller():
     async def work(sender: WebhookSender) -> None:
         async with Receiver(drips=True) as slow, Receiver(drips=False) as quick:
-            attack = [asyncio.create_task(sender.send(slow.url, {}, b"{}", "hostile")) for _ in range(60)]
+            attack = [asyncio.create_task(sender.send_webhook(slow.url, {}, b"{}", "hostile")) for _ in range(60)]
             await slow.busy.wait()
             began = time.monotonic()
-            assert await sender.send(quick.url, {}, b"{}", "innocent") == (True, 200)
+            assert await sender.send_webhook(quick.url, {}, b"{}", "innocent") == (True, 200)
             assert time.monotonic() - began < 5
             assert slow.most == 16
             for task in attack:
                 task.cancel()
             await asyncio.gather(*attack, return_exceptions=True)
-            assert await sender.send(quick.url, {}, b"{}", "hostile") == (True, 200)
+            assert await sender.send_webhook(quick.url, {}, b"{}", "hostile") == (True, 200)
 
     with_sender(work)
 
@@ -90,7 +90,7 @@ def test_a_call_ends_however_slowly_its_receiver_answers():
     async def work(sender: WebhookSender) -> float:
         async with Receiver(drips=True) as slow:
             began = time.monotonic()
-            assert await sender.send(slow.url, {}, b"{}", "a") == (False, None)
+            assert await sender.send_webhook(slow.url, {}, b"{}", "a") == (False, None)
             return time.monotonic() - began
 
     assert with_sender(work) < 25
@@ -103,6 +103,6 @@ def test_an_attempt_ends_before_another_process_takes_it_over():
 def test_an_address_that_leads_inside_meanwhile_is_not_called():
     async def work(sender: WebhookSender) -> None:
         with pytest.raises(RefusedAddressError):
-            await sender.send("https://hooks.example/", {}, b"{}", "a")
+            await sender.send_webhook("https://hooks.example/", {}, b"{}", "a")
 
     with_sender(work, allow_private=False)

@@ -52,7 +52,7 @@ def test_processes_are_there_before_the_first_work():
     async def story(workers: Workers):
         await until(lambda: len(children() - before) == 2)
         there = children() - before
-        return there, await workers.run(SMALL, image_jobs.tell_process)
+        return there, await workers.run_in_worker(SMALL, image_jobs.tell_process)
 
     before = children()
     there, used = run(2, story)
@@ -62,14 +62,14 @@ def test_processes_are_there_before_the_first_work():
 
 def test_work_whose_process_died_is_done_once_more(tmp_path):
     path = str(tmp_path / "was here")
-    assert run(1, lambda workers: workers.run(SMALL, image_jobs.die_once, path)) == "done"
+    assert run(1, lambda workers: workers.run_in_worker(SMALL, image_jobs.die_once, path)) == "done"
 
 
 def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced():
     async def story(workers: Workers):
-        first = await workers.run(SMALL, image_jobs.tell_process)
+        first = await workers.run_in_worker(SMALL, image_jobs.tell_process)
         psutil.Process(first).kill()
-        return first, await workers.run(SMALL, image_jobs.tell_process)
+        return first, await workers.run_in_worker(SMALL, image_jobs.tell_process)
 
     first, second = run(1, story)
     assert first != second
@@ -90,8 +90,8 @@ def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced():
 def test_work_that_goes_wrong_takes_down_itself_only(work, arguments, error):
     async def story(workers: Workers):
         with pytest.raises(error):
-            await workers.run(SMALL, work, *arguments)
-        return await workers.run(SMALL, image_jobs.echo, b"after")
+            await workers.run_in_worker(SMALL, work, *arguments)
+        return await workers.run_in_worker(SMALL, image_jobs.echo, b"after")
 
     assert run(1, story) == b"after"
 
@@ -103,10 +103,10 @@ def test_work_that_goes_wrong_takes_down_itself_only(work, arguments, error):
 )
 def test_a_process_that_crossed_a_bound_is_replaced(work, arguments):
     async def story(workers: Workers):
-        first = await workers.run(SMALL, image_jobs.tell_process)
+        first = await workers.run_in_worker(SMALL, image_jobs.tell_process)
         with pytest.raises((BoundCrossedError, WorkerDiedError)):
-            await workers.run(SMALL, work, *arguments)
-        return first, await workers.run(SMALL, image_jobs.tell_process)
+            await workers.run_in_worker(SMALL, work, *arguments)
+        return first, await workers.run_in_worker(SMALL, image_jobs.tell_process)
 
     first, second = run(1, story)
     assert first != second
@@ -116,10 +116,10 @@ def test_one_caller_who_keeps_processes_busy_does_not_hold_up_another():
     long = Job("attacker", decoded=60_000_000)
 
     async def story(workers: Workers):
-        attacks = [asyncio.create_task(workers.run(long, image_jobs.spin, 6.0)) for _ in range(4)]
+        attacks = [asyncio.create_task(workers.run_in_worker(long, image_jobs.spin, 6.0)) for _ in range(4)]
         await asyncio.sleep(0.5)
         began = time.monotonic()
-        await asyncio.gather(*(workers.run(SMALL, image_jobs.echo, b"") for _ in range(10)))
+        await asyncio.gather(*(workers.run_in_worker(SMALL, image_jobs.echo, b"") for _ in range(10)))
         waited = time.monotonic() - began
         assert not any(attack.done() for attack in attacks)
         for attack in attacks:
@@ -132,13 +132,13 @@ def test_one_caller_who_keeps_processes_busy_does_not_hold_up_another():
 
 def test_work_nobody_waits_for_any_more_is_ended_and_its_place_given_on():
     async def story(workers: Workers):
-        abandoned = asyncio.create_task(workers.run(Job("a", decoded=60_000_000), image_jobs.sleep, 50.0))
-        queued = asyncio.create_task(workers.run(SMALL, image_jobs.echo, b"never"))
+        abandoned = asyncio.create_task(workers.run_in_worker(Job("a", decoded=60_000_000), image_jobs.sleep, 50.0))
+        queued = asyncio.create_task(workers.run_in_worker(SMALL, image_jobs.echo, b"never"))
         await asyncio.sleep(0.5)
         began = time.monotonic()
         queued.cancel()
         abandoned.cancel()
-        await workers.run(SMALL, image_jobs.echo, b"next")
+        await workers.run_in_worker(SMALL, image_jobs.echo, b"next")
         return time.monotonic() - began
 
     assert run(1, story) < 20
@@ -146,7 +146,9 @@ def test_work_nobody_waits_for_any_more_is_ended_and_its_place_given_on():
 
 def test_nothing_is_left_of_a_pool_that_is_closed_at_work():
     async def story(workers: Workers):
-        working = [asyncio.create_task(workers.run(Job("a", 60_000_000), image_jobs.sleep, 50.0)) for _ in range(3)]
+        working = [
+            asyncio.create_task(workers.run_in_worker(Job("a", 60_000_000), image_jobs.sleep, 50.0)) for _ in range(3)
+        ]
         await asyncio.sleep(0.5)
         return working
 
