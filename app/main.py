@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -61,7 +62,7 @@ from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import private_folder
 from app.server.protocol import Shutdown
-from app.settings.load import Settings
+from app.settings.load import Settings, load_settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
@@ -128,6 +129,11 @@ def create_app(
         add_docs(app)
     app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
+
+
+def application() -> FastAPI:
+    """The gateway of one server process, from the environment that `spillway serve` prepared."""
+    return create_app(load_settings(os.environ))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
 from app.cli.models import show_models
 from app.cli.refresh import run_refresh
-from app.main import create_app
 from app.server.configuration import server_options
 from app.server.process import prepare_process, private_folder
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
@@ -74,14 +73,9 @@ def serve(
     with _upstream(settings) as extra:
         os.environ.update(environment | extra)
         effective = load_settings(os.environ)
-        config = uvicorn.Config("app.cli.serve:application", factory=True, workers=workers, **server_options(effective))
+        config = uvicorn.Config("app.main:application", factory=True, workers=workers, **server_options(effective))
         code = run_server(config, sockets, lambda: _say_where(effective))
     raise typer.Exit(code)
-
-
-def application() -> object:
-    """The ASGI application of one worker process, from the environment that `serve` prepared."""
-    return create_app(load_settings(os.environ))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,18 @@ def test_unit_tests_stand_in_the_room_of_what_they_test():
         assert (ROOT / "app" / room).is_dir(), path
         imported = re.findall(r"^\s*from (app(?:\.\w+)+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert any(name.startswith(f"app.{'.'.join(room.parts)}") for name in imported), f"{path} tests another room"
+
+
+@pytest.mark.parametrize(
+    ("program", "unneeded"),
+    [
+        pytest.param("app.cli.serve", {"app.main", "fastapi", "sqlalchemy", "alembic"}, id="a command"),
+        pytest.param("app.images.workers.inside", {"app.main", "pydantic", "asyncio", "ssl"}, id="an image worker"),
+    ],
+)
+def test_a_process_starts_without_what_only_the_gateway_needs(program, unneeded):
+    load = f"import {program} as program, importlib, sys\nfor name in getattr(program, '_WARM', ()): importlib.import_module(name)\n"
+    command = [sys.executable, "-c", f"{load}print(*sys.modules, sep='\\n')"]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert program in loaded
+    assert unneeded.isdisjoint(loaded)
