@@ -6,22 +6,27 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from app import __version__
-from app.access.admission import Admission, Capacity
+from app.access.admission import Admission, Capacity, MemoryBudget
 from app.access.authentication import Authenticator
-from app.access.memory import MemoryBudget, machine_memory
-from app.api.context import Gateway, Images
-from app.api.docs_pages import add_docs
-from app.api.error_handlers import HANDLERS
+from app.api.bodies import BodyReader
+from app.api.context import ContextReader
+from app.api.docs_pages import DocsPages
+from app.api.error_handlers import error_handlers
+from app.api.health import HealthRoutes
+from app.api.images import ImageRoutes
+from app.api.media import MediaRoutes
 from app.api.middleware import add_middleware, connections_of
-from app.api.origins import LinkOrigins
-from app.api.routes import add_routes, describe_routes
+from app.api.models import ModelRoutes
+from app.api.requests import RequestRoutes
+from app.api.routes import Handlers, describe_routes, route_table, serve_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
@@ -39,7 +44,8 @@ from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
 from app.generation.passthrough import PassedFields
 from app.generation.prepare import Policy, Preparer
-from app.generation.resolve import Parts, Recovery
+from app.generation.resolve import Parts as RecoveryParts
+from app.generation.resolve import Recovery
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
 from app.images.workers.pool import Workers
@@ -60,36 +66,44 @@ from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
-from app.server.process import private_folder
-from app.server.protocol import Shutdown
+from app.server.process import Shutdown, machine_memory, private_folder
+from app.server.state import ProcessState
+from app.settings.groups import UpstreamSettings
 from app.settings.load import Settings, load_settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
 SIMULATOR_KEY = "simulator"
+TITLE = "Spillway"
 _GC_THRESHOLD = 50_000
 _SHARE_OF_MEMORY = 3
 """A third of the memory is held at most, unless the settings say otherwise."""
 
 
-def create_app(
-    settings: Settings,
-    *,
-    connect: Callable[[], Transport] | None = None,
-    images_override: Images | None = None,
-    pace: RetryPolicy | None = None,
-    webhook_pace: DeliverySchedule | None = None,
-    patience: DownloadPolicy | None = None,
-    lookup: Lookup = look_up,
-    lease_seconds: float = LEASE_SECONDS,
-) -> FastAPI:
-    """The gateway as an ASGI application.
+def connect_runware(upstream: UpstreamSettings, ways: WaysOut) -> Transport:
+    """The transport of production."""
+    key = upstream.runware_api_key or SecretStr(SIMULATOR_KEY)
+    return AiohttpTransport(upstream.runware_base_url, key, ways.runware.resolve)
 
-    The seams of tests: `connect` makes another transport to Runware, `images_override` stands in for the whole use
-    case, `pace`, `webhook_pace` and `patience` set the times of repetitions, `lookup` finds the addresses of names,
-    `lease_seconds` is how long a process that stands still keeps what it runs. Raises InvalidCatalogError.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that a gateway is built with beside its settings. The defaults are production's; tests replace some."""
+
+    connect: Callable[[UpstreamSettings, WaysOut], Transport] = connect_runware
+    service: Callable[..., ImageService] = ImageService
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    webhooks: DeliverySchedule = field(default_factory=DeliverySchedule)
+    downloads: DownloadPolicy = field(default_factory=DownloadPolicy)
+    lookup: Lookup = look_up
+    """Finds the addresses of names."""
+    lease_seconds: float = LEASE_SECONDS
+    """How long a process that stands still keeps what it runs."""
+
+
+def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
+    """The gateway as an ASGI application. Raises InvalidCatalogError."""
     registry = load_catalog(
         settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
     )
@@ -97,37 +111,32 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
-        ending = Shutdown()
-        async with _build(
-            settings,
-            ending,
-            registry,
-            _Seams(connect, images_override, pace, webhook_pace, patience, lookup, lease_seconds),
-        ) as gateway:
-            app.state.gateway = gateway
+        shutdown = Shutdown()
+        async with _build(settings, parts, registry, shutdown) as handlers:
+            routes = route_table(handlers)
+            authenticator = Authenticator(key.get_secret_value() for key in settings.api_keys)
+            app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator)]
+            app.openapi = partial(describe_routes, app, routes)  # type: ignore[method-assign]
             gc.collect()
             # What exists now lives as long as the process: the collector need not walk over it again.
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
-            yield {**ending.as_state(), **connections_of(settings).as_state()}
+            yield ProcessState(connections_of(settings), shutdown).as_lifespan_state()
 
     app = FastAPI(
-        title="Spillway",
+        title=TITLE,
         version=__version__,
         summary="An OpenAI-compatible image gateway in front of Runware",
         lifespan=lifespan,
-        exception_handlers=HANDLERS,  # type: ignore[arg-type]  # Starlette types handlers by their base class
+        exception_handlers=error_handlers(settings),
         redirect_slashes=False,
         root_path_in_servers=False,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
     )
+    framework_routes = tuple(app.router.routes)
     add_middleware(app, settings)
-    add_routes(app)
-    if settings.docs:
-        add_docs(app)
-    app.openapi = lambda: describe_routes(app)  # type: ignore[method-assign]
     return app
 
 
@@ -136,88 +145,68 @@ def application() -> FastAPI:
     return create_app(load_settings(os.environ))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seams:
-    """What tests put in the place of parts."""
-
-    connect: Callable[[], Transport] | None
-    images: Images | None
-    pace: RetryPolicy | None
-    webhook_pace: DeliverySchedule | None
-    patience: DownloadPolicy | None
-    lookup: Lookup
-    lease_seconds: float
-
-
 # The order of the end matters: paid work ends and is written down while database and network are there, and the writer
 # closes behind everything that may still post an outcome.
 @asynccontextmanager
-async def _build(settings: Settings, ending: Shutdown, registry: Registry, seams: _Seams) -> AsyncIterator[Gateway]:
+async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown) -> AsyncIterator[Handlers]:
     """Every part, in the order of dependency; given back in the opposite one."""
-    ways = open_ways(settings, seams.lookup)
+    ways = open_ways(settings, parts.lookup)
     sender = WebhookSender(ways.webhooks, allow_private=settings.allow_private_webhooks)
-    transport = seams.connect() if seams.connect else _transport(settings, ways)
-    pace = seams.pace or RetryPolicy()
-    runware = RunwareClient(transport, sync_wait=settings.sync_wait, retry=pace)
+    transport = parts.connect(settings, ways)
+    runware = RunwareClient(transport, sync_wait=settings.sync_wait, retry=parts.retries)
     workers = Workers(settings.image_workers)
     media_store, results = await _stores(settings)
     storage = MediaStorage(transport)
     engine = await asyncio.to_thread(_open_journal, settings)
     writer = Writer(engine)
     reader = Reader(engine, writer)
-    journal, keeper = _journal(settings, writer, seams.lease_seconds)
-    works = JobRunner(journal, ResultStore(results, media_store, registry), keeper)
-    downloads = ResultDownloader(ways.results, seams.patience)
+    journal, keeper = _journal(settings, writer, parts.lease_seconds)
+    runner = JobRunner(journal, ResultStore(results, media_store, registry), keeper)
+    downloads = ResultDownloader(ways.results, parts.downloads)
     delivery = ImageDelivery(workers, downloads, media_store, 2 * settings.max_output_pixels)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
-    webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, seams.webhook_pace)
+    webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, parts.webhooks)
     memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
-    policy = _policy(settings, pace)
+    policy = _policy(settings, parts.retries)
     inputs = _Inputs(ways.inputs, OwnLinks(media_store, settings.max_image_bytes), workers)
-    service = ImageService(
+    service = parts.service(
         preparer=_preparer(settings, registry, inputs, sender, policy),
         sharing=InputUploads(storage),
         runware=runware,
         delivery=delivery,
         policy=policy,
-        works=works,
+        works=runner,
         capacity=Capacity(admission, memory.work),
         on_webhook_due=webhooks.wake,
     )
-    bills = BillCompleter(OpenBills(writer, pace.first_bill), runware, looks_every=pace.looks_for_bills)
-    recovery = Recovery(Parts(journal, keeper, works, runware, delivery, registry, admission), pace.longest_search)
-    for part in (workers, works, recovery, bills, webhooks):
+    bills = BillCompleter(
+        OpenBills(writer, parts.retries.first_bill), runware, looks_every=parts.retries.looks_for_bills
+    )
+    recovery = Recovery(
+        RecoveryParts(journal, keeper, runner, runware, delivery, registry, admission), parts.retries.longest_search
+    )
+    for part in (workers, runner, recovery, bills, webhooks):
         part.start()
+    bodies = BodyReader(memory, settings, settings, settings)
     try:
-        yield Gateway(
-            settings=settings,
-            origins=LinkOrigins(settings),
-            keys=Authenticator(key.get_secret_value() for key in settings.api_keys),
-            registry=registry,
-            memory=memory,
-            images=seams.images or service,
-            media=media_store,
-            runware=runware,
-            journal=journal,
-            history=History(reader),
-            works=works,
-            webhook_secrets=secrets,
+        yield Handlers(
+            images=ImageRoutes(service, runner.receipts, ContextReader(settings, settings), bodies),
+            models=ModelRoutes(registry),
+            media=MediaRoutes(media_store),
+            requests=RequestRoutes(History(reader), journal, runner, secrets),
+            health=HealthRoutes(runware, journal, registry, settings),
+            docs=DocsPages(f"{TITLE} {__version__}") if settings.docs else None,
         )
     finally:
         recovery.stop()
         bills.stop()
-        await works.close(ending.remaining(settings.grace))
+        await runner.close(shutdown.remaining(settings.grace))
         await webhooks.close()
         for end in (reader.close, writer.close):
             await asyncio.to_thread(end)
         for connected in (ways, storage, runware, workers):
             await connected.close()
-
-
-def _transport(settings: Settings, ways: WaysOut) -> Transport:
-    key = settings.runware_api_key or SecretStr(SIMULATOR_KEY)
-    return AiohttpTransport(settings.runware_base_url, key, ways.runware.resolve)
 
 
 def _journal(settings: Settings, writer: Writer, lease_seconds: float) -> tuple[Journal, LeaseKeeper]:

@@ -36,7 +36,7 @@ import msgspec
 from fastapi import FastAPI
 
 from app import __file__ as _package
-from app.main import create_app
+from app import main as root
 from app.runware.transport import HTTPReply
 
 APP = Path(_package).resolve().parent
@@ -132,10 +132,11 @@ async def _gateway() -> AsyncIterator[FastAPI]:
     """A running gateway over the canned upstream, with a journal of its own."""
     with tempfile.TemporaryDirectory() as folder:
         values = {"RUNWARE_API_KEY": "k" * 32, "SPILLWAY_DATA_DIR": folder, "SPILLWAY_LOG_LEVEL": "error"}
-        # Older checkouts, which `--against` measures, have their settings in one file.
+        # Older checkouts, which `--against` measures, have their settings in one file and the transport as an argument.
         grouped = importlib.util.find_spec("app.settings").submodule_search_locations  # type: ignore[union-attr]
         settings = importlib.import_module("app.settings.load" if grouped else "app.settings")
-        app = create_app(settings.load_settings(values), connect=CannedTransport)
+        made = {"parts": root.Parts(connect=lambda *_: CannedTransport())} if hasattr(root, "Parts") else None
+        app = root.create_app(settings.load_settings(values), **(made or {"connect": CannedTransport}))
         async with app.router.lifespan_context(app):
             yield app
 

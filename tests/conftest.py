@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from app.egress.download import DownloadPolicy
-from app.main import create_app
+from app.main import Parts, create_app
 from app.runware.retry import RetryPolicy
 from app.server.configuration import server_options
 from app.settings.load import Settings, load_settings
@@ -34,6 +34,8 @@ FAST = RetryPolicy(
     longest_poll=0.1,
     longest_retry_after=0.2,
 )
+QUICK_PARTS = Parts(retries=FAST, downloads=BRIEF)
+"""What tests put in the place of production's times; everything else is production's."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def starting(simulator: SimulatorProcess, new_folder: Callable[[str], Path]) -> 
                 "SPILLWAY_GRACE": "1",
             } | variables
             settings = load_settings(environment)
-            app = create_app(settings, **({"pace": FAST, "patience": BRIEF} | (parts or {})))
+            app = create_app(settings, replace(QUICK_PARTS, **(parts or {})))
             gateway = RunningGateway(stack.enter_context(serving(app, settings)), None if upstream else simulator)
             stack.callback(gateway.client.close)
             return gateway

@@ -1,6 +1,6 @@
 """How much this process does or holds at once, and who is next: fair by API key, with a bounded queue.
 
-Counts in any unit: tasks at Runware, or bytes in memory. Leaves to its callers what the units stand for. Not for
+Owns the two counts: tasks at Runware, and bytes in memory. What a request weighs is known to its callers. Not for
 several threads.
 """
 
@@ -11,6 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.errors import OverloadedError
+
+_UNWEIGHED_BYTES = 64 * 1024
+"""Bodies up to here are read at once: the number of connections bounds them."""
 
 
 class Ticket:
@@ -146,6 +149,34 @@ class Admission:
     def _begin(self, ticket: Ticket) -> None:
         self.in_flight += ticket.weight
         ticket.admit()
+
+
+class MemoryBudget:
+    """The bound on bytes in flight, in two halves. `max_queued` requests wait for their body to be read.
+
+    A request counts while its body is read and its images wait (`bodies`), and while its tasks run (`work`). Whoever
+    has been read in never waits for another body, so that neither half can block the other.
+    """
+
+    def __init__(self, max_bytes: int, max_queued: int, max_queued_per_key: int) -> None:
+        # Two counts: with one, bodies that wait to be read could take what running tasks need in order to end.
+        half = max_bytes // 2
+        self.bodies = Admission(half, max_queued, max_queued_per_key)
+        # What waits here has a place among the tasks already, which bounds its number.
+        self.work = Admission(max_bytes - half, max_queued=2**31)
+        self.max_bytes = max_bytes
+
+    @property
+    def in_flight(self) -> int:
+        """Bytes that are counted now."""
+        return self.bodies.in_flight + self.work.in_flight
+
+    def take_body(self, tenant: str, announced: int) -> Ticket:
+        """A place for a body of `announced` bytes, raising OverloadedError when even the queue is full."""
+        # A prompt must not wait behind uploads.
+        if announced <= _UNWEIGHED_BYTES:
+            return self.bodies.admit_unmetered()
+        return self.bodies.take(tenant, announced)
 
 
 @dataclass(frozen=True, slots=True)

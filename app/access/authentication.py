@@ -2,34 +2,43 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from app.errors import AuthenticationError
 
-ANONYMOUS = "anonymous"
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request. `tenant` is a stable name of its key, under which everything of its own is kept."""
+
+    tenant: str
+
+
+ANONYMOUS = Caller("anonymous")
 
 
 class Authenticator:
     """The keys of this gateway. Without any, everybody may call."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = frozenset(_digest(key) for key in keys)
+        # A name for logs and rows from which nobody gets back to the key.
+        self._callers = {digest: Caller(digest[:16]) for digest in map(_digest, keys)}
 
-    def check(self, headers: Mapping[str, str]) -> str:
-        """A stable name for the caller's key, raising AuthenticationError without a valid one.
+    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """Whose key is sent, raising AuthenticationError without a valid one.
 
         The key comes as `Authorization: Bearer KEY`, as `api-key: KEY` from Azure's flavor of the SDKs, or as
         `x-api-key: KEY`. Where several are sent, one that is valid is enough: SDKs insist on a key of their own.
         """
-        if not self._digests:
+        if not self._callers:
             return ANONYMOUS
         keys = _keys_in(headers)
         if not keys:
             raise AuthenticationError("No API key was given: send the header Authorization: Bearer YOUR_KEY.")
         # Digests are compared, not keys: how long the comparison takes tells nothing about a key.
         for digest in map(_digest, keys):
-            if digest in self._digests:
-                # A name for logs and rows from which nobody gets back to the key.
-                return digest[:16]
+            if digest in self._callers:
+                return self._callers[digest]
         raise AuthenticationError("This API key is not valid here. Check the key with this gateway's operator.")
 
 

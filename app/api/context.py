@@ -1,111 +1,126 @@
-"""What the routes are given: the parts of the gateway, and what a request says of itself beside its body."""
+"""Who calls, and what a request says of itself beside its body.
 
+Owns authentication: a route is given to the server through `Public` or `WithKey`, and nothing else asks for a key.
+"""
+
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import Response
 
-from app.access.authentication import Authenticator
-from app.access.memory import MemoryBudget
-from app.api.origins import LinkOrigins
-from app.catalog.registry import Registry
-from app.domain.answer import Answer
-from app.domain.request import Delivery, ImageRequest, RequestContext
+from app.access.authentication import Authenticator, Caller
+from app.domain.request import Delivery, RequestContext
 from app.errors import InvalidRequestError
-from app.generation.service import Stream
-from app.jobs.runner import JobRunner
-from app.journal.claims import Claim, Journal
-from app.journal.history import History
-from app.journal.records import Receipt
-from app.media.store import MediaStore
+from app.observability.logs import get_logger
 from app.openai_api.readers import read_boolean
-from app.planning.dry_run import DryRun
-from app.runware.client import RunwareClient
-from app.settings.load import Settings
-from app.webhooks.signing import WebhookSecrets
+from app.server.hosts import known_hosts
+from app.server.state import state_of
+from app.settings.groups import ModelSettings
+from app.settings.server import ServerSettings
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 _LONGEST_KEY = 255
 _LONGEST_TIMEOUT = 1_000_000.0
 _SHORTEST_MARGIN, _LONGEST_MARGIN = 0.5, 5.0
 _EMBEDDING_CLIENT = "ai-sdk"
 """In the user agent of a client that reads base64 only and never says so."""
-
-
-class Images(Protocol):
-    """What the image routes need of the use case."""
-
-    async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
-        """The answer to a request, raising a GatewayError."""
-        ...
-
-    async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
-        """The answer image by image, raising what can be refused beforehand."""
-        ...
-
-    async def submit(self, request: ImageRequest, context: RequestContext) -> Claim:
-        """The claim on a request that is carried out in the background, raising what can be refused beforehand."""
-        ...
-
-    def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
-        """A caller got the answer of this request, or went without it."""
-        ...
-
-    def retract(self, request_id: str) -> None:
-        """An answer that was sent did not arrive."""
-        ...
-
-    async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
-        """What a request would send and cost, raising the same errors."""
-        ...
+_REMEMBERED_ORIGINS = 64
+_logger = get_logger("http")
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """The parts that routes use, built once in `main`."""
+class Public:
+    """Anybody may call the handler, with or without a key."""
 
-    settings: Settings
-    origins: LinkOrigins
-    keys: Authenticator
-    registry: Registry
-    memory: MemoryBudget
-    images: Images
-    media: MediaStore
-    runware: RunwareClient
-    journal: Journal
-    history: History
-    works: JobRunner
-    webhook_secrets: WebhookSecrets
+    handler: Endpoint
+
+    def endpoint(self, authenticator: Authenticator) -> Endpoint:
+        """What the server calls."""
+        del authenticator
+        return self.handler
 
 
-def gateway_of(request: Request) -> Gateway:
-    """The gateway that serves this request."""
-    return cast("Gateway", request.app.state.gateway)
+@dataclass(frozen=True, slots=True)
+class WithKey:
+    """The handler is called for a known caller only; its type keeps it from being declared public."""
+
+    handler: Callable[[Request, Caller], Awaitable[Response]]
+
+    def endpoint(self, authenticator: Authenticator) -> Endpoint:
+        """What the server calls."""
+        return _Guard(self.handler, authenticator).call
 
 
-def request_id_of(request: Request) -> str:
-    """The id that the middleware gave."""
-    return cast("str", request.scope["state"]["request_id"])
+class _Guard:
+    """Authenticates before a handler sees anything, so that no handler can forget to."""
+
+    def __init__(self, handler: Callable[[Request, Caller], Awaitable[Response]], authenticator: Authenticator) -> None:
+        self._handler, self._authenticator = handler, authenticator
+
+    async def call(self, request: Request) -> Response:
+        """Raises AuthenticationError before a byte of the body is read."""
+        return await self._handler(request, self._authenticator.authenticate(request.headers))
 
 
-def context_of(request: Request, gateway: Gateway, tenant: str) -> RequestContext:
-    """What the headers of a request ask for."""
-    headers, settings = request.headers, gateway.settings
-    default = Delivery.LINK if settings.default_response_format == "url" else Delivery.EMBEDDED
-    if _EMBEDDING_CLIENT in headers.get("user-agent", ""):
-        default = Delivery.EMBEDDED
-    strict = read_boolean({"X-Spillway-Strict": headers.get("x-spillway-strict")}, "X-Spillway-Strict")
-    return RequestContext(
-        request_id_of(request),
-        gateway.origins.origin_for(request),
-        default,
-        strict=bool(strict),
-        tenant=tenant,
-        idempotency_key=_key_of(headers),
-        retries=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
-        wait=_wait_of(headers),
-        client_request_id=headers.get("x-client-request-id", "")[:256] or None,
-    )
+class ContextReader:
+    """Reads what the headers of an image request ask for."""
+
+    def __init__(self, server: ServerSettings, models: ModelSettings) -> None:
+        self._origins = LinkOrigins(server)
+        self._delivery = Delivery.LINK if models.default_response_format == "url" else Delivery.EMBEDDED
+
+    def read(self, request: Request, caller: Caller) -> RequestContext:
+        """The context of one request, raising InvalidRequestError for a header that cannot be meant."""
+        headers = request.headers
+        embeds = _EMBEDDING_CLIENT in headers.get("user-agent", "")
+        strict = headers.get("x-spillway-strict")
+        return RequestContext(
+            state_of(request.scope).request_id,
+            self._origins.origin_for(request),
+            Delivery.EMBEDDED if embeds else self._delivery,
+            strict=strict is not None and bool(read_boolean({"X-Spillway-Strict": strict}, "X-Spillway-Strict")),
+            tenant=caller.tenant,
+            idempotency_key=_key_of(headers),
+            retries=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
+            wait=_wait_of(headers),
+            client_request_id=headers.get("x-client-request-id", "")[:256] or None,
+        )
+
+
+class LinkOrigins:
+    """Makes `scheme://host[:port]`: of the public URL, else of the name the caller used where it is a known one.
+
+    A link is signed for this gateway, so it must not lead to a host that a caller, or a proxy's caller, made up.
+    """
+
+    def __init__(self, server: ServerSettings) -> None:
+        self._public_url = server.public_url
+        self._hosts = known_hosts(server)
+        self._has_warned = False
+        # Clients name the same few hosts over and over. Bounded, because anybody can send other names.
+        self._remembered = lru_cache(_REMEMBERED_ORIGINS)(self._decide)
+
+    def origin_for(self, request: Request) -> str:
+        """The origin that the links of an answer to `request` have."""
+        if self._public_url is not None:
+            return self._public_url
+        local, port = request.scope["server"] or ("127.0.0.1", None)
+        return self._remembered(request.scope["scheme"], local, port, tuple(request.headers.getlist("host")))
+
+    def _decide(self, scheme: str, local: str, port: int | None, named: tuple[str, ...]) -> str:
+        # A made-up Host header would put a signed link onto a stranger's server.
+        if len(named) == 1 and self._hosts.knows(named[0], local):
+            return f"{scheme}://{named[0]}"
+        own = f"[{local}]" if ":" in local else local
+        origin = f"{scheme}://{own}" + ("" if port is None else f":{port}")
+        if named and not self._has_warned:
+            self._has_warned = True
+            advice = "set SPILLWAY_PUBLIC_URL, or add the host to SPILLWAY_ALLOWED_HOSTS"
+            _logger.warning("links lead to the address listened on", host=named[0][:200], links=origin, advice=advice)
+        return origin
 
 
 def _key_of(headers: Headers) -> str | None:
@@ -134,8 +149,9 @@ def _wait_of(headers: Headers) -> float | None:
 
 def wants_dry_run(request: Request) -> bool:
     """Whether the query asks for an estimate instead of images."""
-    asked = request.query_params.get("dryRun") if b"dryRun" in request.scope["query_string"] else None
-    return bool(read_boolean({"dryRun": asked}, "dryRun"))
+    if b"dryRun" not in request.scope["query_string"]:
+        return False
+    return bool(read_boolean({"dryRun": request.query_params.get("dryRun")}, "dryRun"))
 
 
 def prefers_background(headers: Headers) -> bool:

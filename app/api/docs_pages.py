@@ -6,13 +6,10 @@ Their scripts come from an installed package, so that they work without the inte
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-
-from app.api.openapi import Endpoint
 
 _PACKAGE = "fastapi_offline"
 _ASSETS = {
@@ -29,39 +26,44 @@ _POLICY = (
 )
 
 
-def add_docs(app: FastAPI) -> None:
-    """Serve the pages and what they are made of. Addresses are relative: a proxy may put a path before them."""
-    swagger = get_swagger_ui_html(
-        openapi_url="openapi.json",
-        title=f"{app.title} {app.version}",
-        swagger_js_url="docs/swagger-ui-bundle.js",
-        swagger_css_url="docs/swagger-ui.css",
-        swagger_favicon_url="docs/favicon.png",
-        swagger_ui_parameters={"validatorUrl": None, "defaultModelsExpandDepth": 0},
-    )
-    redoc = get_redoc_html(
-        openapi_url="openapi.json",
-        title=f"{app.title} {app.version}",
-        redoc_js_url="docs/redoc.standalone.js",
-        redoc_favicon_url="docs/favicon.png",
-        with_google_fonts=False,
-    )
-    app.add_route("/docs", _page(bytes(swagger.body)), methods=["GET"], include_in_schema=False)
-    app.add_route("/redoc", _page(bytes(redoc.body)), methods=["GET"], include_in_schema=False)
-    app.add_route("/docs/{name}", send_asset, methods=["GET"], include_in_schema=False)
+class DocsPages:
+    """The pages and what they are made of. Addresses are relative: a proxy may put a path before them."""
+
+    def __init__(self, title: str) -> None:
+        swagger = get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title=title,
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="docs/favicon.png",
+            swagger_ui_parameters={"validatorUrl": None, "defaultModelsExpandDepth": 0},
+        )
+        redoc = get_redoc_html(
+            openapi_url="openapi.json",
+            title=title,
+            redoc_js_url="docs/redoc.standalone.js",
+            redoc_favicon_url="docs/favicon.png",
+            with_google_fonts=False,
+        )
+        self._swagger, self._redoc = bytes(swagger.body), bytes(redoc.body)
+
+    async def show_swagger(self, _: Request) -> Response:
+        """The document to try out."""
+        return _page(self._swagger)
+
+    async def show_redoc(self, _: Request) -> Response:
+        """The document to read."""
+        return _page(self._redoc)
+
+    async def send_asset(self, request: Request) -> Response:
+        """A script, style or icon of the pages."""
+        name = str(request.path_params["name"])
+        # Only names of the table: a path from outside must never be joined to a folder.
+        if name not in _ASSETS:
+            raise HTTPException(404)
+        path = Path(str(files(_PACKAGE) / "static" / name))
+        return FileResponse(path, media_type=_ASSETS[name], headers={"Cache-Control": "public, max-age=86400"})
 
 
-def _page(body: bytes) -> Endpoint:
-    async def send_page(_: Request) -> Response:
-        return Response(body, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
-
-    return send_page
-
-
-async def send_asset(request: Request) -> Response:
-    """A script, style or icon of the pages."""
-    name = str(request.path_params["name"])
-    if name not in _ASSETS:
-        raise HTTPException(404)
-    path = Path(str(files(_PACKAGE) / "static" / name))
-    return FileResponse(path, media_type=_ASSETS[name], headers={"Cache-Control": "public, max-age=86400"})
+def _page(body: bytes) -> Response:
+    return Response(body, media_type="text/html", headers={"Content-Security-Policy": _POLICY})

@@ -1,10 +1,13 @@
 """The only place where an error becomes an answer: OpenAI's envelope for our errors and the framework's alike."""
 
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app.api.context import gateway_of, request_id_of
 from app.database.errors import DatabaseUnavailableError
 from app.errors import (
     ForbiddenError,
@@ -16,7 +19,10 @@ from app.errors import (
 )
 from app.observability.logs import get_logger
 from app.openai_api.render import error_headers, render_error
+from app.server.state import state_of
+from app.settings.groups import UpstreamSettings
 
+ErrorHandlers = dict[int | type[Exception], Callable[[Request, Exception], Coroutine[Any, Any, Response]]]
 _logger = get_logger("http")
 _NOT_FOUND, _NOT_ALLOWED, _SERVER_ERROR = 404, 405, 500
 _CLIENT_GONE = 499
@@ -27,7 +33,11 @@ async def answer_gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type only
     if error.status >= _SERVER_ERROR:
         _logger.warning(
-            "failed", id=request_id_of(request), status=error.status, code=error.code, provider_code=error.provider_code
+            "failed",
+            id=state_of(request.scope).request_id,
+            status=error.status,
+            code=error.code,
+            provider_code=error.provider_code,
         )
     return _respond(error)
 
@@ -48,18 +58,14 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 async def answer_database_error(request: Request, error: Exception) -> Response:
     """The journal could not be asked."""
-    _logger.error("the journal does not answer", id=request_id_of(request), exc_info=error)
+    _logger.error("the journal does not answer", id=state_of(request.scope).request_id, exc_info=error)
     return _respond(JournalError("past requests cannot be looked up"))
 
 
-async def answer_disconnect(request: Request, error: Exception) -> Response:
+async def answer_disconnect(upstream: str, request: Request, error: Exception) -> Response:
     """The caller went away while sending; nobody reads this."""
     del error
-    _logger.info(
-        "caller disconnected while sending",
-        id=request_id_of(request),
-        upstream=gateway_of(request).settings.upstream_name,
-    )
+    _logger.info("caller disconnected while sending", id=state_of(request.scope).request_id, upstream=upstream)
     # Nothing was claimed yet, so there is nothing that a retry would have to find.
     return Response(status_code=_CLIENT_GONE)
 
@@ -75,12 +81,14 @@ def render_refusal(error: GatewayError) -> Response:
     return _respond(error)
 
 
-HANDLERS = {
-    GatewayError: answer_gateway_error,
-    HTTPException: answer_http_exception,
-    ClientDisconnect: answer_disconnect,
-    DatabaseUnavailableError: answer_database_error,
-}
+def error_handlers(upstream: UpstreamSettings) -> ErrorHandlers:
+    """What the framework calls for each kind of error."""
+    return {
+        GatewayError: answer_gateway_error,
+        HTTPException: answer_http_exception,
+        ClientDisconnect: partial(answer_disconnect, upstream.upstream_name),
+        DatabaseUnavailableError: answer_database_error,
+    }
 
 
 def _respond(error: GatewayError, more_headers: dict[str, str] | None = None) -> Response:

@@ -3,35 +3,46 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.context import gateway_of
+from app.catalog.registry import Registry
+from app.journal.claims import Journal
+from app.runware.client import RunwareClient
+from app.settings.groups import UpstreamSettings
 
 _READY, _NOT_READY = 200, 503
 _JOURNAL_SECONDS = 1.0
 
 
-async def healthz(_: Request) -> Response:
-    """The process answers."""
-    # Asks nobody: a slow database must not make an orchestrator kill a process with paid work.
-    return JSONResponse({"status": "ok"})
+class HealthRoutes:
+    """`/healthz` and `/readyz`."""
 
+    def __init__(
+        self, runware: RunwareClient, journal: Journal, registry: Registry, upstream: UpstreamSettings
+    ) -> None:
+        self._runware = runware
+        self._journal = journal
+        self._registry = registry
+        self._upstream = upstream.upstream_name
 
-async def readyz(request: Request) -> Response:
-    """Whether requests can be served, by what, and what stands in the way."""
-    gateway = gateway_of(request)
-    upstream = gateway.settings.upstream_name
-    problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if gateway.runware.key_refused else []
-    # Not ready: without the journal nothing may be bought, and another replica may still reach it.
-    if not await gateway.journal.answers(_JOURNAL_SECONDS):
-        problems.append("The journal does not answer, or is behind; new requests are refused until it does.")
-    ready = not problems
-    if gateway.runware.unreachable:  # another replica would fare no better, so this one stays in service
-        problems.append("Runware does not answer; new requests are refused until it does.")
-    body: dict[str, object] = {
-        "status": "ready" if ready else "not ready",
-        "upstream": upstream,
-        "models": len(gateway.registry.models),
-        "problems": problems,
-    }
-    if upstream == "simulator":
-        body["note"] = "There is no RUNWARE_API_KEY: images come from the built-in simulator and cost nothing."
-    return JSONResponse(body, status_code=_READY if ready else _NOT_READY)
+    async def healthz(self, _: Request) -> Response:
+        """The process answers."""
+        # Asks nobody: a slow database must not make an orchestrator kill a process with paid work.
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, _: Request) -> Response:
+        """Whether requests can be served, by what, and what stands in the way."""
+        problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if self._runware.key_refused else []
+        # Not ready: without the journal nothing may be bought, and another replica may still reach it.
+        if not await self._journal.answers(_JOURNAL_SECONDS):
+            problems.append("The journal does not answer, or is behind; new requests are refused until it does.")
+        ready = not problems
+        if self._runware.unreachable:  # another replica would fare no better, so this one stays in service
+            problems.append("Runware does not answer; new requests are refused until it does.")
+        body: dict[str, object] = {
+            "status": "ready" if ready else "not ready",
+            "upstream": self._upstream,
+            "models": len(self._registry.models),
+            "problems": problems,
+        }
+        if self._upstream == "simulator":
+            body["note"] = "There is no RUNWARE_API_KEY: images come from the built-in simulator and cost nothing."
+        return JSONResponse(body, status_code=_READY if ready else _NOT_READY)

@@ -3,7 +3,6 @@
 from fastapi import FastAPI
 
 from app.api.error_handlers import refuse_origin, render_refusal
-from app.api.origins import known_hosts
 from app.api.routes import PREFIX_NAMES, is_open, is_page
 from app.errors import InternalError, TooManyConnectionsError
 from app.observability.logs import AccessLog
@@ -11,6 +10,7 @@ from app.openai_api.render import render_error
 from app.server.browsers import BrowserMiddleware, BrowserRules
 from app.server.connections import ConnectionLimits, Connections
 from app.server.cors import CrossOriginMiddleware
+from app.server.hosts import known_hosts
 from app.server.middleware import FaultMiddleware, RequestMiddleware
 from app.server.paths import path_reader
 from app.server.process import descriptor_limit

@@ -1,7 +1,8 @@
 """What /openapi.json says of each route: bodies, answers, errors and headers."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -21,7 +22,6 @@ from app.openai_api.schemas import (
     ImagesResponse,
 )
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 _IMAGE_HEADERS = {
     "x-request-id": "The id of this request.",
     "openai-processing-ms": "Milliseconds this request took.",
@@ -117,33 +117,38 @@ def _reference(model: type[BaseModel]) -> Documented:
 
 
 @dataclass(frozen=True, slots=True)
-class PublicRoute:
-    """One route, as it is served and as it is documented."""
+class DocumentedRoute:
+    """One route, as the document shows it; its handler's name and docstring stand there."""
 
     method: str
     path: str
-    endpoint: Endpoint
+    handler: Callable[..., Awaitable[Response]]
     tag: str
-    responses: dict[int | str, Documented] = field(default_factory=dict)
-    body: Documented | None = None
+    responses: dict[int | str, Documented]
+    body: Documented | None
 
 
-def document(app: FastAPI, routes: Sequence[tuple[str, PublicRoute]]) -> dict[str, Any]:
-    """The OpenAPI document of routes with their prefixes."""
-    if app.openapi_schema is None:
-        router = APIRouter()
-        for prefix, route in routes:
-            router.add_api_route(
-                f"{prefix}{route.path}",
-                route.endpoint,
-                methods=[route.method],
-                tags=[route.tag],
-                responses=route.responses,
-                openapi_extra=route.body,
-            )
-        made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=router.routes)
-        add_request_schemas(made)
-        made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        made["security"] = [{"key": []}, {}]  # none is asked for where no keys are set
-        app.openapi_schema = made
-    return app.openapi_schema
+def document(app: FastAPI, routes: Iterable[DocumentedRoute]) -> dict[str, Any]:
+    """The OpenAPI document of routes."""
+    router = APIRouter()
+    for route in routes:
+        router.add_api_route(
+            route.path,
+            _read_nothing,
+            name=route.handler.__name__,
+            description=inspect.getdoc(route.handler) or "",
+            methods=[route.method],
+            tags=[route.tag],
+            responses=route.responses,
+            openapi_extra=route.body,
+        )
+    made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=router.routes)
+    add_request_schemas(made)
+    made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    made["security"] = [{"key": []}, {}]  # none is asked for where no keys are set
+    return made
+
+
+async def _read_nothing(_: Request) -> Response:
+    """Stands in the document for a handler, whose own arguments are not fields of a request."""
+    return Response()

@@ -3,73 +3,73 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.context import Gateway, gateway_of, request_id_of
-from app.api.images import PiecewiseResponse
-from app.api.receipts import track_delivery
+from app.access.authentication import Caller
+from app.api.responses import DeliveryTracker, PiecewiseResponse
 from app.errors import NotFoundError, StillProcessingError
-from app.journal.history import Filter
+from app.jobs.runner import JobRunner
+from app.journal.claims import Journal
+from app.journal.history import Filter, History
 from app.journal.records import Record
 from app.openai_api.render import answer_headers, render_answer
 from app.openai_api.request_log import read_question, render_list, render_record, render_summary
+from app.server.state import state_of
+from app.webhooks.signing import WebhookSecrets
+
+_LONGEST_ID = 64
 
 
-async def list_requests(request: Request) -> Response:
-    """The newest requests of this key, in pages; with `summary=true` sums over all of them."""
-    gateway = gateway_of(request)
-    tenant = gateway.keys.check(request.headers)
-    question = read_question(request.query_params)
-    status = question.status.value if question.status else None
-    wanted = Filter(tenant, question.created_after, question.created_before, status, question.model)
-    records, more = await gateway.history.page(
-        wanted, question.limit, after=question.starting_after, before=question.ending_before
-    )
-    page = render_list(records, question, more=more)
-    if question.summary:
-        page["summary"] = render_summary(await gateway.history.sums(wanted))
-    return JSONResponse(page)
+class RequestRoutes:
+    """`/requests/…`, and the secret that signs what is called when one ends."""
 
+    def __init__(self, history: History, journal: Journal, runner: JobRunner, secrets: WebhookSecrets) -> None:
+        self._history = history
+        self._journal = journal
+        self._runner = runner
+        self._secrets = secrets
 
-async def retrieve_request(request: Request) -> Response:
-    """What became of one request."""
-    gateway = gateway_of(request)
-    return JSONResponse(render_record(await _own(request, gateway)))
+    async def list_requests(self, request: Request, caller: Caller) -> Response:
+        """The newest requests of this key, in pages; with `summary=true` sums over all of them."""
+        question = read_question(request.query_params)
+        status = question.status.value if question.status else None
+        wanted = Filter(caller.tenant, question.created_after, question.created_before, status, question.model)
+        records, more = await self._history.page(
+            wanted, question.limit, after=question.starting_after, before=question.ending_before
+        )
+        page = render_list(records, question, more=more)
+        if question.summary:
+            page["summary"] = render_summary(await self._history.sums(wanted))
+        return JSONResponse(page)
 
+    async def retrieve_request(self, request: Request, caller: Caller) -> Response:
+        """What became of one request."""
+        return JSONResponse(render_record(await self._find_own(request, caller)))
 
-async def retrieve_result(request: Request) -> Response:
-    """The images answer of a request; 202 with its state while it runs, the error it ended with."""
-    gateway = gateway_of(request)
-    record = await _own(request, gateway)
-    try:
-        answer = await gateway.works.join(record, 0)
-    except StillProcessingError:
-        return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
-    # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
-    await gateway.works.rejoin(record.id, request_id_of(request))
-    request.scope["state"]["request_id"] = answer.request_id
-    return PiecewiseResponse(
-        render_answer(answer), answer_headers(answer), track_delivery(gateway.images, answer.request_id, answer)
-    )
+    async def retrieve_result(self, request: Request, caller: Caller) -> Response:
+        """The images answer of a request; 202 with its state while it runs, the error it ended with."""
+        record = await self._find_own(request, caller)
+        try:
+            answer = await self._runner.join(record, 0)
+        except StillProcessingError:
+            return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
+        # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
+        state = state_of(request.scope)
+        await self._runner.rejoin(record.id, state.request_id)
+        state.request_id = answer.request_id
+        delivery = DeliveryTracker(self._runner.receipts, answer.request_id, answer)
+        return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
 
+    async def delete_payloads(self, request: Request, caller: Caller) -> Response:
+        """Forget images and prompt of a request; what is known about it stays."""
+        await self._runner.forget(await self._find_own(request, caller))
+        return Response(status_code=204)
 
-async def delete_payloads(request: Request) -> Response:
-    """Forget images and prompt of a request; what is known about it stays."""
-    gateway = gateway_of(request)
-    record = await _own(request, gateway)
-    await gateway.works.forget(record)
-    return Response(status_code=204)
+    async def retrieve_webhook_secret(self, _: Request, caller: Caller) -> Response:
+        """The secret that signs this key's webhooks."""
+        return JSONResponse({"object": "webhook_secret", "secret": self._secrets.shown(caller.tenant)})
 
-
-async def retrieve_webhook_secret(request: Request) -> Response:
-    """The secret that signs this key's webhooks."""
-    gateway = gateway_of(request)
-    tenant = gateway.keys.check(request.headers)
-    return JSONResponse({"object": "webhook_secret", "secret": gateway.webhook_secrets.shown(tenant)})
-
-
-async def _own(request: Request, gateway: Gateway) -> Record:
-    tenant = gateway.keys.check(request.headers)
-    record = await gateway.journal.find(str(request.path_params["request_id"])[:64], tenant)
-    if record is None:
-        # The same for requests of other keys: ids must not tell whether they exist.
-        raise NotFoundError("There is no such request of this key.", code="request_not_found")
-    return record
+    async def _find_own(self, request: Request, caller: Caller) -> Record:
+        record = await self._journal.find(str(request.path_params["request_id"])[:_LONGEST_ID], caller.tenant)
+        if record is None:
+            # The same for requests of other keys: ids must not tell whether they exist.
+            raise NotFoundError("There is no such request of this key.", code="request_not_found")
+        return record

@@ -1,19 +1,30 @@
-"""The table of routes: what is served where, and what the OpenAPI document says of it."""
+"""The table of routes: what is served where, who may call it, and what the OpenAPI document says of it."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import Route as ServedRoute
 
-from app.api import health, images, media, models, requests
+from app.access.authentication import Authenticator
+from app.api.context import Public, WithKey
+from app.api.docs_pages import DocsPages
+from app.api.health import HealthRoutes
+from app.api.images import ImageRoutes
+from app.api.media import MediaRoutes
+from app.api.models import ModelRoutes
 from app.api.openapi import (
     SCHEMA,
-    PublicRoute,
+    Documented,
+    DocumentedRoute,
     describe_body,
     describe_errors,
     describe_images,
     describe_results,
     document,
 )
+from app.api.requests import RequestRoutes
 from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, ModelItem, ModelList
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
@@ -25,19 +36,67 @@ _DEPLOYMENT = "/deployments/{deployment:path}"
 """Where Azure's SDK classes put the model."""
 
 
-def add_routes(app: FastAPI) -> None:
-    """Serve plain Starlette routes: they take the raw request, and FastAPI's solving costs 40 µs a call."""
-    routes = public_routes()
-    for route in [*routes, *_OPERATIONS]:
-        app.add_route(route.path, route.endpoint, methods=[route.method])
-    for route in routes:
-        if route.tag == "images":
-            app.add_route(f"{_DEPLOYMENT}{route.path}", route.endpoint, methods=[route.method])
-    app.add_route("/images/variations", images.refuse_variation, methods=["POST"])
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `access` holds the handler and says who may call it, so there is none without a decision."""
+
+    method: str
+    path: str
+    access: Public | WithKey
+    tag: str | None = None
+    """Its group in the OpenAPI document, which leaves out a route without one."""
+    responses: dict[int | str, Documented] = field(default_factory=dict)
+    body: Documented | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What answers, built once for a running gateway."""
+
+    images: ImageRoutes
+    models: ModelRoutes
+    media: MediaRoutes
+    requests: RequestRoutes
+    health: HealthRoutes
+    docs: DocsPages | None
+    """None where the operator does not want them served."""
+
+
+def route_table(handlers: Handlers) -> tuple[Route, ...]:
+    """Every route there is."""
+    return (*_image_routes(handlers.images), *_api_routes(handlers), *_page_routes(handlers))
+
+
+def serve_routes(routes: Iterable[Route], authenticator: Authenticator) -> list[ServedRoute]:
+    """Plain Starlette routes: they take the raw request, and FastAPI's solving costs 40 µs a call."""
+    return [ServedRoute(route.path, route.access.endpoint(authenticator), methods=[route.method]) for route in routes]
+
+
+def describe_routes(app: FastAPI, routes: Sequence[Route]) -> dict[str, Any]:
+    """The OpenAPI document, under the first prefix; health stands outside of all."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    documented = [
+        DocumentedRoute(
+            route.method,
+            route.path if route.tag == "operations" else PREFIXES[0] + route.path,
+            route.access.handler,
+            route.tag,
+            route.responses,
+            route.body,
+        )
+        for route in routes
+        if route.tag is not None
+    ]
+    app.openapi_schema = document(app, documented)
+    return app.openapi_schema
 
 
 def is_open(path: str) -> bool:
-    """Whether anybody may ask: the link to an image is the permission, and health says nothing of anybody."""
+    """Whether anybody may ask, from any page and by any host name.
+
+    The link to an image is the permission, and health says nothing of anybody.
+    """
     return path in _HEALTH or path.startswith("/media/")
 
 
@@ -46,46 +105,49 @@ def is_page(path: str) -> bool:
     return path in _PAGES
 
 
-def describe_routes(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, under the first prefix."""
-    return document(app, [(PREFIXES[0], route) for route in public_routes()] + [("", route) for route in _OPERATIONS])
+def _image_routes(images: ImageRoutes) -> tuple[Route, ...]:
+    answers = describe_images()
+    create, edit = WithKey(images.create_image), WithKey(images.edit_image)
+    return (
+        Route("POST", "/images/generations", create, "images", answers, describe_body(GenerationRequest)),
+        Route("POST", "/images/edits", edit, "images", answers, describe_body(EditRequest, EditForm)),
+        Route("POST", f"{_DEPLOYMENT}/images/generations", create),
+        Route("POST", f"{_DEPLOYMENT}/images/edits", edit),
+        # Public: it says the same to everybody, and spends nothing.
+        Route("POST", "/images/variations", Public(images.refuse_variation)),
+    )
 
 
-def public_routes() -> list[PublicRoute]:
-    """The routes of the API."""
-    found = describe_errors(401, 404)
-    edits = describe_body(EditRequest, EditForm)
-    return [
-        PublicRoute(
-            "POST",
-            "/images/generations",
-            images.create_image,
-            "images",
-            describe_images(),
-            describe_body(GenerationRequest),
-        ),
-        PublicRoute("POST", "/images/edits", images.edit_image, "images", describe_images(), edits),
-        PublicRoute(
-            "GET", "/models", models.list_models, "models", {200: {"model": ModelList}, **describe_errors(401)}
-        ),
-        PublicRoute(
-            "GET",
-            "/models/{model_id:path}",
-            models.retrieve_model,
-            "models",
-            {200: {"model": ModelItem}, **found},
-            {"parameters": [SCHEMA]},
-        ),
-        PublicRoute("GET", "/media/{name}", media.get_media, "media", describe_errors(404)),
-        PublicRoute("GET", "/requests", requests.list_requests, "requests", describe_errors(400, 401)),
-        PublicRoute("GET", "/requests/{request_id}", requests.retrieve_request, "requests", found),
-        PublicRoute("GET", "/requests/{request_id}/result", requests.retrieve_result, "requests", describe_results()),
-        PublicRoute("DELETE", "/requests/{request_id}/payloads", requests.delete_payloads, "requests", found),
-        PublicRoute("GET", "/webhooks/secret", requests.retrieve_webhook_secret, "requests", describe_errors(401)),
-    ]
+def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
+    models, media, requests, health = handlers.models, handlers.media, handlers.requests, handlers.health
+    models_listed: dict[int | str, Documented] = {200: {"model": ModelList}, **describe_errors(401)}
+    found, one = describe_errors(401, 404), "/requests/{request_id}"
+    model_found: dict[int | str, Documented] = {200: {"model": ModelItem}, **found}
+    schema: Documented = {"parameters": [SCHEMA]}
+    listed, results = describe_errors(400, 401), describe_results()
+    return (
+        Route("GET", "/models", WithKey(models.list_models), "models", models_listed),
+        Route("GET", "/models/{model_id:path}", WithKey(models.retrieve_model), "models", model_found, schema),
+        # Public: the signature of the link is the permission.
+        Route("GET", "/media/{name}", Public(media.get_media), "media", describe_errors(404)),
+        Route("GET", "/requests", WithKey(requests.list_requests), "requests", listed),
+        Route("GET", one, WithKey(requests.retrieve_request), "requests", found),
+        Route("GET", f"{one}/result", WithKey(requests.retrieve_result), "requests", results),
+        Route("DELETE", f"{one}/payloads", WithKey(requests.delete_payloads), "requests", found),
+        Route("GET", "/webhooks/secret", WithKey(requests.retrieve_webhook_secret), "requests", describe_errors(401)),
+        # Public: whoever watches a gateway has no key of it.
+        Route("GET", "/healthz", Public(health.healthz), "operations"),
+        Route("GET", "/readyz", Public(health.readyz), "operations"),
+    )
 
 
-_OPERATIONS = (
-    PublicRoute("GET", "/healthz", health.healthz, "operations"),
-    PublicRoute("GET", "/readyz", health.readyz, "operations"),
-)
+def _page_routes(handlers: Handlers) -> tuple[Route, ...]:
+    docs = handlers.docs
+    if docs is None:
+        return ()
+    # Public: they show what is published anyway, and a person who opens them sends no key.
+    return (
+        Route("GET", "/docs", Public(docs.show_swagger)),
+        Route("GET", "/redoc", Public(docs.show_redoc)),
+        Route("GET", "/docs/{name}", Public(docs.send_asset)),
+    )

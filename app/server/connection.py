@@ -5,16 +5,17 @@ Owns what happens before an application sees a request. Times are `pacing`'s aff
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
-from app.server.delivery import note_connection
 from app.server.old_http import unframed
 from app.server.pacing import PacedProtocol, Reading
+from app.server.state import state_of
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -100,7 +101,7 @@ class GatewayProtocol(PacedProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         """Answer a request; a caller that speaks HTTP/1.0 does not know chunks, and gets a body until the end."""
         self.running = cycle
-        note_connection(cycle.scope["state"], cycle.transport)
+        state_of(cast("Scope", cycle.scope)).transport = cycle.transport
         old = cycle.scope["http_version"] == _HTTP_1_0
         super()._start_asgi_task(cycle, unframed(cycle, app) if old else app)
 

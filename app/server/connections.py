@@ -15,7 +15,6 @@ from typing import Protocol
 from app.errors import GatewayError, TooManyConnectionsError
 from app.observability.logs import get_logger
 
-_STATE = "connections"
 _SAY_EVERY_SECONDS = 60.0
 _ENDED_AT_ONCE = 4
 """Idle connections that make room for a new one: they come in bursts."""
@@ -74,10 +73,6 @@ class Connections:
         self._said: dict[str, float] = {}
         reserved = min(limits.reserved_descriptors, descriptors // 4)
         self._tight, self._last = descriptors - reserved, descriptors - reserved // 8
-
-    def as_state(self) -> dict[str, "Connections"]:
-        """What the server is given, so that its connections find this."""
-        return {_STATE: self}
 
     def site_of(self, address: str | None) -> str | None:
         """What is counted as one caller; None for a proxy, behind which many are."""
@@ -144,11 +139,3 @@ class Connections:
         if now - self._said.get(event, -_SAY_EVERY_SECONDS) >= _SAY_EVERY_SECONDS:
             self._said[event] = now
             _logger.error(event, address=site, setting=setting)
-
-
-def connections_in(state: dict[str, object]) -> Connections:
-    """Those of this process; counted apart where the application brought none."""
-    found = state.get(_STATE)
-    return (
-        found if isinstance(found, Connections) else Connections(ConnectionLimits(), lambda error: str(error).encode())
-    )

@@ -1,62 +1,21 @@
 """Watches whether the caller is still there: while its images are made, and when the last byte is sent.
 
-What a delivery or a loss means is the business of the receipt it is given.
+What a delivery or a loss means for a request is not known here.
 """
 
 import asyncio
 import os
 import socket
 from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope
 
-from app.server.protocol import DeliveryListener, watch
+from app.server.state import state_of
 
 _T = TypeVar("_T")
-_TRANSPORT = "transport"
 _ENDED_STATES = frozenset({7, 8})
 """TCP_CLOSE and TCP_CLOSE_WAIT of the kernel's `tcp_info`."""
-
-
-class AnswerReceipt(Protocol):
-    """Learns how the sending of one answer ended; one of the two is called, once."""
-
-    def lost(self) -> None:
-        """The caller went without all of it."""
-        ...
-
-    def sent(self) -> DeliveryListener | None:
-        """All of it was sent. Returns who wants to know whether it was read, if anybody does."""
-        ...
-
-
-class DeliveryTracker:
-    """Notes at the end of an answer how its caller went."""
-
-    def __init__(self, receipt: AnswerReceipt) -> None:
-        self._receipt = receipt
-        self._gone = False
-
-    async def look(self, receive: Receive) -> None:
-        """Look once at the connection, before the last piece; afterwards the server calls every connection ended."""
-        self._gone = await _is_gone(receive)
-
-    def lacks(self) -> None:
-        """The caller is known to go without all of it."""
-        self._gone = True
-
-    def say(self, scope: Scope) -> None:
-        """Settle the receipt: lost, or sent, with whoever wants to know whether it was read."""
-        if self._gone:
-            self._receipt.lost()
-        elif (listener := self._receipt.sent()) is not None:
-            watch(scope, listener)
-
-
-def note_connection(state: dict[str, object], transport: asyncio.Transport) -> None:
-    """Let `has_left` look at the connection of a request."""
-    state[_TRANSPORT] = transport
 
 
 def has_left(scope: Scope) -> bool:
@@ -64,7 +23,7 @@ def has_left(scope: Scope) -> bool:
 
     False where the system does not say, as while more was sent than its buffers hold: the end comes behind that.
     """
-    transport = cast("asyncio.Transport | None", scope["state"].get(_TRANSPORT))
+    transport = state_of(scope).transport
     if transport is None:
         return False
     if transport.is_closing():
@@ -103,7 +62,7 @@ async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) 
         watching.cancel()
 
 
-async def _is_gone(receive: Receive) -> bool:
+async def is_disconnected(receive: Receive) -> bool:
     """Whether the connection has been closed by now; does not wait."""
     watching = asyncio.ensure_future(receive())
     await asyncio.sleep(0)

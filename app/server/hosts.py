@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from app.settings.server import ServerSettings
+
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
 _LOOPBACK_NAME = "localhost"
 
@@ -36,8 +38,13 @@ class KnownHosts:
         return name in self._names or with_port in self._names or name.endswith(self._endings)
 
 
-def host_names(listening: str, public_url: str | None, allowed: Iterable[str]) -> set[str]:
+def known_hosts(server: ServerSettings) -> KnownHosts:
     """The names that the settings give the gateway."""
+    return KnownHosts(host_names(server.host, server.public_url, server.allowed_hosts))
+
+
+def host_names(listening: str, public_url: str | None, allowed: Iterable[str]) -> set[str]:
+    """Those allowed, that of the public address, and the one listened on."""
     public = urlsplit(public_url).hostname if public_url else None
     names = {*allowed, *((public,) if public else ()), listening}
     return {f"[{name}]" if ":" in name and _to_address(name) is not None and name[0] != "[" else name for name in names}

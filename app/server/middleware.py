@@ -11,6 +11,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability.logs import AccessLog, get_logger
+from app.server.state import state_of
 
 _logger = get_logger("http")
 _INTERNAL_ERROR, _UNAVAILABLE = 500, 503
@@ -51,7 +52,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        scope.setdefault("state", {})["request_id"] = self._new_id()
+        state = state_of(scope)
+        state.request_id = self._new_id()
         scope["path"], scope["root_path"] = self._read_path(scope["path"])
         status = 0
 
@@ -61,7 +63,7 @@ class RequestMiddleware:
                 status = message["status"]
                 elapsed = str(round((time.perf_counter() - started) * 1000)).encode()
                 # Read when the answer begins: a request that joined an earlier one carries that one's id by then.
-                own = str(scope["state"]["request_id"]).encode()
+                own = state.request_id.encode()
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", own),
@@ -76,7 +78,7 @@ class RequestMiddleware:
         finally:
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
-                self._access_log.write(scope["state"]["request_id"], scope["method"], scope["path"], status, elapsed_ms)
+                self._access_log.write(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
 
 
 class FaultMiddleware:
@@ -105,7 +107,7 @@ class FaultMiddleware:
         try:
             await self._app(scope, receive, send_and_note)
         except Exception as fault:
-            _logger.exception("unexpected fault", request_id=scope["state"]["request_id"], path=scope["path"])
+            _logger.exception("unexpected fault", request_id=state_of(scope).request_id, path=scope["path"])
             if not begun and isinstance(fault, OSError) and fault.errno in _NO_DESCRIPTORS:
                 await _send_fault(send, _UNAVAILABLE, self._exhausted)
             elif not begun:

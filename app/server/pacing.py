@@ -12,10 +12,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from app.errors import GatewayError, RequestTimeoutError
-from app.server.connections import connections_in
 from app.server.middleware import new_request_id
 from app.server.protocol import DeliveryTrackingProtocol
 from app.server.rates import RateWatch
+from app.server.state import process_state_of
 
 
 class Reading(Enum):
@@ -54,7 +54,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.shared = connections_in(app_state)
+        self.shared = process_state_of(app_state).connections
         self.reading = Reading.NOTHING
         self.unclear = 0
         """Bytes that came since anything was understood."""

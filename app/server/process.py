@@ -1,16 +1,40 @@
-"""What the process asks of the system before it serves: files of its own that nobody else reads, and enough of them."""
+"""The process itself: what it asks of the system before it serves, and how long it may take to end.
+
+Its files are read by nobody else, and it may have enough of them.
+"""
 
 import contextlib
 import os
 import resource
 import stat
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 _MOST_DESCRIPTORS = 65_536
 """More help nobody, and some systems refuse to go to what they call the limit."""
 
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _OWNER_ONLY, _PRIVATE_FOLDER, _PRIVATE_FILE = 0o077, 0o700, 0o600
+
+
+class Shutdown:
+    """When this process was asked to end. `clock` is monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """Start the clock of the grace period; later calls do not extend it."""
+        if self._began is None:
+            self._began = self._clock()
+
+    def remaining(self, grace: float) -> float:
+        """Seconds that are left of `grace`."""
+        self.begin()
+        return max(0.0, grace - (self._clock() - (self._began or 0.0)))
 
 
 def prepare_process() -> None:
@@ -47,3 +71,18 @@ def raise_descriptor_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def machine_memory(limit_files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:
+    """Bytes of memory this process may use: the machine's, or less where its control group says so."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [int(text) for path in limit_files if (text := _read(path)).isdecimal()]
+    # A container sees the memory of its host; its control group knows what it may use.
+    return min([total, *limits])
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -9,55 +9,16 @@ import fcntl
 import os
 import socket
 import termios
-import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-if TYPE_CHECKING:
-    from starlette.types import Scope
+from app.server.state import RequestState, process_state_of, state_of
 
-_FAREWELL = "farewell"
-_ENDED = "ended"
-_ENDING = "ending"
 _MOST_UNSETTLED = 512
 """Answers of one connection that are followed; who sends more ahead is taken to have read the first."""
-
-
-class Shutdown:
-    """When this process was asked to end. `clock` is monotonic seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began: float | None = None
-
-    def begin(self) -> None:
-        """Start the clock of the grace period; later calls do not extend it."""
-        if self._began is None:
-            self._began = self._clock()
-
-    def remaining(self, grace: float) -> float:
-        """Seconds that are left of `grace`."""
-        self.begin()
-        return max(0.0, grace - (self._clock() - (self._began or 0.0)))
-
-    def as_state(self) -> dict[str, "Shutdown"]:
-        """What the server is given, so that its connections can tell."""
-        return {_ENDING: self}
-
-
-class DeliveryListener(Protocol):
-    """Learns what became of an answer that was sent: at most one of the two, possibly often."""
-
-    def arrived(self) -> None:
-        """The caller took the answer: its next request came, or it closed in order."""
-        ...
-
-    def lost(self) -> None:
-        """The caller closed without having read it, so a retry must find it."""
-        ...
 
 
 class DeliveryTrackingProtocol(HttpToolsProtocol):
@@ -69,24 +30,22 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
         """A caller is there."""
         super().connection_made(transport)
         # Bounded: a caller that sends requests ahead and reads nothing must not grow it without end (0010).
-        self._unsettled: deque[Scope] = deque(maxlen=_MOST_UNSETTLED)
+        self._unsettled: deque[RequestState] = deque(maxlen=_MOST_UNSETTLED)
 
     def on_message_begin(self) -> None:
         """Another request over the same connection: the answers before it were read, unless it was sent ahead."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first request
         # A request that was sent ahead says nothing about whether earlier answers were read (0052).
         if cycle is None or cycle.response_complete:
-            for scope in self._unsettled:
-                witness = _witness(scope)
-                if witness is not None:
-                    witness.arrived()
+            for request in self._unsettled:
+                request.notify_arrived()
             self._unsettled.clear()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """A request whose answer will be somebody's to read."""
         super().on_headers_complete()
-        self._unsettled.append(cast("Scope", self.scope))
+        self._unsettled.append(state_of(cast("Scope", self.scope)))
 
     def eof_received(self) -> None:
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
@@ -102,34 +61,14 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
         """The end of the connection: in peace, or by a reset."""
         # Anything else is a loss: believing a retry too much costs a look, too little costs an image (0052).
         read = exc is None and not self._unread
-        for scope in self._unsettled:
-            witness = _witness(scope)
-            scope["state"][_ENDED] = read
-            if witness is not None:
-                if read:
-                    witness.arrived()
-                else:
-                    witness.lost()
+        for request in self._unsettled:
+            request.notify_ended(in_peace=read)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """The server ends: connections are the first to know."""
-        ending = self.app_state.get(_ENDING)
-        if isinstance(ending, Shutdown):
-            ending.begin()
+        process_state_of(self.app_state).shutdown.begin()
         super().shutdown()
-
-
-def _witness(scope: "Scope") -> "DeliveryListener | None":
-    return cast("DeliveryListener | None", scope["state"].pop(_FAREWELL, None))
-
-
-def watch(scope: "Scope", witness: DeliveryListener) -> None:
-    """Let `witness` learn what becomes of the answer that was just sent, at once where the connection has ended."""
-    if _ENDED in scope["state"]:
-        witness.lost()  # it ended while the answer was being sent
-    else:
-        scope["state"][_FAREWELL] = witness
 
 
 def _has_unread(transport: asyncio.Transport) -> bool:

@@ -1,10 +1,11 @@
 """Every captured request of a real client, replayed byte for byte against a live server."""
 
 import json
+from functools import partial
 
 import pytest
 
-from app.main import create_app
+from app.main import Parts, create_app
 from app.settings.load import load_settings
 from tests.conftest import FIXTURES, serving
 from tests.support.captures import load
@@ -310,19 +311,19 @@ NAMES = sorted(path.stem for path in (FIXTURES / "captures").glob("*.txt"))
 
 
 @pytest.fixture(scope="module")
-def recorder():
-    return Recorder()
+def understood():
+    return []
 
 
 @pytest.fixture(scope="module")
-def origin(recorder, tmp_path_factory):
+def origin(understood, tmp_path_factory):
     variables = {
         "RUNWARE_API_KEY": "unused",
         "SPILLWAY_API_KEYS": "test-key",
         "SPILLWAY_DATA_DIR": str(tmp_path_factory.mktemp("data")),
         "SPILLWAY_LOG_LEVEL": "error",
     }
-    with serving(create_app(load_settings(variables), images_override=recorder)) as origin:
+    with serving(create_app(load_settings(variables), Parts(service=partial(Recorder, understood)))) as origin:
         yield origin
 
 
@@ -336,19 +337,19 @@ def replay(origin: str, name: str) -> tuple[int, dict]:
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
-def test_a_captured_request_is_understood(origin, recorder, name):
-    recorder.requests.clear()
+def test_a_captured_request_is_understood(origin, understood, name):
+    understood.clear()
     status, _ = replay(origin, name)
     assert status == 200
-    assert summarize(recorder.requests[0][0]) == UNDERSTOOD[name]
+    assert summarize(understood[0]) == UNDERSTOOD[name]
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_captured_request_that_lost_its_meaning_is_refused_by_name(origin, recorder, name):
-    recorder.requests.clear()
+def test_a_captured_request_that_lost_its_meaning_is_refused_by_name(origin, understood, name):
+    understood.clear()
     status, body = replay(origin, name)
     assert (status, body["error"]["code"], body["error"]["param"]) == REFUSED[name]
-    assert not recorder.requests
+    assert not understood
 
 
 @pytest.mark.parametrize("name", ANSWERED_WITHOUT_IMAGES)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.server.protocol import watch
+from app.server.state import state_of
 from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support.raw import RawConnection
@@ -41,7 +41,7 @@ class Watched(Response):
     async def __call__(self, scope, receive, send) -> None:
         await asyncio.sleep(self._wait)
         await super().__call__(scope, receive, send)
-        watch(scope, self._told)
+        state_of(scope).listen(self._told)
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
 @pytest.fixture(scope="module")
 def calling(start_shared_gateway):
     """A gateway that may call this machine."""
-    return start_shared_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true", parts={"webhook_pace": QUICK})
+    return start_shared_gateway(SPILLWAY_ALLOW_PRIVATE_WEBHOOKS="true", parts={"webhooks": QUICK})
 
 
 def signature(secret: str, headers: dict[str, str], body: bytes) -> str:
@@ -226,7 +226,7 @@ def test_a_webhook_outlives_the_gateway_that_should_have_sent_it(start_gateway, 
     slow = DeliverySchedule(waits=(1000.0,), looks_every=1000.0)
     variables = {"SPILLWAY_ALLOW_PRIVATE_WEBHOOKS": "true", "SPILLWAY_DATABASE_URL": f"sqlite:///{tmp_path / 'j.db'}"}
     with receiving(500, 200) as receiver:
-        first = start_gateway(parts={"webhook_pace": slow}, **variables)
+        first = start_gateway(parts={"webhooks": slow}, **variables)
         record = submit(first, prompt=unique(), webhook_url=receiver.url).json()
         receiver.wait_for(1)
         refused = seen(
@@ -235,7 +235,7 @@ def test_a_webhook_outlives_the_gateway_that_should_have_sent_it(start_gateway, 
         assert (refused["attempts"], refused["last_status"]) == (1, 500)
         with sqlite3.connect(tmp_path / "j.db") as journal:
             journal.execute("update requests set webhook_next = 0")
-        start_gateway(parts={"webhook_pace": QUICK}, **variables)
+        start_gateway(parts={"webhooks": QUICK}, **variables)
         assert len(receiver.wait_for(2)) == 2
 
 

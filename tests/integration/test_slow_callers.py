@@ -18,6 +18,8 @@ from starlette.routing import Route
 
 from app.errors import GatewayError
 from app.server.connections import ConnectionLimits, Connections
+from app.server.process import Shutdown
+from app.server.state import ProcessState
 from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support.processes import free_port, wait_until_it_answers
@@ -67,7 +69,7 @@ def origin():
 
     @contextlib.asynccontextmanager
     async def lifespan(_):
-        yield Connections(LIMITS, render).as_state()
+        yield ProcessState(Connections(LIMITS, render), Shutdown()).as_lifespan_state()
 
     endpoints = {"/count": count, "/wait": wait_first, "/refuse": refuse, "/large": large, "/stream": stream}
     routes = [Route(path, endpoint, methods=["GET", "POST"]) for path, endpoint in endpoints.items()]

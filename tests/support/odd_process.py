@@ -4,6 +4,7 @@
 seconds its wall clock is ahead. The clock of the whole process is another one before anything of ours is imported.
 """
 
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -27,11 +28,12 @@ def main() -> None:
     from app.main import create_app
     from app.server.configuration import server_options
     from app.settings.load import load_settings
-    from tests.conftest import BRIEF, FAST
+    from tests.conftest import QUICK_PARTS
 
     settings = load_settings(os.environ)
     lease = float(os.environ["TEST_LEASE_SECONDS"])
-    uvicorn.run(create_app(settings, pace=FAST, patience=BRIEF, lease_seconds=lease), **server_options(settings))
+    parts = dataclasses.replace(QUICK_PARTS, lease_seconds=lease)
+    uvicorn.run(create_app(settings, parts), **server_options(settings))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stands in for the use case: keeps the parsed request and gives a fixed answer."""
+"""Stands in for the making of images: keeps the parsed request and gives a fixed answer."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -8,17 +8,17 @@ from decimal import Decimal
 from app.catalog.registry import unlisted_model
 from app.domain.answer import Answer, DeliveredImage, TaskCost
 from app.domain.request import ImageFormat, ImageRequest, RequestContext
-from app.generation.service import Part, Stream
-from app.journal.records import Receipt
+from app.generation.service import ImageService, Part, Stream
 
 _SECONDS = 10
 
 
-class Recorder:
-    """The image routes' use case, without any image."""
+class Recorder(ImageService):
+    """Production's service up to the door: keeps each request in `requests`, and makes no image."""
 
-    def __init__(self) -> None:
-        self.requests: list[tuple[ImageRequest, RequestContext]] = []
+    def __init__(self, requests: list[ImageRequest], **parts: object) -> None:
+        super().__init__(**parts)
+        self._requests = requests
 
     async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
         """Keep the request; a stream of one part."""
@@ -29,15 +29,9 @@ class Recorder:
 
         return Stream(context.request_id, 1, answer.model, (), parts())
 
-    def leave(self, request_id: str, parting: Receipt, answer: Answer | None = None) -> None:
-        """Nothing is kept here."""
-
-    def retract(self, request_id: str) -> None:
-        """Nothing is kept here."""
-
     async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
         """Keep the request."""
-        self.requests.append((request, context))
+        self._requests.append(request)
         return Answer(
             request_id=context.request_id,
             created=1,

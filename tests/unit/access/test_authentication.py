@@ -24,8 +24,8 @@ KEYS = Authenticator(["first-key", "second-key", "kéy"])
     ids=str,
 )
 def test_a_valid_key_names_its_caller_wherever_it_stands(headers):
-    assert KEYS.check(headers) == KEYS.check({"authorization": "Bearer first-key"})
-    assert KEYS.check(headers) != KEYS.check({"api-key": "second-key"})
+    assert KEYS.authenticate(headers) == KEYS.authenticate({"authorization": "Bearer first-key"})
+    assert KEYS.authenticate(headers) != KEYS.authenticate({"api-key": "second-key"})
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,23 @@ def test_a_valid_key_names_its_caller_wherever_it_stands(headers):
         ({"authorization": "Bearer a", "api-key": "b", "x-api-key": "c"}, "not valid"),
         ({"authorization": "Bearer first-key,second-key"}, "not valid"),
         ({"authorization": "Bearer \udcff"}, "not valid"),
+        ({"authorization": "Bearer first-kéy"}, "not valid"),
     ],
     ids=str,
 )
 def test_nobody_else_gets_in(headers, said):
     with pytest.raises(AuthenticationError, match=said):
-        KEYS.check(headers)
+        KEYS.authenticate(headers)
 
 
 def test_without_keys_everybody_is_anonymous():
-    assert Authenticator([]).check({"authorization": "Bearer anything"}) == ANONYMOUS
+    assert Authenticator([]).authenticate({"authorization": "Bearer anything"}) == ANONYMOUS
+
+
+def test_a_key_has_the_same_name_whichever_keys_stand_beside_it():
+    sent = {"api-key": "second-key"}
+    assert Authenticator(["second-key"]).authenticate(sent) == KEYS.authenticate(sent)
+
+
+def test_the_name_of_a_caller_shows_nothing_of_its_key():
+    assert "first" not in KEYS.authenticate({"api-key": "first-key"}).tenant

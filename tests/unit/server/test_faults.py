@@ -21,7 +21,7 @@ async def run(fault: Exception, *, begun: bool) -> list[dict]:
     async def send(message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": "/", "state": {"request_id": "req_0"}}
+    scope = {"type": "http", "path": "/"}
     await FaultMiddleware(app, b'"internal"', b'"exhausted"')(scope, None, send)
     return sent
 

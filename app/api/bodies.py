@@ -1,0 +1,139 @@
+"""The body of an image request: a place in memory for it, its bytes, and what they ask for.
+
+Owns the bounds on what is read. The wire format is `openai_api`'s, the count of bytes in flight `access.admission`'s.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+
+from starlette.requests import Request
+
+from app.access.admission import MemoryBudget, Ticket
+from app.catalog.model import Mode
+from app.domain.request import IgnoredField, ImageRequest, JSONValue, RequestContext, UploadedImage
+from app.errors import InvalidRequestError, OverloadedError
+from app.openai_api.input_images import FilePart
+from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
+from app.openai_api.multipart import FormParser
+from app.openai_api.parse import parse_request
+from app.server.body import read_body
+from app.server.delivery import has_left
+from app.settings.groups import ImageSettings, UpstreamSettings
+from app.settings.server import ServerSettings
+
+_LOOK_SECONDS = 0.5
+"""How often it is looked whether a caller is still there."""
+_JSON_COPIES = 3
+"""While JSON with base64 is read there are its text, the text of its images, and their bytes."""
+
+
+class BodyReader:
+    """Reads the bodies of image requests, each after it got a place."""
+
+    def __init__(
+        self, memory: MemoryBudget, server: ServerSettings, images: ImageSettings, upstream: UpstreamSettings
+    ) -> None:
+        self._memory = memory
+        self._body_bytes, self._image_bytes = server.max_body_bytes, images.max_image_bytes
+        self._longest_wait = upstream.request_timeout
+
+    @asynccontextmanager
+    async def admit(self, request: Request, context: RequestContext) -> AsyncIterator[Ticket]:
+        """A place for the body of `request`, waited for as long as its caller waits, while it is unread.
+
+        The place is given back only when the block fails: otherwise it goes with the answer. Raises OverloadedError.
+        """
+        ticket = self._memory.take_body(context.tenant, _weigh(request, self._body_bytes))
+        try:
+            if ticket.waits:
+                await _wait_turn(request, ticket, context.wait or self._longest_wait)
+            yield ticket
+        except BaseException:
+            ticket.release()
+            raise
+
+    async def read(self, request: Request, mode: Mode) -> ImageRequest:
+        """What a body asks for, raising InvalidRequestError and what `read_body` raises."""
+        content_type = request.headers.get("content-type", "")
+        chunks = read_body(request, self._body_bytes)
+        kind = content_type.lower()
+        if kind.startswith("multipart/form-data"):
+            return await self._read_form(request, mode, chunks)
+        if kind.startswith("application/x-www-form-urlencoded"):
+            message = "Send JSON with Content-Type: application/json, or a multipart form."
+            raise InvalidRequestError(message, param="body", code="unsupported_content_type")
+        # Whatever else it calls itself is read as JSON: some clients send no type, or text/plain.
+        return await _read_json(request, mode, chunks)
+
+    async def _read_form(self, request: Request, mode: Mode, chunks: AsyncIterator[bytes]) -> ImageRequest:
+        with closing(FormParser(request.headers["content-type"], self._image_bytes)) as parser:
+            async for chunk in chunks:
+                parser.feed(chunk)
+            if parser.text_bytes <= INLINE_BYTES:
+                return _understand_form(request, mode, parser)
+            return await asyncio.to_thread(_understand_form, request, mode, parser)
+
+
+def weigh_images(understood: ImageRequest) -> int:
+    """Bytes of images that came with a request."""
+    images = [*understood.images, understood.mask, understood.markup]
+    return sum(len(image.data) for image in images if isinstance(image, UploadedImage))
+
+
+async def _wait_turn(request: Request, ticket: Ticket, wait: float) -> None:
+    """Wait as long as the caller does, raising OverloadedError afterwards."""
+    until = time.monotonic() + wait
+    turn = asyncio.ensure_future(ticket.wait_turn())
+    try:
+        while not turn.done():
+            # Looked at while it waits: the server does not notice who leaves as long as the body lies unread.
+            if time.monotonic() >= until or has_left(request.scope):
+                raise OverloadedError
+            await asyncio.wait({turn}, timeout=_LOOK_SECONDS)
+    finally:
+        turn.cancel()
+
+
+def _weigh(request: Request, limit: int) -> int:
+    """What reading a body takes; one that does not say how large it is may be as large as any."""
+    announced = request.headers.get("content-length", "")
+    is_sized = announced.isdecimal() and "content-encoding" not in request.headers
+    size = min(int(announced), limit) if is_sized else limit
+    is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
+    return size if is_form else size * _JSON_COPIES
+
+
+async def _read_json(request: Request, mode: Mode, chunks: AsyncIterator[bytes]) -> ImageRequest:
+    body, guard = bytearray(), StructureGuard()
+    async for chunk in chunks:
+        # Judged as it arrives: a body made to be deep or crowded is refused before it is held whole.
+        guard.feed(chunk)
+        body += chunk
+    if len(body) <= INLINE_BYTES:
+        return _parse(request, mode, decode_object(body))
+    fields = await asyncio.to_thread(decode_object, body)
+    body.clear()  # what it held stands in the fields: large images are not kept twice
+    return await asyncio.to_thread(_parse, request, mode, fields)
+
+
+def _understand_form(request: Request, mode: Mode, parser: FormParser) -> ImageRequest:
+    form = parser.finish()
+    return _parse(request, mode, form.fields, form.files)
+
+
+def _parse(
+    request: Request, mode: Mode, fields: Mapping[str, JSONValue], files: Sequence[FilePart] = ()
+) -> ImageRequest:
+    """What is asked for; an address of Azure's form names the model, and another one in the body is reported."""
+    deployment = request.path_params.get("deployment")
+    if deployment is None:
+        return parse_request(mode, fields, files)
+    understood = parse_request(mode, {**fields, "model": str(deployment)}, files)
+    named = fields.get("model")
+    if named is None or named in ("", deployment):
+        return understood
+    ignored = IgnoredField("model", named, "The address of the request names the model.")
+    return replace(understood, ignored=(*understood.ignored, ignored))

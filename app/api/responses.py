@@ -1,0 +1,172 @@
+"""Answers that are sent piece by piece, and what the end of their sending means for the request behind them.
+
+Owns the sending. What stands in the pieces is `openai_api`'s affair, who notes a receipt the runner's.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.access.admission import Ticket
+from app.catalog.model import Mode
+from app.domain.answer import Answer
+from app.errors import GatewayError, StillProcessingError
+from app.generation.service import Part, Stream
+from app.jobs.receipts import DeliveryReceipts
+from app.journal.records import Receipt
+from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
+from app.openai_api.render import Chunk, model_headers
+from app.server.delivery import cancel_on_disconnect, is_disconnected
+from app.server.state import state_of
+
+_SILENCE_SECONDS = 5.0
+"""A connection that was not reset for so long carried the whole answer."""
+_JOINED_BYTES = 16_384
+"""Up to here one write is cheaper than several."""
+
+
+class DeliveryTracker:
+    """Notes at the end of an answer how its caller went.
+
+    `answer` is kept where the caller did not get it, `receipt` is what a good end means. An answer with images counts
+    as delivered once the connection goes on or ends in peace, or stays silent for a while: a caller that closes without
+    having read it resets the connection.
+    """
+
+    def __init__(
+        self,
+        receipts: DeliveryReceipts,
+        request_id: str,
+        answer: Answer | None = None,
+        receipt: Receipt = Receipt.DELIVERED,
+    ) -> None:
+        self._receipts, self._request_id, self._answer, self._receipt = receipts, request_id, answer, receipt
+        self._is_lost = False
+
+    async def check_connection(self, receive: Receive) -> None:
+        """Look once whether the caller is there, before the last piece: afterwards every connection seems ended."""
+        self._is_lost = await is_disconnected(receive)
+
+    def mark_lost(self) -> None:
+        """The caller is known to go without all of it."""
+        self._is_lost = True
+
+    def settle_receipt(self, scope: Scope) -> None:
+        """Everything was sent that could be: lost, or sent and to be listened for."""
+        if self._is_lost:
+            self._receipts.leave(self._request_id, Receipt.BROKEN, self._answer)
+        elif self._receipt is Receipt.DELIVERED:
+            state_of(scope).listen(_SentAnswer(self._receipts, self._request_id))
+        else:
+            self._receipts.leave(self._request_id, self._receipt)
+
+
+class _SentAnswer:
+    """What becomes of an answer that was sent; it does not hold the answer, which may be large."""
+
+    def __init__(self, receipts: DeliveryReceipts, request_id: str) -> None:
+        self._receipts, self._request_id = receipts, request_id
+        self._is_noted = False
+        # Keep-alive connections may stay silent for an hour; the request cannot stay open as long (0052).
+        self._timer = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self.arrived)
+
+    def arrived(self) -> None:
+        """The caller has it."""
+        self._note(Receipt.DELIVERED)
+
+    def lost(self) -> None:
+        """The caller does not have it, even where silence was taken for a good sign."""
+        self._note(Receipt.BROKEN)
+        # Also after "delivered" was noted: the reset proves the opposite, and the retry must find its image (0052).
+        self._receipts.retract(self._request_id)
+
+    def _note(self, receipt: Receipt) -> None:
+        if not self._is_noted:
+            self._is_noted = True
+            self._timer.cancel()
+            self._receipts.leave(self._request_id, receipt)
+
+
+class PiecewiseResponse(Response):
+    """A JSON body in pieces, sent one after the other; large ones are never joined."""
+
+    media_type = "application/json"
+
+    def __init__(
+        self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker, status: int = 200
+    ) -> None:
+        self._delivery = delivery
+        self.held_bytes = length = sum(len(chunk) for chunk in chunks)
+        self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
+        super().__init__(None, status, headers={**headers, "content-length": str(length)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head and every piece, and note whether the caller was there until the end."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        last = len(self._chunks) - 1
+        for index, chunk in enumerate(self._chunks):
+            if index == last:
+                await self._delivery.check_connection(receive)
+            await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
+        self._delivery.settle_receipt(scope)
+
+
+class EventResponse(Response):
+    """Server-sent events. If the caller disconnects, the work behind them goes on."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, mode: Mode, stream: Stream, delivery: DeliveryTracker) -> None:
+        self._mode, self._stream, self._delivery = mode, stream, delivery
+        headers = model_headers(stream.model.id, stream.adjustments) | {"Cache-Control": "no-cache"}
+        super().__init__(None, headers={**headers, "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head at once, then every event when it comes."""
+        if await cancel_on_disconnect(receive, self._send(send)) is None:
+            self._delivery.mark_lost()
+        self._delivery.settle_receipt(scope)
+
+    async def _send(self, send: Send) -> bool:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = self._stream.count
+        async for part in self._stream.parts:
+            chunks = self._render(part)
+            if isinstance(part, StillProcessingError):  # its images come later, to whoever asks again
+                self._delivery.mark_lost()
+            left -= len(part.answer.images) if isinstance(part, Part) else 0
+            for index, chunk in enumerate(chunks):
+                more = left > 0 or index < len(chunks) - 1  # ends with the last image: nothing stays unread
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+            if left <= 0:
+                return True
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+    def _render(self, part: Part | GatewayError | None) -> list[Chunk]:
+        if part is None:
+            return [KEEP_ALIVE]
+        if isinstance(part, GatewayError):
+            return [render_failed(part)]
+        images = enumerate(part.answer.images, part.first_index)
+        return [chunk for index, image in images for chunk in render_completed(self._mode, part.answer, image, index)]
+
+
+class HoldingResponse(Response):
+    """An answer that gives a place in memory back when it has been sent, or could not be."""
+
+    def __init__(self, response: Response, ticket: Ticket) -> None:
+        self._response, self._ticket = response, ticket
+        ticket.resize(response.held_bytes if isinstance(response, PiecewiseResponse) else 0)
+        super().__init__()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await self._response(scope, receive, send)
+        finally:
+            # Not earlier: a slow reader holds the answer in memory until its last byte.
+            self._ticket.release()

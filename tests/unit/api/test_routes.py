@@ -1,0 +1,115 @@
+"""Who may call which route: said once, in the table, and kept for every route that is served."""
+
+import asyncio
+
+import httpx2
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.access.authentication import Authenticator
+from app.api.context import Public, WithKey
+from app.api.routes import Route, serve_routes
+from app.errors import AuthenticationError
+from app.main import create_app
+from app.settings.load import load_settings
+
+WITH_KEY = [
+    ("POST", "/images/generations"),
+    ("POST", "/images/edits"),
+    ("POST", "/deployments/{deployment:path}/images/generations"),
+    ("POST", "/deployments/{deployment:path}/images/edits"),
+    ("GET", "/models"),
+    ("GET", "/models/{model_id:path}"),
+    ("GET", "/requests"),
+    ("GET", "/requests/{request_id}"),
+    ("GET", "/requests/{request_id}/result"),
+    ("DELETE", "/requests/{request_id}/payloads"),
+    ("GET", "/webhooks/secret"),
+]
+PUBLIC = [
+    ("POST", "/images/variations"),
+    ("GET", "/media/{name}"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/docs"),
+    ("GET", "/redoc"),
+    ("GET", "/docs/{name}"),
+    ("GET", "/openapi.json"),
+]
+
+
+def served(**variables: str) -> list[tuple[str, str]]:
+    async def start() -> list:
+        app = create_app(load_settings({"RUNWARE_API_KEY": "k" * 32, "SPILLWAY_LOG_LEVEL": "error"} | variables))
+        for _ in range(2):  # a second start has the same routes, not all of them twice
+            async with app.router.lifespan_context(app):
+                routes = list(app.router.routes)
+        return routes
+
+    return [(method, route.path) for route in asyncio.run(start()) for method in route.methods - {"HEAD"}]
+
+
+def test_every_route_that_is_served_is_listed_here(tmp_path):
+    assert sorted(served(SPILLWAY_DATA_DIR=str(tmp_path))) == sorted(WITH_KEY + PUBLIC)
+
+
+def test_the_pages_are_served_only_where_they_are_wanted(tmp_path):
+    left = [path for _, path in served(SPILLWAY_DATA_DIR=str(tmp_path), SPILLWAY_DOCS="false")]
+    assert not {"/docs", "/redoc", "/docs/{name}", "/openapi.json"} & set(left)
+
+
+def test_a_route_that_does_not_say_who_may_call_cannot_be_made():
+    with pytest.raises(TypeError, match="access"):
+        Route("GET", "/open")
+
+
+def call(gateway, method: str, path: str, **headers: str) -> httpx2.Response:
+    url = f"{gateway.origin}{path.replace('{', '').replace('}', '').replace(':path', '')}"
+    return httpx2.request(method, url, headers=headers, content=b"{}" if method == "POST" else None)
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_KEY, ids=str)
+def test_a_route_with_a_key_is_refused_without_a_valid_one(gateway, method, path):
+    for headers in ({}, {"Authorization": "Bearer of-somebody-else"}):
+        answer = call(gateway, method, path, **headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_KEY, ids=str)
+def test_a_route_with_a_key_is_reached_with_one(gateway, method, path):
+    assert call(gateway, method, path, Authorization="Bearer test-key").status_code not in {401, 405, 500}
+
+
+@pytest.mark.parametrize(("method", "path"), PUBLIC, ids=str)
+def test_a_public_route_asks_nobody_for_a_key(gateway, method, path):
+    assert call(gateway, method, path).status_code not in {401, 405, 500}
+
+
+def test_a_handler_behind_a_key_is_told_who_calls_and_never_called_by_anybody_else():
+    seen = []
+
+    async def handler(_: Request, caller) -> Response:
+        seen.append(caller)
+        return Response()
+
+    def ask(**headers: str) -> None:
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        asyncio.run(endpoint(Request({"type": "http", "headers": raw})))
+
+    keys = Authenticator(["one", "two"])
+    (route,) = serve_routes([Route("GET", "/", WithKey(handler))], keys)
+    endpoint = route.endpoint
+    ask(authorization="Bearer two")
+    assert seen == [keys.authenticate({"authorization": "Bearer two"})]
+    with pytest.raises(AuthenticationError):
+        ask(authorization="Bearer three")
+    assert len(seen) == 1
+
+
+def test_a_public_handler_is_called_as_it_is():
+    async def handler(_: Request) -> Response:
+        return Response()
+
+    (route,) = serve_routes([Route("GET", "/", Public(handler))], Authenticator(["one"]))
+    assert route.endpoint is handler
