@@ -13,8 +13,8 @@ from app.domain.spec import TaskPlace
 from app.errors import GatewayError, StillProcessingError
 from app.generation.provider_errors import to_error
 from app.runware.failures import Kind, ProviderFailure
-from app.runware.results import TaskResult
-from app.runware.wire import Image
+from app.runware.members import Image
+from app.runware.tasks import TaskResult
 
 _MISSING = ProviderFailure(Kind.PROVIDER, "missingResult", "It made fewer images than asked for.")
 

@@ -31,9 +31,8 @@ from app.images.types import CompositeBase, Header
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
 from app.media.store import MediaStore
-from app.observability.logs import get_logger
-from app.observability.stages import stage
-from app.runware.wire import Image
+from app.observability.logs import get_logger, stage
+from app.runware.members import Image
 
 _logger = get_logger("delivery")
 _EXPECTED_PIXELS = 64_000_000

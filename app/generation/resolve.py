@@ -29,11 +29,10 @@ from app.journal.claims import Journal
 from app.journal.processes import is_dead
 from app.journal.records import Lease, Record
 from app.ledger.bill import RunningBill
-from app.observability.logs import get_logger
-from app.observability.stages import stage
+from app.observability.logs import get_logger, stage
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind, ProviderFailure
-from app.runware.results import TaskResult
+from app.runware.tasks import TaskResult
 from app.runware.transport import Permit
 
 _logger = get_logger("recovery")

@@ -23,7 +23,7 @@ from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
 from app.journal.records import KeyExpiredError, Receipt, Record
 from app.ledger.bill import RunningBill
-from app.observability.stages import stage
+from app.observability.logs import stage
 from app.planning.dry_run import DryRun
 from app.planning.memory import count_held_bytes
 from app.planning.plan import Plan, PlannedTask

@@ -25,8 +25,7 @@ from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Claim, Journal
 from app.journal.records import Intent, Lease, Receipt, Record
 from app.ledger.bill import RunningBill
-from app.observability.logs import get_logger
-from app.observability.stages import begin_request
+from app.observability.logs import begin_request, get_logger
 
 _logger = get_logger("jobs")
 _SHORTEST_GOODBYE_SECONDS = 1.0

@@ -1,6 +1,8 @@
 """Structured logs through structlog, with secrets and base64 kept out, and one line each whatever callers send.
 
-Owns the format, the redaction and the escaping. Nothing else in the gateway configures logging.
+Owns the format, the redaction, the escaping, and which stage of which request a line is about: a fault is often logged
+far above the stage in which it happened, so it carries what was known there. Nothing else in the gateway configures
+logging.
 """
 
 import codecs
@@ -8,14 +10,15 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, cast
 
 import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 from structlog.typing import FilteringBoundLogger
 
-from app.observability.stages import facts_of
 from app.observability.standard_error import standard_error
 
 _LONGEST_VALUE = 2000
@@ -23,6 +26,7 @@ _LONGEST_PATH = 300
 _LONGEST_EXCEPTION = 6000
 _NEAREST_FRAMES = 8
 _EXCEPTION = "exception"
+_FACTS = "_spillway_facts"
 _REDACTED = "[redacted]"
 _QUOTED = frozenset(' "=\\')
 """What would make a bare value read as something else."""
@@ -77,6 +81,33 @@ class _LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         return escape(_clean(super().format(record), self._secrets, keeps_end=record.exc_info is not None))
+
+
+@contextmanager
+def stage(name: str, **facts: str | int | None) -> Iterator[None]:
+    """Run a stage; `facts` are what it works on. Inner stages come last in the name."""
+    outer = get_contextvars().get("stage")
+    named = f"{outer} > {name}" if outer else name
+    known = {fact: value for fact, value in facts.items() if value is not None}
+    with bound_contextvars(stage=named, **known):
+        try:
+            yield
+        except Exception as error:
+            if not facts_of(error):  # the innermost stage knows most
+                # On the error itself: by the time it is logged, the stage's own context is gone.
+                setattr(error, _FACTS, get_contextvars())
+            raise
+
+
+def begin_request(request_id: str) -> None:
+    """Every line of this task, and of those it starts, is about this request."""
+    bind_contextvars(request=request_id)
+
+
+def facts_of(error: BaseException | None) -> Mapping[str, object]:
+    """What was known where an error was raised."""
+    facts: Mapping[str, object] = getattr(error, _FACTS, {})
+    return facts
 
 
 class AccessLog:

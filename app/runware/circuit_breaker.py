@@ -14,21 +14,22 @@ class CircuitBreaker:
     """Closed while Runware answers; open after `threshold` exchanges in a row brought no answer."""
 
     threshold: int = 10
-    _failures: int = 0
-    _probes: int = 0
+    failures: int = 0
+    """Exchanges in a row that brought no answer."""
     is_open: bool = False
+    _probes: int = 0
 
     def failed(self) -> bool:
         """Another exchange brought no answer; whether this one opened the breaker."""
-        self._failures += 1
-        opens = not self.is_open and self._failures >= self.threshold
+        self.failures += 1
+        opens = not self.is_open and self.failures >= self.threshold
         self.is_open = self.is_open or opens
         return opens
 
     def succeeded(self) -> None:
         """Runware answered."""
         # One answer is enough: the breaker is about reachability, not about how often models fail.
-        self._failures = self._probes = 0
+        self.failures = self._probes = 0
         self.is_open = False
 
     def next_probe(self) -> float:

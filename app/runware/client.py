@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.runware.collector import Collector
-from app.runware.encoding import encode_off_loop
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
-from app.runware.results import TaskResult
 from app.runware.retry import RetryPolicy, backoff
-from app.runware.tasks import ImageTask, encode, get_response
+from app.runware.tasks import ImageTask, TaskResult, encode, encode_task, get_response
 from app.runware.transport import LateError, LostError, NotSentError, Permit, Transport
 from app.runware.wire import Reply
 
 _LOST = "connectionLost"
+_INLINE_BYTES = 256 * 1024
+"""Base64 of less than this takes less time than a change of threads."""
 
 
 class RunwareClient:
@@ -55,7 +55,7 @@ class RunwareClient:
 
     async def run_task(self, task: ImageTask, deadline: float, permit: Permit | None = None) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
-        body, question = await encode_off_loop(task), encode([get_response(task.task_uuid)])
+        body, question = await _encode_task(task), encode([get_response(task.task_uuid)])
         run = Run(task, deadline, body, question, permit)
         # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
         attempt = 0
@@ -125,3 +125,10 @@ class RunwareClient:
         if reply.images:
             return run.end(reply)
         return to_failure(reply.faults[0], OK) if reply.faults else ProviderFailure(Kind.PROVIDER, "emptyResponse", "")
+
+
+async def _encode_task(task: ImageTask) -> bytes:
+    """The body that sends `task`; large images are encoded in a thread, so that the event loop goes on."""
+    if task.inline_bytes <= _INLINE_BYTES:
+        return encode_task(task)
+    return await asyncio.to_thread(encode_task, task)

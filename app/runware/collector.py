@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
-from app.runware.results import TaskResult
 from app.runware.retry import RetryPolicy, poll_delay
-from app.runware.tasks import ImageTask, encode, get_response, get_task_details
+from app.runware.tasks import ImageTask, TaskResult, encode, get_response, get_task_details
 from app.runware.transport import TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode_details
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from app.observability.logs import get_logger
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
-from app.runware.results import Exchange, TaskResult
-from app.runware.tasks import ImageTask, encode, get_response
+from app.runware.members import Image
+from app.runware.tasks import Exchange, ImageTask, TaskResult, encode, get_response
 from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Permit, Transport, TransportError
-from app.runware.wire import Image, Reply, UnreadableReplyError, decode
+from app.runware.wire import Reply, UnreadableReplyError, decode
 
 _logger = get_logger("runware")
 OK = 200
@@ -130,7 +130,8 @@ class RunwareExchange:
             if status >= SERVER_ERROR:
                 self._count_failure()
             return from_status(status, retry_after)
-        self._breaker.succeeded()
+        if self._breaker.failures:
+            self._breaker.succeeded()
         for cost in reply.unbelievable:
             _logger.error(
                 "Runware names a cost that cannot be; it counts as unknown", task=run.task.task_uuid, cost=cost

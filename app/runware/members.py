@@ -1,10 +1,12 @@
-"""Single members of Runware's answers, judged before anybody believes them. Pure.
+"""Images and single members of Runware's answers, judged before anybody believes them. Pure.
 
 What comes from outside may be a number beyond any machine, an endless text, a negative cost. Each is read here within
-bounds, and what cannot be read is absent: never an error that would lose the paid image beside it.
+bounds, and what cannot be read is absent: never an error that would lose the paid image beside it. Base64 stays a raw
+slice of the answer, so that megabytes are neither decoded nor copied before somebody needs them.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import TypeAlias
@@ -18,26 +20,49 @@ MAX_COST = Decimal(1000)
 """Dollars for one image; the dearest of the catalog costs less than one."""
 _SMALLEST_EXPONENT = -18
 """Finer than that no price is, and the journal's columns hold no more."""
-_LONGEST_NUMBER = 64
-_LONGEST_TEXT = 8192
-_LARGEST_INTEGER = 2**64 - 1
-_MOST_BYTES = 16 * 1024
+_MAX_NUMBER_CHARS = 64
+_MAX_TEXT_CHARS = 8192
+_MAX_INTEGER = 2**64 - 1
+_MAX_BYTES = 16 * 1024
 """Of one member that is handed on as it is."""
-_MOST_BYTES_TOGETHER = 64 * 1024
-_DEEPEST = 32
+_MAX_BYTES_TOGETHER = 64 * 1024
+_MAX_DEPTH = 32
+_LONGEST_SHOWN = 80
+_IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
+_PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
+# What the caller sent is nothing that Runware says, and must not stand in the journal.
+_ECHOED_MEMBERS = frozenset({"positivePrompt", "negativePrompt", "inputs", "webhookURL", "uploadEndpoint"})
+NOT_OTHERS = _PROGRESS_MEMBERS | _IMAGE_MEMBERS | _ECHOED_MEMBERS
+"""Members that are read for what they mean, or repeat the request; all others are handed on."""
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One finished image: an address, or base64 (a slice of the answer, without quotes).
+
+    `nsfw` is there where it was checked; `others` has what else Runware said of it.
+    """
+
+    image_uuid: str | None
+    url: str | None
+    base64: memoryview | None
+    seed: int | None
+    cost: Decimal | None
+    nsfw: bool | None = None
+    others: Mapping[str, JSONMember] = field(default_factory=dict)
 
 
 def read_text(members: Members, name: str) -> str | None:
     """A text that is not empty, None where there is none of a sensible length."""
-    value = _read(members, name, _LONGEST_TEXT)
+    value = _read(members, name, _MAX_TEXT_CHARS)
     return value if isinstance(value, str) and value else None
 
 
 def read_words(members: Members, *names: str) -> str:
     """The first of these members that says anything, as text; an object as its JSON."""
     for name in names:
-        value = _read(members, name, _MOST_BYTES)
+        value = _read(members, name, _MAX_BYTES)
         if isinstance(value, str) and value:
             return value
         if value not in (None, "", {}, []):
@@ -47,24 +72,24 @@ def read_words(members: Members, *names: str) -> str:
 
 def read_integer(members: Members, name: str) -> int | None:
     """A whole number from 0 to 2^64, None where there is none."""
-    value = _read(members, name, _LONGEST_NUMBER)
+    value = _read(members, name, _MAX_NUMBER_CHARS)
     # Compared before it is converted: int() of a number with a huge exponent takes for ever.
-    if isinstance(value, Decimal) and 0 <= value <= _LARGEST_INTEGER and value == value.to_integral_value():
+    if isinstance(value, Decimal) and 0 <= value <= _MAX_INTEGER and value == value.to_integral_value():
         return int(value)
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_INTEGER
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER
     return value if isinstance(value, int) and whole else None
 
 
 def read_boolean(members: Members, name: str) -> bool | None:
     """True or false, None where it is neither."""
-    value = _read(members, name, _LONGEST_NUMBER)
+    value = _read(members, name, _MAX_NUMBER_CHARS)
     return value if isinstance(value, bool) else None
 
 
 def read_cost(members: Members) -> Decimal | None:
     """What an image cost, None where that is not said or cannot be believed: negative, endless, no number, too dear."""
     text = bytes(members.get("cost", b"null"))
-    if len(text) > _LONGEST_NUMBER:
+    if len(text) > _MAX_NUMBER_CHARS:
         return None
     try:
         cost = Decimal(text.decode("ascii").strip('"'))
@@ -78,20 +103,61 @@ def read_cost(members: Members) -> Decimal | None:
     return None if rounded == 0 != cost else rounded
 
 
+def quote_cost(item: Members) -> str | None:
+    """The cost as it is written, None where nothing is said."""
+    text = bytes(item.get("cost", b"null"))[: _LONGEST_SHOWN * 4].decode(errors="replace")[:_LONGEST_SHOWN]
+    return None if text == "null" else text
+
+
+def has_image(item: Members) -> bool:
+    """Whether an entry gives an image at all, readable or not."""
+    return any(len(memoryview(item[name])) > len('""') for name in _IMAGE_MEMBERS if name in item)
+
+
+def read_image(item: Members) -> Image | None:
+    """The image that an entry describes; None where it has neither an address nor base64."""
+    base64 = _unquote(item.get("imageBase64Data")) or _strip_data_uri(_unquote(item.get("imageDataURI")))
+    url = read_text(item, "imageURL")
+    if url is None and base64 is None:
+        return None
+    uuid, seed, nsfw = read_text(item, "imageUUID"), read_integer(item, "seed"), read_boolean(item, "NSFWContent")
+    understood = {"imageUUID": uuid, "seed": seed, "NSFWContent": nsfw}
+    known = {name for name, value in understood.items() if value is not None} | {"cost"}
+    others = read_others(item, known | NOT_OTHERS)
+    return Image(uuid, url, base64, seed, read_cost(item), nsfw, others)
+
+
+def _unquote(raw: msgspec.Raw | None) -> memoryview | None:
+    view = memoryview(raw or b"")
+    if len(view) <= len('""') or view[0] != ord('"'):
+        return None
+    inner = view[1:-1]
+    if b"\\" in bytes(inner[:256]):  # a server that escapes slashes does it early and often
+        return memoryview(msgspec.json.decode(view, type=str).encode())
+    return inner
+
+
+def _strip_data_uri(view: memoryview | None) -> memoryview | None:
+    if view is None:
+        return None
+    header, comma, _ = bytes(view[:128]).partition(b",")
+    return view[len(header) + 1 :] if comma else view
+
+
 def read_others(members: Members, known: Collection[str]) -> dict[str, JSONMember]:
     """The members that have no meaning here, as they are; what is too large or cannot be read is left out.
 
     What is nested beyond what every reader follows is given as text.
     """
     others: dict[str, JSONMember] = {}
-    left = _MOST_BYTES_TOGETHER
+    remaining = _MAX_BYTES_TOGETHER
     for name, raw in members.items():
         size = len(name) + len(memoryview(raw))
-        if name in known or size > min(_MOST_BYTES, left):
+        if name in known or size > min(_MAX_BYTES, remaining):
             continue
-        left -= size
+        remaining -= size
         try:
-            others[name] = _to_plain(_decoder.decode(raw), _DEEPEST)
+            others[name] = _to_plain(_decoder.decode(raw), _MAX_DEPTH)
         except _TooDeepError:
             others[name] = bytes(raw).decode(errors="replace")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -99,9 +165,9 @@ def read_others(members: Members, known: Collection[str]) -> dict[str, JSONMembe
     return others
 
 
-def _read(members: Members, name: str, most_bytes: int) -> object:
+def _read(members: Members, name: str, max_bytes: int) -> object:
     raw = members.get(name)
-    if raw is None or len(memoryview(raw)) > most_bytes:
+    if raw is None or len(memoryview(raw)) > max_bytes:
         return None
     try:
         return _decoder.decode(raw)
@@ -127,5 +193,5 @@ def _to_plain(value: object, levels: int) -> JSONMember:
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int):
-        return value if -(2**63) <= value <= _LARGEST_INTEGER else str(value)
+        return value if -(2**63) <= value <= _MAX_INTEGER else str(value)
     return str(value)

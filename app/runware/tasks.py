@@ -1,11 +1,15 @@
-"""What is sent to Runware: tasks in its own words. Pure; its answers are read in `wire`."""
+"""A task in Runware's own words, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
 import pybase64
+
+from app.runware.failures import ProviderFailure
+from app.runware.members import Image, JSONMember
 
 OutputType = Literal["URL", "base64Data"]
 OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF", "SVG"]
@@ -61,6 +65,8 @@ class ImageTask:
     @property
     def inline_bytes(self) -> int:
         """How many bytes of images travel in it."""
+        if not self.inputs:
+            return 0
         values = [
             inner for value in self.inputs.values() for inner in (value if isinstance(value, tuple) else (value,))
         ]
@@ -136,3 +142,40 @@ def get_response(task_uuid: str) -> dict[str, object]:
 def get_task_details(task_uuid: str) -> dict[str, object]:
     """The task that asks for everything known of an older one."""
     return {"taskType": "getTaskDetails", "taskUUID": task_uuid}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange with Runware. `kind` is `submit` or `collect`; `outcome` is `ok` or what went wrong."""
+
+    kind: str
+    outcome: str
+    status: int | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What became of a task: its images, and why others are missing.
+
+    `unresolved` when nobody could tell in time: there may be more images, and more to pay. `is_read` is False where an
+    answer about it could not be read, which may have told of more to pay. `others` is what Runware said of no image in
+    particular.
+    """
+
+    images: tuple[Image, ...]
+    failures: tuple[ProviderFailure, ...]
+    exchanges: tuple[Exchange, ...]
+    unresolved: bool = False
+    is_read: bool = True
+    others: Mapping[str, JSONMember] = field(default_factory=dict)
+
+    @property
+    def costs(self) -> tuple[Decimal | None, ...]:
+        """What each image cost, None where Runware did not say."""
+        return tuple(image.cost for image in self.images)
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether nothing but these images can have cost anything."""
+        return self.is_read and not self.unresolved

@@ -1,23 +1,23 @@
 """Runware's answers: envelopes in, images and faults out. Pure; what is sent is in `tasks`.
 
-Only here do Runware's field names become Python values. Base64 images stay raw slices of the answer, so that megabytes
-are neither decoded nor copied before somebody needs them. An answer is not believed blindly: how much it may hold is
-bounded before it is decoded, and each member is judged by `members`.
+An answer is not believed blindly: how much it may hold is bounded before it is decoded. What single members and images
+are worth is judged in `members`.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import msgspec
 
 from app.runware.members import (
+    NOT_OTHERS,
+    Image,
     JSONMember,
     Members,
-    read_boolean,
-    read_cost,
-    read_integer,
+    has_image,
+    quote_cost,
+    read_image,
     read_others,
     read_text,
     read_words,
@@ -27,30 +27,9 @@ MAX_VALUES = 50_000
 """A sensible answer has some hundred; base64 has no commas, so that counting them is fast and counts values."""
 _MAX_ENTRIES = 200
 """Of images or faults, of which a task has at most twenty; more are not looked at."""
-_IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
-_PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
-_OWN_WORDS = frozenset({"positivePrompt", "negativePrompt", "inputs", "webhookURL", "uploadEndpoint"})
-"""What the caller sent is nothing that Runware says, and stands in no journal."""
 _ENVELOPE_MEMBERS = frozenset({"data", "errors", "error", "code", "message"})
-_LONGEST_SHOWN = 80
 _LONGEST_CODE = 100
 _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One finished image: an address, or base64 (a slice of the answer, without quotes).
-
-    `nsfw` is there where it was checked; `others` has what else Runware said of it.
-    """
-
-    image_uuid: str | None
-    url: str | None
-    base64: memoryview | None
-    seed: int | None
-    cost: Decimal | None
-    nsfw: bool | None = None
-    others: Mapping[str, JSONMember] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +79,12 @@ def decode(body: bytes, task_uuid: str) -> Reply:
         raise UnreadableReplyError from None
     if not items and not errors and read_words(envelope, "code", "message"):
         errors = [envelope]
-    return _to_reply(items, errors, read_others(envelope, _ENVELOPE_MEMBERS), task_uuid)
+    return _to_reply(
+        items,
+        errors,
+        read_others(envelope, _ENVELOPE_MEMBERS) if envelope.keys() - _ENVELOPE_MEMBERS else {},
+        task_uuid,
+    )
 
 
 def decode_details(body: bytes, task_uuid: str) -> Reply:
@@ -150,17 +134,17 @@ def _to_reply(
     for item in failed:
         faults += _entries(item, "error")
     fine = [item for item in mine if item not in failed]
-    images = [(item, image) for item in fine if (image := _to_image(item)) is not None]
-    imageless = [item for item in fine if not _has_image(item)]
+    images = [(item, image) for item in fine if (image := read_image(item)) is not None]
+    imageless = [item for item in fine if not has_image(item)]
     for item in imageless:
-        others |= read_others(item, _PROGRESS_MEMBERS | _IMAGE_MEMBERS | _OWN_WORDS)
+        others |= read_others(item, NOT_OTHERS)
     return Reply(
         images=tuple(image for _, image in images),
         faults=tuple(_to_fault(fault) for fault in faults),
-        processing=any(read_text(item, "status") == "processing" for item in mine),
+        processing=any("status" in item and read_text(item, "status") == "processing" for item in mine),
         others=others,
         unbelievable=tuple(
-            shown for item, image in images if image.cost is None and (shown := _said_cost(item)) is not None
+            shown for item, image in images if image.cost is None and (shown := quote_cost(item)) is not None
         ),
     )
 
@@ -168,45 +152,6 @@ def _to_reply(
 def _is_about(members: Members, task_uuid: str) -> bool:
     # Errors of the whole request name no task.
     return read_text(members, "taskUUID") in {None, task_uuid}
-
-
-def _has_image(item: Members) -> bool:
-    return any(len(memoryview(item[name])) > len('""') for name in _IMAGE_MEMBERS if name in item)
-
-
-def _said_cost(item: Members) -> str | None:
-    """The cost as it is written, None where nothing is said."""
-    text = bytes(item.get("cost", b"null"))[: _LONGEST_SHOWN * 4].decode(errors="replace")[:_LONGEST_SHOWN]
-    return None if text == "null" else text
-
-
-def _to_image(item: Members) -> Image | None:
-    base64 = _unquote(item.get("imageBase64Data")) or _strip_data_uri(_unquote(item.get("imageDataURI")))
-    url = read_text(item, "imageURL")
-    if url is None and base64 is None:
-        return None
-    uuid, seed, nsfw = read_text(item, "imageUUID"), read_integer(item, "seed"), read_boolean(item, "NSFWContent")
-    understood = {"imageUUID": uuid, "seed": seed, "NSFWContent": nsfw}
-    known = {name for name, value in understood.items() if value is not None} | {"cost"}
-    others = read_others(item, known | _IMAGE_MEMBERS | _PROGRESS_MEMBERS | _OWN_WORDS)
-    return Image(uuid, url, base64, seed, read_cost(item), nsfw, others)
-
-
-def _unquote(raw: msgspec.Raw | None) -> memoryview | None:
-    view = memoryview(raw or b"")
-    if len(view) <= len('""') or view[0] != ord('"'):
-        return None
-    inner = view[1:-1]
-    if b"\\" in bytes(inner[:256]):  # a server that escapes slashes does it early and often
-        return memoryview(msgspec.json.decode(view, type=str).encode())
-    return inner
-
-
-def _strip_data_uri(view: memoryview | None) -> memoryview | None:
-    if view is None:
-        return None
-    header, comma, _ = bytes(view[:128]).partition(b",")
-    return view[len(header) + 1 :] if comma else view
 
 
 def _to_fault(error: Members) -> WireFault:

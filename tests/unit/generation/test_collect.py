@@ -14,8 +14,8 @@ from app.generation.collect import collect
 from app.planning.decide import normalize
 from app.planning.plan import TaskInputs, build_plan
 from app.runware.failures import Kind, ProviderFailure
-from app.runware.results import TaskResult
-from app.runware.wire import Image
+from app.runware.members import Image
+from app.runware.tasks import TaskResult
 
 
 def plan_for(count: int, per_task: int, seed: int | None = None):

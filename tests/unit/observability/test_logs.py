@@ -14,7 +14,7 @@ def lines_of(work: str, format_: str = "json") -> list[dict]:
         f"""
         import asyncio
         from app.observability.logs import configure_logs, get_logger
-        from app.observability.stages import begin_request, stage
+        from app.observability.logs import begin_request, stage
         configure_logs({format_!r}, "info", ["s3cret-key"])
         log = get_logger("test")
         """
