@@ -13,7 +13,7 @@ from app.domain.answer import TaskCost
 from app.generation.gather import gather_in_order
 from app.journal.bills import OpenBills
 from app.journal.records import Record, Status
-from app.ledger.bill import RunningBill
+from app.ledger.bill import Bill, total_cost
 from app.observability.logs import get_logger
 from app.runware.client import RunwareClient
 
@@ -66,16 +66,16 @@ class BillCompleter:
 
     async def _complete(self, record: Record) -> None:
         """Ask for every unknown part, and write the bill down once it is whole."""
-        bill = RunningBill(record.costs)
+        bill = Bill(record.costs)
         for cost in record.costs:
             if not cost.is_complete:
                 await self._ask(record, cost, bill)
-        total = write_money(bill.current.cost)
+        total = write_money(total_cost(bill.costs))
         if total is not None:
-            await self._bills.complete(record.id, bill.current.tasks, total)
+            await self._bills.complete(record.id, bill.costs, total)
             _logger.info("Runware reported the cost after all", id=record.id, cost=total)
 
-    async def _ask(self, record: Record, cost: TaskCost, bill: RunningBill) -> None:
+    async def _ask(self, record: Record, cost: TaskCost, bill: Bill) -> None:
         try:
             result = await self._runware.find_costs(cost.task_id, self._monotonic() + _LONGEST_QUESTION_SECONDS)
         except TimeoutError:

@@ -28,7 +28,7 @@ from app.jobs.runner import JobRunner
 from app.journal.claims import Journal
 from app.journal.processes import is_dead
 from app.journal.records import Lease, Record
-from app.ledger.bill import RunningBill
+from app.ledger.bill import Bill
 from app.observability.logs import get_logger, stage
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind, ProviderFailure
@@ -119,7 +119,7 @@ class Recovery:
         return Job(self._work(record), admit, keeps=True, last=last, earlier_costs=record.costs)
 
     def _work(self, record: Record) -> Work:
-        async def work(_: str, bill: RunningBill, _permit: Permit) -> Answer:
+        async def work(_: str, bill: Bill, _permit: Permit) -> Answer:
             plan = _plan_of(record)
             left = record.created_at + self._longest_search - self._clock()
             # Even a request older than a day is looked for once: Runware may have been unreachable all that time
@@ -150,7 +150,7 @@ class Recovery:
         except TimeoutError:
             return _UNRESOLVED
 
-    async def _deliver(self, record: Record, bill: RunningBill, plan: StoredPlan, results: list[TaskResult]) -> Answer:
+    async def _deliver(self, record: Record, bill: Bill, plan: StoredPlan, results: list[TaskResult]) -> Answer:
         collected = collect(plan.places, results)
         composition, seconds = plan.output.composition, plan.output.link_seconds
         pastes = composition is not None and composition.pastes
@@ -171,7 +171,7 @@ class Recovery:
             images=delivered.images,
             failures=tuple(failures),
             format=delivered.images[0].format,
-            costs=bill.current.tasks,
+            costs=bill.costs,
             task_ids=record.task_ids,
             attempts=collected.attempts,
             adjustments=(*plan.adjustments, *([_UNMASKED] if pastes else []), *delivered.adjustments),

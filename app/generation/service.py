@@ -22,7 +22,7 @@ from app.jobs.job import Job, Work
 from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
 from app.journal.records import KeyExpiredError, Receipt, Record
-from app.ledger.bill import RunningBill
+from app.ledger.bill import Bill, known_cost, total_cost
 from app.observability.logs import stage
 from app.planning.dry_run import DryRun
 from app.planning.memory import count_held_bytes
@@ -152,7 +152,7 @@ class ImageService:
     def _job(self, prepared: Prepared, context: RequestContext, work: Work) -> Job:
         held = count_held_bytes(prepared.spec, prepared.plan)
 
-        async def bounded(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
+        async def bounded(request_id: str, bill: Bill, permit: Permit) -> Answer:
             # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
             async with self._capacity.bytes.hold(context.tenant, held):
                 return await work(request_id, bill, permit)
@@ -176,7 +176,7 @@ class ImageService:
     def _work(self, prepared: Prepared, context: RequestContext) -> Work:
         """All the work of a request, to be run apart from its caller."""
 
-        async def work(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
+        async def work(request_id: str, bill: Bill, permit: Permit) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             async with self._sharing.shared(prepared.plan) as share:
@@ -191,7 +191,7 @@ class ImageService:
         share: SharedPlan,
         context: RequestContext,
         deadline: float,
-        bill: RunningBill,
+        bill: Bill,
         permit: Permit,
     ) -> Answer:
         """Send the tasks of a plan and bring their images into form."""
@@ -220,7 +220,7 @@ class ImageService:
             images=delivered.images,
             failures=tuple(failures),
             format=delivered.images[0].format,
-            costs=bill.current.of(task_ids).tasks,
+            costs=bill.costs_of(task_ids),
             task_ids=task_ids,
             attempts=collected.attempts,
             adjustments=(*spec.adjustments, *delivered.adjustments),
@@ -250,7 +250,7 @@ class ImageService:
     ) -> Work:
         """All the work of a streamed request: every task by itself, each answer into the queue when it is there."""
 
-        async def work(request_id: str, bill: RunningBill, permit: Permit) -> Answer:
+        async def work(request_id: str, bill: Bill, permit: Permit) -> Answer:
             deadline = self._monotonic() + self._policy.longest_work
             own = replace(context, request_id=request_id)
             parts: list[Part] = []
@@ -263,8 +263,8 @@ class ImageService:
                     parts.append(Part(planned.place.first_index, answer))
                     queue.put_nowait(parts[-1])
                 except GatewayError as error:
-                    spent = bill.current.of((planned.task.task_uuid,))
-                    error.spent = Spent(spent.cost, spent.known_cost)
+                    spent = bill.costs_of((planned.task.task_uuid,))
+                    error.spent = Spent(total_cost(spent), known_cost(spent))
                     errors.append((planned.place, error))
 
             try:
@@ -278,7 +278,7 @@ class ImageService:
             finally:
                 queue.put_nowait(None)  # the end
             in_order = [part.answer for part in sorted(parts, key=lambda part: part.first_index)]
-            return merge_parts(in_order, errors, bill.current.tasks)
+            return merge_parts(in_order, errors, bill.costs)
 
         return work
 

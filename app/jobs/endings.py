@@ -9,7 +9,7 @@ from app.jobs.result_store import ResultStore
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Journal
 from app.journal.records import Lease, Settlement, Status
-from app.ledger.bill import Bill
+from app.ledger.bill import Costs, known_cost, total_cost
 
 # Errors that ask the caller to send the same request again (0065).
 _RELEASING = (RateLimitedError, UnavailableError, QuotaError)
@@ -24,27 +24,27 @@ class Endings:
         self._keeper = keeper
         self._queue = queue
 
-    async def write_answer(self, lease: Lease, answer: Answer, bill: Bill, *, keeps: bool) -> None:
+    async def write_answer(self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool) -> None:
         """A good end; with `keeps` the images that were embedded are kept too."""
         kept = await self._results.store(answer, images=keeps)
         status = Status.PARTIAL if answer.failures else Status.COMPLETED
-        await self._write(lease, status, kept, None, bill)
+        await self._write(lease, status, kept, None, costs)
 
-    async def write_failure(self, lease: Lease, error: GatewayError, bill: Bill) -> None:
+    async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
         """A bad end, which says from now on what it cost; where surely nothing was bought, the key is free again."""
-        error.spent = Spent(bill.cost, bill.known_cost)
+        error.spent = Spent(total_cost(costs), known_cost(costs))
         refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
         # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
-        releases = refused and bill.cost == 0
-        await self._write(lease, Status.FAILED, None, dump_error(error, may_retry=releases), bill, releases=releases)
+        releases = refused and total_cost(costs) == 0
+        await self._write(lease, Status.FAILED, None, dump_error(error, may_retry=releases), costs, releases=releases)
 
-    async def leave_to_others(self, lease: Lease, bill: Bill) -> None:
+    async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.
 
         What is known of the bill goes along, so that whoever resolves it never takes it for not sent.
         """
         # Costs before the lease: once it is released, this process may write nothing more of the request (0059).
-        await self._queue.write(lease.request_id, lambda: self._journal.book(lease, bill.tasks))
+        await self._queue.write(lease.request_id, lambda: self._journal.book(lease, costs))
         await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
 
     async def _write(
@@ -53,10 +53,11 @@ class Endings:
         status: Status,
         answer: str | None,
         error: str | None,
-        bill: Bill,
+        costs: Costs,
         *,
         releases: bool = False,
     ) -> None:
-        known = write_money(bill.known_cost) if bill.cost is None else None
-        settlement = Settlement(status, answer, error, write_money(bill.cost), known, releases=releases)
-        await self._queue.write(lease.request_id, lambda: self._journal.settle(lease, settlement, bill.tasks))
+        total = total_cost(costs)
+        known = write_money(known_cost(costs)) if total is None else None
+        settlement = Settlement(status, answer, error, write_money(total), known, releases=releases)
+        await self._queue.write(lease.request_id, lambda: self._journal.settle(lease, settlement, costs))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from app.access.admission import Ticket
 from app.domain.answer import Answer, TaskCost
-from app.ledger.bill import RunningBill
+from app.ledger.bill import Bill
 from app.runware.transport import Permit
 
-Work = Callable[[str, RunningBill, Permit], Awaitable[Answer]]
+Work = Callable[[str, Bill, Permit], Awaitable[Answer]]
 """Makes the answer of the request with this id, adding to its bill on the way, and asking right before it buys."""
 
 

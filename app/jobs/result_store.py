@@ -17,7 +17,7 @@ from app.domain.answer import Answer, DeliveredImage
 from app.errors import NotFoundError, Spent
 from app.jobs.codec import KeptImage, dump_answer, load_answer, load_error, to_answer
 from app.journal.records import UNREADABLE, Record
-from app.ledger.bill import Bill
+from app.ledger.bill import known_cost, total_cost
 from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
 from app.observability.logs import get_logger
 
@@ -45,10 +45,10 @@ class ResultStore:
     async def replay(self, record: Record) -> Answer:
         """The answer of a request that ended, raising the error it ended with."""
         if record.error is not None:
-            error, bill = load_error(record.error), Bill(record.costs)
+            error = load_error(record.error)
             # From the tasks as they are booked by now: a cost may have been completed since the error was stored
             # (0035).
-            error.spent = Spent(bill.cost, bill.known_cost)
+            error.spent = Spent(total_cost(record.costs), known_cost(record.costs))
             raise error
         if record.answer is None:
             raise NotFoundError("The images of this request are gone.", code="result_gone")

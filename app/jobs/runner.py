@@ -24,7 +24,7 @@ from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Claim, Journal
 from app.journal.records import Intent, Lease, Receipt, Record
-from app.ledger.bill import RunningBill
+from app.ledger.bill import Bill
 from app.observability.logs import begin_request, get_logger
 
 _logger = get_logger("jobs")
@@ -157,21 +157,21 @@ class JobRunner:
                 job.on_end()
 
     async def _carry_on(self, lease: Lease, job: Job) -> Answer:
-        bill = RunningBill(job.earlier_costs)
+        bill = Bill(job.earlier_costs)
         try:
             answer = await job.work(lease.request_id, bill, partial(self._keeper.confirm, lease))
             # Nobody is here to receive the bytes: store them before they are gone (0053).
             keeps = job.keeps or not self._waiting.somebody_waits(lease.request_id)
-            await self._endings.write_answer(lease, answer, bill.current, keeps=keeps)
+            await self._endings.write_answer(lease, answer, bill.costs, keeps=keeps)
         except LeaseLostError:
             _logger.warning("another process has this request by now; it is left to that", id=lease.request_id)
             raise
         # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
         except StillProcessingError:
-            await self._endings.leave_to_others(lease, bill.current)
+            await self._endings.leave_to_others(lease, bill.costs)
             raise
         except GatewayError as error:
-            await self._endings.write_failure(lease, error, bill.current)
+            await self._endings.write_failure(lease, error, bill.costs)
             raise
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
@@ -179,9 +179,9 @@ class JobRunner:
             _logger.exception("unexpected fault")
             # Our own fault after sending. The image may exist, and a second look may find it (0054).
             if not job.last:
-                await self._endings.leave_to_others(lease, bill.current)
+                await self._endings.leave_to_others(lease, bill.costs)
                 raise StillProcessingError from None
             fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
-            await self._endings.write_failure(lease, fault, bill.current)
+            await self._endings.write_failure(lease, fault, bill.costs)
             raise fault from None
         return answer

@@ -4,38 +4,28 @@ Unknown stays unknown: where Runware has not said what one part cost there is no
 it. Leaves to `runware` which costs can be believed, and to the journal where they are written down.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from app.domain.answer import TaskCost
 
+Costs = tuple[TaskCost, ...]
+"""What all tasks cost that may have been sent; empty where surely none was."""
 
-@dataclass(frozen=True, slots=True)
+
+def known_cost(costs: Iterable[TaskCost]) -> Decimal:
+    """What is known of them, in dollars."""
+    return sum((task.known for task in costs), Decimal(0))
+
+
+def total_cost(costs: Collection[TaskCost]) -> Decimal | None:
+    """All of it, None where a part is unknown."""
+    # Never a partial sum as if it were the total: a missing cost looks like a cheap image.
+    return known_cost(costs) if all(task.is_complete for task in costs) else None
+
+
 class Bill:
-    """The costs of all tasks that may have been sent; there are none where surely nothing was."""
-
-    tasks: tuple[TaskCost, ...] = ()
-
-    @property
-    def known_cost(self) -> Decimal:
-        """What is known of it, in dollars."""
-        return sum((task.known for task in self.tasks), Decimal(0))
-
-    @property
-    def cost(self) -> Decimal | None:
-        """All of it, None where a part is unknown."""
-        # Never a partial sum as if it were the total: a missing cost looks like a cheap image.
-        return self.known_cost if all(task.is_complete for task in self.tasks) else None
-
-    def of(self, task_ids: Iterable[str]) -> "Bill":
-        """The part of it that these tasks are."""
-        wanted = frozenset(task_ids)
-        return Bill(tuple(task for task in self.tasks if task.task_id in wanted))
-
-
-class RunningBill:
-    """The bill of a request that is being carried out.
+    """The costs of one request while it is executed.
 
     A task is unknown from the moment it may be sent until its end, so that a fault in between never looks free.
     """
@@ -63,6 +53,10 @@ class RunningBill:
         self._tasks[task_id] = TaskCost(task_id, known, is_complete=is_complete)
 
     @property
-    def current(self) -> Bill:
-        """The bill as far as it is known by now."""
-        return Bill(tuple(self._tasks.values()))
+    def costs(self) -> Costs:
+        """The costs of all tasks, as far as they are known by now."""
+        return tuple(self._tasks.values())
+
+    def costs_of(self, task_ids: Iterable[str]) -> Costs:
+        """Those of some tasks."""
+        return tuple(self._tasks[task_id] for task_id in task_ids if task_id in self._tasks)

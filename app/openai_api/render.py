@@ -12,7 +12,7 @@ import msgspec
 from app.domain.answer import Adjustment, Answer, DeliveredImage
 from app.domain.request import JSONValue
 from app.errors import GatewayError
-from app.ledger.bill import Bill
+from app.ledger.bill import known_cost, total_cost
 from app.planning.dry_run import DryRun, show_task
 
 PROVIDER = "runware"
@@ -44,7 +44,7 @@ def answer_headers(answer: Answer) -> dict[str, str]:
     headers = model_headers(answer.model.id, answer.adjustments)
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
-    cost = Bill(answer.costs).cost
+    cost = total_cost(answer.costs)
     if cost is not None:
         headers["X-Spillway-Cost"] = format(cost, "f")
     return headers
@@ -193,13 +193,12 @@ def _rest_of(answer: Answer) -> dict[str, object]:
 
 def render_metadata(answer: Answer) -> dict[str, object]:
     """How the images of an answer came about."""
-    bill = Bill(answer.costs)
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",
         "provider": PROVIDER,
         "provider_name": PROVIDER_NAME,
-        **cost_members(bill.cost, bill.known_cost),
+        **cost_members(total_cost(answer.costs), known_cost(answer.costs)),
         "cost_currency": CURRENCY,
         "attempts": answer.attempts,
         "adjustments": answer.adjustments,

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError
 from app.journal.records import UNREADABLE, Record, Status, Sums
-from app.ledger.bill import Bill
+from app.ledger.bill import known_cost, total_cost
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
 from app.openai_api.render import CURRENCY, PROVIDER, cost_members
 
@@ -133,8 +133,9 @@ def _render_images(images: JSONValue) -> list[JSONValue]:
 
 def _render_cost(record: Record) -> dict[str, JSONValue]:
     """What it cost: nothing is known before its end, and then perhaps a part."""
-    bill = Bill(record.costs)
-    return cost_members(bill.cost, bill.known_cost) if record.status.final else {"cost": None}
+    if not record.status.final:
+        return {"cost": None}
+    return cost_members(total_cost(record.costs), known_cost(record.costs))
 
 
 def _to_number(text: str | None) -> float | None:

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.database.money import read_money, write_money
-from app.ledger.bill import Bill, RunningBill
+from app.ledger.bill import Bill, known_cost, total_cost
 
 CENT = Decimal("0.01")
 
 
 def test_nothing_that_was_never_sent_costs_anything():
-    assert Bill().cost == 0
+    assert total_cost(Bill().costs) == 0
 
 
 def test_a_task_is_unknown_from_the_moment_it_may_be_sent():
-    bill = RunningBill()
+    bill = Bill()
     bill.open_task("a")
-    assert (bill.current.cost, bill.current.known_cost) == (None, 0)
+    assert (total_cost(bill.costs), known_cost(bill.costs)) == (None, 0)
 
 
 @pytest.mark.parametrize(
@@ -33,33 +33,33 @@ def test_a_task_is_unknown_from_the_moment_it_may_be_sent():
     ],
 )
 def test_a_total_exists_only_when_every_part_is_known(costs, is_complete, cost, known):
-    bill = RunningBill()
+    bill = Bill()
     bill.open_task("a")
     bill.add("a", costs, is_complete=is_complete)
-    assert (bill.current.cost, bill.current.known_cost) == (cost, known)
+    assert (total_cost(bill.costs), known_cost(bill.costs)) == (cost, known)
 
 
 def test_what_was_known_once_is_not_forgotten_when_runware_says_less_later():
-    bill = RunningBill()
+    bill = Bill()
     bill.add("a", [CENT], is_complete=True)
     bill.add("b", [CENT, None], is_complete=True)
-    again = RunningBill(bill.current.tasks)
+    again = Bill(bill.costs)
     again.add("a", [None], is_complete=True)
     again.add("b", [None, None], is_complete=True)
-    assert again.current == bill.current
+    assert again.costs == bill.costs
     again.add("b", [CENT, CENT], is_complete=True)
-    assert again.current.cost == 3 * CENT
+    assert total_cost(again.costs) == 3 * CENT
 
 
 @given(st.lists(st.lists(st.one_of(st.none(), st.decimals(0, 100, places=6)), max_size=4), max_size=5))
 def test_the_parts_add_up_to_the_whole(tasks):
-    bill = RunningBill()
+    bill = Bill()
     for number, costs in enumerate(tasks):
         bill.add(str(number), costs, is_complete=True)
-    parts = [bill.current.of([str(number)]) for number in range(len(tasks))]
-    assert bill.current.known_cost == sum(part.known_cost for part in parts)
-    assert (bill.current.cost is None) == any(part.cost is None for part in parts)
-    assert bill.current.known_cost == sum(cost for costs in tasks for cost in costs if cost is not None)
+    parts = [bill.costs_of([str(number)]) for number in range(len(tasks))]
+    assert known_cost(bill.costs) == sum(known_cost(part) for part in parts)
+    assert (total_cost(bill.costs) is None) == any(total_cost(part) is None for part in parts)
+    assert known_cost(bill.costs) == sum(cost for costs in tasks for cost in costs if cost is not None)
 
 
 @given(st.decimals(0, 10_000, places=18))
