@@ -42,7 +42,6 @@ from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
 from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
-from app.generation.passthrough import PassedFields
 from app.generation.prepare import Policy, Preparer
 from app.generation.resolve import Parts as RecoveryParts
 from app.generation.resolve import Recovery
@@ -259,8 +258,7 @@ def _preparer(
     work = ImageWork(inputs.workers, settings.max_image_pixels)
     return Preparer(
         registry=registry,
-        images=InputImages(work, inputs.fetcher, inputs.links, max_bytes=settings.max_image_bytes),
-        passed=PassedFields(inputs.fetcher, inputs.links, work),
+        inputs=InputImages(work, inputs.fetcher, inputs.links, max_bytes=settings.max_image_bytes),
         task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
         policy=policy,
         webhooks=sender,

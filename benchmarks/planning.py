@@ -6,12 +6,13 @@ Usage: python -m benchmarks.planning. Prints the median of several rounds; the t
 import statistics
 import time
 import uuid
+from itertools import repeat
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
-from app.planning.decide import check_request, normalize
-from app.planning.plan import TaskInputs, build_plan
+from app.planning.decide import check, decide
+from app.planning.plan import FittedInputs, build_plan
 from app.settings.load import Settings
 
 _ROUNDS, _REQUESTS = 15, 400
@@ -38,9 +39,9 @@ def measure(model: CatalogModel, wish: SizeRequest) -> float:
         started = time.perf_counter()
         for _ in range(_REQUESTS):
             request = ImageRequest(Mode.GENERATE, "a harbor", size=wish)
-            check_request(request, model)
-            spec = normalize(request, model, default_delivery=Delivery.LINK)
-            build_plan(spec, TaskInputs(), lambda _: task_id)
+            check(request, model)
+            spec = decide(request, model, default_delivery=Delivery.LINK)
+            build_plan(spec, FittedInputs(), repeat(task_id))
         rounds.append((time.perf_counter() - started) / _REQUESTS * 1e6)
     return statistics.median(rounds)
 

@@ -78,15 +78,14 @@ class ImageSpec:
     model: CatalogModel
     prompt: str | None
     count: int
+    per_task: int
+    """How many of the images one task makes for the caller."""
     output: OutputSpec
     seed: int | None
     fields: Mapping[str, JSONValue]
     """Further task fields, in the provider's words: translated parameters and what the caller passes through."""
     blank: tuple[int, int] | None
     """The size of the blank image that stands in for one to edit."""
-    # Slower and no cheaper, so only for streams: one task returns all its images together.
-    splits: bool
-    """Every image gets a task of its own, so that it can be sent the moment it exists."""
     reference_shape: TargetShape | None
     """The shape the first input image gets, so that the result has it."""
     # Travel with the decision itself, so that no later step has to find out what was changed.

@@ -1,10 +1,12 @@
-"""Runs work on a caller's images in worker processes, and tells what is wrong with an image in the caller's words."""
+"""Runs work on a caller's images in worker processes.
+
+Also what can be wrong with an image, in the caller's words: names the field, says what came and what to send.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
-from app.errors import UnavailableError
-from app.generation.image_faults import bad_image, too_many_pixels
+from app.errors import InvalidRequestError, TooLargeError, UnavailableError
 from app.images.errors import (
     BoundCrossedError,
     TooManyPixelsError,
@@ -21,6 +23,7 @@ from app.observability.logs import get_logger
 _logger = get_logger("images")
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
+_TAKEN = "PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF"
 _BOUNDS = {"time": "time", "memory": "memory", "size": "room"}
 
 
@@ -73,3 +76,22 @@ def _warn(header: Header | None, work: Callable[..., object], reason: str) -> No
         format=header.format if header else None,
         size=f"{header.width}x{header.height}" if header else None,
     )
+
+
+def bad_image(param: str, what: str) -> InvalidRequestError:
+    """An image that cannot be used; `what` is the end of the sentence that the field's name begins."""
+    message = f"`{param}` {what}. Send a {_TAKEN} image."
+    return InvalidRequestError(message, param=param, code="invalid_image")
+
+
+def too_many_pixels(param: str, limit: int, header: Header | None) -> InvalidRequestError:
+    """An image of more pixels than `limit`."""
+    size = f" ({header.width}x{header.height})" if header and header.width else ""
+    message = f"`{param}`{size} has more than the {limit} pixels this gateway takes: scale it down."
+    return InvalidRequestError(message, param=param, code="image_too_large")
+
+
+def too_large(param: str, max_bytes: int) -> TooLargeError:
+    """The refusal of an image with more bytes than are taken."""
+    message = f"`{param}` is larger than the {max_bytes // 1024} KiB this gateway takes."
+    return TooLargeError(message, param=param, code="image_too_large")

@@ -1,12 +1,12 @@
-"""Makes the input images of a request fit for the model.
+"""Takes the input images of a request in: opened before anything is decided, made fit for the model after it.
 
 An image that needs nothing is not decoded: its structure is checked and its bytes pass. Everything that decodes runs in
-a worker process. Leaves looking at images to `opening`.
+a worker process. Leaves looking at images to `opening`, and what lies in fields that pass through to `passthrough`.
 """
 
 import asyncio
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from app.catalog.model import CatalogModel, ImageRules
 from app.domain.answer import Adjustment, AdjustmentMode
@@ -16,8 +16,9 @@ from app.egress.fetch import InputFetcher
 from app.errors import InvalidRequestError
 from app.generation.gather import gather_in_order
 from app.generation.image_work import ImageWork
-from app.generation.opening import ImageOpener, OpenedImage, OpenedImages
+from app.generation.opening import NO_INPUTS, ImageOpener, OpenedImage, OpenedInputs
 from app.generation.own_links import OwnLinks
+from app.generation.passthrough import PassthroughFields
 from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
 from app.images.geometry import Dimensions, ImageLimits, TargetShape, place
 from app.images.headers import INLINE_BYTES
@@ -26,7 +27,7 @@ from app.images.masks import convert_mask
 from app.images.structure import CleanImage, clean_image
 from app.images.types import CompositeBase, Header
 from app.planning.decide import InputNeeds
-from app.planning.plan import TaskInputs
+from app.planning.plan import NO_FITTED_INPUTS, FittedInputs
 from app.runware.tasks import InlineImage, InputReference
 
 _BLANKS_KEPT = 16
@@ -34,74 +35,69 @@ _UNKNOWN_SIDE = 2048
 """A result this wide and high is expected of an image whose size is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class FittedInputs:
-    """What goes into the task, what a result is pasted into afterwards, and what had to be changed."""
-
-    inputs: TaskInputs
-    base: CompositeBase | None = None
-    adjustments: tuple[Adjustment, ...] = ()
-
-
 class InputImages:
     """Takes images in. `max_bytes` holds for each single one."""
 
     def __init__(self, work: ImageWork, fetcher: InputFetcher, links: OwnLinks, *, max_bytes: int) -> None:
         self._opener = ImageOpener(work, fetcher, links, max_bytes=max_bytes)
+        self._passthrough = PassthroughFields(fetcher, links, work)
         self._work = work
-        self._blanks: dict[tuple[int, int], InlineImage] = {}
+        self._blanks: dict[Dimensions, InlineImage] = {}
 
-    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, model: CatalogModel) -> OpenedImages:
+    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, model: CatalogModel) -> OpenedInputs:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
-        return await self._opener.open(request, owner, needs, self._limits(model.images))
+        opened = NO_INPUTS
+        if request.images:
+            opened = await self._opener.open(request, owner, needs, self._limits(model.images))
+        if request.passthrough:
+            settled = await self._passthrough.settle(request.passthrough, owner)
+            opened = replace(opened, passthrough=settled)
+        if opened.first_size is None or model.images is None:
+            return opened
+        return replace(opened, fitting_size=self._fitting_size(opened, opened.first_size, model))
 
-    def first_size(self, opened: OpenedImages, model: CatalogModel) -> Dimensions | None:
-        """The size of the first image as the model will see its shape, where it is known.
+    async def fit(self, opened: OpenedInputs, spec: ImageSpec, owner: str) -> FittedInputs:
+        """The images as the model of `spec` takes them, with what had to be changed."""
+        if spec.blank is not None:
+            return FittedInputs((await self._blank(spec.blank, owner),))
+        if spec.model.images is None or not opened.images:
+            return NO_FITTED_INPUTS
+        limits = self._limits(spec.model.images)
+        overlay = opened.markup.data if opened.markup else None
+        first, *others = opened.images
+        fitted = await gather_in_order(
+            [
+                self._fit_one(owner, first, spec.model, limits, overlay, spec.reference_shape),
+                *(self._fit_one(owner, image, spec.model, limits) for image in others),
+            ]
+        )
+        references = tuple(reference for reference, _, _ in fitted)
+        adjustments = tuple(adjustment for _, _, adjusted in fitted for adjustment in adjusted)
+        mask = opened.mask
+        if mask is None or mask.reference is not None:
+            return FittedInputs(references, mask.reference if mask else None, adjustments=adjustments)
+        pastes = spec.output.composition is not None and spec.output.composition.pastes
+        size = opened.first_size if pastes else fitted[0][1]
+        data, adjusted = await self._fit_mask(owner, mask, size)
+        if pastes and first.data is not None:
+            base = CompositeBase(first.data, data)
+            return FittedInputs(references, base=base, adjustments=(*adjustments, *adjusted))
+        return FittedInputs(references, InlineImage(data, "png"), adjustments=(*adjustments, *adjusted))
+
+    def _fitting_size(self, opened: OpenedInputs, size: Dimensions, model: CatalogModel) -> Dimensions:
+        """The size of the first image as the model will see its shape.
 
         Raises InvalidRequestError for an image that must be padded though it has a mask, which would not fit then.
         """
-        size, rules = opened.first_size, model.images
-        if size is None or rules is None:
-            return size
-        placement = place(size, self._limits(rules))
+        placement = place(size, self._limits(model.images))
         if not placement.pads:
             return size
         if opened.mask is not None:
             raise _unfit_shape(opened.images[0].param, size, model)
         return placement.outer
 
-    async def fit(self, opened: OpenedImages, spec: ImageSpec) -> FittedInputs:
-        """The images as the model of `spec` takes them, with what had to be changed."""
-        if spec.blank is not None:
-            return FittedInputs(await self._blank(spec.blank, opened.owner))
-        rules = spec.model.images
-        if rules is None or not opened.images:
-            return FittedInputs(TaskInputs())
-        limits = self._limits(rules)
-        overlay = opened.markup.data if opened.markup else None
-        first, *others = opened.images
-        fitted = await gather_in_order(
-            [
-                self._fit_one(opened.owner, first, spec.model, limits, overlay, spec.reference_shape),
-                *(self._fit_one(opened.owner, image, spec.model, limits) for image in others),
-            ]
-        )
-        report = [adjustment for _, _, adjustments in fitted for adjustment in adjustments]
-        references = tuple(reference for reference, _, _ in fitted)
-        if opened.mask is None or opened.mask.reference is not None:
-            mask_reference = opened.mask.reference if opened.mask else None
-            return FittedInputs(TaskInputs(references, mask_reference), None, tuple(report))
-        pastes = spec.output.composition is not None and spec.output.composition.pastes
-        size = opened.first_size if pastes else fitted[0][1]
-        mask, adjustments = await self._fit_mask(opened.owner, opened.mask, size)
-        report += adjustments
-        image = opened.images[0].data
-        if pastes and image is not None:
-            return FittedInputs(TaskInputs(references), CompositeBase(image, mask), tuple(report))
-        return FittedInputs(TaskInputs(references, InlineImage(mask, "png")), None, tuple(report))
-
-    async def _blank(self, size: tuple[int, int], owner: str) -> TaskInputs:
-        """A white image of `size` as the only input."""
+    async def _blank(self, size: Dimensions, owner: str) -> InlineImage:
+        """A white image of `size`."""
         if size not in self._blanks:
             header = Header("png", *size)
             data = await self._work.run(owner, "image", header, math.prod(size), blank_image, *size)
@@ -109,7 +105,7 @@ class InputImages:
                 self._blanks.pop(next(iter(self._blanks)))
             # Kept, since the same few sizes are asked for again and again; bounded, since callers choose them.
             self._blanks[size] = InlineImage(data, "png")
-        return TaskInputs((self._blanks[size],))
+        return self._blanks[size]
 
     def _limits(self, rules: ImageRules | None) -> ImageLimits:
         if rules is None:
@@ -140,16 +136,14 @@ class InputImages:
         fitted = await self._work.run(
             owner, image.param, image.header, made, fit_image, image.data, limits, overlay, target
         )
-        report = _report_shape(image.param, fitted, model, target)
+        adjustments = _adjust_shape(image.param, fitted, model, target)
         if overlay is not None:
             reason = "Drawn over the first image."
-            report.append(Adjustment("markup", None, "drawn over the image", AdjustmentMode.EMULATED, reason))
+            adjustments.append(Adjustment("markup", None, "drawn over the image", AdjustmentMode.EMULATED, reason))
         data = image.data if fitted.data is None else fitted.data
-        return InlineImage(data, fitted.format), (fitted.width, fitted.height), report
+        return InlineImage(data, fitted.format), (fitted.width, fitted.height), adjustments
 
-    async def _fit_mask(
-        self, owner: str, mask: OpenedImage, size: tuple[int, int] | None
-    ) -> tuple[bytes, list[Adjustment]]:
+    async def _fit_mask(self, owner: str, mask: OpenedImage, size: Dimensions | None) -> tuple[bytes, list[Adjustment]]:
         if mask.data is None or mask.header is None:
             raise InvalidRequestError("`mask` must be a file here, or an address.", param="mask")
         # The image is an id: its size is not known, and the mask is taken to have it.
@@ -169,16 +163,15 @@ class InputImages:
         except MaskTooSmallError:
             message = "`mask` opens less than 0.1 % of the image: make the area to edit transparent, or white on black."
             raise InvalidRequestError(message, param="mask") from None
-        report = []
-        if converted.resized_from is not None:
-            before, after = (f"{w}x{h}" for w, h in (converted.resized_from, size))
-            reason = "A mask must have the size of its image."
-            report.append(Adjustment("mask", before, after, AdjustmentMode.CHANGED, reason))
-        return converted.data, report
+        if converted.resized_from is None:
+            return converted.data, []
+        before, after = (f"{w}x{h}" for w, h in (converted.resized_from, size))
+        reason = "A mask must have the size of its image."
+        return converted.data, [Adjustment("mask", before, after, AdjustmentMode.CHANGED, reason)]
 
 
-def _report_shape(param: str, fitted: FittedImage, model: CatalogModel, target: TargetShape | None) -> list[Adjustment]:
-    """What to say of an image that was scaled, padded or cut."""
+def _adjust_shape(param: str, fitted: FittedImage, model: CatalogModel, target: TargetShape | None) -> list[Adjustment]:
+    """The adjustment of an image that was scaled, padded or cut."""
     size, placement = (fitted.width, fitted.height), fitted.placement
     if size == fitted.original:
         return []

@@ -6,20 +6,20 @@ Leaves making images fit for a model to `inputs`.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
+from app.domain.request import ImageRequest, InputImage, JSONValue, LinkedImage, UploadedImage
 from app.egress.address_guard import FetchError, RefusedAddressError
 from app.egress.fetch import InputFetcher
 from app.egress.http_get import TooManyBytesError
 from app.errors import InvalidRequestError, TooLargeError
 from app.generation.gather import gather_in_order
-from app.generation.image_faults import bad_image, too_many_pixels
-from app.generation.image_work import ImageWork
-from app.generation.own_links import OwnLinks, too_large
+from app.generation.image_work import ImageWork, bad_image, too_large, too_many_pixels
+from app.generation.own_links import OwnLinks
 from app.images.formats.limits import GLANCE
 from app.images.formats.signatures import name_foreign
-from app.images.geometry import ImageLimits
+from app.images.geometry import Dimensions, ImageLimits
 from app.images.headers import HEAD_BYTES, read_header
 from app.images.inputs import measure_image, needs_nothing
 from app.images.types import Header
@@ -37,19 +37,25 @@ class OpenedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedImages:
-    """All images of a request, looked at as far as needed. `owner` is the caller they belong to."""
+class OpenedInputs:
+    """What a request brings in, looked at as far as needed."""
 
-    owner: str
-    images: tuple[OpenedImage, ...]
+    images: tuple[OpenedImage, ...] = ()
     mask: OpenedImage | None = None
     markup: OpenedImage | None = None
+    passthrough: Mapping[str, JSONValue] = field(default_factory=dict)
+    """The fields that pass through, as they may leave."""
+    fitting_size: Dimensions | None = None
+    """The size of the first image as the model will see its shape, where it is known."""
 
     @property
-    def first_size(self) -> tuple[int, int] | None:
+    def first_size(self) -> Dimensions | None:
         """The upright size of the first image, where its header tells."""
         header = self.images[0].header if self.images else None
         return header.upright if header is not None and header.width and header.height else None
+
+
+NO_INPUTS = OpenedInputs()
 
 
 class ImageOpener:
@@ -62,7 +68,7 @@ class ImageOpener:
         self._max_bytes = max_bytes
         self._max_pixels = work.max_pixels
 
-    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, limits: ImageLimits) -> OpenedImages:
+    async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, limits: ImageLimits) -> OpenedInputs:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used.
 
         `limits` are the model's: an address that leads to an image beyond them is not handed on.
@@ -74,12 +80,12 @@ class ImageOpener:
             self._open(image, owner, None if looks_at_first and index == 0 else limits)
             for index, image in enumerate(request.images)
         ]
-        mask_work = self._open(request.mask, owner, None if looks_at_mask else limits) if request.mask else None
-        extra = [mask_work, self._open(request.markup, owner, None) if request.markup else None]
-        opened = await gather_in_order([*images, *(work for work in extra if work is not None)])
-        rest = list(opened[len(images) :])
-        mask = rest.pop(0) if request.mask else None
-        return OpenedImages(owner, tuple(opened[: len(images)]), mask, rest.pop(0) if request.markup else None)
+        mask = [self._open(request.mask, owner, None if looks_at_mask else limits)] if request.mask else []
+        markup = [self._open(request.markup, owner, None)] if request.markup else []
+        opened = await gather_in_order([*images, *mask, *markup])
+        others = iter(opened[len(images) :])
+        own_mask, own_markup = next(others) if mask else None, next(others) if markup else None
+        return OpenedInputs(tuple(opened[: len(images)]), own_mask, own_markup)
 
     async def _open(self, image: InputImage, owner: str, limits: ImageLimits | None) -> OpenedImage:
         """One image; its address is enough where the image lies within `limits`, None where its bytes are needed."""

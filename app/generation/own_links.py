@@ -1,7 +1,6 @@
 """Reads images behind links this gateway signed from its own store: nobody else may be able to reach them."""
 
-from app.errors import TooLargeError
-from app.generation.image_faults import bad_image
+from app.generation.image_work import bad_image, too_large
 from app.media.store import MediaNotFoundError, MediaStore
 
 
@@ -23,9 +22,3 @@ class OwnLinks:
         if stored.size > self._max_bytes:
             raise too_large(param, self._max_bytes)
         return b"".join([chunk async for chunk in stored.chunks])
-
-
-def too_large(param: str, max_bytes: int) -> TooLargeError:
-    """The refusal of an image with more bytes than are taken."""
-    message = f"`{param}` is larger than the {max_bytes // 1024} KiB this gateway takes."
-    return TooLargeError(message, param=param, code="image_too_large")

@@ -29,8 +29,8 @@ _RECEIVERS = ("uploadEndpoint", "webhookURL")
 """Fields whose addresses are sent to, not read from."""
 
 
-class PassedFields:
-    """Looks through the fields a caller passes on."""
+class PassthroughFields:
+    """Looks through the fields a caller passes through."""
 
     def __init__(self, fetcher: InputFetcher, links: OwnLinks, work: ImageWork) -> None:
         self._fetcher = fetcher

@@ -13,20 +13,16 @@ from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.database.money import write_money
 from app.domain.request import ImageRequest, RequestContext
-from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
-from app.generation.passthrough import PassedFields
+from app.generation.opening import OpenedInputs
 from app.jobs.codec import StoredPlan, encode_plan
 from app.journal.records import Intent
-from app.ledger.pricing import Estimate, Order, estimate_price
 from app.openai_api.parse import KNOWN_NAMES
-from app.planning.decide import check_request, input_needs, normalize, refuse_when_strict
-from app.planning.dry_run import DryRun, reference_sizes
-from app.planning.fingerprint import TaskIds, fingerprint
+from app.planning.decide import InputNeeds, OutputRules, bind, check, decide
+from app.planning.dry_run import DryRun
+from app.planning.fingerprint import TaskIds
 from app.planning.output import default_delivery
-from app.planning.output_limits import check_output_size
-from app.planning.plan import Plan, build_plan
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender
@@ -52,80 +48,40 @@ class Preparer:
     """Prepares requests; buys nothing, so that everything it refuses is free."""
 
     def __init__(
-        self,
-        *,
-        registry: Registry,
-        images: InputImages,
-        passed: PassedFields,
-        task_ids: TaskIds,
-        policy: Policy,
-        webhooks: WebhookSender,
+        self, *, registry: Registry, inputs: InputImages, task_ids: TaskIds, policy: Policy, webhooks: WebhookSender
     ) -> None:
         self._registry = registry
-        self._images = images
-        self._passed = passed
+        self._inputs = inputs
         self._task_ids = task_ids
         self._policy = policy
         self._webhooks = webhooks
+        self._rules = OutputRules(policy.native_links, policy.max_output_pixels)
 
     async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
         """`request` fitted to its model, raising what is wrong with it."""
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
         # Before anything is fetched or decoded: what is certain to be refused should cost nothing.
-        refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
-        check_request(request, model, self._alternatives(request.mode))
-        if request.webhook_url is not None:
-            await self._webhooks.check_webhook_url(request.webhook_url, context.tenant)
-        opened = await self._images.open(request, context.tenant, input_needs(request, model), model)
-        passed = await self._passed.settle(request.passthrough, context.tenant)
-        spec = normalize(
-            replace(request, passthrough=passed),
+        needs = self._check(request, model)
+        opened = await self._open(request, context.tenant, needs, model)
+        spec = decide(
+            replace(request, passthrough=opened.passthrough) if request.passthrough else request,
             model,
             default_delivery=default_delivery(request.model, context.default_delivery),
-            native_links=self._policy.native_links,
-            image_size=self._images.first_size(opened, model),
+            rules=self._rules,
+            image_size=opened.fitting_size,
+            original_size=opened.first_size,
         )
-        check_output_size(request, spec, self._policy.max_output_pixels, opened.first_size)
-        fitted = await self._images.fit(opened, spec)
-        if fitted.adjustments:
-            spec = replace(spec, adjustments=(*spec.adjustments, *fitted.adjustments))
-        # After the images were fitted, which may add adjustments; before anything is bought.
-        if context.strict:
-            refuse_when_strict(spec.adjustments)
-        # Of the request as it came, not of the spec: a catalog update must not turn a retry into a new purchase (0063).
-        fingerprint_ = await _fingerprint(request, context)
-        plan = build_plan(spec, fitted.inputs, self._task_ids.of(context, fingerprint_))
-        return Prepared(request, name, spec, plan, fitted.base, fingerprint_, await _price(spec, plan))
+        fitted = await self._inputs.fit(opened, spec, context.tenant)
+        parts = (request, name, spec, fitted, context, self._task_ids)
+        # Images are hashed for the fingerprint, which takes a while for large ones.
+        return await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
 
     async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `prepare`."""
         prepared = await self.prepare(request, context)
-        made = _count_made(prepared.plan)
-        return DryRun(prepared.spec.model, made, prepared.price, prepared.plan, prepared.spec.adjustments)
-
-    def intend(self, prepared: Prepared, context: RequestContext) -> Intent:
-        """What the journal must know before anything is sent."""
-        spec, plan, key, request = prepared.spec, prepared.plan, context.idempotency_key, prepared.request
-        return Intent(
-            request_id=context.request_id,
-            tenant=context.tenant,
-            # Hashed: keys may contain private data, and the journal needs only to compare them.
-            key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
-            fingerprint=prepared.fingerprint,
-            endpoint="generations" if request.mode is Mode.GENERATE else "edits",
-            model=_storable(prepared.requested_model) or "",
-            executed_model=spec.model.air,
-            n=spec.count,
-            task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
-            estimate=write_money(prepared.price.total),
-            plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
-            retries=context.retries,
-            user=_storable(request.user),
-            client_request_id=_storable(context.client_request_id),
-            prompt=request.prompt.replace("\x00", "") if request.prompt and self._policy.stores_prompts else None,
-            webhook_url=request.webhook_url,
-        )
+        spec, plan = prepared.spec, prepared.plan
+        return DryRun(spec.model, plan.images_made, prepared.price, plan, spec.adjustments)
 
     def _find(self, name: str) -> CatalogModel:
         try:
@@ -135,26 +91,47 @@ class Preparer:
             message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."
             raise NotFoundError(message, param="model", code="model_not_found") from None
 
+    def _check(self, request: ImageRequest, model: CatalogModel) -> InputNeeds:
+        """What has to be looked at, raising what is wrong with the request itself."""
+        if not request.given <= KNOWN_NAMES:
+            refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
+        return check(request, model, self._alternatives(request.mode))
+
     def _alternatives(self, mode: Mode) -> Iterator[str]:
-        """Models that do it, the operator's defaults first."""
+        """Models that do it, the operator's defaults first; looked for only when one is asked for."""
         defaults = self._registry.defaults
         others = (one for one in self._registry.models if one.recommendable and one not in defaults)
-        return (model.id for model in chain(defaults, others) if mode in model.modes)
+        yield from (model.id for model in chain(defaults, others) if mode in model.modes)
+
+    async def _open(self, request: ImageRequest, tenant: str, needs: InputNeeds, model: CatalogModel) -> OpenedInputs:
+        """The inputs of the request, and a look at where its webhook goes."""
+        if request.webhook_url is not None:
+            await self._webhooks.check_webhook_url(request.webhook_url, tenant)
+        return await self._inputs.open(request, tenant, needs, model)
 
 
-async def _fingerprint(request: ImageRequest, context: RequestContext) -> str:
-    if request.images:
-        return await asyncio.to_thread(fingerprint, request, context)
-    return fingerprint(request, context)
-
-
-async def _price(spec: ImageSpec, plan: Plan) -> Estimate:
-    references = await asyncio.to_thread(reference_sizes, plan) if plan.tasks[0].task.inputs else []
-    return estimate_price(spec.model, Order(_count_made(plan), spec.output.size, references, spec.fields))
-
-
-def _count_made(plan: Plan) -> int:
-    return sum(planned.task.number_results for planned in plan.tasks)
+def to_intent(prepared: Prepared, context: RequestContext, *, stores_prompts: bool) -> Intent:
+    """What the journal must know before anything is sent."""
+    spec, plan, key, request = prepared.spec, prepared.plan, context.idempotency_key, prepared.request
+    return Intent(
+        request_id=context.request_id,
+        tenant=context.tenant,
+        # Hashed: keys may contain private data, and the journal needs only to compare them.
+        key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
+        fingerprint=prepared.fingerprint,
+        endpoint="generations" if request.mode is Mode.GENERATE else "edits",
+        model=_storable(prepared.requested_model) or "",
+        executed_model=spec.model.air,
+        n=spec.count,
+        task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+        estimate=write_money(prepared.price.total),
+        plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
+        retries=context.retries,
+        user=_storable(request.user),
+        client_request_id=_storable(context.client_request_id),
+        prompt=request.prompt.replace("\x00", "") if request.prompt and stores_prompts else None,
+        webhook_url=request.webhook_url,
+    )
 
 
 def _storable(text: str | None) -> str | None:

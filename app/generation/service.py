@@ -15,18 +15,17 @@ from app.errors import GatewayError, Spent, StillProcessingError, UnavailableErr
 from app.generation.collect import collect, gravest, merge_parts, split_parts
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
-from app.generation.prepare import Policy, Preparer
+from app.generation.prepare import Policy, Preparer, to_intent
 from app.generation.uploads import InputUploads, SharedPlan
 from app.jobs.codec import places_of
 from app.jobs.job import Job, Work
 from app.jobs.runner import JobRunner
 from app.journal.claims import Claim
-from app.journal.records import KeyExpiredError, Receipt, Record
+from app.journal.records import Intent, KeyExpiredError, Receipt, Record
 from app.ledger.bill import Bill, known_cost, total_cost
 from app.observability.logs import stage
 from app.planning.dry_run import DryRun
-from app.planning.memory import count_held_bytes
-from app.planning.plan import Plan, PlannedTask
+from app.planning.plan import Plan, PlannedTask, count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
@@ -96,7 +95,7 @@ class ImageService:
 
         async def answer(prepared: Prepared, own: RequestContext) -> Answer:
             job = self._job(prepared, own, self._work(prepared, own))
-            return await self._works.answer(self._preparer.intend(prepared, own), job, until - self._monotonic())
+            return await self._works.answer(self._intent(prepared, own), job, until - self._monotonic())
 
         return await self._prepared(request, context, answer)
 
@@ -105,7 +104,7 @@ class ImageService:
 
         async def claim(prepared: Prepared, own: RequestContext) -> Claim:
             job = self._job(prepared, own, self._work(prepared, own))
-            return await self._works.claim(self._preparer.intend(prepared, own), job)
+            return await self._works.claim(self._intent(prepared, own), job)
 
         return await self._prepared(request, replace(context, in_background=True), claim)
 
@@ -115,7 +114,7 @@ class ImageService:
         async def stream(prepared: Prepared, own: RequestContext) -> Stream:
             queue: asyncio.Queue[Part | GatewayError | None] = asyncio.Queue()
             job = self._job(prepared, own, self._work_in_parts(prepared, own, queue))
-            claim = await self._works.claim(self._preparer.intend(prepared, own), job)
+            claim = await self._works.claim(self._intent(prepared, own), job)
             parts = _read_parts(queue) if claim.is_new else self._replay_parts(claim.record)
             return Stream(claim.record.id, prepared.spec.count, prepared.spec.model, prepared.spec.adjustments, parts)
 
@@ -132,6 +131,9 @@ class ImageService:
     def retract(self, request_id: str) -> None:
         """Take back that an answer was delivered."""
         self._works.receipts.retract(request_id)
+
+    def _intent(self, prepared: Prepared, context: RequestContext) -> Intent:
+        return to_intent(prepared, context, stores_prompts=self._policy.stores_prompts)
 
     async def _prepared(
         self,

@@ -18,8 +18,8 @@ from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OPEN_CHO
 from app.openai_api.runware_parameters import SYNONYMS
 from app.openai_api.schemas import GenerationRequest
 from app.planning.decide import MAX_PROMPT_CHARS
+from app.planning.derived_size import scales_by_size
 from app.planning.output import makes_vectors
-from app.planning.scaling import scales_by_size
 from app.planning.validation import find_rule
 from app.runware.tasks import OWN_FIELDS
 

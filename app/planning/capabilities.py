@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.catalog.model import CatalogModel, Mode, SizeUse
+from app.catalog.model import CatalogModel, Mode
 from app.domain.request import ImageRequest, JSONValue
 
 _SENT_ANYWAY = frozenset({"positivePrompt", "width", "height", "inputs", "resolution"})
@@ -39,17 +39,6 @@ def supported_modes(model: CatalogModel) -> tuple[Mode, ...]:
     return tuple(mode for mode in Mode if mode in model.modes or mode in emulated_modes(model))
 
 
-def sends_size(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether the task carries width and height; one that need not is left to the model when nothing was asked."""
-    if model.sizes.kind == "automatic":
-        return False
-    # Runware refuses both together on these models; the shape is kept by other means where it can be.
-    if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or is_emulated(request, model)):
-        return False
-    is_sized = request.size.exact or request.size.ratio or request.size.area
-    return bool(is_sized) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
-
-
 def is_from_text(request: ImageRequest) -> bool:
     """Whether nothing but a text says what to make."""
     return request.mode is Mode.GENERATE and not request.images and not brings_own_images(request.passthrough)
@@ -58,3 +47,8 @@ def is_from_text(request: ImageRequest) -> bool:
 def is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether a blank image stands in for the one that the model edits."""
     return is_from_text(request) and starts_from_blank(model)
+
+
+def pastes_mask(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether results are pasted into the caller's image inside the mask, which the model does not take."""
+    return request.mask is not None and not (model.images and model.images.mask)

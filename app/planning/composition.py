@@ -1,12 +1,16 @@
-"""What we do to images around what the model makes: fitted, pasted into the caller's, or shaped before. Pure."""
+"""The composition aspect: what is done to an image after it was made, fitted or pasted into the caller's. Pure.
 
-from app.catalog.model import CatalogModel
+Asked only where a request has `fit` or a mask.
+"""
+
+from app.catalog.model import CatalogModel, Dimensions
+from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageFormat, ImageRequest
 from app.domain.spec import Composition
 from app.errors import InvalidRequestError
-from app.images.geometry import TargetShape
-from app.planning.capabilities import sends_size
-from app.planning.sizing import SizeChoice, requested_ratio
+from app.planning.capabilities import pastes_mask
+from app.planning.size import reference_shape
+from app.planning.sizing import SizeChoice
 
 
 def check_fit(request: ImageRequest, model: CatalogModel) -> None:
@@ -16,30 +20,40 @@ def check_fit(request: ImageRequest, model: CatalogModel) -> None:
     raise InvalidRequestError("`fit` needs `size` as WIDTHxHEIGHT: the exact size to fit to.", param="fit")
 
 
-def reference_shape(request: ImageRequest, model: CatalogModel) -> TargetShape | None:
-    """The shape to give to the first input image of a model that follows it and takes no size beside it."""
-    shaped = request.size.exact is not None or request.size.ratio is not None
-    if request.fit not in {"contain", "cover"} or not shaped or not request.images or request.mask is not None:
-        return None
-    if model.task != "imageInference" or sends_size(request, model):
-        return None
-    return TargetShape(requested_ratio(request.size), "contain" if request.fit == "contain" else "cover")
-
-
-def plan_finish(
-    request: ImageRequest, model: CatalogModel, choice: SizeChoice, image_size: tuple[int, int] | None
-) -> Composition | None:
+def decide_composition(
+    request: ImageRequest, model: CatalogModel, choice: SizeChoice, image_size: Dimensions | None
+) -> tuple[Composition | None, tuple[Adjustment, ...]]:
     """Pasting into the caller's image where the model takes no mask; fitting where the size asked for is another."""
+    composition = _compose(request, model, choice, image_size)
+    if composition is None:
+        return None, ()
+    adjustments = []
+    if composition.pastes:
+        reason = f"{model.id} takes no mask: its result is pasted into your image inside the mask."
+        adjustments.append(Adjustment("mask", None, "pasted inside the mask", AdjustmentMode.EMULATED, reason))
+    size, exact = request.size, request.size.exact
+    # A size that was computed from a factor is told as what became of the factor.
+    if exact is not None and exact != choice.size and size.scale_factor is None:
+        made = f"{choice.size[0]}x{choice.size[1]}" if choice.size else "another size"
+        applied = f"{exact[0]}x{exact[1]}"
+        way = "stretching" if composition.pastes else composition.fit
+        reason = f"{made} was made and brought to {applied} by {way}."
+        adjustments.append(Adjustment("size", size.text, applied, AdjustmentMode.CONVERTED, reason))
+    return composition, tuple(adjustments)
+
+
+def _compose(
+    request: ImageRequest, model: CatalogModel, choice: SizeChoice, image_size: Dimensions | None
+) -> Composition | None:
+    size = request.size
     # A model without a mask may change everything; outside the mask the caller's own pixels are put back.
-    pastes = request.mask is not None and not (model.images and model.images.mask)
-    pad = request.background or "transparent"
-    if pastes:
-        is_sized = request.size.ratio is not None or request.size.area is not None
-        size = request.size.exact or (choice.size if is_sized else None) or image_size or choice.size
-        return None if size is None else Composition(size, "exact", pad, pastes=True)
-    if request.fit is None or request.size.exact is None or request.size.exact == choice.size:
+    if pastes_mask(request, model):
+        is_sized = size.ratio is not None or size.area is not None
+        made = size.exact or (choice.size if is_sized else None) or image_size or choice.size
+        return None if made is None else Composition(made, "exact", request.background or "transparent", pastes=True)
+    if request.fit is None or size.exact is None or size.exact == choice.size:
         return None
-    return Composition(request.size.exact, request.fit, _pad_color(request), pastes=False)
+    return Composition(size.exact, request.fit, _pad_color(request), pastes=False)
 
 
 def _pad_color(request: ImageRequest) -> str:

@@ -7,7 +7,8 @@ fields that the gateway sets itself: clients of Runware's give every attempt ano
 import hashlib
 import hmac
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 
 import msgspec
 
@@ -108,18 +109,19 @@ class TaskIds:
         self._secret = secret
         self._new_id = new_id
 
-    def of(self, context: RequestContext, fingerprint_: str) -> Callable[[int], str]:
-        """The id of each task of a request. With a key they follow from it, whatever was lost in between."""
+    def of(self, context: RequestContext, fingerprint_: str) -> Iterator[str]:
+        """The ids of a request's tasks, one after the other, without an end.
+
+        With a key they follow from it, whatever was lost in between.
+        """
         key = context.idempotency_key
-        if key is None:
-            return lambda _: self._new_id()
+        for index in count():
+            yield self._new_id() if key is None else self._derive(context, key, fingerprint_, index)
 
-        def derive(index: int) -> str:
-            # The tenant is part of it: two callers with the same key must never meet at one task (0064). `supersedes`
-            # leads away from what an expired key bought (0058).
-            text = "\x00".join((context.tenant, key, fingerprint_, str(index), *context.supersedes))
-            # Keyed, so that nobody can compute another caller's ids and collect its images.
-            digest = hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-            return str(uuid.UUID(bytes=digest[:16], version=4))
-
-        return derive
+    def _derive(self, context: RequestContext, key: str, fingerprint_: str, index: int) -> str:
+        # The tenant is part of it: two callers with the same key must never meet at one task (0064). `supersedes` leads
+        # away from what an expired key bought (0058).
+        text = "\x00".join((context.tenant, key, fingerprint_, str(index), *context.supersedes))
+        # Keyed, so that nobody can compute another caller's ids and collect its images.
+        digest = hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+        return str(uuid.UUID(bytes=digest[:16], version=4))

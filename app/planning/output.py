@@ -1,20 +1,32 @@
-"""Which format the provider makes, and what becomes of it afterwards. Pure.
+"""The output aspect: which format the provider makes, what becomes of it, and how it reaches the caller. Pure.
 
-Only what the provider cannot make with the asked quality is converted. Vector graphics stay vector graphics.
+Only what the provider cannot make with the asked quality is converted. Vector graphics stay vector graphics. What no
+encoder can write is refused before anything is sent: it would have been paid for.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias
 
-from app.catalog.model import CatalogModel
+from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
-from app.domain.spec import NATIVE_FORMATS, FormatPlan
+from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, OutputSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped
+from app.planning.derived_size import SCALE_FACTOR
+from app.planning.validation import find
 
+_Adjustments: TypeAlias = tuple[Adjustment, ...]
+_Fields: TypeAlias = Mapping[str, JSONValue]
 _BASE64_NAMES = ("gpt-image-", "chatgpt-image-")
 _LOSSY = frozenset({ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.AVIF})
 _MIN_NATIVE_QUALITY, _MAX_NATIVE_QUALITY = 20, 99
+LONGEST_SIDES: Mapping[ImageFormat, int] = MappingProxyType(
+    {ImageFormat.WEBP: 16_383, ImageFormat.JPEG: 65_500, ImageFormat.GIF: 65_535, ImageFormat.AVIF: 32_768}
+)
+"""What encoders write and decoders read again; the standards of JPEG and AVIF would allow more."""
 
 
 def default_delivery(name: str | None, otherwise: Delivery) -> Delivery:
@@ -28,62 +40,143 @@ def makes_vectors(model: CatalogModel) -> bool:
     return model.formats == ("SVG",)
 
 
-def plan_format(request: ImageRequest, model: CatalogModel, report: list[Adjustment], *, finished: bool) -> FormatPlan:
-    """The format for `request`; `finished` when we touch the image after it was made."""
+def decide_output(
+    request: ImageRequest,
+    model: CatalogModel,
+    size: Dimensions | None,
+    fields: _Fields,
+    composition: Composition | None,
+    *,
+    default: Delivery,
+    native_links: bool,
+    transparent: bool,
+) -> tuple[OutputSpec, _Adjustments]:
+    """What becomes of images of `size` made with `fields`; `transparent` where the model makes the background so.
+
+    `default` is the delivery where the caller does not say; `native_links` allows links to the provider's own images.
+    """
+    delivery, about_delivery = _decide_delivery(request, default)
+    format_plan, about_format = decide_format(request, model, composed=composition is not None)
+    promised = _promises_transparency(model, fields, format_plan.delivered, transparent=transparent)
+    native = native_links and delivery is Delivery.LINK and not format_plan.converts and composition is None
+    ttl = fields.get("ttl") if native else None
+    seconds = ttl if isinstance(ttl, int) else None
+    output = OutputSpec(size, delivery, native, format_plan, composition, promised, seconds)
+    return output, (*about_delivery, *about_format)
+
+
+def _decide_delivery(request: ImageRequest, default: Delivery) -> tuple[Delivery, _Adjustments]:
+    if not request.stream:
+        return request.delivery or default, ()
+    # OpenAI's SDKs read base64 from a stream and nothing else.
+    if request.delivery in {None, Delivery.EMBEDDED}:
+        return Delivery.EMBEDDED, ()
+    asked = "url" if request.delivery is Delivery.LINK else "dataURI"
+    return Delivery.EMBEDDED, (dropped("response_format", asked, "A stream carries the images themselves."),)
+
+
+def decide_format(request: ImageRequest, model: CatalogModel, *, composed: bool) -> tuple[FormatPlan, _Adjustments]:
+    """The format for `request`; `composed` when we touch the image after it was made."""
+    adjustments = []
     wanted, compression = request.format or ImageFormat.PNG, request.compression
     if makes_vectors(model):
         if request.format not in {None, ImageFormat.SVG}:
             reason = f"{model.id} makes vector graphics."
-            report.append(Adjustment("output_format", wanted.value, "svg", AdjustmentMode.CHANGED, reason))
+            adjustments.append(Adjustment("output_format", wanted.value, "svg", AdjustmentMode.CHANGED, reason))
         wanted = ImageFormat.SVG
     if wanted not in _LOSSY:
         if compression not in {None, 100}:
-            report.append(dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
+            adjustments.append(dropped("output_compression", compression, f"{wanted.value} has no quality setting."))
         compression = None
     native = NATIVE_FORMATS.get(wanted)
     too_low = compression is not None and compression < _MIN_NATIVE_QUALITY
     # Converting loses quality and time: Runware's own encoder is used wherever it can make the format.
-    if native in model.formats and not too_low and (not finished or native == "PNG"):
+    if native in model.formats and not too_low and (not composed or native == "PNG"):
         native_quality = None if compression is None else min(compression, _MAX_NATIVE_QUALITY)
-        return FormatPlan(wanted, compression, native, native_quality)
+        return FormatPlan(wanted, compression, native, native_quality), tuple(adjustments)
     # Lossless, so that the image is compressed once only.
     source = "PNG" if "PNG" in model.formats else model.formats[0]
-    return FormatPlan(wanted, compression, source, None)
+    return FormatPlan(wanted, compression, source, None), tuple(adjustments)
 
 
-def check_upload(fields: Mapping[str, JSONValue], plan: FormatPlan, *, finished: bool) -> None:
-    """Raise InvalidRequestError where Runware would upload another image than the one that was asked for."""
-    if "uploadEndpoint" not in fields or not (plan.converts or finished):
-        return
-    made = (
-        "before it is fitted or pasted" if finished else f"as {plan.native}, before it is made {plan.delivered.value}"
-    )
-    message = (
-        f"`uploadEndpoint` gets the image as Runware makes it, {made}: leave out what the gateway does afterwards "
-        "(`fit`, `mask`, output_format gif and avif, output_compression below 20), or upload the answer yourself."
-    )
-    raise InvalidRequestError(message, param="uploadEndpoint", code="unsupported_value")
-
-
-def promises_transparency(
-    request: ImageRequest,
-    model: CatalogModel,
-    fields: Mapping[str, JSONValue],
-    report: Iterable[Adjustment],
-    delivered: ImageFormat,
-) -> bool:
+def _promises_transparency(model: CatalogModel, fields: _Fields, delivered: ImageFormat, *, transparent: bool) -> bool:
     """Whether the answer must have an alpha channel, raising InvalidRequestError where the format has none."""
-    layered = _is_layered(fields)
+    advanced = fields.get("advancedFeatures")
+    inner = advanced.get("layerDiffuse") if isinstance(advanced, dict) else None
+    layered = fields.get("layerDiffuse") is True or inner is True
     if layered and delivered is ImageFormat.JPEG:
         message = "`layerDiffuse` makes transparent images: use output_format png, webp, gif or avif, not jpeg."
         raise InvalidRequestError(message, param="output_format")
     if model.task == "removeBackground":
         return delivered is not ImageFormat.JPEG and "settings" not in fields
-    honored = all(adjustment.param != "background" for adjustment in report)
-    return layered or (request.background == "transparent" and honored)
+    return layered or transparent
 
 
-def _is_layered(fields: Mapping[str, JSONValue]) -> bool:
-    advanced = fields.get("advancedFeatures")
-    inner = advanced.get("layerDiffuse") if isinstance(advanced, dict) else None
-    return fields.get("layerDiffuse") is True or inner is True
+def decide_storage(fields: _Fields, output: OutputSpec) -> tuple[_Fields, _Adjustments]:
+    """The fields without the provider's own ways of keeping images, where ours come between.
+
+    Raises InvalidRequestError where Runware would upload another image than the one that was asked for.
+    """
+    composed = output.composition is not None
+    if "uploadEndpoint" in fields and (output.format.converts or composed):
+        converted = f"as {output.format.native}, before it is made {output.format.delivered.value}"
+        made = "before it is fitted or pasted" if composed else converted
+        message = (
+            f"`uploadEndpoint` gets the image as Runware makes it, {made}: leave out what the gateway does afterwards "
+            "(`fit`, `mask`, output_format gif and avif, output_compression below 20), or upload the answer yourself."
+        )
+        raise InvalidRequestError(message, param="uploadEndpoint", code="unsupported_value")
+    if "ttl" not in fields or output.native_link:
+        return fields, ()
+    # It is about Runware's own link; where the caller gets ours it would delete the image before we fetch it.
+    others = {name: value for name, value in fields.items() if name != "ttl"}
+    return others, (dropped("ttl", fields["ttl"], "It is for Runware's own links; this answer has none."),)
+
+
+def check_output_size(
+    request: ImageRequest, spec: ImageSpec, max_pixels: int, image_size: Dimensions | None = None
+) -> None:
+    """Raise InvalidRequestError for a size that could not be delivered; `image_size` is the first image's, upright."""
+    size, format_ = _delivered_size(spec, image_size), spec.output.format.delivered
+    if size is None or format_ is ImageFormat.SVG:
+        return
+    name, longest = f"{size[0]}x{size[1]}", LONGEST_SIDES.get(format_)
+    if longest is not None and max(size) > longest:
+        message = (
+            f"{name} is more than {format_.value} can hold: at most {longest} pixels a side. Use png, or ask for less."
+        )
+        raise _refusal(request, message)
+    if math.prod(size) > max_pixels:
+        message = f"{name} has more than the {max_pixels} pixels this gateway delivers: ask for less."
+        raise _refusal(request, message)
+
+
+def _delivered_size(spec: ImageSpec, image_size: Dimensions | None) -> Dimensions | None:
+    """The size of the answer, where it is known beforehand."""
+    output = spec.output
+    if output.composition is not None:
+        return output.composition.size
+    if output.size is not None:
+        return output.size
+    field = spec.model.parameters.scale_factor
+    factor = find(spec.fields, field) if field is not None else None
+    # What an upscaler made itself goes through as it is; only what we must convert has to fit in here.
+    if not isinstance(factor, int | float) or image_size is None or not output.format.converts:
+        return None
+    return round(image_size[0] * factor), round(image_size[1] * factor)
+
+
+def _refusal(request: ImageRequest, message: str) -> InvalidRequestError:
+    """The refusal, for the field that the size came from."""
+    size = request.size
+    param = "image"
+    if size.exact is not None:
+        param = "size"
+    elif size.ratio is not None:
+        param = size.ratio_field
+    elif size.area is not None:
+        param = size.area_field
+    elif SCALE_FACTOR in request.parameters:
+        param = SCALE_FACTOR
+    param = request.names.get(param, param)
+    return InvalidRequestError(f"`{param}`: {message}", param=param)

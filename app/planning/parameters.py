@@ -1,117 +1,139 @@
-"""The caller's parameters in the provider's fields, where the model has the thing; every other is reported. Pure.
+"""The parameters aspect: what the caller set, in the provider's fields where the model has the thing. Pure.
 
-A field that the caller sets itself, under the provider's own name, wins over our translation of a parameter, and
-the parameter is then reported. The gateway's own fields cannot be set from outside.
+A field that the caller passes through under the provider's own name wins over our translation of a parameter, and the
+parameter is then dropped. The gateway's own fields cannot be set from outside. Leaves judging values to `validation`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from app.catalog.field_rules import FieldRule, Scalar
+from app.catalog.field_rules import Scalar
 from app.catalog.model import CatalogModel, Choice
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, JSONValue
 from app.planning.adjustments import dropped
-from app.planning.validation import expected, find_rule
+from app.planning.validation import check_fields, expected, find_rule
 from app.runware.tasks import OWN_FIELDS
 
 _PADDINGS = frozenset({"white", "black"})
+_Fields: TypeAlias = Mapping[str, JSONValue]
+_Decided: TypeAlias = tuple[_Fields, tuple[Adjustment, ...]]
 
 
-def translate_parameters(request: ImageRequest, model: CatalogModel, report: list[Adjustment]) -> dict[str, JSONValue]:
-    """The task fields that the caller's parameters come to; what has no place is added to `report`."""
-    fields: dict[str, JSONValue] = {}
-    chosen = _translate_choices(request, model, fields, report)
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The task fields that the caller's parameters come to."""
+
+    fields: _Fields
+    transparent: bool
+    """A transparent background was asked for, and the model makes one."""
+
+
+def decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Parameters, tuple[Adjustment, ...]]:
+    """The fields, and every parameter that has no place in them."""
+    choices = {name: _decide_choice(request, model, name, choice) for name, choice in model.choices.items()}
+    chosen = {name: decided for name, decided in choices.items() if decided is not None}
+    decided = [*chosen.values()]
     for name, value in request.parameters.items():
         target = getattr(model.parameters, name, None)
-        # The more exact word wins, and the other is reported, so that nothing is lost in silence (0015).
-        if target is not None and target in request.passthrough:
-            report.append(_overridden(name, value, target))
-        elif target is not None and _is_excluded(request, model, target):
-            report.append(dropped(name, value, f"{model.id} does not take it beside input images."))
-        elif target is not None:
-            fields[target] = _clamp(name, value, model.fields.members, target, report)
+        if target is not None:
+            decided.append(_decide_target(request, model, name, value, target))
         elif name not in chosen:
-            report.append(dropped(name, value, f"{model.id} has no equivalent."))
+            decided.append(({}, (dropped(name, value, f"{model.id} has no equivalent."),)))
     if request.seed is not None and model.parameters.seed is None:
-        report.append(dropped("seed", request.seed, f"{model.id} chooses its own seeds."))
-    if "background" not in chosen:
-        _translate_background(request, model, fields, report)
-    return fields
+        decided.append(({}, (dropped("seed", request.seed, f"{model.id} chooses its own seeds."),)))
+    background = chosen.get("background")
+    if background is None and request.background is not None:
+        background = _decide_background(request, model, request.background)
+        decided.append(background)
+    fields: _Fields = {}
+    for placed, _ in decided:
+        fields = _merge_fields(fields, placed)
+    # Neither a value near to it nor a field of the caller's own is a promise of transparency.
+    transparent = request.background == "transparent" and background is not None and bool(background[0])
+    is_exact = background is not None and not background[1]
+    return Parameters(fields, transparent and is_exact), tuple(one for _, adjusted in decided for one in adjusted)
 
 
-def _is_excluded(request: ImageRequest, model: CatalogModel, target: str) -> bool:
-    """Whether the images of the request exclude this field."""
+def decide_passthrough(passthrough: _Fields, fields: _Fields) -> _Decided:
+    """The task fields with the caller's own over them, save those that are the gateway's."""
+    # A caller that sets `taskUUID` could collect another caller's image; one that sets `includeCost`, hide its bill.
+    protected = passthrough.keys() & OWN_FIELDS
+    own = {name: value for name, value in passthrough.items() if name not in protected}
+    reason = "The gateway sets this field itself; it cannot be set from outside."
+    adjustments = tuple(dropped(name, value, reason) for name, value in passthrough.items() if name in protected)
+    return _merge_fields(fields, own), adjustments
+
+
+def check_task(request: ImageRequest, model: CatalogModel, fields: _Fields, prompt: str | None) -> None:
+    """Judge the task's fields, those that stand beside them included, by the rules of the model."""
+    names = {
+        target: name for name in request.parameters if (target := getattr(model.parameters, name, None)) is not None
+    }
+    task = dict(fields)
+    if request.seed is not None and model.parameters.seed is not None:
+        task[model.parameters.seed] = request.seed
+    if model.exclusive:
+        given = fields.get("inputs")
+        slots: dict[str, JSONValue] = {}
+        if model.images and request.images:
+            slots[model.images.slot] = ["given"] if model.images.slot == "referenceImages" else "given"
+        task |= {"inputs": {**(given if isinstance(given, dict) else {}), **slots}}
+        task |= {} if prompt is None else {"positivePrompt": prompt}
+    if task:
+        check_fields(task, model.fields, names)
+
+
+def _decide_target(request: ImageRequest, model: CatalogModel, name: str, value: JSONValue, target: str) -> _Decided:
+    """A parameter in the field that the model has for it; a number as the nearest legal one."""
+    # The more exact name wins, and the other is dropped, so that nothing is lost in silence (0015).
+    if target in request.passthrough:
+        return {}, (_overridden(name, value, target),)
     slot = f"inputs.{model.images.slot}" if model.images and request.images else None
-    return any(target in group and slot in group for group in model.exclusive)
-
-
-def _clamp(
-    name: str, value: JSONValue, rules: Mapping[str, FieldRule] | None, target: str, report: list[Adjustment]
-) -> JSONValue:
-    """A number brought to the nearest legal one; anything else as it is, to be judged with the other fields."""
-    # Only numbers have a nearest value; a word that is nearly right may mean something else.
-    rule = (rules or {}).get(target)
+    if any(target in group and slot in group for group in model.exclusive):
+        return {}, (dropped(name, value, f"{model.id} does not take it beside input images."),)
+    rule = (model.fields.members or {}).get(target)
+    # Only numbers have a nearest value; a word that is nearly right may mean something else, and is judged later.
     if rule is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return value
+        return {target: value}, ()
     nearest = rule.nearest(value)
-    if nearest != value:
-        reason = f"It is the nearest this model takes: {expected(rule)}."
-        report.append(Adjustment(name, value, nearest, AdjustmentMode.CHANGED, reason))
-    return nearest
+    if nearest == value:
+        return {target: nearest}, ()
+    reason = f"It is the nearest this model takes: {expected(rule)}."
+    return {target: nearest}, (Adjustment(name, value, nearest, AdjustmentMode.CHANGED, reason),)
 
 
-def merge_passthrough(
-    passthrough: Mapping[str, JSONValue], fields: dict[str, JSONValue], report: list[Adjustment]
-) -> None:
-    """Add the caller's own provider fields, save those that are the gateway's."""
-    for name, value in passthrough.items():
-        # A caller that sets `taskUUID` could collect another caller's image; one that sets `includeCost` could hide its
-        # bill.
-        if name in OWN_FIELDS:
-            report.append(dropped(name, value, "The gateway sets this field itself; it cannot be set from outside."))
-        else:
-            fields[name] = _merge(fields.get(name), value)
+def _decide_background(request: ImageRequest, model: CatalogModel, background: str) -> _Decided:
+    """The background on a model that has no choice of it."""
+    if background in _PADDINGS and request.fit != "contain":
+        return {}, (dropped("background", background, "This color is for the padding of `fit` contain only."),)
+    if background != "transparent" or model.task == "removeBackground":
+        return {}, ()
+    placed = model.parameters.transparent_background
+    if placed is None:
+        return {}, (dropped("background", background, f"{model.id} cannot make transparent backgrounds."),)
+    return {name: dict(members) for name, members in placed.items()}, ()
 
 
-def _translate_background(
-    request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
-) -> None:
-    requested = request.background
-    if requested in _PADDINGS and request.fit != "contain":
-        report.append(dropped("background", requested, "This color is for the padding of `fit` contain only."))
-    if requested != "transparent" or model.task == "removeBackground":
-        return
-    if model.parameters.transparent_background is None:
-        report.append(dropped("background", requested, f"{model.id} cannot make transparent backgrounds."))
-        return
-    for name, members in model.parameters.transparent_background.items():
-        fields[name] = dict(members)
-
-
-def _translate_choices(
-    request: ImageRequest, model: CatalogModel, fields: dict[str, JSONValue], report: list[Adjustment]
-) -> set[str]:
-    """Put the parameters with fixed values where the model takes them; the names of those that are settled so."""
-    settled = set()
-    for name, choice in model.choices.items():
-        asked = request.background if name == "background" else request.parameters.get(name)
-        value = asked if isinstance(asked, str) else choice.default
-        if value is None:
-            continue
-        native = choice.values.get(value, choice.nearest.get(value, _find_native(model, choice, value)))
-        settled.add(name)
-        if native is None:
-            report.append(_unknown_choice(name, value, model, choice))
-            continue
-        if _names_itself(request.passthrough, choice):
-            if asked is not None:
-                report.append(_overridden(name, asked, choice.field))
-            continue
-        if value in choice.nearest:
-            reason = f"It is the nearest {model.id} has."
-            report.append(Adjustment(name, value, native, AdjustmentMode.CHANGED, reason))
-        _place(fields, choice.field, native)
-    return settled
+def _decide_choice(request: ImageRequest, model: CatalogModel, name: str, choice: Choice) -> _Decided | None:
+    """A parameter with fixed values in the field that the model has for it; None where there is nothing to send."""
+    asked = request.background if name == "background" else request.parameters.get(name)
+    value = asked if isinstance(asked, str) else choice.default
+    if value is None:
+        return None
+    native = choice.values.get(value, choice.nearest.get(value, _find_native(model, choice, value)))
+    if native is None:
+        rule = find_rule(model.fields, choice.field)
+        own = f" It takes {expected(rule)}." if rule is not None else ""
+        return {}, (dropped(name, value, f"{model.id} has no equivalent.{own}"),)
+    if _sets(request.passthrough, choice.field):
+        return {}, (() if asked is None else (_overridden(name, asked, choice.field),))
+    placed = _nest(choice.field, native)
+    if value not in choice.nearest:
+        return placed, ()
+    reason = f"It is the nearest {model.id} has."
+    return placed, (Adjustment(name, value, native, AdjustmentMode.CHANGED, reason),)
 
 
 def _find_native(model: CatalogModel, choice: Choice, value: str) -> Scalar | None:
@@ -121,16 +143,10 @@ def _find_native(model: CatalogModel, choice: Choice, value: str) -> Scalar | No
     return next((native for native in natives if str(native).lower() == value.lower()), None)
 
 
-def _unknown_choice(name: str, value: str, model: CatalogModel, choice: Choice) -> Adjustment:
-    rule = find_rule(model.fields, choice.field)
-    own = f" It takes {expected(rule)}." if rule is not None else ""
-    return dropped(name, value, f"{model.id} has no equivalent.{own}")
-
-
-def _names_itself(passthrough: Mapping[str, JSONValue], choice: Choice) -> bool:
-    """Whether the caller set this very field under the provider's own name."""
+def _sets(passthrough: _Fields, path: str) -> bool:
+    """Whether the caller set the field at a dotted path itself."""
     found: JSONValue = dict(passthrough)
-    for part in choice.field.split("."):
+    for part in path.split("."):
         if not isinstance(found, dict) or part not in found:
             return False
         found = found[part]
@@ -141,17 +157,18 @@ def _overridden(name: str, value: JSONValue, field: str) -> Adjustment:
     return dropped(name, value, f"Your own `{field}` says it already.")
 
 
-def _place(fields: dict[str, JSONValue], path: str, value: JSONValue) -> None:
-    """Set a nested field by its dotted path."""
-    *parents, last = path.split(".")
-    for parent in parents:
-        inner = fields.setdefault(parent, {})
-        fields = inner if isinstance(inner, dict) else fields
-    fields[last] = value
+def _nest(path: str, value: JSONValue) -> dict[str, JSONValue]:
+    """A value at its dotted path."""
+    first, _, rest = path.partition(".")
+    return {first: _nest(rest, value) if rest else value}
+
+
+def _merge_fields(fields: _Fields, over: _Fields) -> dict[str, JSONValue]:
+    """The fields with others over them, member by member."""
+    return {**fields, **{name: _merge(fields.get(name), value) for name, value in over.items()}}
 
 
 def _merge(present: JSONValue, value: JSONValue) -> JSONValue:
-    """The caller's own value over ours, member by member."""
     if isinstance(present, dict) and isinstance(value, dict):
-        return {**present, **{name: _merge(present.get(name), inner) for name, inner in value.items()}}
+        return _merge_fields(present, value)
     return value

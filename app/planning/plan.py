@@ -1,27 +1,41 @@
-"""From a spec to the tasks that Runware will run: the split of `n`, ids, seeds and inputs. Pure.
+"""From a spec to the tasks that Runware will run: the split of `n`, ids, seeds, inputs, and what they hold. Pure.
 
 Task ids are passed in, so that the same plan can be made again.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.catalog.model import CatalogModel
-from app.domain.request import JSONValue
-from app.domain.spec import ImageSpec, TaskPlace
+from app.domain.answer import Adjustment, AdjustmentMode
+from app.domain.request import Delivery, ImageRequest, JSONValue
+from app.domain.spec import ImageSpec, OutputSpec, TaskPlace
 from app.errors import InvalidRequestError
+from app.images.types import CompositeBase
 from app.runware.tasks import ImageTask, InputReference
 
 _SEED_LIMIT = 2**63
+_BASE64 = 4 / 3
+_BYTES_PER_PIXEL = {"PNG": 3.0, "TIFF": 3.0, "JPG": 1.0, "WEBP": 1.0, "SVG": 1.0}
+"""A noisy image in each format Runware makes; a usual one has a half of it."""
+_UNKNOWN_PIXELS = 4_194_304
+"""What a model that chooses its own size is taken to make: 2048x2048."""
+_RAW_BYTES_PER_PIXEL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TaskInputs:
-    """Images as the task will name them."""
+class FittedInputs:
+    """The input images made fit: as the task will name them, with what had to be changed."""
 
     images: tuple[InputReference, ...] = ()
     mask: InputReference | None = None
+    base: CompositeBase | None = None
+    """What each result is pasted into afterwards."""
+    adjustments: tuple[Adjustment, ...] = ()
+
+
+NO_FITTED_INPUTS = FittedInputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +57,45 @@ class Plan:
         """Where the images of each task belong."""
         return tuple(planned.place for planned in self.tasks)
 
+    @property
+    def images_made(self) -> int:
+        """How many images are made and billed."""
+        return sum(planned.task.number_results for planned in self.tasks)
 
-def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int], str]) -> Plan:
-    """The tasks for `spec`; `new_task_id(i)` is the id of the i-th task.
+
+def decide_count(request: ImageRequest, model: CatalogModel) -> tuple[int, tuple[Adjustment, ...]]:
+    """How many images one task makes for the caller; more are made where a model only makes multiples."""
+    multiple = model.results_multiple
+    # A stream sends each image the moment it exists. Slower and no cheaper, so only for streams.
+    per_task = multiple if request.stream else model.max_results
+    if request.count % multiple == 0:
+        return per_task, ()
+    made = math.ceil(request.count / multiple) * multiple
+    # Told, since the images that are over are billed too.
+    reason = (
+        f"{model.id} makes images in multiples of {multiple}: {made} are made and billed, {request.count} delivered."
+    )
+    return per_task, (Adjustment("n", request.count, made, AdjustmentMode.EMULATED, reason),)
+
+
+def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -> Plan:
+    """The tasks for `spec`, with one of `task_ids` each.
 
     Raises InvalidRequestError when the caller's own `inputs` would hide an image of the request.
     """
-    wire_inputs, output = _place_inputs(spec, inputs), spec.output
-    multiple = spec.model.results_multiple
-    per_task = multiple if spec.splits else spec.model.max_results
+    model, output, placed = spec.model, spec.output, _place_inputs(spec, inputs)
+    multiple, seed_field = model.results_multiple, model.parameters.seed
     tasks = []
     # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
-    for index, first in enumerate(range(0, spec.count, per_task)):
-        wanted = min(per_task, spec.count - first)
-        fields = dict(spec.fields)
-        if spec.seed is not None and spec.model.parameters.seed is not None:
+    for first, task_id in zip(range(0, spec.count, spec.per_task), task_ids, strict=False):
+        wanted = min(spec.per_task, spec.count - first)
+        fields = spec.fields
+        if spec.seed is not None and seed_field is not None:
             # Each task its own seeds, or every task would make the same images.
-            fields[spec.model.parameters.seed] = (spec.seed + first) % _seed_limit(spec.model)
+            fields = {**fields, seed_field: (spec.seed + first) % _seed_limit(model, seed_field)}
         task = ImageTask(
-            task_uuid=new_task_id(index),
-            model=spec.model.air,
+            task_uuid=task_id,
+            model=model.air,
             positive_prompt=spec.prompt,
             # Some models make and bill multiples only; what is over is paid for, and not delivered.
             number_results=math.ceil(wanted / multiple) * multiple,
@@ -71,21 +104,44 @@ def build_plan(spec: ImageSpec, inputs: TaskInputs, new_task_id: Callable[[int],
             output_quality=output.format.native_quality,
             width=output.size[0] if output.size else None,
             height=output.size[1] if output.size else None,
-            inputs=wire_inputs,
+            inputs=placed,
             fields=fields,
-            task_type=spec.model.task,
+            task_type=model.task,
         )
-        tasks.append(PlannedTask(task, TaskPlace(task.task_uuid, first, wanted, task.number_results)))
+        tasks.append(PlannedTask(task, TaskPlace(task_id, first, wanted, task.number_results)))
     return Plan(tuple(tasks))
 
 
-def _seed_limit(model: CatalogModel) -> int:
+# An estimate on the generous side: it decides who waits, never what is refused.
+def count_held_bytes(spec: ImageSpec, plan: Plan) -> int:
+    """Bytes of `plan`: its input images as they are and as they are sent, and the made images that pass through."""
+    inputs = [planned.task.inline_bytes for planned in plan.tasks] if plan.tasks[0].task.inputs else [0]
+    sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
+    # The caller fetches from Runware: no made image passes through this process.
+    if spec.output.native_link and not spec.output.transparent:
+        return sent
+    return sent + plan.images_made * _count_image_bytes(spec.output)
+
+
+def _count_image_bytes(output: OutputSpec) -> int:
+    """Bytes of one image on its way through: as it arrives, as it is converted, as it is given."""
+    pixels = math.prod(output.size) if output.size is not None else _UNKNOWN_PIXELS
+    made = pixels * _BYTES_PER_PIXEL[output.format.native]
+    passes = output.delivery is Delivery.EMBEDDED and not output.format.converts and output.composition is None
+    if passes:
+        return math.ceil(made * _BASE64)  # the text that arrives is the text that is given
+    composed = math.prod(output.composition.size) if output.composition is not None else 0
+    raw = max(pixels, composed) * _RAW_BYTES_PER_PIXEL
+    return math.ceil(made * (_BASE64 + 1) + raw)
+
+
+def _seed_limit(model: CatalogModel, field: str) -> int:
     """One more than the largest seed, after which seeds begin anew."""
-    rule = (model.fields.members or {}).get(model.parameters.seed or "")
+    rule = (model.fields.members or {}).get(field)
     return _SEED_LIMIT if rule is None or rule.maximum is None else int(rule.maximum) + 1
 
 
-def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, InputReference | tuple[InputReference, ...]]:
+def _place_inputs(spec: ImageSpec, inputs: FittedInputs) -> Mapping[str, InputReference | tuple[InputReference, ...]]:
     rules = spec.model.images
     placed: dict[str, InputReference | tuple[InputReference, ...]] = {}
     if inputs.images and rules is not None:
@@ -93,12 +149,8 @@ def _place_inputs(spec: ImageSpec, inputs: TaskInputs) -> dict[str, InputReferen
     if inputs.mask is not None:
         placed["maskImage"] = inputs.mask
     given: JSONValue = spec.fields.get("inputs")
-    _refuse_hidden(placed, given if isinstance(given, dict) else {})
-    return placed
-
-
-def _refuse_hidden(placed: Mapping[str, object], given: Mapping[str, JSONValue]) -> None:
     for name in placed:
-        if name in given:
+        if isinstance(given, dict) and name in given:
             message = f"`inputs.{name}` is given twice: the images of this request already go there."
             raise InvalidRequestError(message, param=f"inputs.{name}")
+    return placed

@@ -1,8 +1,8 @@
 """Which size a model is asked for. Pure arithmetic over the requested size and the model's rules.
 
 Shape is matched first, by the smallest |ln(r/r')|, then scale, by the smallest |ln(area/area')|; ties go to the
-larger image. A fixed table beats any formula. Leaves parsing of sizes to `openai_api` and reporting to
-`normalize`.
+larger image. A fixed table beats any formula. Leaves parsing of sizes to `openai_api` and what is
+told of them to `size`.
 """
 
 import math
@@ -21,6 +21,7 @@ from app.catalog.model import (
     UnpublishedSizes,
 )
 from app.domain.request import SizeRequest
+from app.images.geometry import TargetShape
 
 DEFAULT_AREA = 1_048_576
 _COMPETING_SHAPES = 0.03
@@ -37,10 +38,17 @@ _UNPUBLISHED = GridSizes(kind="range", min_side=128, max_side=2048, step=64)
 
 @dataclass(frozen=True, slots=True)
 class SizeChoice:
-    """The size to ask for; `size` is None when the model chooses. `tier` is the table's tier, where there is one."""
+    """The size to ask for; `size` is None when the model chooses.
+
+    `tier` is that of the table beside a size, else the one for the task's own `resolution` field.
+    """
 
     size: Dimensions | None
     tier: str | None = None
+    blank: Dimensions | None = None
+    """The size of the blank image that stands in for one to edit."""
+    reference_shape: TargetShape | None = None
+    """The shape the first input image gets, so that the result has it."""
 
 
 def tier_area(tier: str) -> int | None:

@@ -12,8 +12,8 @@ from app.domain.request import Delivery, ImageFormat, ImageRequest, LinkedImage,
 from app.errors import InvalidRequestError
 from app.openai_api import parse
 from app.openai_api.model_schema import describe_model
-from app.planning.decide import check_request, normalize
-from app.planning.plan import TaskInputs, build_plan
+from app.planning.decide import check, decide
+from app.planning.plan import FittedInputs, build_plan
 from app.runware.tasks import ImageTask, encode
 from app.settings.load import Settings
 from app.simulator.rules import load_rules
@@ -32,11 +32,13 @@ def plan(
     sent = tuple(LinkedImage(f"image[{index}]", URL) for index in range(images))
     mask = LinkedImage("mask", URL) if model.images and model.images.mask_required and images else None
     request = ImageRequest(mode, PROMPT, images=sent, mask=mask, **fields)
-    check_request(request, model)
-    spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=image_size)
+    check(request, model)
+    spec = decide(request, model, default_delivery=Delivery.LINK, image_size=image_size)
     blank = (URL,) if spec.blank else ()
-    inputs = TaskInputs(blank or (URL,) * images, URL if mask else None)
-    return [on_the_wire(planned.task) for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
+    inputs = FittedInputs(blank or (URL,) * images, URL if mask else None)
+    return [
+        on_the_wire(planned.task) for planned in build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks
+    ]
 
 
 def on_the_wire(task: ImageTask) -> dict:
@@ -121,14 +123,14 @@ def test_common_parameters_become_fields_the_model_takes_or_are_reported(air):
         seed=7,
         parameters=parameters,
     )
-    spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
+    spec = decide(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
     reported = {adjustment.param for adjustment in spec.adjustments}
     for name in ("seed", *parameters):
         assert (getattr(model.parameters, name) is None) == (name in reported)
     tasks = build_plan(
         spec,
-        TaskInputs((URL,) if mode is Mode.EDIT else (), URL if request.mask else None),
-        lambda _: str(uuid.uuid4()),
+        FittedInputs((URL,) if mode is Mode.EDIT else (), URL if request.mask else None),
+        (str(uuid.uuid4()) for _ in range(20)),
     ).tasks
     assert validate(on_the_wire(tasks[0].task)) == []
 
@@ -175,7 +177,7 @@ def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
             mask=LinkedImage("mask", URL) if model.images and model.images.mask_required else None,
             **wish,
         )
-        spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
+        spec = decide(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
         dropped = field in {one.param for one in spec.adjustments if one.mode is AdjustmentMode.DROPPED}
         assert dropped == (schema["properties"][field]["x-spillway-mode"] == "dropped"), field
 

@@ -16,8 +16,8 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
 from app.ledger.pricing import Estimate, Order, estimate_price
-from app.planning.decide import check_request, normalize
-from app.planning.plan import TaskInputs, build_plan
+from app.planning.decide import check, decide
+from app.planning.plan import FittedInputs, build_plan
 from app.runware.tasks import encode
 from app.settings.load import Settings
 from app.simulator.billing import price_image
@@ -76,13 +76,13 @@ def nested(path: str, value: str) -> dict:
 
 def estimate_and_bill(model: CatalogModel, request: ImageRequest) -> tuple[Estimate, Decimal]:
     """What the gateway expects a request to cost, and what the simulator charges for the same tasks."""
-    check_request(request, model)
-    spec = normalize(request, model, default_delivery=Delivery.LINK, image_size=INPUT_SIZES[0])
+    check(request, model)
+    spec = decide(request, model, default_delivery=Delivery.LINK, image_size=INPUT_SIZES[0])
     references = INPUT_SIZES[: len(request.images)]
-    inputs = TaskInputs(
+    inputs = FittedInputs(
         tuple(image.url for image in request.images), "https://images.example/m.png" if request.mask else None
     )
-    tasks = [planned.task for planned in build_plan(spec, inputs, lambda _: str(uuid.uuid4())).tasks]
+    tasks = [planned.task for planned in build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks]
     expected = estimate_price(
         model, Order(sum(task.number_results for task in tasks), spec.output.size, references, spec.fields)
     )

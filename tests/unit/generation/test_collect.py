@@ -11,8 +11,8 @@ from app.catalog.registry import unlisted_model
 from app.domain.request import Delivery, ImageRequest
 from app.errors import GatewayError
 from app.generation.collect import collect
-from app.planning.decide import normalize
-from app.planning.plan import TaskInputs, build_plan
+from app.planning.decide import decide
+from app.planning.plan import FittedInputs, build_plan
 from app.runware.failures import Kind, ProviderFailure
 from app.runware.members import Image
 from app.runware.tasks import TaskResult
@@ -21,8 +21,8 @@ from app.runware.tasks import TaskResult
 def plan_for(count: int, per_task: int, seed: int | None = None):
     model = unlisted_model("civitai:1@1").model_copy(update={"max_results": per_task})
     request = ImageRequest(Mode.GENERATE, "a pear", count=count, seed=seed)
-    spec = normalize(request, model, default_delivery=Delivery.LINK)
-    return build_plan(spec, TaskInputs(), lambda index: f"task-{index}")
+    spec = decide(request, model, default_delivery=Delivery.LINK)
+    return build_plan(spec, FittedInputs(), (f"task-{index}" for index in range(count)))
 
 
 @settings(deadline=None)

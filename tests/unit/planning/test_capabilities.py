@@ -8,7 +8,7 @@ from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
 from app.errors import InvalidRequestError
 from app.planning.capabilities import emulated_modes, starts_from_blank, supported_modes
-from app.planning.decide import check_request, normalize
+from app.planning.decide import check, decide
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
@@ -18,8 +18,8 @@ EDIT_ONLY = [model for model in REGISTRY.models if Mode.GENERATE not in model.mo
 def spec_of(name: str, **fields):
     model = REGISTRY.find(name)
     request = ImageRequest(Mode.GENERATE, "a pear on a plate", **fields)
-    check_request(request, model)
-    return normalize(request, model, default_delivery=Delivery.LINK)
+    check(request, model)
+    return decide(request, model, default_delivery=Delivery.LINK)
 
 
 @pytest.mark.parametrize("model", EDIT_ONLY, ids=lambda model: model.air)

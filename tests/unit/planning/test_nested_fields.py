@@ -6,7 +6,7 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.domain.request import Delivery, ImageRequest
 from app.errors import InvalidRequestError
-from app.planning.decide import check_request, normalize
+from app.planning.decide import check, decide
 from app.planning.validation import check_fields
 from app.settings.load import Settings
 
@@ -20,7 +20,7 @@ ADAPTER = {"model": "runware:55@1", "guideImages": [UUID]}
 def fit(model: str, ace: object):
     """The spec of a request with ACE++, or the refusal."""
     request = ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace})
-    return normalize(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
+    return decide(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
 PUBLISHED = {
@@ -99,15 +99,15 @@ ACE_ILLEGAL = [
 def test_ace_goes_to_flux_fill_with_its_own_images_and_no_others(ace):
     model = REGISTRY.find("runware:102@1")
     request = ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace})
-    check_request(request, model)
-    spec = normalize(request, model, default_delivery=Delivery.LINK)
+    check(request, model)
+    spec = decide(request, model, default_delivery=Delivery.LINK)
     assert (spec.fields["acePlusPlus"], spec.blank, spec.adjustments) == (ace, None, ())
 
 
 @pytest.mark.parametrize(("place", "ace"), ACE_ILLEGAL, ids=[f"{row[0]}={row[1]!s:.60}" for row in ACE_ILLEGAL])
 def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
     if isinstance(ace, dict):
-        check_request(
+        check(
             ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace}), REGISTRY.find("runware:102@1")
         )
     with pytest.raises(InvalidRequestError) as refusal:
@@ -118,7 +118,7 @@ def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
 def test_ace_does_not_stand_in_for_the_image_another_model_needs():
     request = ImageRequest(Mode.EDIT, "a portrait", passthrough={"acePlusPlus": ACE_LEGAL[0]})
     with pytest.raises(InvalidRequestError, match="needs at least 1 `image`"):
-        check_request(request, REGISTRY.find("riverflow-1"))
+        check(request, REGISTRY.find("riverflow-1"))
 
 
 @pytest.mark.parametrize("model", ["srpo", "flux.1-dev", "krea-flux-1-krea-dev"])

@@ -8,7 +8,7 @@ from app.catalog.model import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, LinkedImage
 from app.errors import InvalidRequestError
-from app.planning.decide import normalize
+from app.planning.decide import decide
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
@@ -23,7 +23,7 @@ def fit(model="srpo", mode=Mode.GENERATE, images=0, **wishes):
     """The spec of a request, or the refusal."""
     sent = tuple(LinkedImage(f"image[{index}]", "https://a.example/b.png") for index in range(images))
     request = ImageRequest(mode, "a portrait", images=sent, **wishes)
-    return normalize(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
+    return decide(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
 LEGAL = [

@@ -6,7 +6,7 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
-from app.planning.decide import check_request, input_needs, normalize
+from app.planning.decide import check, decide
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
@@ -17,10 +17,8 @@ MASK = LinkedImage("mask", "https://a.example/m.png")
 def fit(name: str, factor: float, image_size=(640, 480), **fields):
     model = REGISTRY.find(name)
     request = ImageRequest(Mode.EDIT, "sharper", images=(IMAGE,), parameters={"scale_factor": factor}, **fields)
-    check_request(request, model)
-    return input_needs(request, model).first_size, normalize(
-        request, model, default_delivery=Delivery.LINK, image_size=image_size
-    )
+    needs = check(request, model)
+    return needs.first_size, decide(request, model, default_delivery=Delivery.LINK, image_size=image_size)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +74,7 @@ def test_a_factor_that_cannot_be_met_is_dropped_with_the_reason(name, fields, im
 
 def test_a_factor_without_an_image_is_dropped():
     request = ImageRequest(Mode.GENERATE, "a pear", parameters={"scale_factor": 2})
-    spec = normalize(request, REGISTRY.find("flux.1-dev"), default_delivery=Delivery.LINK)
+    spec = decide(request, REGISTRY.find("flux.1-dev"), default_delivery=Delivery.LINK)
     assert [(one.param, one.mode) for one in spec.adjustments] == [("scale_factor", AdjustmentMode.DROPPED)]
 
 

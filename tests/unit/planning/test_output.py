@@ -5,7 +5,7 @@ from PIL import Image
 
 from app.domain.request import ImageFormat
 from app.images.convert import encode_image
-from app.planning.output_limits import LONGEST_SIDES
+from app.planning.output import LONGEST_SIDES
 from tests.support.images import open_bytes
 
 
