@@ -42,7 +42,7 @@ def price_example(model: CatalogModel, example: Example) -> Decimal | None:
         fields |= _nest(choice.field.split("."), example.quality)
     size = example.size or (None if example.tier else _SQUARE)
     references = [example.reference_size or size or _SQUARE] * example.references
-    return estimate_price(model, Order(1, size, references, fields)).total
+    return estimate_price(Order(model, 1, size, references, fields)).total
 
 
 def _nest(path: list[str], value: JSONValue) -> dict[str, JSONValue]:

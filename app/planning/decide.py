@@ -159,8 +159,8 @@ def bind(
     fingerprint_ = fingerprint(request, context)
     plan = build_plan(spec, inputs, task_ids.of(context, fingerprint_))
     references = reference_sizes(plan) if inputs.images else ()
-    order = Order(plan.images_made, spec.output.size, references, spec.fields)
-    return Prepared(request, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(spec.model, order))
+    order = Order(spec.model, plan.images_made, spec.output.size, references, spec.fields)
+    return Prepared(request, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))
 
 
 def _decide_fields(

@@ -84,7 +84,7 @@ def estimate_and_bill(model: CatalogModel, request: ImageRequest) -> tuple[Estim
     )
     tasks = [planned.task for planned in build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks]
     expected = estimate_price(
-        model, Order(sum(task.number_results for task in tasks), spec.output.size, references, spec.fields)
+        Order(model, sum(task.number_results for task in tasks), spec.output.size, references, spec.fields)
     )
     bill = Decimal(0)
     for task in tasks:

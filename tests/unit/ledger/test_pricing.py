@@ -5,8 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.ledger.price_rules import megapixels
-from app.ledger.pricing import Order, estimate_price
+from app.ledger.pricing import Order, estimate_price, megapixels
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().catalog_dir)
@@ -14,7 +13,7 @@ ONE = (1024, 1024)
 
 
 def price(model: str, count: int = 1, size=None, references=(), **fields):
-    return estimate_price(REGISTRY.find(model), Order(count, size, references, fields))
+    return estimate_price(Order(REGISTRY.find(model), count, size, references, fields))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +166,7 @@ def test_megapixels_are_billed_as_the_examples_show(size, units):
 
 @pytest.mark.parametrize("model", REGISTRY.models, ids=lambda model: model.air)
 def test_every_model_has_a_price_or_a_reason(model):
-    found = estimate_price(model, Order(1, ONE))
+    found = estimate_price(Order(model, 1, ONE))
     assert (found.total is None) == (found.confidence == "unknown")
     assert found.total is not None or found.reason
     assert found.total is None or found.total > 0
