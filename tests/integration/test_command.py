@@ -1,11 +1,9 @@
 """The spillway command as its users run it: real processes."""
 
+import concurrent.futures
 import json
 import re
 import signal
-import subprocess
-import sys
-import time
 
 import httpx2
 import psutil
@@ -13,7 +11,8 @@ import pytest
 
 from tests.support.commands import served, spillway
 from tests.support.images import open_bytes, png
-from tests.support.waiting import log_with
+from tests.support.processes import unique
+from tests.support.waiting import log_with, seen
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +88,12 @@ def test_the_simulator_ends_with_the_gateway_however_it_ends(tmp_path, number):
 def test_what_runs_is_finished_before_the_gateway_ends(tmp_path, simulator):
     variables = {"RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
     with served(tmp_path, **variables) as (origin, process):
-        command = f"""
-import httpx2
-body = {{"prompt": "a pear [sim:slow=1.5]", "size": "256x256"}}
-print(httpx2.post("{origin}/v1/images/generations", json=body, timeout=30).status_code)
-"""
-        client = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True)
-        time.sleep(1.0)
-        process.terminate()
-        assert client.communicate(timeout=30)[0].strip() == "200"
+        body = {"prompt": f"{unique()} [sim:slow=1.5]", "size": "256x256"}
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            asked = pool.submit(httpx2.post, f"{origin}/v1/images/generations", json=body, timeout=30)
+            assert seen(lambda: simulator.asked(body["prompt"]), bool)
+            process.terminate()
+            assert asked.result().status_code == 200
         assert process.wait(20) in {0, -signal.SIGTERM}
 
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import signal
 import socket
 import struct
@@ -15,6 +16,7 @@ import pytest
 
 from tests.support.processes import free_port, process, unique, wait_until_it_answers
 from tests.support.recorder import read_response
+from tests.support.waiting import seen
 
 BODY = {"model": "flux.1-schnell", "size": "256x256"}
 AUTH = {"Authorization": "Bearer test-key"}
@@ -24,15 +26,19 @@ def ask(gateway, prompt: str, **headers: str) -> httpx2.Response:
     return gateway.client.post("/images/generations", json=BODY | {"prompt": prompt}, headers=headers)
 
 
+def statuses_of(gateway, **headers: str) -> list[str]:
+    """Of every request of a caller."""
+    return sorted(record["status"] for record in gateway.client.get("/requests", headers=headers).json()["data"])
+
+
 def test_beyond_places_and_queue_there_is_429_and_nothing_else_is_lost(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_IN_FLIGHT="2", SPILLWAY_MAX_QUEUED="2")
-    prompts = [f"{unique()} [sim:slow=1]" for _ in range(6)]
+    prompts = [f"{unique()} [sim:slow=2]" for _ in range(6)]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         asked = [pool.submit(ask, gateway, prompt) for prompt in prompts]
-        time.sleep(0.6)
-        statuses = [record["status"] for record in gateway.client.get("/requests").json()["data"]]
+        statuses = seen(lambda: statuses_of(gateway), lambda found: len(found) == 4)
         answers = [future.result() for future in asked]
-    assert sorted(statuses) == ["processing", "processing", "queued", "queued"]
+    assert statuses == ["processing", "processing", "queued", "queued"]
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 429, 429]
     for answer, prompt in zip(answers, prompts, strict=True):
         assert gateway.simulator.made(prompt) == (answer.status_code == 200)
@@ -47,8 +53,9 @@ def test_what_was_begun_before_is_joined_even_when_nothing_new_fits(start_gatewa
     prompt, key = unique(), {"Idempotency-Key": unique()}
     first = ask(gateway, prompt, **key)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        busy = pool.submit(ask, gateway, f"{unique()} [sim:slow=1]")
-        time.sleep(0.4)
+        slow = f"{unique()} [sim:slow=2]"
+        busy = pool.submit(ask, gateway, slow)
+        assert seen(lambda: gateway.simulator.asked(slow), bool)
         assert ask(gateway, unique()).status_code == 429
         assert ask(gateway, prompt, **key).json()["id"] == first.json()["id"]
         assert busy.result().status_code == 200
@@ -61,9 +68,16 @@ def test_a_key_that_fills_the_queue_does_not_keep_the_others_out(start_gateway):
         SPILLWAY_MAX_QUEUED="4",
         SPILLWAY_MAX_QUEUED_PER_KEY="2",
     )
+    busy = {"Authorization": "Bearer busy"}
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        asked = [pool.submit(ask, gateway, f"{unique()} [sim:slow=0.7]", Authorization="Bearer busy") for _ in range(6)]
-        time.sleep(0.4)
+        asked = [pool.submit(ask, gateway, f"{unique()} [sim:slow=2]", **busy)]
+        assert seen(lambda: statuses_of(gateway, **busy), bool) == ["processing"]
+        asked += [pool.submit(ask, gateway, unique(), **busy) for _ in range(5)]
+        assert seen(lambda: statuses_of(gateway, **busy), lambda found: len(found) == 3) == [
+            "processing",
+            "queued",
+            "queued",
+        ]
         other = ask(gateway, unique(), Authorization="Bearer other")
         statuses = sorted(future.result().status_code for future in asked)
     assert statuses == [200, 200, 200, 429, 429, 429]
@@ -80,7 +94,7 @@ def test_a_key_with_little_to_do_does_not_wait_behind_one_with_much(start_gatewa
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(one, "test-key") for _ in range(6)]
-        time.sleep(0.3)
+        seen(lambda: statuses_of(gateway), lambda found: len(found) == 6)
         futures.append(pool.submit(one, "other-key"))
         concurrent.futures.wait(futures)
     assert ended.index("other-key") <= 4, ended
@@ -146,17 +160,25 @@ def test_an_answer_that_was_sent_but_not_read_is_delivered_to_the_retry(gateway,
 def test_an_answer_that_was_read_whole_is_delivered_however_the_connection_ends(gateway):
     prompt = unique()
     connection = raw_request(gateway.origin, prompt, "url")
-    assert read_response(connection)[0] == 200
+    status, body = read_response(connection)
+    assert status == 200
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
     connection.shutdown(socket.SHUT_RDWR)
     connection.close()
-    time.sleep(0.3)
+    address = f"/requests/{json.loads(body)['id']}"
+    assert seen(lambda: gateway.client.get(address).json()["delivered"], bool)
     assert ask(gateway, prompt).status_code == 200
     assert gateway.simulator.made(prompt) == 2
 
 
+def is_refused(port: int) -> bool:
+    """Whether nobody takes connections there any more."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
-    prompt, port = f"{unique()} [sim:slow=1.5]", free_port()
+    prompt, port = f"{unique()} [sim:slow=3]", free_port()
     url = f"http://127.0.0.1:{port}/v1/images/generations"
     with (
         process(simulator, tmp_path, port, SPILLWAY_GRACE="10") as running,
@@ -166,9 +188,9 @@ def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
         accepted = httpx2.post(
             url, json=BODY | {"prompt": f"{prompt} b"}, headers=AUTH | {"Prefer": "respond-async"}, timeout=30
         )
-        time.sleep(0.5)
+        assert seen(lambda: simulator.asked(prompt) and simulator.asked(f"{prompt} b"), bool)
         running.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        assert seen(lambda: is_refused(port), bool)
         with pytest.raises(httpx2.HTTPError):
             httpx2.post(url, json=BODY | {"prompt": unique()}, headers=AUTH, timeout=5)
         assert asked.result().status_code == 200
@@ -186,7 +208,7 @@ def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
         asked = pool.submit(httpx2.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
-        time.sleep(0.7)
+        assert seen(lambda: simulator.asked(prompt), bool)
         running.send_signal(signal.SIGTERM)
         started = time.monotonic()
         running.wait(10)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.support.processes import free_port, process, unique
+from tests.support.waiting import seen
 
 HEAD = (
     "POST /v1/images/generations HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer test-key\r\n"
@@ -99,11 +100,10 @@ def test_two_hundred_of_them_under_load_buy_nothing_twice(simulator, tmp_path, w
 def test_a_retry_beside_a_caller_who_stays_waits_for_a_moment_and_is_another_request(simulator, port):
     prompt = f"{unique()} [sim:slow=4]"
     first = begin(port, prompt)
-    time.sleep(0.5)
+    assert seen(lambda: simulator.asked(prompt), bool)
     began = time.monotonic()
     retry = begin(port, prompt, RETRY)
-    while sum(task["request"].get("positivePrompt") == prompt for task in simulator.tasks()) < 2:
-        time.sleep(0.02)
+    assert seen(lambda: simulator.asked(prompt), lambda count: count == 2) == 2
     assert 0.9 < time.monotonic() - began < 4, "it waits, but no longer than it must"
     assert (status(first), status(retry)) == (200, 200)
 
@@ -111,7 +111,7 @@ def test_a_retry_beside_a_caller_who_stays_waits_for_a_moment_and_is_another_req
 def test_without_the_word_retry_two_people_do_not_wait_for_each_other(simulator, port):
     prompt = f"{unique()} [sim:slow=3]"
     first = begin(port, prompt)
-    time.sleep(0.3)
+    assert seen(lambda: simulator.asked(prompt), bool)
     second = begin(port, prompt)
     assert (status(first), status(second)) == (200, 200)
     assert bought(simulator)[prompt] == 2

@@ -19,6 +19,7 @@ from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.conftest import FAST
 from tests.support.images import data_uri, png
 from tests.support.processes import free_port, process, unique
+from tests.support.waiting import seen
 
 REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}
 
@@ -387,10 +388,7 @@ def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simul
             headers=headers,
             timeout=30,
         )
-        for _ in range(100):
-            if any(task["request"].get("positivePrompt") == prompt for task in simulator.tasks()):
-                break
-            time.sleep(0.05)
+        assert seen(lambda: simulator.asked(prompt), bool)
         running.kill()
         with pytest.raises(httpx2.HTTPError):
             asked.result()
@@ -415,7 +413,7 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
     path, prompt = tmp_path / "journal.db", unique()
     gateway = start_gateway(SPILLWAY_DATABASE_URL=f"sqlite:///{path}?timeout=0.2")
     known = post(gateway, prompt=unique()).json()["id"]
-    time.sleep(0.5)  # until what became of it is written
+    assert seen(lambda: gateway.client.get(f"/requests/{known}").json()["delivered"], bool)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         refused = [

@@ -24,7 +24,7 @@ from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support.processes import free_port, wait_until_it_answers
 from tests.support.raw import RawConnection
-from tests.support.waiting import log_with
+from tests.support.waiting import log_with, seen
 
 LIMITS = ConnectionLimits(head_seconds=0.6, window_seconds=0.6, bytes_per_second=1000, per_address=20)
 LARGE = 30_000_000
@@ -197,10 +197,13 @@ def test_one_address_has_so_many_connections_and_gets_others_when_it_ends_some(o
             )
             assert beyond.ends_within(5) is not None
         connections[0].socket.close()
-        time.sleep(0.3)
-        with RawConnection(origin) as another:
-            another.send(post("/count", 1) + b"a")
-            assert another.answer().status == 200
+
+        def status_of_another() -> int:
+            with RawConnection(origin) as another:
+                another.send(post("/count", 1) + b"a")
+                return another.answer().status
+
+        assert seen(status_of_another, lambda status: status == 200) == 200
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 from tests.support.holding import HoldingProxy
 from tests.support.images import data_uri, png
 from tests.support.processes import ODD, free_port, start_process, unique, wait_until_it_answers
+from tests.support.waiting import seen
 
 LEASE = 2.0
 RETRY = {"x-stainless-retry-count": "1"}
@@ -62,6 +63,12 @@ def gateway(url: str, folder: Path, **variables: str) -> Iterator[Gateway]:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
+
+
+def was_left(folder: Path) -> bool:
+    """Whether it is written down that a request's caller has gone."""
+    with contextlib.closing(sqlite3.connect(folder / "spillway.db", timeout=20)) as journal:
+        return journal.execute("SELECT count(*) FROM requests WHERE broken_at IS NOT NULL").fetchone() == (1,)
 
 
 def booked(url: str) -> tuple[set[str], Decimal]:
@@ -230,7 +237,7 @@ def test_a_retry_joins_the_request_that_runs_though_the_clock_was_set_meanwhile(
                 json={"model": "flux.1-schnell", "size": "256x256", "prompt": prompt},
                 timeout=0.8,
             )
-        time.sleep(0.5)  # until it is written down, at the time before
+        assert seen(lambda: was_left(tmp_path), bool), "it is written down, at the time before"
         clock.write_text(str(seconds))
         answer = own.ask(prompt=prompt, headers=headers)
         assert (answer.status_code, simulator.made(prompt)) == (200, 1), answer.text
