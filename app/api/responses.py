@@ -137,7 +137,7 @@ class EventResponse(Response):
             chunks = self._render(part)
             if isinstance(part, StillProcessingError):  # its images come later, to whoever asks again
                 self._delivery.mark_lost()
-            left -= len(part.answer.images) if isinstance(part, Part) else 0
+            left -= len(part.answer.result.images) if isinstance(part, Part) else 0
             for index, chunk in enumerate(chunks):
                 more = left > 0 or index < len(chunks) - 1  # ends with the last image: nothing stays unread
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
@@ -151,7 +151,7 @@ class EventResponse(Response):
             return [KEEP_ALIVE]
         if isinstance(part, GatewayError):
             return [render_failed(part)]
-        images = enumerate(part.answer.images, part.first_index)
+        images = enumerate(part.answer.result.images, part.first_index)
         return [chunk for index, image in images for chunk in render_completed(self._mode, part.answer, image, index)]
 
 

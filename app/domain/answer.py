@@ -68,10 +68,12 @@ class DeliveredImage:
     seed: int | None
     url: str | None = None
     expires_at: int | None = None
-    # A view into Runware's own answer where it passes as it came: megabytes are not copied.
-    base64: bytes | memoryview | None = None
+    # A view into Runware's own answer where it passes as it came: megabytes are not copied. Never stored with the rest.
+    base64: memoryview | None = None
     alpha: bool | None = None
     """Whether it can hold transparency, where somebody looked."""
+    name: str | None = None
+    """The name its bytes are kept under here, where they were embedded and are kept."""
     # Stored instead of the link, which expires: a replay signs a new one (0057).
     hosted: str | None = None
     """The name it is hosted under here, if it is."""
@@ -86,21 +88,28 @@ class DeliveredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What became of the images of a request, and how: all of an answer that is stored, the bytes apart (0075)."""
+
+    created: int
+    images: tuple[DeliveredImage, ...]
+    failures: tuple[MissingImage, ...]
+    task_ids: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    adjustments: tuple[Adjustment, ...]
+    # The default is for rows that are older than this member.
+    provider_fields: Mapping[str, JSONValue] = field(default_factory=dict)
+    """What Runware said of no image in particular, under its own names."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer, before it is put into OpenAI's words. `costs` has every task that was sent for it."""
 
     request_id: str
-    created: int
     model: CatalogModel
-    images: tuple[DeliveredImage, ...]
-    failures: tuple[MissingImage, ...]
-    format: ImageFormat
+    result: Result
     # By task and not as a sum, since a missing part may be learned later (0035).
     costs: tuple[TaskCost, ...]
-    task_ids: tuple[str, ...]
-    attempts: tuple[Attempt, ...]
-    adjustments: tuple[Adjustment, ...]
-    provider_fields: Mapping[str, JSONValue] = field(default_factory=dict)
-    """What Runware said of no image in particular, under its own names."""
     replayed: bool = False
     """It was answered before, under the same key."""

@@ -20,33 +20,26 @@ _MISSING = ProviderFailure(Kind.PROVIDER, "missingResult", "It made fewer images
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedImage:
-    """An image and its place in the answer, counted from 0."""
-
-    index: int
-    image: Image
-
-
-@dataclass(frozen=True, slots=True)
 class Collected:
-    """Everything the tasks of a request brought."""
+    """Everything the tasks of a request brought; `images` are by their places in the answer, counted from 0."""
 
-    images: tuple[PlacedImage, ...]
+    images: Mapping[int, Image]
     failures: tuple[MissingImage, ...]
+    task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     provider_fields: Mapping[str, JSONValue]
 
 
 def collect(places: Sequence[TaskPlace], results: Sequence[TaskResult]) -> Collected:
     """The images in order, raising the first task's GatewayError when there is none."""
-    images: list[PlacedImage] = []
+    images: dict[int, Image] = {}
     failures: list[tuple[int, GatewayError]] = []
     attempts: list[Attempt] = []
     for task, result in zip(places, results, strict=True):
         wanted = task.wanted
         # Models that only make multiples make more than was asked for; what is over was reported beforehand.
         kept = result.images[:wanted]
-        images += [PlacedImage(task.first_index + place, image) for place, image in enumerate(kept)]
+        images |= {task.first_index + place: image for place, image in enumerate(kept)}
         for place in range(len(kept), wanted):
             reasons = result.failures or (_MISSING,)
             reason = reasons[min(place - len(kept), len(reasons) - 1)]
@@ -59,8 +52,9 @@ def collect(places: Sequence[TaskPlace], results: Sequence[TaskResult]) -> Colle
         # An error only when there is no image at all: one image of ten is still paid for.
         raise failures[0][1]
     return Collected(
-        tuple(images),
+        images,
         tuple(MissingImage(index, error.code, error.message) for index, error in failures),
+        tuple(task.task_id for task in places),
         tuple(attempts),
         merge_fields([result.others for result in results]),
     )
@@ -76,22 +70,23 @@ def merge_parts(
     # A task in doubt decides over its siblings: only "still processing" keeps the way to its image open (0054).
     if errors and (not answers or isinstance(gravest(errors), StillProcessingError)):
         raise gravest(errors)
-    failures = [failure for answer in answers for failure in answer.failures]
+    parts = [answer.result for answer in answers]
+    failures = [failure for part in parts for failure in part.failures]
     failures += [
         MissingImage(task.first_index + place, error.code, error.message)
         for task, error in errors
         for place in range(task.wanted)
     ]
-    return replace(
-        answers[0],
-        images=tuple(image for answer in answers for image in answer.images),
+    merged = replace(
+        parts[0],
+        images=tuple(image for part in parts for image in part.images),
         failures=tuple(sorted(failures, key=lambda failure: failure.index)),
-        costs=costs,
-        task_ids=tuple(task_id for answer in answers for task_id in answer.task_ids),
-        attempts=tuple(attempt for answer in answers for attempt in answer.attempts),
-        adjustments=distinct_adjustments([adjustment for answer in answers for adjustment in answer.adjustments]),
-        provider_fields=merge_fields([answer.provider_fields for answer in answers]),
+        task_ids=tuple(task_id for part in parts for task_id in part.task_ids),
+        attempts=tuple(attempt for part in parts for attempt in part.attempts),
+        adjustments=distinct_adjustments([adjustment for part in parts for adjustment in part.adjustments]),
+        provider_fields=merge_fields([part.provider_fields for part in parts]),
     )
+    return replace(answers[0], result=merged, costs=costs)
 
 
 def merge_fields(said: Sequence[Mapping[str, JSONValue]]) -> dict[str, JSONValue]:
@@ -112,18 +107,19 @@ def split_parts(answer: Answer, places: Sequence[TaskPlace]) -> list[tuple[int, 
     """The answers of single tasks again, with their first index: the opposite of `merge_parts`."""
     if not places:
         return [(0, answer)]
-    missing = {failure.index for failure in answer.failures}
+    whole = answer.result
+    missing = {failure.index for failure in whole.failures}
     there = [index for index in range(sum(task.wanted for task in places)) if index not in missing]
-    images = dict(zip(there, answer.images, strict=False))
+    images = dict(zip(there, whole.images, strict=False))
     parts = []
     for task in places:
         indexes = range(task.first_index, task.first_index + task.wanted)
         own = tuple(images[index] for index in indexes if index in images)
         if own:
-            attempts = tuple(attempt for attempt in answer.attempts if attempt.task_id == task.task_id)
+            attempts = tuple(attempt for attempt in whole.attempts if attempt.task_id == task.task_id)
             costs = tuple(cost for cost in answer.costs if cost.task_id == task.task_id)
-            part = replace(answer, images=own, failures=(), costs=costs, task_ids=(task.task_id,), attempts=attempts)
-            parts.append((task.first_index, part))
+            part = replace(whole, images=own, failures=(), task_ids=(task.task_id,), attempts=attempts)
+            parts.append((task.first_index, replace(answer, result=part, costs=costs)))
     return parts
 
 

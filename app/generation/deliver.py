@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 import pybase64
 from obstore.exceptions import BaseError
 
-from app.domain.answer import Adjustment, DeliveredImage, MissingImage
+from app.domain.answer import Adjustment, DeliveredImage, MissingImage, Result
 from app.domain.request import Delivery, ImageFormat, RequestContext
 from app.domain.spec import NATIVE_FORMATS, OutputSpec
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError
-from app.generation.collect import PlacedImage, distinct_adjustments
+from app.generation.collect import Collected, distinct_adjustments
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
 from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, most_bytes
@@ -37,15 +37,6 @@ from app.runware.members import Image
 _logger = get_logger("delivery")
 _EXPECTED_PIXELS = 64_000_000
 """Where neither the header nor the request tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What the caller gets, in order; failures are images that were made but could not be delivered."""
-
-    images: tuple[DeliveredImage, ...]
-    failures: tuple[MissingImage, ...]
-    adjustments: tuple[Adjustment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,92 +75,89 @@ class ImageDelivery:
     async def deliver(
         self,
         output: OutputSpec,
-        placed: Sequence[PlacedImage],
+        collected: Collected,
+        adjustments: Sequence[Adjustment],
         context: RequestContext,
         base: CompositeBase | None = None,
-    ) -> Delivered:
-        """All images that can be delivered, raising the first one's GatewayError when none can.
+    ) -> Result:
+        """What becomes of everything that was made, raising the first image's GatewayError when none can be delivered.
 
-        `base` is what a result is pasted into, where `output` says so.
+        `adjustments` are those from before; `base` is what a result is pasted into, where `output` says so.
         """
+        work = [self._try_one(output, index, image, context, base) for index, image in collected.images.items()]
         # One image that fails must not cost the caller the others: all are paid for (0036).
-        outcomes = await gather_in_order([self._try_one(output, one, context, base) for one in placed])
-        images = tuple(outcome[0] for outcome in outcomes if not isinstance(outcome, GatewayError))
-        undone = [one for outcome in outcomes if not isinstance(outcome, GatewayError) for one in outcome[1]]
-        errors = [
-            (one.index, outcome)
-            for one, outcome in zip(placed, outcomes, strict=True)
-            if isinstance(outcome, GatewayError)
-        ]
-        if not images:
-            raise errors[0][1]
-        failures = tuple(MissingImage(index, error.code, error.message) for index, error in errors)
-        reports = (*distinct_adjustments(undone), *report_sizes(output, images), *report_alpha(output, images))
-        return Delivered(images, failures, reports)
+        outcomes = dict(zip(collected.images, await gather_in_order(work), strict=True))
+        delivered = [outcome for outcome in outcomes.values() if not isinstance(outcome, GatewayError)]
+        errors = {index: outcome for index, outcome in outcomes.items() if isinstance(outcome, GatewayError)}
+        if not delivered:
+            raise next(iter(errors.values()))
+        images = tuple(image for image, _ in delivered)
+        missing = [MissingImage(index, error.code, error.message) for index, error in errors.items()]
+        undone = distinct_adjustments([one for _, reports in delivered for one in reports])
+        return Result(
+            created=int(self._clock()),
+            images=images,
+            failures=tuple(sorted((*collected.failures, *missing), key=lambda failure: failure.index)),
+            task_ids=collected.task_ids,
+            attempts=collected.attempts,
+            adjustments=(*adjustments, *undone, *report_sizes(output, images), *report_alpha(output, images)),
+            provider_fields=collected.provider_fields,
+        )
 
     async def _try_one(
-        self, output: OutputSpec, placed: PlacedImage, context: RequestContext, base: CompositeBase | None
+        self, output: OutputSpec, index: int, image: Image, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome | GatewayError:
-        image = placed.image
         try:
-            with stage("deliver", image=placed.index):
-                made, undone = await self._deliver_one(output, image, context, base)
+            with stage("deliver", image=index):
+                return await self._deliver_one(output, image, context, base)
         except GatewayError as error:
             return error
         except Exception:  # whatever it was, the image is paid for
             _logger.exception("an image that was made cannot be delivered as asked", request=context.request_id)
             return await self._give_as_made(output, image)
-        return _with_words(made, image), undone
 
     async def _give_as_made(self, output: OutputSpec, image: Image) -> _Outcome | GatewayError:
         """The image as Runware gave it, without a look at it: the last resort."""
-        embeds = image.base64 is not None and (image.url is None or output.delivery is not Delivery.LINK)
-        if image.url is not None and not embeds:
-            try:
-                await self._check_link(image.url)
-            except GatewayError as error:
-                return error
         own = next((ours for ours, native in NATIVE_FORMATS.items() if native == output.format.native), ImageFormat.PNG)
-        made = DeliveredImage(
-            size=None,
-            format=own,
-            seed=image.seed,
-            url=None if embeds else image.url,
-            base64=image.base64 if embeds else None,
-            as_uri=embeds and output.delivery is not Delivery.EMBEDDED,
-        )
-        return _with_words(made, image), report_as_made(output, own, None, is_link=not embeds)
+        if image.url is None or (image.base64 is not None and output.delivery is not Delivery.LINK):
+            as_uri = output.delivery is not Delivery.EMBEDDED
+            made = replace(_told(image, None, own), base64=image.base64, as_uri=as_uri)
+            return made, report_as_made(output, own, None, is_link=False)
+        try:
+            await self._check_link(image.url)
+        except GatewayError as error:
+            return error
+        return replace(_told(image, None, own), url=image.url), report_as_made(output, own, None, is_link=True)
 
     async def _deliver_one(
         self, output: OutputSpec, image: Image, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome:
-        plan = output.format
+        wanted = output.format.delivered
         if output.native_link and image.url is not None:
             # Our answer would vouch for an address that leads into the caller's own network (0035).
             await self._check_link(image.url)
             alpha = header_of(await self._bytes_of(image, output)).alpha if output.transparent else None
             ends = None if output.link_seconds is None else int(self._clock()) + output.link_seconds
-            return DeliveredImage(output.size, plan.delivered, image.seed, image.url, ends, alpha=alpha), ()
+            return replace(_told(image, output.size, wanted), url=image.url, expires_at=ends, alpha=alpha), ()
         # Base64 passes as it came, megabytes and all: only its header is decoded, to keep the label true.
-        untouched = not plan.converts and output.composition is None
+        untouched = not output.format.converts and output.composition is None
         if image.base64 is not None and untouched and output.delivery is not Delivery.LINK:
             header = header_of_text(image.base64)
-            if header.format == plan.delivered:
-                size = (header.width, header.height)
+            if header.format == wanted:
                 as_uri = output.delivery is Delivery.DATA_URI
-                return DeliveredImage(
-                    size, plan.delivered, image.seed, base64=image.base64, alpha=header.alpha, as_uri=as_uri
-                ), ()
+                made = _told(image, (header.width, header.height), wanted)
+                return replace(made, base64=image.base64, alpha=header.alpha, as_uri=as_uri), ()
         data = await self._bytes_of(image, output)
         header = header_of(data)
-        if header.format == plan.delivered.value and untouched:
-            form = _Form(data, plan.delivered, (header.width, header.height))
+        if header.format == wanted.value and untouched:
+            form = _Form(data, wanted, (header.width, header.height))
         else:
             form = await self._convert(data, header, output, context, base)
         handed, undone = await self._hand_over(form, image, output, context)
         return (replace(handed, alpha=header.alpha) if output.transparent else handed), (*form.undone, *undone)
 
     async def _hand_over(self, form: _Form, image: Image, output: OutputSpec, context: RequestContext) -> _Outcome:
+        made = _told(image, form.size, form.format)
         not_hosted: tuple[Adjustment, ...] = ()
         if output.delivery is Delivery.LINK:
             try:
@@ -181,12 +169,10 @@ class ImageDelivery:
                 not_hosted = (report_not_hosted(),)
             else:
                 url = f"{context.origin}{hosted.path}"
-                return DeliveredImage(
-                    form.size, form.format, image.seed, url, hosted.expires_at, hosted=hosted.name
-                ), ()
+                return replace(made, url=url, expires_at=hosted.expires_at, hosted=hosted.name), ()
         text = await asyncio.to_thread(pybase64.b64encode, form.data)
         as_uri = output.delivery is not Delivery.EMBEDDED
-        return DeliveredImage(form.size, form.format, image.seed, base64=text, as_uri=as_uri), not_hosted
+        return replace(made, base64=memoryview(text), as_uri=as_uri), not_hosted
 
     async def _bytes_of(self, image: Image, output: OutputSpec) -> bytes:
         if image.base64 is not None:
@@ -227,9 +213,16 @@ class ImageDelivery:
         return _Form(made.data, output.format.delivered, (made.width, made.height))
 
 
-def _with_words(made: DeliveredImage, image: Image) -> DeliveredImage:
-    """The image with what Runware said of it."""
-    return replace(made, image_uuid=image.image_uuid, nsfw_content=image.nsfw, provider_fields=image.others)
+def _told(image: Image, size: tuple[int, int] | None, format_: ImageFormat) -> DeliveredImage:
+    """What Runware said of an image, before it has an address or its bytes."""
+    return DeliveredImage(
+        size,
+        format_,
+        image.seed,
+        image_uuid=image.image_uuid,
+        nsfw_content=image.nsfw,
+        provider_fields=image.others,
+    )
 
 
 def _job(header: Header, output: OutputSpec, owner: str, base: CompositeBase | None) -> Job:

@@ -151,7 +151,6 @@ class Recovery:
             return _UNRESOLVED
 
     async def _deliver(self, record: Record, bill: Bill, plan: StoredPlan, results: list[TaskResult]) -> Answer:
-        collected = collect(plan.places, results)
         composition, seconds = plan.output.composition, plan.output.link_seconds
         pastes = composition is not None and composition.pastes
         output = replace(
@@ -162,21 +161,10 @@ class Recovery:
             link_seconds=None if seconds is None else seconds - math.ceil(self._clock() - record.created_at),
         )
         context = RequestContext(record.id, plan.origin, output.delivery, tenant=record.tenant, in_background=True)
-        delivered = await self._parts.delivery.deliver(output, collected.images, context)
-        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
-        return Answer(
-            request_id=record.id,
-            created=int(record.created_at),
-            model=self._parts.registry.find(record.executed_model),
-            images=delivered.images,
-            failures=tuple(failures),
-            format=delivered.images[0].format,
-            costs=bill.costs,
-            task_ids=record.task_ids,
-            attempts=collected.attempts,
-            adjustments=(*plan.adjustments, *([_UNMASKED] if pastes else []), *delivered.adjustments),
-            provider_fields=collected.provider_fields,
-        )
+        adjustments = (*plan.adjustments, *([_UNMASKED] if pastes else []))
+        result = await self._parts.delivery.deliver(output, collect(plan.places, results), adjustments, context)
+        model = self._parts.registry.find(record.executed_model)
+        return Answer(record.id, model, replace(result, created=int(record.created_at)), bill.costs)
 
 
 def _plan_of(record: Record) -> StoredPlan:

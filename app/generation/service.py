@@ -212,22 +212,10 @@ class ImageService:
         # Not a failure: this request is left to the search for abandoned ones, which delivers what comes (0054).
         if any(result.unresolved for result in results):
             raise StillProcessingError
-        collected = collect(plan.places, results)
-        delivered = await self._delivery.deliver(spec.output, collected.images, context, prepared.base)
-        failures = sorted((*collected.failures, *delivered.failures), key=lambda failure: failure.index)
-        return Answer(
-            request_id=context.request_id,
-            created=int(self._clock()),
-            model=spec.model,
-            images=delivered.images,
-            failures=tuple(failures),
-            format=delivered.images[0].format,
-            costs=bill.costs_of(task_ids),
-            task_ids=task_ids,
-            attempts=collected.attempts,
-            adjustments=(*spec.adjustments, *delivered.adjustments),
-            provider_fields=collected.provider_fields,
+        made = await self._delivery.deliver(
+            spec.output, collect(plan.places, results), spec.adjustments, context, prepared.base
         )
+        return Answer(context.request_id, spec.model, made, bill.costs_of(task_ids))
 
     async def _replay_parts(self, record: Record) -> AsyncIterator[Part | GatewayError | None]:
         """The parts of a request that was carried out before, or still is, elsewhere."""

@@ -1,61 +1,12 @@
 """Answers, errors and plans as the journal keeps them, and back. Pure; images are kept elsewhere, by name."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
 
 import msgspec
 
-from app.catalog.model import CatalogModel
-from app.domain.answer import Adjustment, AdjustmentMode, Answer, Attempt, DeliveredImage, MissingImage, TaskCost
-from app.domain.request import ImageFormat, JSONValue
+from app.domain.answer import Adjustment, Result
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import GatewayError, InternalError
-
-
-@dataclass(frozen=True, slots=True)
-class KeptImage:
-    """One image of a kept answer.
-
-    `name` is that of its bytes among the results, where the caller got base64; `hosted` that behind our own link.
-    """
-
-    size: tuple[int, int] | None
-    format: ImageFormat
-    seed: int | None
-    url: str | None = None
-    expires_at: int | None = None
-    name: str | None = None
-    hosted: str | None = None
-    as_uri: bool = False
-    image_uuid: str | None = None
-    nsfw_content: bool | None = None
-    provider_fields: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAdjustment:
-    """An adjustment; the values are any JSON."""
-
-    param: str
-    requested: object
-    applied: object
-    mode: AdjustmentMode
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """An answer without the bytes of its images, and without its costs, which may be learned later."""
-
-    created: int
-    images: tuple[KeptImage, ...]
-    failures: tuple[MissingImage, ...]
-    format: ImageFormat
-    task_ids: tuple[str, ...]
-    attempts: tuple[Attempt, ...]
-    adjustments: tuple[KeptAdjustment, ...]
-    provider_fields: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +19,11 @@ class StoredPlan:
     adjustments: tuple[Adjustment, ...]
 
 
+_results = msgspec.json.Decoder(Result)
 _plans = msgspec.json.Decoder(StoredPlan)
 
 
-class KeptError(msgspec.Struct, frozen=True):
+class StoredError(msgspec.Struct, frozen=True):
     """An error as it was answered; `retry_after` is there where the same request may be sent again."""
 
     kind: str
@@ -82,81 +34,14 @@ class KeptError(msgspec.Struct, frozen=True):
     retry_after: int | None = None
 
 
-def dump_answer(answer: Answer, names: Sequence[str | None]) -> str:
-    """The answer, with the name each image is kept under."""
-    images = tuple(_keep_image(image, name) for image, name in zip(answer.images, names, strict=True))
-    kept = KeptAnswer(
-        answer.created,
-        images,
-        answer.failures,
-        answer.format,
-        answer.task_ids,
-        answer.attempts,
-        _keep(answer.adjustments),
-        answer.provider_fields,
-    )
-    return msgspec.json.encode(kept).decode()
+def encode_result(result: Result) -> str:
+    """The result, whose images have no bytes any more."""
+    return msgspec.json.encode(result).decode()
 
 
-def load_answer(text: str) -> KeptAnswer:
-    """The kept answer."""
-    return msgspec.json.decode(text, type=KeptAnswer)
-
-
-def to_answer(
-    kept: KeptAnswer,
-    request_id: str,
-    model: CatalogModel,
-    contents: Sequence[bytes | None],
-    costs: tuple[TaskCost, ...],
-) -> Answer:
-    """The answer again, with the base64 of each image that was kept, and with what is known of its cost by now."""
-    images = tuple(_to_image(image, data) for image, data in zip(kept.images, contents, strict=True))
-    return Answer(
-        request_id=request_id,
-        created=kept.created,
-        model=model,
-        images=images,
-        failures=kept.failures,
-        format=kept.format,
-        costs=costs,
-        task_ids=kept.task_ids,
-        attempts=kept.attempts,
-        adjustments=to_adjustments(kept.adjustments),
-        provider_fields=cast("Mapping[str, JSONValue]", kept.provider_fields),
-    )
-
-
-def _keep_image(image: DeliveredImage, name: str | None) -> KeptImage:
-    return KeptImage(
-        size=image.size,
-        format=image.format,
-        seed=image.seed,
-        url=image.url,
-        expires_at=image.expires_at,
-        name=name,
-        hosted=image.hosted,
-        as_uri=image.as_uri,
-        image_uuid=image.image_uuid,
-        nsfw_content=image.nsfw_content,
-        provider_fields=image.provider_fields,
-    )
-
-
-def _to_image(kept: KeptImage, data: bytes | None) -> DeliveredImage:
-    return DeliveredImage(
-        size=kept.size,
-        format=kept.format,
-        seed=kept.seed,
-        url=kept.url,
-        expires_at=kept.expires_at,
-        base64=data,
-        hosted=kept.hosted,
-        as_uri=kept.as_uri,
-        image_uuid=kept.image_uuid,
-        nsfw_content=kept.nsfw_content,
-        provider_fields=cast("Mapping[str, JSONValue]", kept.provider_fields),
-    )
+def decode_result(text: str) -> Result:
+    """The result again, raising MsgspecError where it cannot be read."""
+    return _results.decode(text)
 
 
 def encode_plan(plan: StoredPlan) -> str:
@@ -183,18 +68,18 @@ def places_of(plan: str) -> tuple[TaskPlace, ...]:
         return ()
 
 
-def dump_error(error: GatewayError, *, may_retry: bool = False) -> str:
+def encode_error(error: GatewayError, *, may_retry: bool = False) -> str:
     """The error; with `may_retry` callers that waited for it elsewhere get the advice to retry too."""
     # Callers who joined get the error from here. They may retry only where the key is free again (0065).
     again = error.retry_after or 1 if may_retry and error.should_retry else None
-    kept = KeptError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)
+    kept = StoredError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)
     return msgspec.json.encode(kept).decode()
 
 
-def load_error(text: str) -> GatewayError:
+def decode_error(text: str) -> GatewayError:
     """The error again, as its own class; that it cannot be read, where it cannot."""
     try:
-        kept = msgspec.json.decode(text, type=KeptError)
+        kept = msgspec.json.decode(text, type=StoredError)
     except msgspec.MsgspecError:
         # Final: a row that cannot be read will not be readable at the next attempt either.
         message = "The journal's row of this request cannot be read."
@@ -208,18 +93,6 @@ def load_error(text: str) -> GatewayError:
         retry_after=kept.retry_after,
         should_retry=kept.retry_after is not None,
     )
-
-
-def to_adjustments(kept: Sequence[KeptAdjustment]) -> tuple[Adjustment, ...]:
-    """The adjustments again."""
-    return tuple(
-        Adjustment(one.param, cast("JSONValue", one.requested), cast("JSONValue", one.applied), one.mode, one.reason)
-        for one in kept
-    )
-
-
-def _keep(adjustments: Sequence[Adjustment]) -> tuple[KeptAdjustment, ...]:
-    return tuple(KeptAdjustment(one.param, one.requested, one.applied, one.mode, one.reason) for one in adjustments)
 
 
 def _kinds(base: type[GatewayError]) -> dict[str, type[GatewayError]]:

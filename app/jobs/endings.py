@@ -3,7 +3,7 @@
 from app.database.money import write_money
 from app.domain.answer import Answer
 from app.errors import GatewayError, QuotaError, RateLimitedError, Spent, UnavailableError
-from app.jobs.codec import dump_error
+from app.jobs.codec import encode_error, encode_result
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.write_queue import WriteQueue
@@ -26,9 +26,9 @@ class Endings:
 
     async def write_answer(self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool) -> None:
         """A good end; with `keeps` the images that were embedded are kept too."""
-        kept = await self._results.store(answer, images=keeps)
-        status = Status.PARTIAL if answer.failures else Status.COMPLETED
-        await self._write(lease, status, kept, None, costs)
+        stored = await self._results.store(answer.result, images=keeps)
+        status = Status.PARTIAL if stored.failures else Status.COMPLETED
+        await self._write(lease, status, encode_result(stored), None, costs)
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
         """A bad end, which says from now on what it cost; where surely nothing was bought, the key is free again."""
@@ -36,7 +36,7 @@ class Endings:
         refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
         # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
         releases = refused and total_cost(costs) == 0
-        await self._write(lease, Status.FAILED, None, dump_error(error, may_retry=releases), costs, releases=releases)
+        await self._write(lease, Status.FAILED, None, encode_error(error, may_retry=releases), costs, releases=releases)
 
     async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.

@@ -8,7 +8,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.domain.answer import Answer
+from app.domain.answer import Answer, Result
+from app.jobs.codec import encode_result
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore, is_embedded, needs_refetch
 from app.jobs.write_queue import WriteQueue
@@ -42,8 +43,8 @@ class DeliveryReceipts:
         for event in self._awaited.get(request_id, ()):
             event.set()
         # The bytes are still in memory: storing them now saves fetching them from Runware later (0053).
-        if receipt is Receipt.BROKEN and answer is not None and is_embedded(answer):
-            self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer))
+        if receipt is Receipt.BROKEN and answer is not None and is_embedded(answer.result):
+            self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer.result))
         elif receipt is Receipt.BROKEN:
             self._bring(request_id)
 
@@ -65,8 +66,9 @@ class DeliveryReceipts:
         """Wait for images of this request that are being kept here."""
         await self._queue.written(_images_of(request_id))
 
-    async def _store(self, request_id: str, answer: Answer) -> None:
-        await self._journal.keep_answer(request_id, await self._results.store(answer, images=True))
+    async def _store(self, request_id: str, result: Result) -> None:
+        stored = await self._results.store(result, images=True)
+        await self._journal.keep_answer(request_id, encode_result(stored))
 
     def retract(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""

@@ -13,9 +13,9 @@ import pybase64
 from obstore.exceptions import BaseError
 
 from app.catalog.registry import Registry
-from app.domain.answer import Answer, DeliveredImage
+from app.domain.answer import Answer, DeliveredImage, Result
 from app.errors import NotFoundError, Spent
-from app.jobs.codec import KeptImage, dump_answer, load_answer, load_error, to_answer
+from app.jobs.codec import decode_error, decode_result
 from app.journal.records import UNREADABLE, Record
 from app.ledger.bill import known_cost, total_cost
 from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
@@ -38,57 +38,57 @@ class ResultStore:
         self._registry = registry
         self._clock = clock
 
-    async def store(self, answer: Answer, *, images: bool) -> str:
-        """The answer for the journal; with `images` those that were embedded are stored too."""
-        return dump_answer(answer, [await self._store_image(image) if images else None for image in answer.images])
+    async def store(self, result: Result, *, images: bool) -> Result:
+        """`result` as it is written down, without bytes; with `images` those that were embedded are kept by name."""
+        if not is_embedded(result):
+            return result
+        names = [await self._store_image(image) if images else None for image in result.images]
+        stripped = [replace(image, base64=None, name=name) for image, name in zip(result.images, names, strict=True)]
+        return replace(result, images=tuple(stripped))
 
     async def replay(self, record: Record) -> Answer:
         """The answer of a request that ended, raising the error it ended with."""
         if record.error is not None:
-            error = load_error(record.error)
+            error = decode_error(record.error)
             # From the tasks as they are booked by now: a cost may have been completed since the error was stored
             # (0035).
             error.spent = Spent(total_cost(record.costs), known_cost(record.costs))
             raise error
         if record.answer is None:
-            raise NotFoundError("The images of this request are gone.", code="result_gone")
+            raise _gone()
         try:
-            kept = load_answer(record.answer)
+            stored = decode_result(record.answer)
         except msgspec.MsgspecError:
-            _logger.exception("a kept answer cannot be read", id=record.id)
-            raise load_error(UNREADABLE) from None
+            _logger.exception("a stored result cannot be read", id=record.id)
+            raise decode_error(UNREADABLE) from None
         try:
-            kept = replace(kept, images=tuple([await self._with_live_link(image) for image in kept.images]))
-            contents = [await self._read(image) for image in kept.images]
+            images = tuple([await self._restore(image) for image in stored.images])
         except MediaNotFoundError:
-            raise NotFoundError("The images of this request are gone.", code="result_gone") from None
-        if any(image.url is None and data is None for image, data in zip(kept.images, contents, strict=True)):
-            raise NotFoundError("The images of this request were delivered and not kept.", code="result_gone")
-        return to_answer(kept, record.id, self._registry.find(record.executed_model), contents, record.costs)
+            raise _gone() from None
+        model = self._registry.find(record.executed_model)
+        return Answer(record.id, model, replace(stored, images=images), record.costs)
 
-    async def _with_live_link(self, image: KeptImage) -> KeptImage:
-        """The image with a new link to us where the old one has ended."""
+    async def _restore(self, image: DeliveredImage) -> DeliveredImage:
+        """The image with its bytes where it was embedded, and with a link that has not ended where it was not."""
+        if image.name is not None:
+            text = await asyncio.to_thread(pybase64.b64encode, await self._store.read_image(image.name))
+            return replace(image, name=None, base64=memoryview(text))
+        if image.url is None:
+            raise NotFoundError("The images of this request were delivered and not kept.", code="result_gone")
         # A link is never prolonged: one that leaked ends when it said so (0057).
-        if image.hosted is None or image.url is None or (image.expires_at or 0) > self._clock():
+        if image.hosted is None or (image.expires_at or 0) > self._clock():
             return image
         link = await self._media.renew_link(image.hosted)
         origin = image.url.partition(MEDIA_PATH)[0]
         return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
 
-    async def _read(self, image: KeptImage) -> bytes | None:
-        """The base64 of an image that was embedded and kept."""
-        if image.name is None:
-            return None
-        return await asyncio.to_thread(pybase64.b64encode, await self._store.read_image(image.name))
-
     async def forget(self, record: Record) -> None:
         """Delete the images of a request."""
-        if record.answer is not None:
-            for image in _images_of(record.answer):
-                if image.name is not None:
-                    await self._store.delete_image(image.name)
-                if image.hosted is not None:
-                    await self._media.delete_image(image.hosted)
+        for image in _images_of(record):
+            if image.name is not None:
+                await self._store.delete_image(image.name)
+            if image.hosted is not None:
+                await self._media.delete_image(image.hosted)
 
     async def _store_image(self, image: DeliveredImage) -> str | None:
         if image.base64 is None:
@@ -105,19 +105,23 @@ class ResultStore:
 def needs_refetch(record: Record) -> bool:
     """Whether an answer that nobody got had embedded images that were not stored: they are only at Runware."""
     # Once delivered, embedded images of a request without a key are nobody's: they are not fetched again (0053).
-    if record.answer is None or record.delivered_at is not None:
+    if record.delivered_at is not None:
         return False
-    return any(image.url is None and image.name is None for image in _images_of(record.answer))
+    return any(image.url is None and image.name is None for image in _images_of(record))
 
 
-def _images_of(answer: str) -> tuple[KeptImage, ...]:
-    """The images of a kept answer, none where it cannot be read."""
+def is_embedded(result: Result) -> bool:
+    """Whether a result carries its images itself."""
+    return any(image.base64 is not None for image in result.images)
+
+
+def _images_of(record: Record) -> tuple[DeliveredImage, ...]:
+    """The images of a stored result; none where there is none, or it cannot be read."""
     try:
-        return load_answer(answer).images
+        return () if record.answer is None else decode_result(record.answer).images
     except msgspec.MsgspecError:
         return ()
 
 
-def is_embedded(answer: Answer) -> bool:
-    """Whether an answer carries its images itself."""
-    return any(image.base64 is not None for image in answer.images)
+def _gone() -> NotFoundError:
+    return NotFoundError("The images of this request are gone.", code="result_gone")

@@ -28,7 +28,7 @@ def render_completed(mode: Mode, answer: Answer, image: DeliveredImage, index: i
     """The event of one image, whose base64 is spliced in as it is. `answer` is that of its own task."""
     kind = _TYPES[mode]
     members: dict[str, object] = {
-        "created_at": answer.created,
+        "created_at": answer.result.created,
         "size": "auto" if image.size is None else f"{image.size[0]}x{image.size[1]}",
         "quality": "auto",
         "background": "auto",

@@ -29,8 +29,9 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 def render_answer(answer: Answer) -> list[Chunk]:
     """The body of a 200, in pieces to be sent one after the other."""
-    chunks: list[Chunk] = [b'{"created":%d,"data":[' % answer.created]
-    for index, image in enumerate(answer.images):
+    result = answer.result
+    chunks: list[Chunk] = [b'{"created":%d,"data":[' % result.created]
+    for index, image in enumerate(result.images):
         if index:
             chunks.append(b",")
         chunks += _render_image(image)
@@ -41,7 +42,7 @@ def render_answer(answer: Answer) -> list[Chunk]:
 
 def answer_headers(answer: Answer) -> dict[str, str]:
     """The headers that tell of an answer without its body being read."""
-    headers = model_headers(answer.model.id, answer.adjustments)
+    headers = model_headers(answer.model.id, answer.result.adjustments)
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
     cost = total_cost(answer.costs)
@@ -182,17 +183,18 @@ def image_members(image: DeliveredImage) -> dict[str, JSONValue]:
 
 
 def _rest_of(answer: Answer) -> dict[str, object]:
-    size = answer.images[0].size
+    first = answer.result.images[0]
     body: dict[str, object] = {"id": answer.request_id}
-    if size is not None:
-        body["size"] = f"{size[0]}x{size[1]}"
-    body["output_format"] = answer.format.value
+    if first.size is not None:
+        body["size"] = f"{first.size[0]}x{first.size[1]}"
+    body["output_format"] = first.format.value
     body["metadata"] = render_metadata(answer)
     return body
 
 
 def render_metadata(answer: Answer) -> dict[str, object]:
     """How the images of an answer came about."""
+    result = answer.result
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",
@@ -200,12 +202,12 @@ def render_metadata(answer: Answer) -> dict[str, object]:
         "provider_name": PROVIDER_NAME,
         **cost_members(total_cost(answer.costs), known_cost(answer.costs)),
         "cost_currency": CURRENCY,
-        "attempts": answer.attempts,
-        "adjustments": answer.adjustments,
-        "task_uuids": answer.task_ids,
+        "attempts": result.attempts,
+        "adjustments": result.adjustments,
+        "task_uuids": result.task_ids,
     }
-    if answer.failures:
-        metadata["errors"] = answer.failures
-    if answer.provider_fields:
-        metadata["provider_fields"] = answer.provider_fields
+    if result.failures:
+        metadata["errors"] = result.failures
+    if result.provider_fields:
+        metadata["provider_fields"] = result.provider_fields
     return metadata

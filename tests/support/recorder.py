@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.registry import unlisted_model
-from app.domain.answer import Answer, DeliveredImage, TaskCost
+from app.domain.answer import Answer, DeliveredImage, Result, TaskCost
 from app.domain.request import ImageFormat, ImageRequest, RequestContext
 from app.generation.service import ImageService, Part, Stream
 
@@ -25,24 +25,20 @@ class Recorder(ImageService):
         answer = await self.run(request, context)
 
         async def parts() -> AsyncIterator[Part]:
-            yield Part(0, replace(answer, images=(replace(answer.images[0], url=None, base64=b"AAAA"),)))
+            image = replace(answer.result.images[0], url=None, base64=memoryview(b"AAAA"))
+            yield Part(0, replace(answer, result=replace(answer.result, images=(image,))))
 
         return Stream(context.request_id, 1, answer.model, (), parts())
 
     async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
         """Keep the request."""
         self._requests.append(request)
+        image = DeliveredImage((8, 8), ImageFormat.PNG, 7, url="https://example.com/a.png")
         return Answer(
             request_id=context.request_id,
-            created=1,
             model=unlisted_model("civitai:1@1"),
-            images=(DeliveredImage((8, 8), ImageFormat.PNG, 7, url="https://example.com/a.png"),),
-            failures=(),
-            format=ImageFormat.PNG,
+            result=Result(1, (image,), failures=(), task_ids=(), attempts=(), adjustments=()),
             costs=(TaskCost("task", Decimal("0.01"), is_complete=True),),
-            task_ids=(),
-            attempts=(),
-            adjustments=(),
         )
 
 

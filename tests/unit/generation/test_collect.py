@@ -45,9 +45,9 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
             collect(plan.places, results)
         return
     collected = collect(plan.places, results)
-    indexes = [placed.index for placed in collected.images] + [failure.index for failure in collected.failures]
+    indexes = [*collected.images, *(failure.index for failure in collected.failures)]
     assert sorted(indexes) == list(range(count))
-    assert [placed.index for placed in collected.images] == sorted(placed.index for placed in collected.images)
+    assert list(collected.images) == sorted(collected.images)
 
 
 @pytest.mark.parametrize(("per_task", "seeds"), [(20, [7]), (1, [7, 8, 9, 10]), (3, [7, 10])])

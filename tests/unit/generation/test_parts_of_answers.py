@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.catalog.registry import unlisted_model
-from app.domain.answer import Answer, Attempt, DeliveredImage, MissingImage, TaskCost
+from app.domain.answer import Answer, Attempt, DeliveredImage, MissingImage, Result, TaskCost
 from app.domain.request import ImageFormat
 from app.domain.spec import TaskPlace
 from app.generation.collect import merge_fields, merge_parts, split_parts
@@ -14,17 +14,12 @@ from app.generation.collect import merge_fields, merge_parts, split_parts
 
 def answer_of(task_id: str, *seeds: int) -> Answer:
     images = tuple(DeliveredImage((8, 8), ImageFormat.PNG, seed, url=f"https://x/{seed}") for seed in seeds)
+    attempts = (Attempt(task_id, "submit", "ok", 200, 1),)
     return Answer(
         request_id="r",
-        created=1,
         model=unlisted_model("civitai:1@1"),
-        images=images,
-        failures=(),
-        format=ImageFormat.PNG,
+        result=Result(1, images, failures=(), task_ids=(task_id,), attempts=attempts, adjustments=()),
         costs=(TaskCost(task_id, Decimal(len(seeds)), is_complete=True),),
-        task_ids=(task_id,),
-        attempts=(Attempt(task_id, "submit", "ok", 200, 1),),
-        adjustments=(),
     )
 
 
@@ -38,13 +33,11 @@ def test_a_missing_image_leaves_its_place_and_its_task_out():
     parts = [answer_of("a", 1), answer_of("c", 3)]
     merged = merge_parts(parts, [], ())
     found = split_parts(
-        replace(merged, failures=(MissingImage(1, "c", "m"),)),
+        replace(merged, result=replace(merged.result, failures=(MissingImage(1, "c", "m"),))),
         [TaskPlace(task, place, 1, 1) for place, task in enumerate("abc")],
     )
-    assert [(index, part.task_ids, [image.seed for image in part.images]) for index, part in found] == [
-        (0, ("a",), [1]),
-        (2, ("c",), [3]),
-    ]
+    shown = [(index, part.result.task_ids, [image.seed for image in part.result.images]) for index, part in found]
+    assert shown == [(0, ("a",), [1]), (2, ("c",), [3])]
 
 
 def test_without_a_plan_that_can_be_read_the_answer_is_one_part():
