@@ -1,4 +1,4 @@
-"""Resolves host names in threads of its own, so that names that never answer hold up nobody but who named them.
+"""Resolves host names in threads of its own, so that a name that never answers holds up only the caller that sent it.
 
 Owns the bounds (threads in all and for each caller, the wait for an answer) and what is remembered of addresses this
 gateway lives on. Leaves judging what a name leads to to `address_guard`.
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.egress.slots import SharedSlots
 from app.observability.logs import get_logger
@@ -22,7 +23,7 @@ Lookup = Callable[[str, int], Addresses]
 Resolve = Callable[[str, int, str], Awaitable[Addresses]]
 """The addresses of a host and port for a caller, raising OSError or ValueError."""
 _logger = get_logger("names")
-_MOST_REMEMBERED = 256
+_MAX_REMEMBERED = 256
 
 
 def look_up(host: str, port: int) -> Addresses:
@@ -49,36 +50,45 @@ class NameResolver:
         async with asyncio.timeout(self._wait):
             # A lookup holds its thread until the system gives up, so each caller has a share of threads (0046).
             await self._slots.take(caller)
-            return await self._start(host, port, caller)
+            return await _Lookup(self._lookup, host, port, partial(self._slots.give_back, caller)).start()
 
-    def _start(self, host: str, port: int, caller: str) -> asyncio.Future[Addresses]:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Addresses] = loop.create_future()
 
-        def end(found: Addresses | Exception) -> None:
-            self._slots.give_back(caller)
-            if answer.done():  # nobody waits any more
-                return
-            if isinstance(found, Exception):
-                answer.set_exception(found)
-            else:
-                answer.set_result(found)
+class _Lookup:
+    """One lookup in a thread of its own; `on_end` is called on the event loop once that thread has ended."""
 
-        def run() -> None:
-            found: Addresses | Exception
-            try:
-                found = self._lookup(host, port)
-            except (OSError, ValueError) as error:
-                found = error
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(end, found)
+    def __init__(self, lookup: Lookup, host: str, port: int, on_end: Callable[[], None]) -> None:
+        self._lookup = lookup
+        self._host, self._port = host, port
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[Addresses] = self._loop.create_future()
 
+    def start(self) -> asyncio.Future[Addresses]:
+        """What will be found."""
         try:
             # A daemon: the end of the process does not wait for a name server that never answers.
-            threading.Thread(target=run, daemon=True, name="name lookup").start()
+            threading.Thread(target=self._run, daemon=True, name="name lookup").start()
         except RuntimeError:
-            end(OSError("no thread could be started"))
-        return answer
+            self._end(OSError("no thread could be started"))
+        return self._answer
+
+    def _run(self) -> None:
+        found: Addresses | Exception
+        try:
+            found = self._lookup(self._host, self._port)
+        except (OSError, ValueError) as error:
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._end, found)
+
+    def _end(self, found: Addresses | Exception) -> None:
+        self._on_end()
+        if self._answer.done():  # nobody waits any more
+            return
+        if isinstance(found, Exception):
+            self._answer.set_exception(found)
+        else:
+            self._answer.set_result(found)
 
 
 def _is_address(host: str) -> bool:
@@ -100,7 +110,7 @@ class RememberingResolver:
     """Resolves the names this gateway lives on. `clock` is monotonic seconds.
 
     An answer is fresh for `fresh` seconds. After that it is asked for anew, and for `good` seconds the last one serves
-    whenever that fails or takes longer than `patience`.
+    whenever that fails or takes longer than `wait`.
     """
 
     def __init__(
@@ -109,11 +119,11 @@ class RememberingResolver:
         *,
         fresh: float = 30.0,
         good: float = 3600.0,
-        patience: float = 1.0,
+        wait: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve = resolve
-        self._fresh, self._good, self._patience = fresh, good, patience
+        self._fresh, self._good, self._wait = fresh, good, wait
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[Addresses]] = {}
@@ -126,7 +136,7 @@ class RememberingResolver:
         asking = self._asking.get(host) or self._ask(host, port, caller)
         if known is None or self._clock() >= known.good_until:
             return await asyncio.shield(asking)
-        await asyncio.wait([asking], timeout=self._patience)
+        await asyncio.wait([asking], timeout=self._wait)
         if asking.done() and asking.exception() is None:
             return asking.result()
         # A name server that is down must not stop paid work: the last good address serves, and the next question waits
@@ -136,23 +146,25 @@ class RememberingResolver:
         return known.addresses
 
     def _ask(self, host: str, port: int, caller: str) -> asyncio.Task[Addresses]:
-        async def look_up_once() -> Addresses:
-            found = await self._resolve(host, port, caller)
-            if not found:
-                raise OSError("the name has no address")
-            return found
-
-        asking = asyncio.create_task(look_up_once())
+        # One question at a time for each name: all who need the answer wait for the same one.
+        asking = asyncio.create_task(self._look_up(host, port, caller))
         self._asking[host] = asking
-
-        def end(ended: asyncio.Task[Addresses]) -> None:
-            del self._asking[host]
-            if not ended.cancelled() and ended.exception() is None:
-                now = self._clock()
-                self._known.pop(host, None)
-                while len(self._known) >= _MOST_REMEMBERED:
-                    del self._known[next(iter(self._known))]
-                self._known[host] = _Known(ended.result(), now + self._fresh, now + self._good)
-
-        asking.add_done_callback(end)
+        asking.add_done_callback(partial(self._remember, host))
         return asking
+
+    async def _look_up(self, host: str, port: int, caller: str) -> Addresses:
+        found = await self._resolve(host, port, caller)
+        if not found:
+            raise OSError("the name has no address")
+        return found
+
+    def _remember(self, host: str, ended: asyncio.Task[Addresses]) -> None:
+        del self._asking[host]
+        if ended.cancelled() or ended.exception() is not None:
+            return
+        now = self._clock()
+        # Taken out first, so that it moves to the end: the one that was learned longest ago makes room.
+        self._known.pop(host, None)
+        while len(self._known) >= _MAX_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[host] = _Known(ended.result(), now + self._fresh, now + self._good)

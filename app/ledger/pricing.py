@@ -82,11 +82,14 @@ def estimate_price(order: Order) -> Estimate:
         return _unknown(_NOT_PUBLISHED)
     if order.size is None:
         order = replace(order, size=_following_size(order, pricing))
+    obstacle = _find_obstacle(order, pricing)
+    if obstacle is not None and pricing.amounts:
+        return _unknown(obstacle)
     components: list[PriceComponent] = []
-    for found in (_find_obstacle(order, pricing), _price_output(order, pricing), _price_inputs(order, pricing)):
+    for found in (_price_output(order, pricing), _price_inputs(order, pricing)):
         # One unknown part makes the whole unknown: a partial sum would pass for the price.
         if isinstance(found, str):
-            return _unknown(found if pricing.amounts else _NOT_PUBLISHED)
+            return _unknown(found)
         components += found
     total = sum((component.total for component in components), Decimal(0))
     members = {component.member for component in components}
@@ -131,7 +134,7 @@ def _following_size(order: Order, pricing: Pricing) -> Dimensions | None:
     return first[0] + left + right, first[1] + top + bottom
 
 
-def _find_obstacle(order: Order, pricing: Pricing) -> str | tuple[()]:
+def _find_obstacle(order: Order, pricing: Pricing) -> str | None:
     """What makes the price of this order unknown although the model has one."""
     lora = ("lora",) if pricing.compute and pricing.with_lora is None else ()
     for path in (*pricing.not_with, *(_WORKLOADS if pricing.compute else ()), *lora):
@@ -142,7 +145,7 @@ def _find_obstacle(order: Order, pricing: Pricing) -> str | tuple[()]:
     if pricing.compute and steps is not None and steps != pricing.steps:
         known = f"{pricing.steps} steps" if pricing.steps else "the steps Runware chooses"
         return f"The price depends on the steps; it is known for {known} only."
-    return ()
+    return None
 
 
 _Found = Sequence[PriceComponent] | PriceComponent | str | None

@@ -43,12 +43,6 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     stream = standard_error()
     codecs.lookup("unicode_escape")  # is read from a file when it is first used, and then none may be left
 
-    def redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-        for key, value in event.items():
-            if isinstance(value, str):
-                event[key] = _clean(value, hidden, keeps_end=key == _EXCEPTION)
-        return event
-
     number = logging.getLevelNamesMapping()[level.upper()]
     logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
     renderers: list[structlog.typing.Processor]
@@ -59,7 +53,7 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _tell_fault,
-            redact,
+            _Redactor(hidden),
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -69,6 +63,19 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_LineFormatter(hidden))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+
+
+class _Redactor:
+    """A processor of structlog's: every text of an event without secrets, cut to a sensible length."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self._secrets = secrets
+
+    def __call__(self, _: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+        for key, value in event.items():
+            if isinstance(value, str):
+                event[key] = _clean(value, self._secrets, keeps_end=key == _EXCEPTION)
+        return event
 
 
 class _LineFormatter(logging.Formatter):

@@ -6,6 +6,7 @@ Sends a task again only under its own taskUUID, and only when Runware keeps not 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
@@ -17,6 +18,28 @@ from app.runware.wire import Reply, UnreadableReplyError, decode_details
 _POLL_SECONDS = 30.0
 _SETTLED_POLLS = 3
 """Polls without news after which a task that shows neither progress nor all its images is taken as it is."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What the polls of a task have brought so far; `empty` are those in which Runware did not know it."""
+
+    wanted: int
+    polls: int = 0
+    empty: int = 0
+    last: Reply = field(default_factory=Reply)
+    _settled: int = 0
+
+    def ends_with(self, reply: Reply) -> bool:
+        """Whether the task has ended with what Runware says now."""
+        count = len(reply.images)
+        # Some models deliver fewer images than asked for and say nothing. When several polls bring no news, that is the
+        # result.
+        unchanged = count == len(self.last.images) and not reply.processing
+        self._settled = self._settled + 1 if unchanged else 0
+        self.last = reply
+        complete = count + len(reply.faults) >= self.wanted
+        return complete or (not reply.processing and (bool(reply.faults) or self._settled >= _SETTLED_POLLS))
 
 
 class Collector:
@@ -84,15 +107,14 @@ class Collector:
 
     async def collect(self, run: Run) -> TaskResult:
         """Ask after the task until it has ended, sending it once more if Runware keeps not knowing it."""
-        empty = settled = seen = polls = 0
+        progress = _Progress(run.task.number_results)
         resent = False
-        last = Reply()
         while True:
-            polls += 1
-            delay = poll_delay(self._retry, polls)
+            progress.polls += 1
+            delay = poll_delay(self._retry, progress.polls)
             if self._clock() + delay >= run.deadline:
                 # Unresolved, not failed: the search for abandoned requests goes on with it (0054).
-                return run.end(last, ProviderFailure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
+                return run.end(progress.last, ProviderFailure(Kind.TIMEOUT, "deadline", ""), unresolved=True)
             await asyncio.sleep(delay)
             try:
                 reply = await self.ask(run)
@@ -100,24 +122,19 @@ class Collector:
                 return run.end_unread()
             if reply is None:
                 continue
-            if not (reply.images or reply.processing or reply.faults):
-                empty += 1
-                # Once only, and under its own id: if Runware has it after all, it answers with a conflict and sells
-                # nothing twice (0006).
-                if empty >= self._retry.empty_polls and not resent:
-                    resent, empty = True, 0
-                    outcome = await self._resend(run)
-                    if outcome is not None:
-                        return outcome
+            if reply.knows_task:
+                run.accepted = True
+                if progress.ends_with(reply):
+                    return run.end(reply)
                 continue
-            run.accepted, last = True, reply
-            # Some models deliver fewer images than asked for and say nothing. When several polls bring no news, that is
-            # the result.
-            settled = settled + 1 if len(reply.images) == seen and not reply.processing else 0
-            seen = len(reply.images)
-            complete = len(reply.images) + len(reply.faults) >= run.task.number_results
-            if complete or (not reply.processing and (reply.faults or settled >= _SETTLED_POLLS)):
-                return run.end(reply)
+            progress.empty += 1
+            # Once only, and under its own id: if Runware has it after all, it answers with a conflict and sells nothing
+            # twice (0006).
+            if progress.empty >= self._retry.empty_polls and not resent:
+                resent = True
+                outcome = await self._resend(run)
+                if outcome is not None:
+                    return outcome
 
     async def read_again(self, run: Run) -> TaskResult:
         """The end of a task whose answer was too large to be read: what a question brings, else that it is unread."""
@@ -136,7 +153,7 @@ class Collector:
             return True
         # No answer to the question is no answer: the task counts as sent until Runware says otherwise.
         run.unsure = reply is None
-        run.accepted = reply is not None and bool(reply.images or reply.processing or reply.faults)
+        run.accepted = reply is not None and reply.knows_task
         return run.accepted
 
     async def ask(self, run: Run) -> Reply | None:

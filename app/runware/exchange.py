@@ -15,7 +15,7 @@ from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.members import Image
 from app.runware.tasks import Exchange, ImageTask, TaskResult, encode, get_response
-from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, Permit, Transport, TransportError
+from app.runware.transport import HTTPReply, LostError, NotSentError, Permit, Transport, TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode
 
 _logger = get_logger("runware")
@@ -27,6 +27,8 @@ _PROBE_BYTES = 64 * 1024
 
 class OversizedError(TransportError):
     """An answer of Runware's was larger than anything that was asked for; it was not read to its end."""
+
+    outcome = "oversized"
 
 
 @dataclass(slots=True)
@@ -95,20 +97,11 @@ class RunwareExchange:
             status = answer.status
             reply = self._read(run, answer)
             outcome = reply.kind.value if isinstance(reply, ProviderFailure) else "ok"
-        except NotSentError:
-            outcome = "not_sent"
-            self._count_failure()
-            raise
-        except LostError:
-            self._count_failure()
-            raise
-        # Late says nothing about whether Runware can be reached: slow models would open the breaker for fast ones.
-        except LateError:
-            outcome = "late"
-            raise
-        except OversizedError:
-            outcome = "oversized"
-            _logger.error("Runware's answer is too large to be read", task=run.task.task_uuid)  # noqa: TRY400 - no fault of ours
+        except TransportError as error:
+            outcome = error.outcome
+            # Late says nothing about whether Runware can be reached: slow models would open the breaker for fast ones.
+            if isinstance(error, NotSentError | LostError):
+                self._count_failure()
             raise
         finally:
             run.exchanges.append(Exchange(kind, outcome, status, round((self._clock() - started) * 1000)))
@@ -122,6 +115,7 @@ class RunwareExchange:
         status, retry_after = answer.status, answer.retry_after
         # The image may exist and be billed, so this is neither a plain failure nor retried (0035).
         if answer.is_cut and status == OK:
+            _logger.error("Runware's answer is too large to be read", task=run.task.task_uuid)
             raise OversizedError
         try:
             reply = decode(answer.body, run.task.task_uuid)

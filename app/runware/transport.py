@@ -27,11 +27,15 @@ Permit = Callable[[], Awaitable[None]]
 
 
 class TransportError(Exception):
-    """The exchange brought no answer."""
+    """The exchange brought no answer. `outcome` is its name among the attempts of a request."""
+
+    outcome = "lost"
 
 
 class NotSentError(TransportError):
     """No connection could be made: Runware has not seen the request."""
+
+    outcome = "not_sent"
 
 
 class LostError(TransportError):
@@ -40,6 +44,8 @@ class LostError(TransportError):
 
 class LateError(TransportError):
     """No answer within the time given; the task may be running."""
+
+    outcome = "late"
 
 
 class HTTPReply(NamedTuple):

@@ -56,6 +56,11 @@ class Reply:
     others: Mapping[str, JSONMember] = field(default_factory=dict)
     unbelievable: tuple[str, ...] = ()
 
+    @property
+    def knows_task(self) -> bool:
+        """Whether Runware has the task at all."""
+        return self.processing or bool(self.images or self.faults)
+
 
 class UnreadableReplyError(Exception):
     """The body is no envelope of Runware's."""

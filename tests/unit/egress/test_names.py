@@ -107,7 +107,7 @@ class Course:
         self.answer: list[str] | Exception = ["192.0.2.1"]
         self.asked = 0
         self.delay = 0.0
-        self.names = RememberingResolver(self._resolve, clock=lambda: self.now, **({"patience": 0.05} | options))
+        self.names = RememberingResolver(self._resolve, clock=lambda: self.now, **({"wait": 0.05} | options))
 
     async def _resolve(self, host: str, port: int, caller: str) -> list[str]:
         self.asked += 1
@@ -149,7 +149,7 @@ def test_the_last_good_answer_serves_for_an_hour_when_names_are_dead(fault):
 
 def test_nobody_waits_again_and_again_for_names_that_are_dead():
     async def course() -> None:
-        names = Course(patience=0.2)
+        names = Course(wait=0.2)
         await names.ask()
         names.now, names.delay = 31, 30
         began = time.monotonic()
@@ -173,7 +173,7 @@ def test_many_ask_once_together():
 
 def test_an_answer_that_came_too_late_for_one_serves_the_next():
     async def course() -> None:
-        names = Course(patience=0.02)
+        names = Course(wait=0.02)
         await names.ask()
         names.now, names.answer, names.delay = 31, ["192.0.2.2"], 0.1
         assert await names.ask() == ["192.0.2.1"]
