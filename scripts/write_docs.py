@@ -13,8 +13,7 @@ from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSize
 from app.catalog.prices import price_in_words
 from app.errors import GatewayError
 from app.openai_api.model_schema import field_mode
-from app.openai_api.parse import OWN_NAMES
-from app.openai_api.runware_parameters import SYNONYMS
+from app.openai_api.vocabulary import OWN_NAMES, SYNONYMS
 from app.planning.capabilities import emulated_modes, supported_modes
 from app.runware.tasks import OWN_FIELDS
 from app.settings.load import Settings

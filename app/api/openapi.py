@@ -7,20 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.openai_api.runware_schema import RunwareRequest
-from app.openai_api.schemas import (
-    DryRunResponse,
-    EditForm,
-    EditRequest,
-    ErrorResponse,
-    GenerationRequest,
-    ImagesResponse,
-)
+from app.openai_api.request_schemas import RUNWARE, describe_requests
+from app.openai_api.schemas import DryRunResponse, ErrorResponse, ImagesResponse
 
 _IMAGE_HEADERS = {
     "x-request-id": "The id of this request.",
@@ -93,27 +84,23 @@ def describe_results() -> dict[int | str, Documented]:
     return {**answers, 202: {"description": "It is still being made: ask again later."}}
 
 
-def describe_body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> Documented:
-    """The request body of a route, as JSON and, where it takes one, as a form."""
-    runware = _reference(RunwareRequest)
+def describe_body(json_schema: str, form_schema: str | None = None) -> Documented:
+    """The request body of a route, as JSON and, where it takes one, as a form, by the names of their schemas."""
+    runware = _reference(RUNWARE)
     one = {"type": "array", "items": runware, "minItems": 1, "maxItems": 1}
-    content: Documented = {"application/json": {"schema": {"anyOf": [_reference(json_model), runware, one]}}}
-    if form_model is not None:
-        content["multipart/form-data"] = {"schema": _reference(form_model)}
+    content: Documented = {"application/json": {"schema": {"anyOf": [_reference(json_schema), runware, one]}}}
+    if form_schema is not None:
+        content["multipart/form-data"] = {"schema": _reference(form_schema)}
     return {"requestBody": {"required": True, "content": content}, "parameters": [STRICT_HEADER, DRY_RUN]}
 
 
 def add_request_schemas(document: Documented) -> None:
     """Put the schemas of the request bodies beside those FastAPI found itself."""
-    models: list[type[BaseModel]] = [GenerationRequest, EditRequest, EditForm, RunwareRequest]
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
-    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+    document.setdefault("components", {}).setdefault("schemas", {}).update(describe_requests())
 
 
-def _reference(model: type[BaseModel]) -> Documented:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+def _reference(name: str) -> Documented:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 @dataclass(frozen=True, slots=True)

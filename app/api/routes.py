@@ -25,7 +25,8 @@ from app.api.openapi import (
     document,
 )
 from app.api.requests import RequestRoutes
-from app.openai_api.schemas import EditForm, EditRequest, GenerationRequest, ModelItem, ModelList
+from app.openai_api.request_schemas import EDIT, EDIT_FORM, GENERATION
+from app.openai_api.schemas import ModelItem, ModelList
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
@@ -109,8 +110,8 @@ def _image_routes(images: ImageRoutes) -> tuple[Route, ...]:
     answers = describe_images()
     create, edit = WithKey(images.create_image), WithKey(images.edit_image)
     return (
-        Route("POST", "/images/generations", create, "images", answers, describe_body(GenerationRequest)),
-        Route("POST", "/images/edits", edit, "images", answers, describe_body(EditRequest, EditForm)),
+        Route("POST", "/images/generations", create, "images", answers, describe_body(GENERATION)),
+        Route("POST", "/images/edits", edit, "images", answers, describe_body(EDIT, EDIT_FORM)),
         Route("POST", f"{_DEPLOYMENT}/images/generations", create),
         Route("POST", f"{_DEPLOYMENT}/images/edits", edit),
         # Public: it says the same to everybody, and spends nothing.

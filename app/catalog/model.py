@@ -5,7 +5,10 @@ files to `loader`, looking models up to `registry`, and every decision about a r
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -152,15 +155,37 @@ class ImageRules(_Entry):
     blank: bool = Field(default=True, description="A blank image makes sense where there is only text.")
 
 
+@dataclass(frozen=True, slots=True)
+class Usually:
+    """What Runware calls a parameter on most models."""
+
+    field: str
+
+
 class ParameterMap(_Entry):
     """Runware's field for each of the caller's parameters that this model has an equivalent for."""
 
-    seed: str | None = None
-    negative_prompt: str | None = None
-    guidance_scale: str | None = None
-    num_inference_steps: str | None = None
-    scale_factor: str | None = None
+    seed: Annotated[str | None, Usually("seed")] = None
+    negative_prompt: Annotated[str | None, Usually("negativePrompt")] = None
+    guidance_scale: Annotated[str | None, Usually("CFGScale")] = None
+    num_inference_steps: Annotated[str | None, Usually("steps")] = None
+    scale_factor: Annotated[str | None, Usually("upscaleFactor")] = None
     transparent_background: dict[str, dict[str, bool]] | None = None
+
+    @cached_property
+    def fields(self) -> Mapping[str, str]:
+        """Runware's field by the caller's name of it, of those this model has."""
+        found = {name: getattr(self, name) for name in USUAL_FIELDS}
+        return {name: field for name, field in found.items() if field is not None}
+
+
+USUAL_FIELDS: Mapping[str, str] = {
+    name: usual.field
+    for name, declared in ParameterMap.model_fields.items()
+    for usual in declared.metadata
+    if isinstance(usual, Usually)
+}
+"""What Runware calls each of the caller's parameters on most models."""
 
 
 class Choice(_Entry):
@@ -231,9 +256,8 @@ class CatalogModel(_Entry):
 
     @model_validator(mode="after")
     def _check_parameters(self) -> "CatalogModel":
-        targets = [getattr(self.parameters, name) for name in ParameterMap.model_fields]
-        paths = [target for target in targets if isinstance(target, str)]
-        unknown = [path for path in paths if self.optional is not None and path not in self.optional]
+        fields = self.parameters.fields.values()
+        unknown = [field for field in fields if self.optional is not None and field not in self.optional]
         if unknown:
             message = f"`words` leads to {unknown[0]}, which is not among the fields of this model"
             raise ValueError(message)

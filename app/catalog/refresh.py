@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import Vocabulary
+from app.catalog.model import USUAL_FIELDS
 from app.catalog.placing import place
 from app.catalog.prices import AMOUNTS
 from app.catalog.schema_rules import Facts, mapping, objects, texts, to_rule, values_of
@@ -18,13 +19,6 @@ Entry = MutableMapping[str, object]
 TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
 _IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
 _SLOTS = ("referenceImages", "seedImage", "image")
-_PARAMETERS = {
-    "seed": "seed",
-    "negative_prompt": "negativePrompt",
-    "guidance_scale": "CFGScale",
-    "num_inference_steps": "steps",
-    "scale_factor": "upscaleFactor",
-}
 _OWN_SECTIONS = frozenset({"positivePrompt", "width", "height", "numberResults"})
 """Fields whose limits have a place of their own in an entry."""
 _MODES = {
@@ -110,7 +104,7 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     formats = [one for one in values_of(mapping(properties.get("outputFormat"))) if one in _IMAGES]
     if sorted(map(str, formats)) != ["JPG", "PNG", "WEBP"]:
         entry["formats"] = formats
-    parameters = {name: field for name, field in _PARAMETERS.items() if field in properties}
+    parameters = {name: field for name, field in USUAL_FIELDS.items() if field in properties}
     if parameters:
         entry["words"] = parameters
     update_entry(entry, schema, info, task, vocabulary)

@@ -7,7 +7,7 @@ that is not listed is a model too: Runware judges it.
 
 from collections.abc import Iterable, Mapping
 
-from app.catalog.model import AIR_PATTERN, CatalogModel, ImageRules, Mode, ParameterMap, UnpublishedSizes
+from app.catalog.model import AIR_PATTERN, USUAL_FIELDS, CatalogModel, ImageRules, Mode, ParameterMap, UnpublishedSizes
 from app.catalog.names import find_nearest, loosen, without_vendors
 
 _SUGGESTIONS = 3
@@ -158,8 +158,7 @@ def unlisted_model(air: str) -> CatalogModel:
         images=ImageRules(
             slot="seedImage" if seed_image else "referenceImages", maximum=1 if seed_image else None, mask=seed_image
         ),
-        words=ParameterMap(
-            seed="seed", negative_prompt="negativePrompt", guidance_scale="CFGScale", num_inference_steps="steps"
-        ),
+        # No scale factor: of a model nobody knows it is met by a size.
+        words=ParameterMap.model_validate({**USUAL_FIELDS, "scale_factor": None}),
         listed=False,
     )

@@ -18,7 +18,7 @@ from app.generation.inputs import InputImages
 from app.generation.opening import OpenedInputs
 from app.jobs.codec import StoredPlan, encode_plan
 from app.journal.records import Intent
-from app.openai_api.parse import KNOWN_NAMES
+from app.openai_api.vocabulary import KNOWN_NAMES
 from app.planning.decide import InputNeeds, OutputRules, bind, check, decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds

@@ -6,6 +6,7 @@ caller's.
 
 import re
 
+from app.catalog.model import USUAL_FIELDS
 from app.errors import (
     ContentPolicyError,
     GatewayError,
@@ -17,33 +18,21 @@ from app.errors import (
     RateLimitedError,
     UnavailableError,
 )
+from app.openai_api.vocabulary import SYNONYMS, natives_of
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure
 
 _DEFAULT_RETRY_SECONDS = 5
 _LONGEST_MESSAGE = 600
 _FIELDS = {
-    "positivePrompt": "prompt",
-    "negativePrompt": "negative_prompt",
-    "numberResults": "n",
-    "outputFormat": "output_format",
-    "outputQuality": "output_compression",
-    "outputType": "response_format",
-    "width": "size",
-    "height": "size",
-    "referenceImages": "image",
-    "inputs.referenceImages": "image",
-    "seedImage": "image",
-    "inputs.seedImage": "image",
-    "inputImage": "image",
+    **SYNONYMS,
+    **{f"inputs.{native}": SYNONYMS[native] for native in natives_of("image", "mask")},
     "inputs.image": "image",
-    "upscaleFactor": "scale_factor",
-    "maskImage": "mask",
-    "inputs.maskImage": "mask",
+    USUAL_FIELDS["scale_factor"]: "scale_factor",
 }
-_IN_TEXT = re.compile(
-    r"(?<![\w.])(?:inputs\.)?(positivePrompt|negativePrompt|numberResults|outputFormat|outputQuality|outputType"
-    r"|referenceImages|seedImage|inputImage|maskImage)(?![\w])"
-)
+"""What a caller calls Runware's fields."""
+# In texts only names that are no words of English.
+_NAMES = "|".join(native for native in SYNONYMS if not native.islower())
+_IN_TEXT = re.compile(rf"(?<![\w.])(?:inputs\.)?({_NAMES})(?![\w])")
 _ADDRESS = re.compile(r"https?://\S+")
 
 
@@ -53,7 +42,7 @@ def to_caller_field(name: str) -> str:
     return f"{_FIELDS.get(base, base)}{bracket}{rest}"
 
 
-def to_caller_words(text: str) -> str:
+def to_caller_text(text: str) -> str:
     """A message with Runware's names of fields replaced, without addresses, cut to a sensible length."""
     # Addresses in messages may carry signatures of Runware's storage.
     plain = _ADDRESS.sub("", text)
@@ -64,36 +53,36 @@ def to_caller_words(text: str) -> str:
 
 def to_error(failure: ProviderFailure) -> GatewayError:
     """The error the caller sees for a failure that left it without any image."""
-    return _BUILDERS[failure.kind](failure, to_caller_words(failure.message))
+    return _BUILDERS[failure.kind](failure, to_caller_text(failure.message))
 
 
-def _invalid(failure: ProviderFailure, words: str) -> GatewayError:
+def _invalid(failure: ProviderFailure, text: str) -> GatewayError:
     param = to_caller_field(failure.parameters[0]) if failure.parameters else None
     code = "missing_required_parameter" if failure.code.startswith("missing") else "invalid_value"
     if failure.code in {"unsupportedParameter", "unknownParameter"}:
         code = "unknown_parameter"
-    message = words or "Runware refused the request."
+    message = text or "Runware refused the request."
     return InvalidRequestError(message, param=param, code=code, provider_code=failure.code)
 
 
-def _input_image(failure: ProviderFailure, words: str) -> GatewayError:
+def _input_image(failure: ProviderFailure, text: str) -> GatewayError:
     param = to_caller_field(failure.parameters[0]) if failure.parameters else "image"
-    message = words or "An input image could not be read."
+    message = text or "An input image could not be read."
     return InvalidRequestError(message, param=param, code="invalid_image", provider_code=failure.code)
 
 
-def _unknown_model(failure: ProviderFailure, words: str) -> GatewayError:
-    message = words or "Runware does not have this model, or not any more."
+def _unknown_model(failure: ProviderFailure, text: str) -> GatewayError:
+    message = text or "Runware does not have this model, or not any more."
     return NotFoundError(message, param="model", code="model_not_found", provider_code=failure.code)
 
 
-def _moderation(failure: ProviderFailure, words: str) -> GatewayError:
-    message = words or "The request was refused by the provider's content policy. Change the prompt or the images."
+def _moderation(failure: ProviderFailure, text: str) -> GatewayError:
+    message = text or "The request was refused by the provider's content policy. Change the prompt or the images."
     return ContentPolicyError(message, provider_code=failure.code)
 
 
-def _money(failure: ProviderFailure, words: str) -> GatewayError:
-    message = f"The Runware account of this gateway has no credit for this request. {words}".strip()
+def _money(failure: ProviderFailure, text: str) -> GatewayError:
+    message = f"The Runware account of this gateway has no credit for this request. {text}".strip()
     return QuotaError(message, provider_code=failure.code)
 
 
@@ -119,10 +108,10 @@ def _timeout(failure: ProviderFailure, _: str) -> GatewayError:
     return ProviderTimeoutError(message, provider_code=failure.code, should_retry=False)
 
 
-def _provider(failure: ProviderFailure, words: str) -> GatewayError:
+def _provider(failure: ProviderFailure, text: str) -> GatewayError:
     if failure.code == OVERSIZED:
-        words = "Its answer is far larger than what was asked for, and was not read: the image may have been paid for."
-    message = f"Runware failed to make the image. {words}".strip()
+        text = "Its answer is far larger than what was asked for, and was not read: the image may have been paid for."
+    message = f"Runware failed to make the image. {text}".strip()
     return ProviderError(message, provider_code=failure.code, should_retry=False)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.json_body import decode_value
+from app.openai_api.vocabulary import BY_NAME, SYNONYMS, Kind, names_of
 
 _Entry = tuple[tuple[str, ...], str]
 """The brackets of a name, and the text of its part."""
@@ -18,9 +19,9 @@ _MAX_DEPTH = 8
 _MAX_INDEX = 256
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _LOST = "[object Object]"
+_TEXTS = (Kind.PROMPT, Kind.TEXT, Kind.SIZE)
 _TEXT_FIELDS = frozenset(
-    {"prompt", "model", "user", "safety_identifier", "size", "aspect_ratio", "resolution", "negative_prompt"}
-    | {"positivePrompt", "negativePrompt", "uploadEndpoint", "webhookURL", "webhook_url"}
+    {*names_of(*_TEXTS), *(native for native in SYNONYMS if BY_NAME[native].kind in _TEXTS), "uploadEndpoint"}
 )
 """Fields whose text stays text even when it looks like a number."""
 

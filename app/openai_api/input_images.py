@@ -18,14 +18,12 @@ from app.errors import InvalidRequestError
 from app.images.formats.signatures import sniff
 from app.openai_api.json_body import decode_value
 from app.openai_api.readers import Fields, wrong
+from app.openai_api.vocabulary import MAX_IMAGES, Kind, names_of, natives_of
 
-MAX_IMAGES = 16
-_IMAGE_FIELDS = ("image", "images", "image_url", "reference_images")
-_SINGLE_FIELDS = ("mask", "markup")
-IMAGE_FIELDS = frozenset({*_IMAGE_FIELDS, *_SINGLE_FIELDS})
-_IMAGE_FILES = frozenset({*_IMAGE_FIELDS, "referenceImages", "seedImage", "inputImage"})
-_MASK_FILES = frozenset({"mask", "maskImage"})
-IMAGE_FILES = _IMAGE_FILES | _MASK_FILES | {"markup"}
+_IMAGE_FIELDS = names_of(Kind.IMAGES)
+_IMAGE_FILES = frozenset({*_IMAGE_FIELDS, *natives_of(*_IMAGE_FIELDS)})
+_MASK_FILES = frozenset({"mask", *natives_of("mask")})
+IMAGE_FILES = _IMAGE_FILES | _MASK_FILES | {*names_of(Kind.IMAGE)}
 """Names under which files of a form are images, Runware's among them."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _EXPECTED = "an http(s) address, a data URI or base64 of an image"
@@ -74,18 +72,15 @@ def read_images(fields: Fields, parts: Sequence[FilePart], others: Sequence[str]
     return tuple(found)
 
 
-def read_single(name: str, fields: Fields, parts: Sequence[FilePart]) -> InputImage | None:
-    """The image of a field that takes one: `mask` or `markup`."""
+def read_single(name: str, fields: Fields, parts: Sequence[FilePart], masks: Fields) -> InputImage | None:
+    """The image of a field that takes one; a mask may stand in one of `masks`, Runware's names of it, instead."""
     names = _MASK_FILES if name == "mask" else {name}
     found = _read_parts([part for part in parts if part.name in names]) or _read_field(name, fields.get(name))
     if len(found) > 1:
         raise InvalidRequestError(f"`{name}` takes one image; got {len(found)}.", param=name)
-    return found[0] if found else None
-
-
-def read_mask(masks: Fields) -> InputImage | None:
-    """The mask that stands in one of these fields."""
-    found = [image for name, value in masks.items() for image in _read_field(name, value)]
+    if found or name != "mask":
+        return found[0] if found else None
+    found = [image for native, value in masks.items() for image in _read_field(native, value)]
     if len(found) > 1:
         raise InvalidRequestError(f"`{found[1].param}` is a second mask: one can be sent.", param=found[1].param)
     return found[0] if found else None

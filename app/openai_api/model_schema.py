@@ -1,45 +1,30 @@
 """What one model accepts here, as a JSON Schema: every field with its range and its mode on this model. Pure.
 
-Modes: `honored`, `converted` (made by us afterwards), `emulated` (same meaning by other means), `recorded`, `dropped`
-(and reported), `refused`, `passed` (Runware's own field, sent as it is) and `protected` (the gateway's own, dropped and
-reported). They restate what `planning` decides; tests hold the two together, field by field on every model. A field of
-Runware's that is another name of one here says so in `x-same-as`.
+Fields and what they take on any model are the vocabulary's; what becomes of a field on a model is asked of `planning`.
+A field of Runware's that is another name of one here says so in `x-same-as`.
 """
-
-from collections.abc import Mapping
-from functools import lru_cache
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode, SizeUse
 from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
-from app.openai_api.input_images import IMAGE_FIELDS, MAX_IMAGES
-from app.openai_api.parse import CHOICES, INTEGERS, MAX_COUNT, NUMBERS, OPEN_CHOICES, OWN_NAMES, RECORDED
-from app.openai_api.runware_parameters import SYNONYMS
-from app.openai_api.schemas import GenerationRequest
+from app.openai_api.request_schemas import describe_field
+from app.openai_api.vocabulary import BY_NAME, FIELDS, MAX_IMAGES, OWN_NAMES, SYNONYMS, Field, Kind
 from app.planning.decide import MAX_PROMPT_CHARS
-from app.planning.derived_size import scales_by_size
+from app.planning.field_modes import mode_of, mode_of_parameter, mode_of_passthrough
 from app.planning.output import makes_vectors
 from app.planning.validation import find_rule
-from app.runware.tasks import OWN_FIELDS
 
-_SIZE_FIELDS = ("size", "aspect_ratio", "resolution")
-_SINGLE_IMAGES = ("mask", "markup")
-_PARAMETERS = ("seed", "negative_prompt", "guidance_scale", "num_inference_steps", "scale_factor")
 _MODE, _FIELD, _SAME = "x-spillway-mode", "x-runware-field", "x-same-as"
-_RASTER_ONLY = {"output_compression": "dropped", "fit": "refused"}
-"""What becomes of these on models of vector graphics."""
-_WHERE_CONVERTED = {"ttl": "dropped", "uploadEndpoint": "refused"}
-"""What becomes of these where every image of the model is converted: they are for images as Runware makes them."""
 _JSON_TYPES = {"true_or_object": ["boolean", "object"]}
 
 
 def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
     """The schema of a request for `model`."""
-    base = _common_properties()
-    properties: dict[str, JSONValue] = {}
-    for name, schema in base.items():
-        properties[name] = {**schema, _MODE: field_mode(model, name), **_limits(model, name)}
+    properties: dict[str, JSONValue] = {
+        field.name: {**describe_field(field), _MODE: field_mode(model, field.name), **_limits(model, field)}
+        for field in FIELDS
+    }
     for name, rule in (model.fields.members or {}).items():
         if name not in OWN_NAMES:
             same: dict[str, JSONValue] = {_SAME: SYNONYMS[name]} if name in SYNONYMS else {}
@@ -58,112 +43,50 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
     }
 
 
-@lru_cache(maxsize=1)
-def _common_properties() -> Mapping[str, Mapping[str, JSONValue]]:
-    """The schema of every field a request has on all models."""
-    properties: Mapping[str, Mapping[str, JSONValue]] = GenerationRequest.model_json_schema()["properties"]
-    return properties
-
-
 def field_mode(model: CatalogModel, name: str) -> str:
-    """What happens to a field on this model."""
+    """What happens to a field on this model, by whichever of its names."""
     name = SYNONYMS.get(name, name)
-    if name in RECORDED:
-        return "recorded"
-    if name in IMAGE_FIELDS:
-        return _image_mode(model, name)
-    if name in {
-        *_PARAMETERS,
-        *OPEN_CHOICES,
-        *CHOICES,
-        *INTEGERS,
-        *NUMBERS,
-        *_SIZE_FIELDS,
-        "svg",
-        "background",
-        "prompt",
-    }:
-        return _parameter_mode(model, name)
-    if makes_vectors(model) and name in _RASTER_ONLY:
-        return _RASTER_ONLY[name]
-    if name == "n":
-        return "honored" if model.max_results > 1 else "emulated"
-    if name in _WHERE_CONVERTED and not set(NATIVE_FORMATS.values()) & set(model.formats):
-        return _WHERE_CONVERTED[name]
     if name not in OWN_NAMES:
-        return _passthrough_mode(model, name)
-    return "converted" if name == "fit" else "honored"
+        return mode_of_passthrough(model, name)
+    attribute = BY_NAME[name].attribute
+    return mode_of_parameter(model, name) if attribute == "parameters" else mode_of(model, attribute)
 
 
-def _parameter_mode(model: CatalogModel, name: str) -> str:
-    if name == "scale_factor" and scales_by_size(model):
-        return "emulated"
-    return "honored" if _has_the_thing(model, name) else "dropped"
-
-
-def _passthrough_mode(model: CatalogModel, name: str) -> str:
-    rule = (model.fields.members or {}).get(name)
-    if rule is not None and rule.only_on is not None:
-        return "refused"
-    return "protected" if name in OWN_FIELDS - {"deliveryMethod"} else "passed"
-
-
-def _image_mode(model: CatalogModel, name: str) -> str:
-    if model.images is None or (name == "mask" and model.task != "imageInference"):
-        return "refused"
-    return "emulated" if name == "markup" or (name == "mask" and not model.images.mask) else "honored"
-
-
-def _has_the_thing(model: CatalogModel, name: str) -> bool:
-    """Whether the model has something that this field can be translated to."""
-    if name in _SIZE_FIELDS:
-        never = model.size_use is SizeUse.WITHOUT_IMAGES and Mode.GENERATE not in model.modes
-        return model.sizes.kind != "automatic" and not (never and not model.resolutions)
-    if name == "prompt":
-        return model.prompt.use != "none"
-    if name == "background" and (model.parameters.transparent_background or model.task == "removeBackground"):
-        return True
-    return name in model.choices or (name in _PARAMETERS and getattr(model.parameters, name) is not None)
-
-
-def _limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
+def _limits(model: CatalogModel, field: Field) -> dict[str, JSONValue]:
     """What narrows the field on this model."""
-    if name == "prompt":
+    if field.kind is Kind.PROMPT:
         limits: dict[str, JSONValue] = {"maxLength": model.prompt.max_chars or MAX_PROMPT_CHARS}
         return limits | ({"minLength": model.prompt.min_chars} if model.prompt.min_chars else {})
-    if name in _PARAMETERS:
-        return _parameter_limits(model, name)
-    choice = model.choices.get(name)
+    if field.name in model.parameters.fields:
+        return _parameter_limits(model, model.parameters.fields[field.name])
+    choice = model.choices.get(field.name)
     if choice is not None:
-        rule = find_rule(model.fields, choice.field) if name in OPEN_CHOICES else None
+        rule = find_rule(model.fields, choice.field) if field.kind is Kind.OPEN_CHOICE else None
         native = [*choice.values, *(rule.values or () if rule else ())]
         return {_FIELD: choice.field, "x-native": [*dict.fromkeys(native)], "x-nearest": [*choice.nearest]}
-    if name == "size":
+    if field.name == "size":
         return _native_sizes(model)
-    if name == "n":
-        return {"minimum": 1, "maximum": MAX_COUNT, "x-native-maximum": model.max_results}
-    return _native_choices(model, name)
+    if field.attribute == "count":
+        return {"minimum": field.low, "maximum": field.high, "x-native-maximum": model.max_results}
+    return _native_choices(model, field)
 
 
-def _native_choices(model: CatalogModel, name: str) -> dict[str, JSONValue]:
+def _native_choices(model: CatalogModel, field: Field) -> dict[str, JSONValue]:
     """What the model does by itself, where we do the rest."""
-    if name == "resolution" and isinstance(model.sizes, FixedSizes):
+    if field.name == "resolution" and isinstance(model.sizes, FixedSizes):
         return {"x-native": list(model.resolutions or model.sizes.tiers)}
-    if name == "output_format":
+    if field.attribute == "format":
         native = [kind.value for kind in ImageFormat if NATIVE_FORMATS.get(kind) in model.formats]
         return {"x-native": [*native]}
-    if name in IMAGE_FIELDS and name not in _SINGLE_IMAGES and model.images is not None:
+    if field.kind is Kind.IMAGES and model.images is not None:
         most = min(model.images.maximum or MAX_IMAGES, MAX_IMAGES)
         return {"x-minimum-items": model.images.minimum, "x-maximum-items": most}
     return {}
 
 
-def _parameter_limits(model: CatalogModel, name: str) -> dict[str, JSONValue]:
+def _parameter_limits(model: CatalogModel, target: str) -> dict[str, JSONValue]:
     """The field a parameter goes to, and that field's range."""
-    target = getattr(model.parameters, name)
-    rule = (model.fields.members or {}).get(target or "")
-    if target is None:
-        return {}
+    rule = (model.fields.members or {}).get(target)
     limits = _to_schema(rule) if rule is not None else {}
     return {_FIELD: target, **{key: value for key, value in limits.items() if key != "type"}}
 

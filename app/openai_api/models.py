@@ -9,8 +9,8 @@ from app.catalog.model import CatalogModel, Mode
 from app.catalog.prices import confidence_of, price_in_short, price_in_words
 from app.catalog.registry import Registry
 from app.domain.request import JSONValue
-from app.openai_api.input_images import MAX_IMAGES
 from app.openai_api.model_schema import capabilities_of
+from app.openai_api.vocabulary import MAX_IMAGES
 from app.planning.capabilities import emulated_modes, supported_modes
 
 _MODES = {Mode.GENERATE: "text-to-image", Mode.EDIT: "image-edit"}

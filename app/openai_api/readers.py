@@ -1,7 +1,7 @@
 """Reads single values out of a request body, whether they came as JSON or as form text.
 
 Each reader returns None for an absent, null or empty value and raises InvalidRequestError, naming the field and
-the form it should have, for a wrong one.
+the form it should have, for a wrong one. Images are `input_images`' affair.
 """
 
 import re
@@ -10,12 +10,11 @@ from itertools import islice
 
 from app.domain.request import JSONValue, SizeRequest
 from app.errors import InvalidRequestError
+from app.openai_api.vocabulary import MAX_SIDE, Field, Kind
 from app.planning.sizing import tier_area
 
 Fields = Mapping[str, JSONValue]
 
-MAX_SEED = 2**63 - 1
-MAX_SIDE = 65_536
 _SCALE = re.compile(r"(\d{1,5}(?:\.\d{1,6})?)\s*(px|pixels)?", re.IGNORECASE)
 _SMALLEST_SIDE, _LARGEST_SIDE = 100, 10_240
 """A bare number below is one of megapixels, one from here on the side of a square."""
@@ -44,6 +43,42 @@ def wrong(param: str, expected: str, value: JSONValue) -> InvalidRequestError:
     return InvalidRequestError(f"Invalid value for `{param}`: expected {expected}; got {show(value)}.", param=param)
 
 
+def read_field(field: Field, fields: Fields) -> JSONValue | SizeRequest:
+    """What a field says by its kind; a choice says what its word means."""
+    name = field.name
+    match field.kind:
+        case Kind.TEXT:
+            return read_text(fields, name)
+        case Kind.CHOICE:
+            word = read_choice(fields, name, field.choices)
+            return None if word is None else field.choices[word]
+        case Kind.OPEN_CHOICE:
+            return _read_open_choice(fields, name, field.choices)
+        case Kind.INTEGER:
+            return read_integer(fields, name, field.low, field.high)
+        case Kind.NUMBER:
+            return _read_number(fields, name, field.low, field.high)
+        case Kind.BOOLEAN:
+            return read_boolean(fields, name)
+        case Kind.SIZE:
+            return read_size(fields)
+    return fields[name]
+
+
+def read_prompt(field: Field, fields: Fields) -> str | None:
+    """A prompt as it was written: spaces around it may matter to a model, and whether it is empty is judged later."""
+    value = fields.get(field.name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise wrong(field.name, "text", value)
+    if len(value) > field.high:
+        message = f"`{field.name}` is too long: {len(value)} characters; no model takes more than {field.high}."
+        raise InvalidRequestError(message, param=field.name, code="string_above_max_length")
+    # Browsers send forms with CRLF: the same prompt by form and by JSON is the same request.
+    return value.replace("\r\n", "\n")
+
+
 def read_text(fields: Fields, name: str) -> str | None:
     """A string; surrounding spaces and an empty string mean nothing."""
     value = fields.get(name)
@@ -62,7 +97,7 @@ def read_choice(fields: Fields, name: str, choices: Collection[str]) -> str | No
     return None if text is None else text.lower()
 
 
-def read_open_choice(fields: Fields, name: str, usual: Collection[str]) -> str | None:
+def _read_open_choice(fields: Fields, name: str, usual: Collection[str]) -> str | None:
     """One of the usual values in any case, or any other that a model may have, numbers among them."""
     value = fields.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -90,6 +125,21 @@ def read_integer(fields: Fields, name: str, low: int, high: int) -> int | None:
     return number
 
 
+def _read_number(fields: Fields, name: str, low: float, high: float) -> float | int | None:
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise wrong(name, "a number", value) from None
+    # In Python true is also the number 1.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise wrong(name, f"a number from {low} to {high}", value)
+    return value
+
+
 def read_boolean(fields: Fields, name: str) -> bool | None:
     """A boolean, also as text in any case."""
     value = fields.get(name)
@@ -106,7 +156,9 @@ def read_boolean(fields: Fields, name: str) -> bool | None:
 
 def read_size(fields: Fields) -> SizeRequest:
     """The size that `size`, `aspect_ratio` and `resolution` ask for together; `size` wins in what it says."""
-    size, aspect, resolution = (_read_measure(fields, name) for name in ("size", "aspect_ratio", "resolution"))
+    size = _read_measure(fields, "size") if "size" in fields else None
+    aspect = _read_measure(fields, "aspect_ratio") if "aspect_ratio" in fields else None
+    resolution = _read_measure(fields, "resolution") if "resolution" in fields else None
     exact, ratio, area = (None, None, None) if size is None else _parse_size(size)
     ignored = []
     if aspect is not None and (exact or ratio):

@@ -1,52 +1,33 @@
-"""Runware's own words for what OpenAI's API has words for: people move here with the requests they sent there. Pure.
+"""Runware's own names for what has another name here: people move here with the requests they sent there. Pure.
 
-`translate_fields` puts them into OpenAI's, so that one parser reads both. Where both are given and differ, OpenAI's
-wins and the other is reported. Words without a counterpart stay as they are, those that are the gateway's own included.
+`translate_body` puts them into OpenAI's, so that one parser reads both. Where both are given and differ, OpenAI's wins
+and the other is reported. Names without a counterpart stay as they are, the gateway's own included (0015).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from app.domain.request import Delivery, IgnoredField, JSONValue
 from app.errors import InvalidRequestError
-from app.openai_api.readers import MAX_SIDE, Fields, read_choice, read_integer, wrong
+from app.openai_api.input_images import FilePart, has_images, has_mask
+from app.openai_api.readers import Fields, read_choice, read_integer, wrong
+from app.openai_api.vocabulary import BY_NAME, SYNONYMS, Kind, names_of, natives_of
 
-MAX_RESULTS = 20
-"""What one task of Runware's can make, and `n` where it is called `numberResults`."""
-QUALITIES = (20, 99)
-SYNONYMS: Mapping[str, str] = {
-    "positivePrompt": "prompt",
-    "negativePrompt": "negative_prompt",
-    "width": "size",
-    "height": "size",
-    "numberResults": "n",
-    "outputFormat": "output_format",
-    "outputQuality": "output_compression",
-    "outputType": "response_format",
-    "webhookURL": "webhook_url",
-    "referenceImages": "image",
-    "seedImage": "image",
-    "inputImage": "image",
-    "maskImage": "mask",
-}
-"""Runware's names of what has another name here. `deliveryMethod` is a header here."""
-_IMAGES = ("referenceImages", "seedImage", "inputImage")
+_OWN_IMAGES = names_of(Kind.IMAGES)
+_IMAGES = natives_of(*_OWN_IMAGES)
 _IMAGES_INSIDE = ("referenceImages", "seedImage", "image")
 """Members of `inputs` that are images here; with `maskImage` apart, any other goes along to Runware."""
-_OWN_IMAGES = ("image", "images", "image_url", "reference_images")
-_FORMATS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "svg": "svg"}
-_OUTPUT_TYPES = {"url": Delivery.LINK, "base64data": Delivery.EMBEDDED, "datauri": Delivery.DATA_URI}
-_RESPONSE_FORMATS = {"url": Delivery.LINK, "b64_json": Delivery.EMBEDDED}
+_FORMATS = {word.lower(): meaning for word, meaning in BY_NAME["outputFormat"].choices.items()}
+_OUTPUT_TYPES = {word.lower(): meaning for word, meaning in BY_NAME["outputType"].choices.items()}
 _READ_HERE = frozenset({*SYNONYMS, "deliveryMethod", "inputs"})
-RUNWARE_NAMES = _READ_HERE | {"taskType", "taskUUID", "includeCost", "apiKey"}
-"""Every name of Runware's that has a meaning here, be it that the gateway sets it itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A body in OpenAI's words; `images` and `masks` are those that stood under Runware's names, by these.
+    """A body in OpenAI's names; `images` and `masks` are those that stood under Runware's names, by these.
 
-    `names` holds what the caller called a word of OpenAI's that came out of another.
+    `names` holds what the caller called a field of OpenAI's that came out of another.
     """
 
     fields: Fields
@@ -58,14 +39,10 @@ class Translation:
     in_background: bool = False
 
 
-def translate_fields(fields: Fields, *, has_images: bool, has_mask: bool) -> Translation:
-    """The fields in OpenAI's words, raising InvalidRequestError for an illegal value of one of Runware's.
-
-    `has_images` and `has_mask` say that the files of a form are some.
-    """
-    # The usual request has none of these words and pays nothing for them.
+def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
+    """A body in OpenAI's names, raising InvalidRequestError for an illegal value under one of Runware's."""
     if _READ_HERE.isdisjoint(fields):
-        return Translation(fields)
+        return Translation(fields, names=_names_of(files))
     translated = {name: value for name, value in fields.items() if name not in _READ_HERE}
     names: dict[str, str] = {}
     ignored: list[IgnoredField] = []
@@ -82,35 +59,49 @@ def translate_fields(fields: Fields, *, has_images: bool, has_mask: bool) -> Tra
     rest, images, masks = _find_images(fields)
     if rest is not None:
         translated["inputs"] = rest
-    if has_images or any(_is_given(fields, name) for name in _OWN_IMAGES):
+    if has_images(files) or any(_is_given(fields, name) for name in _OWN_IMAGES):
         said = _flatten(fields.get(name) for name in _OWN_IMAGES)
         ignored += [_overridden(name, None, "image") for name in images if said != _flatten(images.values())]
         images = {}
-    if has_mask or _is_given(fields, "mask"):
+    if has_mask(files) or _is_given(fields, "mask"):
         ignored += [_overridden(name, None, "mask") for name, value in masks.items() if value != fields.get("mask")]
         masks = {}
     names |= {own: next(iter(found)) for own, found in (("image", images), ("mask", masks)) if found}
-    in_background = read_choice(fields, "deliveryMethod", ("sync", "async")) == "async"
-    return Translation(translated, images, masks, names, tuple(ignored), delivery, in_background)
+    in_background = read_choice(fields, "deliveryMethod", BY_NAME["deliveryMethod"].choices) == "async"
+    named = {**_names_of(files), **names}
+    return Translation(translated, images, masks, named, tuple(ignored), delivery, in_background)
 
 
-def _read_values(fields: Fields) -> Iterable[tuple[str, str, JSONValue]]:
-    """Runware's name, OpenAI's, and the value in OpenAI's form of every field that has a value."""
+def _names_of(files: Sequence[FilePart]) -> Mapping[str, str]:
+    """What the caller called files that have another name here, where none has that name itself."""
+    called = {part.name for part in files if part.content}
+    return {SYNONYMS[name]: name for name in sorted(called & SYNONYMS.keys()) if SYNONYMS[name] not in called}
+
+
+def _read_values(fields: Fields) -> list[tuple[str, str, JSONValue]]:
+    """Runware's name, OpenAI's, and the value in OpenAI's form of every field that has a value.
+
+    Texts are only passed on here: they are judged with OpenAI's.
+    """
     format_ = read_choice(fields, "outputFormat", _FORMATS)
     values: tuple[tuple[str, JSONValue], ...] = (
         ("positivePrompt", fields.get("positivePrompt")),
         ("negativePrompt", fields.get("negativePrompt")),
         ("width", _read_dimensions(fields)),
-        ("numberResults", read_integer(fields, "numberResults", 1, MAX_RESULTS)),
+        ("numberResults", _read_bounded(fields, "numberResults")),
         ("outputFormat", None if format_ is None else _FORMATS[format_]),
-        ("outputQuality", read_integer(fields, "outputQuality", *QUALITIES)),
+        ("outputQuality", _read_bounded(fields, "outputQuality")),
         ("webhookURL", fields.get("webhookURL")),
     )
     return [(name, SYNONYMS[name], value) for name, value in values if value is not None and value != ""]
 
 
+def _read_bounded(fields: Fields, name: str) -> int | None:
+    return read_integer(fields, name, BY_NAME[name].low, BY_NAME[name].high)
+
+
 def _read_dimensions(fields: Fields) -> str | None:
-    width, height = (read_integer(fields, name, 1, MAX_SIDE) for name in ("width", "height"))
+    width, height = _read_bounded(fields, "width"), _read_bounded(fields, "height")
     if width is None and height is None:
         return None
     if width is None or height is None:
@@ -125,19 +116,21 @@ def _read_output_type(fields: Fields, ignored: list[IgnoredField]) -> Delivery |
     value = fields.get("outputType")
     kinds = value if isinstance(value, list) else [value]
     if len(kinds) > len(_OUTPUT_TYPES):
-        raise wrong("outputType", "one of URL, base64Data, dataURI", value)
+        raise wrong("outputType", f"one of {', '.join(BY_NAME['outputType'].choices)}", value)
     if not kinds or kinds[0] is None or kinds[0] == "":
         return None
     kind = kinds[0].strip().lower() if isinstance(kinds[0], str) else ""
     if kind not in _OUTPUT_TYPES:
-        raise wrong("outputType", "one of URL, base64Data, dataURI", kinds[0])
+        raise wrong("outputType", f"one of {', '.join(BY_NAME['outputType'].choices)}", kinds[0])
+    delivery = cast("Delivery", _OUTPUT_TYPES[kind])
     said = fields.get("response_format")
     if said is not None and said != "":
-        if _RESPONSE_FORMATS.get(str(said).strip().lower()) is not _OUTPUT_TYPES[kind]:
+        meant = BY_NAME["response_format"].choices.get(str(said).strip().lower())
+        if meant is not delivery:
             ignored.append(_overridden("outputType", kinds[0], "response_format"))
         return None
     ignored += [IgnoredField("outputType", other, "An image comes in one form: the first.") for other in kinds[1:]]
-    return _OUTPUT_TYPES[kind]
+    return delivery
 
 
 def _find_images(fields: Fields) -> tuple[JSONValue, dict[str, JSONValue], dict[str, JSONValue]]:

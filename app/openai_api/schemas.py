@@ -1,113 +1,11 @@
-"""The wire format as documentation: what /openapi.json says of requests, answers and errors.
+"""The wire format as documentation: what /openapi.json says of answers and errors.
 
-Requests are read by `parse`, not by these models; tests hold the two together.
+Answers are written by `render`, not by these models; tests hold the two together. Requests are in `request_schemas`.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-
-ImageReference = Annotated[
-    str | dict[str, str] | list[str | dict[str, str]],
-    Field(description="An http(s) address, a data URI, base64, a Runware image id, `{image_url}`, or a list of these."),
-]
-
-
-class _CommonRequest(BaseModel):
-    """The fields that both endpoints take. Any other field is passed to Runware under its own name."""
-
-    model_config = ConfigDict(extra="allow")
-
-    prompt: str = Field(description="What the image shows, or how to change it.")
-    model: str | None = Field(None, description="A model id, an alias or an AIR id. See GET /v1/models.")
-    n: int | None = Field(None, ge=1, le=10, description="How many images.")
-    size: str | None = Field(
-        None,
-        description="`WxH` (shape and scale), `W:H` (a ratio), a tier like `2K`, or `auto`. Wins over the next two.",
-        examples=["1024x1024"],
-    )
-    aspect_ratio: str | None = Field(None, description="The shape, as `W:H`.", examples=["16:9"])
-    resolution: str | None = Field(
-        None, description="The scale: `1K`, `1MP`, `0.25` (megapixels), `2048` or `512px` (a side).", examples=["1K"]
-    )
-    response_format: Literal["url", "b64_json"] | None = Field(None, description="How images come back.")
-    output_format: Literal["png", "jpeg", "jpg", "webp", "gif", "avif", "svg"] | None = Field(
-        None, description="Default png. gif and avif are made by conversion; svg only by models that make it."
-    )
-    output_compression: int | None = Field(None, ge=0, le=100, description="Quality of jpeg, webp and avif.")
-    background: Literal["auto", "transparent", "opaque", "white", "black"] | None = Field(
-        None,
-        description="transparent where the model can, else reported; white and black also color the padding of fit.",
-    )
-    fit: Literal["cover", "contain", "exact"] | None = Field(
-        None, description="Deliver exactly the `WxH` of `size`, by crop, padding or stretching after the fact."
-    )
-    seed: int | None = Field(None, ge=-1, le=2**63 - 1, description="-1 is none. For repeatable images.")
-    negative_prompt: str | None = Field(None, description="What the image must not show.")
-    scale_factor: float | None = Field(
-        None, ge=1, le=100, description="How many times larger than the first image the result is."
-    )
-    guidance_scale: float | None = Field(None, ge=0, le=1000, description="How closely to follow the prompt.")
-    num_inference_steps: int | None = Field(None, ge=1, le=1000, description="How many steps to take.")
-    quality: str | None = Field(
-        None,
-        description="A value of OpenAI's or of the model's own; reported when the model has no equivalent.",
-        examples=["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"],
-    )
-    style: str | None = Field(
-        None,
-        description="A value of OpenAI's or of the model's own; reported when the model has no equivalent.",
-        examples=["vivid", "natural"],
-    )
-    moderation: Literal["auto", "low"] | None = Field(None, description="Reported when the model has no equivalent.")
-    input_fidelity: Literal["low", "high"] | None = Field(
-        None, description="Reported when the model has no equivalent."
-    )
-    complexity: Literal["low", "medium", "high"] | None = Field(
-        None, description="Reported when the model has no equivalent."
-    )
-    frame_count: int | None = Field(None, ge=1, le=64, description="Reported: one frame is made.")
-    frame_duration_ms: int | None = Field(None, ge=10, le=60_000, description="Reported: one frame is made.")
-    partial_images: int | None = Field(None, ge=0, le=3, description="Reported: Runware makes none.")
-    svg: dict[str, JsonValue] | None = Field(None, description="Reported when the model makes no vector graphics.")
-    stream: bool | None = Field(
-        None, description="true: server-sent events, one `completed` per image the moment it exists; always base64."
-    )
-    webhook_url: str | None = Field(None, description="Called when the request has ended; https only.")
-    user: str | None = Field(None, description="Recorded in the log.")
-    safety_identifier: str | None = Field(None, description="Recorded in the log; wins over `user`.")
-
-
-class GenerationRequest(_CommonRequest):
-    """An image from text, on some models guided by other images."""
-
-    image: ImageReference | None = None
-    images: ImageReference | None = None
-    image_url: ImageReference | None = None
-    reference_images: ImageReference | None = None
-    mask: ImageReference | None = Field(None, description="Where to edit: see the edits endpoint.")
-    markup: ImageReference | None = Field(None, description="Drawn over the first image.")
-
-
-class EditRequest(GenerationRequest):
-    """Images changed as the prompt says. At least one image is required, in any of the image fields."""
-
-
-class EditForm(_CommonRequest):
-    """The same as a form, with images as files. Nested fields may use brackets: `lora[][model]`."""
-
-    image: list[bytes] = Field(
-        description="PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF; also as `image[]`, repeated, up to 16.",
-        json_schema_extra={"items": {"type": "string", "format": "binary"}},
-    )
-    mask: bytes | None = Field(
-        None,
-        description="Transparent where to edit; a fully opaque grayscale mask is white where to edit.",
-        json_schema_extra={"format": "binary"},
-    )
-    markup: bytes | None = Field(
-        None, description="Drawn over the first image.", json_schema_extra={"format": "binary"}
-    )
 
 
 class Image(BaseModel):

@@ -36,7 +36,7 @@ def decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Param
     chosen = {name: decided for name, decided in choices.items() if decided is not None}
     decided = [*chosen.values()]
     for name, value in request.parameters.items():
-        target = getattr(model.parameters, name, None)
+        target = model.parameters.fields.get(name)
         if target is not None:
             decided.append(_decide_target(request, model, name, value, target))
         elif name not in chosen:
@@ -68,9 +68,7 @@ def decide_passthrough(passthrough: _Fields, fields: _Fields) -> _Decided:
 
 def check_task(request: ImageRequest, model: CatalogModel, fields: _Fields, prompt: str | None) -> None:
     """Judge the task's fields, those that stand beside them included, by the rules of the model."""
-    names = {
-        target: name for name in request.parameters if (target := getattr(model.parameters, name, None)) is not None
-    }
+    names = {target: name for name in request.parameters if (target := model.parameters.fields.get(name)) is not None}
     task = dict(fields)
     if request.seed is not None and model.parameters.seed is not None:
         task[model.parameters.seed] = request.seed

@@ -10,8 +10,8 @@ from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, LinkedImage, SizeRequest
 from app.errors import InvalidRequestError
-from app.openai_api import parse
 from app.openai_api.model_schema import describe_model
+from app.openai_api.vocabulary import OWN_NAMES
 from app.planning.decide import check, decide
 from app.planning.plan import FittedInputs, build_plan
 from app.runware.tasks import ImageTask, encode
@@ -186,7 +186,7 @@ def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
 def test_the_schema_of_every_model_names_every_field_and_its_own_limits(air):
     model = MODELS[air]
     schema = describe_model(model)
-    assert set(schema["properties"]) == {*parse.OWN_NAMES, *model.fields.members}
+    assert set(schema["properties"]) == {*OWN_NAMES, *model.fields.members}
     assert all(field["x-spillway-mode"] for field in schema["properties"].values())
     assert schema["properties"]["prompt"]["maxLength"] == (model.prompt.max_chars or 32_000)
     assert schema["x-sizes"]["kind"] == model.sizes.kind

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from app.errors import GatewayError
-from app.openai_api import parse, runware_parameters
-from app.openai_api.schemas import EditForm, EditRequest, ErrorResponse, GenerationRequest, ImagesResponse, ModelList
+from app.openai_api.schemas import ErrorResponse, ImagesResponse, ModelList
+from app.openai_api.vocabulary import BY_NAME, FIELDS, OWN_NAMES, RUNWARE_NAMES, Kind
 from tests.support.images import open_bytes
 
 
@@ -142,7 +142,7 @@ def test_the_document_lists_exactly_the_public_routes(document):
 
 
 def test_every_field_the_parser_knows_is_documented_and_the_reverse(document):
-    known = set(parse.OWN_NAMES)
+    known = set(OWN_NAMES)
     schemas = document["components"]["schemas"]
     for name in ("GenerationRequest", "EditRequest"):
         assert set(schemas[name]["properties"]) == known
@@ -151,30 +151,37 @@ def test_every_field_the_parser_knows_is_documented_and_the_reverse(document):
 
 def test_every_word_of_runwares_the_parser_knows_is_documented_and_the_reverse(document):
     properties = document["components"]["schemas"]["RunwareRequest"]["properties"]
-    assert set(properties) == {*runware_parameters.RUNWARE_NAMES, "model"}
+    assert set(properties) == {*RUNWARE_NAMES, "model"}
     for name, (low, high) in {"numberResults": (1, 20), "outputQuality": (20, 99)}.items():
         assert (properties[name]["anyOf"][0]["minimum"], properties[name]["anyOf"][0]["maximum"]) == (low, high)
 
 
-@pytest.mark.parametrize("field", parse.OPEN_CHOICES)
-def test_documented_examples_of_open_choices_are_openais(document, field):
-    schema = document["components"]["schemas"]["GenerationRequest"]["properties"][field]
-    assert tuple(schema["examples"]) == parse.OPEN_CHOICES[field]
-
-
-@pytest.mark.parametrize("field", sorted(parse.CHOICES))
-def test_documented_choices_are_those_the_parser_takes(document, field):
-    options = document["components"]["schemas"]["GenerationRequest"]["properties"][field]["anyOf"]
-    assert tuple(options[0].get("enum", [options[0].get("const")])) == parse.CHOICES[field]
-
-
 @pytest.mark.parametrize(
-    ("field", "bounds"), [*parse.INTEGERS.items(), ("n", (1, 10)), ("output_compression", (0, 100))]
+    ("field", "words"),
+    [
+        ("quality", ["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]),
+        ("style", ["vivid", "natural"]),
+    ],
 )
-def test_documented_bounds_are_those_the_server_enforces(gateway, document, field, bounds):
+def test_documented_examples_of_open_choices_are_openais(document, field, words):
+    assert document["components"]["schemas"]["GenerationRequest"]["properties"][field]["examples"] == words
+
+
+@pytest.mark.parametrize("field", [one.name for one in FIELDS if one.kind is Kind.CHOICE])
+def test_every_documented_choice_is_taken_and_no_other(gateway, document, field):
+    choices = document["components"]["schemas"]["GenerationRequest"]["properties"][field]["anyOf"][0]["enum"]
+    for value in choices:
+        refused = gateway.generate(**{field: value}).json().get("error", {})
+        assert "expected one of" not in refused.get("message", "")
+    refused = gateway.generate(**{field: "no-such-word"}).json()["error"]
+    assert (refused["param"], f"expected one of {', '.join(choices)}" in refused["message"]) == (field, True)
+
+
+@pytest.mark.parametrize("field", [one.name for one in FIELDS if one.kind in {Kind.INTEGER, Kind.NUMBER}])
+def test_documented_bounds_are_those_the_server_enforces(gateway, document, field):
     schema = document["components"]["schemas"]["GenerationRequest"]["properties"][field]["anyOf"][0]
-    assert (schema["minimum"], schema["maximum"]) == bounds
-    for value, status in ((bounds[0] - 1, 400), (bounds[1] + 1, 400)):
+    assert (schema["minimum"], schema["maximum"]) == (BY_NAME[field].low, BY_NAME[field].high)
+    for value, status in ((schema["minimum"] - 1, 400), (schema["maximum"] + 1, 400)):
         assert gateway.generate(**{field: value}).status_code == status
 
 
@@ -203,9 +210,9 @@ def test_answers_fit_their_documented_schemas(gateway):
     ModelList.model_validate(gateway.client.get("/models").json())
 
 
-@pytest.mark.parametrize("model", [GenerationRequest, EditRequest, EditForm])
-def test_documented_requests_say_that_other_fields_pass(model):
-    assert model.model_json_schema()["additionalProperties"] is True
+@pytest.mark.parametrize("name", ["GenerationRequest", "EditRequest", "EditForm", "RunwareRequest"])
+def test_documented_requests_say_that_other_fields_pass(document, name):
+    assert document["components"]["schemas"][name]["additionalProperties"] is True
 
 
 def test_the_documentation_page_is_there(gateway):

@@ -4,7 +4,7 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.errors import InvalidRequestError
-from app.openai_api.parse import KNOWN_NAMES
+from app.openai_api.vocabulary import KNOWN_NAMES
 from app.planning.spelling import refuse_misspelled
 from app.settings.load import Settings
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.generation.provider_errors import _BUILDERS, to_caller_field, to_caller_words, to_error
+from app.generation.provider_errors import _BUILDERS, to_caller_field, to_caller_text, to_error
 from app.runware.failures import KNOWN_CODES, Kind, ProviderFailure, classify, from_status, to_failure
 from app.runware.retry import RetryPolicy, backoff, poll_delay
 from app.runware.tasks import ImageTask
@@ -103,8 +103,8 @@ def test_runwares_names_become_the_callers(name, field):
 
 def test_messages_speak_the_callers_words_without_addresses():
     text = "Invalid value for 'inputs.referenceImages' parameter. See https://runware.ai/docs. Check positivePrompt\nand seedImage."
-    assert to_caller_words(text) == "Invalid value for 'image' parameter. See Check prompt and image."
-    assert len(to_caller_words("x" * 5000)) < 700
+    assert to_caller_text(text) == "Invalid value for 'image' parameter. See Check prompt and image."
+    assert len(to_caller_text("x" * 5000)) < 700
 
 
 def test_a_task_goes_out_with_the_gateways_fields_on_top():
