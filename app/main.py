@@ -52,9 +52,11 @@ from app.jobs.leases import LEASE_SECONDS, LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
 from app.journal.bills import OpenBills
-from app.journal.claims import Journal
+from app.journal.claims import Claims
 from app.journal.history import History
-from app.journal.leases import LeaseTable
+from app.journal.journal import Journal
+from app.journal.leases import Leases
+from app.journal.outcomes import Outcomes
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
@@ -156,15 +158,13 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     workers = Workers(settings.image_workers)
     media_store, results = await _stores(settings)
     storage = MediaStorage(transport)
-    engine = await asyncio.to_thread(_open_journal, settings)
-    writer = Writer(engine)
-    reader = Reader(engine, writer)
-    journal, keeper = _journal(settings, writer, parts.lease_seconds)
+    journal = _journal(settings, await asyncio.to_thread(_open_database, settings))
+    keeper = LeaseKeeper(journal, parts.lease_seconds)
     runner = JobRunner(journal, ResultStore(results, media_store, registry), keeper)
     downloads = ResultDownloader(ways.results, parts.downloads)
     delivery = ImageDelivery(workers, downloads, media_store, 2 * settings.max_output_pixels)
     secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
-    webhooks = WebhookDispatcher(WebhookBook(writer), sender, secrets, render_webhook, parts.webhooks)
+    webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, render_webhook, parts.webhooks)
     memory = _memory(settings)
     admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
     policy = _policy(settings, parts.retries)
@@ -180,7 +180,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
         on_webhook_due=webhooks.wake,
     )
     bills = BillCompleter(
-        OpenBills(writer, parts.retries.first_bill), runware, looks_every=parts.retries.looks_for_bills
+        OpenBills(journal.writer, parts.retries.first_bill), runware, looks_every=parts.retries.looks_for_bills
     )
     recovery = Recovery(
         RecoveryParts(journal, keeper, runner, runware, delivery, registry, admission), parts.retries.longest_search
@@ -193,7 +193,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
             images=ImageRoutes(service, runner.receipts, ContextReader(settings, settings), bodies),
             models=ModelRoutes(registry),
             media=MediaRoutes(media_store),
-            requests=RequestRoutes(History(reader), journal, runner, secrets),
+            requests=RequestRoutes(journal.history, runner, secrets),
             health=HealthRoutes(runware, journal, registry, settings),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.docs else None,
         )
@@ -202,16 +202,18 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
         bills.stop()
         await runner.close(shutdown.remaining(settings.grace))
         await webhooks.close()
-        for end in (reader.close, writer.close):
+        for end in (journal.reader.close, journal.writer.close):
             await asyncio.to_thread(end)
         for connected in (ways, storage, runware, workers):
             await connected.close()
 
 
-def _journal(settings: Settings, writer: Writer, lease_seconds: float) -> tuple[Journal, LeaseKeeper]:
-    """What is written down of requests, and which of them are this process's."""
-    journal = Journal(writer, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-    return journal, LeaseKeeper(LeaseTable(writer, journal.owner), lease_seconds)
+def _journal(settings: Settings, engine: Engine) -> Journal:
+    """What is written down of requests, and how."""
+    writer = Writer(engine)
+    reader = Reader(engine, writer)
+    claims = Claims(key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
+    return Journal(writer, reader, claims, Outcomes(), Leases(claims.owner), History(reader))
 
 
 async def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
@@ -265,7 +267,7 @@ def _preparer(
     )
 
 
-def _open_journal(settings: Settings) -> Engine:
+def _open_database(settings: Settings) -> Engine:
     """The journal's database, its tables up to date."""
     private_folder(settings.data_dir)
     own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"

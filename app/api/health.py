@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.catalog.registry import Registry
-from app.journal.claims import Journal
+from app.journal.journal import Journal
 from app.runware.client import RunwareClient
 from app.settings.groups import UpstreamSettings
 
@@ -32,7 +32,7 @@ class HealthRoutes:
         """Whether requests can be served, by what, and what stands in the way."""
         problems = ["Runware refuses the API key: set a valid RUNWARE_API_KEY."] if self._runware.key_refused else []
         # Not ready: without the journal nothing may be bought, and another replica may still reach it.
-        if not await self._journal.answers(_JOURNAL_SECONDS):
+        if not await self._journal.writer.is_available(_JOURNAL_SECONDS):
             problems.append("The journal does not answer, or is behind; new requests are refused until it does.")
         ready = not problems
         if self._runware.unreachable:  # another replica would fare no better, so this one stays in service

@@ -7,7 +7,6 @@ from app.access.authentication import Caller
 from app.api.responses import DeliveryTracker, PiecewiseResponse
 from app.errors import NotFoundError, StillProcessingError
 from app.jobs.runner import JobRunner
-from app.journal.claims import Journal
 from app.journal.history import Filter, History
 from app.journal.records import Record
 from app.openai_api.render import answer_headers, render_answer
@@ -21,9 +20,8 @@ _LONGEST_ID = 64
 class RequestRoutes:
     """`/requests/…`, and the secret that signs what is called when one ends."""
 
-    def __init__(self, history: History, journal: Journal, runner: JobRunner, secrets: WebhookSecrets) -> None:
+    def __init__(self, history: History, runner: JobRunner, secrets: WebhookSecrets) -> None:
         self._history = history
-        self._journal = journal
         self._runner = runner
         self._secrets = secrets
 
@@ -68,7 +66,7 @@ class RequestRoutes:
         return JSONResponse({"object": "webhook_secret", "secret": self._secrets.shown(caller.tenant)})
 
     async def _find_own(self, request: Request, caller: Caller) -> Record:
-        record = await self._journal.find(str(request.path_params["request_id"])[:_LONGEST_ID], caller.tenant)
+        record = await self._history.find_request(str(request.path_params["request_id"])[:_LONGEST_ID], caller.tenant)
         if record is None:
             # The same for requests of other keys: ids must not tell whether they exist.
             raise NotFoundError("There is no such request of this key.", code="request_not_found")

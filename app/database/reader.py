@@ -28,9 +28,8 @@ class Reader:
 
     async def read(self, question: Callable[[Connection], _T]) -> _T:
         """What `question` finds of everything that was posted before, raising DatabaseUnavailableError."""
-        # An empty write is a place in line: what was posted before it is committed when it returns, so a caller finds
-        # its own request in the list.
-        await self._writer.post()
+        # A caller finds its own request in the list: what was posted before is committed when this returns.
+        await self._writer.catch_up()
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, question)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """One thread that writes: whatever waits is put into one transaction, so that many requests share one commit.
 
 Work that the database refuses is undone with its whole group, and then each piece is tried by itself, as long as there
-is a database to try it on. A piece that raises anything else must not have written before.
+is a database to try it on. A piece that raises leaves nothing behind, whatever rooms had a hand in it.
 """
 
 import asyncio
@@ -9,17 +9,18 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.transaction import Transaction
 
 _T = TypeVar("_T")
-_Rows = Sequence[tuple[Executable, Mapping[str, object]]]
+_P = ParamSpec("_P")
 _LARGEST_GROUP = 256
 _GATHERING_SECONDS = 0.004
 """How long the first piece of a group waits for others, a commit costing more than what is in it, where some came
@@ -33,31 +34,13 @@ _PATIENCE_SECONDS = 0.2
 """How long what nobody waits for may wait for a group."""
 
 
-class Transaction:
-    """What a piece of work is given. Rows that are added are written together, after all work of the group."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._rows: dict[Executable, list[Mapping[str, object]]] = {}
-
-    def add(self, statement: Executable, *rows: Mapping[str, object]) -> None:
-        """Write rows that nobody else in the group looks for."""
-        self._rows.setdefault(statement, []).extend(rows)
-
-    def write(self) -> None:
-        """Write what was added, in the order in which the statements first came."""
-        rows, self._rows = self._rows, {}
-        for statement, listed in rows.items():
-            self.connection.execute(statement, listed)
-
-
 @dataclass(slots=True)
 class _Item(Generic[_T]):
-    work: Callable[[Transaction], _T] | None
+    work: Callable[[Transaction], _T]
     future: asyncio.Future[_T]
     loop: asyncio.AbstractEventLoop
     asked: float
-    writes: _Rows = ()
+    decides: bool
     patient: bool = False
     result: _T | None = None
     error: Exception | None = None
@@ -72,6 +55,10 @@ class _Item(Generic[_T]):
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)  # type: ignore[arg-type]  # what `work` returned
+
+
+class _UndoneError(Exception):
+    """A piece raised after it had written: its writes must go, and with them the transaction."""
 
 
 class Writer:
@@ -99,26 +86,45 @@ class Writer:
         """Whether a commit failed so recently that the next one is likely to fail too."""
         return time.monotonic() - self._failed < _DOUBT_SECONDS
 
-    async def write(self, work: Callable[[Connection], _T]) -> _T:
-        """What `work` returns once it is durable, raising DatabaseUnavailableError when it is not."""
-        return await self.decide(lambda transaction: work(transaction.connection))
+    async def is_available(self, seconds: float) -> bool:
+        """Whether the database takes writes, as far as it can be told within so many seconds."""
+        if self.is_behind or self.failed_lately:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                await self.write(_ping)
+        except (TimeoutError, DatabaseUnavailableError):
+            return False
+        return True
 
-    async def decide(self, work: Callable[[Transaction], _T]) -> _T:
-        """As `write`, for work whose rows may be written together with those of others."""
+    async def write(self, work: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """What `work` returns once it is durable, raising DatabaseUnavailableError when it is not.
+
+        All that `work` does is one unit: where it raises, nothing of it is written.
+        """
+        return await self._ask(lambda transaction: work(transaction, *args, **kwargs), decides=True)
+
+    async def post(
+        self, work: Callable[Concatenate[Transaction, _P], None], *args: _P.args, **kwargs: _P.kwargs
+    ) -> None:
+        """As `write`, for work that only adds rows and decides nothing: it comes before whatever decides."""
+        await self._ask(lambda transaction: work(transaction, *args, **kwargs), decides=False)
+
+    async def post_patiently(
+        self, work: Callable[Concatenate[Transaction, _P], None], *args: _P.args, **kwargs: _P.kwargs
+    ) -> None:
+        """As `post`, for what is not worth a commit of its own, as long as it precedes whatever is asked later."""
+        await self._ask(lambda transaction: work(transaction, *args, **kwargs), decides=False, patient=True)
+
+    async def catch_up(self) -> None:
+        """Wait until everything that was asked before this is written or refused."""
+        await self._ask(_nothing, decides=False)
+
+    async def _ask(self, work: Callable[[Transaction], _T], *, decides: bool, patient: bool = False) -> _T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_T] = loop.create_future()
-        self._items.put(_Item(work, future, loop, time.monotonic()))
+        self._items.put(_Item(work, future, loop, time.monotonic(), decides, patient))
         return await future
-
-    async def post(self, *writes: tuple[Executable, Mapping[str, object]], patient: bool = False) -> None:
-        """Write rows that nobody decides upon; those of one statement are written together, before any other work.
-
-        `patient`: not worth a commit of its own, as long as it comes before whatever is asked later.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        self._items.put(_Item(None, future, loop, time.monotonic(), writes=writes, patient=patient))
-        await future
 
     def close(self) -> None:
         """Commit all that waits, then end: outcomes of paid work are among it."""
@@ -177,16 +183,14 @@ class Writer:
             with self._engine.begin() as connection:
                 has_begun = True
                 transaction = Transaction(connection)
-                for item in group:  # first what has happened, so that whoever decides in the same group knows of it
-                    for statement, values in item.writes:
-                        transaction.add(statement, values)
-                transaction.write()
-                for item in group:
-                    _do(transaction, item)
-                transaction.write()
+                # First what has happened, so that whoever decides in the same group knows of it.
+                _do_all(transaction, (item for item in group if not item.decides))
+                _do_all(transaction, (item for item in group if item.decides))
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody must be told and this thread go on
             if len(group) > 1 and has_begun:
                 self._commit_each(group)
+                return
+            if isinstance(error, _UndoneError):
                 return
             is_lost = not has_begun or isinstance(error, OperationalError)
             self._failed = time.monotonic() if is_lost else self._failed
@@ -210,16 +214,32 @@ class Writer:
                 refused = item.error
 
 
+def _do_all(transaction: Transaction, items: Iterable[_Item[Any]]) -> None:
+    for item in items:
+        _do(transaction, item)
+    transaction.write()
+
+
 def _do(transaction: Transaction, item: _Item[Any]) -> None:
     item.error, item.is_lost = None, False
-    if item.work is None:
-        return
+    mark = transaction.mark()
     try:
         item.result = item.work(transaction)
     except SQLAlchemyError:
         raise
-    except Exception as error:  # noqa: BLE001 - it belongs to whoever asked, not to this thread
+    except Exception as error:
         item.error = error
+        # Refusals are many when the gateway is full: what only read or added rows must not cost others their commit.
+        if not transaction.forget_since(mark):
+            raise _UndoneError from error
+
+
+def _nothing(_: Transaction) -> None:
+    """Do nothing: a place in line."""
+
+
+def _ping(transaction: Transaction) -> None:
+    transaction.connection.execute(text("SELECT 1"))
 
 
 def _tell(group: list[_Item[Any]]) -> None:

@@ -25,7 +25,7 @@ from app.jobs.lease_watch import LOOKS, MOST_TRIES, LeaseWatch
 from app.jobs.leases import LeaseKeeper, steady_clock
 from app.jobs.result_store import needs_refetch
 from app.jobs.runner import JobRunner
-from app.journal.claims import Journal
+from app.journal.journal import Journal
 from app.journal.processes import is_dead
 from app.journal.records import Lease, Record
 from app.ledger.bill import Bill
@@ -97,11 +97,11 @@ class Recovery:
     async def _resolve(self) -> bool:
         """Take over what nobody holds; whether there may be more."""
         parts, reopened = self._parts, False
-        found = self._seen.abandoned(await parts.keeper.table.watch(), parts.keeper.has)
+        found = self._seen.abandoned(await parts.keeper.list_watched(), parts.keeper.has)
         # Before the takeover: a lease counts from the question (0059).
         asked = parts.keeper.now()
         unfinished = {seen.request_id for seen in found if seen.is_open}
-        for record in await parts.keeper.table.take_over(found[:_AT_ONCE]):
+        for record in await parts.keeper.take_over(found[:_AT_ONCE]):
             _logger.warning("taking over an abandoned request", id=record.id, tries=record.tries)
             # Open work is resolved. An answer whose callers are gone is only made retrievable again.
             if record.id in unfinished:
@@ -109,7 +109,7 @@ class Recovery:
                 parts.keeper.hold(lease, asked)
                 parts.works.resume(lease, self._job(record))
             elif needs_refetch(record):
-                await parts.journal.reopen(record)
+                await parts.journal.writer.post(parts.journal.outcomes.reopen, record)
                 reopened = True
         return reopened or len(found) > _AT_ONCE
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 
 from app.access.admission import Ticket
 from app.database.errors import DatabaseUnavailableError
+from app.database.transaction import Transaction
 from app.errors import ConflictingKeyError, GatewayError, JournalError
 from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.write_queue import WriteQueue
-from app.journal.claims import Claim, Journal
-from app.journal.records import Intent, KeyReusedError, Lease, NothingToJoinError, Receipt, Sighting
+from app.journal.claims import Claim
+from app.journal.journal import Journal
+from app.journal.records import Intent, KeyExpiredError, KeyReusedError, Lease, NothingToJoinError, Receipt, Sighting
 from app.observability.logs import get_logger
 
 _logger = get_logger("jobs")
@@ -62,7 +64,7 @@ class Claimer:
         who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
         # Refused at once: behind a locked database a waiting claim only holds memory and cannot be sent (0043).
-        if self._journal.is_behind:
+        if self._journal.writer.is_behind:
             raise JournalError
         caller = _Caller()
         claiming = asyncio.create_task(self._claim_and_begin(intent, job, caller))
@@ -88,7 +90,7 @@ class Claimer:
             raise
         if claim.is_new and caller.gone and intent.key_hash is None:
             ticket.release()  # its retry may have been here before it: only one of the two may buy (0042)
-            await self._queue.write(claim.record.id, lambda: self._journal.withdraw(intent))
+            await self._queue.write(claim.record.id, lambda: self._withdraw(intent))
         elif claim.is_new:
             # A key leads its caller back to the work, so that is begun also for a caller that has left.
             lease = Lease(claim.record.id, claim.record.fence)
@@ -114,17 +116,17 @@ class Claimer:
                 claim = await self._certain_claim(intent)
                 # A departure that the database refused may be the very one this retry should have joined. Then a new
                 # claim is not certain and is taken back (0051).
-                if not (claim.is_new and intent.key_hash is None and self._queue.lags):
+                if not (claim.is_new and intent.key_hash is None and self._queue.has_backlog):
                     self._keeper.arrive(claim.record.id)
                     return claim
-                await self._journal.withdraw(intent)  # somebody's going was refused meanwhile, and not seen
+                await self._withdraw(intent)  # somebody's going was refused meanwhile, and not seen
         except KeyReusedError:
             raise ConflictingKeyError from None
         except DatabaseUnavailableError:
             _logger.exception("the journal does not answer", id=intent.request_id)
             # The commit may stand although its answer was lost: taken back as soon as the database can be reached
             # (0051).
-            self._queue.enqueue(intent.request_id, lambda: self._journal.withdraw(intent))
+            self._queue.enqueue(intent.request_id, lambda: self._withdraw(intent))
             raise JournalError from None
 
     async def _certain_claim(self, intent: Intent) -> Claim:
@@ -135,7 +137,7 @@ class Claimer:
         """
         until = self._clock() + _PATIENCE_SECONDS
         first_seen: dict[str, Sighting] = {}
-        claim = await self._journal.claim(intent)
+        claim = await self._claim_once(intent)
         while claim.rivals:
             alive = [self._lives(one, first_seen) for one in claim.rivals]
             # Waiting costs a true second order one second; not waiting would cost a retry a second purchase (0062).
@@ -143,14 +145,33 @@ class Claimer:
                 intent = replace(intent, retries=False)  # they are there: this is another request
             else:
                 await self._receipts.departure([one.request_id for one in claim.rivals], _LOOK_SECONDS)
-            claim = await self._journal.claim(intent)
+            claim = await self._claim_once(intent)
         return claim
+
+    async def _claim_once(self, intent: Intent) -> Claim:
+        """A claim as things are now, durable when this returns."""
+        try:
+            return await self._journal.writer.write(self._accept, intent)
+        except KeyExpiredError as expired:
+            # By itself, since the claim it was found by leaves nothing behind.
+            await self._journal.writer.post(self._journal.claims.forget_key, expired.earlier_id)
+            raise
+
+    def _accept(self, transaction: Transaction, intent: Intent) -> Claim:
+        """The unit of work of a request that is accepted: what other rooms must hold of it is called here.
+
+        Where one of them raises, there is no claim either.
+        """
+        return self._journal.claims.claim(transaction, intent)
+
+    async def _withdraw(self, intent: Intent) -> None:
+        await self._journal.writer.post(self._journal.claims.withdraw, intent)
 
     def _lives(self, rival: Sighting, first_seen: dict[str, Sighting]) -> bool:
         """Whether the holder of an equal request has given a sign of life since it was first seen."""
         before = first_seen.setdefault(rival.request_id, rival)
         # A process that died says nothing of its callers: a lease that does not move counts against it (0059).
-        return rival.owner == self._journal.owner or (rival.fence, rival.beat) != (before.fence, before.beat)
+        return rival.owner == self._journal.claims.owner or (rival.fence, rival.beat) != (before.fence, before.beat)
 
     def _leave_after(self, claiming: asyncio.Task[Claim]) -> None:
         if not claiming.cancelled() and claiming.exception() is None:

@@ -7,7 +7,7 @@ from app.jobs.codec import encode_error, encode_result
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.write_queue import WriteQueue
-from app.journal.claims import Journal
+from app.journal.outcomes import Outcomes
 from app.journal.records import Lease, Settlement, Status
 from app.ledger.bill import Costs, known_cost, total_cost
 
@@ -18,8 +18,8 @@ _RELEASING = (RateLimitedError, UnavailableError, QuotaError)
 class Endings:
     """Writes through the queue, so that no caller waits for a database that is away."""
 
-    def __init__(self, journal: Journal, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue) -> None:
-        self._journal = journal
+    def __init__(self, outcomes: Outcomes, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue) -> None:
+        self._outcomes = outcomes
         self._results = results
         self._keeper = keeper
         self._queue = queue
@@ -44,7 +44,7 @@ class Endings:
         What is known of the bill goes along, so that whoever resolves it never takes it for not sent.
         """
         # Costs before the lease: once it is released, this process may write nothing more of the request (0059).
-        await self._queue.write(lease.request_id, lambda: self._journal.book(lease, costs))
+        await self._queue.post(lease.request_id, self._outcomes.book_costs, lease, costs)
         await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
 
     async def _write(
@@ -60,4 +60,4 @@ class Endings:
         total = total_cost(costs)
         known = write_money(known_cost(costs)) if total is None else None
         settlement = Settlement(status, answer, error, write_money(total), known, releases=releases)
-        await self._queue.write(lease.request_id, lambda: self._journal.settle(lease, settlement, costs))
+        await self._queue.post(lease.request_id, self._outcomes.settle, lease, settlement, costs)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.database.errors import DatabaseUnavailableError
-from app.journal.leases import LeaseTable
-from app.journal.records import Lease, Sighting
+from app.journal.journal import Journal
+from app.journal.records import Lease, Record, Sighting
 from app.observability.logs import get_logger
 
 _logger = get_logger("leases")
@@ -54,12 +54,12 @@ class LeaseKeeper:
 
     def __init__(
         self,
-        table: LeaseTable,
+        journal: Journal,
         seconds: float = LEASE_SECONDS,
         steady: Callable[[], float] = steady_clock,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.table = table
+        self._journal = journal
         self.seconds = seconds
         self._steady = steady
         self._wall = wall
@@ -120,7 +120,7 @@ class LeaseKeeper:
                 return
             asked = self.now()
             try:
-                is_mine = await self.table.confirm(lease)
+                is_mine = await self._journal.writer.write(self._journal.leases.confirm, lease)
             except DatabaseUnavailableError:
                 _logger.warning("a lease cannot be confirmed; nothing is sent before", id=lease.request_id)
                 await asyncio.sleep(_REPETITION_SECONDS)
@@ -132,14 +132,14 @@ class LeaseKeeper:
 
     async def release(self, lease: Lease) -> None:
         """Let go of a request at once, raising DatabaseUnavailableError; whoever looks first takes it."""
-        await self.table.release([lease])
+        await self.release_all([lease])
         self.drop(lease)
         self.wake()
 
     async def release_all(self, leases: Sequence[Lease]) -> None:
         """Let go of these at the end of this process, raising DatabaseUnavailableError."""
         if leases:
-            await self.table.release(leases)
+            await self._journal.writer.post(self._journal.leases.release, leases)
 
     def wake(self) -> None:
         """Something was let go: look for it now."""
@@ -153,11 +153,21 @@ class LeaseKeeper:
             return
         self._released.clear()
 
+    async def list_watched(self) -> list[Sighting]:
+        """Everything that some process must hold, as it stands now, raising DatabaseUnavailableError."""
+        return await self._journal.reader.read(self._journal.leases.list_watched)
+
+    async def take_over(self, sightings: Sequence[Sighting]) -> list[Record]:
+        """Those that still stand as they were seen, now to be resolved here, raising DatabaseUnavailableError."""
+        return await self._journal.writer.write(self._journal.leases.take_over, sightings) if sightings else []
+
     async def renew(self) -> None:
         """Move on every lease of what runs or is delivered here, raising DatabaseUnavailableError."""
         asked, leases = self.now(), {request_id: held.lease for request_id, held in self._held.items()}
         callers = [request_id for request_id in self._callers if request_id not in leases]
-        kept = await self.table.renew([*leases, *callers])
+        if not (leases or callers):
+            return
+        kept = await self._journal.writer.write(self._journal.leases.renew, [*leases, *callers])
         for request_id, lease in leases.items():
             if kept.get(request_id) == lease:
                 held = self._held.get(request_id)

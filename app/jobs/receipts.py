@@ -13,7 +13,7 @@ from app.jobs.codec import encode_result
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore, is_embedded, needs_refetch
 from app.jobs.write_queue import WriteQueue
-from app.journal.claims import Journal
+from app.journal.journal import Journal
 from app.journal.records import Receipt
 
 
@@ -38,7 +38,9 @@ class DeliveryReceipts:
     def leave(self, request_id: str, receipt: Receipt, answer: Answer | None = None) -> None:
         """Note in the background how a caller went; images that did not reach it are kept."""
         self._keeper.depart(request_id)
-        self._queue.enqueue(request_id, lambda: self._journal.leave(request_id, receipt))
+        # Broken connections are written at once, as a retry is about to ask; others may wait for a group.
+        post = self._queue.post_later if receipt is Receipt.BROKEN else self._queue.post_patiently
+        post(request_id, self._journal.claims.acknowledge, request_id, receipt)
         # A retry may be waiting for just this departure (0062).
         for event in self._awaited.get(request_id, ()):
             event.set()
@@ -64,15 +66,15 @@ class DeliveryReceipts:
 
     async def stored(self, request_id: str) -> None:
         """Wait for images of this request that are being kept here."""
-        await self._queue.written(_images_of(request_id))
+        await self._queue.drain(_images_of(request_id))
 
     async def _store(self, request_id: str, result: Result) -> None:
         stored = await self._results.store(result, images=True)
-        await self._journal.keep_answer(request_id, encode_result(stored))
+        await self._journal.writer.post(self._journal.outcomes.store_answer, request_id, encode_result(stored))
 
     def retract(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""
-        self._queue.enqueue(request_id, lambda: self._journal.retract(request_id))
+        self._queue.post_later(request_id, self._journal.claims.retract, request_id)
         self._bring(request_id)
 
     def _bring(self, request_id: str) -> None:
@@ -83,10 +85,10 @@ class DeliveryReceipts:
             if running is not None:
                 await asyncio.wait({running})
             # The outcome must be in the journal before it can be judged.
-            await self._queue.written(request_id)
-            record = await self._journal.find(request_id)
+            await self._queue.drain(request_id)
+            record = await self._journal.history.find_request(request_id)
             if record is not None and needs_refetch(record):
-                await self._journal.reopen(record)
+                await self._journal.writer.post(self._journal.outcomes.reopen, record)
                 self._keeper.wake()
 
         self._queue.enqueue(_images_of(request_id), bring)

@@ -22,7 +22,8 @@ from app.jobs.receipts import DeliveryReceipts
 from app.jobs.result_store import ResultStore
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
-from app.journal.claims import Claim, Journal
+from app.journal.claims import Claim
+from app.journal.journal import Journal
 from app.journal.records import Intent, Lease, Receipt, Record
 from app.ledger.bill import Bill
 from app.observability.logs import begin_request, get_logger
@@ -53,8 +54,8 @@ class JobRunner:
         self._keeper = keeper
         self._clock = clock
         self._running: dict[str, _Run] = {}
-        self._queue = WriteQueue()
-        self._endings = Endings(journal, results, keeper, self._queue)
+        self._queue = WriteQueue(journal.writer)
+        self._endings = Endings(journal.outcomes, results, keeper, self._queue)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._work_of)
         books = Books(journal, keeper, self._queue, self.receipts)
         self._claimer = Claimer(books, self._begin, clock)
@@ -98,7 +99,7 @@ class JobRunner:
 
     async def rejoin(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent."""
-        await self._journal.rejoin(request_id, by)
+        await self._journal.writer.post(self._journal.claims.rejoin, request_id, by)
         self._keeper.arrive(request_id)
 
     async def forget(self, record: Record) -> None:
@@ -107,7 +108,7 @@ class JobRunner:
             message = "This request is still being carried out; forget it when it has ended."
             raise InvalidRequestError(message, code="request_running")
         await self._results.forget(record)
-        await self._journal.purge(record.id)
+        await self._journal.writer.post(self._journal.outcomes.purge_payloads, record.id)
 
     async def close(self, grace: float) -> None:
         """Let what runs end within `grace` seconds; the rest is left to whoever starts next."""
@@ -141,7 +142,7 @@ class JobRunner:
         if not run.task.cancelled():
             run.task.exception()  # read, so that asyncio does not log it as lost; it is handled where it is awaited
         # Held until the outcome is durable: nobody needs to find out what is only waiting to be written.
-        self._queue.when_written(run.lease.request_id, lambda: self._keeper.drop(run.lease))
+        self._queue.when_drained(run.lease.request_id, lambda: self._keeper.drop(run.lease))
 
     async def _carry_out(self, lease: Lease, job: Job, ticket: Ticket) -> Answer:
         begin_request(lease.request_id)
@@ -149,7 +150,7 @@ class JobRunner:
             if ticket.waits:
                 # Not bound to any caller: others may have joined meanwhile.
                 await ticket.wait_turn()
-                await self._queue.write(lease.request_id, lambda: self._journal.begin(lease))
+                await self._queue.post(lease.request_id, self._journal.outcomes.begin_work, lease)
             return await self._carry_on(lease, job)
         finally:
             ticket.release()

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 
 from app.database.errors import DatabaseUnavailableError
 from app.domain.answer import Answer
@@ -71,14 +70,15 @@ class Waiting:
         if needs_refetch(record):
             # One caller is this one. With more, somebody is receiving the same answer right now, and the images with
             # it.
-            await self._books.queue.write(record.id, partial(self._books.journal.reopen, record, callers=1))
+            reopen = self._books.journal.outcomes.reopen
+            await self._books.queue.post(record.id, reopen, record, callers=1)
             self._books.keeper.wake()
         return record
 
     async def _look(self, record: Record) -> Record:
         """The record anew; the old one while the database is away, since waiting on is safe."""
         try:
-            found = await self._books.journal.find(record.id)
+            found = await self._books.journal.history.find_request(record.id)
         except DatabaseUnavailableError:
             # The wait goes on; the database may answer the next look.
             return record

@@ -6,53 +6,76 @@ Nobody is kept from what it paid for because the database is away.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.transaction import Transaction
+from app.database.writer import Writer
 from app.observability.logs import get_logger
 
 _logger = get_logger("jobs")
 _FIRST_REPETITION_SECONDS, _LONGEST_REPETITION_SECONDS = 0.1, 5.0
 """How soon something is written again that the database did not take."""
 _LONGEST_LAG_SECONDS = 5.0
-Write = Callable[[], Awaitable[None]]
+_P = ParamSpec("_P")
+_Act = Callable[[], Awaitable[None]]
+_Work = Callable[Concatenate[Transaction, _P], None]
 
 
 class WriteQueue:
     """What is still to be written, the last of each request. `patience` is in seconds."""
 
-    def __init__(self, patience: float = _LONGEST_LAG_SECONDS) -> None:
+    def __init__(self, writer: Writer, patience: float = _LONGEST_LAG_SECONDS) -> None:
+        self._writer = writer
         self._patience = patience
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._lagging: set[asyncio.Task[None]] = set()
 
-    async def write(self, request_id: str, write: Write) -> None:
-        """Write now; later where the database does not take it."""
-        try:
-            await write()
-        except DatabaseUnavailableError:
-            self._lagging.add(self.enqueue(request_id, write))
+    async def post(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Write rows now; later where the database does not take them."""
+        await self.write(request_id, lambda: self._writer.post(work, *args, **kwargs))
 
-    def enqueue(self, request_id: str, write: Write) -> asyncio.Task[None]:
+    async def write(self, request_id: str, act: _Act) -> None:
+        """As `post`, for what is more than rows."""
+        # Behind what the database refused before: a lease that is released first would leave the costs unwritten.
+        if self._writing.get(request_id) not in self._lagging:
+            try:
+                await act()
+            except DatabaseUnavailableError:
+                pass
+            else:
+                return
+        self._lagging.add(self.enqueue(request_id, act))
+
+    def post_later(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Write rows in the background."""
+        self.enqueue(request_id, lambda: self._writer.post(work, *args, **kwargs))
+
+    def post_patiently(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Write rows in the background that are not worth a commit of their own."""
+        self.enqueue(request_id, lambda: self._writer.post_patiently(work, *args, **kwargs))
+
+    def enqueue(self, request_id: str, act: _Act) -> asyncio.Task[None]:
         """Write in the background until it succeeds, after everything else that is to be written of this request."""
         # Each write waits for the one before it of the same request: an end must not overtake a cost or a departure
         # (0051).
-        task = asyncio.create_task(self._repeat(request_id, write, self._writing.get(request_id)))
+        task = asyncio.create_task(self._repeat(request_id, act, self._writing.get(request_id)))
         self._writing[request_id] = task
         task.add_done_callback(lambda _: self._forget(request_id, task))
         return task
 
     @property
-    def lags(self) -> bool:
+    def has_backlog(self) -> bool:
         """Whether the database refused something that it has not taken since."""
         return bool(self._lagging)
 
-    async def written(self, request_id: str) -> None:
+    async def drain(self, request_id: str) -> None:
         """Wait for what is being written of a request."""
         task = self._writing.get(request_id)
         if task is not None:
             await asyncio.wait({task})
 
-    def when_written(self, request_id: str, act: Callable[[], None]) -> None:
+    def when_drained(self, request_id: str, act: Callable[[], None]) -> None:
         """Call `act` once everything that is to be written of a request by now is written; at once if it is."""
         task = self._writing.get(request_id)
         if task is None:
@@ -86,13 +109,13 @@ class WriteQueue:
         if self._writing.get(request_id) is task:
             del self._writing[request_id]
 
-    async def _repeat(self, request_id: str, write: Write, earlier: asyncio.Task[None] | None) -> None:
+    async def _repeat(self, request_id: str, act: _Act, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
             await asyncio.wait({earlier})
         delay = _FIRST_REPETITION_SECONDS
         while True:
             try:
-                await write()
+                await act()
             except DatabaseUnavailableError:
                 _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
                 self._lagging.add(self._writing[request_id])  # itself, or what waits for it

@@ -7,10 +7,11 @@ last try has passed; then the part stays unknown.
 import time
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, Executable, bindparam, func, or_, select, update
+from sqlalchemy import Executable, bindparam, func, or_, select, update
 
 from app.database.money import write_money
 from app.database.tables import requests
+from app.database.transaction import Transaction
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
@@ -74,20 +75,25 @@ class OpenBills:
         """
         now = self._clock()
 
-        def work(connection: Connection) -> list[Record]:
-            rows = connection.execute(DUE, {"now": now, "ended_before": now - self._first_pause, "most": most}).all()
+        def work(transaction: Transaction) -> list[Record]:
+            due = {"now": now, "ended_before": now - self._first_pause, "most": most}
+            rows = transaction.connection.execute(DUE, due).all()
             for row in rows:
                 tries = row.bill_tries + 1
                 pause = self._first_pause * _PAUSE_GROWTH**tries
                 # Counted before Runware is asked: a process that dies over a bill must not ask forever.
                 values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
-                connection.execute(update(requests).where(requests.c.id == row.id).values(values))
-            return [to_record(connection, row) for row in rows]
+                transaction.execute(update(requests).where(requests.c.id == row.id).values(values), {})
+            return [to_record(transaction.connection, row) for row in rows]
 
         return await self._writer.write(work)
 
     async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: str) -> None:
         """Write down the whole bill, and ask for it no more."""
-        values: dict[str, object] = {"request_id": request_id, "new_cost": cost}
-        values |= {"new_known_cost": None, "new_bill_next": None}
-        await self._writer.post(*bookings(costs), (_SET, values))
+        await self._writer.post(self._complete, request_id, costs, cost)
+
+    def _complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: str) -> None:
+        for statement, values in bookings(costs):
+            transaction.add(statement, values)
+        values = {"request_id": request_id, "new_cost": cost, "new_known_cost": None, "new_bill_next": None}
+        transaction.add(_SET, values)

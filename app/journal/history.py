@@ -1,4 +1,4 @@
-"""Looks through past requests of one tenant: pages, newest first, and sums."""
+"""Looks at requests of the past: one by its id; those of one tenant in pages, newest first, and their sums."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from app.database.money import read_money
 from app.database.reader import Reader
 from app.database.tables import requests
+from app.journal import statements as sql
 from app.journal.records import Record, Status, Sums
 from app.journal.rows import to_record
 
@@ -31,6 +32,18 @@ class History:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+
+    async def find_request(self, request_id: str, tenant: str | None = None) -> Record | None:
+        """A request by its id, only the tenant's own where one is given."""
+
+        def work(connection: Connection) -> Record | None:
+            row = connection.execute(sql.FIND, {"request_id": request_id}).first()
+            # A foreign request looks like none: ids of other tenants cannot be probed.
+            if row is None or tenant not in {None, row.tenant}:
+                return None
+            return to_record(connection, row)
+
+        return await self._reader.read(work)
 
     async def page(
         self, wanted: Filter, limit: int, *, after: str | None = None, before: str | None = None

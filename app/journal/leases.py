@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import Connection
 
-from app.database.writer import Writer
+from app.database.transaction import Transaction
 from app.journal import statements as sql
 from app.journal.records import Lease, Record, Sighting
 from app.journal.rows import to_record, to_sighting
@@ -18,70 +18,56 @@ _AT_ONCE = 500
 """Rows in one statement: databases bound how many values it may have."""
 
 
-class LeaseTable:
+class Leases:
     """The leases of all replicas on one database. `owner` names this process; `clock` is unix seconds, for records."""
 
-    def __init__(self, writer: Writer, owner: str, clock: Callable[[], float] = time.time) -> None:
-        self._writer = writer
+    def __init__(self, owner: str, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self.owner = owner
 
-    async def renew(self, request_ids: Collection[str]) -> dict[str, Lease | None]:
+    def renew(self, transaction: Transaction, request_ids: Collection[str]) -> dict[str, Lease | None]:
         """Keep what runs or is delivered here, by id.
 
         Returns what is still to be kept: with its lease where this process holds it, None where another one does.
-        Raises DatabaseUnavailableError.
         """
-        ids = list(request_ids)
+        ids, kept = list(request_ids), dict[str, Lease | None]()
+        for start in range(0, len(ids), _AT_ONCE):
+            values = {"ids": ids[start : start + _AT_ONCE], "process": self.owner}
+            for row in transaction.execute(sql.RENEW, values).all():
+                # The number of the row, not the one that was held: a difference tells the holder that it lost the
+                # lease in between.
+                kept[row.id] = Lease(row.id, row.fence) if row.owner == self.owner else None
+        return kept
 
-        def work(connection: Connection) -> dict[str, Lease | None]:
-            kept: dict[str, Lease | None] = {}
-            for start in range(0, len(ids), _AT_ONCE):
-                values = {"ids": ids[start : start + _AT_ONCE], "process": self.owner}
-                for row in connection.execute(sql.RENEW, values):
-                    # The number of the row, not the one that was held: a difference tells the holder that it lost the
-                    # lease in between.
-                    kept[row.id] = Lease(row.id, row.fence) if row.owner == self.owner else None
-            return kept
-
-        return await self._writer.write(work) if ids else {}
-
-    async def confirm(self, lease: Lease) -> bool:
-        """Whether this lease is still the last one, and renewed by that. Raises DatabaseUnavailableError."""
-        values = {"request_id": lease.request_id, "held_fence": lease.fence}
+    def confirm(self, transaction: Transaction, lease: Lease) -> bool:
+        """Whether this lease is still the last one, and renewed by that."""
         # A write, not a look: it moves the number too, so that nobody takes the lease right after the answer.
-        return await self._writer.write(lambda connection: connection.execute(sql.CONFIRM, values).rowcount == 1)
+        values = {"request_id": lease.request_id, "held_fence": lease.fence}
+        return transaction.execute(sql.CONFIRM, values).rowcount == 1
 
-    async def release(self, leases: Sequence[Lease]) -> None:
+    def release(self, transaction: Transaction, leases: Sequence[Lease]) -> None:
         """Let go of what this process will not finish: it is anybody's."""
-        rows = [{"request_id": lease.request_id, "held_fence": lease.fence, "now": self._clock()} for lease in leases]
-        await self._writer.post(*((sql.RELEASE, row) for row in rows))
+        now = self._clock()
+        rows = [{"request_id": lease.request_id, "held_fence": lease.fence, "now": now} for lease in leases]
+        transaction.add(sql.RELEASE, *rows)
 
-    async def watch(self) -> list[Sighting]:
+    def list_watched(self, connection: Connection) -> list[Sighting]:
         """Everything that somebody must hold, as it stands now."""
+        return [to_sighting(row) for row in connection.execute(sql.WATCHED).all()]
 
-        def work(connection: Connection) -> list[Sighting]:
-            return [to_sighting(row) for row in connection.execute(sql.WATCHED).all()]
-
-        return await self._writer.write(work)
-
-    async def take_over(self, sightings: Sequence[Sighting]) -> list[Record]:
+    def take_over(self, transaction: Transaction, sightings: Sequence[Sighting]) -> list[Record]:
         """Those that still stand as they were seen, now this process's to resolve; their callers count as gone."""
-
-        def work(connection: Connection) -> list[Record]:
-            taken = []
-            for seen in sightings:
-                values = {
-                    "request_id": seen.request_id,
-                    "held_fence": seen.fence,
-                    "seen_beat": seen.beat,
-                    "process": self.owner,
-                    "now": self._clock(),
-                }
-                # One by one: each must match as it was seen, and those that moved meanwhile are left to their holders.
-                row = connection.execute(sql.TAKE, values).first()
-                if row is not None:
-                    taken.append(to_record(connection, row))
-            return taken
-
-        return await self._writer.write(work) if sightings else []
+        taken = []
+        for seen in sightings:
+            values = {
+                "request_id": seen.request_id,
+                "held_fence": seen.fence,
+                "seen_beat": seen.beat,
+                "process": self.owner,
+                "now": self._clock(),
+            }
+            # One by one: each must match as it was seen, and those that moved meanwhile are left to their holders.
+            row = transaction.execute(sql.TAKE, values).first()
+            if row is not None:
+                taken.append(to_record(transaction.connection, row))
+        return taken

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from app.database.tables import requests
+from app.database.transaction import Transaction
 from app.database.writer import Writer
 from app.journal.records import Record, Status
 from app.journal.rows import to_record
@@ -21,6 +22,11 @@ DUE = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_NOTE = (
+    update(requests)
+    .where(requests.c.id == bindparam("request_id"))
+    .values(webhook_status=bindparam("new_status"), webhook_next=bindparam("next_at"), webhook_url=bindparam("new_url"))
+)
 
 
 class WebhookBook:
@@ -34,7 +40,8 @@ class WebhookBook:
         """Requests whose end is to be told now; their attempt is counted and nobody else gets it meanwhile."""
         now = self._clock()
 
-        def work(connection: Connection) -> list[Record]:
+        def work(transaction: Transaction) -> list[Record]:
+            connection = transaction.connection
             ids = list(connection.execute(DUE, {"now": now, "most": most}).scalars())
             if not ids:
                 return []
@@ -42,7 +49,7 @@ class WebhookBook:
             # Moved on in the same transaction that took it: no other replica sends it, and if this one dies, one does
             # later.
             attempt = {"webhook_next": now + _ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
-            connection.execute(update(requests).where(mine).values(attempt))
+            transaction.execute(update(requests).where(mine).values(attempt), {})
             rows = connection.execute(select(requests).where(mine)).all()
             return [to_record(connection, row) for row in rows]
 
@@ -53,12 +60,15 @@ class WebhookBook:
 
         After the last attempt the address loses what only its owner needs to know.
         """
-        values: dict[str, object] = {"webhook_status": status, "webhook_next": next_at}
         # User, password and query often are credentials; nobody needs them after the last attempt.
-        if next_at is None and record.webhook_url is not None:
-            values["webhook_url"] = _without_secrets(record.webhook_url)
-        one = requests.c.id == record.id
-        await self._writer.write(lambda connection: connection.execute(update(requests).where(one).values(values)))
+        is_last = next_at is None and record.webhook_url is not None
+        url = _without_secrets(record.webhook_url or "") if is_last else record.webhook_url
+        values: dict[str, object] = {"request_id": record.id, "new_status": status, "next_at": next_at, "new_url": url}
+        await self._writer.post(_note, values)
+
+
+def _note(transaction: Transaction, values: dict[str, object]) -> None:
+    transaction.add(_NOTE, values)
 
 
 def _without_secrets(url: str) -> str:

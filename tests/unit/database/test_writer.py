@@ -37,15 +37,15 @@ def locked(path):
         holder.execute("ROLLBACK")
 
 
-def ask(connection) -> int:
-    return connection.execute(text("SELECT 1")).scalar()
+def ask(transaction) -> int:
+    return transaction.connection.execute(text("SELECT 1")).scalar()
 
 
-def refuse(connection) -> None:
-    connection.execute(text("INSERT INTO tasks (uuid) VALUES ('one without a request')"))
+def refuse(transaction) -> None:
+    transaction.execute(text("INSERT INTO tasks (uuid) VALUES ('one without a request')"), {})
 
 
-def stumble(connection) -> None:
+def stumble(transaction) -> None:
     raise ValueError
 
 
@@ -95,7 +95,7 @@ def test_values_no_database_takes_end_one_write_and_not_the_writer(writer, odd):
 
     async def course():
         with contextlib.suppress(DatabaseUnavailableError):
-            await writer.post((statement, {"odd": odd}))
+            await writer.post(lambda transaction: transaction.add(statement, {"odd": odd}))
         assert await asyncio.wait_for(writer.write(ask), 10) == 1
 
     asyncio.run(course())

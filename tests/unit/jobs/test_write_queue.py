@@ -1,89 +1,152 @@
-"""What is written late: in order for each request, and known to be late."""
+"""What is written late: in order for each request, and known to be late. On a real file that others may lock."""
 
 import asyncio
+import contextlib
+import sqlite3
+import time
 
 import pytest
+from sqlalchemy import text
 
 from app.database.errors import DatabaseUnavailableError
 from app.jobs.write_queue import WriteQueue
+from tests.support.databases import open_both
+
+BUSY = 0.1
+WRITE = text("INSERT INTO lines (line) VALUES (:line)")
 
 
 class Book:
-    """Refuses the first writes."""
+    """A file with lines, and the way to lock it."""
 
-    def __init__(self, refusals: int) -> None:
-        self.refusals = refusals
-        self.lines: list[str] = []
+    def __init__(self, path) -> None:
+        self.path = path
+        self.writer, self.reader = open_both(f"sqlite:///{path}?timeout={BUSY}")
+        self.change("CREATE TABLE lines (line TEXT)")
+        self.holder = None
 
-    def write(self, line: str):
-        async def work() -> None:
-            if self.refusals:
-                self.refusals -= 1
-                raise DatabaseUnavailableError
-            self.lines.append(line)
+    def change(self, statement: str) -> list:
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
 
-        return work
+    def lock(self) -> None:
+        self.holder = sqlite3.connect(self.path, isolation_level=None)
+        self.holder.execute("BEGIN IMMEDIATE")
+
+    def unlock(self) -> None:
+        self.holder.close()
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for (line,) in self.change("SELECT line FROM lines ORDER BY rowid")]
 
 
-def test_what_was_refused_is_written_later_and_before_what_came_after_it():
+def add(transaction, line: str) -> None:
+    transaction.add(WRITE, {"line": line})
+
+
+def stumble(transaction) -> None:
+    raise ValueError
+
+
+@pytest.fixture
+def book(tmp_path):
+    made = Book(tmp_path / "book.db")
+    yield made
+    made.reader.close()
+    made.writer.close()
+
+
+def test_what_was_refused_is_written_later_and_before_what_came_after_it(book):
     async def course():
-        scribe, book = WriteQueue(), Book(refusals=2)
-        await scribe.write("r", book.write("first"))
-        assert scribe.lags
-        scribe.enqueue("r", book.write("second"))
-        scribe.enqueue("other", book.write("third"))
-        await scribe.flush()
-        assert (book.lines.index("first") < book.lines.index("second"), scribe.lags) == (True, False)
+        queue = WriteQueue(book.writer)
+        book.lock()
+        await queue.post("r", add, "first")
+        assert queue.has_backlog
+        queue.post_later("r", add, "second")
+        queue.post_later("other", add, "third")
+        book.unlock()
+        await queue.flush()
+        await asyncio.gather(queue.drain("r"), queue.drain("other"))
+        assert (book.lines.index("first") < book.lines.index("second"), queue.has_backlog) == (True, False)
         assert sorted(book.lines) == ["first", "second", "third"]
 
     asyncio.run(course())
 
 
-def test_where_nothing_was_refused_nobody_waits():
+def test_what_follows_a_refused_write_of_the_same_request_does_not_overtake_it(book):
     async def course():
-        scribe, book = WriteQueue(), Book(refusals=0)
-        never = asyncio.Event()
-        scribe.enqueue("slow", never.wait)
-        await asyncio.wait_for(scribe.flush(), 0.1)
-        await scribe.write("r", book.write("line"))
-        assert (book.lines, scribe.lags) == (["line"], False)
-        await scribe.close(0)
+        queue = WriteQueue(book.writer)
+        book.lock()
+        await queue.post("r", add, "costs")
+        book.unlock()
+        await queue.post("r", add, "end")
+        await queue.post("other", add, "at once")
+        await queue.drain("r")
+        assert book.lines.index("costs") < book.lines.index("end")
 
     asyncio.run(course())
 
 
-def test_at_the_end_what_cannot_be_written_is_given_up():
+def test_where_nothing_was_refused_nobody_waits(book):
     async def course():
-        scribe, book = WriteQueue(), Book(refusals=10**6)
-        await scribe.write("r", book.write("line"))
-        await scribe.close(0.2)
+        queue = WriteQueue(book.writer)
+        never = asyncio.Event()
+        queue.enqueue("slow", never.wait)
+        await asyncio.wait_for(queue.flush(), 0.1)
+        await queue.post("r", add, "line")
+        assert (book.lines, queue.has_backlog) == (["line"], False)
+        await queue.close(0)
+
+    asyncio.run(course())
+
+
+def test_what_nobody_waits_for_is_written_with_whatever_comes_next(book):
+    async def course():
+        queue = WriteQueue(book.writer)
+        began = time.monotonic()
+        queue.post_patiently("r", add, "receipt")
         await asyncio.sleep(0)
+        await queue.post("other", add, "line")
+        assert book.lines == ["receipt", "line"]
+        assert queue.has_backlog is False
+        return time.monotonic() - began
+
+    asyncio.run(course())
+
+
+def test_at_the_end_what_cannot_be_written_is_given_up(book):
+    async def course():
+        queue = WriteQueue(book.writer)
+        book.lock()
+        await queue.post("r", add, "line")
+        await queue.close(0.2)
+        book.unlock()
+        await book.writer.catch_up()
         assert book.lines == []
 
     asyncio.run(course())
 
 
-def test_a_fault_that_is_not_the_databases_ends_one_line_only():
+def test_a_fault_that_is_not_the_databases_ends_one_line_only(book):
     async def course():
-        scribe, book = WriteQueue(), Book(refusals=0)
-
-        async def broken() -> None:
-            raise ValueError
-
-        scribe.enqueue("r", broken)
-        scribe.enqueue("r", book.write("next"))
-        await scribe.written("r")
+        queue = WriteQueue(book.writer)
+        queue.post_later("r", stumble)
+        queue.post_later("r", add, "next")
+        await queue.drain("r")
         assert book.lines == ["next"]
 
     asyncio.run(course())
 
 
-def test_whoever_needs_to_know_all_is_told_when_he_cannot():
+def test_whoever_needs_to_know_all_learns_when_it_cannot(book):
     async def course():
-        scribe, book = WriteQueue(patience=0.1), Book(refusals=10**6)
-        await scribe.write("r", book.write("line"))
+        queue = WriteQueue(book.writer, patience=0.1)
+        book.lock()
+        await queue.post("r", add, "line")
         with pytest.raises(DatabaseUnavailableError):
-            await scribe.flush()
-        await scribe.close(0)
+            await queue.flush()
+        book.unlock()
+        await queue.close(0)
 
     asyncio.run(course())

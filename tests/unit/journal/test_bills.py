@@ -9,22 +9,12 @@ import pytest
 
 from app.domain.answer import TaskCost
 from app.journal.bills import OpenBills
-from app.journal.claims import Journal
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.bill import known_cost, total_cost
-from tests.support.databases import open_writer
+from tests.support.journals import ByHand, Clock, close_journal, open_journal
 
 FIRST_PAUSE = 120.0
 CENT = Decimal("0.01")
-
-
-class Clock:
-    """Time that tests move."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -33,29 +23,29 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def writer(database):
-    made = open_writer(database.fresh())
+def opened(database, clock):
+    made = open_journal(database.fresh(), clock)
     yield made
-    made.close()
+    close_journal(made)
 
 
 @pytest.fixture
-def journal(writer, clock) -> Journal:
-    return Journal(writer, key_ttl=1000, adopt_window=60, clock=clock)
+def journal(opened) -> ByHand:
+    return ByHand(opened)
 
 
 @pytest.fixture
-def bills(writer, clock) -> OpenBills:
-    return OpenBills(writer, FIRST_PAUSE, clock)
+def bills(opened, clock) -> OpenBills:
+    return OpenBills(opened.writer, FIRST_PAUSE, clock)
 
 
-async def claimed(journal: Journal, request_id: str, task_ids: tuple[str, ...]) -> Lease:
+async def claimed(journal: ByHand, request_id: str, task_ids: tuple[str, ...]) -> Lease:
     """A request with these tasks that is being carried out."""
     wanted = Intent(request_id, "t", None, "f", "generations", "m", "m", len(task_ids), task_ids, None, "{}")
     return Lease(request_id, (await journal.claim(wanted)).record.fence)
 
 
-async def ended(journal: Journal, *, known: Decimal | None) -> tuple[str, tuple[str, str]]:
+async def ended(journal: ByHand, *, known: Decimal | None) -> tuple[str, tuple[str, str]]:
     """A request of two tasks that ended; of the second's cost nothing is known, where `known` is the first's."""
     ids = (str(uuid.uuid4()), str(uuid.uuid4()))
     request_id = f"req_{uuid.uuid4().hex}"
@@ -85,18 +75,18 @@ def test_only_open_bills_are_due_and_not_right_after_the_end(journal, bills, clo
 def test_a_request_that_runs_is_not_asked_for(journal, bills, clock):
     async def course():
         lease = await claimed(journal, "req_1", ("a",))
-        await journal.book(lease, [TaskCost("a", Decimal(0), is_complete=False)])
+        await journal.book_costs(lease, [TaskCost("a", Decimal(0), is_complete=False)])
         clock.now += 10 * FIRST_PAUSE
         assert await bills.due() == []
 
     asyncio.run(course())
 
 
-def test_what_one_replica_asks_for_no_other_asks_for_meanwhile(journal, writer, bills, clock):
+def test_what_one_replica_asks_for_no_other_asks_for_meanwhile(journal, opened, bills, clock):
     async def course():
         await ended(journal, known=CENT)
         clock.now += FIRST_PAUSE
-        other = OpenBills(writer, FIRST_PAUSE, clock)
+        other = OpenBills(opened.writer, FIRST_PAUSE, clock)
         first, second = await asyncio.gather(bills.due(), other.due())
         assert len(first) + len(second) == 1
         assert await other.due() == []
@@ -129,7 +119,7 @@ def test_once_it_is_whole_all_say_it_and_it_is_asked_for_no_more(journal, bills,
         await bills.due()
         costs = [TaskCost(task_id, CENT, is_complete=True) for task_id in ids]
         await bills.complete(request_id, costs, "0.02")
-        record = await journal.find(request_id)
+        record = await journal.find_request(request_id)
         assert (record.cost, record.known_cost, total_cost(record.costs)) == ("0.02", None, 2 * CENT)
         clock.now += 100 * FIRST_PAUSE
         assert await bills.due() == []
@@ -141,6 +131,6 @@ def test_a_failure_that_sent_nothing_cost_nothing_for_each_of_its_tasks(journal)
     async def course():
         lease = await claimed(journal, "req_1", ("a", "b"))
         await journal.settle(lease, Settlement(Status.FAILED, None, "{}", "0"), [])
-        assert total_cost((await journal.find("req_1")).costs) == 0
+        assert total_cost((await journal.find_request("req_1")).costs) == 0
 
     asyncio.run(course())

@@ -20,13 +20,12 @@ from sqlalchemy.dialects import sqlite
 
 from app.database.engine import migrate, open_database, open_engine
 from app.database.errors import DatabaseUnavailableError
+from app.database.reader import Reader
 from app.database.tables import requests, tasks
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements
 from app.journal.bills import DUE as BILLS_DUE
-from app.journal.claims import Journal
-from app.journal.leases import LeaseTable
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
@@ -39,9 +38,8 @@ from app.journal.records import (
     Status,
 )
 from app.journal.webhooks import DUE
-from tests.support.databases import Database, open_both, open_writer
-
-KEY_TTL, WINDOW = 1000.0, 60.0
+from tests.support.databases import Database
+from tests.support.journals import KEY_TTL, WINDOW, ByHand, Clock, close_journal, make_journal, open_journal
 
 
 def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = False, tenant: str = "t") -> Intent:
@@ -58,30 +56,21 @@ DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
 FREED = Settlement(Status.FAILED, None, "{}", None, releases=True)
 
 
-class Clock:
-    """Time that tests move."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock():
     return Clock()
 
 
 @pytest.fixture
-def writer(database):
-    made = open_writer(database.fresh())
+def opened(database, clock):
+    made = open_journal(database.fresh(), clock)
     yield made
-    made.close()
+    close_journal(made)
 
 
 @pytest.fixture
-def journal(writer, clock):
-    return Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock)
+def journal(opened):
+    return ByHand(opened)
 
 
 def test_a_key_leads_to_its_first_request_until_it_is_forgotten(journal, clock):
@@ -110,40 +99,34 @@ def test_a_released_key_is_free_again(journal):
     asyncio.run(course())
 
 
-def test_a_retry_asks_after_an_equal_request_whose_caller_is_still_there(writer, clock):
+def test_a_retry_asks_after_an_equal_request_whose_caller_is_still_there(opened, clock):
     async def course():
-        here, there = (
-            Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=name)
-            for name in "ab"
-        )
+        here, there = (ByHand(make_journal(opened.writer, opened.reader, clock, name)) for name in "ab")
         first = await there.claim(intent())
         rivals = (await here.claim(intent(retries=True))).rivals
         assert [(one.request_id, one.owner) for one in rivals] == [(first.record.id, "b")]
         assert (await there.claim(intent(retries=True))).rivals == rivals, "at the same process too"
         assert (await here.claim(intent())).is_new, "only what is called a retry"
-        await there.leave(first.record.id, Receipt.BROKEN)
+        await there.acknowledge(first.record.id, Receipt.BROKEN)
         assert (await here.claim(intent(retries=True))).record.id == first.record.id
 
     asyncio.run(course())
 
 
-def test_writes_that_wait_share_a_commit_and_one_that_fails_leaves_the_others(writer):
+def test_writes_that_wait_share_a_commit_and_one_that_fails_leaves_the_others(opened, journal):
     def broken(_: object) -> None:
         raise KeyReusedError
 
     async def course():
-        journal = Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW)
         work = [journal.claim(intent(str(number))) for number in range(200)]
-        results = await asyncio.gather(*work, writer.write(broken), return_exceptions=True)
+        results = await asyncio.gather(*work, opened.writer.write(broken), return_exceptions=True)
         assert isinstance(results[-1], KeyReusedError)
         assert all(result.is_new for result in results[:-1])
 
     asyncio.run(course())
 
 
-def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_before(database):
-    writer, reader = open_both(database.fresh())
-    journal = Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW)
+def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_before(opened, journal):
     looking, release_leases = threading.Event(), threading.Event()
 
     def count(connection: Connection) -> tuple[int, int]:
@@ -154,26 +137,26 @@ def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_be
 
     async def course():
         await journal.claim(intent("earlier"))
-        counting = asyncio.create_task(reader.read(count))
+        counting = asyncio.create_task(opened.reader.read(count))
         await asyncio.to_thread(looking.wait, 20)
         assert (await journal.claim(intent("meanwhile"))).is_new
         release_leases.set()
         assert await counting == (1, 1), "one look at one moment"
 
     asyncio.run(course())
-    reader.close()
-    writer.close()
 
 
 def test_a_database_that_is_gone_is_an_error_for_everybody_who_waits(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path / 'never migrated.db'}")
     writer = Writer(engine)
+    reader = Reader(engine, writer)
 
     async def course():
         with pytest.raises(Exception, match="no such table"):
-            await Journal(writer, key_ttl=1, adopt_window=1).claim(intent())
+            await ByHand(make_journal(writer, reader)).claim(intent())
 
     asyncio.run(course())
+    reader.close()
     writer.close()
     assert issubclass(DatabaseUnavailableError, Exception)
 
@@ -194,9 +177,9 @@ def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(
         await journal.claim(unheard)
         await journal.withdraw(unheard)
         await journal.withdraw(unheard)
-        assert await journal.find(unheard.request_id) is None
+        assert await journal.find_request(unheard.request_id) is None
         first = await journal.claim(intent())
-        await journal.leave(first.record.id, Receipt.BROKEN)
+        await journal.acknowledge(first.record.id, Receipt.BROKEN)
         retry = intent(retries=True)
         assert (await journal.claim(retry)).record.id == first.record.id
         assert (await journal.claim(intent(retries=True))).rivals, "a connection still open is not adopted"
@@ -207,15 +190,15 @@ def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(
     asyncio.run(course())
 
 
-def test_writing_twice_that_a_caller_came_or_went_counts_him_once(writer, journal):
+def test_writing_twice_that_a_caller_came_or_went_counts_him_once(journal):
     async def course():
         first = await journal.claim(intent())
         for _ in range(2):
-            await journal.leave(first.record.id, Receipt.BROKEN)
+            await journal.acknowledge(first.record.id, Receipt.BROKEN)
         for _ in range(2):
             await journal.rejoin(first.record.id, "req_again")
         assert (await journal.claim(intent(retries=True))).rivals, "it is there"
-        await journal.leave(first.record.id, Receipt.BROKEN)
+        await journal.acknowledge(first.record.id, Receipt.BROKEN)
         assert (await journal.claim(intent(retries=True))).record.id == first.record.id
 
     asyncio.run(course())
@@ -223,8 +206,8 @@ def test_writing_twice_that_a_caller_came_or_went_counts_him_once(writer, journa
 
 def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database):
     url = database.fresh()
-    writers = [open_writer(url), open_writer(url)]
-    journals = [Journal(writer, key_ttl=KEY_TTL, adopt_window=WINDOW) for writer in writers]
+    opened = [open_journal(url), open_journal(url)]
+    journals = [ByHand(one) for one in opened]
 
     async def course():
         for round_ in range(30):
@@ -232,15 +215,15 @@ def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database
             assert sum(claim.is_new for claim in claims) == 1
             assert len({claim.record.id for claim in claims}) == 1
             first = await journals[0].claim(intent(f"f{round_}"))
-            await journals[0].leave(first.record.id, Receipt.BROKEN)
+            await journals[0].acknowledge(first.record.id, Receipt.BROKEN)
             adoptions = await asyncio.gather(
                 *(journals[i % 2].claim(intent(f"f{round_}", retries=True)) for i in range(4))
             )
             assert sum(claim.record.id == first.record.id and not claim.rivals for claim in adoptions) == 1
 
     asyncio.run(course())
-    for writer in writers:
-        writer.close()
+    for one in opened:
+        close_journal(one)
 
 
 def test_a_process_is_known_to_be_dead_only_when_it_is():
@@ -287,7 +270,7 @@ class Claims(RuleBasedStateMachine):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self.clock = Clock()
-        self.writer = open_writer(database.fresh())
+        self.opened = open_journal(database.fresh())
         self.here = -1
         self.next_process()
         self.asked: list[Asked] = []
@@ -296,13 +279,10 @@ class Claims(RuleBasedStateMachine):
         """Claims are made by another process from now on."""
         self.here += 1
         owner = f"process {self.here}"
-        self.journal = Journal(
-            self.writer, key_ttl=KEY_TTL, adopt_window=WINDOW, clock=self.clock, steady=self.clock, owner=owner
-        )
-        self.leases = LeaseTable(self.writer, owner, self.clock)
+        self.journal = ByHand(make_journal(self.opened.writer, self.opened.reader, self.clock, owner))
 
     def teardown(self) -> None:
-        self.writer.close()
+        close_journal(self.opened)
 
     def do(self, work):
         return asyncio.run(work)
@@ -375,7 +355,7 @@ class Claims(RuleBasedStateMachine):
             one = data.draw(st.sampled_from(waiting))
             if parting is Receipt.DELIVERED and not one.status.final:
                 parting = Receipt.BROKEN
-            self.do(self.journal.leave(one.id, parting))
+            self.do(self.journal.acknowledge(one.id, parting))
             one.callers -= 1
             one.delivered |= parting is Receipt.DELIVERED
             one.broken_at = self.clock.now if parting is Receipt.BROKEN else one.broken_at
@@ -387,7 +367,7 @@ class Claims(RuleBasedStateMachine):
             one = data.draw(st.sampled_from(served))
             self.do(self.journal.retract(one.id))
             if reopen:
-                record = self.do(self.journal.find(one.id))
+                record = self.do(self.journal.find_request(one.id))
                 self.do(self.journal.reopen(replace(record, fence=record.fence - 1)))
                 self.do(self.journal.reopen(record, callers=one.callers))
                 self.do(self.journal.reopen(record, callers=one.callers))
@@ -401,34 +381,34 @@ class Claims(RuleBasedStateMachine):
             one = data.draw(st.sampled_from(taken))
             stale = Lease(one.id, data.draw(st.integers(0, one.fence - 1)))
             self.do(self.journal.settle(stale, settlement, [cost_of(one, "0.7")]))
-            self.do(self.journal.book(stale, [cost_of(one, "0.7")]))
-            self.do(self.journal.begin(stale))
-            self.do(self.leases.release([stale]))
-            assert not self.do(self.leases.confirm(stale))
-            record = self.do(self.journal.find(one.id))
+            self.do(self.journal.book_costs(stale, [cost_of(one, "0.7")]))
+            self.do(self.journal.begin_work(stale))
+            self.do(self.journal.release([stale]))
+            assert not self.do(self.journal.confirm(stale))
+            record = self.do(self.journal.find_request(one.id))
             assert (record.status, record.fence) == (one.status, one.fence)
             assert "0.7" not in self.costs_of(one)
 
     def costs_of(self, one: Asked) -> list[str]:
         select_costs = select(tasks.c.cost).where(tasks.c.request_id == one.id)
-        return self.do(self.writer.write(lambda connection: list(connection.execute(select_costs).scalars())))
+        return self.do(self.opened.reader.read(lambda connection: list(connection.execute(select_costs).scalars())))
 
     @rule(data=st.data())
     def let_go(self, data):
         held = [one for one in self.asked if not one.status.final and one.holder is not None]
         if held:
             one = data.draw(st.sampled_from(held))
-            self.do(self.leases.release([Lease(one.id, one.fence)]))
+            self.do(self.journal.release([Lease(one.id, one.fence)]))
             one.fence, one.holder, one.callers, one.broken_at = one.fence + 1, None, 0, self.clock.now
 
     @rule(dies=st.booleans())
     def take_over(self, dies):
         if dies:
             self.next_process()
-        seen = self.do(self.leases.watch())
+        seen = self.do(self.journal.list_watched())
         watched = {one.request_id for one in seen}
-        taken = {record.id: record for record in self.do(self.leases.take_over(seen))}
-        assert self.do(self.leases.take_over(seen)) == [], "each once"
+        taken = {record.id: record for record in self.do(self.journal.take_over(seen))}
+        assert self.do(self.journal.take_over(seen)) == [], "each once"
         for one in self.asked:
             unserved = one.callers > 0 and not one.delivered and one.status is not Status.FAILED
             assert (one.id in watched) == (one.id in taken) == (not one.status.final or unserved)
@@ -439,9 +419,9 @@ class Claims(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([10.0, WINDOW + 1, KEY_TTL + 1]))
     def wait(self, seconds):
         self.clock.now += seconds
-        before = {one.request_id: one.beat for one in self.do(self.leases.watch())}
-        kept = self.do(self.leases.renew([one.id for one in self.asked]))
-        after = {one.request_id: one.beat for one in self.do(self.leases.watch())}
+        before = {one.request_id: one.beat for one in self.do(self.journal.list_watched())}
+        kept = self.do(self.journal.renew([one.id for one in self.asked]))
+        after = {one.request_id: one.beat for one in self.do(self.journal.list_watched())}
         assert set(kept) == set(before)
         for one in self.asked:
             if one.id in before:
@@ -451,7 +431,7 @@ class Claims(RuleBasedStateMachine):
     @invariant()
     def what_is_written_is_what_happened(self):
         for one in self.asked[-3:]:
-            record = self.do(self.journal.find(one.id))
+            record = self.do(self.journal.find_request(one.id))
             assert (record.status, record.delivered_at is not None) == (one.status, one.delivered)
 
 
