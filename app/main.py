@@ -69,7 +69,7 @@ from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import Shutdown, machine_memory, private_folder
 from app.server.state import ProcessState
-from app.settings.groups import UpstreamSettings
+from app.settings.groups import ImageSettings, JournalSettings, LoadSettings, UpstreamSettings
 from app.settings.load import Settings, load_settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
@@ -105,9 +105,8 @@ class Parts:
 
 def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     """The gateway as an ASGI application. Raises InvalidCatalogError."""
-    registry = load_catalog(
-        settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
-    )
+    models = settings.models
+    registry = load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
     _configure_logs(settings)
 
     @asynccontextmanager
@@ -115,7 +114,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
         shutdown = Shutdown()
         async with _build(settings, parts, registry, shutdown) as handlers:
             routes = route_table(handlers)
-            authenticator = Authenticator(key.get_secret_value() for key in settings.api_keys)
+            authenticator = Authenticator(key.get_secret_value() for key in settings.server.api_keys)
             app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator)]
             app.openapi = partial(describe_routes, app, routes)  # type: ignore[method-assign]
             gc.collect()
@@ -129,12 +128,12 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
         version=__version__,
         summary="An OpenAI-compatible image gateway in front of Runware",
         lifespan=lifespan,
-        exception_handlers=error_handlers(settings),
+        exception_handlers=error_handlers(settings.upstream),
         redirect_slashes=False,
         root_path_in_servers=False,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.docs else None,
+        openapi_url="/openapi.json" if settings.server.docs else None,
     )
     framework_routes = tuple(app.router.routes)
     add_middleware(app, settings)
@@ -151,26 +150,30 @@ def application() -> FastAPI:
 @asynccontextmanager
 async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown) -> AsyncIterator[Handlers]:
     """Every part, in the order of dependency; given back in the opposite one."""
-    ways = open_ways(settings, parts.lookup)
-    sender = WebhookSender(ways.webhooks, allow_private=settings.allow_private_webhooks)
-    transport = parts.connect(settings, ways)
-    runware = RunwareClient(transport, sync_wait=settings.sync_wait, retry=parts.retries)
-    workers = Workers(settings.image_workers)
-    media_store, results = await _stores(settings)
+    upstream, images, load, retries = settings.upstream, settings.images, settings.load, parts.retries
+    derive = partial(_derive, settings)
+    ways = open_ways(upstream, images, settings.webhooks, parts.lookup)
+    transport = parts.connect(upstream, ways)
+    runware = RunwareClient(transport, sync_wait=upstream.sync_wait, retry=retries)
     storage = MediaStorage(transport)
-    journal = _journal(settings, await asyncio.to_thread(_open_database, settings))
+    workers = Workers(images.image_workers)
+    media, results = await _open_stores(settings, derive)
+    journal = _journal(settings.journal, await asyncio.to_thread(_open_database, settings.journal))
     keeper = LeaseKeeper(journal, parts.lease_seconds)
-    runner = JobRunner(journal, ResultStore(results, media_store, registry), keeper)
-    downloads = ResultDownloader(ways.results, parts.downloads)
-    delivery = ImageDelivery(workers, downloads, media_store, 2 * settings.max_output_pixels)
-    secrets = WebhookSecrets(lambda purpose: _derive(settings, purpose))
+    runner = JobRunner(journal, ResultStore(results, media, registry), keeper)
+    delivery = ImageDelivery(
+        workers, ResultDownloader(ways.results, parts.downloads), media, 2 * images.max_output_pixels
+    )
+    secrets = WebhookSecrets(derive)
+    sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, render_webhook, parts.webhooks)
-    memory = _memory(settings)
-    admission = Admission(settings.max_in_flight, settings.max_queued, settings.max_queued_per_key)
-    policy = _policy(settings, parts.retries)
-    inputs = _Inputs(ways.inputs, OwnLinks(media_store, settings.max_image_bytes), workers)
+    memory = _memory(load)
+    admission = Admission(load.max_in_flight, load.max_queued, load.max_queued_per_key)
+    policy = _policy(settings, retries)
+    links = OwnLinks(media, images.max_image_bytes)
+    inputs = _Inputs(ImageWork(workers, images.max_image_pixels), ways.inputs, links)
     service = parts.service(
-        preparer=_preparer(settings, registry, inputs, sender, policy),
+        preparer=_preparer(registry, inputs, images, derive, policy, sender),
         sharing=InputUploads(storage),
         runware=runware,
         delivery=delivery,
@@ -179,28 +182,25 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
         capacity=Capacity(admission, memory.work),
         on_webhook_due=webhooks.wake,
     )
-    bills = BillCompleter(
-        OpenBills(journal.writer, parts.retries.first_bill), runware, looks_every=parts.retries.looks_for_bills
-    )
-    recovery = Recovery(
-        RecoveryParts(journal, keeper, runner, runware, delivery, registry, admission), parts.retries.longest_search
-    )
+    bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
+    recovered = RecoveryParts(journal, keeper, runner, runware, delivery, registry, admission)
+    recovery = Recovery(recovered, retries.longest_search)
     for part in (workers, runner, recovery, bills, webhooks):
         part.start()
-    bodies = BodyReader(memory, settings, settings, settings)
+    bodies = BodyReader(memory, settings.server, images, upstream)
     try:
         yield Handlers(
-            images=ImageRoutes(service, runner.receipts, ContextReader(settings, settings), bodies),
+            images=ImageRoutes(service, runner.receipts, ContextReader(settings.server, settings.models), bodies),
             models=ModelRoutes(registry),
-            media=MediaRoutes(media_store),
+            media=MediaRoutes(media),
             requests=RequestRoutes(journal.history, runner, secrets),
-            health=HealthRoutes(runware, journal, registry, settings),
-            docs=DocsPages(f"{TITLE} {__version__}") if settings.docs else None,
+            health=HealthRoutes(runware, journal, registry, upstream),
+            docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
     finally:
         recovery.stop()
         bills.stop()
-        await runner.close(shutdown.remaining(settings.grace))
+        await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
         for end in (journal.reader.close, journal.writer.close):
             await asyncio.to_thread(end)
@@ -208,7 +208,50 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
             await connected.close()
 
 
-def _journal(settings: Settings, engine: Engine) -> Journal:
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What input images are got and looked at with."""
+
+    work: ImageWork
+    fetcher: InputFetcher
+    links: OwnLinks
+
+
+def _preparer(
+    registry: Registry,
+    inputs: _Inputs,
+    images: ImageSettings,
+    derive: Callable[[str], bytes],
+    policy: Policy,
+    sender: WebhookSender,
+) -> Preparer:
+    return Preparer(
+        registry=registry,
+        inputs=InputImages(inputs.work, inputs.fetcher, inputs.links, max_bytes=images.max_image_bytes),
+        task_ids=TaskIds(derive("task ids"), lambda: str(uuid.uuid4())),
+        policy=policy,
+        webhooks=sender,
+    )
+
+
+def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
+    models = settings.models
+    return Policy(
+        {Mode.GENERATE: models.default_model, Mode.EDIT: models.default_edit_model},
+        settings.upstream.request_timeout,
+        native_links=not settings.images.host_all_images,
+        stores_prompts=settings.journal.store_prompts,
+        longest_work=retries.longest_work,
+        max_output_pixels=settings.images.max_output_pixels,
+    )
+
+
+def _memory(load: LoadSettings) -> MemoryBudget:
+    max_bytes = load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY
+    return MemoryBudget(max_bytes, load.max_queued, load.max_queued_per_key)
+
+
+def _journal(settings: JournalSettings, engine: Engine) -> Journal:
     """What is written down of requests, and how."""
     writer = Writer(engine)
     reader = Reader(engine, writer)
@@ -216,71 +259,39 @@ def _journal(settings: Settings, engine: Engine) -> Journal:
     return Journal(writer, reader, claims, Outcomes(), Leases(claims.owner), History(reader))
 
 
-async def _stores(settings: Settings) -> tuple[MediaStore, MediaStore]:
-    """Of images behind links, and of answers that may be asked for again."""
-    # Two secrets: a link to a hosted image must not open a stored result.
-    links, results = (_derive(settings, purpose) for purpose in ("media links", "results"))
-    stores = (
-        MediaStore(settings.data_dir / "media", links, settings.media_ttl, settings.idempotency_ttl),
-        MediaStore(settings.data_dir / "results", results, settings.idempotency_ttl),
-    )
-    for store in stores:
-        await store.open()
-    return stores
-
-
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """What input images are got and looked at with."""
-
-    fetcher: InputFetcher
-    links: OwnLinks
-    workers: Workers
-
-
-def _memory(settings: Settings) -> MemoryBudget:
-    max_bytes = settings.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY
-    return MemoryBudget(max_bytes, settings.max_queued, settings.max_queued_per_key)
-
-
-def _policy(settings: Settings, pace: RetryPolicy) -> Policy:
-    return Policy(
-        {Mode.GENERATE: settings.default_model, Mode.EDIT: settings.default_edit_model},
-        settings.request_timeout,
-        native_links=not settings.host_all_images,
-        stores_prompts=settings.store_prompts,
-        longest_work=pace.longest_work,
-        max_output_pixels=settings.max_output_pixels,
-    )
-
-
-def _preparer(
-    settings: Settings, registry: Registry, inputs: _Inputs, sender: WebhookSender, policy: Policy
-) -> Preparer:
-    work = ImageWork(inputs.workers, settings.max_image_pixels)
-    return Preparer(
-        registry=registry,
-        inputs=InputImages(work, inputs.fetcher, inputs.links, max_bytes=settings.max_image_bytes),
-        task_ids=TaskIds(_derive(settings, "task ids"), lambda: str(uuid.uuid4())),
-        policy=policy,
-        webhooks=sender,
-    )
-
-
-def _open_database(settings: Settings) -> Engine:
+def _open_database(settings: JournalSettings) -> Engine:
     """The journal's database, its tables up to date."""
     private_folder(settings.data_dir)
     own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"
     return open_database(settings.database_url.get_secret_value() if settings.database_url else own)
 
 
+async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tuple[MediaStore, MediaStore]:
+    """Of images behind links, and of answers that may be asked for again."""
+    folder, kept = settings.journal.data_dir, settings.journal.idempotency_ttl
+    # Two secrets: a link to a hosted image must not open a stored result.
+    stores = (
+        MediaStore(folder / "media", derive("media links"), settings.images.media_ttl, kept),
+        MediaStore(folder / "results", derive("results"), kept),
+    )
+    for store in stores:
+        await store.open()
+    return stores
+
+
 def _derive(settings: Settings, purpose: str) -> bytes:
     """A secret for one purpose, out of the operator's own or the Runware key."""
-    material = settings.secret or settings.runware_api_key
+    material = settings.journal.secret or settings.upstream.runware_api_key
     return derive_secret(purpose, material.get_secret_value() if material else SIMULATOR_KEY)
 
 
 def _configure_logs(settings: Settings) -> None:
     # Known to the log, which blackens them wherever they turn up.
-    secrets = [settings.runware_api_key, settings.secret, settings.database_url, *settings.api_keys]
-    configure_logs(settings.log_format, settings.log_level, [key.get_secret_value() for key in secrets if key])
+    secrets = [
+        settings.upstream.runware_api_key,
+        settings.journal.secret,
+        settings.journal.database_url,
+        *settings.server.api_keys,
+    ]
+    shown = [key.get_secret_value() for key in secrets if key]
+    configure_logs(settings.logs.log_format, settings.logs.log_level, shown)

@@ -48,7 +48,7 @@ def measure(model: CatalogModel, wish: SizeRequest) -> float:
 
 def main() -> None:
     """Print the table."""
-    models = [model for model in load_catalog(Settings().catalog_dir).models if Mode.GENERATE in model.modes]
+    models = [model for model in load_catalog(Settings().models.catalog_dir).models if Mode.GENERATE in model.modes]
     largest = sorted(models, key=table_length, reverse=True)[:3]
     ranges = [next(model for model in models if model.id == name) for name in ("flux.1-schnell", "openai-gpt-image-2")]
     for model in [*largest, *ranges]:

@@ -111,7 +111,7 @@ def simulator() -> Iterator[SimulatorProcess]:
 @contextlib.contextmanager
 def serving(app: object, settings: Settings | None = None) -> Iterator[str]:
     """An ASGI application on a free loopback port, behind the server of production; its origin."""
-    options = server_options(settings or load_settings({}))
+    options = server_options((settings or load_settings({})).server)
     own = {"host": "127.0.0.1", "port": 0, "log_level": "error", "timeout_graceful_shutdown": 5}
     server = uvicorn.Server(uvicorn.Config(app, **(options | own)))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -23,10 +23,10 @@ _OTHER_DESCRIPTORS = 64
 def connections_of(settings: Settings) -> Connections:
     """The connections of a process with these settings."""
     limits = ConnectionLimits(
-        per_address=settings.max_connections_per_address,
-        reserved_descriptors=settings.max_in_flight + _OTHER_DESCRIPTORS,
+        per_address=settings.server.max_connections_per_address,
+        reserved_descriptors=settings.load.max_in_flight + _OTHER_DESCRIPTORS,
     )
-    return Connections(limits, render_error, settings.trusted_proxies, descriptor_limit())
+    return Connections(limits, render_error, settings.server.trusted_proxies, descriptor_limit())
 
 
 def add_middleware(app: FastAPI, settings: Settings) -> None:
@@ -34,14 +34,14 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
     fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
     exhausted = TooManyConnectionsError("This gateway has no file descriptor left.")
     app.add_middleware(FaultMiddleware, internal_error=render_error(fault), exhausted=render_error(exhausted))
-    if not settings.api_keys:
-        rules = BrowserRules(known_hosts(settings), settings.cors_origins, is_open, is_page)
+    if not settings.server.api_keys:
+        rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)
         app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)
-    if settings.cors_origins:
-        app.add_middleware(CrossOriginMiddleware, origins=settings.cors_origins, refuse=refuse_origin)
+    if settings.server.cors_origins:
+        app.add_middleware(CrossOriginMiddleware, origins=settings.server.cors_origins, refuse=refuse_origin)
     app.add_middleware(
         RequestMiddleware,
-        extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream_name == "simulator" else {},
-        access_log=AccessLog(settings.log_format, settings.log_level),
+        extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream.upstream_name == "simulator" else {},
+        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level),
         read_path=path_reader(PREFIX_NAMES),
     )

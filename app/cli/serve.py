@@ -27,6 +27,7 @@ from app.cli.models import show_models
 from app.cli.refresh import run_refresh
 from app.server.configuration import server_options
 from app.server.process import prepare_process, private_folder
+from app.settings.groups import ModelSettings
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
 from app.simulator.server import announcement
 from app.simulator.server import serve as serve_simulator
@@ -62,18 +63,20 @@ def serve(
     overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
     given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = _settings_or_exit(env_file, given)
-    _catalog_or_exit(settings)
+    _catalog_or_exit(settings.models)
     prepare_process()
     _data_folder_or_exit(settings)
     try:
         # Before the simulator and the workers start: a port that is taken should cost nothing and say so.
-        sockets = take_port(settings.host, settings.port)
+        sockets = take_port(settings.server.host, settings.server.port)
     except PortUnavailableError as error:
         _fail([str(error)])
     with _upstream(settings) as extra:
         os.environ.update(environment | extra)
         effective = load_settings(os.environ)
-        config = uvicorn.Config("app.main:application", factory=True, workers=workers, **server_options(effective))
+        config = uvicorn.Config(
+            "app.main:application", factory=True, workers=workers, **server_options(effective.server)
+        )
         code = run_server(config, sockets, lambda: _say_where(effective))
     raise typer.Exit(code)
 
@@ -107,11 +110,11 @@ def simulate(
 def check(env_file: EnvFile = None) -> None:
     """Validate settings and catalog; say what is wrong and where, with exit code 1."""
     settings, _ = _settings_or_exit(env_file, {})
-    registry = _catalog_or_exit(settings)
+    registry = _catalog_or_exit(settings.models)
     faults = []
     for name, value in (
-        ("SPILLWAY_DEFAULT_MODEL", settings.default_model),
-        ("SPILLWAY_DEFAULT_EDIT_MODEL", settings.default_edit_model),
+        ("SPILLWAY_DEFAULT_MODEL", settings.models.default_model),
+        ("SPILLWAY_DEFAULT_EDIT_MODEL", settings.models.default_edit_model),
     ):
         try:
             registry.find(value)
@@ -120,7 +123,7 @@ def check(env_file: EnvFile = None) -> None:
             faults.append(f"{name}: there is no model {value!r}{hint}.")
     if faults:
         _fail(faults)
-    upstream = "Runware" if settings.runware_api_key else "the built-in simulator (RUNWARE_API_KEY is not set)"
+    upstream = "Runware" if settings.upstream.runware_api_key else "the built-in simulator (RUNWARE_API_KEY is not set)"
     Console().print(f"Settings and catalog are valid: {len(registry.models)} models, upstream is {upstream}.")
 
 
@@ -141,7 +144,7 @@ def models(
     if model_id != "refresh":
         show_models(model_id, base_url, api_key, as_json=as_json)
         return
-    folder = catalog or _settings_or_exit(env_file, {})[0].catalog_dir
+    folder = catalog or _settings_or_exit(env_file, {})[0].models.catalog_dir
     sources = Sources(*(url.rstrip("/") for url in (schemas_url, docs_url, content_url)))
     if not run_refresh(folder, sources, write=not dry_run):
         raise typer.Exit(1)
@@ -163,28 +166,26 @@ def _settings_or_exit(env_file: Path | None, overrides: dict[str, str]) -> tuple
         _fail(error.problems)
 
 
-def _catalog_or_exit(settings: Settings) -> Registry:
+def _catalog_or_exit(models: ModelSettings) -> Registry:
     try:
-        return load_catalog(
-            settings.catalog_dir, settings.model_aliases, (settings.default_model, settings.default_edit_model)
-        )
+        return load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
     except InvalidCatalogError as error:
         _fail(error.faults)
 
 
 def _data_folder_or_exit(settings: Settings) -> None:
     try:
-        private_folder(settings.data_dir)
-        with tempfile.TemporaryFile(dir=settings.data_dir):
+        private_folder(settings.journal.data_dir)
+        with tempfile.TemporaryFile(dir=settings.journal.data_dir):
             return
     except OSError as error:
-        _fail([f"SPILLWAY_DATA_DIR: {settings.data_dir} cannot be written to: {error.strerror}."])
+        _fail([f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."])
 
 
 @contextmanager
 def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
     """The variables that name the upstream; without a Runware key a simulator is started and ended."""
-    if settings.runware_api_key is not None or settings.upstream_name == "simulator":
+    if settings.upstream.runware_api_key is not None or settings.upstream.upstream_name == "simulator":
         yield {}
         return
     command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--exit-with-stdin"]
@@ -206,8 +207,10 @@ def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
 
 def _say_where(settings: Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
-    console.print(f"Spillway {__version__} listens on {origin_of(settings.host, settings.port)}", highlight=False)
-    if settings.upstream_name == "simulator":
+    console.print(
+        f"Spillway {__version__} listens on {origin_of(settings.server.host, settings.server.port)}", highlight=False
+    )
+    if settings.upstream.upstream_name == "simulator":
         note = "There is no RUNWARE_API_KEY: the built-in simulator makes the images, and nothing is billed."
         console.print(note, style="yellow", highlight=False)
 

@@ -6,7 +6,7 @@ from app.egress.address_guard import AddressGuard
 from app.egress.download import ResultFetcher
 from app.egress.fetch import InputFetcher
 from app.egress.names import Lookup, NameResolver, RememberingResolver
-from app.settings.load import Settings
+from app.settings.groups import ImageSettings, UpstreamSettings, WebhookSettings
 
 _CALLERS_THREADS, _THREADS_PER_CALLER, _OWN_THREADS = 32, 8, 4
 _CALLERS_WAIT_SECONDS, _OWN_WAIT_SECONDS = 5.0, 10.0
@@ -27,20 +27,20 @@ class WaysOut:
         await self.results.close()
 
 
-def open_ways(settings: Settings, lookup: Lookup) -> WaysOut:
+def open_ways(upstream: UpstreamSettings, images: ImageSettings, webhooks: WebhookSettings, lookup: Lookup) -> WaysOut:
     """The ways of a gateway with these settings; `lookup` finds the addresses of names."""
     callers = NameResolver(
         threads=_CALLERS_THREADS, per_caller=_THREADS_PER_CALLER, wait=_CALLERS_WAIT_SECONDS, lookup=lookup
     )
-    inputs = AddressGuard(allow_private=settings.allow_private_input_urls, resolve=callers.resolve)
+    inputs = AddressGuard(allow_private=images.allow_private_input_urls, resolve=callers.resolve)
     return WaysOut(
-        InputFetcher(inputs, max_bytes=settings.max_image_bytes),
+        InputFetcher(inputs, max_bytes=images.max_image_bytes),
         ResultFetcher(
             _remembering(lookup).resolve,
-            allow_private=settings.allow_private_input_urls,
-            provider_url=settings.runware_base_url,
+            allow_private=images.allow_private_input_urls,
+            provider_url=upstream.runware_base_url,
         ),
-        AddressGuard(allow_private=settings.allow_private_webhooks, resolve=callers.resolve),
+        AddressGuard(allow_private=webhooks.allow_private_webhooks, resolve=callers.resolve),
         _remembering(lookup),
     )
 

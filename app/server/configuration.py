@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from app.server.connection import GatewayProtocol
-from app.settings.load import Settings
+from app.settings.server import ServerSettings
 
 
 class ServerOptions(TypedDict):
@@ -23,11 +23,11 @@ class ServerOptions(TypedDict):
     forwarded_allow_ips: list[str]
 
 
-def server_options(settings: Settings) -> ServerOptions:
+def server_options(server: ServerSettings) -> ServerOptions:
     """The server of a gateway with these settings. There are no web sockets here, so an offer of one is passed over."""
     return {
-        "host": settings.host,
-        "port": settings.port,
+        "host": server.host,
+        "port": server.port,
         "http": GatewayProtocol,
         "ws": "none",
         "log_config": None,
@@ -35,7 +35,7 @@ def server_options(settings: Settings) -> ServerOptions:
         "access_log": False,
         "server_header": False,
         "date_header": False,
-        "timeout_keep_alive": settings.keep_alive,
-        "timeout_graceful_shutdown": max(1, round(settings.grace)),
-        "forwarded_allow_ips": ["127.0.0.0/8", "::1", *(str(network) for network in settings.trusted_proxies)],
+        "timeout_keep_alive": server.keep_alive,
+        "timeout_graceful_shutdown": max(1, round(server.grace)),
+        "forwarded_allow_ips": ["127.0.0.0/8", "::1", *(str(network) for network in server.trusted_proxies)],
     }

@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import cast
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from app.settings.groups import (
     ImageSettings,
@@ -17,13 +19,13 @@ from app.settings.groups import (
     LoadSettings,
     LogSettings,
     ModelSettings,
+    SettingsGroup,
     UpstreamSettings,
     WebhookSettings,
 )
 from app.settings.server import ServerSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-_SECRET_FIELDS = frozenset({"runware_api_key", "api_keys", "secret", "database_url"})
 CLIENT_VARIABLES = frozenset({"SPILLWAY_BASE_URL", "SPILLWAY_API_KEY"})
 """Read by the command line as a client of a gateway, not by the gateway."""
 
@@ -36,29 +38,31 @@ class InvalidSettingsError(Exception):
         self.problems = problems
 
 
-class Settings(
-    LogSettings,
-    WebhookSettings,
-    LoadSettings,
-    JournalSettings,
-    ImageSettings,
-    ModelSettings,
-    ServerSettings,
-    UpstreamSettings,
-):
-    """Every setting of the gateway, in the order of the groups. The description of each field is its documentation."""
+class Settings(BaseModel):
+    """Every setting of the gateway by group, in the order of the documentation. Each part is given its own group."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstream: UpstreamSettings = Field(default_factory=UpstreamSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    images: ImageSettings = Field(default_factory=ImageSettings)
+    journal: JournalSettings = Field(default_factory=JournalSettings)
+    load: LoadSettings = Field(default_factory=LoadSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    logs: LogSettings = Field(default_factory=LogSettings)
 
     def cross_field_problems(self) -> list[str]:
         """Problems that only several settings together have, one line each."""
-        problems = []
+        problems, server = [], self.server
         # Refused at start: a gateway that anybody on the network can use spends money unnoticed.
-        if not (self.api_keys or self.allow_anonymous or self.host in LOOPBACK_HOSTS):
+        if not (server.api_keys or server.allow_anonymous or server.host in LOOPBACK_HOSTS):
             problems.append(
-                f"SPILLWAY_HOST is {self.host!r}, which others can reach, and SPILLWAY_API_KEYS is empty: set "
+                f"SPILLWAY_HOST is {server.host!r}, which others can reach, and SPILLWAY_API_KEYS is empty: set "
                 "SPILLWAY_API_KEYS, or SPILLWAY_ALLOW_ANONYMOUS=true if anyone may spend your credit."
             )
         # Without keys the browser is the only guard; a page of anybody could then spend the operator's credit.
-        if "*" in self.cors_origins and not self.api_keys:
+        if "*" in server.cors_origins and not server.api_keys:
             problems.append(
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
                 "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
@@ -66,22 +70,38 @@ class Settings(
         return problems
 
 
+def _groups() -> dict[str, type[SettingsGroup]]:
+    return {name: cast("type[SettingsGroup]", field.annotation) for name, field in Settings.model_fields.items()}
+
+
+def setting_fields() -> dict[str, FieldInfo]:
+    """Every setting by its environment variable, in the order in which they are documented."""
+    fields = [field for group in _groups().values() for field in group.model_fields.values()]
+    return {str(field.alias): field for field in fields}
+
+
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """Settings from environment variables, raising InvalidSettingsError with every problem at once."""
-    names = [str(field.alias) for field in Settings.model_fields.values()]
-    values = {name: environment[name] for name in names if environment.get(name, "").strip()}
+    known = setting_fields()
+    values = {name: environment[name] for name in known if environment.get(name, "").strip()}
     # A misspelled variable would otherwise leave a limit at its default in silence.
-    unknown = (name for name in environment if name.startswith("SPILLWAY_") and name not in names)
-    problems = [problem for problem in (_explain_unknown(name, names) for name in unknown) if problem]
+    unknown = (name for name in environment if name.startswith("SPILLWAY_") and name not in known)
+    problems = [problem for problem in (_explain_unknown(name, list(known)) for name in unknown) if problem]
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings.model_validate({name: _pick(group, values) for name, group in _groups().items()})
     except ValidationError as error:
-        wrong = [_explain(str(problem["loc"][0]), str(problem["msg"]), values) for problem in error.errors()]
+        wrong = [_explain(str(problem["loc"][1]), str(problem["msg"]), values) for problem in error.errors()]
         raise InvalidSettingsError([*wrong, *problems]) from None
     problems += settings.cross_field_problems()
     if problems:
         raise InvalidSettingsError(problems)
     return settings
+
+
+def _pick(group: type[SettingsGroup], values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of one group."""
+    names = (str(field.alias) for field in group.model_fields.values())
+    return {name: values[name] for name in names if name in values}
 
 
 def read_environment(env_file: Path | None, process: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -101,7 +121,7 @@ def read_environment(env_file: Path | None, process: Mapping[str, str] | None = 
 
 def _explain(name: str, reason: str, values: Mapping[str, str]) -> str:
     expected = reason.removeprefix("Value error, ").removeprefix("Input should be ")
-    secret = any(field.alias == name and key in _SECRET_FIELDS for key, field in Settings.model_fields.items())
+    secret = "SecretStr" in str(setting_fields()[name].annotation)
     # A mistake in a secret must not print it.
     shown = "the value given (not shown: it is a secret)" if secret else repr(values.get(name))
     return f"{name}: expected {expected.removeprefix('expected ')}; got {shown}."

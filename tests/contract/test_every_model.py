@@ -19,7 +19,7 @@ from app.settings.load import Settings
 from app.simulator.rules import load_rules
 from app.simulator.validation import validate
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 MODELS = {model.air: model for model in REGISTRY.models}
 URL = "https://images.example/a.png"
 PROMPT = "a quiet harbor at dawn"

@@ -13,7 +13,7 @@ from app.openai_api.model_schema import describe_model
 from app.settings.load import Settings
 from tests.support.images import data_uri, encode, photo
 
-MODELS = load_catalog(Settings().catalog_dir).models
+MODELS = load_catalog(Settings().models.catalog_dir).models
 IMAGE = data_uri(encode(photo(320, 320)))
 MASK = data_uri(encode(photo(320, 320).convert("L")))
 PROMPT = "[sim:plain][sim:slow=0] a harbor"

@@ -23,7 +23,7 @@ from app.settings.load import Settings
 from app.simulator.billing import price_image
 from app.simulator.rules import load_rules
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 PRICED = [model for model in REGISTRY.models if model.pricing is not None and model.pricing.amounts]
 INPUT_SIZES = [(1024, 1024), (1920, 1080), (640, 480)]
 SIZES = [(512, 512), (1024, 1024), (1536, 1024), (1920, 1080), (2048, 2048)]

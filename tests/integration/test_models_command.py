@@ -34,7 +34,7 @@ def rows(text: str) -> dict[str, list[str]]:
 def test_the_list_fits_a_narrow_terminal_with_every_id_whole(narrow):
     assert max(map(len, narrow.splitlines())) <= 80
     found = rows(narrow)
-    for model in load_catalog(Settings().catalog_dir).models:
+    for model in load_catalog(Settings().models.catalog_dir).models:
         assert model.id in found
     assert "…" not in narrow
     assert len(narrow.splitlines()) < len(found) + 6, "one row a model, and a legend"
@@ -71,7 +71,7 @@ def test_a_wide_terminal_shows_names_and_air_ids_too(gateway):
 def test_one_model_fits_a_narrow_terminal_and_is_told_whole(gateway, name):
     text = models(gateway, 80, name)
     assert max(map(len, text.splitlines())) <= 80
-    model = load_catalog(Settings().catalog_dir).find(name)
+    model = load_catalog(Settings().models.catalog_dir).find(name)
     flat = " ".join(text.split())
     assert model.name in flat
     assert model.air in flat

@@ -188,7 +188,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "models"
     made.mkdir()
     (made / "acme.yaml").write_text(CATALOG)
-    (made / "_fields.yaml").write_text((Settings().catalog_dir / "_fields.yaml").read_text())
+    (made / "_fields.yaml").write_text((Settings().models.catalog_dir / "_fields.yaml").read_text())
     return made
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     settings = load_settings(os.environ)
     lease = float(os.environ["TEST_LEASE_SECONDS"])
     parts = dataclasses.replace(QUICK_PARTS, lease_seconds=lease)
-    uvicorn.run(create_app(settings, parts), **server_options(settings))
+    uvicorn.run(create_app(settings, parts), **server_options(settings.server))
 
 
 if __name__ == "__main__":

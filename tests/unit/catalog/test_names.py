@@ -13,7 +13,7 @@ DEFAULTS = ("flux.1-schnell", "riverflow-1-mini")
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    return load_catalog(Settings().catalog_dir, {"Gpt-Image-9": "riverflow-1", "m": "flux.1-schnell"}, DEFAULTS)
+    return load_catalog(Settings().models.catalog_dir, {"Gpt-Image-9": "riverflow-1", "m": "flux.1-schnell"}, DEFAULTS)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from app.catalog.refresh import _to_name
 from app.cli.refresh import price_example
 from app.settings.load import Settings
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 QUALITIES = ("low", "medium", "high", "TURBO", "DEFAULT", "QUALITY", "very_low")
 
 

@@ -19,7 +19,7 @@ FOUNDING = {
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    return load_catalog(Settings().catalog_dir)
+    return load_catalog(Settings().models.catalog_dir)
 
 
 @pytest.mark.parametrize(("air", "name"), [(air, name) for air, names in FOUNDING.items() for name in [air, *names]])

@@ -8,7 +8,7 @@ from app.catalog.loader import load_catalog
 from app.ledger.pricing import Order, estimate_price, megapixels
 from app.settings.load import Settings
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 ONE = (1024, 1024)
 
 

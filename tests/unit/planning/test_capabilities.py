@@ -11,7 +11,7 @@ from app.planning.capabilities import emulated_modes, starts_from_blank, support
 from app.planning.decide import check, decide
 from app.settings.load import Settings
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 EDIT_ONLY = [model for model in REGISTRY.models if Mode.GENERATE not in model.modes]
 
 

@@ -9,7 +9,7 @@ from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
 from app.planning.decide import check, decide
 from app.settings.load import Settings
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 IMAGE = LinkedImage("image", "https://a.example/b.png")
 MASK = LinkedImage("mask", "https://a.example/m.png")
 

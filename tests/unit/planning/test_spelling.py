@@ -8,7 +8,7 @@ from app.openai_api.vocabulary import KNOWN_NAMES
 from app.planning.spelling import refuse_misspelled
 from app.settings.load import Settings
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 
 
 def refuse(name: str, model: str = "flux.1-schnell") -> None:

@@ -11,7 +11,7 @@ from app.errors import InvalidRequestError
 from app.planning.decide import decide
 from app.settings.load import Settings
 
-REGISTRY = load_catalog(Settings().catalog_dir)
+REGISTRY = load_catalog(Settings().models.catalog_dir)
 UUID = "c64351d5-4c59-42f7-95e1-eace013eddab"
 LORA = {"model": "civitai:1@2"}
 GUIDE = {"model": "runware:20@1", "guideImage": UUID}

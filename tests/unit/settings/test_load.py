@@ -8,7 +8,12 @@ from app.settings.load import InvalidSettingsError, load_settings, read_environm
 
 def test_defaults_need_no_environment():
     settings = load_settings({})
-    assert (settings.host, settings.port, settings.media_ttl, settings.max_image_pixels) == (
+    assert (
+        settings.server.host,
+        settings.server.port,
+        settings.images.media_ttl,
+        settings.images.max_image_pixels,
+    ) == (
         "127.0.0.1",
         8000,
         3600,
@@ -19,8 +24,8 @@ def test_defaults_need_no_environment():
 def test_an_env_file_fills_in_what_the_environment_lacks(tmp_path):
     (tmp_path / "e").write_text('SPILLWAY_PORT=1234\nSPILLWAY_API_KEYS="a, b"\n# comment\nSPILLWAY_HOST=10.0.0.1\n')
     settings = load_settings(read_environment(tmp_path / "e", {"SPILLWAY_HOST": "127.0.0.1"}))
-    assert (settings.port, settings.host) == (1234, "127.0.0.1")
-    assert settings.api_keys == (SecretStr("a"), SecretStr("b"))
+    assert (settings.server.port, settings.server.host) == (1234, "127.0.0.1")
+    assert settings.server.api_keys == (SecretStr("a"), SecretStr("b"))
 
 
 @pytest.mark.parametrize("name", ["RUNWARE_API_KEY", "SPILLWAY_SECRET", "SPILLWAY_API_KEYS"])
