@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -228,8 +227,8 @@ class StumblingBefore(AiohttpTransport):
 
 def test_what_runware_never_heard_of_cost_nothing_and_its_key_is_free_again(runware, start_gateway):
     runware.scripts |= {"imageInference": priced_once(runware, 0.01)}
-    transport = partial(StumblingBefore, runware.url, SecretStr("test-runware-key"))
-    gateway = start_gateway(upstream=runware.url, parts={"connect": transport})
+    transport = StumblingBefore(runware.url, SecretStr("test-runware-key"))
+    gateway = start_gateway(upstream=runware.url, parts={"connect": lambda *_: transport})
     body, headers = {"prompt": unique(), "size": "256x256"}, {"Idempotency-Key": unique()}
     first = gateway.client.post("/images/generations", json=body, headers=headers)
     assert first.json()["error"]["code"] == "still_processing"

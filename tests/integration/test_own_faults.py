@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -46,7 +45,7 @@ def test_a_request_that_stumbles_is_taken_up_again_by_its_own_process_and_ends(
 ):
     path = tmp_path / "journal.db"
     gateway = start_gateway(
-        parts={"connect": partial(Stumbling, f"{simulator.url}/v1", faults), "lease_seconds": 3.0},
+        parts={"connect": lambda *_: Stumbling(f"{simulator.url}/v1", faults), "lease_seconds": 3.0},
         SPILLWAY_DATABASE_URL=f"sqlite:///{path}",
     )
     prompt = unique()
@@ -62,7 +61,7 @@ def test_a_request_that_stumbles_is_taken_up_again_by_its_own_process_and_ends(
 
 
 def test_at_once_means_before_any_lease_has_ended(start_gateway, simulator):
-    gateway = start_gateway(parts={"connect": partial(Stumbling, f"{simulator.url}/v1", 1), "lease_seconds": 600.0})
+    gateway = start_gateway(parts={"connect": lambda *_: Stumbling(f"{simulator.url}/v1", 1), "lease_seconds": 600.0})
     answer = gateway.generate(prompt=unique())
     assert ended(gateway, answer.headers["x-request-id"], 30)["status"] == "completed"
 
@@ -71,7 +70,7 @@ def test_at_once_means_before_any_lease_has_ended(start_gateway, simulator):
 def test_a_request_that_stumbles_for_ever_ends_and_says_that_its_cost_is_unknown(start_gateway, simulator, tmp_path):
     path = tmp_path / "journal.db"
     gateway = start_gateway(
-        parts={"connect": partial(Stumbling, f"{simulator.url}/v1", 10**6), "lease_seconds": 1.5},
+        parts={"connect": lambda *_: Stumbling(f"{simulator.url}/v1", 10**6), "lease_seconds": 1.5},
         SPILLWAY_DATABASE_URL=f"sqlite:///{path}",
     )
     answer = gateway.generate(prompt=unique())
@@ -87,7 +86,7 @@ def test_a_request_that_stumbles_for_ever_ends_and_says_that_its_cost_is_unknown
 def test_a_request_that_is_taken_up_again_keeps_the_end_of_its_link_and_the_look_for_transparency(
     start_gateway, simulator
 ):
-    gateway = start_gateway(parts={"connect": partial(Stumbling, f"{simulator.url}/v1", 1), "lease_seconds": 600.0})
+    gateway = start_gateway(parts={"connect": lambda *_: Stumbling(f"{simulator.url}/v1", 1), "lease_seconds": 600.0})
     answer = gateway.generate(
         model="gpt-image-1",
         prompt=f"{unique()} [sim:opaque]",

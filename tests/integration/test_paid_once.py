@@ -8,7 +8,6 @@ import time
 import uuid
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 
 import httpx2
 import openai
@@ -491,8 +490,8 @@ class Stumbling(AiohttpTransport):
 
 
 def test_a_stream_that_meets_a_fault_of_our_own_says_where_its_image_will_be(start_gateway, simulator):
-    transport = partial(Stumbling, f"{simulator.url}/v1", SecretStr("test-runware-key"))
-    gateway, prompt = start_gateway(parts={"connect": transport}), unique()
+    transport = Stumbling(f"{simulator.url}/v1", SecretStr("test-runware-key"))
+    gateway, prompt = start_gateway(parts={"connect": lambda *_: transport}), unique()
     answer = post(gateway, prompt=prompt, stream=True)
     assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
     found = collected(gateway, answer.headers["x-request-id"])

@@ -31,7 +31,7 @@ def upstream():
 
 @pytest.fixture(scope="module")
 def recording_gateway(start_shared_gateway, upstream):
-    return start_shared_gateway(parts={"connect": lambda: upstream}, SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
+    return start_shared_gateway(parts={"connect": lambda *_: upstream}, SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="false")
 
 
 def send(gateway, upstream, body, endpoint="/images/edits"):
