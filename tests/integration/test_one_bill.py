@@ -227,8 +227,8 @@ class StumblingBefore(AiohttpTransport):
 
 def test_what_runware_never_heard_of_cost_nothing_and_its_key_is_free_again(runware, start_gateway):
     runware.scripts |= {"imageInference": priced_once(runware, 0.01)}
-    transport = StumblingBefore(runware.url, SecretStr("test-runware-key"))
-    gateway = start_gateway(upstream=runware.url, parts={"connect": lambda *_: transport})
+    key = SecretStr("test-runware-key")
+    gateway = start_gateway(upstream=runware.url, parts={"connect": lambda *_: StumblingBefore(runware.url, key)})
     body, headers = {"prompt": unique(), "size": "256x256"}, {"Idempotency-Key": unique()}
     first = gateway.client.post("/images/generations", json=body, headers=headers)
     assert first.json()["error"]["code"] == "still_processing"

@@ -435,7 +435,7 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
     ("model", "n"), [("flux.1-schnell", 2), ("flux.2-pro", 3)], ids=["one task", "a task for each image"]
 )
 def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(start_gateway, model, n):
-    gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
+    gateway = start_gateway(parts={"retries": replace(FAST, longest_work=0.6)})
     prompt, headers = f"{unique()} [sim:hang=2.5]", key()
     first = post(gateway, headers, prompt=prompt, model=model, n=n, size="1024x1024")
     assert (first.status_code, first.json()["error"]["code"]) == (504, "still_processing")
@@ -450,7 +450,7 @@ def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(st
 
 
 def test_a_stream_whose_image_is_not_finished_in_time_says_where_to_ask_later(start_gateway):
-    gateway = start_gateway(parts={"pace": replace(FAST, longest_work=0.6)})
+    gateway = start_gateway(parts={"retries": replace(FAST, longest_work=0.6)})
     prompt = f"{unique()} [sim:hang=2]"
     answer = post(gateway, prompt=prompt, stream=True)
     assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
@@ -490,8 +490,8 @@ class Stumbling(AiohttpTransport):
 
 
 def test_a_stream_that_meets_a_fault_of_our_own_says_where_its_image_will_be(start_gateway, simulator):
-    transport = Stumbling(f"{simulator.url}/v1", SecretStr("test-runware-key"))
-    gateway, prompt = start_gateway(parts={"connect": lambda *_: transport}), unique()
+    address, key = f"{simulator.url}/v1", SecretStr("test-runware-key")
+    gateway, prompt = start_gateway(parts={"connect": lambda *_: Stumbling(address, key)}), unique()
     answer = post(gateway, prompt=prompt, stream=True)
     assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
     found = collected(gateway, answer.headers["x-request-id"])
