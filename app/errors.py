@@ -19,6 +19,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     │   └── OverloadedError        429  rate_limit_error        overloaded
     ├── InternalError              500  server_error            internal_error
     ├── ProviderError              502  server_error            provider_error
+    │   └── ProviderAuthenticationError  502  server_error      provider_authentication_error
     ├── UnavailableError           503  service_unavailable_error  provider_unavailable
     │   ├── JournalError           503  service_unavailable_error  journal_unavailable
     │   └── TooManyConnectionsError  503  service_unavailable_error  too_many_connections
@@ -31,7 +32,7 @@ Messages are written for the caller: they name the field in the caller's words a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Self
 
 MAX_RETRY_AFTER_SECONDS = 60
 """OpenAI's SDKs sleep through, or give up on, anything longer."""
@@ -49,14 +50,16 @@ class GatewayError(Exception):
     """The base of every error that becomes an answer.
 
     `retry_after` is in seconds (1 to 60); `should_retry` becomes the `x-should-retry` header that
-    OpenAI's SDKs obey, and None leaves the decision to the status code. `request_id` is that of the logical request
-    where it is another than the HTTP request's own; `replayed` says that it was answered before; `spent` is there where
-    something may have been paid.
+    OpenAI's SDKs obey, and None leaves the decision to the status code. An error is never changed once it is raised.
     """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     default_code: ClassVar[str] = "internal_error"
+    is_transient: ClassVar[bool] = False
+    """Whether the same request may succeed a little later."""
+    may_have_spent: ClassVar[bool] = False
+    """Whether an image may have been paid for although the caller has none."""
 
     def __init__(
         self,
@@ -77,19 +80,20 @@ class GatewayError(Exception):
         self.retry_after = None if retry_after is None else max(1, min(retry_after, MAX_RETRY_AFTER_SECONDS))
         # SDKs retry every 5xx by themselves; behind one of them an image may exist that a retry would buy again (0006).
         self.should_retry = should_retry
-        self.request_id: str | None = None
-        self.replayed = False
-        # Known only when the bill is closed, after the error was raised.
-        self.spent: Spent | None = None
 
-    def rename_fields(self, names: Mapping[str, str]) -> None:
-        """Speak of fields by what the caller called them; `names` holds these by OpenAI's."""
-        base, bracket, rest = (self.param or "").partition("[")
+    def renamed(self, names: Mapping[str, str]) -> Self:
+        """The same error, which speaks of fields by what the caller called them; `names` holds these by OpenAI's."""
+        param, message = self.param, self.message
+        base, bracket, rest = (param or "").partition("[")
         if base in names:
-            self.param = f"{names[base]}{bracket}{rest}"
+            param = f"{names[base]}{bracket}{rest}"
         for own, called in names.items():
-            self.message = self.message.replace(f"`{own}`", f"`{called}`")
-            self.message = self.message.replace(f"'{own}' parameter", f"'{called}' parameter")
+            message = message.replace(f"`{own}`", f"`{called}`")
+            message = message.replace(f"'{own}' parameter", f"'{called}' parameter")
+        # Not by the class's own constructor, which may write its message itself.
+        copy = type(self).__new__(type(self), message)
+        copy.__dict__.update(self.__dict__, message=message, param=param)
+        return copy
 
 
 class InvalidRequestError(GatewayError):
@@ -115,6 +119,7 @@ class ContentPolicyError(InvalidRequestError):
 
     type = "image_generation_user_error"
     default_code = "content_policy_violation"
+    may_have_spent = True
 
 
 class AuthenticationError(GatewayError):
@@ -131,6 +136,7 @@ class QuotaError(GatewayError):
     status = 402
     type = "insufficient_quota"
     default_code = "insufficient_quota"
+    is_transient = True
 
 
 class ForbiddenError(GatewayError):
@@ -202,6 +208,7 @@ class RateLimitedError(GatewayError):
     status = 429
     type = "rate_limit_error"
     default_code = "rate_limit_exceeded"
+    is_transient = True
 
 
 class OverloadedError(RateLimitedError):
@@ -217,12 +224,23 @@ class OverloadedError(RateLimitedError):
 class InternalError(GatewayError):
     """A fault of the gateway itself."""
 
+    may_have_spent = True
+
 
 class ProviderError(GatewayError):
     """Runware failed, or its answer was invalid."""
 
     status = 502
     default_code = "provider_error"
+    may_have_spent = True
+
+
+class ProviderAuthenticationError(ProviderError):
+    """Runware refuses this gateway's own key: the caller's is fine, and its operator must act."""
+
+    default_code = "provider_authentication_error"
+    is_transient = True
+    may_have_spent = False
 
 
 class UnavailableError(GatewayError):
@@ -231,6 +249,7 @@ class UnavailableError(GatewayError):
     status = 503
     type = "service_unavailable_error"
     default_code = "provider_unavailable"
+    is_transient = True
 
 
 class ProviderTimeoutError(GatewayError):
@@ -238,6 +257,7 @@ class ProviderTimeoutError(GatewayError):
 
     status = 504
     default_code = "provider_timeout"
+    may_have_spent = True
 
 
 class StillProcessingError(ProviderTimeoutError):

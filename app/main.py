@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from app import __version__
-from app.access.admission import Admission, Capacity, MemoryBudget
+from app.access.admission import Admission, MemoryBudget
 from app.access.authentication import Authenticator
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
@@ -38,19 +38,21 @@ from app.egress.fetch import InputFetcher
 from app.egress.names import Lookup, look_up
 from app.egress.ways_out import WaysOut, open_ways
 from app.generation.deliver import ImageDelivery
+from app.generation.execute import ImageExecutor
 from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
 from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
 from app.generation.prepare import Policy, Preparer
-from app.generation.resolve import Parts as RecoveryParts
-from app.generation.resolve import Recovery
+from app.generation.provider_admission import ProviderAdmission
+from app.generation.resolve import TaskFinder
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
 from app.images.workers.pool import Workers
 from app.jobs.leases import LEASE_SECONDS, LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
+from app.jobs.takeover import Takeover
 from app.journal.bills import OpenBills
 from app.journal.claims import Claims
 from app.journal.history import History
@@ -160,7 +162,6 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     media, results = await _open_stores(settings, derive)
     journal = _journal(settings.journal, await asyncio.to_thread(_open_database, settings.journal))
     keeper = LeaseKeeper(journal, parts.lease_seconds)
-    runner = JobRunner(journal, ResultStore(results, media, registry), keeper)
     delivery = ImageDelivery(
         workers, ResultDownloader(ways.results, parts.downloads), media, 2 * images.max_output_pixels
     )
@@ -172,20 +173,17 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     policy = _policy(settings, retries)
     links = OwnLinks(media, images.max_image_bytes)
     inputs = _Inputs(ImageWork(workers, images.max_image_pixels), ways.inputs, links)
-    service = parts.service(
-        preparer=_preparer(registry, inputs, images, derive, policy, sender),
-        sharing=InputUploads(storage),
-        runware=runware,
-        delivery=delivery,
-        policy=policy,
-        works=runner,
-        capacity=Capacity(admission, memory.work),
-        on_webhook_due=webhooks.wake,
+    ids = TaskIds(derive("task ids"), lambda: str(uuid.uuid4()))
+    finder = TaskFinder(runware, registry, retries.longest_search)
+    executor = ImageExecutor(
+        runware, InputUploads(storage), delivery, finder, memory=memory.work, longest_work=retries.longest_work
     )
+    kept, admissions = ResultStore(results, media, registry), ProviderAdmission(admission, runware)
+    runner = JobRunner(journal, kept, keeper, executor, admissions=admissions, task_ids=ids, webhooks=webhooks)
+    service = parts.service(_preparer(registry, inputs, images, ids, policy, sender), runner, policy)
     bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
-    recovered = RecoveryParts(journal, keeper, runner, runware, delivery, registry, admission)
-    recovery = Recovery(recovered, retries.longest_search)
-    for part in (workers, runner, recovery, bills, webhooks):
+    takeover = Takeover(journal, keeper, runner)
+    for part in (workers, runner, takeover, bills, webhooks):
         part.start()
     bodies = BodyReader(memory, settings.server, images, upstream)
     try:
@@ -198,7 +196,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
     finally:
-        recovery.stop()
+        takeover.stop()
         bills.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
@@ -221,14 +219,14 @@ def _preparer(
     registry: Registry,
     inputs: _Inputs,
     images: ImageSettings,
-    derive: Callable[[str], bytes],
+    ids: TaskIds,
     policy: Policy,
     sender: WebhookSender,
 ) -> Preparer:
     return Preparer(
         registry=registry,
         inputs=InputImages(inputs.work, inputs.fetcher, inputs.links, max_bytes=images.max_image_bytes),
-        task_ids=TaskIds(derive("task ids"), lambda: str(uuid.uuid4())),
+        task_ids=ids,
         policy=policy,
         webhooks=sender,
     )

@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from app.errors import OverloadedError
 
@@ -177,11 +176,3 @@ class MemoryBudget:
         if announced <= _UNWEIGHED_BYTES:
             return self.bodies.admit_unmetered()
         return self.bodies.take(tenant, announced)
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What running work takes: places among the tasks at Runware, and bytes in memory."""
-
-    tasks: Admission
-    bytes: Admission

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from app.database.errors import DatabaseUnavailableError
+from app.domain.outcome import Failed, Unresolved
 from app.errors import (
     ForbiddenError,
     GatewayError,
@@ -16,9 +17,10 @@ from app.errors import (
     JournalError,
     MethodNotAllowedError,
     NotFoundError,
+    StillProcessingError,
 )
 from app.observability.logs import get_logger
-from app.openai_api.render import error_headers, render_error
+from app.openai_api.render import error_headers, failure_headers, render_error, unresolved_headers
 from app.server.state import state_of
 from app.settings.groups import UpstreamSettings
 
@@ -32,14 +34,23 @@ async def answer_gateway_error(request: Request, error: Exception) -> Response:
     """A GatewayError as it says itself."""
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type only
     if error.status >= _SERVER_ERROR:
-        _logger.warning(
-            "failed",
-            id=state_of(request.scope).request_id,
-            status=error.status,
-            code=error.code,
-            provider_code=error.provider_code,
-        )
+        _log(state_of(request.scope).request_id, error)
     return _respond(error)
+
+
+def answer_failure(failed: Failed) -> Response:
+    """How an accepted request failed, with what it cost."""
+    if failed.error.status >= _SERVER_ERROR:
+        _log(failed.request_id, failed.error)
+    body = render_error(failed.error, failed.spent)
+    return Response(body, failed.error.status, failure_headers(failed), media_type="application/json")
+
+
+def answer_unresolved(outcome: Unresolved) -> Response:
+    """That the image of an accepted request is still being made."""
+    error = StillProcessingError()
+    _log(outcome.request_id, error)
+    return Response(render_error(error), error.status, unresolved_headers(outcome), media_type="application/json")
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
@@ -94,3 +105,7 @@ def error_handlers(upstream: UpstreamSettings) -> ErrorHandlers:
 def _respond(error: GatewayError, more_headers: dict[str, str] | None = None) -> Response:
     headers = {**error_headers(error), **(more_headers or {})}
     return Response(render_error(error), error.status, headers, media_type="application/json")
+
+
+def _log(request_id: str, error: GatewayError) -> None:
+    _logger.warning("failed", id=request_id, status=error.status, code=error.code, provider_code=error.provider_code)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,15 +10,17 @@ from starlette.responses import Response
 from app.access.authentication import Caller
 from app.api.bodies import BodyReader, weigh_images
 from app.api.context import ContextReader, prefers_background, wants_dry_run
-from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse
+from app.api.error_handlers import answer_failure, answer_unresolved
+from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
 from app.catalog.model import Mode
+from app.domain.outcome import Answered, Unresolved
 from app.domain.request import ImageRequest, RequestContext
-from app.errors import GatewayError, InvalidRequestError, StillProcessingError
+from app.errors import GatewayError, InvalidRequestError
 from app.generation.service import ImageService
 from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
-from app.openai_api.render import answer_headers, model_headers, render_answer, render_dry_run
+from app.openai_api.render import model_headers, render_dry_run
 from app.openai_api.request_log import render_record
 from app.server.delivery import cancel_on_disconnect
 from app.server.state import state_of
@@ -64,8 +67,7 @@ class ImageRoutes:
             try:
                 response = await self._answer_as_asked(request, understood, context)
             except GatewayError as error:
-                error.rename_fields(understood.names)
-                raise
+                raise error.renamed(understood.names) from None
             return HoldingResponse(response, ticket)
 
     async def _answer_as_asked(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
@@ -91,29 +93,28 @@ class ImageRoutes:
 
     async def _submit(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
         """202 with the record of a request that is carried out in the background."""
-        claim = await self._service.submit(understood, context)
-        record = claim.record
+        accepted = await self._service.submit(understood, context)
+        record = accepted.record
         state_of(request.scope).request_id = record.id
         headers = {"Location": f"/v1/requests/{record.id}", "Preference-Applied": "respond-async", "Retry-After": "1"}
-        if not claim.is_new and context.idempotency_key is not None:
+        if accepted.is_replay:
             headers["Idempotent-Replayed"] = "true"
         # LATER: this caller has the id, so it is no broken connection that an equal request would join (0062).
         delivery = DeliveryTracker(self._receipts, record.id, receipt=Receipt.LATER)
         return PiecewiseResponse([json.dumps(render_record(record)).encode()], headers, delivery, status=_ACCEPTED)
 
     async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
-        try:
-            answer = await cancel_on_disconnect(request.receive, self._service.run(understood, context))
-        except GatewayError as error:
-            if error.request_id is not None:
-                state_of(request.scope).request_id = error.request_id
-                # After 504 the retry must find the request; any other error is final and counts as delivered.
-                waits = isinstance(error, StillProcessingError)
-                self._receipts.leave(error.request_id, Receipt.BROKEN if waits else Receipt.DELIVERED)
-            raise
+        outcome = await cancel_on_disconnect(request.receive, self._service.generate(understood, context))
         # The caller has left. The work goes on apart from it, and a retry joins (0062).
-        if answer is None:
+        if outcome is None:
             return Response(status_code=_CLIENT_GONE)
-        state_of(request.scope).request_id = answer.request_id
-        delivery = DeliveryTracker(self._receipts, answer.request_id, answer)
-        return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
+        if isinstance(outcome, Answered):
+            return answer_images(request, self._receipts, outcome.answer)
+        state_of(request.scope).request_id = outcome.request_id
+        if isinstance(outcome, Unresolved):
+            # The retry must find the request.
+            self._receipts.leave(outcome.request_id, Receipt.BROKEN)
+            return answer_unresolved(outcome)
+        # Any other error is final and counts as delivered.
+        self._receipts.leave(outcome.request_id, Receipt.DELIVERED)
+        return answer_failure(replace(outcome, error=outcome.error.renamed(understood.names)))

@@ -4,12 +4,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.access.authentication import Caller
-from app.api.responses import DeliveryTracker, PiecewiseResponse
-from app.errors import NotFoundError, StillProcessingError
+from app.api.error_handlers import answer_failure
+from app.api.responses import answer_images
+from app.domain.outcome import Failed, Unresolved
+from app.errors import NotFoundError
 from app.jobs.runner import JobRunner
 from app.journal.history import Filter, History
 from app.journal.records import Record
-from app.openai_api.render import answer_headers, render_answer
 from app.openai_api.request_log import read_question, render_list, render_record, render_summary
 from app.server.state import state_of
 from app.webhooks.signing import WebhookSecrets
@@ -45,16 +46,14 @@ class RequestRoutes:
     async def retrieve_result(self, request: Request, caller: Caller) -> Response:
         """The images answer of a request; 202 with its state while it runs, the error it ended with."""
         record = await self._find_own(request, caller)
-        try:
-            answer = await self._runner.join(record, 0)
-        except StillProcessingError:
+        outcome = await self._runner.join(record, 0)
+        if isinstance(outcome, Unresolved):
             return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
+        if isinstance(outcome, Failed):
+            return answer_failure(outcome)
         # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
-        state = state_of(request.scope)
-        await self._runner.rejoin(record.id, state.request_id)
-        state.request_id = answer.request_id
-        delivery = DeliveryTracker(self._runner.receipts, answer.request_id, answer)
-        return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
+        await self._runner.rejoin(record.id, state_of(request.scope).request_id)
+        return answer_images(request, self._runner.receipts, outcome.answer)
 
     async def delete_payloads(self, request: Request, caller: Caller) -> Response:
         """Forget images and prompt of a request; what is known about it stays."""

@@ -6,18 +6,21 @@ Owns the sending. What stands in the pieces is `openai_api`'s affair, who notes 
 import asyncio
 from collections.abc import Sequence
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.admission import Ticket
 from app.catalog.model import Mode
 from app.domain.answer import Answer
-from app.errors import GatewayError, StillProcessingError
-from app.generation.service import Part, Stream
+from app.domain.outcome import Failed, Part, Unresolved
+from app.errors import StillProcessingError
+from app.generation.stream import Stream
+from app.jobs.job import Event
 from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
-from app.openai_api.render import Chunk, model_headers
+from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer
 from app.server.delivery import cancel_on_disconnect, is_disconnected
 from app.server.state import state_of
 
@@ -113,6 +116,13 @@ class PiecewiseResponse(Response):
         self._delivery.settle_receipt(scope)
 
 
+def answer_images(request: Request, receipts: DeliveryReceipts, answer: Answer) -> PiecewiseResponse:
+    """The images of a request, under the id of the one that was carried out."""
+    state_of(request.scope).request_id = answer.request_id
+    delivery = DeliveryTracker(receipts, answer.request_id, answer)
+    return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
+
+
 class EventResponse(Response):
     """Server-sent events. If the caller disconnects, the work behind them goes on."""
 
@@ -133,11 +143,11 @@ class EventResponse(Response):
     async def _send(self, send: Send) -> bool:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         left = self._stream.count
-        async for part in self._stream.parts:
-            chunks = self._render(part)
-            if isinstance(part, StillProcessingError):  # its images come later, to whoever asks again
+        async for event in self._stream.events:
+            chunks = self._render(event)
+            if isinstance(event, Unresolved):  # its images come later, to whoever asks again
                 self._delivery.mark_lost()
-            left -= len(part.answer.result.images) if isinstance(part, Part) else 0
+            left -= len(event.answer.result.images) if isinstance(event, Part) else 0
             for index, chunk in enumerate(chunks):
                 more = left > 0 or index < len(chunks) - 1  # ends with the last image: nothing stays unread
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
@@ -146,13 +156,16 @@ class EventResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 
-    def _render(self, part: Part | GatewayError | None) -> list[Chunk]:
-        if part is None:
-            return [KEEP_ALIVE]
-        if isinstance(part, GatewayError):
-            return [render_failed(part)]
-        images = enumerate(part.answer.result.images, part.first_index)
-        return [chunk for index, image in images for chunk in render_completed(self._mode, part.answer, image, index)]
+    def _render(self, event: Event | None) -> list[Chunk]:
+        match event:
+            case None:
+                return [KEEP_ALIVE]
+            case Failed():
+                return [render_failed(event.error, event.spent)]
+            case Unresolved():
+                return [render_failed(StillProcessingError())]
+        images = enumerate(event.answer.result.images, event.first_index)
+        return [chunk for index, image in images for chunk in render_completed(self._mode, event.answer, image, index)]
 
 
 class HoldingResponse(Response):

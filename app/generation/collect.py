@@ -7,10 +7,11 @@ an error. What they cost is added up by `ledger.bill`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.domain.answer import Adjustment, Answer, Attempt, MissingImage, TaskCost
+from app.domain.answer import Adjustment, Answer, Attempt, DeliveredImage, MissingImage, Result
+from app.domain.outcome import Part
 from app.domain.request import JSONValue
 from app.domain.spec import TaskPlace
-from app.errors import GatewayError, StillProcessingError
+from app.errors import GatewayError
 from app.generation.provider_errors import to_error
 from app.runware.failures import Kind, ProviderFailure
 from app.runware.members import Image
@@ -20,73 +21,62 @@ _MISSING = ProviderFailure(Kind.PROVIDER, "missingResult", "It made fewer images
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """Everything the tasks of a request brought; `images` are by their places in the answer, counted from 0."""
+class FailedImage:
+    """A place in the answer that stays empty, and why."""
 
-    images: Mapping[int, Image]
-    failures: tuple[MissingImage, ...]
-    task_ids: tuple[str, ...]
+    index: int
+    error: GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnd:
+    """What became of one task, its images brought into the form that was asked for."""
+
+    place: TaskPlace
     attempts: tuple[Attempt, ...]
     provider_fields: Mapping[str, JSONValue]
+    images: tuple[DeliveredImage, ...] = ()
+    failed: tuple[FailedImage, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+    is_unresolved: bool = False
+    """Nobody could tell in time: there may be more images."""
+    may_run: bool = False
+    """It may still run at Runware."""
 
 
-def collect(places: Sequence[TaskPlace], results: Sequence[TaskResult]) -> Collected:
-    """The images in order, raising the first task's GatewayError when there is none."""
-    images: dict[int, Image] = {}
-    failures: list[tuple[int, GatewayError]] = []
-    attempts: list[Attempt] = []
-    for task, result in zip(places, results, strict=True):
-        wanted = task.wanted
-        # Models that only make multiples make more than was asked for; what is over was reported beforehand.
-        kept = result.images[:wanted]
-        images |= {task.first_index + place: image for place, image in enumerate(kept)}
-        for place in range(len(kept), wanted):
-            reasons = result.failures or (_MISSING,)
-            reason = reasons[min(place - len(kept), len(reasons) - 1)]
-            failures.append((task.first_index + place, to_error(reason)))
-        attempts += [
-            Attempt(task.task_id, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
-            for exchange in result.exchanges
-        ]
-    if not images:
-        # An error only when there is no image at all: one image of ten is still paid for.
-        raise failures[0][1]
-    return Collected(
-        images,
-        tuple(MissingImage(index, error.code, error.message) for index, error in failures),
-        tuple(task.task_id for task in places),
-        tuple(attempts),
-        merge_fields([result.others for result in results]),
+def place_images(place: TaskPlace, result: TaskResult) -> tuple[dict[int, Image], tuple[FailedImage, ...]]:
+    """The images of a task by their places in the answer, and an error for each that it was to make and did not."""
+    # Models that only make multiples make more than was asked for; what is over was reported beforehand.
+    made = result.images[: place.wanted]
+    reasons = result.failures or (_MISSING,)
+    failed = tuple(
+        FailedImage(place.first_index + offset, to_error(reasons[min(offset - len(made), len(reasons) - 1)]))
+        for offset in range(len(made), place.wanted)
+    )
+    return {place.first_index + offset: image for offset, image in enumerate(made)}, failed
+
+
+def attempts_of(task_id: str, result: TaskResult) -> tuple[Attempt, ...]:
+    """The exchanges with Runware about a task."""
+    return tuple(
+        Attempt(task_id, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
+        for exchange in result.exchanges
     )
 
 
-def merge_parts(
-    answers: Sequence[Answer], errors: Sequence[tuple[TaskPlace, GatewayError]], costs: tuple[TaskCost, ...]
-) -> Answer:
-    """One answer out of those of single tasks in order; `costs` are those of all tasks, failed ones too.
-
-    Raises StillProcessingError where nobody knows what became of a task, and the first error when there is no answer.
-    """
-    # A task in doubt decides over its siblings: only "still processing" keeps the way to its image open (0054).
-    if errors and (not answers or isinstance(gravest(errors), StillProcessingError)):
-        raise gravest(errors)
-    parts = [answer.result for answer in answers]
-    failures = [failure for part in parts for failure in part.failures]
-    failures += [
-        MissingImage(task.first_index + place, error.code, error.message)
-        for task, error in errors
-        for place in range(task.wanted)
-    ]
-    merged = replace(
-        parts[0],
-        images=tuple(image for part in parts for image in part.images),
-        failures=tuple(sorted(failures, key=lambda failure: failure.index)),
-        task_ids=tuple(task_id for part in parts for task_id in part.task_ids),
-        attempts=tuple(attempt for part in parts for attempt in part.attempts),
-        adjustments=distinct_adjustments([adjustment for part in parts for adjustment in part.adjustments]),
-        provider_fields=merge_fields([part.provider_fields for part in parts]),
+def build_result(created: int, adjustments: tuple[Adjustment, ...], ends: Sequence[TaskEnd]) -> Result:
+    """What became of a request out of the ends of its tasks; `adjustments` are those from before it was sent."""
+    ends = sorted(ends, key=lambda end: end.place.first_index)
+    failed = sorted((one for end in ends for one in end.failed), key=lambda one: one.index)
+    return Result(
+        created=created,
+        images=tuple(image for end in ends for image in end.images),
+        failures=tuple(MissingImage(one.index, one.error.code, one.error.message) for one in failed),
+        task_ids=tuple(end.place.task_id for end in ends),
+        attempts=tuple(attempt for end in ends for attempt in end.attempts),
+        adjustments=(*adjustments, *distinct_adjustments([one for end in ends for one in end.adjustments])),
+        provider_fields=merge_fields([end.provider_fields for end in ends]),
     )
-    return replace(answers[0], result=merged, costs=costs)
 
 
 def merge_fields(said: Sequence[Mapping[str, JSONValue]]) -> dict[str, JSONValue]:
@@ -103,29 +93,24 @@ def merge_fields(said: Sequence[Mapping[str, JSONValue]]) -> dict[str, JSONValue
     return merged
 
 
-def split_parts(answer: Answer, places: Sequence[TaskPlace]) -> list[tuple[int, Answer]]:
-    """The answers of single tasks again, with their first index: the opposite of `merge_parts`."""
+def split_parts(answer: Answer, places: Sequence[TaskPlace]) -> list[Part]:
+    """The answers of single tasks again, out of the whole that `build_result` made of them."""
     if not places:
-        return [(0, answer)]
+        return [Part(0, answer)]
     whole = answer.result
     missing = {failure.index for failure in whole.failures}
-    there = [index for index in range(sum(task.wanted for task in places)) if index not in missing]
+    there = [index for index in range(sum(place.wanted for place in places)) if index not in missing]
     images = dict(zip(there, whole.images, strict=False))
     parts = []
-    for task in places:
-        indexes = range(task.first_index, task.first_index + task.wanted)
+    for place in places:
+        indexes = range(place.first_index, place.first_index + place.wanted)
         own = tuple(images[index] for index in indexes if index in images)
         if own:
-            attempts = tuple(attempt for attempt in whole.attempts if attempt.task_id == task.task_id)
-            costs = tuple(cost for cost in answer.costs if cost.task_id == task.task_id)
-            part = replace(whole, images=own, failures=(), task_ids=(task.task_id,), attempts=attempts)
-            parts.append((task.first_index, replace(answer, result=part, costs=costs)))
+            attempts = tuple(attempt for attempt in whole.attempts if attempt.task_id == place.task_id)
+            costs = tuple(cost for cost in answer.costs if cost.task_id == place.task_id)
+            part = replace(whole, images=own, failures=(), task_ids=(place.task_id,), attempts=attempts)
+            parts.append(Part(place.first_index, replace(answer, result=part, costs=costs)))
     return parts
-
-
-def gravest(errors: Sequence[tuple[TaskPlace, GatewayError]]) -> GatewayError:
-    """The error to tell of several: that an image may still come, else the first."""
-    return next((error for _, error in errors if isinstance(error, StillProcessingError)), errors[0][1])
 
 
 def distinct_adjustments(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:

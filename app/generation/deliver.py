@@ -8,19 +8,19 @@ done to one is reported, and it is given as Runware made it; no fault leaves a r
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pybase64
 from obstore.exceptions import BaseError
 
-from app.domain.answer import Adjustment, DeliveredImage, MissingImage, Result
+from app.domain.answer import Adjustment, DeliveredImage
 from app.domain.request import Delivery, ImageFormat, RequestContext
 from app.domain.spec import NATIVE_FORMATS, OutputSpec
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError
-from app.generation.collect import Collected, distinct_adjustments
+from app.generation.collect import FailedImage, distinct_adjustments
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
 from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, most_bytes
@@ -37,6 +37,15 @@ from app.runware.members import Image
 _logger = get_logger("delivery")
 _EXPECTED_PIXELS = 64_000_000
 """Where neither the header nor the request tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the caller gets, in order; `failed` are images that were made but could not be delivered."""
+
+    images: tuple[DeliveredImage, ...]
+    failed: tuple[FailedImage, ...]
+    adjustments: tuple[Adjustment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +84,23 @@ class ImageDelivery:
     async def deliver(
         self,
         output: OutputSpec,
-        collected: Collected,
-        adjustments: Sequence[Adjustment],
+        placed: Mapping[int, Image],
         context: RequestContext,
         base: CompositeBase | None = None,
-    ) -> Result:
-        """What becomes of everything that was made, raising the first image's GatewayError when none can be delivered.
+    ) -> Delivered:
+        """All images that can be delivered, which may be none; `placed` are by their places in the answer.
 
-        `adjustments` are those from before; `base` is what a result is pasted into, where `output` says so.
+        `base` is what a result is pasted into, where `output` says so.
         """
-        work = [self._try_one(output, index, image, context, base) for index, image in collected.images.items()]
+        work = [self._try_one(output, index, image, context, base) for index, image in placed.items()]
         # One image that fails must not cost the caller the others: all are paid for (0036).
-        outcomes = dict(zip(collected.images, await gather_in_order(work), strict=True))
+        outcomes = dict(zip(placed, await gather_in_order(work), strict=True))
         delivered = [outcome for outcome in outcomes.values() if not isinstance(outcome, GatewayError)]
-        errors = {index: outcome for index, outcome in outcomes.items() if isinstance(outcome, GatewayError)}
-        if not delivered:
-            raise next(iter(errors.values()))
+        failed = [FailedImage(index, error) for index, error in outcomes.items() if isinstance(error, GatewayError)]
         images = tuple(image for image, _ in delivered)
-        missing = [MissingImage(index, error.code, error.message) for index, error in errors.items()]
         undone = distinct_adjustments([one for _, reports in delivered for one in reports])
-        return Result(
-            created=int(self._clock()),
-            images=images,
-            failures=tuple(sorted((*collected.failures, *missing), key=lambda failure: failure.index)),
-            task_ids=collected.task_ids,
-            attempts=collected.attempts,
-            adjustments=(*adjustments, *undone, *report_sizes(output, images), *report_alpha(output, images)),
-            provider_fields=collected.provider_fields,
-        )
+        reports = (*undone, *report_sizes(output, images), *report_alpha(output, images))
+        return Delivered(images, tuple(failed), reports)
 
     async def _try_one(
         self, output: OutputSpec, index: int, image: Image, context: RequestContext, base: CompositeBase | None

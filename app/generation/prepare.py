@@ -4,20 +4,16 @@ Nothing is sent to Runware and nothing is written down here.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
-from app.database.money import write_money
 from app.domain.request import ImageRequest, RequestContext
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import OpenedInputs
-from app.jobs.codec import StoredPlan, encode_plan
-from app.journal.records import Intent
 from app.openai_api.vocabulary import KNOWN_NAMES
 from app.planning.decide import InputNeeds, OutputRules, bind, check, decide
 from app.planning.dry_run import DryRun
@@ -26,9 +22,6 @@ from app.planning.output import default_delivery
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender
-
-_LONGEST_TEXT = 200
-"""What the journal keeps of names that callers choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +35,15 @@ class Policy:
     max_output_pixels: int
     native_links: bool = True
     stores_prompts: bool = False
+
+    @property
+    def longest_wait(self) -> float:
+        """The seconds a caller waits that is told of signs of life meanwhile."""
+        return max(self.longest_work, self.request_timeout)
+
+    def wait_of(self, context: RequestContext) -> float:
+        """The seconds a caller waits for its answer."""
+        return min(context.wait or self.request_timeout, self.request_timeout)
 
 
 class Preparer:
@@ -75,7 +77,8 @@ class Preparer:
         fitted = await self._inputs.fit(opened, spec, context.tenant)
         parts = (request, name, spec, fitted, context, self._task_ids)
         # Images are hashed for the fingerprint, which takes a while for large ones.
-        return await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
+        prepared = await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
+        return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
 
     async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `prepare`."""
@@ -108,32 +111,3 @@ class Preparer:
         if request.webhook_url is not None:
             await self._webhooks.check_webhook_url(request.webhook_url, tenant)
         return await self._inputs.open(request, tenant, needs, model)
-
-
-def to_intent(prepared: Prepared, context: RequestContext, *, stores_prompts: bool) -> Intent:
-    """What the journal must know before anything is sent."""
-    spec, plan, key, request = prepared.spec, prepared.plan, context.idempotency_key, prepared.request
-    return Intent(
-        request_id=context.request_id,
-        tenant=context.tenant,
-        # Hashed: keys may contain private data, and the journal needs only to compare them.
-        key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
-        fingerprint=prepared.fingerprint,
-        endpoint="generations" if request.mode is Mode.GENERATE else "edits",
-        model=_storable(prepared.requested_model) or "",
-        executed_model=spec.model.air,
-        n=spec.count,
-        task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
-        estimate=write_money(prepared.price.total),
-        plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
-        retries=context.retries,
-        user=_storable(request.user),
-        client_request_id=_storable(context.client_request_id),
-        prompt=request.prompt.replace("\x00", "") if request.prompt and stores_prompts else None,
-        webhook_url=request.webhook_url,
-    )
-
-
-def _storable(text: str | None) -> str | None:
-    """A caller's word as every database takes it: short, and without the character PostgreSQL refuses."""
-    return None if text is None else text.replace("\x00", "")[:_LONGEST_TEXT]

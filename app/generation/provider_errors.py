@@ -12,6 +12,7 @@ from app.errors import (
     GatewayError,
     InvalidRequestError,
     NotFoundError,
+    ProviderAuthenticationError,
     ProviderError,
     ProviderTimeoutError,
     QuotaError,
@@ -87,9 +88,9 @@ def _money(failure: ProviderFailure, text: str) -> GatewayError:
 
 
 def _authentication(failure: ProviderFailure, _: str) -> GatewayError:
-    message = "Runware refuses this gateway's API key. Its operator must set a valid RUNWARE_API_KEY."
     # 502, not 401: the caller's own key is fine, and SDKs would tell its user otherwise.
-    return ProviderError(message, code="provider_authentication_error", provider_code=failure.code, should_retry=False)
+    message = "Runware refuses this gateway's API key. Its operator must set a valid RUNWARE_API_KEY."
+    return ProviderAuthenticationError(message, provider_code=failure.code, should_retry=False)
 
 
 def _rate_limit(failure: ProviderFailure, _: str) -> GatewayError:

@@ -1,7 +1,6 @@
 """Uploads the input images of a request once when several tasks need them, instead of sending them with each."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from app.generation.gather import gather_in_order
@@ -10,38 +9,34 @@ from app.runware.media_storage import MediaStorage, UploadedImage
 from app.runware.tasks import InlineImage, InputReference
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SharedPlan:
-    """A plan whose tasks name kept images. Set `still_needed` when a task may yet read them after the end."""
+    """A plan whose tasks name uploaded images."""
 
     plan: Plan
-    still_needed: bool = False
+    uploaded: tuple[UploadedImage, ...] = ()
 
 
 class InputUploads:
-    """Uploads images to Runware for the time of a request."""
+    """Brings images to Runware's media storage for the time of a request."""
 
     def __init__(self, storage: MediaStorage) -> None:
         self._storage = storage
 
-    @asynccontextmanager
-    async def shared(self, plan: Plan) -> AsyncIterator[SharedPlan]:
+    async def share(self, plan: Plan) -> SharedPlan:
         """The plan with every embedded image uploaded once, where more than one task needs it."""
         # For a single task an upload would only be a second round trip.
         embedded = _embedded(plan) if len(plan.tasks) > 1 else []
         if not embedded:
-            yield SharedPlan(plan)
-            return
+            return SharedPlan(plan)
         uploads = await gather_in_order([self._storage.upload_image(image) for image in embedded])
         kept = dict(zip(embedded, uploads, strict=True))
-        share = SharedPlan(_with_addresses(plan, kept))
-        try:
-            yield share
-        finally:
-            for image in kept.values():
-                # Deleted as soon as nobody needs it: input images are the caller's own.
-                if image is not None and not share.still_needed:
-                    self._storage.delete_image(image)
+        return SharedPlan(_with_addresses(plan, kept), tuple(one for one in kept.values() if one is not None))
+
+    def release(self, shared: SharedPlan) -> None:
+        """Delete what was uploaded, in the background: input images are the caller's own."""
+        for image in shared.uploaded:
+            self._storage.delete_image(image)
 
 
 def _embedded(plan: Plan) -> list[InlineImage]:

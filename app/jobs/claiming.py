@@ -1,25 +1,24 @@
-"""Claims a request before anything is sent for it: new work is begun, what was bought before is joined.
+"""Claims a request before anything is sent for it: it is new, or what was bought before is joined.
 
 Owns when a claim is certain: everything that happened here is written down first, and whether the caller of an equal
-request is gone is waited for. Leaves the rules of claims to the journal, and the work to `runner`.
+request is gone is waited for. Leaves the rules of claims to the journal, and what is done with a new one to `runner`.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from app.access.admission import Ticket
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
 from app.errors import ConflictingKeyError, GatewayError, JournalError
-from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Claim
 from app.journal.journal import Journal
-from app.journal.records import Intent, KeyExpiredError, KeyReusedError, Lease, NothingToJoinError, Receipt, Sighting
+from app.journal.records import Intent, KeyExpiredError, KeyReusedError, Lease, NothingToJoinError, Sighting
 from app.observability.logs import get_logger
 
 _logger = get_logger("jobs")
@@ -38,49 +37,55 @@ class Books:
     receipts: DeliveryReceipts
 
 
+class Admissions(Protocol):
+    """Gives out places for tasks."""
+
+    def take(self, tenant: str, weight: int) -> Ticket:
+        """A place for so many tasks, raising the errors that say why there is none."""
+        ...
+
+    def admit_unmetered(self) -> Ticket:
+        """A place for work that was begun before."""
+        ...
+
+
 @dataclass(slots=True)
-class _Caller:
+class CallerPresence:
+    """Whether the caller that a claim is made for is still there."""
+
     gone: bool = False
 
 
-class Claimer:
-    """Makes claims. `begin` starts the work of a new one; `clock` is monotonic seconds."""
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim; where something is to be done for it, the place and the lease to do it with."""
 
-    def __init__(
-        self, books: Books, begin: Callable[[Lease, Job, Ticket], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    claim: Claim
+    turn: tuple[Ticket, Lease] | None = None
+
+
+class Claimer:
+    """Makes claims. `clock` is monotonic seconds."""
+
+    def __init__(self, books: Books, admissions: Admissions, clock: Callable[[], float] = time.monotonic) -> None:
         self._journal = books.journal
         self._keeper = books.keeper
         self._queue = books.queue
         self._receipts = books.receipts
-        self._begin = begin
+        self._admissions = admissions
         self._clock = clock
 
-    async def claim(self, intent: Intent, job: Job) -> Claim:
-        """A claim on the request, with its work begun when it is new.
+    async def claim(self, intent: Intent, caller: CallerPresence) -> Claimed:
+        """A claim on the request, whose lease is held here when it is new. Not to be cancelled: a commit cannot be.
 
-        Raises ConflictingKeyError for a key that belongs to another request, what `job.admit` raises where there is
-        nothing to join, and JournalError when nothing can be written down: then nothing is sent either. For a caller
-        who goes away meanwhile nothing new is begun, unless its key leads back to it.
+        Raises ConflictingKeyError for a key that belongs to another request, what `Admissions.take` raises where there
+        is nothing to join, KeyExpiredError, and JournalError when nothing can be written down: then nothing is sent
+        either. For a caller who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
-        # Refused at once: behind a locked database a waiting claim only holds memory and cannot be sent (0043).
-        if self._journal.writer.is_behind:
-            raise JournalError
-        caller = _Caller()
-        claiming = asyncio.create_task(self._claim_and_begin(intent, job, caller))
         try:
-            # Shielded: a commit cannot be called back when the caller leaves. What it decided is dealt with afterwards.
-            return await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            caller.gone = True
-            claiming.add_done_callback(self._leave_after)
-            raise
-
-    async def _claim_and_begin(self, intent: Intent, job: Job, caller: "_Caller") -> Claim:
-        try:
-            ticket = job.admit()
+            ticket = self._admissions.take(intent.tenant, len(intent.task_ids))
         except GatewayError as refusal:
-            return await self._only_join(replace(intent, joins_only=True), refusal)
+            return Claimed(await self._only_join(replace(intent, joins_only=True), refusal))
         # Before the claim: a lease counts from the question, not from an answer that may have been delayed (0059).
         asked = self._keeper.now()
         try:
@@ -88,17 +93,17 @@ class Claimer:
         except BaseException:
             ticket.release()
             raise
-        if claim.is_new and caller.gone and intent.key_hash is None:
+        if not claim.is_new:
+            ticket.release()
+            return Claimed(claim)
+        if caller.gone and intent.key_hash is None:
             ticket.release()  # its retry may have been here before it: only one of the two may buy (0042)
             await self._queue.write(claim.record.id, lambda: self._withdraw(intent))
-        elif claim.is_new:
-            # A key leads its caller back to the work, so that is begun also for a caller that has left.
-            lease = Lease(claim.record.id, claim.record.fence)
-            self._keeper.hold(lease, asked)
-            self._begin(lease, job, ticket)
-        else:
-            ticket.release()
-        return claim
+            return Claimed(claim)
+        # A key leads its caller back to the work, so that is begun also for a caller that has left.
+        lease = Lease(claim.record.id, claim.record.fence)
+        self._keeper.hold(lease, asked)
+        return Claimed(claim, (ticket, lease))
 
     async def _only_join(self, intent: Intent, refusal: GatewayError) -> Claim:
         """What may be joined even though nothing new may be begun."""
@@ -172,7 +177,3 @@ class Claimer:
         before = first_seen.setdefault(rival.request_id, rival)
         # A process that died says nothing of its callers: a lease that does not move counts against it (0059).
         return rival.owner == self._journal.claims.owner or (rival.fence, rival.beat) != (before.fence, before.beat)
-
-    def _leave_after(self, claiming: asyncio.Task[Claim]) -> None:
-        if not claiming.cancelled() and claiming.exception() is None:
-            self._receipts.leave(claiming.result().record.id, Receipt.BROKEN)

@@ -2,7 +2,7 @@
 
 from app.database.money import write_money
 from app.domain.answer import Answer
-from app.errors import GatewayError, QuotaError, RateLimitedError, Spent, UnavailableError
+from app.errors import GatewayError
 from app.jobs.codec import encode_error, encode_result
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
@@ -10,9 +10,6 @@ from app.jobs.write_queue import WriteQueue
 from app.journal.outcomes import Outcomes
 from app.journal.records import Lease, Settlement, Status
 from app.ledger.bill import Costs, known_cost, total_cost
-
-# Errors that ask the caller to send the same request again (0065).
-_RELEASING = (RateLimitedError, UnavailableError, QuotaError)
 
 
 class Endings:
@@ -31,11 +28,9 @@ class Endings:
         await self._write(lease, status, encode_result(stored), None, costs)
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
-        """A bad end, which says from now on what it cost; where surely nothing was bought, the key is free again."""
-        error.spent = Spent(total_cost(costs), known_cost(costs))
-        refused = isinstance(error, _RELEASING) or error.code == "provider_authentication_error"
+        """A bad end; where the caller may try again and surely nothing was bought, the key is free again."""
         # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
-        releases = refused and total_cost(costs) == 0
+        releases = error.is_transient and not error.may_have_spent and total_cost(costs) == 0
         await self._write(lease, Status.FAILED, None, encode_error(error, may_retry=releases), costs, releases=releases)
 
     async def leave_to_others(self, lease: Lease, costs: Costs) -> None:

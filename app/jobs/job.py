@@ -1,30 +1,129 @@
-"""Work that is carried out apart from its caller."""
+"""A claimed request that runs here, what it is made of, and what carries it out.
 
-from collections.abc import Awaitable, Callable
+Owns the parts of an answer as they come, for whoever listens. Leaves the making of images to an `Executor`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
-from app.access.admission import Ticket
-from app.domain.answer import Answer, TaskCost
-from app.ledger.bill import Bill
-from app.runware.transport import Permit
+from app.domain.outcome import Failed, Outcome, Part, Unresolved
+from app.errors import GatewayError, Spent
+from app.jobs.leases import LeaseKeeper
+from app.journal.records import Lease, Record
+from app.ledger.bill import Bill, known_cost, total_cost
+from app.planning.prepared import Prepared
 
-Work = Callable[[str, Bill, Permit], Awaitable[Answer]]
-"""Makes the answer of the request with this id, adding to its bill on the way, and asking right before it buys."""
+Event: TypeAlias = Part | Failed | Unresolved
+"""What a stream tells: the parts as they are made, and last what went wrong."""
+
+
+class Parts:
+    """The parts of one answer, kept until the end: a stream that joins late gets them all."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._ended = False
+        self._changed = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        """Tell all who listen."""
+        self._events.append(event)
+        self._notify()
+
+    def end(self, outcome: Outcome) -> None:
+        """Nothing comes any more; an outcome without images is told unless a failure was. Only the first end counts."""
+        if self._ended:
+            return
+        told = self._events[-1:] and not isinstance(self._events[-1], Part)
+        if isinstance(outcome, Failed | Unresolved) and not told:
+            self._events.append(outcome)
+        self._ended = True
+        self._notify()
+
+    async def listen(self, silence: float) -> AsyncIterator[Event | None]:
+        """Everything from the first part on, None after so many seconds without one."""
+        place = 0
+        while True:
+            for event in self._events[place:]:
+                place += 1
+                yield event
+            if place < len(self._events):
+                continue
+            if self._ended:
+                return
+            try:
+                async with asyncio.timeout(silence):
+                    await self._changed.wait()
+            except TimeoutError:
+                yield None
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work with what must be known before it.
+    """A claimed request that runs here."""
 
-    `admit` gives a place or raises; `keeps` stores embedded images; `on_end` is called when all is written down.
-    `last` says that nobody will look for its images again when it fails unexpectedly; `earlier_costs` is what
-    its tasks are known to have cost before.
+    lease: Lease
+    bill: Bill
+    keeper: LeaseKeeper
+    parts: Parts | None = None
+    """Where its parts are told; None where nobody can listen."""
+
+    @property
+    def request_id(self) -> str:
+        """The id of its request."""
+        return self.lease.request_id
+
+    async def confirm(self) -> None:
+        """Return while this process may send something for it, raising LeaseLostError where it may not."""
+        await self.keeper.confirm(self.lease)
+
+    def end_parts(self, outcome: Outcome) -> None:
+        """Tell those who listen that nothing more comes, and why where it failed."""
+        if self.parts is not None:
+            self.parts.end(outcome)
+
+    def fail(self, error: GatewayError) -> Failed:
+        """The outcome for an error, with what is known to have been spent by now."""
+        costs = self.bill.costs
+        return Failed(self.request_id, error, Spent(total_cost(costs), known_cost(costs)))
+
+
+class Executor(Protocol):
+    """What makes the images of a job. A GatewayError that it raises is how the job failed."""
+
+    async def execute(self, prepared: Prepared, job: Job) -> Outcome:
+        """Buy and deliver what was prepared; its parts are told as they come."""
+        ...
+
+    async def resolve(self, record: Record, job: Job) -> Outcome:
+        """Find out what became of a request that another process began, and deliver what was made; buys nothing."""
+        ...
+
+
+class Wakeable(Protocol):
+    """What sends the webhooks of requests that have ended."""
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job and the task of the event loop that carries it out.
+
+    The task raises LeaseLostError where another process has the request by now.
     """
 
-    work: Work
-    admit: Callable[[], Ticket]
-    keeps: bool
-    on_end: Callable[[], None] | None = None
-    last: bool = False
-    # What was known to be paid stays known, even if a second look at Runware says less.
-    earlier_costs: tuple[TaskCost, ...] = ()
+    job: Job
+    task: asyncio.Task[Outcome]
+
+
+RunningJobs: TypeAlias = dict[str, RunningJob]
+"""The jobs of this process by request id; the runner alone changes it."""

@@ -5,11 +5,11 @@ Leaves to `generation.resolve` to bring images from Runware that nobody kept in 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from app.domain.answer import Answer, Result
 from app.jobs.codec import encode_result
+from app.jobs.job import RunningJobs
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore, is_embedded, needs_refetch
 from app.jobs.write_queue import WriteQueue
@@ -18,7 +18,7 @@ from app.journal.records import Receipt
 
 
 class DeliveryReceipts:
-    """Writes in the background; `work_of` gives the running work of a request, if there is any here."""
+    """Writes in the background. `running` are the jobs of this process."""
 
     def __init__(
         self,
@@ -26,13 +26,13 @@ class DeliveryReceipts:
         results: ResultStore,
         queue: WriteQueue,
         keeper: LeaseKeeper,
-        work_of: Callable[[str], asyncio.Task[Any] | None],
+        running: RunningJobs,
     ) -> None:
         self._journal = journal
         self._results = results
         self._queue = queue
         self._keeper = keeper
-        self._work_of = work_of
+        self._running = running
         self._awaited: dict[str, set[asyncio.Event]] = {}
 
     def leave(self, request_id: str, receipt: Receipt, answer: Answer | None = None) -> None:
@@ -48,7 +48,7 @@ class DeliveryReceipts:
         if receipt is Receipt.BROKEN and answer is not None and is_embedded(answer.result):
             self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer.result))
         elif receipt is Receipt.BROKEN:
-            self._bring(request_id)
+            self._refetch_later(request_id)
 
     async def departure(self, request_ids: Sequence[str], seconds: float) -> None:
         """Wait until a caller of one of these requests has gone from here, at most so long."""
@@ -75,23 +75,22 @@ class DeliveryReceipts:
     def retract(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""
         self._queue.post_later(request_id, self._journal.claims.retract, request_id)
-        self._bring(request_id)
+        self._refetch_later(request_id)
 
-    def _bring(self, request_id: str) -> None:
+    def _refetch_later(self, request_id: str) -> None:
+        self._queue.enqueue(_images_of(request_id), lambda: self._refetch_unkept(request_id))
+
+    async def _refetch_unkept(self, request_id: str) -> None:
         """Have embedded images that nobody got and nobody kept brought from Runware, once the work has ended."""
-
-        async def bring() -> None:
-            running = self._work_of(request_id)
-            if running is not None:
-                await asyncio.wait({running})
-            # The outcome must be in the journal before it can be judged.
-            await self._queue.drain(request_id)
-            record = await self._journal.history.find_request(request_id)
-            if record is not None and needs_refetch(record):
-                await self._journal.writer.post(self._journal.outcomes.reopen, record)
-                self._keeper.wake()
-
-        self._queue.enqueue(_images_of(request_id), bring)
+        running = self._running.get(request_id)
+        if running is not None:
+            await asyncio.wait({running.task})
+        # The outcome must be in the journal before it can be judged.
+        await self._queue.drain(request_id)
+        record = await self._journal.history.find_request(request_id)
+        if record is not None and needs_refetch(record):
+            await self._journal.writer.post(self._journal.outcomes.reopen, record)
+            self._keeper.wake()
 
 
 def _images_of(request_id: str) -> str:

@@ -14,6 +14,7 @@ from obstore.exceptions import BaseError
 
 from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage, Result
+from app.domain.outcome import Answered, Failed, Outcome
 from app.errors import NotFoundError, Spent
 from app.jobs.codec import decode_error, decode_result
 from app.journal.records import UNREADABLE, Record
@@ -46,27 +47,26 @@ class ResultStore:
         stripped = [replace(image, base64=None, name=name) for image, name in zip(result.images, names, strict=True)]
         return replace(result, images=tuple(stripped))
 
-    async def replay(self, record: Record) -> Answer:
-        """The answer of a request that ended, raising the error it ended with."""
+    async def replay(self, record: Record) -> Outcome:
+        """How a request ended, with its images, raising NotFoundError where these are gone."""
         if record.error is not None:
-            error = decode_error(record.error)
             # From the tasks as they are booked by now: a cost may have been completed since the error was stored
             # (0035).
-            error.spent = Spent(total_cost(record.costs), known_cost(record.costs))
-            raise error
+            spent = Spent(total_cost(record.costs), known_cost(record.costs))
+            return Failed(record.id, decode_error(record.error), spent)
         if record.answer is None:
             raise _gone()
         try:
             stored = decode_result(record.answer)
         except msgspec.MsgspecError:
             _logger.exception("a stored result cannot be read", id=record.id)
-            raise decode_error(UNREADABLE) from None
+            return Failed(record.id, decode_error(UNREADABLE))
         try:
             images = tuple([await self._restore(image) for image in stored.images])
         except MediaNotFoundError:
             raise _gone() from None
         model = self._registry.find(record.executed_model)
-        return Answer(record.id, model, replace(stored, images=images), record.costs)
+        return Answered(Answer(record.id, model, replace(stored, images=images), record.costs))
 
     async def _restore(self, image: DeliveredImage) -> DeliveredImage:
         """The image with its bytes where it was embedded, and with a link that has not ended where it was not."""

@@ -1,32 +1,35 @@
 """Carries requests out apart from their callers: each is claimed first, runs to its end, and is settled.
 
 A caller waits as long as it says and may come back; whoever asks again joins the same work. Leaves the making of
-images to the coroutine it is given, what is durable to the journal, and kept images to `result_store`.
+images to the executor, what is durable to the journal, and kept images to `result_store`.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from app.access.admission import Ticket
 from app.database.errors import DatabaseUnavailableError
-from app.domain.answer import Answer
-from app.errors import GatewayError, InternalError, InvalidRequestError, StillProcessingError
-from app.jobs.claiming import Books, Claimer
+from app.domain.outcome import Answered, Failed, Outcome, Unresolved
+from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
+from app.jobs.claiming import Admissions, Books, CallerPresence, Claimer
 from app.jobs.endings import Endings
-from app.jobs.job import Job
-from app.jobs.leases import LeaseKeeper, LeaseLostError
+from app.jobs.intent import to_intent
+from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
+from app.jobs.lease_watch import MOST_TRIES
+from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.result_store import ResultStore
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
-from app.journal.claims import Claim
 from app.journal.journal import Journal
-from app.journal.records import Intent, Lease, Receipt, Record
+from app.journal.records import KeyExpiredError, Lease, Receipt, Record
 from app.ledger.bill import Bill
 from app.observability.logs import begin_request, get_logger
+from app.planning.fingerprint import TaskIds
+from app.planning.plan import with_ids
+from app.planning.prepared import Prepared
 
 _logger = get_logger("jobs")
 _SHORTEST_GOODBYE_SECONDS = 1.0
@@ -34,9 +37,20 @@ _SHORTEST_GOODBYE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    task: asyncio.Task[Answer]
-    lease: Lease
+class Accepted:
+    """A request that is durable: its work has begun here, or it joins what was begun before."""
+
+    record: Record
+    is_new: bool
+    is_replay: bool
+    """The key of the request led to an earlier one."""
+    running: RunningJob | None = None
+    """Its work, where that is done here."""
+
+    @property
+    def parts(self) -> Parts | None:
+        """The parts of its answer, where they can be listened to."""
+        return None if self.running is None else self.running.job.parts
 
 
 class JobRunner:
@@ -47,55 +61,71 @@ class JobRunner:
         journal: Journal,
         results: ResultStore,
         keeper: LeaseKeeper,
+        executor: Executor,
+        *,
+        admissions: Admissions,
+        task_ids: TaskIds,
+        webhooks: Wakeable,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
         self._results = results
         self._keeper = keeper
+        self._executor = executor
+        self._admissions = admissions
+        self._task_ids = task_ids
+        self._webhooks = webhooks
         self._clock = clock
-        self._running: dict[str, _Run] = {}
+        self._running: RunningJobs = {}
         self._queue = WriteQueue(journal.writer)
         self._endings = Endings(journal.outcomes, results, keeper, self._queue)
-        self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._work_of)
+        self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)
-        self._claimer = Claimer(books, self._begin, clock)
-        self._waiting = Waiting(books, results, self._work_of, clock)
+        self._claimer = Claimer(books, admissions, clock)
+        self._waiting = Waiting(books, results, clock)
 
     def start(self) -> None:
         """Renew the leases of what runs here, without which other processes would take it over."""
         self._keeper.start()
 
-    async def answer(self, intent: Intent, job: Job, wait: float) -> Answer:
-        """The answer to a claimed or joined request, raising the GatewayError it ended with.
-
-        Raises StillProcessingError after `wait` seconds, and what `claim` raises.
-        """
-        until = self._clock() + wait
-        claim = await self.claim(intent, job)
-        replayed = not claim.is_new and intent.key_hash is not None
+    async def accept(self, prepared: Prepared) -> Accepted:
+        """Claim the request and begin its work where it is new, raising what keeps it from being claimed."""
+        # Refused at once: behind a locked database a waiting claim only holds memory and cannot be sent (0043).
+        if self._journal.writer.is_behind:
+            raise JournalError
+        caller = CallerPresence()
+        accepting = asyncio.create_task(self._claim_and_begin(prepared, caller))
         try:
-            answer = await self._waiting.join(claim.record, until - self._clock(), is_first=claim.is_new)
-        except GatewayError as error:
-            error.request_id = claim.record.id
-            error.replayed = replayed and not isinstance(error, StillProcessingError)
+            # Shielded: a commit cannot be called back when the caller leaves. What it decided is dealt with afterwards.
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            caller.gone = True
+            accepting.add_done_callback(self._depart)
             raise
+
+    async def wait_for(self, accepted: Accepted, seconds: float) -> Outcome:
+        """How an accepted request ends, or that it has not ended after so many seconds."""
+        try:
+            outcome = await self._waiting.join(
+                accepted.record, seconds, running=accepted.running, is_first=accepted.is_new
+            )
         # The caller has left; the work goes on, since it may be paid already (0007).
         except asyncio.CancelledError:
-            self.receipts.leave(claim.record.id, Receipt.BROKEN)
+            self.receipts.leave(accepted.record.id, Receipt.BROKEN)
             raise
-        return replace(answer, replayed=True) if replayed else answer
+        return _as_replay(outcome) if accepted.is_replay else outcome
 
-    async def claim(self, intent: Intent, job: Job) -> Claim:
-        """See Claimer."""
-        return await self._claimer.claim(intent, job)
+    async def join(self, record: Record, seconds: float) -> Outcome:
+        """How a request ends that was asked for by its id."""
+        return await self._waiting.join(record, seconds, running=self._running.get(record.id))
 
-    async def join(self, record: Record, wait: float) -> Answer:
-        """See Waiting."""
-        return await self._waiting.join(record, wait)
-
-    def resume(self, lease: Lease, job: Job) -> None:
-        """Begin work that another process left behind; it goes on when nobody waits any more."""
-        self._begin(lease, job, job.admit())
+    def resume(self, record: Record, asked: Moment) -> None:
+        """Find out what became of work that another process left; its lease was taken by a question of this moment."""
+        lease = Lease(record.id, record.fence)
+        self._keeper.hold(lease, asked)
+        # What was known to be paid stays known, even if a second look at Runware says less.
+        job = Job(lease, Bill(record.costs), self._keeper)
+        self._begin(record, job, self._admissions.admit_unmetered())
 
     async def rejoin(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent."""
@@ -114,12 +144,12 @@ class JobRunner:
         """Let what runs end within `grace` seconds; the rest is left to whoever starts next."""
         until = self._clock() + grace
         if self._running:
-            await asyncio.wait([run.task for run in self._running.values()], timeout=grace)
+            await asyncio.wait([running.task for running in self._running.values()], timeout=grace)
         # Taken before they are cancelled: they are released at the end, so that the next process need not wait for them
         # to run out.
-        left = [run.lease for run in self._running.values()]
-        for run in list(self._running.values()):
-            run.task.cancel()
+        left = [running.job.lease for running in self._running.values()]
+        for running in list(self._running.values()):
+            running.task.cancel()
         await self._queue.close(max(until - self._clock(), _SHORTEST_GOODBYE_SECONDS))
         self._keeper.stop()
         try:
@@ -127,62 +157,111 @@ class JobRunner:
         except DatabaseUnavailableError:
             _logger.warning("leases cannot be let go of; they end by themselves", count=len(left))
 
-    def _work_of(self, request_id: str) -> asyncio.Task[Answer] | None:
-        run = self._running.get(request_id)
-        return None if run is None else run.task
+    async def _claim_and_begin(self, prepared: Prepared, caller: CallerPresence) -> Accepted:
+        context = prepared.context
+        while True:
+            try:
+                claimed = await self._claimer.claim(to_intent(prepared), caller)
+                break
+            # With the old ids Runware would return the old image (0058).
+            except KeyExpiredError as error:
+                context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
+                new_ids = self._task_ids.of(context, prepared.fingerprint)
+                prepared = replace(prepared, context=context, plan=with_ids(prepared.plan, new_ids))
+        record, is_new = claimed.claim.record, claimed.claim.is_new
+        if claimed.turn is not None:
+            ticket, lease = claimed.turn
+            parts = Parts() if prepared.request.stream else None
+            self._begin(prepared, Job(lease, Bill(), self._keeper, parts), ticket)
+        is_replay = not is_new and context.idempotency_key is not None
+        return Accepted(record, is_new, is_replay, self._running.get(record.id))
 
-    def _begin(self, lease: Lease, job: Job, ticket: Ticket) -> None:
-        run = _Run(asyncio.create_task(self._carry_out(lease, job, ticket)), lease)
-        self._running[lease.request_id] = run
-        run.task.add_done_callback(lambda _: self._ended(run))
+    def _depart(self, accepting: asyncio.Task[Accepted]) -> None:
+        if not accepting.cancelled() and accepting.exception() is None:
+            self.receipts.leave(accepting.result().record.id, Receipt.BROKEN)
 
-    def _ended(self, run: _Run) -> None:
-        if self._running.get(run.lease.request_id) is run:
-            del self._running[run.lease.request_id]
-        if not run.task.cancelled():
-            run.task.exception()  # read, so that asyncio does not log it as lost; it is handled where it is awaited
+    def _begin(self, work: Prepared | Record, job: Job, ticket: Ticket) -> None:
+        running = RunningJob(job, asyncio.create_task(self._run(work, job, ticket)))
+        self._running[job.request_id] = running
+        running.task.add_done_callback(lambda _: self._forget_running(running))
+
+    def _forget_running(self, running: RunningJob) -> None:
+        job = running.job
+        if self._running.get(job.request_id) is running:
+            del self._running[job.request_id]
+        if not running.task.cancelled():
+            running.task.exception()  # read, so that asyncio does not log it as lost; it is handled where it is awaited
+        job.end_parts(Unresolved(job.request_id))  # says nothing unless the task was cancelled
         # Held until the outcome is durable: nobody needs to find out what is only waiting to be written.
-        self._queue.when_drained(run.lease.request_id, lambda: self._keeper.drop(run.lease))
+        self._queue.when_drained(job.request_id, lambda: self._keeper.drop(job.lease))
 
-    async def _carry_out(self, lease: Lease, job: Job, ticket: Ticket) -> Answer:
-        begin_request(lease.request_id)
+    async def _run(self, work: Prepared | Record, job: Job, ticket: Ticket) -> Outcome:
+        begin_request(job.request_id)
         try:
             if ticket.waits:
                 # Not bound to any caller: others may have joined meanwhile.
                 await ticket.wait_turn()
-                await self._queue.post(lease.request_id, self._journal.outcomes.begin_work, lease)
-            return await self._carry_on(lease, job)
+                await self._queue.post(job.request_id, self._journal.outcomes.begin_work, job.lease)
+            return await self._carry_out(work, job)
         finally:
             ticket.release()
-            if job.on_end is not None:
-                job.on_end()
+            if _webhook_of(work) is not None:
+                self._webhooks.wake()
 
-    async def _carry_on(self, lease: Lease, job: Job) -> Answer:
-        bill = Bill(job.earlier_costs)
+    async def _carry_out(self, work: Prepared | Record, job: Job) -> Outcome:
         try:
-            answer = await job.work(lease.request_id, bill, partial(self._keeper.confirm, lease))
-            # Nobody is here to receive the bytes: store them before they are gone (0053).
-            keeps = job.keeps or not self._waiting.somebody_waits(lease.request_id)
-            await self._endings.write_answer(lease, answer, bill.costs, keeps=keeps)
+            outcome = await self._execute(work, job)
+            job.end_parts(outcome)
+            await self._settle(work, job, outcome)
         except LeaseLostError:
-            _logger.warning("another process has this request by now; it is left to that", id=lease.request_id)
-            raise
-        # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
-        except StillProcessingError:
-            await self._endings.leave_to_others(lease, bill.costs)
-            raise
-        except GatewayError as error:
-            await self._endings.write_failure(lease, error, bill.costs)
+            _logger.warning("another process has this request by now; it is left to that", id=job.request_id)
             raise
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException:
             _logger.exception("unexpected fault")
             # Our own fault after sending. The image may exist, and a second look may find it (0054).
-            if not job.last:
-                await self._endings.leave_to_others(lease, bill.costs)
-                raise StillProcessingError from None
+            is_last = isinstance(work, Record) and work.tries >= MOST_TRIES
             fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
-            await self._endings.write_failure(lease, fault, bill.costs)
-            raise fault from None
-        return answer
+            outcome = job.fail(fault) if is_last else Unresolved(job.request_id)
+            job.end_parts(outcome)
+            await self._settle(work, job, outcome)
+        return outcome
+
+    async def _execute(self, work: Prepared | Record, job: Job) -> Outcome:
+        try:
+            if isinstance(work, Record):
+                return await self._executor.resolve(work, job)
+            return await self._executor.execute(work, job)
+        except GatewayError as error:
+            return job.fail(error)
+
+    async def _settle(self, work: Prepared | Record, job: Job, outcome: Outcome) -> None:
+        costs = job.bill.costs
+        match outcome:
+            case Answered(answer):
+                # Nobody is here to receive the bytes, or they are likely to be asked for again: store them before they
+                # are gone (0053).
+                asked_again = isinstance(work, Record) or work.context.is_repeatable
+                keeps = asked_again or not self._waiting.somebody_waits(job.request_id)
+                await self._endings.write_answer(job.lease, answer, costs, keeps=keeps)
+            case Failed(_, error):
+                await self._endings.write_failure(job.lease, error, costs)
+            # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
+            case Unresolved():
+                await self._endings.leave_to_others(job.lease, costs)
+
+
+def _webhook_of(work: Prepared | Record) -> str | None:
+    return work.webhook_url if isinstance(work, Record) else work.request.webhook_url
+
+
+def _as_replay(outcome: Outcome) -> Outcome:
+    """The outcome, as one that was there before; one that is not there yet cannot be."""
+    match outcome:
+        case Answered(answer):
+            return Answered(replace(answer, replayed=True))
+        case Failed():
+            return replace(outcome, is_replay=True)
+        case Unresolved():
+            return outcome

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from app.database.errors import DatabaseUnavailableError
-from app.domain.answer import Answer
-from app.errors import StillProcessingError, UnavailableError
+from app.domain.outcome import Failed, Outcome, Unresolved
+from app.errors import GatewayError, UnavailableError
 from app.jobs.claiming import Books
+from app.jobs.job import RunningJob
 from app.jobs.leases import LeaseLostError
 from app.jobs.result_store import ResultStore, needs_refetch
 from app.journal.records import Record
@@ -18,18 +19,16 @@ _POLL_SECONDS = 0.25
 
 
 class Waiting:
-    """Whoever waits here. `work_of` gives the running work of a request; `clock` is monotonic seconds."""
+    """Whoever waits here. `clock` is monotonic seconds."""
 
     def __init__(
         self,
         books: Books,
         results: ResultStore,
-        work_of: Callable[[str], asyncio.Task[Answer] | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._books = books
         self._results = results
-        self._work_of = work_of
         self._clock = clock
         self._callers: Counter[str] = Counter()
 
@@ -37,32 +36,36 @@ class Waiting:
         """Whether the end of this request is waited for here."""
         return self._callers[request_id] > 0
 
-    async def join(self, record: Record, wait: float, *, is_first: bool = False) -> Answer:
-        """The end of a request, raising the GatewayError it ended with, StillProcessingError after `wait` seconds.
+    async def join(self, record: Record, wait: float, *, running: RunningJob | None, is_first: bool = False) -> Outcome:
+        """How a request ended, or that this is unknown after `wait` seconds; `running` is its work where that is here.
 
         The first caller is told at once where its request is left to whoever takes it over; all others wait on.
         """
         until = self._clock() + wait
-        running = self._work_of(record.id)
         if running is not None:
-            try:
-                return await self._end_of(record.id, running, wait)
-            except LeaseLostError:  # this process stood still, and another one has the request now
-                record = await self._look(record)
-            except StillProcessingError:
-                if is_first or self._clock() >= until:
-                    raise
-                record = await self._look(record)
+            outcome = await self._end_of(running, wait)
+            waits_on = isinstance(outcome, Unresolved) and not is_first and self._clock() < until
+            if outcome is not None and not waits_on:
+                return outcome
+        try:
+            return await self._find_end(record, until, looks_first=running is not None)
+        except GatewayError as error:
+            return Failed(record.id, error)
+
+    async def _find_end(self, record: Record, until: float, *, looks_first: bool) -> Outcome:
+        """How a request ended that runs, or ran, elsewhere."""
+        if looks_first:
+            record = await self._look(record)
         while not record.status.final or needs_refetch(record):
             if record.status.final:
-                record = await self._have_brought(record)
+                record = await self._have_refetched(record)
             if self._clock() >= until:
-                raise StillProcessingError
+                return Unresolved(record.id)
             await asyncio.sleep(_POLL_SECONDS)
             record = await self._look(record)
         return await self._results.replay(record)
 
-    async def _have_brought(self, record: Record) -> Record:
+    async def _have_refetched(self, record: Record) -> Record:
         """Have images that nobody kept brought from Runware again, unless they are being kept right now."""
         # An upload in progress ends sooner than a fetch from Runware.
         await self._books.receipts.stored(record.id)
@@ -87,14 +90,19 @@ class Waiting:
             raise UnavailableError(message, code="not_started", retry_after=1, should_retry=True)
         return found
 
-    async def _end_of(self, request_id: str, running: asyncio.Task[Answer], wait: float) -> Answer:
+    async def _end_of(self, running: RunningJob, wait: float) -> Outcome | None:
+        """How work ends that runs here; None where another process has it by now."""
+        request_id = running.job.request_id
         self._callers[request_id] += 1
         try:
-            done, _ = await asyncio.wait({running}, timeout=max(wait, 0))
+            done, _ = await asyncio.wait({running.task}, timeout=max(wait, 0))
         finally:
             self._callers[request_id] -= 1
             if not self._callers[request_id]:
                 del self._callers[request_id]
-        if not done or running.cancelled():
-            raise StillProcessingError
-        return running.result()
+        if not done or running.task.cancelled():
+            return Unresolved(request_id)
+        try:
+            return running.task.result()
+        except LeaseLostError:  # this process stood still
+            return None

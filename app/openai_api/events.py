@@ -9,7 +9,7 @@ import msgspec
 from app.catalog.model import Mode
 from app.domain.answer import Answer, DeliveredImage
 from app.domain.request import JSONValue
-from app.errors import GatewayError
+from app.errors import GatewayError, Spent
 from app.openai_api.render import Chunk, error_members, image_members, render_metadata
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -43,6 +43,6 @@ def render_completed(mode: Mode, answer: Answer, image: DeliveredImage, index: i
     return [head, image.base64 or b"", b'",' + _encoder.encode(members)[1:] + b"\n\n"]
 
 
-def render_failed(error: GatewayError) -> bytes:
+def render_failed(error: GatewayError, spent: Spent | None = None) -> bytes:
     """The event that ends a stream in which something failed."""
-    return b"event: error\ndata: " + _encoder.encode({"type": "error", "error": error_members(error)}) + b"\n\n"
+    return b"event: error\ndata: " + _encoder.encode({"type": "error", "error": error_members(error, spent)}) + b"\n\n"

@@ -44,8 +44,7 @@ def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) ->
     try:
         return _parse(mode, translation.fields, given.union([part.name for part in files]), files, translation)
     except InvalidRequestError as error:
-        error.rename_fields(translation.names)
-        raise
+        raise error.renamed(translation.names) from None
 
 
 def _parse(

@@ -10,8 +10,9 @@ from urllib.parse import quote
 import msgspec
 
 from app.domain.answer import Adjustment, Answer, DeliveredImage
+from app.domain.outcome import Failed, Unresolved
 from app.domain.request import JSONValue
-from app.errors import GatewayError
+from app.errors import GatewayError, Spent, StillProcessingError
 from app.ledger.bill import known_cost, total_cost
 from app.planning.dry_run import DryRun, show_task
 
@@ -110,12 +111,12 @@ def header_text(text: str) -> str:
     return quote(text[:_LONGEST_NAME].encode("utf-8", "replace"), safe=_HEADER_SAFE)
 
 
-def render_error(error: GatewayError) -> bytes:
+def render_error(error: GatewayError, spent: Spent | None = None) -> bytes:
     """OpenAI's envelope."""
-    return _encoder.encode({"error": error_members(error)})
+    return _encoder.encode({"error": error_members(error, spent)})
 
 
-def error_members(error: GatewayError) -> dict[str, JSONValue]:
+def error_members(error: GatewayError, spent: Spent | None = None) -> dict[str, JSONValue]:
     """What an error object holds, with the provider's own code and what was paid where there is such a thing."""
     inner: dict[str, JSONValue] = {
         "message": error.message,
@@ -126,8 +127,8 @@ def error_members(error: GatewayError) -> dict[str, JSONValue]:
     if error.provider_code is not None:
         inner["provider_code"] = error.provider_code
     # A failure that cost something says so; who pays should not learn it from the bill.
-    if error.spent is not None and error.spent.cost != 0:
-        inner |= cost_members(error.spent.cost, error.spent.known_cost)
+    if spent is not None and spent.cost != 0:
+        inner |= cost_members(spent.cost, spent.known_cost)
     return inner
 
 
@@ -144,13 +145,22 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
-    if error.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    if error.spent is not None and error.spent.cost:
-        headers["X-Spillway-Cost"] = format(error.spent.cost, "f")
-    if error.code == "still_processing" and error.request_id is not None:
-        headers["Location"] = f"/v1/requests/{error.request_id}"
     return headers
+
+
+def failure_headers(failed: Failed) -> dict[str, str]:
+    """Those of its error, and what it cost."""
+    headers = error_headers(failed.error)
+    if failed.is_replay:
+        headers["Idempotent-Replayed"] = "true"
+    if failed.spent is not None and failed.spent.cost:
+        headers["X-Spillway-Cost"] = format(failed.spent.cost, "f")
+    return headers
+
+
+def unresolved_headers(outcome: Unresolved) -> dict[str, str]:
+    """Those of an image that is still being made: when to ask again, and where."""
+    return {**error_headers(StillProcessingError()), "Location": f"/v1/requests/{outcome.request_id}"}
 
 
 def _render_image(image: DeliveredImage) -> list[Chunk]:

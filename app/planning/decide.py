@@ -160,7 +160,7 @@ def bind(
     plan = build_plan(spec, inputs, task_ids.of(context, fingerprint_))
     references = reference_sizes(plan) if inputs.images else ()
     order = Order(spec.model, plan.images_made, spec.output.size, references, spec.fields)
-    return Prepared(request, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))
+    return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))
 
 
 def _decide_fields(

@@ -5,7 +5,7 @@ Task ids are passed in, so that the same plan can be made again.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode
@@ -110,6 +110,16 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
         )
         tasks.append(PlannedTask(task, TaskPlace(task_id, first, wanted, task.number_results)))
     return Plan(tuple(tasks))
+
+
+def with_ids(plan: Plan, task_ids: Iterable[str]) -> Plan:
+    """The same tasks under other ids."""
+    return Plan(
+        tuple(
+            PlannedTask(replace(planned.task, task_uuid=task_id), replace(planned.place, task_id=task_id))
+            for planned, task_id in zip(plan.tasks, task_ids, strict=False)
+        )
+    )
 
 
 # An estimate on the generous side: it decides who waits, never what is refused.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.request import ImageRequest
+from app.domain.request import ImageRequest, RequestContext
 from app.domain.spec import ImageSpec
 from app.images.types import CompositeBase
 from app.ledger.pricing import Estimate
@@ -14,6 +14,7 @@ class Prepared:
     """A request ready to be sent; `price` is what the catalog expects it to cost."""
 
     request: ImageRequest
+    context: RequestContext
     requested_model: str
     spec: ImageSpec
     plan: Plan
@@ -21,3 +22,5 @@ class Prepared:
     """What each result is pasted into, where the spec says so."""
     fingerprint: str
     price: Estimate
+    kept_prompt: str | None = None
+    """The prompt, where the operator wants prompts to be stored."""

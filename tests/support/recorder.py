@@ -4,11 +4,14 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from app.catalog.registry import unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result, TaskCost
+from app.domain.outcome import Answered, Outcome, Part
 from app.domain.request import ImageFormat, ImageRequest, RequestContext
-from app.generation.service import ImageService, Part, Stream
+from app.generation.service import ImageService
+from app.generation.stream import Stream
 
 _SECONDS = 10
 
@@ -16,13 +19,13 @@ _SECONDS = 10
 class Recorder(ImageService):
     """Production's service up to the door: keeps each request in `requests`, and makes no image."""
 
-    def __init__(self, requests: list[ImageRequest], **parts: object) -> None:
-        super().__init__(**parts)
+    def __init__(self, requests: list[ImageRequest], *parts: Any) -> None:
+        super().__init__(*parts)
         self._requests = requests
 
     async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
         """Keep the request; a stream of one part."""
-        answer = await self.run(request, context)
+        answer = self._keep(request, context)
 
         async def parts() -> AsyncIterator[Part]:
             image = replace(answer.result.images[0], url=None, base64=memoryview(b"AAAA"))
@@ -30,8 +33,11 @@ class Recorder(ImageService):
 
         return Stream(context.request_id, 1, answer.model, (), parts())
 
-    async def run(self, request: ImageRequest, context: RequestContext) -> Answer:
-        """Keep the request."""
+    async def generate(self, request: ImageRequest, context: RequestContext) -> Outcome:
+        """Keep the request; an answer of one image."""
+        return Answered(self._keep(request, context))
+
+    def _keep(self, request: ImageRequest, context: RequestContext) -> Answer:
         self._requests.append(request)
         image = DeliveredImage((8, 8), ImageFormat.PNG, 7, url="https://example.com/a.png")
         return Answer(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from app.catalog.model import Mode
 from app.catalog.registry import unlisted_model
-from app.domain.request import Delivery, ImageRequest
-from app.errors import GatewayError
-from app.generation.collect import collect
+from app.domain.answer import DeliveredImage
+from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.generation.collect import TaskEnd, build_result, place_images
 from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan
 from app.runware.failures import Kind, ProviderFailure
@@ -40,14 +40,17 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
             st.lists(st.builds(lambda kind: ProviderFailure(kind, "c", "m"), st.sampled_from(Kind)), max_size=3)
         )
         results.append(TaskResult(images, tuple(failures), ()))
-    if not any(result.images for result in results):
-        with pytest.raises(GatewayError):
-            collect(plan.places, results)
-        return
-    collected = collect(plan.places, results)
-    indexes = [*collected.images, *(failure.index for failure in collected.failures)]
-    assert sorted(indexes) == list(range(count))
-    assert list(collected.images) == sorted(collected.images)
+    ends = []
+    for place, result in zip(plan.places, results, strict=True):
+        placed, failed = place_images(place, result)
+        indexes = [*placed, *(one.index for one in failed)]
+        assert indexes == list(range(place.first_index, place.first_index + place.wanted))
+        images = tuple(DeliveredImage((8, 8), ImageFormat.PNG, one.seed, url="u") for one in placed.values())
+        ends.append(TaskEnd(place, (), {}, images, failed))
+    made = build_result(1, (), ends[::-1])
+    missing = [failure.index for failure in made.failures]
+    assert [image.seed for image in made.images] == [index for index in range(count) if index not in missing]
+    assert len(made.images) + len(missing) == count
 
 
 @pytest.mark.parametrize(("per_task", "seeds"), [(20, [7]), (1, [7, 8, 9, 10]), (3, [7, 10])])

@@ -1,48 +1,53 @@
 """Answers of single tasks become one answer, and that one becomes theirs again when a stream is replayed."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from app.catalog.registry import unlisted_model
-from app.domain.answer import Answer, Attempt, DeliveredImage, MissingImage, Result, TaskCost
+from app.domain.answer import Answer, Attempt, DeliveredImage, TaskCost
+from app.domain.outcome import Part
 from app.domain.request import ImageFormat
 from app.domain.spec import TaskPlace
-from app.generation.collect import merge_fields, merge_parts, split_parts
+from app.errors import ProviderError
+from app.generation.collect import FailedImage, TaskEnd, build_result, merge_fields, split_parts
 
 
-def answer_of(task_id: str, *seeds: int) -> Answer:
+def end_of(task_id: str, first_index: int, *seeds: int, wanted: int | None = None) -> TaskEnd:
     images = tuple(DeliveredImage((8, 8), ImageFormat.PNG, seed, url=f"https://x/{seed}") for seed in seeds)
-    attempts = (Attempt(task_id, "submit", "ok", 200, 1),)
-    return Answer(
-        request_id="r",
-        model=unlisted_model("civitai:1@1"),
-        result=Result(1, images, failures=(), task_ids=(task_id,), attempts=attempts, adjustments=()),
-        costs=(TaskCost(task_id, Decimal(len(seeds)), is_complete=True),),
+    place = TaskPlace(task_id, first_index, wanted or len(seeds), wanted or len(seeds))
+    failed = tuple(
+        FailedImage(first_index + offset, ProviderError("It failed.")) for offset in range(len(seeds), place.wanted)
     )
+    return TaskEnd(place, (Attempt(task_id, "submit", "ok", 200, 1),), {}, images, failed)
 
 
-def test_what_was_merged_is_split_into_the_same_parts():
-    parts = [answer_of("a", 1, 2), answer_of("b", 3)]
-    merged = merge_parts(parts, [], tuple(cost for part in parts for cost in part.costs))
-    assert split_parts(merged, [TaskPlace("a", 0, 2, 2), TaskPlace("b", 2, 1, 1)]) == [(0, parts[0]), (2, parts[1])]
+def answer_of(*ends: TaskEnd) -> Answer:
+    costs = tuple(TaskCost(end.place.task_id, Decimal(len(end.images)), is_complete=True) for end in ends)
+    return Answer("r", unlisted_model("civitai:1@1"), build_result(1, (), ends), costs)
+
+
+def test_an_answer_is_split_into_the_answers_of_its_tasks():
+    ends = [end_of("a", 0, 1, 2), end_of("b", 2, 3)]
+    parts = [Part(end.place.first_index, answer_of(end)) for end in ends]
+    assert split_parts(answer_of(*ends), [end.place for end in ends]) == parts
 
 
 def test_a_missing_image_leaves_its_place_and_its_task_out():
-    parts = [answer_of("a", 1), answer_of("c", 3)]
-    merged = merge_parts(parts, [], ())
-    found = split_parts(
-        replace(merged, result=replace(merged.result, failures=(MissingImage(1, "c", "m"),))),
-        [TaskPlace(task, place, 1, 1) for place, task in enumerate("abc")],
-    )
-    shown = [(index, part.result.task_ids, [image.seed for image in part.result.images]) for index, part in found]
-    assert shown == [(0, ("a",), [1]), (2, ("c",), [3])]
+    ends = [end_of("a", 0, 1), end_of("b", 1, wanted=1), end_of("c", 2, 3)]
+    whole = answer_of(*ends)
+    assert [(one.index, one.code) for one in whole.result.failures] == [(1, "provider_error")]
+    assert whole.result.task_ids == ("a", "b", "c")
+    found = [(part.first_index, part.answer.result) for part in split_parts(whole, [end.place for end in ends])]
+    assert [(index, part.task_ids, [one.seed for one in part.images]) for index, part in found] == [
+        (0, ("a",), [1]),
+        (2, ("c",), [3]),
+    ]
 
 
 def test_without_a_plan_that_can_be_read_the_answer_is_one_part():
-    whole = answer_of("a", 1, 2)
-    assert split_parts(whole, []) == [(0, whole)]
+    whole = answer_of(end_of("a", 0, 1, 2))
+    assert split_parts(whole, []) == [Part(0, whole)]
 
 
 @pytest.mark.parametrize(

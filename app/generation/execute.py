@@ -1,0 +1,152 @@
+"""Carries a job out: uploads what its tasks share, runs them, delivers each as it ends, and puts the answer together.
+
+One way for plain, streamed and background requests: whoever wants the parts listens to them. Buys nothing where the
+job's lease may be lost; leaves claiming and settling to `jobs`, finding the tasks of a dead process to `resolve`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.access.admission import Admission
+from app.catalog.model import CatalogModel
+from app.domain.answer import Adjustment, Answer
+from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
+from app.domain.request import RequestContext
+from app.domain.spec import OutputSpec, TaskPlace
+from app.errors import Spent
+from app.generation.collect import TaskEnd, attempts_of, build_result, place_images
+from app.generation.deliver import ImageDelivery
+from app.generation.gather import gather_in_order
+from app.generation.resolve import TaskFinder
+from app.generation.uploads import InputUploads
+from app.images.types import CompositeBase
+from app.jobs.job import Job
+from app.journal.records import Record
+from app.ledger.bill import Costs, known_cost, total_cost
+from app.observability.logs import stage
+from app.planning.plan import PlannedTask, count_held_bytes
+from app.planning.prepared import Prepared
+from app.runware.client import RunwareClient
+from app.runware.failures import Kind
+from app.runware.tasks import TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the images of one job are brought into, and for whom. `created` is unix seconds."""
+
+    model: CatalogModel
+    created: int
+    adjustments: tuple[Adjustment, ...]
+    output: OutputSpec
+    context: RequestContext
+    base: CompositeBase | None = None
+    deadline: float = 0
+
+
+class ImageExecutor:
+    """Makes the images of jobs. `memory` counts bytes, `longest_work` is in seconds.
+
+    `clock` is unix seconds, `monotonic` the client's clock.
+    """
+
+    def __init__(
+        self,
+        runware: RunwareClient,
+        uploads: InputUploads,
+        delivery: ImageDelivery,
+        finder: TaskFinder,
+        *,
+        memory: Admission,
+        longest_work: float,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._runware = runware
+        self._uploads = uploads
+        self._delivery = delivery
+        self._finder = finder
+        self._memory = memory
+        self._longest_work = longest_work
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def execute(self, prepared: Prepared, job: Job) -> Outcome:
+        """Buy and deliver what was prepared, raising the first image's GatewayError where there is none."""
+        spec, context = prepared.spec, prepared.context
+        created, deadline = int(self._clock()), self._monotonic() + self._longest_work
+        wanted = _Wanted(spec.model, created, spec.adjustments, spec.output, context, prepared.base, deadline)
+        # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
+        async with self._memory.hold(context.tenant, count_held_bytes(spec, prepared.plan)):
+            shared = await self._uploads.share(prepared.plan)
+            for planned in shared.plan.tasks:
+                # Before anything is sent: a fault from here on must not look free (0065).
+                job.bill.open_task(planned.task.task_uuid)
+            ends: Sequence[TaskEnd] = ()
+            try:
+                ends = await gather_in_order([self._run_task(planned, wanted, job) for planned in shared.plan.tasks])
+            finally:
+                # A task that may still run at Runware reads its uploaded inputs later.
+                if not any(end.may_run for end in ends):
+                    self._uploads.release(shared)
+        return _conclude(wanted, ends, job)
+
+    async def resolve(self, record: Record, job: Job) -> Outcome:
+        """Find out what became of a request that another process began, and deliver what was made."""
+        found = await self._finder.find(record, job.bill)
+        wanted = _Wanted(found.model, int(record.created_at), found.adjustments, found.output, found.context)
+        ends = await gather_in_order([self._deliver(place, result, wanted, job) for place, result in found.results])
+        return _conclude(wanted, ends, job)
+
+    async def _run_task(self, planned: PlannedTask, wanted: _Wanted, job: Job) -> TaskEnd:
+        with stage("runware", model=wanted.model.id):
+            result = await self._runware.run_task(planned.task, wanted.deadline, job.confirm)
+        place = planned.place
+        end = await self._deliver(place, result, wanted, job)
+        if job.parts is not None and end.images:
+            part = _to_answer(wanted, [end], job, job.bill.costs_of((place.task_id,)))
+            job.parts.put(Part(place.first_index, part))
+        return end
+
+    async def _deliver(self, place: TaskPlace, result: TaskResult, wanted: _Wanted, job: Job) -> TaskEnd:
+        """Book what a task cost, and bring its images into form."""
+        job.bill.add(place.task_id, result.costs, is_complete=result.is_billed)
+        attempts = attempts_of(place.task_id, result)
+        # Not a failure: this request is left to whoever takes it over, which delivers what comes (0054).
+        if result.unresolved:
+            return TaskEnd(place, attempts, result.others, is_unresolved=True, may_run=True)
+        may_run = any(failure.kind is Kind.TIMEOUT for failure in result.failures)
+        placed, failed = place_images(place, result)
+        if not placed:
+            return TaskEnd(place, attempts, result.others, failed=failed, may_run=may_run)
+        delivered = await self._delivery.deliver(wanted.output, placed, wanted.context, wanted.base)
+        return TaskEnd(
+            place,
+            attempts,
+            result.others,
+            delivered.images,
+            (*failed, *delivered.failed),
+            delivered.adjustments,
+            may_run=may_run,
+        )
+
+
+def _conclude(wanted: _Wanted, ends: Sequence[TaskEnd], job: Job) -> Outcome:
+    """The outcome of all tasks, raising the first image's GatewayError where there is none."""
+    # A task in doubt decides over its siblings: only "still processing" keeps the way to its image open (0054).
+    if any(end.is_unresolved for end in ends):
+        return Unresolved(job.request_id)
+    if not any(end.images for end in ends):
+        # An error only when there is no image at all: one image of ten is still paid for.
+        raise min((one for end in ends for one in end.failed), key=lambda one: one.index).error
+    lost = next((end for end in ends if not end.images), None)
+    if job.parts is not None and lost is not None:
+        # A stream tells of images one by one, so of a task without any too.
+        costs = job.bill.costs_of((lost.place.task_id,))
+        job.parts.put(Failed(job.request_id, lost.failed[0].error, Spent(total_cost(costs), known_cost(costs))))
+    return Answered(_to_answer(wanted, ends, job, job.bill.costs))
+
+
+def _to_answer(wanted: _Wanted, ends: Sequence[TaskEnd], job: Job, costs: Costs) -> Answer:
+    return Answer(job.request_id, wanted.model, build_result(wanted.created, wanted.adjustments, ends), costs)

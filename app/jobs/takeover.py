@@ -1,0 +1,64 @@
+"""Takes over requests whose process is gone, at the start and from time to time; what becomes of them, `runner` does.
+
+Leaves to `lease_watch` which are abandoned.
+"""
+
+import asyncio
+
+from app.jobs.lease_watch import LOOKS, LeaseWatch
+from app.jobs.leases import LeaseKeeper, steady_clock
+from app.jobs.result_store import needs_refetch
+from app.jobs.runner import JobRunner
+from app.journal.journal import Journal
+from app.journal.processes import is_dead
+from app.observability.logs import get_logger
+
+_logger = get_logger("takeover")
+_AT_ONCE = 100
+"""Takeovers in one transaction."""
+
+
+class Takeover:
+    """Looks for abandoned requests in the background."""
+
+    def __init__(self, journal: Journal, keeper: LeaseKeeper, runner: JobRunner) -> None:
+        self._journal = journal
+        self._keeper = keeper
+        self._runner = runner
+        self._seen = LeaseWatch(keeper.seconds, is_dead, steady_clock)
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look in the background; at once the first time, for what an earlier process left."""
+        self._watching = asyncio.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Look no more; what was found goes on."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                while await self._take_over():
+                    pass
+            except Exception:  # the database may be away for a while
+                _logger.exception("abandoned requests cannot be looked for")
+            await self._keeper.woken(self._keeper.seconds / LOOKS)
+
+    async def _take_over(self) -> bool:
+        """Take over what nobody holds; whether there may be more."""
+        reopened = False
+        found = self._seen.abandoned(await self._keeper.list_watched(), self._keeper.has)
+        # Before the takeover: a lease counts from the question (0059).
+        asked = self._keeper.now()
+        unfinished = {seen.request_id for seen in found if seen.is_open}
+        for record in await self._keeper.take_over(found[:_AT_ONCE]):
+            _logger.warning("taking over an abandoned request", id=record.id, tries=record.tries)
+            # Open work is resolved. An answer whose callers are gone is only made retrievable again.
+            if record.id in unfinished:
+                self._runner.resume(record, asked)
+            elif needs_refetch(record):
+                await self._journal.writer.post(self._journal.outcomes.reopen, record)
+                reopened = True
+        return reopened or len(found) > _AT_ONCE

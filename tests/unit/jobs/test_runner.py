@@ -1,0 +1,404 @@
+"""The life of a claimed request over a real journal: bought once, waited for, joined, settled, left and taken over."""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from app.domain.outcome import Answered, Failed, Part, Unresolved
+from app.errors import (
+    ConflictingKeyError,
+    ContentPolicyError,
+    InvalidRequestError,
+    OverloadedError,
+    ProviderAuthenticationError,
+    ProviderError,
+    QuotaError,
+    RateLimitedError,
+    Spent,
+    UnavailableError,
+)
+from app.jobs.runner import Accepted
+from app.journal.records import Receipt, Status
+from tests.support.jobs import COST, Maker, answer, open_runner, prepare
+
+
+def run(course) -> None:
+    asyncio.run(asyncio.wait_for(course, 60))
+
+
+def kept_open() -> tuple[asyncio.Event, Maker]:
+    """A maker whose work goes on until the event is set."""
+    gate, maker = asyncio.Event(), Maker()
+
+    async def work(job):
+        await gate.wait()
+        return Answered(answer(job))
+
+    maker.work = work
+    return gate, maker
+
+
+async def answered(replica, accepted: Accepted):
+    outcome = await replica.runner.wait_for(accepted, 10)
+    assert isinstance(outcome, Answered)
+    return outcome.answer
+
+
+def failing(error: Exception) -> Maker:
+    async def work(_):
+        raise error
+
+    return Maker(work)
+
+
+def test_a_request_is_bought_once_answered_and_settled_with_its_bill(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            accepted = await replica.runner.accept(prepare())
+            outcome = await replica.runner.wait_for(accepted, 10)
+            assert isinstance(outcome, Answered)
+            record = await replica.record(accepted.record.id)
+            assert (record.status, record.cost, record.task_ids) == (Status.COMPLETED, "0.01", replica.maker.bought[0])
+            assert (accepted.is_new, accepted.is_replay, outcome.answer.replayed) == (True, False, False)
+
+    run(course())
+
+
+def test_the_same_key_leads_to_the_same_answer_and_buys_nothing(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            first = await replica.runner.accept(prepare(idempotency_key="k"))
+            await replica.runner.wait_for(first, 10)
+            again = await replica.runner.accept(prepare(idempotency_key="k"))
+            assert (await answered(replica, again)).replayed
+            assert (again.record.id, again.is_replay) == (first.record.id, True)
+            assert len(replica.maker.bought) == 1
+            with pytest.raises(ConflictingKeyError):
+                await replica.runner.accept(prepare("another prompt", idempotency_key="k"))
+
+    run(course())
+
+
+def test_a_caller_that_joins_running_work_waits_for_it(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker) as replica:
+            first = await replica.runner.accept(prepare(idempotency_key="k"))
+            second = await replica.runner.accept(prepare(idempotency_key="k"))
+            assert await replica.runner.wait_for(first, 0.05) == Unresolved(first.record.id)
+            waiting = asyncio.create_task(replica.runner.wait_for(second, 10))
+            await asyncio.sleep(0.05)
+            gate.set()
+            assert isinstance(await waiting, Answered)
+            assert len(maker.bought) == 1
+
+    run(course())
+
+
+def test_an_expired_key_buys_anew_under_other_task_ids_without_preparing_again(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, Maker(), key_ttl=-1.0) as replica:
+            for _ in range(2):
+                accepted = await replica.runner.accept(prepare(idempotency_key="k"))
+                assert isinstance(await replica.runner.wait_for(accepted, 10), Answered)
+            assert len(set(replica.maker.bought)) == 2
+
+    run(course())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_free"),
+    [
+        pytest.param(RateLimitedError("r", retry_after=1), True, id="rate limit"),
+        pytest.param(UnavailableError("u", retry_after=1), True, id="no capacity"),
+        pytest.param(QuotaError("q"), True, id="no credit"),
+        pytest.param(ProviderAuthenticationError("a"), True, id="our own key refused"),
+        pytest.param(ProviderError("p"), False, id="provider's fault"),
+        pytest.param(InvalidRequestError("i"), False, id="refused by Runware"),
+        pytest.param(ContentPolicyError("c"), False, id="moderated"),
+    ],
+)
+def test_a_failure_frees_its_key_only_where_the_caller_may_try_again_and_surely_nothing_was_bought(
+    tmp_path, error, is_free
+):
+    def fails(costs):
+        async def work(job):
+            for task in job.bill.costs:
+                job.bill.add(task.task_id, costs, is_complete=costs is not None and None not in costs)
+            raise error
+
+        return work
+
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            for key, costs, frees in (("free", [], is_free), ("paid", [COST], False), ("unknown", [None], False)):
+                replica.maker.work = fails(costs)
+                accepted = await replica.runner.accept(prepare(idempotency_key=key))
+                outcome = await replica.runner.wait_for(accepted, 10)
+                assert isinstance(outcome, Failed)
+                assert (type(outcome.error), outcome.error.message) == (type(error), error.message)
+                spent = {"free": Spent(Decimal(0), Decimal(0)), "paid": Spent(COST, COST)}
+                assert outcome.spent == spent.get(key, Spent(None, Decimal(0)))
+                again = await replica.runner.accept(prepare(idempotency_key=key))
+                assert again.is_new is frees, key
+                told = await replica.runner.wait_for(again, 10)
+                assert isinstance(told, Failed)
+                assert (type(told.error), told.is_replay) == (type(error), not frees)
+
+    run(course())
+
+
+def test_an_error_that_was_raised_is_never_changed(tmp_path):
+    async def course():
+        error = ProviderError("p")
+        before = dict(vars(error))
+        async with open_runner(tmp_path, failing(error)) as replica:
+            for _ in range(2):
+                accepted = await replica.runner.accept(prepare(idempotency_key="k"))
+                assert isinstance(await replica.runner.wait_for(accepted, 10), Failed)
+            assert vars(error) == before
+
+    run(course())
+
+
+def test_a_fault_of_ours_is_no_end_and_is_found_out_by_whoever_looks_next(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, failing(ZeroDivisionError())) as replica:
+            replica.takeover.start()
+            accepted = await replica.runner.accept(prepare())
+            assert await replica.runner.wait_for(accepted, 10) == Unresolved(accepted.record.id)
+            record = await replica.ended(accepted.record.id)
+            assert (record.status, replica.maker.resolved, len(replica.maker.bought)) == (
+                Status.COMPLETED,
+                [record.id],
+                1,
+            )
+
+    run(course())
+
+
+def test_what_is_unresolved_keeps_its_key_and_what_is_known_of_its_cost(tmp_path):
+    async def unknown(job):
+        ids = [task.task_id for task in job.bill.costs]
+        job.bill.add(ids[0], [COST], is_complete=False)
+        return Unresolved(job.request_id)
+
+    async def course():
+        async with open_runner(tmp_path, Maker(unknown)) as replica:
+            accepted = await replica.runner.accept(prepare(idempotency_key="k"))
+            assert await replica.runner.wait_for(accepted, 10) == Unresolved(accepted.record.id)
+            record = await replica.record(accepted.record.id)
+            assert (record.status, [(one.known, one.is_complete) for one in record.costs]) == (
+                Status.PROCESSING,
+                [(COST, False)],
+            )
+            again = await replica.runner.accept(prepare(idempotency_key="k"))
+            assert (again.is_new, again.record.id) == (False, accepted.record.id)
+
+    run(course())
+
+
+def test_the_work_goes_on_without_its_caller_and_its_retry_joins(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker) as replica:
+            accepted = await replica.runner.accept(prepare())
+            waiting = asyncio.create_task(replica.runner.wait_for(accepted, 10))
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
+            retry = await replica.runner.accept(prepare())
+            gate.set()
+            assert (retry.is_new, retry.record.id) == (False, accepted.record.id)
+            assert isinstance(await replica.runner.wait_for(retry, 10), Answered)
+            assert len(maker.bought) == 1
+
+    run(course())
+
+
+@pytest.mark.parametrize(("key", "bought"), [(None, 0), ("k", 1)], ids=["without a key", "with a key"])
+def test_for_a_caller_that_leaves_while_it_is_claimed_only_a_key_has_work_begun(tmp_path, key, bought):
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            accepting = asyncio.create_task(replica.runner.accept(prepare(idempotency_key=key)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            accepting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await accepting
+            retry = await replica.runner.accept(prepare(idempotency_key=key))
+            assert isinstance(await replica.runner.wait_for(retry, 10), Answered)
+            assert (len(replica.maker.bought), retry.is_new) == (1, bought == 0)
+
+    run(course())
+
+
+def test_base64_that_reached_nobody_is_kept_for_the_retry(tmp_path):
+    async def embedded(job):
+        return Answered(answer(job, url=None, base64=memoryview(b"AAAA")))
+
+    async def course():
+        async with open_runner(tmp_path, Maker(embedded)) as replica:
+            accepted = await replica.runner.accept(prepare())
+            outcome = await replica.runner.wait_for(accepted, 10)
+            assert isinstance(outcome, Answered)
+            replica.runner.receipts.leave(accepted.record.id, Receipt.BROKEN, outcome.answer)
+            retry = await replica.runner.accept(prepare())
+            again = await replica.runner.wait_for(retry, 10)
+            assert isinstance(again, Answered)
+            assert (retry.is_new, again.answer.result.images[0].base64) == (False, b"AAAA")
+            assert (len(replica.maker.bought), replica.maker.resolved) == (1, [])
+
+    run(course())
+
+
+def test_a_delivered_answer_without_a_key_is_nobody_elses(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            for _ in range(2):
+                accepted = await replica.runner.accept(prepare())
+                await replica.runner.wait_for(accepted, 10)
+                replica.runner.receipts.leave(accepted.record.id, Receipt.DELIVERED)
+            assert len(replica.maker.bought) == 2
+
+    run(course())
+
+
+def test_where_there_is_no_place_what_was_bought_can_still_be_had(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker, capacity=1) as replica:
+            replica.admission._max_queued = 0
+            first = await replica.runner.accept(prepare(idempotency_key="k"))
+            with pytest.raises(OverloadedError):
+                await replica.runner.accept(prepare("another"))
+            joined = await replica.runner.accept(prepare(idempotency_key="k"))
+            gate.set()
+            assert isinstance(await replica.runner.wait_for(joined, 10), Answered)
+            assert joined.record.id == first.record.id
+
+    run(course())
+
+
+def test_whoever_waits_for_its_turn_is_queued_and_then_processed(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker, capacity=1) as replica:
+            first, second = [await replica.runner.accept(prepare(prompt)) for prompt in ("one", "two")]
+            statuses = [(await replica.record(one.record.id)).status for one in (first, second)]
+            assert statuses == [Status.PROCESSING, Status.QUEUED]
+            gate.set()
+            assert (await replica.ended(second.record.id)).status is Status.COMPLETED
+
+    run(course())
+
+
+def test_a_stream_hears_every_part_from_the_first_on_and_last_what_failed(tmp_path):
+    gate = asyncio.Event()
+
+    async def in_parts(job):
+        job.parts.put(Part(0, answer(job)))
+        await gate.wait()
+        job.parts.put(Part(1, answer(job)))
+        job.parts.put(job.fail(ProviderError("p")))
+        return Answered(answer(job))
+
+    async def course():
+        async with open_runner(tmp_path, Maker(in_parts)) as replica:
+            accepted = await replica.runner.accept(prepare(count=3, stream=True))
+            events = [None]
+            listening = accepted.parts.listen(0.05)
+            while events.count(None) < 3:  # silence is told
+                events.append(await anext(listening))
+            gate.set()
+            events += [event async for event in listening]
+            told = [event for event in events if event is not None]
+            assert [type(event) for event in told] == [Part, Part, Failed]
+            late = [event async for event in accepted.parts.listen(1)]
+            assert late == told
+
+    run(course())
+
+
+@pytest.mark.parametrize(
+    ("work", "last"),
+    [(ProviderError("p"), Failed), (ZeroDivisionError(), Unresolved)],
+    ids=["a failure", "a fault of ours"],
+)
+def test_a_stream_that_brings_nothing_says_why(tmp_path, work, last):
+    async def course():
+        async with open_runner(tmp_path, failing(work)) as replica:
+            accepted = await replica.runner.accept(prepare(stream=True))
+            events = [event async for event in accepted.parts.listen(5)]
+            assert [type(event) for event in events] == [last]
+
+    run(course())
+
+
+def test_what_a_process_leaves_behind_is_resolved_by_the_next_and_bought_by_nobody(tmp_path):
+    async def course():
+        _, slow = kept_open()
+        async with open_runner(tmp_path, slow) as first:
+            accepted = await first.runner.accept(prepare(idempotency_key="k"))
+            await asyncio.sleep(0.05)
+            await first.runner.close(0)  # as at the end of a process whose grace is over
+            async with open_runner(tmp_path, Maker()) as second:
+                second.takeover.start()
+                record = await second.ended(accepted.record.id)
+                joined = await second.runner.accept(prepare(idempotency_key="k"))
+                assert isinstance(await second.runner.wait_for(joined, 10), Answered)
+                assert (record.status, second.maker.resolved) == (Status.COMPLETED, [record.id])
+                assert (len(slow.bought), second.maker.bought) == (1, [])
+
+    run(course())
+
+
+def test_work_of_another_process_is_waited_for(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker) as one, open_runner(tmp_path, Maker()) as other:
+            first = await one.runner.accept(prepare(idempotency_key="k"))
+            joined = await other.runner.accept(prepare(idempotency_key="k"))
+            assert (joined.is_new, joined.running) == (False, None)
+            waiting = asyncio.create_task(other.runner.wait_for(joined, 10))
+            await asyncio.sleep(0.1)
+            gate.set()
+            outcome = await waiting
+            assert isinstance(outcome, Answered)
+            assert (outcome.answer.request_id, other.maker.bought) == (first.record.id, [])
+
+    run(course())
+
+
+def test_webhooks_are_woken_when_a_request_that_has_one_ends(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            for url, wakes in ((None, 0), ("https://example.com/hook", 1)):
+                prepared = prepare()
+                prepared = replace(prepared, request=replace(prepared.request, webhook_url=url))
+                accepted = await replica.runner.accept(prepared)
+                await replica.runner.wait_for(accepted, 10)
+                assert replica.wakes.count == wakes
+
+    run(course())
+
+
+def test_a_request_is_forgotten_only_once_it_has_ended(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker) as replica:
+            accepted = await replica.runner.accept(prepare(idempotency_key="k"))
+            with pytest.raises(InvalidRequestError, match="still being carried out"):
+                await replica.runner.forget(accepted.record)
+            gate.set()
+            await replica.runner.wait_for(accepted, 10)
+            await replica.runner.forget(await replica.record(accepted.record.id))
+            gone = await replica.runner.wait_for(await replica.runner.accept(prepare(idempotency_key="k")), 10)
+            assert isinstance(gone, Failed)
+            assert gone.error.code == "result_gone"
+
+    run(course())
