@@ -15,10 +15,10 @@ from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import OpenedInputs
 from app.openai_api.vocabulary import KNOWN_NAMES
-from app.planning.decide import InputNeeds, OutputRules, bind, check, decide
+from app.planning.decide import InputNeeds, bind, check, decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds
-from app.planning.output import default_delivery
+from app.planning.output import OutputRules, default_delivery
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender

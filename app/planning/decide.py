@@ -12,7 +12,7 @@ from itertools import islice
 from app.catalog.model import CatalogModel, Dimensions, Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, LinkedImage, RequestContext
-from app.domain.spec import ImageSpec
+from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
 from app.ledger.pricing import Order, estimate_price
 from app.planning.adjustments import dropped
@@ -21,7 +21,14 @@ from app.planning.composition import check_fit, decide_composition
 from app.planning.derived_size import SCALE_FACTOR, scale_request, wants_scaling
 from app.planning.dry_run import reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
-from app.planning.output import check_output_size, decide_output, decide_storage, makes_vectors
+from app.planning.output import (
+    DEFAULT_RULES,
+    OutputRules,
+    check_output_size,
+    decide_output,
+    decide_storage,
+    makes_vectors,
+)
 from app.planning.parameters import Parameters, check_task, decide_parameters, decide_passthrough
 from app.planning.plan import FittedInputs, build_plan, decide_count
 from app.planning.prepared import Prepared
@@ -46,18 +53,6 @@ class InputNeeds:
 
 
 NO_NEEDS = InputNeeds()
-
-
-@dataclass(frozen=True, slots=True)
-class OutputRules:
-    """What holds for the output of every request here; `max_pixels` is the most one image may have."""
-
-    native_links: bool = True
-    """Links may lead to the provider's own images."""
-    max_pixels: int = 2**31
-
-
-DEFAULT_RULES = OutputRules()
 
 
 def check(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> InputNeeds:
@@ -87,42 +82,37 @@ def decide(
     The request must have passed `check`. `image_size` is the first image's as the model sees it, `original_size` as it
     came, both upright.
     """
-    asked, adjustments = request, list[Adjustment]()
+    scaled, about_scale = request, tuple[Adjustment, ...]()
     if SCALE_FACTOR in request.parameters:
-        request, adjusted = scale_request(request, model, image_size)
-        adjustments += adjusted
-    adjustments += [dropped(field.param, field.value, field.reason) for field in request.ignored]
-    prompt, adjusted = _decide_prompt(request, model)
-    adjustments += adjusted
-    parameters = _NO_PARAMETERS
-    if request.parameters or request.background or request.seed is not None or model.choices:
-        parameters, adjusted = decide_parameters(request, model)
-        adjustments += adjusted
-    size, adjusted = decide_size(request, model, image_size)
-    adjustments += adjusted
-    composition = None
-    if request.fit is not None or request.mask is not None:
-        composition, adjusted = decide_composition(request, model, size, image_size)
-        adjustments += adjusted
-    fields, adjusted = _decide_fields(request, model, parameters, size, prompt)
-    adjustments += adjusted
-    output, adjusted = decide_output(
-        request,
-        model,
-        size.size,
-        fields,
-        composition,
-        default=default_delivery,
-        native_links=rules.native_links,
-        transparent=parameters.transparent,
+        scaled, about_scale = scale_request(request, model, image_size)
+    spec = _decide_spec(scaled, model, default_delivery, rules, image_size)
+    check_output_size(request, spec, rules.max_pixels, original_size)
+    if not about_scale and not request.names:
+        return spec
+    return replace(spec, adjustments=_in_callers_names((*about_scale, *spec.adjustments), request.names))
+
+
+def _decide_spec(
+    request: ImageRequest,
+    model: CatalogModel,
+    default_delivery: Delivery,
+    rules: OutputRules,
+    image_size: Dimensions | None,
+) -> ImageSpec:
+    """The decisions of all aspects, and what each adjusts."""
+    prompt, about_prompt = _decide_prompt(request, model)
+    parameters, about_parameters = _decide_parameters(request, model)
+    size, about_size = decide_size(request, model, image_size)
+    composition, about_composition = _decide_composition(request, model, size, image_size)
+    merged, about_fields = _decide_fields(request, model, parameters, size, prompt)
+    output, about_output = decide_output(
+        request, model, size.size, merged, composition, default_delivery, rules, transparent=parameters.transparent
     )
-    adjustments += adjusted
-    if request.passthrough:
-        fields, adjusted = decide_storage(fields, output)
-        adjustments += adjusted
-    per_task, adjusted = decide_count(request, model)
-    adjustments += adjusted
-    spec = ImageSpec(
+    fields, about_storage = decide_storage(merged, output)
+    per_task, about_count = decide_count(request, model)
+    about_ignored = [dropped(field.param, field.value, field.reason) for field in request.ignored]
+    about_made = (*about_ignored, *about_prompt, *about_parameters, *about_size, *about_composition, *about_fields)
+    return ImageSpec(
         model=model,
         prompt=prompt,
         count=request.count,
@@ -132,10 +122,8 @@ def decide(
         fields=fields,
         blank=size.blank,
         reference_shape=size.reference_shape,
-        adjustments=_in_callers_names(adjustments, request),
+        adjustments=(*about_made, *about_output, *about_storage, *about_count),
     )
-    check_output_size(asked, spec, rules.max_pixels, original_size)
-    return spec
 
 
 def bind(
@@ -163,6 +151,20 @@ def bind(
     return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))
 
 
+def _decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Parameters, tuple[Adjustment, ...]]:
+    if request.parameters or request.background or request.seed is not None or model.choices:
+        return decide_parameters(request, model)
+    return _NO_PARAMETERS, ()
+
+
+def _decide_composition(
+    request: ImageRequest, model: CatalogModel, size: SizeChoice, image_size: Dimensions | None
+) -> tuple[Composition | None, tuple[Adjustment, ...]]:
+    if request.fit is None and request.mask is None:
+        return None, ()
+    return decide_composition(request, model, size, image_size)
+
+
 def _decide_fields(
     request: ImageRequest, model: CatalogModel, parameters: Parameters, size: SizeChoice, prompt: str | None
 ) -> tuple[Mapping[str, JSONValue], tuple[Adjustment, ...]]:
@@ -178,11 +180,9 @@ def _decide_fields(
     return fields, adjustments
 
 
-def _in_callers_names(adjustments: Iterable[Adjustment], request: ImageRequest) -> tuple[Adjustment, ...]:
+def _in_callers_names(adjustments: Iterable[Adjustment], names: Mapping[str, str]) -> tuple[Adjustment, ...]:
     """The adjustments with each field called what the caller called it."""
-    if not request.names:
-        return tuple(adjustments)
-    return tuple(replace(one, param=request.names.get(one.param, one.param)) for one in adjustments)
+    return tuple(replace(one, param=names.get(one.param, one.param)) for one in adjustments)
 
 
 def _refuse_adjusted(adjustments: Iterable[Adjustment]) -> None:
@@ -240,7 +240,7 @@ def _check_images(request: ImageRequest, model: CatalogModel) -> None:
             message = f"The model {model.id} takes no input images; got {count}."
             raise InvalidRequestError(message, param=request.images[0].param)
         return
-    if count < rules.minimum and not is_emulated(request, model) and not request.passthrough.get("inputs"):
+    if count < rules.minimum and not request.passthrough.get("inputs") and not is_emulated(request, model):
         message = f"The model {model.id} needs at least {rules.minimum} `image`; got {count}."
         raise InvalidRequestError(message, param="image", code="missing_required_parameter")
     if rules.maximum is not None and count > rules.maximum:

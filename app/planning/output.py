@@ -6,6 +6,7 @@ encoder can write is refused before anything is sent: it would have been paid fo
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -29,6 +30,18 @@ LONGEST_SIDES: Mapping[ImageFormat, int] = MappingProxyType(
 """What encoders write and decoders read again; the standards of JPEG and AVIF would allow more."""
 
 
+@dataclass(frozen=True, slots=True)
+class OutputRules:
+    """What holds for the output of every request here; `max_pixels` is the most one image may have."""
+
+    native_links: bool = True
+    """Links may lead to the provider's own images."""
+    max_pixels: int = 2**31
+
+
+DEFAULT_RULES = OutputRules()
+
+
 def default_delivery(name: str | None, otherwise: Delivery) -> Delivery:
     """How images come back where the caller does not say: OpenAI's GPT models of this name never answered otherwise."""
     spelled = (name or "").rsplit("/", 1)[-1].strip().lower().replace("_", "-").replace(" ", "-")
@@ -46,19 +59,19 @@ def decide_output(
     size: Dimensions | None,
     fields: _Fields,
     composition: Composition | None,
-    *,
     default: Delivery,
-    native_links: bool,
+    rules: OutputRules,
+    *,
     transparent: bool,
 ) -> tuple[OutputSpec, _Adjustments]:
     """What becomes of images of `size` made with `fields`; `transparent` where the model makes the background so.
 
-    `default` is the delivery where the caller does not say; `native_links` allows links to the provider's own images.
+    `default` is the delivery where the caller does not say.
     """
     delivery, about_delivery = _decide_delivery(request, default)
     format_plan, about_format = decide_format(request, model, composed=composition is not None)
     promised = _promises_transparency(model, fields, format_plan.delivered, transparent=transparent)
-    native = native_links and delivery is Delivery.LINK and not format_plan.converts and composition is None
+    native = rules.native_links and delivery is Delivery.LINK and not format_plan.converts and composition is None
     ttl = fields.get("ttl") if native else None
     seconds = ttl if isinstance(ttl, int) else None
     output = OutputSpec(size, delivery, native, format_plan, composition, promised, seconds)
