@@ -29,8 +29,8 @@ from app.server.configuration import server_options
 from app.server.process import prepare_process, private_folder
 from app.settings.groups import ModelSettings
 from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
-from app.simulator.server import announcement
-from app.simulator.server import serve as serve_simulator
+from app.simulator.serve import announcement
+from app.simulator.serve import serve as serve_simulator
 
 app = typer.Typer(
     name="spillway",

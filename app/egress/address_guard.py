@@ -34,8 +34,8 @@ _INNER_V4 = _networks(
     "203.0.113.0/24",
     "224.0.0.0/3",  # multicast, reserved, broadcast
 )
+# The only part of IPv6 that is routed; `fec0::/10` and all else stays outside of it.
 _OUTER_V6 = _networks("2000::/3")
-"""The only part of IPv6 that is routed; `fec0::/10` and all else stays outside of it."""
 _INNER_V6 = _networks(
     "2001::/23",  # protocols' own, Teredo among them
     "2001:db8::/32",
@@ -43,8 +43,8 @@ _INNER_V6 = _networks(
     "3fff::/20",
 )
 _NAT64 = _networks("64:ff9b::/96")
+# The middle of an interface id behind which an IPv4 address follows.
 _ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
-"""The middle of an interface id behind which an IPv4 address follows."""
 
 
 class FetchError(Exception):

@@ -26,8 +26,8 @@ MAX_BYTES = 512 * 1024 * 1024
 """The caller's limit is not that of a result: an enlarged image may be larger than any that is sent here."""
 _LOOK_UP_SECONDS = 2.0
 _REMEMBERED_SECONDS = 300.0
+# Hosts of results whose addresses were found to be public.
 _REMEMBERED_HOSTS = 1000
-"""Hosts of results whose addresses were found to be public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class ResultFetcher:
             raise
         except (FetchError, TimeoutError):
             return
+        # Cleared whole: results come from a handful of hosts, and who fills it with others gains nothing.
         if len(self._public_until) >= _REMEMBERED_HOSTS:
             self._public_until.clear()
         # Remembered, so that an answer with a link need not wait for a name lookup each time.

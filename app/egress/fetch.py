@@ -12,13 +12,13 @@ from app.egress.http_get import Getter, Head, deadline
 from app.egress.slots import SharedSlots
 
 _DEADLINE_SECONDS = 30.0
+# Who has not shown the beginning of an image by then is left to the provider.
 _PEEK_SECONDS = 5.0
-"""Who has not shown the beginning of an image by then is left to the provider."""
 _SILENT_SECONDS = 60.0
 _REMEMBERED_HOSTS = 1000
 _AT_ONCE = 64
+# As many as one request may name.
 _AT_ONCE_PER_CALLER = 16
-"""As many as one request may name."""
 
 
 class InputFetcher:

@@ -29,6 +29,7 @@ class WaysOut:
 
 def open_ways(upstream: UpstreamSettings, images: ImageSettings, webhooks: WebhookSettings, lookup: Lookup) -> WaysOut:
     """The ways of a gateway with these settings; `lookup` finds the addresses of names."""
+    # Names of callers have threads of their own: slow ones must not delay the name of Runware (0046).
     callers = NameResolver(
         threads=_CALLERS_THREADS, per_caller=_THREADS_PER_CALLER, wait=_CALLERS_WAIT_SECONDS, lookup=lookup
     )

@@ -1,4 +1,4 @@
-"""Brings every kind of pixels into eight bits of gray or RGB with the tones they had. Runs in a worker process.
+"""Converts every kind of pixels to eight bits of gray or RGB with the tones they had. Runs in a worker process.
 
 Deep and float samples are scaled, not clamped; LAB, and CMYK by its own profile, are computed through. A color profile
 stays where it describes the pixels that come out, is computed through where it does not, and goes where it is broken.
@@ -39,6 +39,7 @@ def to_plain(image: Image.Image, depth: int | None = None) -> Image.Image:
         # Kept only where it describes the pixels that come out: a wrong profile shifts every color.
         plain.info[_PROFILE] = profile
         return plain
+    # Computed through while the pixels still have the colors that the profile describes; afterwards it is worthless.
     return (_computed(image, profile) if space == was else None) or _without_profile(plain)
 
 
@@ -76,6 +77,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 def match_profile(image: Image.Image, other: Image.Image) -> Image.Image:
     """`image` as RGB or RGBA in the colors of `other`, whose profile it gets."""
+    # Both layers of a composition in one color space: otherwise the pasted part shows a different tone along its edge.
     profile = other.info.get(_PROFILE)
     if to_rgb(image).info.get(_PROFILE) == profile:
         return to_rgb(image)
@@ -88,12 +90,14 @@ def _to_eight_bits(image: Image.Image, depth: int | None) -> Image.Image:
     if image.mode == "LAB":
         computed = _transformed(image, _LAB, _SRGB, "RGB", None)
         return image.convert("L") if computed is None else computed
+    # Pillow clamps deep samples to 255 when it converts: a sixteen-bit scan would come out white.
     if not image.mode.startswith(("I", "F")):
         return image
     wide = image if image.mode == "F" else image.convert("I")
     low, scale = _range_of(wide, depth, floats=image.mode == "F")
     gray = wide.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
     clear = image.info.get("transparency")
+    # Before scaling: the transparent sample is one of the deep values and is lost with them.
     if isinstance(clear, int) and image.mode != "F":
         opaque = ImageMath.lambda_eval(lambda names: (names["pixel"] != clear) * _BYTE, pixel=wide).convert("L")
         gray.putalpha(opaque)
@@ -114,6 +118,7 @@ def _range_of(image: Image.Image, depth: int | None, *, floats: bool) -> tuple[f
 
 
 def _white_of(high: float, depth: int | None, *, floats: bool) -> float:
+    # Float samples have no white of their own; files use 1, 255 or 65535.
     if floats:
         return next((white for white in (1.0, float(_BYTE), float(_WORD)) if high <= white), high)
     if depth is not None and depth <= 16:  # noqa: PLR2004 - deeper samples never reach their white
@@ -133,10 +138,12 @@ def _transformed(
     mode: str,
     profile: bytes | None,
 ) -> Image.Image | None:
+    # Profiles know no alpha: it is taken off before and put back unchanged.
     alpha = image.getchannel("A") if image.mode in {"LA", "RGBA"} else None
     colors = image if alpha is None else image.convert("L" if image.mode == "LA" else "RGB")
     try:
         made = ImageCms.profileToProfile(colors, source(), target(), outputMode=mode)
+    # A broken profile costs the exact tones, never the image.
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     if made is None:

@@ -45,6 +45,7 @@ def _contain(image: Image.Image, size: tuple[int, int], pad: str) -> Image.Image
     inner = ImageOps.contain(image, size, Image.Resampling.LANCZOS).convert("RGBA")
     base = Image.new("RGBA", size, _PAD_COLORS.get(pad, _WHITE))
     base.alpha_composite(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    # Alpha only where it is wanted: an opaque image needs none.
     made = base if pad == "transparent" or has_alpha(image) else base.convert("RGB")
     made.info = dict(image.info)
     return made
@@ -59,10 +60,12 @@ _FITS = {"cover": _cover, "contain": _contain, "exact": _stretch}
 
 
 def _paste(result: Image.Image, size: tuple[int, int], base: CompositeBase, max_pixels: int) -> Image.Image:
+    # The caller's own image sets mode, colors and profile, so that what lies outside the mask is theirs to the bit.
     own = to_rgb(open_upright(base.image, max_pixels))
     kept = _stretch(own, size, "")
     mask = open_image(base.mask, max_pixels).convert("L")
     if mask.size != size:
+        # A soft edge where the mask is enlarged; nearest would show steps along it.
         mask = mask.resize(size, Image.Resampling.BILINEAR)
     pasted = Image.composite(_stretch(match_profile(result, own), size, "").convert(own.mode), kept, mask)
     pasted.info = dict(own.info)

@@ -29,6 +29,7 @@ class MaskTooSmallError(ImageError):
     """The mask opens next to nothing."""
 
 
+# By name, since errors cross from a worker as text: nothing a worker sends is ever unpickled.
 IMAGE_ERRORS: dict[str, type[ImageError]] = {
     error.__name__: error
     for error in (UnreadableImageError, TooManyPixelsError, MaskShapeError, MaskWithoutAreaError, MaskTooSmallError)

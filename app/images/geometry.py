@@ -58,12 +58,14 @@ def place(size: Dimensions, limits: ImageLimits, target: TargetShape | None = No
         factor = max(factor, limits.min_side / min(width, height))
     if limits.max_side is not None:
         factor = min(factor, limits.max_side / max(width, height))
+    # After the sides: a model's lower limit must not enlarge an image beyond what this machine may decode.
     area = width * height * factor**2
     factor *= math.sqrt(min(1.0, limits.max_pixels / area))
     inner = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
     outer = (max(1, round(width * factor)), max(1, round(height * factor)))
     shortest = limits.min_side or 1
     if limits.max_aspect is not None:
+        # Rounded up: a pixel less and the shape would again be longer than the model takes.
         shortest = max(shortest, -int(-max(outer) // limits.max_aspect))
     return Placement(inner, (max(outer[0], shortest), max(outer[1], shortest)))
 

@@ -1,6 +1,6 @@
 """Reads what an image says of itself, in bounded steps and without decoding it. Pure.
 
-The only place where formats are told apart and orientation is read. What lies deeper than a few milliseconds of
+The only place where formats are distinguished and orientation is read. What lies deeper than a few milliseconds of
 looking reach is left open here (a header without a size) and asked of a worker, which reads on to the end.
 """
 
@@ -45,6 +45,7 @@ def read_header(data: Buffer, limits: Limits = QUICK) -> Header | None:
         return None if limits == THOROUGH else Header(format_)
     except (struct.error, IndexError):
         return None
+    # One side alone cannot be 0 in a real image; both are 0 where only a decoder can tell.
     no_area = header is not None and (header.width == 0) != (header.height == 0)
     return None if no_area else header
 
@@ -55,6 +56,7 @@ def is_whole(data: Buffer) -> bool:
     Trailing bytes after the end are forgiven, as decoders forgive them.
     """
     format_ = sniff(data)
+    # Near the end, not at it: cameras and editors append bytes, and decoders read past them.
     if format_ == "png":
         return b"IEND\xae\x42\x60\x82" in bytes(data[-512:])
     if format_ == "jpeg":

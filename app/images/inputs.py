@@ -18,12 +18,13 @@ from app.images.types import Header
 from app.images.upright import open_upright
 
 _READ_BY_RUNWARE = frozenset({"png", "jpeg", "webp"})
+# Deeper samples, and four inks, are read in too many ways to be left to whoever comes next.
 _BITS = 8
-"""Deeper samples, and four inks, are read in too many ways to be left to whoever comes next."""
 _JPEG_QUALITY = 95
+# Each step leaves two thirds of the pixels.
 _SMALLER = 0.8
+# Padding is made of the image at a sixteenth of its size.
 _BLUR = 16
-"""Padding is made of the image at a sixteenth of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def fit_image(
     header = read_header(data, THOROUGH)
     upright = open_upright(data, limits.max_pixels)
     original, placement = upright.size, place(upright.size, limits, target)
+    # Untouched where possible: each encoding costs quality, time and memory.
     if overlay is None and header is not None and needs_nothing(header, limits, target):
         # Metadata may hold places and names; what the model does not need does not leave the gateway (0021).
         clean = clean_image(data, THOROUGH)
@@ -87,6 +89,7 @@ def fit_image(
     # Lossless first: what the model sees should not be compressed twice without need.
     encoded = encode_image(fitted, "png", None)
     while limits.max_bytes is not None and len(encoded.data) > limits.max_bytes:
+        # The format first, the size after: JPEG alone is mostly small enough, and keeps every pixel.
         if encoded.format == "jpeg":
             fitted = fitted.resize((max(1, int(fitted.width * _SMALLER)), max(1, int(fitted.height * _SMALLER))))
         encoded = encode_image(fitted, "jpeg", _JPEG_QUALITY)
@@ -111,6 +114,7 @@ def _put(image: Image.Image, placement: Placement) -> Image.Image:
 
 
 def _surroundings(image: Image.Image, placement: Placement) -> Image.Image:
+    # Clear, not blurred: around a cut-out object a background would appear that it never had.
     if has_alpha(image):
         return Image.new(image.mode, placement.outer, (255, 0) if image.mode == "LA" else (255, 255, 255, 0))
     small = (max(1, placement.outer[0] // _BLUR), max(1, placement.outer[1] // _BLUR))

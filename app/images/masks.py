@@ -18,11 +18,11 @@ from app.images.upright import open_upright
 SHAPE_TOLERANCE = 0.01
 """How far, in ln(width / height), a mask's shape may be from its image's."""
 _OPAQUE = 255
+# Channels that differ by no more are equal, and gray this near to black or white is black or white.
 _NOISE = 8
-"""Channels that differ by no more are equal, and gray this near to black or white is black or white."""
 _TRANSPARENT_BELOW, _OPAQUE_ABOVE = 5, 250
+# The part of the image that a mask must open: below, nobody would see an edit.
 _SMALLEST_AREA = 0.001
-"""The part of the image that a mask must open: below, nobody would see an edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def _area_to_edit(mask: Image.Image) -> Image.Image:
         if alpha.getextrema()[0] != _OPAQUE:
             return ImageChops.invert(alpha)
     red, green, blue = mask.convert("RGB").split()
+    # A photograph sent as a mask is a mistake that costs money: colors say that it is none.
     for one, other in combinations((red, green, blue), 2):
         if any(ImageChops.difference(one, other).histogram()[_NOISE + 1 :]):
             raise MaskWithoutAreaError

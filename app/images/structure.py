@@ -1,8 +1,8 @@
 """Checks an image's structure and leaves only what decoding needs of its bytes, without touching a pixel. Pure.
 
 Where a photograph was taken and with what is nobody's business upstream; nor are the films, previews and depth maps
-that phones hide in their files. A chunk that decoding does not need never makes an image unreadable: it is gone before
-any decoder sees it.
+that phones hide in their files. A chunk that decoding does not need never makes an image unreadable: it is dropped
+before any decoder sees it.
 """
 
 import struct
@@ -41,6 +41,7 @@ def clean_image(data: Buffer, limits: Limits = QUICK) -> CleanImage:
 
 
 def _clean(data: Buffer, format_: str | None, limits: Limits) -> CleanImage:
+    # Never called sound: these formats have more ways to hide something than is checked here, so they are decoded.
     if format_ == "tiff":
         return CleanImage(tiff.reduce_page(data), is_sound=False)
     if format_ in {"avif", "heic"}:

@@ -32,6 +32,7 @@ def open_upright(data: bytes, max_pixels: int) -> Image.Image:
     header = read_header(data, THOROUGH)
     if header is None:
         raise UnreadableImageError
+    # Cleaned even where the decoder could read more: it must not act on tags, texts or previews of strangers (0021).
     image = open_image(bytes(clean_image(data, THOROUGH).data), max_pixels)
     return turn(to_plain(image, header.depth), header.orientation)
 

@@ -1,13 +1,12 @@
 """What a request will cost by the catalog, in exact Decimal arithmetic. Pure.
 
 Unknown stays unknown: where a price is not published, or depends on something that is not known beforehand, there is no
-total but a reason. What others saw is used and says so. A rule gives the parts of one kind of price, or the reason why
-nobody knows it, or None where the model has no such price. The bill is Runware's own and is summed in `bill`.
+total but a reason. A rule gives the parts of one kind of price, or the reason why nobody knows it, or None where the
+model has no such price. The bill is Runware's own and is summed in `bill`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -18,17 +17,14 @@ from app.domain.request import JSONValue
 _BINARY_MEGAPIXEL = 1_048_576
 # Published examples of most models fit no other rule: 1024x1024 is one unit, 1536x1024 two, 1920x1080 three.
 _FURTHER_MEGAPIXEL = 1_000_000
+# Fields that change how long a model computes, besides its steps.
 _WORKLOADS = ("hiresFix", "refiner", "ultralytics", "acceleration", "acceleratorOptions", "controlNet", "ipAdapters")
-"""Fields that change how long a model computes, besides its steps."""
 _NOT_PUBLISHED = "Runware publishes no price for this model."
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be priced: `count` images of `size`, made from `references` whose sizes may be unknown.
-
-    `fields` are the task's own, by which some prices differ.
-    """
+    """What is to be priced: `count` images of `size`, from `references` of sizes that may be unknown, by `fields`."""
 
     model: CatalogModel
     count: int = 1
@@ -94,8 +90,7 @@ def estimate_price(order: Order) -> Estimate:
     total = sum((component.total for component in components), Decimal(0))
     members = {component.member for component in components}
     lowest = order.count * pricing.observed[0] if pricing.observed and "observed" in members else total
-    confidence = _confidence(order, pricing, members)
-    return Estimate(tuple(components), total, pricing.uncertain, confidence, lowest)
+    return Estimate(tuple(components), total, pricing.uncertain, _confidence(order, pricing, members), lowest)
 
 
 def megapixels(size: Dimensions, pricing: Pricing | None = None) -> int:
@@ -112,7 +107,7 @@ def _unknown(reason: str) -> Estimate:
     return Estimate((), None, reason, "unknown")
 
 
-def _confidence(order: Order, pricing: Pricing, members: AbstractSet[str]) -> Confidence:
+def _confidence(order: Order, pricing: Pricing, members: set[str]) -> Confidence:
     """Whether all of a price is from Runware and holds for just this order."""
     seen_by_others = "observed" in members or not members.isdisjoint(pricing.third_party)
     # Prices by computing time are published for images from text; input images add work.
@@ -174,6 +169,7 @@ def _by_megapixel(order: Order, pricing: Pricing) -> _Found:
         return order.price("per_output_megapixel", "output", "megapixel", units, pricing.per_output_megapixel)
     assert pricing.first_megapixel is not None  # noqa: S101 - seen above; for mypy
     first = order.price("first_megapixel", "output", "megapixel", 1, pricing.first_megapixel)
+    # First and further megapixels are listed apart, as on the price page, so that a caller can check them.
     if units == 1:
         return first
     if pricing.further_megapixel is None:
@@ -236,8 +232,8 @@ def _by_observation(order: Order, pricing: Pricing) -> _Found:
     return None if seen is None else order.price("observed", "output", "image", 1, seen[1])
 
 
+# The most exact first; the first that has a price, or says why it has none, decides.
 _OUTPUT_RULES = (_by_megapixel, _by_edit, _by_quality, _by_size, _by_tier, _by_image, _by_observation)
-"""The most exact first; the first that has a price, or says why it has none, decides."""
 
 
 def _price_inputs(order: Order, pricing: Pricing) -> Sequence[PriceComponent] | str:
@@ -252,6 +248,7 @@ def _price_inputs(order: Order, pricing: Pricing) -> Sequence[PriceComponent] | 
         parts.append(order.price("per_extra_reference", "input", "image", count - 1, pricing.per_extra_reference))
     if pricing.per_reference_megapixel is None and pricing.first_input_megapixel is None:
         return parts
+    # An address is not fetched to learn its price.
     known = [reference for reference in order.references if reference is not None]
     if len(known) < count:
         return "The price depends on the size of input images that are only addresses here."
@@ -284,6 +281,7 @@ def _quality_of(order: Order, pricing: Pricing) -> str | None:
 
 def _tier_of(order: Order) -> str | None:
     """The tier a task names, or that of its size."""
+    # What is sent decides; the table is asked where only a size is sent.
     named = order.fields.get("resolution")
     if isinstance(named, str):
         return named

@@ -47,6 +47,7 @@ def parse_link(url: str) -> SignedLink | None:
         query = parse_qs(parts.query)
     except ValueError:
         return None
+    # By form only: the gateway may be reached under several names, and behind a proxy under none it knows.
     path = _PATH.fullmatch(parts.path)
     expires, signature = query.get("expires", [""])[0], query.get("signature", [""])[0]
     if path is None or not signature or not _SECONDS.fullmatch(expires):

@@ -26,11 +26,12 @@ _logger = get_logger("media")
 MEDIA_PATH = "/v1/media/"
 """Where links to images begin below the origin."""
 _NAME = re.compile(r"k?[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
+# How the name of an image begins that outlives its link.
 _LONGER = "k"
-"""How the name of an image begins that outlives its link."""
 _SWEEP_SECONDS = 300
+# So much longer an image stays than its link: a clock that is wrong for an hour or two deletes nothing.
 _SPARED_SECONDS = 2 * 3600
-"""So much longer an image stays than its link: a clock that is wrong for an hour or two deletes nothing."""
+# A response is sent in such pieces, so that a large image is never in memory whole.
 _CHUNK = 256 * 1024
 
 

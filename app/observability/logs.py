@@ -21,15 +21,15 @@ from structlog.typing import FilteringBoundLogger
 
 from app.observability.standard_error import standard_error
 
-_LONGEST_VALUE = 2000
-_LONGEST_PATH = 300
-_LONGEST_EXCEPTION = 6000
+_MAX_VALUE = 2000
+_MAX_PATH = 300
+_MAX_EXCEPTION = 6000
 _NEAREST_FRAMES = 8
 _EXCEPTION = "exception"
 _FACTS = "_spillway_facts"
 _REDACTED = "[redacted]"
+# What would make a bare value read as something else.
 _QUOTED = frozenset(' "=\\')
-"""What would make a bare value read as something else."""
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -52,7 +52,7 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _tell_fault,
+            _describe_fault,
             _Redactor(hidden),
             *renderers,
         ],
@@ -126,11 +126,11 @@ class AccessLog:
         self._silent = logging.getLevelNamesMapping()[level.upper()] > logging.INFO
 
     def write(self, request_id: str, method: str, path: str, status: int, elapsed_ms: int) -> None:
-        """Tell that a request was answered; `status` is 0 when nothing was sent."""
+        """Log that a request was answered; `status` is 0 when nothing was sent."""
         if self._silent:
             return
         # The path only: a query may carry the signature of a link.
-        path = path[:_LONGEST_PATH]
+        path = path[:_MAX_PATH]
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         if self._json:
             line = json.dumps(
@@ -161,7 +161,7 @@ def _escape_line(_: object, __: str, line: object) -> str:
     return escape(str(line))
 
 
-def _tell_fault(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+def _describe_fault(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     """Say what was raised, where, and on what: the frames nearest to it, of each error in the chain."""
     given = event.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
@@ -177,8 +177,8 @@ def _clean(value: str, secrets: tuple[str, ...], *, keeps_end: bool = False) -> 
     # By value and in every line: also libraries and tracebacks may print a key.
     for secret in secrets:
         value = value.replace(secret, _REDACTED)
-    if keeps_end and len(value) > _LONGEST_EXCEPTION:
-        return f"({len(value)} characters) …{value[-_LONGEST_EXCEPTION:]}"
-    if keeps_end or len(value) <= _LONGEST_VALUE:
+    if keeps_end and len(value) > _MAX_EXCEPTION:
+        return f"({len(value)} characters) …{value[-_MAX_EXCEPTION:]}"
+    if keeps_end or len(value) <= _MAX_VALUE:
         return value
-    return f"{value[:_LONGEST_VALUE]}… ({len(value)} characters)"
+    return f"{value[:_MAX_VALUE]}… ({len(value)} characters)"

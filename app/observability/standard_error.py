@@ -10,8 +10,8 @@ import sys
 import threading
 from typing import TextIO, cast
 
+# What a pipe that can be written to takes without waiting (PIPE_BUF).
 _PIECE_BYTES = 4096
-"""What a pipe that can be written to takes without waiting (PIPE_BUF)."""
 
 
 class PatientStream:
@@ -28,6 +28,7 @@ class PatientStream:
     def write(self, text: str) -> int:
         """Write a text of whole lines."""
         data = text.encode("utf-8", "backslashreplace")
+        # Threads write too; half a line of one must not stand within another's.
         with self._lock:
             if self._lost and self._put(f"{self._lost} lines of the log were lost: nothing took them\n".encode()):
                 self._lost = 0

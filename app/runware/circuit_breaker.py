@@ -22,6 +22,7 @@ class CircuitBreaker:
     def failed(self) -> bool:
         """Another exchange brought no answer; whether this one opened the breaker."""
         self.failures += 1
+        # True once, when it opens: whoever gets it starts to probe.
         opens = not self.is_open and self.failures >= self.threshold
         self.is_open = self.is_open or opens
         return opens

@@ -20,8 +20,8 @@ from app.runware.transport import LateError, LostError, NotSentError, Permit, Tr
 from app.runware.wire import Reply
 
 _LOST = "connectionLost"
+# Base64 of less than this takes less time than a change of threads.
 _INLINE_BYTES = 256 * 1024
-"""Base64 of less than this takes less time than a change of threads."""
 
 
 class RunwareClient:
@@ -88,7 +88,7 @@ class RunwareClient:
     async def _give_up(self, run: Run, outcome: ProviderFailure) -> TaskResult:
         """The end after the last attempt, unless Runware has the task all the same, or does not say."""
         failed_late = outcome.status is not None and outcome.status >= SERVER_ERROR
-        # A last look before an error is final. Whoever is told "failed" about an image that exists pays for it again.
+        # A last look before an error is final. A caller that reads "failed" pays again, though the image may exist.
         if run.unsure or (failed_late and await self._collector.is_known(run)):
             return await self._collector.collect(run)
         # Where the outcome is not known, neither is the cost: such a failure never frees its key (0065).

@@ -16,8 +16,8 @@ from app.runware.transport import TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode_details
 
 _POLL_SECONDS = 30.0
+# Polls without news after which a task that shows neither progress nor all its images is taken as it is.
 _SETTLED_POLLS = 3
-"""Polls without news after which a task that shows neither progress nor all its images is taken as it is."""
 
 
 @dataclass(slots=True)

@@ -93,7 +93,7 @@ class RunwareExchange:
             seconds = max(min(wait, run.deadline - started), 0.001)
             # Questions cost nothing and may be asked by anyone; only buying needs the lease (0059).
             permit = run.permit if kind == "submit" else None
-            answer = await self._transport.post(body, seconds, run.task.most_answer_bytes, permit)
+            answer = await self._transport.post(body, seconds, run.task.max_answer_bytes, permit)
             status = answer.status
             reply = self._read(run, answer)
             outcome = reply.kind.value if isinstance(reply, ProviderFailure) else "ok"
@@ -109,7 +109,7 @@ class RunwareExchange:
 
     async def post(self, run: Run, body: bytes, wait: float) -> HTTPReply:
         """One POST whose answer the caller reads, raising what the transport raises."""
-        return await self._transport.post(body, wait, run.task.most_answer_bytes)
+        return await self._transport.post(body, wait, run.task.max_answer_bytes)
 
     def _read(self, run: Run, answer: HTTPReply) -> Reply | ProviderFailure:
         status, retry_after = answer.status, answer.retry_after

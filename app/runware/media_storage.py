@@ -50,10 +50,12 @@ class MediaStorage:
     async def upload_image(self, image: InlineImage) -> UploadedImage | None:
         """The image at Runware, or None when Runware did not take it."""
         task = {"taskType": "mediaStorage", "taskUUID": self._new_id(), "operation": "upload"}
+        # Base64 of a large image would hold up the event loop.
         body = await asyncio.to_thread(lambda: encode([task | {"media": encode_data_uri(image)}]))
         try:
             answer = await self._transport.post(body, _SECONDS)
             items = _decoder.decode(answer.body).data if answer.status == _OK else None
+        # No retry: sending the image with each task costs bytes, waiting for another attempt costs the caller time.
         except (TransportError, msgspec.MsgspecError, UnicodeDecodeError):
             items = None
         for item in items if isinstance(items, list) else [items]:

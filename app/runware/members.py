@@ -18,16 +18,16 @@ JSONMember: TypeAlias = "bool | int | float | str | list[JSONMember] | dict[str,
 
 MAX_COST = Decimal(1000)
 """Dollars for one image; the dearest of the catalog costs less than one."""
+# Finer than that no price is, and the journal's columns hold no more.
 _SMALLEST_EXPONENT = -18
-"""Finer than that no price is, and the journal's columns hold no more."""
 _MAX_NUMBER_CHARS = 64
 _MAX_TEXT_CHARS = 8192
 _MAX_INTEGER = 2**64 - 1
+# Of one member that is handed on as it is.
 _MAX_BYTES = 16 * 1024
-"""Of one member that is handed on as it is."""
 _MAX_BYTES_TOGETHER = 64 * 1024
 _MAX_DEPTH = 32
-_LONGEST_SHOWN = 80
+_MAX_SHOWN_CHARS = 80
 _IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
 _PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
 # What the caller sent is nothing that Runware says, and must not stand in the journal.
@@ -73,7 +73,7 @@ def read_words(members: Members, *names: str) -> str:
 def read_integer(members: Members, name: str) -> int | None:
     """A whole number from 0 to 2^64, None where there is none."""
     value = _read(members, name, _MAX_NUMBER_CHARS)
-    # Compared before it is converted: int() of a number with a huge exponent takes for ever.
+    # Compared before it is converted: int() of a number with a huge exponent never ends.
     if isinstance(value, Decimal) and 0 <= value <= _MAX_INTEGER and value == value.to_integral_value():
         return int(value)
     whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER
@@ -89,12 +89,14 @@ def read_boolean(members: Members, name: str) -> bool | None:
 def read_cost(members: Members) -> Decimal | None:
     """What an image cost, None where that is not said or cannot be believed: negative, endless, no number, too dear."""
     text = bytes(members.get("cost", b"null"))
+    # Before parsing: a number may be as long as the whole answer.
     if len(text) > _MAX_NUMBER_CHARS:
         return None
     try:
         cost = Decimal(text.decode("ascii").strip('"'))
     except (InvalidOperation, UnicodeDecodeError):
         return None
+    # A negative or absurd cost would spoil every sum it goes into; unknown spoils none.
     if not (cost.is_finite() and 0 <= cost <= MAX_COST):
         return None
     exponent = cost.normalize().as_tuple().exponent
@@ -105,7 +107,7 @@ def read_cost(members: Members) -> Decimal | None:
 
 def quote_cost(item: Members) -> str | None:
     """The cost as it is written, None where nothing is said."""
-    text = bytes(item.get("cost", b"null"))[: _LONGEST_SHOWN * 4].decode(errors="replace")[:_LONGEST_SHOWN]
+    text = bytes(item.get("cost", b"null"))[: _MAX_SHOWN_CHARS * 4].decode(errors="replace")[:_MAX_SHOWN_CHARS]
     return None if text == "null" else text
 
 
@@ -153,6 +155,7 @@ def read_others(members: Members, known: Collection[str]) -> dict[str, JSONMembe
     remaining = _MAX_BYTES_TOGETHER
     for name, raw in members.items():
         size = len(name) + len(memoryview(raw))
+        # Bounded each and together: these are handed to the caller and stored with the answer.
         if name in known or size > min(_MAX_BYTES, remaining):
             continue
         remaining -= size

@@ -10,8 +10,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 _PIECE_BYTES = 64 * 1024
+# Held back until all others have left this process: nothing that is written later waits in a buffer unasked.
 _LAST_BYTES = 1024
-"""Held back until all others have left this process: nothing that is written later waits in a buffer unasked."""
 
 
 class PermittedBody(Payload):

@@ -26,6 +26,7 @@ class RunwareResolver(AbstractResolver):
             # aiohttp hands a TimeoutError on as one of the whole exchange, in which the task may have been sent.
             raise OSError(f"{host!r} cannot be resolved") from None
         listed = [self._describe(host, port, address) for address in found]
+        # aiohttp asks for each family apart; an address of the other one would be a connection error.
         fitting = [one for one in listed if family in {socket.AF_UNSPEC, one["family"]}]
         if not fitting:
             raise OSError("the name has no address")

@@ -41,6 +41,7 @@ def backoff(policy: RetryPolicy, failure: ProviderFailure, attempt: int, chance:
     `attempt` counts from 1; `chance` is in [0, 1): full jitter. A Retry-After is obeyed up to a limit, beyond which
     the caller is better served by the error.
     """
+    # Only what may pass by itself is repeated: anything else would fail again.
     if attempt >= policy.attempts or not failure.retryable:
         return None
     if failure.retry_after is not None:

@@ -21,13 +21,13 @@ OWN_FIELDS = frozenset(
 )
 """Fields of a task that the gateway sets itself."""
 
-_LARGEST_SIDE = 3072
-"""Of an image whose size the model chooses: larger ones are compressed to less than this many pixels, uncompressed."""
+# Of an image whose size the model chooses: larger ones are compressed to less than this many pixels, uncompressed.
+_MAX_SIDE = 3072
+# A pixel: four bytes that cannot be compressed, in base64, and a quarter more.
 _GENEROUS_BYTES = 7
-"""A pixel: four bytes that cannot be compressed, in base64, and a quarter more."""
-_MOST_LAYERS = 8
-_LEAST_BYTES = 4 * 1024 * 1024
-_MOST_BYTES = 512 * 1024 * 1024
+_MAX_LAYERS = 8
+_MIN_BYTES = 4 * 1024 * 1024
+_MAX_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,13 @@ class ImageTask:
         return sum(len(value.data) for value in values if isinstance(value, InlineImage))
 
     @property
-    def most_answer_bytes(self) -> int:
+    def max_answer_bytes(self) -> int:
         """How large an answer to it may be: as many generous images in base64 as were asked for, and their words."""
-        pixels = self.width * self.height if self.width and self.height else _LARGEST_SIDE**2
-        layers = _MOST_LAYERS if self.output_format == "TIFF" else 1
-        image = max(pixels * _GENEROUS_BYTES * layers, _LEAST_BYTES)
-        return min(self.number_results * image + _LEAST_BYTES, _MOST_BYTES)
+        # Bounded by what was asked for: an answer must not fill the memory of everybody else (0035).
+        pixels = self.width * self.height if self.width and self.height else _MAX_SIDE**2
+        layers = _MAX_LAYERS if self.output_format == "TIFF" else 1
+        image = max(pixels * _GENEROUS_BYTES * layers, _MIN_BYTES)
+        return min(self.number_results * image + _MIN_BYTES, _MAX_BYTES)
 
     def to_wire(self) -> dict[str, object]:
         """The task as Runware reads it; the gateway's own fields win over `fields`."""
@@ -159,7 +160,7 @@ class TaskResult:
     """What became of a task: its images, and why others are missing.
 
     `unresolved` when nobody could tell in time: there may be more images, and more to pay. `is_read` is False where an
-    answer about it could not be read, which may have told of more to pay. `others` is what Runware said of no image in
+    answer about it could not be read, which may have named more to pay. `others` is what Runware said of no image in
     particular.
     """
 

@@ -17,7 +17,7 @@ from app.runware.resolver import FindAddresses, RunwareResolver
 _CONNECT_SECONDS = 10.0
 _CONNECTIONS = 2048
 _IDLE_SECONDS = 20.0
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Of an answer that carries no image."""
 _PIECE_BYTES = 256 * 1024
 
@@ -64,11 +64,11 @@ class Transport(Protocol):
     """Anything that can carry a body to Runware and an answer back."""
 
     async def post(
-        self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES, permit: Permit | None = None
+        self, body: bytes, timeout_seconds: float, max_bytes: int = MAX_BYTES, permit: Permit | None = None
     ) -> HTTPReply:
         """Send `body`, raising NotSentError, LostError or LateError when no answer comes, or what `permit` raises.
 
-        An answer of more than `most_bytes`, once unpacked, is not read to its end.
+        An answer of more than `max_bytes`, once unpacked, is not read to its end.
         """
         ...
 
@@ -101,7 +101,7 @@ class AiohttpTransport:
         )
 
     async def post(
-        self, body: bytes, timeout_seconds: float, most_bytes: int = MOST_BYTES, permit: Permit | None = None
+        self, body: bytes, timeout_seconds: float, max_bytes: int = MAX_BYTES, permit: Permit | None = None
     ) -> HTTPReply:
         """See Transport."""
         data = _payload(body) if permit is None else PermittedBody(body, permit)
@@ -115,7 +115,7 @@ class AiohttpTransport:
                 # A redirect would carry the API key to another host.
                 allow_redirects=False,
             ) as response:
-                content = await _read(response, most_bytes)
+                content = await _read(response, max_bytes)
                 retry_after = _seconds(response.headers.get("Retry-After"))
                 return HTTPReply(response.status, content or b"", retry_after, is_cut=content is None)
         # No connection, so surely nothing was sent. All other errors count as "may have been sent".
@@ -133,18 +133,18 @@ class AiohttpTransport:
         await self._session.close()
 
 
-async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
     """The unpacked body, None where it has more than so many bytes; the connection is not used again then.
 
     It comes in pieces of bounded size, however much a few packed bytes unpack to.
     """
-    if (response.content_length or 0) > most_bytes:
+    if (response.content_length or 0) > max_bytes:
         response.close()
         return None
     pieces, size = [], 0
     async for piece in response.content.iter_any():
         size += len(piece)
-        if size > most_bytes:
+        if size > max_bytes:
             response.close()
             return None
         pieces.append(piece)

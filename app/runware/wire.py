@@ -25,10 +25,10 @@ from app.runware.members import (
 
 MAX_VALUES = 50_000
 """A sensible answer has some hundred; base64 has no commas, so that counting them is fast and counts values."""
+# Of images or faults, of which a task has at most twenty; more are not looked at.
 _MAX_ENTRIES = 200
-"""Of images or faults, of which a task has at most twenty; more are not looked at."""
 _ENVELOPE_MEMBERS = frozenset({"data", "errors", "error", "code", "message"})
-_LONGEST_CODE = 100
+_MAX_CODE_CHARS = 100
 _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -135,6 +135,7 @@ def _to_reply(
     # Only what is about this task: an envelope may carry others, and their images are not this caller's.
     mine = [item for item in items[:_MAX_ENTRIES] if _is_about(item, task_uuid)]
     faults = [error for error in errors[:_MAX_ENTRIES] if _is_about(error, task_uuid)]
+    # Errors of single images stand among the images, not beside them.
     failed = [item for item in mine if bytes(item.get("error", b"null")) != b"null"]
     for item in failed:
         faults += _entries(item, "error")
@@ -161,7 +162,7 @@ def _is_about(members: Members, task_uuid: str) -> bool:
 
 def _to_fault(error: Members) -> WireFault:
     return WireFault(
-        code=read_words(error, "code", "errorId")[:_LONGEST_CODE] or "unknownError",
+        code=read_words(error, "code", "errorId")[:_MAX_CODE_CHARS] or "unknownError",
         message=read_words(error, "message", "errorMessage"),
         parameters=_parameters(error),
         content=read_words(error, "responseContent"),

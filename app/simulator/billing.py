@@ -20,6 +20,7 @@ def price_image(price: Mapping[str, Any], wire: JSONObject, references: Sequence
 
 
 def _output_price(price: Mapping[str, Any], wire: JSONObject, references: Sequence[Size], made: Size) -> Decimal:
+    # The most exact rule first; what is left is a price for each image.
     if "first_mp" in price:
         further = _units(price, made) - 1
         return _money(price["first_mp"]) + further * _money(price.get("extra_mp", price["first_mp"]))
@@ -45,9 +46,9 @@ def _by_quality(table: Mapping[str, Any], wire: JSONObject, made: Size) -> Decim
 def _by_size(table: Mapping[str, Any], made: Size) -> Decimal:
     """The price of a size, or of the largest one in proportion to its pixels."""
     named = f"{made[0]}x{made[1]}"
-    largest, most = max(table.items(), key=lambda item: Decimal(item[1]))
+    largest, highest = max(table.items(), key=lambda item: Decimal(item[1]))
     width, height = map(int, largest.split("x"))
-    return _money(table.get(named, round(_money(most) * made[0] * made[1] / (width * height), 6)))
+    return _money(table.get(named, round(_money(highest) * made[0] * made[1] / (width * height), 6)))
 
 
 def _by_tier(tiers: Mapping[str, Any], wire: JSONObject, made: Size) -> Decimal:

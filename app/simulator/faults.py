@@ -19,6 +19,7 @@ class Fault:
     def to_wire(self, task: dict[str, Any]) -> dict[str, Any]:
         """The entry for `task`."""
         wire: dict[str, Any] = {"code": self.code, "message": self.message}
+        # With the link that the real service sends along.
         if self.parameter is not None:
             wire["parameter"] = self.parameter
             anchor = self.parameter if isinstance(self.parameter, str) else self.parameter[0]

@@ -22,6 +22,7 @@ _JUMPED = 64
 
 def draw(prompt: str, seed: int, size: tuple[int, int], *, transparent: bool = False) -> Image.Image:
     """An image from text."""
+    # From prompt and seed alone: the same request draws the same image, so tests can compare bytes.
     digest = hashlib.sha256(f"{prompt}\x00{seed}".encode("utf-8", "replace")).digest()
     hue = digest[0] / 255
     width, height = size
@@ -45,18 +46,19 @@ def edit(
     reference: Image.Image, mask: Image.Image | None, prompt: str, seed: int, size: tuple[int, int]
 ) -> Image.Image:
     """A reference image changed as far as the mask allows."""
-    ground = ImageOps.fit(reference.convert("RGB"), size)
+    original = ImageOps.fit(reference.convert("RGB"), size)
     digest = hashlib.sha256(f"{prompt}\x00{seed}".encode("utf-8", "replace")).digest()
     tone = ImageOps.colorize(
-        ImageOps.grayscale(ground), _color(digest[0] / 255, 0.8, 0.15), _color(digest[0] / 255 + 0.1, 0.35, 1.0)
+        ImageOps.grayscale(original), _color(digest[0] / 255, 0.8, 0.15), _color(digest[0] / 255 + 0.1, 0.35, 1.0)
     )
-    changed = Image.blend(ImageOps.invert(ground), tone, 0.75).convert("RGBA")
+    changed = Image.blend(ImageOps.invert(original), tone, 0.75).convert("RGBA")
     _write(changed, prompt)
     result = changed.convert("RGB")
     if mask is None:
         return result
+    # Nearest, so that the edge of the mask stays sharp and a test can tell edited pixels from kept ones.
     area = ImageOps.fit(mask.convert("L"), size, Image.Resampling.NEAREST)
-    return Image.composite(result, ground, area)
+    return Image.composite(result, original, area)
 
 
 def cut_out(reference: Image.Image) -> Image.Image:
@@ -97,6 +99,7 @@ def encode(image: Image.Image, format_: str, quality: int | None) -> bytes:
     return buffer.getvalue()
 
 
+# Drawing takes most of the time of a large set of tests; a flat image is made once.
 @lru_cache(maxsize=64)
 def plain(mode: str, size: tuple[int, int], format_: str, quality: int | None) -> bytes:
     """A flat gray image."""

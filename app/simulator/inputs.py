@@ -29,19 +29,19 @@ class InputImageError(Exception):
         self.fault = fault
 
 
-class Shelf(Protocol):
+class ImageSource(Protocol):
     """Where uploaded and finished images are kept."""
 
-    def find(self, image_id: str) -> bytes | None:
+    def find_image(self, image_id: str) -> bytes | None:
         """An image by its id."""
         ...
 
 
 class InputReader:
-    """Reads images, from a shelf or over HTTP."""
+    """Reads images, by their ids or over HTTP."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, images: ImageSource) -> None:
+        self._images = images
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -49,7 +49,7 @@ class InputReader:
         if self._session is not None:
             await self._session.close()
 
-    async def read(self, wire: JSONObject) -> tuple[list[Image.Image], Image.Image | None, JSONObject]:
+    async def read_inputs(self, wire: JSONObject) -> tuple[list[Image.Image], Image.Image | None, JSONObject]:
         """The images of a task, its mask, and the task as it may be shown; raises InputImageError."""
         inputs = listed_inputs(wire)
         shown_inputs: JSONObject = {}
@@ -72,7 +72,7 @@ class InputReader:
             name: value for name, value in wire.items() if name not in {"seedImage", "maskImage", "referenceImages"}
         }
         ace = wire.get("acePlusPlus")
-        if isinstance(ace, dict) and not images:  # ACE++ brings the images to work on itself
+        if isinstance(ace, dict) and not images:  # ACE++ carries the images to work on itself
             loaded = [await self.load("acePlusPlus.images", one) for one in ace.get("images", ())]
             images = [await asyncio.to_thread(_open, "acePlusPlus.images", data, wire) for data in loaded]
         if shown_inputs:
@@ -84,8 +84,9 @@ class InputReader:
         """The bytes behind an image id, a data URI, base64 or an address."""
         if not isinstance(reference, str) or not reference:
             raise InputImageError(_untransferable(name))
+        # By its form: an id that is unknown is an error and never tried as base64.
         if UUID.fullmatch(reference):
-            found = self._shelf.find(reference)
+            found = self._images.find_image(reference)
             if found is None:
                 raise InputImageError(_untransferable(name))
             return found
@@ -100,6 +101,7 @@ class InputReader:
 
     async def _fetch(self, name: str, url: str) -> bytes:
         if self._session is None:
+            # Made at the first use: most tasks name no address.
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
         try:
             async with self._session.get(url) as response:
@@ -130,18 +132,20 @@ def _open(name: str, data: bytes, wire: Mapping[str, Any]) -> Image.Image:
     except Exception:  # noqa: BLE001 - on damaged bytes decoders raise whatever they like
         raise InputImageError(_untransferable(name)) from None
     limits = rules.limits if rules else {}
-    low, high, most = limits.get("min_side"), limits.get("max_side"), limits.get("max_bytes")
+    low, high, max_bytes = limits.get("min_side"), limits.get("max_side"), limits.get("max_bytes")
     too_small = low is not None and min(image.size) < low
-    too_large = (high is not None and max(image.size) > high) or (most is not None and len(data) > most)
+    too_large = (high is not None and max(image.size) > high) or (max_bytes is not None and len(data) > max_bytes)
     if too_small or too_large:
         message = (
-            f"Invalid value for '{name}' parameter. Each side must be {low} to {high} pixels, at most {most} bytes."
+            f"Invalid value for '{name}' parameter. "
+            f"Each side must be {low} to {high} pixels, at most {max_bytes} bytes."
         )
         raise InputImageError(Fault("invalidReferenceImages", message, parameter=f"inputs.{name}"))
     return image
 
 
 def _decode(data: bytes) -> Image.Image:
+    # Just what Runware is documented to read: the gateway must convert everything else before.
     image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
     if image.width * image.height > _MAX_PIXELS:
         raise ValueError

@@ -48,6 +48,7 @@ def _check_ace(ace: object) -> Iterator[Fault]:
         yield invalid("acePlusPlus.type", "It is no known value.", allowedValues=list(_ACE_TYPES))
     if not isinstance(ace.get("images"), list) or len(ace["images"]) != 1:
         yield invalid("acePlusPlus.images", "It must hold one image.", min=1, max=1)
+    # Refused both ways: a mask that is ignored silently would look like a working edit.
     if (kind == "local_editing") != ("masks" in ace):
         yield invalid("acePlusPlus.masks", "Masks belong to local_editing, and only there.")
     elif "masks" in ace and (not isinstance(ace["masks"], list) or len(ace["masks"]) != 1):

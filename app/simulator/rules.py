@@ -51,6 +51,7 @@ def rules_for(air: str) -> ModelRules | None:
     listed = load_rules().get(air)
     if listed is not None or not air.startswith("civitai:"):
         return listed
+    # Community models have no page of their own; one set of rules stands for all.
     return _to_rules(air, {"dimensions": {"kind": "range", "min": 128, "max": 2048, "step": 64}}, {})
 
 
@@ -78,6 +79,7 @@ def _to_rules(air: str, entry: JSONObject, enums: JSONObject) -> ModelRules:
         formats=tuple(entry.get("formats") or ("JPG", "PNG", "WEBP")),
         ranges=entry.get("ranges", {}),
         seed_range=(int(low), int(high)),
+        # Some models never say which seed they took.
         returns_seed=seed.get("returned") is not False and air != "openai:gpt-image@2",
         price=entry.get("price") or {},
     )

@@ -32,7 +32,7 @@ After it (the task runs and is billed, save where it fails):
     [sim:nsfw]               the safety check, where it was asked for, finds something
     [sim:says-more]          members nobody knows stand beside each image, and a warning beside all
     [sim:costless] [sim:costless=K]          only the first K (0) images of the task ever have a cost
-    [sim:late-cost] [sim:late-cost=S]        costs are told only to who asks again, S (0) seconds after the task began
+    [sim:late-cost] [sim:late-cost=S]        costs come only to a later question, S (0) seconds after the task began
     [sim:empty]              200 with no data, though the task runs
     [sim:nonsense]           200 with text that is no JSON, though the task runs
 """
@@ -49,6 +49,7 @@ _THIRD_PARTY_CREDITS = (
     "This model needs a paid invoice or a balance of at least $5. Add credit at https://my.runware.ai/wallet"
 )
 
+# Codes and statuses as the real service has them, and one that nobody can know.
 _BEFORE: Mapping[str, Fault] = {
     "rate-limit": Fault("rateLimitExceeded", "Too many requests for this model.", 429),
     "outage": Fault("noAvailableServer", "There is no available server for this model.", 503),
@@ -108,6 +109,7 @@ class Scenario:
 
     def after_acceptance(self, seed: int | None) -> Fault | None:
         """The fault of the whole task once it runs."""
+        # By the seed: split tasks count it up, so that every second image of one request fails.
         if "fail-odd" in self.markers and seed is not None and seed % 2:
             return _AFTER["provider-error"]
         return next((fault for name, fault in _AFTER.items() if name in self.markers), None)
@@ -127,5 +129,6 @@ class Scenario:
 
 def read_scenario(prompt: object) -> Scenario:
     """The scenario a prompt asks for."""
+    # In the prompt, since that is the only text which every client and every field mapping carries unchanged.
     found = MARKER.findall(prompt) if isinstance(prompt, str) else []
     return Scenario({name: float(number) if number else None for name, number in found})

@@ -5,10 +5,8 @@ Runware's. Faults are asked for in the prompt: see `scenarios`.
 """
 
 import asyncio
-import json
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +17,7 @@ from app.simulator.faults import Fault, missing
 from app.simulator.inputs import InputImageError
 from app.simulator.rules import JSONObject
 from app.simulator.scenarios import read_scenario
-from app.simulator.state import Desk, Task
+from app.simulator.state import Task, TaskStore
 from app.simulator.validation import TASK_TYPES, UUID, validate
 
 _MAX_BODY = 256 * 1024 * 1024
@@ -42,10 +40,10 @@ class _PlainError(Exception):
 
 
 class Simulator:
-    """The HTTP face of a desk. `keys` None takes any key that is not empty."""
+    """The service over HTTP. `keys` None takes any key that is not empty."""
 
-    def __init__(self, desk: Desk, keys: frozenset[str] | None = None) -> None:
-        self._desk = desk
+    def __init__(self, store: TaskStore, keys: frozenset[str] | None = None) -> None:
+        self._store = store
         self._keys = keys
 
     def application(self) -> web.Application:
@@ -64,13 +62,14 @@ class Simulator:
         return application
 
     async def _close(self, _: web.Application) -> None:
-        await self._desk.close()
+        await self._store.close()
 
     async def _receive(self, request: web.Request) -> web.StreamResponse:
         try:
             tasks = msgspec.json.decode(await request.read())
         except msgspec.DecodeError:
             tasks = None
+        # An array, always, as documented.
         if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
             fault = Fault("invalidRequest", "The body must be a JSON array of task objects.")
             return _envelope([], [fault.to_wire({})], fault.status)
@@ -82,6 +81,7 @@ class Simulator:
         except _PlainError as plain:
             return web.Response(status=plain.status, text=plain.text, content_type=plain.content_type)
         except _CutError:
+            # Reset, not closed: the client must not be able to tell whether its task was read.
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
@@ -98,15 +98,15 @@ class Simulator:
         data: list[JSONObject] = []
         errors: list[JSONObject] = []
         status = 400
-        for outcome in await asyncio.gather(*(self._carry_out(task) for task in tasks)):
+        for outcome in await asyncio.gather(*(self._answer_task(task) for task in tasks)):
             data += outcome[0]
             errors += outcome[1]
             status = outcome[2] if outcome[1] else status
-        known = [self._desk.tasks.get(str(task.get("taskUUID"))) for task in tasks]
+        known = [self._store.tasks.get(str(task.get("taskUUID"))) for task in tasks]
         warnings = [_WARNING for task in known if task is not None and task.scenario.has("says-more")]
         return _envelope(data, errors, 200 if data or not errors else status, warnings)
 
-    async def _carry_out(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+    async def _answer_task(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
         """Data, errors, and the status when there are only errors."""
         kind = wire.get("taskType")
         if kind == "authentication":
@@ -129,12 +129,14 @@ class Simulator:
 
     async def _infer(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
         scenario = read_scenario(wire.get("positivePrompt"))
-        submission = self._desk.count_submission(wire.get("taskUUID"))
+        # Counted before anything can fail, so that a fault "for the first N times" ends.
+        submission = self._store.count_submission(wire.get("taskUUID"))
         if scenario.is_unreachable(submission):
             raise _CutError
         if scenario.answers_html(submission):
             raise _PlainError(502, _HTML, "text/html")
-        known = self._desk.tasks.get(str(wire.get("taskUUID")))
+        known = self._store.tasks.get(str(wire.get("taskUUID")))
+        # The promise that "paid once" rests on: an id is accepted once, and a second time it is a conflict.
         if known is not None:
             known.submissions += 1
             fault = Fault("conflictTaskUUID", "A task with this taskUUID exists already.", parameter="taskUUID")
@@ -142,15 +144,17 @@ class Simulator:
         faults = validate(wire)
         if faults:
             return [], [fault.to_wire(wire) for fault in faults], faults[0].status
+        # After validation: an invalid task is refused for its own fault, not for one that was asked for.
         early = scenario.before_acceptance(submission)
         if early is not None:
             return [], [early.to_wire(wire)], early.status
-        task = await self._desk.accept(wire)
+        task = await self._store.accept(wire)
         if wire.get("deliveryMethod") == "async":
             return [{"taskType": wire["taskType"], "taskUUID": wire["taskUUID"]}], [], 200
         return await self._wait_for(task)
 
     async def _wait_for(self, task: Task) -> tuple[list[JSONObject], list[JSONObject], int]:
+        # From here on the task exists and will be billed, whatever becomes of this connection.
         if task.scenario.has("drop"):
             raise _CutError
         if task.scenario.has("hang"):
@@ -160,23 +164,26 @@ class Simulator:
             return [], [], 200
         if task.scenario.has("nonsense"):
             raise _PlainError(200, "upstream said nothing useful", "text/plain")
+        # The synchronous answer has no status, unlike that to a question; the gateway must read both.
         hidden = {"status", "cost"} if task.scenario.has("late-cost") else {"status"}
         items = [{name: value for name, value in item.items() if name not in hidden} for item in task.items]
         return items, task.faults, 400
 
     def _respond(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
-        task = self._desk.tasks.get(str(wire.get("taskUUID")))
+        task = self._store.tasks.get(str(wire.get("taskUUID")))
+        # No error: the gateway must read an empty answer as "not known".
         if task is None:
             return [], [], 200
         late = task.scenario.has("late-cost") and time.time() < task.started + task.scenario.number("late-cost", 0)
         data = [item | {"cost": None} if late else item for item in task.items]
         if not task.finished.is_set():
+            # Finished images and "processing" stand side by side while a task is on its way.
             uuid = wire["taskUUID"]
             data.append({"taskType": task.rules.task, "taskUUID": uuid, "status": "processing"})
         return data, list(task.faults), 200
 
     def _details(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
-        task = self._desk.tasks.get(str(wire.get("taskUUID")))
+        task = self._store.tasks.get(str(wire.get("taskUUID")))
         if task is None:
             fault = Fault("taskNotFound", "There is no task with this taskUUID.", 404, "taskUUID")
             return [], [fault.to_wire(wire)], 404
@@ -195,21 +202,22 @@ class Simulator:
         if not isinstance(uuid, str) or not UUID.fullmatch(uuid):
             return [], [missing("taskUUID").to_wire(wire)], 400
         if wire.get("operation") == "delete" and field == "media":
-            if not self._desk.delete(wire.get("media")):
+            if not self._store.delete(wire.get("media")):
                 return [], [Fault("mediaNotFound", "There is no such media.", 404, "media").to_wire(wire)], 404
             done = {"taskType": wire["taskType"], "taskUUID": uuid, "operation": "delete", "mediaUUID": wire["media"]}
             return [done], [], 200
-        image_id = await self._desk.upload(wire.get(field))
-        url = f"{self._desk.base_url}/image/os/a15d18/ws/2/ii/{image_id}.png"
+        image_id = await self._store.upload(wire.get(field))
+        url = f"{self._store.base_url}/image/os/a15d18/ws/2/ii/{image_id}.png"
         answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": image_id, f"{field}URL": url}
         return [answer], [], 200
 
     async def _image(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        found = self._desk.image(name)
+        found = self._store.image(name)
         if found is None:
             return web.Response(status=404, text="not found")
-        if self._desk.cuts(name):
+        # The length promises more than comes, so that only a client that counts notices.
+        if self._store.cuts(name):
             half = web.StreamResponse(headers={"Content-Type": found[0], "Content-Length": str(len(found[1]))})
             await half.prepare(request)
             await half.write(found[1][: len(found[1]) // 2])
@@ -219,20 +227,20 @@ class Simulator:
         return web.Response(body=found[1], content_type=found[0])
 
     async def _tasks(self, _: web.Request) -> web.Response:
-        listed = [_show(task) for task in self._desk.tasks.values()]
+        listed = [_show(task) for task in self._store.tasks.values()]
         return web.Response(body=_encoder.encode({"tasks": listed}), content_type="application/json")
 
     async def _task(self, request: web.Request) -> web.Response:
-        task = self._desk.tasks.get(request.match_info["uuid"])
+        task = self._store.tasks.get(request.match_info["uuid"])
         if task is None:
             return web.Response(status=404, text="not found")
         return web.Response(body=_encoder.encode(_show(task)), content_type="application/json")
 
     async def _ledger(self, _: web.Request) -> web.Response:
-        tasks = self._desk.tasks.values()
+        tasks = self._store.tasks.values()
         total = sum((task.billed for task in tasks), Decimal(0))
         body = {"tasks": len(tasks), "images": sum(len(task.items) for task in tasks), "total": str(total)}
-        body |= {"uploads": self._desk.uploads, "deletions": self._desk.deletions, "puts": self._desk.puts.done}
+        body |= {"uploads": self._store.uploads, "deletions": self._store.deletions, "puts": self._store.puts.done}
         return web.Response(body=_encoder.encode(body), content_type="application/json")
 
 
@@ -257,41 +265,3 @@ def _envelope(
     if errors:
         body["errors"] = errors
     return web.Response(body=_encoder.encode(body), status=status, content_type="application/json")
-
-
-async def serve(
-    host: str,
-    port: int,
-    *,
-    latency_seconds: float,
-    keys: frozenset[str] | None = None,
-    announce: Callable[[str], None],
-    ends_with_stdin: bool = False,
-) -> None:
-    """Serve until cancelled, or until stdin closes; `announce` is told the address once it listens."""
-    desk = Desk(latency_seconds)
-    runner = web.AppRunner(Simulator(desk, keys).application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
-    bound = runner.addresses[0][1]
-    desk.base_url = f"http://{host}:{bound}"
-    announce(desk.base_url)
-    try:
-        await (_until_stdin_closes() if ends_with_stdin else asyncio.Event().wait())
-    finally:
-        await runner.cleanup()
-
-
-async def _until_stdin_closes() -> None:
-    """Wait for the end of stdin, which comes when the starting process ends, however it ends."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
-    transport.close()
-
-
-def announcement(url: str) -> str:
-    """The line by which a starting process learns the address."""
-    return json.dumps({"simulator": f"{url}/v1"})

@@ -51,7 +51,7 @@ class Task:
         return int(self.wire.get("numberResults", 1))
 
 
-class Desk:
+class TaskStore:
     """All tasks, images and bills."""
 
     def __init__(self, latency_seconds: float) -> None:
@@ -85,11 +85,12 @@ class Desk:
         """Take a valid task and start it, raising InputImageError for inputs that cannot be read."""
         rules = rules_for(str(wire["model"]))
         assert rules is not None  # noqa: S101 - validated before
+        # Its own clock and no injected one: it stands for a service elsewhere.
         task = Task(wire, {}, read_scenario(wire.get("positivePrompt")), rules, time.time())
         key = str(wire["taskUUID"])
         self.tasks[key] = task  # before the images are read: the id is taken from here on
         try:
-            references, mask, task.shown = await self._inputs.read(wire)
+            references, mask, task.shown = await self._inputs.read_inputs(wire)
         except InputImageError:
             # Like the real service: what was refused is not known, and its id is free.
             del self.tasks[key]
@@ -104,6 +105,7 @@ class Desk:
     def image(self, name: str) -> tuple[str, bytes] | None:
         """A finished image by file name, with its Content-Type; None where it is absent, or plays so."""
         absent, cut = self._image_faults.get(name, (0, 0))
+        # Counted down, so that a client that asks again is served in the end.
         if absent >= 1:
             self._image_faults[name] = (absent - 1, cut)
             return None
@@ -117,15 +119,15 @@ class Desk:
         self._image_faults[name] = (absent, cut - 1)
         return True
 
-    def find(self, image_id: str) -> bytes | None:
-        """A kept image by its id."""
+    def find_image(self, image_id: str) -> bytes | None:
+        """An uploaded or finished image by its id."""
         return next((data for name, (_, data) in self._images.items() if name.startswith(image_id)), None)
 
     async def upload(self, reference: object) -> str:
-        """Keep an uploaded image; its id."""
+        """Store an uploaded image; its id."""
         data = await self._inputs.load("image", reference)
         image_id = str(uuid.uuid4())
-        self._keep(f"{image_id}.png", "image/png", data)
+        self._store_image(f"{image_id}.png", "image/png", data)
         self.uploads += 1
         return image_id
 
@@ -154,6 +156,7 @@ class Desk:
         task.finished.set()
 
     async def _make_images(self, task: Task, references: list[Image.Image], mask: Image.Image | None) -> None:
+        # The first ones succeed: which images of a partial answer exist must be known to a test.
         good = int(task.scenario.number("partial", task.count))
         sizes = [image.size for image in references]
         for place in range(task.count):
@@ -181,7 +184,7 @@ class Desk:
         image_id = str(uuid.uuid4())
         name = f"{image_id}.{format_.lower()}"
         media_type = _MEDIA_TYPES.get(format_, f"image/{format_.lower()}")
-        self._keep(name, media_type, data)
+        self._store_image(name, media_type, data)
         self.puts.begin(task.wire.get("uploadEndpoint"), media_type, data)
         item: JSONObject = {
             "taskType": task.rules.task,
@@ -210,7 +213,7 @@ class Desk:
             item["cost"] = cost
         return item
 
-    def _keep(self, name: str, media_type: str, data: bytes) -> None:
+    def _store_image(self, name: str, media_type: str, data: bytes) -> None:
         self._images[name] = (media_type, data)
         self._image_bytes += len(data)
         # Bounded: it may run for days beside a gateway without a key.

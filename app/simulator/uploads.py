@@ -20,6 +20,7 @@ class ResultUploads:
         """Upload one image; nothing happens where no endpoint was given."""
         if not isinstance(endpoint, str):
             return
+        # Apart from the answer: a slow endpoint delays nobody.
         running = asyncio.create_task(self._put(endpoint, media_type, data))
         self._running.add(running)
         running.add_done_callback(self._running.discard)

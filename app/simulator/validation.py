@@ -43,6 +43,7 @@ def validate(task: JSONObject) -> list[Fault]:
                 parameter="model",
             )
         ]
+    # One fault alone here: what a field means depends on the model and the kind of task.
     if task.get("taskType") != rules.task:
         return [invalid("taskType", f"The model '{air}' takes {rules.task} tasks.", allowedValues=[rules.task])]
     uuid = task.get("taskUUID")
@@ -71,12 +72,14 @@ def _check_fields(task: JSONObject, rules: ModelRules) -> list[Fault]:
         return []
     faults = []
     for name, value in task.items():
+        # Fields of every task are judged elsewhere, by their values.
         if (name in _ENVELOPE and not (rules.task != "imageInference" and name in _INFERENCE_ONLY)) or (
             name in _LEGACY_INPUTS and "inputs" in rules.fields
         ):
             continue
         kind = rules.fields.get(name)
         if kind is None:
+            # Two codes, as the real service has them: whether it is a typo, or a field of other models.
             known = name in all_fields()
             code = "unsupportedParameter" if known else "unknownParameter"
             reason = f"is not supported by the model '{rules.air}'" if known else "is not recognized"
@@ -92,6 +95,7 @@ def _has_type(value: object, kind: object) -> bool:
         return value in kind
     if kind == "any":
         return True
+    # Before numbers: a boolean is an integer to Python, and is none to the service.
     if isinstance(value, bool):
         return kind == "boolean"
     return isinstance(value, _CHECKS[str(kind)])
@@ -115,11 +119,13 @@ def _check_prompt(task: JSONObject, rules: ModelRules) -> list[Fault]:
 def _check_delivery(task: JSONObject, rules: ModelRules) -> list[Fault]:
     faults = []
     count = task.get("numberResults", 1)
+    # Some models make images in multiples only.
     if not _is_integer(count) or not 1 <= count <= rules.max_results or count % rules.results_multiple:
         extra = {"min": 1, "max": rules.max_results, "multiplier": rules.results_multiple}
         faults.append(invalid("numberResults", f"It must be an integer from 1 to {rules.max_results}.", **extra))
     if output_types(task) is None:
         faults.append(invalid("outputType", "It is not a known output type.", allowedValues=list(_OUTPUT_TYPES)))
+    # `JPEG` is taken for `JPG`.
     name = str(task.get("outputFormat", rules.formats[0])).upper().replace("JPEG", "JPG")
     if name not in rules.formats:
         faults.append(invalid("outputFormat", "It is not a format of this model.", allowedValues=list(rules.formats)))
@@ -168,6 +174,7 @@ def _check_dimensions(task: JSONObject, rules: ModelRules) -> list[Fault]:
     for name, value in (("width", width), ("height", height)):
         if not _is_integer(value) or value < 1:
             return [invalid(name, "It must be a positive integer.", type="integer")]
+    # Both at once are refused: the gateway must have decided for one of them.
     if "resolution" in task:
         return [
             Fault(

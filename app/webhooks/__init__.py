@@ -1,1 +1,1 @@
-"""Tells callers by webhook how their requests ended."""
+"""Notifies callers by webhook of how their requests ended."""

@@ -73,9 +73,11 @@ class WebhookDispatcher:
                     task = asyncio.create_task(self._send(record))
                     self._sending.add(task)
                     task.add_done_callback(self._sending.discard)
+            # Nothing is lost: what is due stands in the journal, and is found when the database is back.
             except DatabaseUnavailableError:
                 _logger.exception("webhooks cannot be looked for")
             try:
+                # Woken for webhooks of this process; those of others are found by looking.
                 await asyncio.wait_for(self._news.wait(), self._schedule.looks_every)
             except TimeoutError:
                 continue

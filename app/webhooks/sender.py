@@ -9,13 +9,13 @@ from app.egress.address_guard import AddressGuard, FetchError, PinnedAddress, Re
 from app.egress.slots import SharedSlots
 from app.errors import InvalidRequestError
 
+# For the whole of a call, however slowly its receiver answers.
 _TIMEOUT_SECONDS = 15.0
-"""For the whole of a call, however slowly its receiver answers."""
+# To wait for a turn: with the call itself less than the journal waits before another process takes the webhook.
 _TURN_SECONDS = 30.0
-"""To wait for a turn: with the call itself less than the journal waits before another process takes the webhook."""
 _AT_ONCE = 64
 _AT_ONCE_PER_CALLER = 16
-_LONGEST_URL = 2000
+_MAX_URL_CHARS = 2000
 _SUCCESS = range(200, 300)
 
 
@@ -31,7 +31,7 @@ class WebhookSender:
 
     async def check_webhook_url(self, url: str, caller: str) -> None:
         """Raise InvalidRequestError for an address that will not be called."""
-        if len(url) > _LONGEST_URL or any(character <= " " or character == "\x7f" for character in url):
+        if len(url) > _MAX_URL_CHARS or any(character <= " " or character == "\x7f" for character in url):
             raise _refused("is not a valid address")
         try:
             if not self._allow_private and urlsplit(url).scheme.lower() != "https":

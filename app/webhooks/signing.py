@@ -27,6 +27,7 @@ class WebhookSecrets:
 
 def signed_headers(secret: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """The headers that let a receiver trust `body`. `timestamp` is in unix seconds."""
+    # Id and time are signed too, so that a receiver can refuse a repetition of an old message.
     signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
     signature = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
     return {

@@ -19,9 +19,9 @@ class Stumbling(AiohttpTransport):
         self.left = left
 
     async def post(
-        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
     ) -> HTTPReply:
-        reply = await super().post(body, timeout_seconds, most_bytes, permit)
+        reply = await super().post(body, timeout_seconds, max_bytes, permit)
         if self.left and reply.status == 200:
             self.left -= 1
             raise ZeroDivisionError

@@ -480,7 +480,7 @@ class Stumbling(AiohttpTransport):
     stumbled = False
 
     async def post(
-        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
     ) -> HTTPReply:
         reply = await super().post(body, timeout_seconds, permit=permit)
         if not self.stumbled:

@@ -13,7 +13,7 @@ class RecordingTransport:
         self.tasks: list[dict] = []
 
     async def post(
-        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
     ) -> HTTPReply:
         """Answer at once."""
         if permit is not None:
@@ -47,7 +47,7 @@ class ScriptedTransport:
         self.sent: list[dict] = []
 
     async def post(
-        self, body: bytes, timeout_seconds: float, most_bytes: int = 0, permit: Permit | None = None
+        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
     ) -> HTTPReply:
         """Play the next entry; the last one repeats."""
         if permit is not None:

@@ -18,14 +18,14 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 )
 _MAX_BRANDS_END = 256
+# Larger descriptions of an image are left to the decoder.
 _MAX_META = 1024 * 1024
-"""Larger descriptions of an image are left to the decoder."""
 _MAX_ITEM = 1024 * 1024
 _XMP_TYPE = b"application/rdf+xml"
+# Quarters counterclockwise as an orientation.
 _TURNS = {1: 8, 2: 3, 3: 6}
-"""Quarters counterclockwise as an orientation."""
+# Quarters counterclockwise and the axis of a mirroring after them as an orientation.
 _MIRRORED_TURNS = {(0, 0): 4, (0, 1): 2, (1, 0): 5, (1, 1): 7, (2, 0): 2, (2, 1): 4, (3, 0): 7, (3, 1): 5}
-"""Quarters counterclockwise and the axis of a mirroring after them as an orientation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ def brand_of(head: Buffer) -> str | None:
     major = bytes(head[8:12])
     others = bytes(head[16 : min(int.from_bytes(head[:4], "big"), _MAX_BRANDS_END)])
     brands = {others[start : start + 4] for start in range(0, len(others), 4)}
+    # Encoders put a general HEIF brand first and name AVIF among the compatible ones: all brands count.
     if major in _AVIF_BRANDS or (major in _HEIF_BRANDS and brands & _AVIF_BRANDS):
         return "avif"
     return "heic" if major in _HEIF_BRANDS else None
@@ -81,6 +82,7 @@ def read_header(data: Buffer, limits: Limits) -> Header | None:
     if format_ is None:
         return None
     for box in _boxes(view, 0, len(view), limits.steps):
+        # What the file claims of its length is not read before it is known to be small: it comes from a stranger.
         if box.name == b"meta" and box.end - box.body <= _MAX_META:
             try:
                 return _read_meta(view, box, format_, limits.steps)
@@ -105,6 +107,7 @@ def hide_exif(data: Buffer, limits: Limits) -> Buffer:
         return data
     hidden = bytearray(data)
     for start in names:
+        # Renamed, not cut out: every position that the file states further on stays right.
         hidden[start : start + 4] = b"free"
     return bytes(hidden)
 
@@ -123,11 +126,13 @@ def _read_meta(view: memoryview, meta: _Box, format_: str, steps: int) -> Header
     primary = cursor.take(2 if view[boxes[b"pitm"].body] == 0 else 4)
     properties = _read_properties(view, boxes[b"iprp"], primary, steps)
     size = _read_size(view, properties, format_)
+    # The file's own properties win over EXIF: that is how decoders read it, and phones write both.
     angle, axis = (view[properties[name].body] if name in properties else None for name in (b"irot", b"imir"))
     if angle is None and axis is None:
         return Header(format_, *size, _read_described(view, boxes, steps) or 1)
     angle = (angle or 0) & 3
     orientation = _TURNS.get(angle, 1) if axis is None else _MIRRORED_TURNS[angle, axis & 1]
+    # The HEIC decoder turns by itself; to turn once more would be wrong.
     header = Header(format_, *size, orientation)
     return header if format_ == "avif" else Header(format_, *header.upright)
 
@@ -149,6 +154,7 @@ def _read_properties(view: memoryview, iprp: _Box, item: int, steps: int) -> Map
             known = list(_boxes(view, box.body, box.end, steps))
         elif box.name == b"ipma":
             indexes += _read_associations(view, box, item, steps)
+    # Indexes count from 1, and 0 stands for none.
     return {known[index - 1].name: known[index - 1] for index in indexes if 1 <= index <= len(known)}
 
 
@@ -218,6 +224,7 @@ def _read_places(view: memoryview, boxes: Mapping[bytes, _Box], steps: int) -> M
         for _ in range(cursor.take(2)):
             cursor.take(index_size if version else 0)
             extents.append((cursor.take(offset_size), cursor.take(length_size)))
+        # Items in several pieces are left alone: what is looked for is small and lies in one.
         if len(extents) == 1 and method in {0, 1}:
             places[item] = (base + extents[0][0] + (inside if method else 0), extents[0][1])
     return places
@@ -240,6 +247,7 @@ def _boxes(view: memoryview, start: int, stop: int, steps: int) -> Iterator[_Box
         if size == 1:
             size, head = int.from_bytes(view[position + 8 : position + 16], "big"), 16
         end = stop if size == 0 else position + size
+        # A box that ends before it begins would lead in circles, and one beyond its parent outside of it.
         if size and (size < head or end > stop):
             return
         yield _Box(bytes(view[position + 4 : position + 8]), position + head, end)

@@ -13,8 +13,8 @@ SWAPPING = frozenset({5, 6, 7, 8})
 """Orientations that exchange width and height."""
 ORIENTATION_TAG = 0x0112
 _ORDERS = {b"II": "<", b"MM": ">"}
+# Some cameras write the orientation as a byte or a long, though it is a short.
 _NUMBERS = {1: "B", 3: "H", 4: "I"}
-"""Some cameras write the orientation as a byte or a long, though it is a short."""
 _MAX_TAGS = 512
 _PREFIX = b"Exif\x00\x00"
 _XMP = re.compile(rb"""tiff:Orientation(?:\s{0,8}=\s{0,8}["']|>)\s{0,8}([1-8])\s{0,8}["'<]""")
@@ -31,6 +31,7 @@ class OrientationFinder:
 
     def ask_exif(self, block: Buffer) -> None:
         """Look into a block of EXIF."""
+        # Only the first: to look at all of them would let one file cost seconds.
         if "exif" not in self._asked:
             self._asked.add("exif")
             self._exif = read_exif_orientation(block)
@@ -76,5 +77,6 @@ def to_orientation(value: int) -> int | None:
 
 def read_xmp_orientation(packet: Buffer) -> int | None:
     """The orientation in an XMP packet, written as an attribute or as an element."""
+    # A pattern, no XML parser: packets are broken often, and parsers can be made to expand them.
     found = _XMP.search(packet, 0, _XMP_BYTES)
     return int(found[1]) if found else None

@@ -17,20 +17,20 @@ from app.images.types import Color, Header
 
 _EOI, _SOS = 0xD9, 0xDA
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+# Not markers: bytes that belong to nothing, and the coded pixels behind a start of scan.
 _JUNK, _SCAN = -1, -2
-"""Not markers: bytes that belong to nothing, and the coded pixels behind a start of scan."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Baseline, extended and progressive, Huffman coded: what every decoder reads.
 _PLAIN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
-"""Baseline, extended and progressive, Huffman coded: what every decoder reads."""
 _NEEDED = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, _SOS, _EOI, _SCAN}
+# APPn, JPGn and comments: whatever of them is not kept, no decoder misses.
 _DROPPED = frozenset({*range(0xE0, 0xFF)})
-"""APPn, JPGn and comments: whatever of them is not kept, no decoder misses."""
 _ALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 _COLORS: dict[int, Color] = {1: "gray", 3: "rgb", 4: "cmyk"}
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+# Searched at a time, so that other threads get their turn in between.
 _WINDOW = 128 * 1024
-"""Searched at a time, so that other threads get their turn in between."""
 _MAX_SCANS = 256
 _FRAME_BYTES = 6
 _EIGHT_BITS = 8
@@ -80,6 +80,7 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
     for segment in _segments(view, limits):
         marker, body = segment.marker, view[segment.body : segment.end]
         scans += marker == _SOS
+        # Exactly one frame before the pixels: with two of them decoders may show different images.
         sound = sound and (marker in _NEEDED or marker in _DROPPED) and (marker != _SOS or len(frames) == 1)
         if marker in _FRAMES:
             frames.append(segment)
@@ -117,6 +118,7 @@ def _kept(segment: _Segment, body: memoryview) -> Part | None:
 
 def _color_of_plain(view: memoryview, frames: list[_Segment]) -> Color | None:
     """The color of the only frame, None unless it is one that every decoder reads."""
+    # Lossless and arithmetic coding are legal, but not every decoder knows them: those are decoded and encoded anew.
     if len(frames) != 1 or frames[0].marker not in _PLAIN_FRAMES or frames[0].end - frames[0].body < _FRAME_BYTES:
         return None
     depth, height, width, components = struct.unpack_from(">BHHB", view, frames[0].body)
@@ -132,6 +134,7 @@ def _segments(view: memoryview, limits: Limits) -> Iterator[_Segment]:
             if len(view) - position > limits.reach - skipped:
                 raise TooFarError
             return
+        # Bytes between segments are searched one by one, so how many of them is bounded too.
         skipped += start - position
         if not _is_fill(view[position:start]):
             yield _Segment(_JUNK, position, position, start)
@@ -140,6 +143,7 @@ def _segments(view: memoryview, limits: Limits) -> Iterator[_Segment]:
             return
         yield segment
         position = segment.end
+        # Coded pixels have no length: they end at the next marker that is no restart and no stuffed byte.
         if segment.marker == _SOS:
             position = _find(_END_OF_SCAN, view, segment.end, len(view)) or len(view)
             yield _Segment(_SCAN, segment.end, segment.end, position)

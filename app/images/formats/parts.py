@@ -32,11 +32,13 @@ def join_parts(data: Buffer, parts: tuple[Part, ...]) -> Buffer:
     position = 0
     for part in parts:
         span = part if part.data is None else _as_span(view, part.data, position)
+        # Neighbors grow together: of a clean image one span is left, and no copy is made.
         if spans and span.data is None and spans[-1].data is None and span.start == spans[-1].end:
             spans[-1] = Part(spans[-1].start, span.end)
         else:
             spans.append(span)
         position = span.end if span.data is None else position + len(span.data)
+    # The same object, so that megabytes that are clean already are neither copied nor sent on as changed.
     if spans == [Part(0, len(view))]:
         return data
     return b"".join(view[span.start : span.end] if span.data is None else span.data for span in spans)

@@ -13,6 +13,7 @@ def read_gif_header(data: Buffer, limits: Limits) -> Header:
     """The size of the canvas, or of a first frame that goes beyond it. Raises struct.error when the bytes end early."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     left, top, across, down = struct.unpack_from("<HHHH", data, _first_frame(data, 13 + _table(flags), limits))
+    # Decoders enlarge the canvas for a frame that does not fit; the limit of pixels must count what they will make.
     return Header("gif", max(width, left + across), max(height, top + down), color="palette", depth=8)
 
 

@@ -22,6 +22,7 @@ _COLORS: dict[int, Color] = {0: "gray", 2: "rgb", 3: "palette", 4: "gray", 6: "r
 _DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 _WITH_ALPHA = frozenset({4, 6})
 _PALETTE = 3
+# Chunks that say what colors mean, by the lengths they may have.
 _LENGTHS: dict[bytes, frozenset[int]] = {
     b"gAMA": frozenset({4}),
     b"cHRM": frozenset({32}),
@@ -32,10 +33,9 @@ _LENGTHS: dict[bytes, frozenset[int]] = {
     b"cLLI": frozenset({8}),
     b"tRNS": frozenset(range(1, 257)),
 }
-"""Chunks that say what colors mean, by the lengths they may have."""
 _BEFORE_PIXELS = frozenset({*_LENGTHS, b"iCCP", b"PLTE"})
 _XMP = b"XML:com.adobe.xmp\x00"
-_LONGEST_NAME = 80
+_MAX_NAME_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
         return Structure((Part(0, len(view)),), is_sound=False)
     kind = view[25]
     kept = _Kept()
+    # By the lower case of its first letter a chunk says that decoders may ignore it.
     for chunk in _chunks(view, limits):
         if chunk.name[0] & 0x20:
             if _is_wanted(view, chunk, kept, kind):
@@ -99,8 +100,9 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
 
 
 def _keep_critical(view: memoryview, chunk: _Chunk, kept: _Kept) -> None:
-    """Keep a chunk that makes pixels, and note what is wrong with it."""
+    """Take in a chunk that makes pixels, and note what is wrong with it."""
     known = chunk.name in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+    # Pixels lie in one run of chunks. Anything between them, or a second header, is read differently by each decoder.
     again = chunk.name in kept.names and (chunk.name != b"IDAT" or kept.last != b"IDAT")
     late = chunk.name == b"PLTE" and b"IDAT" in kept.names
     first = (chunk.name == b"IHDR") == (not kept.last)
@@ -116,6 +118,7 @@ def _is_wanted(view: memoryview, chunk: _Chunk, kept: _Kept, kind: int) -> bool:
         return False
     if chunk.name == b"tRNS" and (kind in _WITH_ALPHA or (kind == _PALETTE and b"PLTE" not in kept.names)):
         return False
+    # By the standard, what says how colors are meant stands before the palette.
     if chunk.name != b"tRNS" and b"PLTE" in kept.names:
         return False
     if not _is_whole(view, chunk):
@@ -139,7 +142,7 @@ def _is_whole(view: memoryview, chunk: _Chunk) -> bool:
 
 
 def _has_profile(body: memoryview, color: Color | None) -> bool:
-    name, end, packed = bytes(body[:_LONGEST_NAME]).partition(b"\x00")
+    name, end, packed = bytes(body[:_MAX_NAME_CHARS]).partition(b"\x00")
     if not name or not end or not packed or packed[0] != 0:
         return False
     profile = _unpack(body[len(name) + 2 :])
@@ -151,7 +154,7 @@ def _text_of(body: Buffer) -> Buffer | None:
     if len(body) < len(_XMP) + 2:
         return None
     compressed = body[len(_XMP)] == 1
-    texts = bytes(body[len(_XMP) + 2 : len(_XMP) + 2 + 2 * _LONGEST_NAME])
+    texts = bytes(body[len(_XMP) + 2 : len(_XMP) + 2 + 2 * _MAX_NAME_CHARS])
     language_end = texts.find(b"\x00")
     keyword_end = texts.find(b"\x00", language_end + 1)
     if language_end < 0 or keyword_end < 0:

@@ -48,12 +48,14 @@ def sniff(data: Buffer) -> str | None:
         return "webp"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "gif"
+    # Films, audio and images share these boxes; the brands tell them apart.
     if head[4:8] == b"ftyp":
         return boxes.brand_of(head)
     if head.startswith(b"BM"):
         return "bmp"
     if head.startswith(tiff.SIGNATURES):
         return "tiff"
+    # Last, and as a drawing only: markup is text, and any of the formats above could hold such text.
     return "svg" if _name_markup(head) == _SVG else None
 
 
@@ -65,6 +67,7 @@ def name_foreign(data: Buffer) -> str | None:
         return tiff.name_raw(data)
     if format_ is not None and format_ != "svg":
         return None
+    # Named, so that the caller learns what was sent by mistake, instead of that "it cannot be read".
     named = next((name for pattern, name in _FOREIGN if pattern.match(head)), None)
     return (
         named or _name_markup(head) or _name_text(head) or f"not an image: it begins with the bytes {head[:8].hex(' ')}"

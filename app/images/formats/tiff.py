@@ -16,13 +16,14 @@ SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _SUBFILE, _WIDTH, _HEIGHT, _DEPTH, _PHOTOMETRIC, _EXTRA = 254, 256, 257, 258, 262, 338
 _SUB_PAGES, _DNG_VERSION = 330, 50706
 _REDUCED = 1
+# Color filter array and linear raw.
 _RAW_PHOTOMETRICS = frozenset({32803, 34892})
-"""Color filter array and linear raw."""
 _COLORS: dict[int, Color] = {0: "gray", 1: "gray", 2: "rgb", 3: "palette", 5: "cmyk", 6: "rgb", 8: "lab"}
 _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _MAX_TAGS = 4096
 _BIG = 43
 _SHORTEST = 16
+# The tags that make pixels. Orientation is none of them: whoever decodes does not turn.
 _NEEDED = frozenset(
     {
         *range(256, 260),  # size, depth, compression
@@ -39,7 +40,6 @@ _NEEDED = frozenset(
         34675,  # color profile
     }
 ) - {ORIENTATION_TAG}
-"""The tags that make pixels. Orientation is none of them: whoever decodes does not turn."""
 
 
 @dataclass(frozen=True, slots=True)

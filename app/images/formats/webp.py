@@ -60,17 +60,20 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
     """The parts that decoding needs. Raises TooFarError."""
     view = memoryview(data)
     chunks = list(_chunks(view, limits))
+    # A list of what is needed, not of what is not: chunks that nobody knows yet may say anything.
     kept = [chunk for chunk in chunks if chunk.name in _NEEDED]
     images = [chunk for chunk in kept if chunk.name in {_LOSSY, _LOSSLESS}]
     if len(images) != 1 or chunks[-1].next < _end(view):
         return Structure((Part(0, len(view)),), is_sound=False)  # an animation, or cut off: the decoder judges
     size = _read_size(images[0].name, view[images[0].body : images[0].end])
     canvas, flags = _read_extended(view, chunks[0])
+    # Without an extended header decoders read nothing but the image, so a profile or alpha beside it means nothing.
     if canvas is None:
         kept = images
     else:
         profiles = [chunk for chunk in chunks if chunk.name == b"ICCP" and suits(view[chunk.body : chunk.end], "rgb")]
         kept = [*profiles[:1], *kept]
+        # The flags must say what is left: a flag for a chunk that is gone may make a decoder refuse the file.
         flags = flags & _ALPHA | (_ICC if profiles else 0)
     return Structure(_assemble(view, kept, canvas, flags), is_sound=size is not None and canvas in {None, size})
 

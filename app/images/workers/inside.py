@@ -23,8 +23,8 @@ from app.images.workers.messages import (
     read_lengths,
 )
 
+# Imported before the first request, so that it does not wait for them.
 _WARM = ("app.images.compose", "app.images.inputs", "app.images.masks")
-"""Imported before the first request, so that it does not wait for them."""
 _PAGE = resource.getpagesize()
 _STATM = Path("/proc/self/statm")
 
@@ -38,6 +38,7 @@ def main(descriptor: int) -> None:
     for name in _WARM:
         import_module(name)
     with socket.socket(fileno=descriptor) as link:
+        # Said once the imports are done, so that the time of the first image is not theirs.
         _send(link, Message(b""))  # ready
         while (request := _receive(link)) is not None:
             _send(link, _answer(request))
@@ -48,7 +49,7 @@ def _answer(request: Message) -> Message:
         work, arguments, bounds = decode_request(request)
         with _bounded(bounds):
             return encode_result(work(*arguments))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the gateway is told
+    except Exception as error:  # noqa: BLE001 - whatever it is, the gateway must learn of it
         return encode_failure(error, traceback.format_exc())
 
 
@@ -70,6 +71,7 @@ def _bounded(bounds: Bounds) -> Iterator[None]:
 
 def _set_soft(kind: int, value: int) -> None:
     """Set a limit that the process itself may lift again, as far as its operator allows."""
+    # Only the soft limit: a hard one could not be raised again for the next, larger image.
     hard = resource.getrlimit(kind)[1]
     if hard != resource.RLIM_INFINITY:
         value = hard if value == resource.RLIM_INFINITY else min(value, hard)

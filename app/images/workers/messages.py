@@ -19,12 +19,12 @@ from app.images.workers.bounds import Bounds
 
 PREFIX = struct.Struct(">QI")
 """Before each message: the length of its head, and how many large bytes follow, whose lengths come first."""
-MOST_ATTACHED = 16
+MAX_ATTACHED = 16
 _LENGTH = struct.Struct(">Q")
 _LARGE = 64 * 1024
+# What a reply begins with.
 _RESULT, _FAILURE = b"r", b"f"
-"""What a reply begins with."""
-_LONGEST_TRACE = 4000
+_MAX_TRACE_CHARS = 4000
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
 
@@ -116,7 +116,7 @@ def encode_result(result: object) -> Message:
 
 def encode_failure(error: Exception, trace: str) -> Message:
     """An error as a reply."""
-    failure = _Failure(trace=trace[-_LONGEST_TRACE:])
+    failure = _Failure(trace=trace[-_MAX_TRACE_CHARS:])
     if isinstance(error, ImageError):
         failure = _Failure(error=type(error).__name__, details=error.details)
     elif isinstance(error, MemoryError):

@@ -14,8 +14,8 @@ from app.images.workers.turns import Turns
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
-_FEWEST, _MOST = 2, 8
-"""With one process a single caller could stop all others; beyond eight the gateway itself is the limit."""
+# With one process a single caller could stop all others; beyond eight the gateway itself is the limit.
+_MIN_PROCESSES, _MAX_PROCESSES = 2, 8
 
 
 class _Place:
@@ -76,7 +76,7 @@ class Workers:
     """A bounded pool of processes. Call `start` before `run`, and `close` at the end."""
 
     def __init__(self, processes: int | None = None) -> None:
-        self._count = processes or min(max(os.cpu_count() or 1, _FEWEST), _MOST)
+        self._count = processes or min(max(os.cpu_count() or 1, _MIN_PROCESSES), _MAX_PROCESSES)
         self._free = [_Place() for _ in range(self._count)]
         self._places = tuple(self._free)
         self._turns: Turns[asyncio.Future[_Place]] = Turns(self._count)
@@ -101,6 +101,7 @@ class Workers:
             request = encode_request(work, arguments, job.bounds)
             try:
                 reply = await place.ask(request, job.bounds)
+            # Once: work is without effects, but an image that kills two processes would kill every next one.
             except WorkerDiedError:  # it may have died of something else, such as a shortage of memory
                 reply = await place.ask(request, job.bounds)
             try:
@@ -133,7 +134,7 @@ class Workers:
         """Give free places to those whose turn it is."""
         while (taken := self._turns.take()) is not None:
             turn, job = taken
-            if turn.cancelled():  # its caller has gone, and has not been woken yet
+            if turn.cancelled():  # its caller has left, and was not woken yet
                 self._turns.leave(job)
             else:
                 turn.set_result(self._free.pop())

@@ -11,16 +11,16 @@ from pathlib import Path
 import app
 from app.images.errors import BoundCrossedError, WorkerDiedError, WorkerError, WorkerUnavailableError
 from app.images.workers.bounds import Bounds
-from app.images.workers.messages import MOST_ATTACHED, PREFIX, Message, read_lengths
+from app.images.workers.messages import MAX_ATTACHED, PREFIX, Message, read_lengths
 
 _START_SECONDS = 60.0
+# What one step of sending may copy: less takes more steps, more holds up the loop.
 _SOCKET_BYTES = 512 * 1024
-"""What one step of sending may copy: less takes more steps, more holds up the loop."""
+# A gateway that was itself asleep finds the time over and the answer there: it looks once more.
 _LAST_LOOK_SECONDS = 2.0
-"""A gateway that was itself asleep finds the time over and the answer there: it looks once more."""
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "TZ")
+# What a large image took goes back to the system when it is done.
 _MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "4194304"}
-"""What a large image took goes back to the system when it is done."""
 
 
 class WorkerProcess:
@@ -52,6 +52,7 @@ class WorkerProcess:
 
     async def ask(self, request: Message, bounds: Bounds) -> Message:
         """The reply to a request, raising BoundCrossedError or WorkerDiedError. Afterwards only `end` is of use."""
+        # A task of its own, so that it can be waited for twice.
         asking = asyncio.create_task(self._ask(request, bounds.reply_bytes))
         try:
             for seconds in (bounds.wall_seconds, _LAST_LOOK_SECONDS):
@@ -80,7 +81,7 @@ class WorkerProcess:
     async def _receive(self, max_bytes: int) -> Message:
         """The next message, raising BoundCrossedError when it is larger than `max_bytes` bytes."""
         size, count = PREFIX.unpack(await self._read(PREFIX.size))
-        if count > MOST_ATTACHED:
+        if count > MAX_ATTACHED:
             raise BoundCrossedError("size")
         sizes = read_lengths(await self._read(8 * count))
         # Before anything is allocated: sizes come from a process that may have been taken over.

@@ -60,5 +60,6 @@ def test_what_is_drawn_over_an_image_stays_on_it_and_off_its_padding():
 def test_the_color_profile_stays_when_an_image_is_padded():
     from tests.support import profiles
 
-    data = encode(photo(3000, 30), icc_profile=profiles.srgb())
-    assert open_bytes(fit_image(data, RIVERFLOW).data).info["icc_profile"] == profiles.srgb()
+    profile = profiles.srgb()  # once: it carries the second in which it was made
+    data = encode(photo(3000, 30), icc_profile=profile)
+    assert open_bytes(fit_image(data, RIVERFLOW).data).info["icc_profile"] == profile
