@@ -45,14 +45,10 @@ class OpenedInputs:
     markup: OpenedImage | None = None
     passthrough: Mapping[str, JSONValue] = field(default_factory=dict)
     """The fields that pass through, as they may leave."""
+    first_size: Dimensions | None = None
+    """The upright size of the first image, where its header tells."""
     fitting_size: Dimensions | None = None
-    """The size of the first image as the model will see its shape, where it is known."""
-
-    @property
-    def first_size(self) -> Dimensions | None:
-        """The upright size of the first image, where its header tells."""
-        header = self.images[0].header if self.images else None
-        return header.upright if header is not None and header.width and header.height else None
+    """The same as the model will see its shape."""
 
 
 NO_INPUTS = OpenedInputs()
@@ -85,7 +81,7 @@ class ImageOpener:
         opened = await gather_in_order([*images, *mask, *markup])
         others = iter(opened[len(images) :])
         own_mask, own_markup = next(others) if mask else None, next(others) if markup else None
-        return OpenedInputs(tuple(opened[: len(images)]), own_mask, own_markup)
+        return OpenedInputs(tuple(opened[: len(images)]), own_mask, own_markup, first_size=_size_of(opened[0]))
 
     async def _open(self, image: InputImage, owner: str, limits: ImageLimits | None) -> OpenedImage:
         """One image; its address is enough where the image lies within `limits`, None where its bytes are needed."""
@@ -153,6 +149,11 @@ class ImageOpener:
             raise TooLargeError(message, param=image.param, code="image_too_large") from None
         except FetchError as error:
             raise bad_image(image.param, error.reason) from None
+
+
+def _size_of(image: OpenedImage) -> Dimensions | None:
+    header = image.header
+    return header.upright if header is not None and header.width and header.height else None
 
 
 def _refuse_ids(request: ImageRequest, needs: InputNeeds) -> None:

@@ -145,7 +145,9 @@ def _adjust_factor(request: ImageRequest, model: CatalogModel, choice: SizeChoic
 
 def _is_composed(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the exact size is brought about after the image was made, which `composition` tells."""
-    return request.size.exact is not None and (request.fit is not None or pastes_mask(request, model))
+    if request.size.exact is None or (request.fit is None and request.mask is None):
+        return False
+    return request.fit is not None or pastes_mask(request, model)
 
 
 def _drop_ignored(size: SizeRequest) -> tuple[Adjustment, ...]:

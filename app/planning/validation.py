@@ -158,15 +158,19 @@ def _check_members(prefix: str, value: _Object, rule: FieldRule, task: _Object) 
 
 
 def _check_order(prefix: str, value: _Object, rule: FieldRule, task: _Object) -> None:
-    def at(path: str) -> JSONValue:
-        return find(task, path[1:]) if path.startswith("/") else find(value, path)
-
     for name, other in rule.less:
-        if _difference(at(name), at(other)) >= 0:
-            _refuse(f"{prefix}{name}", f"it must be smaller than {_name(prefix, other)}, which is {at(other)}.")
+        limit = _value_at(value, other, task)
+        if _difference(_value_at(value, name, task), limit) >= 0:
+            _refuse(f"{prefix}{name}", f"it must be smaller than {_name(prefix, other)}, which is {limit}.")
     for name, other in rule.at_most:
-        if _difference(at(name), at(other)) > 0:
-            _refuse(f"{prefix}{name}", f"it must be at most {_name(prefix, other)}, which is {at(other)}.")
+        limit = _value_at(value, other, task)
+        if _difference(_value_at(value, name, task), limit) > 0:
+            _refuse(f"{prefix}{name}", f"it must be at most {_name(prefix, other)}, which is {limit}.")
+
+
+def _value_at(value: _Object, path: str, task: _Object) -> JSONValue:
+    """What stands at a path of an object, or of the whole task where the path begins with a slash."""
+    return find(task, path[1:]) if path.startswith("/") else find(value, path)
 
 
 def _difference(first: JSONValue, second: JSONValue) -> float:
