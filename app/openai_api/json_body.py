@@ -72,7 +72,9 @@ def decode_value(text: bytes | bytearray, param: str = "body") -> JSONValue:
     """The value of a JSON text that passed the guard; `param` is where the text stood."""
     if len(text) <= INLINE_BYTES:
         value = _decode(text, param)
-        _refuse_deep(value, param)
+        # Fewer brackets than levels cannot nest too deep; the usual request is not walked through.
+        if text.count(b"[") + text.count(b"{") >= MAX_DEPTH:
+            _refuse_deep(value, param)
         return value
     # Decoding megabytes of base64 holds the interpreter, and every other request with it.
     rest, cut = _cut_texts(text, param)
@@ -142,18 +144,14 @@ def _refuse_constant(what: str, param: str, name: str) -> NoReturn:
 
 def _refuse_deep(value: JSONValue, param: str) -> None:
     """Raise InvalidRequestError for what later stages, which follow nesting by recursion, could not follow."""
-    level: list[JSONValue] = [value]
+    level = [value]
+    # A level at a time: walking by recursion is what is to be prevented.
     for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _members_of(outer)]
+        outer = [one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in outer for inner in (one.values() if isinstance(one, dict) else one)]
         if not level:
             return
     _refuse_depth(param)
-
-
-def _members_of(value: JSONValue) -> list[JSONValue]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
 
 
 def _refuse_depth(param: str) -> NoReturn:
