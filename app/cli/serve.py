@@ -20,10 +20,11 @@ from app import __version__
 from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.registry import Registry, UnknownModelError
 from app.catalog.update import Sources
-from app.cli.client import ApiKey, AsJson, BaseUrl, collect, edit, generate
+from app.cli.client import collect, edit, generate
 from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
 from app.cli.models import show_models
+from app.cli.options import ApiKey, AsJson, BaseUrl
 from app.cli.refresh import run_refresh
 from app.server.configuration import server_options
 from app.server.process import prepare_process, private_folder

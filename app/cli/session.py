@@ -172,10 +172,10 @@ class Session:
             raise ClientError(f"What answers at {where} is no gateway (status {status}): is --base-url right?")
         if response.is_error:
             error = body.get("error")
-            told = error if isinstance(error, dict) else {}
+            said = error if isinstance(error, dict) else {}
             request_id = response.headers.get("x-request-id", "")
-            message = told.get("message", "The request failed.")
-            raise ClientError(f"{message} [{response.status_code} {told.get('code')}, {request_id}]")
+            message = said.get("message", "The request failed.")
+            raise ClientError(f"{message} [{response.status_code} {said.get('code')}, {request_id}]")
         return body
 
 

@@ -53,8 +53,8 @@ class Field:
     examples: tuple[str, ...] = ()
     as_file: str = ""
     """What it takes as a file of a form, where it is documented there."""
-    option: str = ""
-    """The command line's name of it, where it has one."""
+    options: tuple[str, ...] = ()
+    """What the command line calls it, where it takes it."""
     means: str = ""
     """Of Runware's fields: the one of `FIELDS` that it is another name of."""
 
@@ -88,7 +88,7 @@ FIELDS = (
             "png": ImageFormat.PNG, "jpeg": ImageFormat.JPEG, "jpg": ImageFormat.JPEG, "webp": ImageFormat.WEBP,
             "gif": ImageFormat.GIF, "avif": ImageFormat.AVIF, "svg": ImageFormat.SVG,
         },
-        option="--format",
+        options=("--format",),
     ),
     Field(
         "background", Kind.CHOICE,
@@ -98,16 +98,16 @@ FIELDS = (
     Field(
         "size", Kind.SIZE,
         "`WxH` (shape and scale), `W:H` (a ratio), a tier like `2K`, or `auto`. Wins over the next two.", "size",
-        examples=("1024x1024",), option="--size",
+        examples=("1024x1024",), options=("--size",),
     ),
     Field(
         "aspect_ratio", Kind.SIZE, "The shape, as `W:H`.", "size",
-        examples=("16:9",), option="--aspect-ratio",
+        examples=("16:9",), options=("--aspect-ratio",),
     ),
     Field(
         "resolution", Kind.SIZE,
         "The scale: `1K`, `1MP`, `0.25` (megapixels), `2048` or `512px` (a side).", "size",
-        examples=("1K",), option="--resolution",
+        examples=("1K",), options=("--resolution",),
     ),
     Field(
         "stream", Kind.BOOLEAN,
@@ -118,8 +118,8 @@ FIELDS = (
         "fit", Kind.CHOICE, "Deliver exactly the `WxH` of `size`, by crop, padding or stretching after the fact.",
         "fit", choices=_words("cover", "contain", "exact"),
     ),
-    Field("model", Kind.TEXT, "A model id, an alias or an AIR id. See GET /v1/models.", "model", option="--model"),
-    Field("n", Kind.INTEGER, "How many images.", "count", low=1, high=10, option="--n"),
+    Field("model", Kind.TEXT, "A model id, an alias or an AIR id. See GET /v1/models.", "model", options=("--model",)),
+    Field("n", Kind.INTEGER, "How many images.", "count", low=1, high=10, options=("--n", "-n")),
     Field("output_compression", Kind.INTEGER, "Quality of jpeg, webp and avif.", "compression", low=0, high=100),
     Field(
         "mask", Kind.IMAGE, "Where to edit: see the edits endpoint.", "mask",
