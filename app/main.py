@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from app import __version__
-from app.access.admission import Admission, MemoryBudget
+from app.access.admission import MemoryBudget, TaskAdmission
 from app.access.authentication import Authenticator
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
@@ -44,7 +44,6 @@ from app.generation.inputs import InputImages
 from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
 from app.generation.prepare import Policy, Preparer
-from app.generation.provider_admission import ProviderAdmission
 from app.generation.resolve import TaskFinder
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
@@ -169,7 +168,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, render_webhook, parts.webhooks)
     memory = _memory(load)
-    admission = Admission(load.max_in_flight, load.max_queued, load.max_queued_per_key)
+    admission = TaskAdmission(runware, load.max_in_flight, load.max_queued, load.max_queued_per_key)
     policy = _policy(settings, retries)
     links = OwnLinks(media, images.max_image_bytes)
     inputs = _Inputs(ImageWork(workers, images.max_image_pixels), ways.inputs, links)
@@ -178,8 +177,8 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     executor = ImageExecutor(
         runware, InputUploads(storage), delivery, finder, memory=memory.work, longest_work=retries.longest_work
     )
-    kept, admissions = ResultStore(results, media, registry), ProviderAdmission(admission, runware)
-    runner = JobRunner(journal, kept, keeper, executor, admissions=admissions, task_ids=ids, webhooks=webhooks)
+    kept = ResultStore(results, media, registry)
+    runner = JobRunner(journal, kept, keeper, executor, admission=admission, task_ids=ids, webhooks=webhooks)
     service = parts.service(_preparer(registry, inputs, images, ids, policy, sender), runner, policy)
     bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
     takeover = Takeover(journal, keeper, runner)

@@ -8,9 +8,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
-from app.errors import OverloadedError
+from app.errors import OverloadedError, UnavailableError
 
+_UNREACHABLE_SECONDS = 5
+"""When to try again while the provider is away."""
 _UNWEIGHED_BYTES = 64 * 1024
 """Bodies up to here are read at once: the number of connections bounds them."""
 
@@ -176,3 +179,30 @@ class MemoryBudget:
         if announced <= _UNWEIGHED_BYTES:
             return self.bodies.admit_unmetered()
         return self.bodies.take(tenant, announced)
+
+
+class Provider(Protocol):
+    """Whoever carries out what is admitted."""
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether it has not answered for a while."""
+        ...
+
+
+class TaskAdmission(Admission):
+    """Gives out places among the tasks at `provider`, and none while it is away."""
+
+    def __init__(
+        self, provider: Provider, capacity: int, max_queued: int, max_queued_per_key: int | None = None
+    ) -> None:
+        super().__init__(capacity, max_queued, max_queued_per_key)
+        self._provider = provider
+
+    def take(self, tenant: str, weight: int) -> Ticket:
+        """A place for so many tasks, raising UnavailableError or OverloadedError where there is none."""
+        # Nothing is queued for a provider that is away: callers would wait for their timeout to learn it.
+        if self._provider.unreachable:
+            message = "Runware does not answer at the moment. Nothing was sent; try again shortly."
+            raise UnavailableError(message, retry_after=_UNREACHABLE_SECONDS, should_retry=True)
+        return super().take(tenant, weight)

@@ -98,8 +98,10 @@ class ImageDelivery:
         delivered = [outcome for outcome in outcomes.values() if not isinstance(outcome, GatewayError)]
         failed = [FailedImage(index, error) for index, error in outcomes.items() if isinstance(error, GatewayError)]
         images = tuple(image for image, _ in delivered)
-        undone = distinct_adjustments([one for _, reports in delivered for one in reports])
-        reports = (*undone, *report_sizes(output, images), *report_alpha(output, images))
+        reports = distinct_adjustments([one for _, reports in delivered for one in reports])
+        # Behind the provider's own links nobody looks, unless it matters.
+        if not output.native_link or output.transparent:
+            reports = (*reports, *report_sizes(output, images), *report_alpha(output, images))
         return Delivered(images, tuple(failed), reports)
 
     async def _try_one(

@@ -29,6 +29,7 @@ from app.planning.plan import PlannedTask, count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
+from app.runware.media_storage import UploadedImage
 from app.runware.tasks import TaskResult
 
 
@@ -79,17 +80,20 @@ class ImageExecutor:
         wanted = _Wanted(spec.model, created, spec.adjustments, spec.output, context, prepared.base, deadline)
         # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
         async with self._memory.hold(context.tenant, count_held_bytes(spec, prepared.plan)):
-            shared = await self._uploads.share(prepared.plan)
-            for planned in shared.plan.tasks:
+            plan = prepared.plan
+            uploaded: Sequence[UploadedImage] = ()
+            if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
+                plan, uploaded = await self._uploads.share(plan)
+            for planned in plan.tasks:
                 # Before anything is sent: a fault from here on must not look free (0065).
                 job.bill.open_task(planned.task.task_uuid)
             ends: Sequence[TaskEnd] = ()
             try:
-                ends = await gather_in_order([self._run_task(planned, wanted, job) for planned in shared.plan.tasks])
+                ends = await gather_in_order([self._run_task(planned, wanted, job) for planned in plan.tasks])
             finally:
                 # A task that may still run at Runware reads its uploaded inputs later.
                 if not any(end.may_run for end in ends):
-                    self._uploads.release(shared)
+                    self._uploads.release(uploaded)
         return _conclude(wanted, ends, job)
 
     async def resolve(self, record: Record, job: Job) -> Outcome:

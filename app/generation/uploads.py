@@ -1,20 +1,12 @@
 """Uploads the input images of a request once when several tasks need them, instead of sending them with each."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from app.generation.gather import gather_in_order
 from app.planning.plan import Plan
 from app.runware.media_storage import MediaStorage, UploadedImage
 from app.runware.tasks import InlineImage, InputReference
-
-
-@dataclass(frozen=True, slots=True)
-class SharedPlan:
-    """A plan whose tasks name uploaded images."""
-
-    plan: Plan
-    uploaded: tuple[UploadedImage, ...] = ()
 
 
 class InputUploads:
@@ -23,19 +15,18 @@ class InputUploads:
     def __init__(self, storage: MediaStorage) -> None:
         self._storage = storage
 
-    async def share(self, plan: Plan) -> SharedPlan:
-        """The plan with every embedded image uploaded once, where more than one task needs it."""
-        # For a single task an upload would only be a second round trip.
-        embedded = _embedded(plan) if len(plan.tasks) > 1 else []
+    async def share(self, plan: Plan) -> tuple[Plan, tuple[UploadedImage, ...]]:
+        """The plan with every embedded image uploaded once and named by all its tasks, and what was uploaded."""
+        embedded = _embedded(plan)
         if not embedded:
-            return SharedPlan(plan)
+            return plan, ()
         uploads = await gather_in_order([self._storage.upload_image(image) for image in embedded])
-        kept = dict(zip(embedded, uploads, strict=True))
-        return SharedPlan(_with_addresses(plan, kept), tuple(one for one in kept.values() if one is not None))
+        shared = _with_addresses(plan, dict(zip(embedded, uploads, strict=True)))
+        return shared, tuple(image for image in uploads if image is not None)
 
-    def release(self, shared: SharedPlan) -> None:
+    def release(self, uploaded: Sequence[UploadedImage]) -> None:
         """Delete what was uploaded, in the background: input images are the caller's own."""
-        for image in shared.uploaded:
+        for image in uploaded:
             self._storage.delete_image(image)
 
 

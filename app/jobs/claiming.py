@@ -4,15 +4,18 @@ Owns when a claim is certain: everything that happened here is written down firs
 request is gone is waited for. Leaves the rules of claims to the journal, and what is done with a new one to `runner`.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from app.access.admission import Ticket
+from app.access.admission import Admission, Ticket
+from app.catalog.model import Mode
 from app.database.errors import DatabaseUnavailableError
+from app.database.money import write_money
 from app.database.transaction import Transaction
 from app.errors import ConflictingKeyError, GatewayError, JournalError
+from app.jobs.codec import StoredPlan, encode_plan
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.write_queue import WriteQueue
@@ -20,9 +23,12 @@ from app.journal.claims import Claim
 from app.journal.journal import Journal
 from app.journal.records import Intent, KeyExpiredError, KeyReusedError, Lease, NothingToJoinError, Sighting
 from app.observability.logs import get_logger
+from app.planning.prepared import Prepared
 
 _logger = get_logger("jobs")
 _LOOK_SECONDS = 0.1
+_LONGEST_TEXT = 200
+"""What the journal keeps of names that callers choose."""
 _PATIENCE_SECONDS = 1.0
 """How long a retry waits for the end of the connection it may have overtaken."""
 
@@ -35,18 +41,6 @@ class Books:
     keeper: LeaseKeeper
     queue: WriteQueue
     receipts: DeliveryReceipts
-
-
-class Admissions(Protocol):
-    """Gives out places for tasks."""
-
-    def take(self, tenant: str, weight: int) -> Ticket:
-        """A place for so many tasks, raising the errors that say why there is none."""
-        ...
-
-    def admit_unmetered(self) -> Ticket:
-        """A place for work that was begun before."""
-        ...
 
 
 @dataclass(slots=True)
@@ -67,23 +61,23 @@ class Claimed:
 class Claimer:
     """Makes claims. `clock` is monotonic seconds."""
 
-    def __init__(self, books: Books, admissions: Admissions, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, books: Books, admission: Admission, clock: Callable[[], float] = time.monotonic) -> None:
         self._journal = books.journal
         self._keeper = books.keeper
         self._queue = books.queue
         self._receipts = books.receipts
-        self._admissions = admissions
+        self._admission = admission
         self._clock = clock
 
     async def claim(self, intent: Intent, caller: CallerPresence) -> Claimed:
         """A claim on the request, whose lease is held here when it is new. Not to be cancelled: a commit cannot be.
 
-        Raises ConflictingKeyError for a key that belongs to another request, what `Admissions.take` raises where there
+        Raises ConflictingKeyError for a key that belongs to another request, what `Admission.take` raises where there
         is nothing to join, KeyExpiredError, and JournalError when nothing can be written down: then nothing is sent
         either. For a caller who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
         try:
-            ticket = self._admissions.take(intent.tenant, len(intent.task_ids))
+            ticket = self._admission.take(intent.tenant, len(intent.task_ids))
         except GatewayError as refusal:
             return Claimed(await self._only_join(replace(intent, joins_only=True), refusal))
         # Before the claim: a lease counts from the question, not from an answer that may have been delayed (0059).
@@ -177,3 +171,33 @@ class Claimer:
         before = first_seen.setdefault(rival.request_id, rival)
         # A process that died says nothing of its callers: a lease that does not move counts against it (0059).
         return rival.owner == self._journal.claims.owner or (rival.fence, rival.beat) != (before.fence, before.beat)
+
+
+def to_intent(prepared: Prepared) -> Intent:
+    """The request as it is claimed."""
+    spec, plan, request, context = prepared.spec, prepared.plan, prepared.request, prepared.context
+    key = context.idempotency_key
+    return Intent(
+        request_id=context.request_id,
+        tenant=context.tenant,
+        # Hashed: keys may contain private data, and the journal needs only to compare them.
+        key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
+        fingerprint=prepared.fingerprint,
+        endpoint="generations" if request.mode is Mode.GENERATE else "edits",
+        model=_storable(prepared.requested_model) or "",
+        executed_model=spec.model.air,
+        n=spec.count,
+        task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+        estimate=write_money(prepared.price.total),
+        plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
+        retries=context.retries,
+        user=_storable(request.user),
+        client_request_id=_storable(context.client_request_id),
+        prompt=prepared.kept_prompt.replace("\x00", "") if prepared.kept_prompt else None,
+        webhook_url=request.webhook_url,
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """A caller's word as every database takes it: short, and without the character PostgreSQL refuses."""
+    return None if text is None else text.replace("\x00", "")[:_LONGEST_TEXT]

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.access.admission import Ticket
+from app.access.admission import Admission, Ticket
 from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
-from app.jobs.claiming import Admissions, Books, CallerPresence, Claimer
+from app.jobs.claiming import Books, CallerPresence, Claimer, to_intent
 from app.jobs.endings import Endings
-from app.jobs.intent import to_intent
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
 from app.jobs.lease_watch import MOST_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
@@ -63,7 +62,7 @@ class JobRunner:
         keeper: LeaseKeeper,
         executor: Executor,
         *,
-        admissions: Admissions,
+        admission: Admission,
         task_ids: TaskIds,
         webhooks: Wakeable,
         clock: Callable[[], float] = time.monotonic,
@@ -72,7 +71,7 @@ class JobRunner:
         self._results = results
         self._keeper = keeper
         self._executor = executor
-        self._admissions = admissions
+        self._admission = admission
         self._task_ids = task_ids
         self._webhooks = webhooks
         self._clock = clock
@@ -81,7 +80,7 @@ class JobRunner:
         self._endings = Endings(journal.outcomes, results, keeper, self._queue)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)
-        self._claimer = Claimer(books, admissions, clock)
+        self._claimer = Claimer(books, admission, clock)
         self._waiting = Waiting(books, results, clock)
 
     def start(self) -> None:
@@ -125,7 +124,7 @@ class JobRunner:
         self._keeper.hold(lease, asked)
         # What was known to be paid stays known, even if a second look at Runware says less.
         job = Job(lease, Bill(record.costs), self._keeper)
-        self._begin(record, job, self._admissions.admit_unmetered())
+        self._begin(record, job, self._admission.admit_unmetered())
 
     async def rejoin(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent."""

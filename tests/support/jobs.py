@@ -142,7 +142,7 @@ async def open_runner(
         await store.open()
     wakes, admission = Wakes(), Admission(capacity, max_queued)
     results = ResultStore(kept, media, Registry([MODEL]))
-    runner = JobRunner(journal, results, keeper, maker, admissions=admission, task_ids=TASK_IDS, webhooks=wakes)
+    runner = JobRunner(journal, results, keeper, maker, admission=admission, task_ids=TASK_IDS, webhooks=wakes)
     takeover = Takeover(journal, keeper, runner)
     runner.start()
     try:
