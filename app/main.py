@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -172,7 +171,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     policy = _policy(settings, retries)
     links = OwnLinks(media, images.max_image_bytes)
     inputs = _Inputs(ImageWork(workers, images.max_image_pixels), ways.inputs, links)
-    ids = TaskIds(derive("task ids"), lambda: str(uuid.uuid4()))
+    ids = TaskIds(derive("task ids"))
     finder = TaskFinder(runware, registry, retries.longest_search)
     executor = ImageExecutor(
         runware, InputUploads(storage), delivery, finder, memory=memory.work, longest_work=retries.longest_work

@@ -13,11 +13,14 @@ from app.domain.outcome import Failed, Unresolved
 from app.errors import (
     ForbiddenError,
     GatewayError,
+    InternalError,
     InvalidRequestError,
     JournalError,
     MethodNotAllowedError,
     NotFoundError,
     StillProcessingError,
+    TooManyConnectionsError,
+    UnavailableError,
 )
 from app.observability.logs import get_logger
 from app.openai_api.render import error_headers, failure_headers, render_error, unresolved_headers
@@ -85,6 +88,19 @@ def refuse_origin(origin: str) -> Response:
     """The answer to a web page that may not call."""
     message = f"Pages of {origin[:200]!r} may not call here: the operator names origins in SPILLWAY_CORS_ORIGINS."
     return render_refusal(ForbiddenError(message, param="Origin", code="origin_not_allowed"))
+
+
+def answer_fault() -> Response:
+    """The answer to a fault of the gateway itself."""
+    message = "The gateway failed unexpectedly. The request id leads its operator to the cause."
+    # What was bought before the fault is not known here, so SDKs must not send it again by themselves.
+    return _respond(InternalError(message, should_retry=False))
+
+
+def answer_exhaustion() -> Response:
+    """The answer where the process can open nothing more, whatever a request had come to by then."""
+    message = "This gateway has no file descriptor left. Try again shortly."
+    return _respond(UnavailableError(message, code=TooManyConnectionsError.default_code, should_retry=False))
 
 
 def render_refusal(error: GatewayError) -> Response:

@@ -2,16 +2,15 @@
 
 from fastapi import FastAPI
 
-from app.api.error_handlers import refuse_origin, render_refusal
+from app.api.error_handlers import answer_exhaustion, answer_fault, refuse_origin, render_refusal
 from app.api.routes import PREFIX_NAMES, is_open, is_page
-from app.errors import InternalError, TooManyConnectionsError
 from app.observability.logs import AccessLog
 from app.openai_api.render import render_error
-from app.server.browsers import BrowserMiddleware, BrowserRules
+from app.server.browsers import BrowserRules
 from app.server.connections import ConnectionLimits, Connections
 from app.server.cors import CrossOriginMiddleware
 from app.server.hosts import known_hosts
-from app.server.middleware import FaultMiddleware, RequestMiddleware
+from app.server.middleware import BrowserMiddleware, FaultMiddleware, RequestMiddleware
 from app.server.paths import path_reader
 from app.server.process import descriptor_limit
 from app.settings.load import Settings
@@ -31,9 +30,7 @@ def connections_of(settings: Settings) -> Connections:
 
 def add_middleware(app: FastAPI, settings: Settings) -> None:
     """What every request passes, the innermost first."""
-    fault = InternalError("The gateway failed unexpectedly. The request id leads its operator to the cause.")
-    exhausted = TooManyConnectionsError("This gateway has no file descriptor left.")
-    app.add_middleware(FaultMiddleware, internal_error=render_error(fault), exhausted=render_error(exhausted))
+    app.add_middleware(FaultMiddleware, internal_error=answer_fault(), exhausted=answer_exhaustion())
     if not settings.server.api_keys:
         rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)
         app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)

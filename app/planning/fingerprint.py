@@ -103,9 +103,9 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class TaskIds:
-    """Where task ids come from: out of a secret where there is a key, else from `new_id`, which gives UUIDs."""
+    """Where task ids come from: out of a secret where there is a key, else from `new_id`."""
 
-    def __init__(self, secret: bytes, new_id: Callable[[], str]) -> None:
+    def __init__(self, secret: bytes, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
         self._secret = secret
         self._new_id = new_id
 
@@ -116,7 +116,7 @@ class TaskIds:
         """
         key = context.idempotency_key
         for index in count():
-            yield self._new_id() if key is None else self._derive(context, key, fingerprint_, index)
+            yield str(self._new_id()) if key is None else self._derive(context, key, fingerprint_, index)
 
     def _derive(self, context: RequestContext, key: str, fingerprint_: str, index: int) -> str:
         # The tenant is part of it: two callers with the same key must never meet at one task (0064). `supersedes` leads

@@ -1,14 +1,12 @@
 """Keeps web pages from using a gateway that asks for no key: any page its owner opens could reach it.
 
-Owns the rules. A gateway with keys needs none of them, because a page does not have the key.
+Owns the rules, and is pure. A gateway with keys needs none of them, because a page does not have the key.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ForbiddenError
 from app.server.hosts import KnownHosts
@@ -16,6 +14,10 @@ from app.server.hosts import KnownHosts
 _OWN_SITES = frozenset({"same-origin", "none"})
 """`none` is what a person typed or opened from a bookmark."""
 _READING = frozenset({"GET", "HEAD"})
+JUDGED_HEADERS = frozenset(
+    {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"content-type"}
+)
+"""All that a request is judged by, beside its method, its path and the address it came to."""
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
@@ -31,10 +33,13 @@ class BrowserRules:
     is_open: Callable[[str], bool]
     is_page: Callable[[str], bool]
 
-    def problem(self, method: str, path: str, headers: Headers, local: str | None) -> ForbiddenError | None:
-        """Why a request is refused, if it is."""
+    def problem(
+        self, method: str, path: str, judged: tuple[tuple[bytes, bytes], ...], local: str | None
+    ) -> ForbiddenError | None:
+        """Why a request is refused, if it is; `judged` are its JUDGED_HEADERS."""
         if self.is_open(path):
             return None
+        headers = Headers(raw=list(judged))
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         # DNS rebinding: a foreign page can reach loopback under its own name, but not without sending that name (0011).
         for host in hosts:
@@ -56,26 +61,6 @@ class BrowserRules:
         """A link to a page for people, followed in a window of its own: whoever made the link cannot read it."""
         opened = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         return method in _READING and opened and self.is_page(path)
-
-
-class BrowserMiddleware:
-    """Answers 403 to what the rules refuse."""
-
-    def __init__(self, app: ASGIApp, rules: BrowserRules, answer: Callable[[ForbiddenError], Response]) -> None:
-        self._app = app
-        self._rules = rules
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http":
-            local = scope["server"][0] if scope["server"] else None
-            path = scope["path"].removeprefix(scope["root_path"])
-            problem = self._rules.problem(scope["method"], path, Headers(scope=scope), local)
-            if problem is not None:
-                await self._answer(problem)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
 
 
 def _is_same(origin: str, host: str) -> bool:

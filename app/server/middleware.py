@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: the request id, the path as meant, the time taken, the access log, the last resort for faults.
+"""Pure ASGI middleware: the request id, the path as meant, the time taken, the access log, web pages, and faults.
 
 Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
 """
@@ -7,14 +7,17 @@ import errno
 import secrets
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import ForbiddenError
 from app.observability.logs import AccessLog, get_logger
+from app.server.browsers import JUDGED_HEADERS, BrowserRules
 from app.server.state import state_of
 
 _logger = get_logger("http")
-_INTERNAL_ERROR, _UNAVAILABLE = 500, 503
+_REMEMBERED = 64
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = 400
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
@@ -81,13 +84,35 @@ class RequestMiddleware:
                 self._access_log.write(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
 
 
+class BrowserMiddleware:
+    """Answers 403 to what the rules refuse."""
+
+    def __init__(self, app: ASGIApp, rules: BrowserRules, answer: Callable[[ForbiddenError], ASGIApp]) -> None:
+        self._app = app
+        self._answer = answer
+        # The same question has the same answer, and programs ask the same one for every request. Bounded, because what
+        # is asked comes from callers.
+        self._problem = lru_cache(_REMEMBERED)(rules.problem)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            judged = tuple((name, value) for name, value in scope["headers"] if name in JUDGED_HEADERS)
+            local = scope["server"][0] if scope["server"] else None
+            problem = self._problem(scope["method"], scope["path"].removeprefix(scope["root_path"]), judged, local)
+            if problem is not None:
+                await self._answer(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class FaultMiddleware:
-    """The last resort for faults; `internal_error` is what is answered, `exhausted` where files cannot be opened.
+    """The last resort for faults; `internal_error` answers them, `exhausted` those of files that cannot be opened.
 
     It stands inside whatever adds headers, so that the answer to a fault has them too.
     """
 
-    def __init__(self, app: ASGIApp, internal_error: bytes, exhausted: bytes) -> None:
+    def __init__(self, app: ASGIApp, internal_error: ASGIApp, exhausted: ASGIApp) -> None:
         self._app = app
         self._internal_error = internal_error
         self._exhausted = exhausted
@@ -108,18 +133,7 @@ class FaultMiddleware:
             await self._app(scope, receive, send_and_note)
         except Exception as fault:
             _logger.exception("unexpected fault", request_id=state_of(scope).request_id, path=scope["path"])
-            if not begun and isinstance(fault, OSError) and fault.errno in _NO_DESCRIPTORS:
-                await _send_fault(send, _UNAVAILABLE, self._exhausted)
-            elif not begun:
-                await _send_fault(send, _INTERNAL_ERROR, self._internal_error)
-
-
-async def _send_fault(send: Send, status: int, body: bytes) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        # What was bought before the fault is not known here, so SDKs must not send it again by themselves.
-        (b"x-should-retry", b"false"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+            if begun:
+                return
+            has_descriptors = not isinstance(fault, OSError) or fault.errno not in _NO_DESCRIPTORS
+            await (self._internal_error if has_descriptors else self._exhausted)(scope, receive, send)

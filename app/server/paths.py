@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 
 _SLASHES = re.compile(r"/{2,}")
+_REMEMBERED = 64
+"""Clients ask for the same few paths; bounded, because anybody can ask for others."""
 
 
 def path_reader(names: Iterable[str]) -> Callable[[str], tuple[str, str]]:
@@ -13,13 +16,13 @@ def path_reader(names: Iterable[str]) -> Callable[[str], tuple[str, str]]:
     (`/v1/v1/models`) or a slash. A slash at the end means nothing.
     """
     prefix = re.compile(rf"(?:/(?:{'|'.join(re.escape(name) for name in names)})(?=/))*")
+    return lru_cache(_REMEMBERED)(partial(_read, prefix))
 
-    def read(path: str) -> tuple[str, str]:
-        if "//" in path:
-            path = _SLASHES.sub("/", path)
-        if path.endswith("/") and len(path) > 1:
-            path = path[:-1]
-        match = prefix.match(path)
-        return path, match.group() if match else ""
 
-    return read
+def _read(prefix: re.Pattern[str], path: str) -> tuple[str, str]:
+    if "//" in path:
+        path = _SLASHES.sub("/", path)
+    if path.endswith("/") and len(path) > 1:
+        path = path[:-1]
+    match = prefix.match(path)
+    return path, match.group() if match else ""

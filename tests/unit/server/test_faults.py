@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from app.api.error_handlers import answer_exhaustion, answer_fault
 from app.server.middleware import FaultMiddleware
 
 
@@ -22,23 +23,23 @@ async def run(fault: Exception, *, begun: bool) -> list[dict]:
         sent.append(message)
 
     scope = {"type": "http", "path": "/"}
-    await FaultMiddleware(app, b'"internal"', b'"exhausted"')(scope, None, send)
+    await FaultMiddleware(app, answer_fault(), answer_exhaustion())(scope, None, send)
     return sent
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "body"),
+    ("fault", "status", "code"),
     [
-        (RuntimeError("a"), 500, "internal"),
-        (OSError(errno.EMFILE, "Too many open files"), 503, "exhausted"),
-        (OSError(errno.ENFILE, "Too many open files in system"), 503, "exhausted"),
-        (OSError(errno.ENOSPC, "No space left on device"), 500, "internal"),
+        (RuntimeError("a"), 500, "internal_error"),
+        (OSError(errno.EMFILE, "Too many open files"), 503, "too_many_connections"),
+        (OSError(errno.ENFILE, "Too many open files in system"), 503, "too_many_connections"),
+        (OSError(errno.ENOSPC, "No space left on device"), 500, "internal_error"),
     ],
     ids=repr,
 )
-def test_a_fault_is_told(fault, status, body):
+def test_a_fault_is_told(fault, status, code):
     start, rest = asyncio.run(run(fault, begun=False))
-    assert (start["status"], json.loads(rest["body"])) == (status, body)
+    assert (start["status"], json.loads(rest["body"])["error"]["code"]) == (status, code)
     assert dict(start["headers"])[b"content-length"] == str(len(rest["body"])).encode()
     assert dict(start["headers"])[b"x-should-retry"] == b"false"
 
