@@ -37,7 +37,7 @@ class Registry:
         self._by_name = {name.lower(): model for model in self.models for name in model.names}
         self._aliases = {name.lower(): target for name, target in (operator_aliases or {}).items()}
         self._loose_aliases = {loosen(name): target for name, target in self._aliases.items()}
-        # Several models may share a loose name; then none of them is meant (0031).
+        # Several models may share a loose name; then none of them is meant (0017).
         self._by_loose_name: dict[str, list[CatalogModel]] = {}
         for name, model in self._by_name.items():
             same = self._by_loose_name.setdefault(loosen(name), [])

@@ -50,7 +50,7 @@ requests = Table(
     Column("estimate", String(40)),
     Column("cost", String(40)),
     Column("known_cost", String(40)),
-    # Runware may know a cost only later: until all of it is known, this is the next time to ask (0035).
+    # Runware may know a cost only later: until all of it is known, this is the next time to ask (0101).
     Column("bill_next", Float),
     Column("bill_tries", Integer, nullable=False, server_default="0"),
     # What another process needs to deliver the images. No prompt and no image: a request is not stored whole (0060).

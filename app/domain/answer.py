@@ -109,7 +109,7 @@ class Answer:
     request_id: str
     model: CatalogModel
     result: Result
-    # By task and not as a sum, since a missing part may be learned later (0035).
+    # By task and not as a sum, since a missing part may be learned later (0101).
     costs: tuple[TaskCost, ...]
     replayed: bool = False
     """It was answered before, under the same key."""

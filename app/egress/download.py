@@ -54,7 +54,7 @@ class ResultFetcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._guard = AddressGuard(allow_private=allow_private, resolve=resolve)
-        # The operator named this origin, which may be private, as the simulator's is (0035).
+        # The operator named this origin, which may be private, as the simulator's is (0102).
         self._trusting = AddressGuard(allow_private=True, resolve=resolve)
         self._provider = _origin(provider_url)
         self._clock = clock

@@ -134,7 +134,7 @@ class ImageDelivery:
     ) -> _Outcome:
         wanted = output.format.delivered
         if output.native_link and image.url is not None:
-            # Our answer would vouch for an address that leads into the caller's own network (0035).
+            # Our answer would vouch for an address that leads into the caller's own network (0102).
             await self._check_link(image.url)
             alpha = header_of(await self._bytes_of(image, output)).alpha if output.transparent else None
             ends = None if output.link_seconds is None else int(self._clock()) + output.link_seconds
@@ -165,7 +165,7 @@ class ImageDelivery:
                 hosted = await self._store.host_image(form.data, form.format.value, longer=context.is_repeatable)
             except (OSError, BaseError):
                 _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
-                # A full disk is our fault: the caller gets the paid image in the answer instead (0036).
+                # A full disk is our fault: the caller gets the paid image in the answer instead (0104).
                 not_hosted = (report_not_hosted(),)
             else:
                 url = f"{context.origin}{hosted.path}"

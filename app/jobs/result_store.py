@@ -51,7 +51,7 @@ class ResultStore:
         """How a request ended, with its images, raising NotFoundError where these are gone."""
         if record.error is not None:
             # From the tasks as they are booked by now: a cost may have been completed since the error was stored
-            # (0035).
+            # (0101).
             spent = Spent(total_cost(record.costs), known_cost(record.costs))
             return Failed(record.id, decode_error(record.error), spent)
         if record.answer is None:
@@ -96,7 +96,7 @@ class ResultStore:
         data = await asyncio.to_thread(pybase64.b64decode, image.base64)
         try:
             return await self._store.store_image(data, image.format.value)
-        # A full disk must not cost the caller its answer; asked for again, the image is fetched from Runware (0036).
+        # A full disk must not cost the caller its answer; asked for again, the image is fetched from Runware (0104).
         except (OSError, BaseError):
             _logger.exception("an image cannot be kept")
             return None

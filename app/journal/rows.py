@@ -20,12 +20,12 @@ def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
 
     A row that cannot be read is a failed request that says so: whoever reads many rows never stumbles over one.
     """
-    # Costs are read from the tasks, not from the sum: they may have been completed since the end (0035).
+    # Costs are read from the tasks, not from the sum: they may have been completed since the end (0101).
     costs = connection.execute(sql.TASKS_OF, {"request_id": row.id}).all()
     tasks = tuple(_to_cost(cost.uuid, cost.cost, cost.known_cost) for cost in costs)
     try:
         return _to_record(row, tasks)
-    # One damaged row must not stop recovery, lists and sums for all others (0035).
+    # One damaged row must not stop recovery, lists and sums for all others (0103).
     except (ValueError, TypeError, OverflowError):
         return _unreadable(row, tasks)
 

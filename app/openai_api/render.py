@@ -134,7 +134,7 @@ def error_members(error: GatewayError, spent: Spent | None = None) -> dict[str, 
 
 def cost_members(cost: Decimal | None, known_cost: Decimal) -> dict[str, JSONValue]:
     """A cost as it is shown everywhere: null where a part is unknown, with the known part beside it."""
-    # Null, never a partial sum under the name of the total (0035).
+    # Null, never a partial sum under the name of the total (0101).
     return {"cost": float(cost)} if cost is not None else {"cost": None, "known_cost": float(known_cost)}
 
 

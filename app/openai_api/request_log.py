@@ -67,7 +67,7 @@ def _read_time(query: Mapping[str, str], name: str) -> float | None:
 def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
     """One request; what became of it is told once it ended."""
     answer, error = _read_kept(record.answer), _read_kept(record.error)
-    # One damaged row must not break the whole list (0035).
+    # One damaged row must not break the whole list (0103).
     if answer is None or error is None:
         answer, error = {}, _read_kept(UNREADABLE) or {}
     ended = record.completed_at
@@ -185,7 +185,7 @@ def render_list(records: Sequence[Record], question: Question, *, more: bool) ->
 
 def render_summary(sums: Sums) -> dict[str, JSONValue]:
     """Sums over all requests a question covers; there is no total while a part of one is unknown."""
-    # No total while a part is unknown: an accountant would take it for all (0035).
+    # No total while a part is unknown: an accountant would take it for all (0101).
     total = sums.known_cost if not sums.unknown else None
     return {
         "requests": sum(sums.by_status.values()),

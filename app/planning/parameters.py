@@ -85,7 +85,7 @@ def check_task(request: ImageRequest, model: CatalogModel, fields: _Fields, prom
 
 def _decide_target(request: ImageRequest, model: CatalogModel, name: str, value: JSONValue, target: str) -> _Decided:
     """A parameter in the field that the model has for it; a number as the nearest legal one."""
-    # The more exact name wins, and the other is dropped, so that nothing is lost in silence (0015).
+    # The more exact name wins, and the other is dropped, so that nothing is lost in silence (0067).
     if target in request.passthrough:
         return {}, (_overridden(name, value, target),)
     slot = f"inputs.{model.images.slot}" if model.images and request.images else None

@@ -166,6 +166,14 @@ def test_every_decision_that_code_or_a_page_cites_is_on_record():
     assert cited <= records
 
 
+@pytest.mark.parametrize("path", sorted((DOCS / "decisions").glob("*.md")), ids=lambda path: path.stem[:4])
+def test_a_record_holds_one_decision_with_its_context_consequences_and_alternatives(path):
+    text = path.read_text("utf-8")
+    assert re.match(rf"# {path.stem[:4]} \S", text)
+    parts = re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)
+    assert sorted(parts) == ["Alternatives", "Consequences", "Context", "Decision"]
+
+
 def test_a_caller_is_it():
     for path in [*SOURCES, ROOT / "README.md", ROOT / "ARCHITECTURE.md", *DOCS.rglob("*.md")]:
         found = re.search(r"\b(?:he|him|his|himself)\b", path.read_text("utf-8"), re.IGNORECASE)
