@@ -45,9 +45,10 @@ class SimulatorProcess:
     url: str
     client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
-    def tasks(self) -> list[dict]:
-        """Everything it accepted, in order."""
-        return self.client.get(f"{self.url}/_simulator/tasks").json()["tasks"]
+    def tasks(self, prompt: str | None = None) -> list[dict]:
+        """What it accepted, in order: all of it, or the tasks with a prompt."""
+        query = {} if prompt is None else {"prompt": prompt}
+        return self.client.get(f"{self.url}/_simulator/tasks", params=query).json()["tasks"]
 
     def task(self, task_uuid: str) -> dict:
         """One accepted task."""
@@ -55,11 +56,11 @@ class SimulatorProcess:
 
     def asked(self, prompt: str) -> int:
         """How many tasks it accepted with a prompt."""
-        return sum(task["request"].get("positivePrompt") == prompt for task in self.tasks())
+        return len(self.tasks(prompt))
 
     def made(self, prompt: str) -> int:
         """How many images it made for a prompt."""
-        return sum(task["images"] for task in self.tasks() if task["request"].get("positivePrompt") == prompt)
+        return sum(task["images"] for task in self.tasks(prompt))
 
     def ledger(self) -> tuple[int, Decimal]:
         """Images made, and dollars billed."""

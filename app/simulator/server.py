@@ -1,7 +1,7 @@
 """The simulated service over HTTP: `POST /v1`, image addresses, and a view for tests and the curious.
 
-`GET /_simulator/tasks` (or `/ID`) shows what was accepted, `GET /_simulator/ledger` what was billed; both are ours, not
-Runware's. Faults are asked for in the prompt: see `scenarios`.
+`GET /_simulator/tasks` (or `/ID`, or `?prompt=`) shows what was accepted, `GET /_simulator/ledger` what was billed:
+both are ours, not Runware's. Faults are asked for in the prompt: see `scenarios`.
 """
 
 import asyncio
@@ -226,8 +226,10 @@ class Simulator:
             return half
         return web.Response(body=found[1], content_type=found[0])
 
-    async def _tasks(self, _: web.Request) -> web.Response:
-        listed = [_show(task) for task in self._store.tasks.values()]
+    async def _tasks(self, request: web.Request) -> web.Response:
+        prompt = request.query.get("prompt")
+        tasks = (task for task in self._store.tasks.values() if prompt in {None, task.shown.get("positivePrompt")})
+        listed = [_show(task) for task in tasks]
         return web.Response(body=_encoder.encode({"tasks": listed}), content_type="application/json")
 
     async def _task(self, request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from app.database.engine import _WRITERS_LOCK
 from tests.support.databases import SQLiteFolder
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 
 @contextlib.contextmanager
@@ -68,8 +69,7 @@ def test_what_was_bought_before_the_journal_was_locked_is_delivered_and_booked_a
     prompt = f"{unique()} [sim:slow=1.5]"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         asked = pool.submit(gateway.generate, prompt=prompt)
-        while not any(task["request"].get("positivePrompt") == prompt for task in gateway.simulator.tasks()):
-            time.sleep(0.05)
+        assert seen(lambda: gateway.simulator.asked(prompt), bool)
         with locked(url):
             answer = asked.result()
             assert answer.status_code == 200, "nobody is kept from what it paid for"

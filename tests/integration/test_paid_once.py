@@ -401,7 +401,7 @@ def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simul
                 break
             time.sleep(0.5)
         assert len(response.json()["data"]) == 2, response.text
-    tasks = [task for task in simulator.tasks() if task["request"].get("positivePrompt") == prompt]
+    tasks = simulator.tasks(prompt)
     assert sum(task["images"] for task in tasks) == 2
     with sqlite3.connect(tmp_path / "spillway.db") as journal:
         booked = sum(Decimal(row[0]) for row in journal.execute("select cost from tasks where cost is not null"))
@@ -444,7 +444,7 @@ def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(st
     assert (again.status_code, len(again.json()["data"])) == (200, n)
     assert again.json()["id"] == first.headers["x-request-id"]
     record = gateway.client.get(f"/requests/{again.json()['id']}").json()
-    tasks = [task for task in gateway.simulator.tasks() if task["request"].get("positivePrompt") == prompt]
+    tasks = gateway.simulator.tasks(prompt)
     assert Decimal(str(record["cost"])) == sum(Decimal(task["billed"]) for task in tasks)
     assert gateway.simulator.made(prompt) == n
 
