@@ -24,7 +24,7 @@ from app.api.images import ImageRoutes
 from app.api.media import MediaRoutes
 from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
-from app.api.requests import RequestRoutes
+from app.api.requests import RequestRoutes, webhook_body
 from app.api.routes import Handlers, describe_routes, route_table, serve_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
@@ -61,7 +61,6 @@ from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
 from app.observability.logs import configure_logs
-from app.openai_api.request_log import render_webhook
 from app.planning.fingerprint import TaskIds
 from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
@@ -165,7 +164,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     )
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
-    webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, render_webhook, parts.webhooks)
+    webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, webhook_body, parts.webhooks)
     memory = _memory(load)
     admission = TaskAdmission(runware, load.max_in_flight, load.max_queued, load.max_queued_per_key)
     policy = _policy(settings, retries)

@@ -1,7 +1,6 @@
 """The two image endpoints: a request is read, carried out by `generation`, and answered in the way it asked for."""
 
 import asyncio
-import json
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from app.domain.outcome import Answered, Unresolved
 from app.domain.request import ImageRequest, RequestContext
 from app.errors import GatewayError, InvalidRequestError
 from app.generation.service import ImageService
+from app.jobs.codec import view_of
 from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
@@ -101,7 +101,7 @@ class ImageRoutes:
             headers["Idempotent-Replayed"] = "true"
         # LATER: this caller has the id, so it is no broken connection that an equal request would join (0062).
         delivery = DeliveryTracker(self._receipts, record.id, receipt=Receipt.LATER)
-        return PiecewiseResponse([json.dumps(render_record(record)).encode()], headers, delivery, status=_ACCEPTED)
+        return PiecewiseResponse([render_record(view_of(record))], headers, delivery, status=_ACCEPTED)
 
     async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
         outcome = await cancel_on_disconnect(request.receive, self._service.generate(understood, context))

@@ -8,14 +8,16 @@ from app.api.error_handlers import answer_failure
 from app.api.responses import answer_images
 from app.domain.outcome import Failed, Unresolved
 from app.errors import NotFoundError
+from app.jobs.codec import view_of
 from app.jobs.runner import JobRunner
 from app.journal.history import Filter, History
 from app.journal.records import Record
-from app.openai_api.request_log import read_question, render_list, render_record, render_summary
+from app.openai_api.request_log import read_question, render_list, render_record, render_webhook
 from app.server.state import state_of
 from app.webhooks.signing import WebhookSecrets
 
 _LONGEST_ID = 64
+_JSON = "application/json"
 
 
 class RequestRoutes:
@@ -34,21 +36,21 @@ class RequestRoutes:
         records, more = await self._history.page(
             wanted, question.limit, after=question.starting_after, before=question.ending_before
         )
-        page = render_list(records, question, more=more)
-        if question.summary:
-            page["summary"] = render_summary(await self._history.sums(wanted))
-        return JSONResponse(page)
+        sums = await self._history.sums(wanted) if question.summary else None
+        page = render_list([view_of(record) for record in records], question, more=more, sums=sums)
+        return Response(page, media_type=_JSON)
 
     async def retrieve_request(self, request: Request, caller: Caller) -> Response:
         """What became of one request."""
-        return JSONResponse(render_record(await self._find_own(request, caller)))
+        return Response(render_record(view_of(await self._find_own(request, caller))), media_type=_JSON)
 
     async def retrieve_result(self, request: Request, caller: Caller) -> Response:
         """The images answer of a request; 202 with its state while it runs, the error it ended with."""
         record = await self._find_own(request, caller)
         outcome = await self._runner.join(record, 0)
         if isinstance(outcome, Unresolved):
-            return JSONResponse(render_record(record), status_code=202, headers={"Retry-After": "1"})
+            body = render_record(view_of(record))
+            return Response(body, status_code=202, headers={"Retry-After": "1"}, media_type=_JSON)
         if isinstance(outcome, Failed):
             return answer_failure(outcome)
         # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
@@ -70,3 +72,8 @@ class RequestRoutes:
             # The same for requests of other keys: ids must not tell whether they exist.
             raise NotFoundError("There is no such request of this key.", code="request_not_found")
         return record
+
+
+def webhook_body(record: Record) -> bytes:
+    """What is sent when a request has ended: what its own route says of it."""
+    return render_webhook(view_of(record))

@@ -1,6 +1,6 @@
 """The tables of the journal, the same on SQLite and PostgreSQL. Times are unix seconds, money is text in dollars."""
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -57,6 +57,9 @@ requests = Table(
     Column("plan", Text, nullable=False),
     # The answer without image bytes, which are stored only where they may be asked for again (0053).
     Column("answer", Text),
+    # Whether every image of the answer is behind a link or stored here. A column, since this is asked of many rows that
+    # nobody reads otherwise; null in rows that are older than it (0076).
+    Column("images_kept", Boolean),
     Column("error", Text),
     Column("user", String(256)),
     Column("client_request_id", String(256)),

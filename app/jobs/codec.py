@@ -7,6 +7,7 @@ import msgspec
 from app.domain.answer import Adjustment, Result
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import GatewayError, InternalError
+from app.journal.records import UNREADABLE, Record, RequestView
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ def encode_result(result: Result) -> str:
 def decode_result(text: str) -> Result:
     """The result again, raising MsgspecError where it cannot be read."""
     return _results.decode(text)
+
+
+def view_of(record: Record) -> RequestView:
+    """The request with its result or its error; one that cannot be read is an error that says so."""
+    error = None if record.error is None else decode_error(record.error)
+    try:
+        result = None if record.answer is None else decode_result(record.answer)
+    except msgspec.MsgspecError:
+        # One damaged row must not break the whole list (0103).
+        return RequestView(record, None, decode_error(UNREADABLE))
+    return RequestView(record, result, error)
 
 
 def encode_plan(plan: StoredPlan) -> str:

@@ -5,7 +5,7 @@ from app.domain.answer import Answer
 from app.errors import GatewayError
 from app.jobs.codec import encode_error, encode_result
 from app.jobs.leases import LeaseKeeper
-from app.jobs.result_store import ResultStore
+from app.jobs.result_store import ResultStore, has_all_images
 from app.jobs.write_queue import WriteQueue
 from app.journal.outcomes import Outcomes
 from app.journal.records import Lease, Settlement, Status
@@ -25,13 +25,13 @@ class Endings:
         """A good end; with `keeps` the images that were embedded are kept too."""
         stored = await self._results.store(answer.result, images=keeps)
         status = Status.PARTIAL if stored.failures else Status.COMPLETED
-        await self._write(lease, status, encode_result(stored), None, costs)
+        await self._write(lease, status, costs, answer=encode_result(stored), images_kept=has_all_images(stored))
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
         """A bad end; where the caller may try again and surely nothing was bought, the key is free again."""
         # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
         releases = error.is_transient and not error.may_have_spent and total_cost(costs) == 0
-        await self._write(lease, Status.FAILED, None, encode_error(error, may_retry=releases), costs, releases=releases)
+        await self._write(lease, Status.FAILED, costs, error=encode_error(error, may_retry=releases), releases=releases)
 
     async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.
@@ -46,13 +46,15 @@ class Endings:
         self,
         lease: Lease,
         status: Status,
-        answer: str | None,
-        error: str | None,
         costs: Costs,
         *,
+        answer: str | None = None,
+        images_kept: bool | None = None,
+        error: str | None = None,
         releases: bool = False,
     ) -> None:
         total = total_cost(costs)
         known = write_money(known_cost(costs)) if total is None else None
-        settlement = Settlement(status, answer, error, write_money(total), known, releases=releases)
+        cost = write_money(total)
+        settlement = Settlement(status, answer, error, cost, known, releases=releases, images_kept=images_kept)
         await self._queue.post(lease.request_id, self._outcomes.settle, lease, settlement, costs)

@@ -11,7 +11,7 @@ from app.domain.answer import Answer, Result
 from app.jobs.codec import encode_result
 from app.jobs.job import RunningJobs
 from app.jobs.leases import LeaseKeeper
-from app.jobs.result_store import ResultStore, is_embedded, needs_refetch
+from app.jobs.result_store import ResultStore, has_all_images, is_embedded, needs_refetch
 from app.jobs.write_queue import WriteQueue
 from app.journal.journal import Journal
 from app.journal.records import Receipt
@@ -70,7 +70,8 @@ class DeliveryReceipts:
 
     async def _store(self, request_id: str, result: Result) -> None:
         stored = await self._results.store(result, images=True)
-        await self._journal.writer.post(self._journal.outcomes.store_answer, request_id, encode_result(stored))
+        write, answer = self._journal.outcomes.store_answer, encode_result(stored)
+        await self._journal.writer.post(write, request_id, answer, images_kept=has_all_images(stored))
 
     def retract(self, request_id: str) -> None:
         """Note in the background that an answer did not arrive after all, though it was sent."""

@@ -105,9 +105,17 @@ class ResultStore:
 def needs_refetch(record: Record) -> bool:
     """Whether an answer that nobody got had embedded images that were not stored: they are only at Runware."""
     # Once delivered, embedded images of a request without a key are nobody's: they are not fetched again (0053).
-    if record.delivered_at is not None:
+    if record.answer is None or record.delivered_at is not None:
         return False
+    if record.images_kept is not None:
+        return not record.images_kept
+    # A row that is older than the column (0076). One that cannot be read has no images to fetch.
     return any(image.url is None and image.name is None for image in _images_of(record))
+
+
+def has_all_images(stored: Result) -> bool:
+    """Whether a stored result has each image behind a link or kept by name."""
+    return all(image.url is not None or image.name is not None for image in stored.images)
 
 
 def is_embedded(result: Result) -> bool:

@@ -35,6 +35,7 @@ class Outcomes:
                 "now": self._clock(),
                 "new_status": settlement.status.value,
                 "new_answer": settlement.answer,
+                "new_images_kept": settlement.images_kept,
                 "new_error": settlement.error,
                 "new_cost": settlement.cost,
                 "new_known_cost": settlement.known_cost,
@@ -61,9 +62,10 @@ class Outcomes:
         values = {"request_id": record.id, "held_fence": record.fence, "now": self._clock(), "callers": callers}
         transaction.add(sql.REOPEN, values)
 
-    def store_answer(self, transaction: Transaction, request_id: str, answer: str) -> None:
+    def store_answer(self, transaction: Transaction, request_id: str, answer: str, *, images_kept: bool) -> None:
         """Replace a stored answer by one that names its images."""
-        transaction.add(sql.KEEP_ANSWER, {"request_id": request_id, "new_answer": answer})
+        values = {"request_id": request_id, "new_answer": answer, "new_images_kept": images_kept}
+        transaction.add(sql.KEEP_ANSWER, values)
 
     def purge_payloads(self, transaction: Transaction, request_id: str) -> None:
         """Forget prompt and images of a request; its metadata stays."""

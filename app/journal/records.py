@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
 
-from app.domain.answer import TaskCost
+from app.domain.answer import Result, TaskCost
+from app.errors import GatewayError
 
 UNREADABLE = (
     '{"kind":"InternalError","message":"The journal\'s row of this request cannot be read.","param":null,'
@@ -95,12 +96,23 @@ class Record:
     webhook_next: float | None = None
     webhook_status: int | None = None
     known_cost: str | None = None
+    images_kept: bool | None = None
+    """Whether every image of the answer is behind a link or stored here; None in rows that are older than this."""
     costs: tuple[TaskCost, ...] = ()
 
     @property
     def task_ids(self) -> tuple[str, ...]:
         """The ids of its tasks, in order."""
         return tuple(cost.task_id for cost in self.costs)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request as it may be shown: what is known of it, with its result or its error where it ended."""
+
+    record: Record
+    result: Result | None
+    error: GatewayError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,8 @@ class Settlement:
     known_cost: str | None = None
     # Only with a cost that is known to be zero (0065).
     releases: bool = False
+    images_kept: bool | None = None
+    """Whether every image of the answer is behind a link or stored here."""
 
 
 @dataclass(frozen=True, slots=True)

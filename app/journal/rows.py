@@ -59,6 +59,7 @@ def _to_record(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Rec
         webhook_next=row.webhook_next,
         webhook_status=row.webhook_status,
         known_cost=row.known_cost,
+        images_kept=row.images_kept,
         costs=costs,
     )
 

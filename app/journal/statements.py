@@ -62,6 +62,7 @@ SETTLE = (
         status=bindparam("new_status"),
         completed_at=bindparam("now"),
         answer=bindparam("new_answer"),
+        images_kept=bindparam("new_images_kept"),
         error=bindparam("new_error"),
         cost=bindparam("new_cost"),
         known_cost=bindparam("new_known_cost"),
@@ -124,7 +125,11 @@ TASKS_OF = (
 )
 FIND = select(requests).where(_BY_ID)
 # Not into a row without an answer: it was reopened or deleted meanwhile, and names of images would bring it back.
-KEEP_ANSWER = update(requests).where(_BY_ID, requests.c.answer.is_not(None)).values(answer=bindparam("new_answer"))
+KEEP_ANSWER = (
+    update(requests)
+    .where(_BY_ID, requests.c.answer.is_not(None))
+    .values(answer=bindparam("new_answer"), images_kept=bindparam("new_images_kept"))
+)
 # The key stays, so that its derived task ids cannot bring the images back (0055).
 PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())
 WATCHED = select(

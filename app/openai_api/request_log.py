@@ -1,21 +1,23 @@
 """Requests of the past as the API shows them, and what may be asked about them. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from urllib.parse import urlencode
 
+import msgspec
+
 from app.domain.request import JSONValue
-from app.errors import InvalidRequestError
-from app.journal.records import UNREADABLE, Record, Status, Sums
+from app.errors import GatewayError, InvalidRequestError
+from app.journal.records import Record, RequestView, Status, Sums
 from app.ledger.bill import known_cost, total_cost
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
-from app.openai_api.render import CURRENCY, PROVIDER, cost_members
+from app.openai_api.render import CURRENCY, PROVIDER, cost_members, image_members
 
 _NAMES = ("limit", "starting_after", "ending_before", "created_after", "created_before", "status", "model", "summary")
 _MOST, _USUAL = 100, 20
+_encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,13 @@ def _read_time(query: Mapping[str, str], name: str) -> float | None:
         raise wrong(name, "unix seconds", text) from None
 
 
-def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
+def render_record(view: RequestView) -> bytes:
     """One request; what became of it is told once it ended."""
-    answer, error = _read_kept(record.answer), _read_kept(record.error)
-    # One damaged row must not break the whole list (0103).
-    if answer is None or error is None:
-        answer, error = {}, _read_kept(UNREADABLE) or {}
+    return _encoder.encode(_members_of(view))
+
+
+def _members_of(view: RequestView) -> dict[str, object]:
+    record, result = view.record, view.result
     ended = record.completed_at
     return {
         "id": record.id,
@@ -85,50 +88,29 @@ def render_record(record: Record, prefix: str = "/v1") -> dict[str, JSONValue]:
         "estimated_cost": _to_number(record.estimate),
         "currency": CURRENCY,
         "duration_ms": None if ended is None else round((ended - record.created_at) * 1000),
-        "images": _render_images(answer.get("images")),
-        **({"provider_fields": answer["provider_fields"]} if answer.get("provider_fields") else {}),
-        "attempts": answer.get("attempts", []),
-        "task_uuids": [*record.task_ids],
-        "adjustments": answer.get("adjustments", []),
-        "error": {name: error.get(name) for name in _ERROR_MEMBERS} if error else None,
-        "errors": answer.get("failures", []),
+        # What Runware said of each image; where the image itself is, the result tells.
+        "images": [image_members(image) for image in result.images] if result else [],
+        **({"provider_fields": result.provider_fields} if result and result.provider_fields else {}),
+        "attempts": result.attempts if result else [],
+        "task_uuids": record.task_ids,
+        "adjustments": result.adjustments if result else [],
+        "error": None if view.error is None else _render_error(view.error),
+        "errors": result.failures if result else [],
         "user": record.user,
         "client_request_id": record.client_request_id,
         "webhook": _render_webhook_state(record),
         "delivered": record.delivered_at is not None,
-        "result_url": f"{prefix}/requests/{record.id}/result",
+        "result_url": f"/v1/requests/{record.id}/result",
     }
 
 
-def _read_kept(text: str | None) -> dict[str, JSONValue] | None:
-    """An object that was kept as JSON, empty where there is none, None where it cannot be read or shown again."""
-    if not text:
-        return {}
-    try:
-        kept = json.loads(text, parse_float=_read_finite, parse_constant=_read_finite)
-    except (ValueError, RecursionError):
-        return None
-    return kept if isinstance(kept, dict) else None
-
-
-def _read_finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError
-    return number
-
-
-_ERROR_MEMBERS = ("message", "param", "code", "provider_code")
-_SAID = ("seed", "image_uuid", "nsfw_content", "provider_fields")
-
-
-def _render_images(images: JSONValue) -> list[JSONValue]:
-    """What Runware said of each image; where the image itself is, the result tells."""
-    found: list[JSONValue] = []
-    for image in images if isinstance(images, list) else []:
-        said = image if isinstance(image, dict) else {}
-        found.append({name: said[name] for name in _SAID if said.get(name) not in (None, {})})
-    return found
+def _render_error(error: GatewayError) -> dict[str, JSONValue]:
+    return {
+        "message": error.message,
+        "param": error.param,
+        "code": error.code,
+        "provider_code": error.provider_code,
+    }
 
 
 def _render_cost(record: Record) -> dict[str, JSONValue]:
@@ -147,15 +129,16 @@ def _to_number(text: str | None) -> float | None:
     return number if number is not None and isfinite(number) else None
 
 
-def render_webhook(record: Record) -> bytes:
+def render_webhook(view: RequestView) -> bytes:
     """The body of the webhook that tells how a request ended."""
+    record = view.record
     ended = datetime.fromtimestamp(record.completed_at or record.created_at, UTC)
     body = {
         "type": "image.failed" if record.status is Status.FAILED else "image.completed",
         "timestamp": ended.isoformat().replace("+00:00", "Z"),
-        "data": render_record(record),
+        "data": _members_of(view),
     }
-    return json.dumps(body, separators=(",", ":")).encode()
+    return _encoder.encode(body)
 
 
 def _render_webhook_state(record: Record) -> JSONValue:
@@ -171,19 +154,20 @@ def _render_webhook_state(record: Record) -> JSONValue:
     }
 
 
-def render_list(records: Sequence[Record], question: Question, *, more: bool) -> dict[str, JSONValue]:
-    """A page of requests, newest first, with the addresses of its neighbors."""
-    data: list[JSONValue] = [render_record(record) for record in records]
-    page: dict[str, JSONValue] = {"object": "list", "data": data, "has_more": more}
+def render_list(views: Sequence[RequestView], question: Question, *, more: bool, sums: Sums | None = None) -> bytes:
+    """A page of requests, newest first, with the addresses of its neighbors, and with `sums` their summary."""
+    page: dict[str, object] = {"object": "list", "data": [_members_of(view) for view in views], "has_more": more}
     backwards = question.ending_before is not None
-    first, last = (records[0].id, records[-1].id) if records else (None, None)
+    first, last = (views[0].record.id, views[-1].record.id) if views else (None, None)
     page["next_page_url"] = _page_url(question, "starting_after", last) if last and (more or backwards) else None
     later = (more if backwards else question.starting_after is not None) and first is not None
     page["previous_page_url"] = _page_url(question, "ending_before", first) if later else None
-    return page
+    if sums is not None:
+        page["summary"] = _render_summary(sums)
+    return _encoder.encode(page)
 
 
-def render_summary(sums: Sums) -> dict[str, JSONValue]:
+def _render_summary(sums: Sums) -> dict[str, JSONValue]:
     """Sums over all requests a question covers; there is no total while a part of one is unknown."""
     # No total while a part is unknown: an accountant would take it for all (0101).
     total = sums.known_cost if not sums.unknown else None
