@@ -25,12 +25,12 @@ from app.jobs.job import Job
 from app.journal.records import Record
 from app.ledger.bill import Costs, known_cost, total_cost
 from app.observability.logs import stage
-from app.planning.plan import PlannedTask, count_held_bytes
+from app.planning.plan import count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
 from app.runware.media_storage import UploadedImage
-from app.runware.tasks import TaskResult
+from app.runware.tasks import ImageTask, TaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,13 @@ class ImageExecutor:
             uploaded: Sequence[UploadedImage] = ()
             if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
                 plan, uploaded = await self._uploads.share(plan)
-            for planned in plan.tasks:
+            for task in plan.tasks:
                 # Before anything is sent: a fault from here on must not look free (0065).
-                job.bill.open_task(planned.task.task_uuid)
+                job.bill.open_task(task.task_uuid)
             ends: Sequence[TaskEnd] = ()
             try:
-                ends = await gather_in_order([self._run_task(planned, wanted, job) for planned in plan.tasks])
+                work = zip(plan.tasks, plan.places, strict=True)
+                ends = await gather_in_order([self._run_task(task, place, wanted, job) for task, place in work])
             finally:
                 # A task that may still run at Runware reads its uploaded inputs later.
                 if not any(end.may_run for end in ends):
@@ -103,10 +104,9 @@ class ImageExecutor:
         ends = await gather_in_order([self._deliver(place, result, wanted, job) for place, result in found.results])
         return _conclude(wanted, ends, job)
 
-    async def _run_task(self, planned: PlannedTask, wanted: _Wanted, job: Job) -> TaskEnd:
+    async def _run_task(self, task: ImageTask, place: TaskPlace, wanted: _Wanted, job: Job) -> TaskEnd:
         with stage("runware", model=wanted.model.id):
-            result = await self._runware.run_task(planned.task, wanted.deadline, job.confirm)
-        place = planned.place
+            result = await self._runware.run_task(task, wanted.deadline, job.confirm)
         end = await self._deliver(place, result, wanted, job)
         if job.parts is not None and end.images:
             part = _to_answer(wanted, [end], job, job.bill.costs_of((place.task_id,)))

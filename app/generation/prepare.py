@@ -13,12 +13,13 @@ from app.catalog.registry import Registry, UnknownModelError
 from app.domain.request import ImageRequest, RequestContext
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
-from app.generation.opening import OpenedInputs
+from app.generation.opening import NO_INPUTS, OpenedInputs
 from app.openai_api.vocabulary import KNOWN_NAMES
 from app.planning.decide import InputNeeds, bind, check, decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds
-from app.planning.output import OutputRules, default_delivery
+from app.planning.output import OutputRules
+from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
 from app.webhooks.sender import WebhookSender
@@ -69,12 +70,14 @@ class Preparer:
         spec = decide(
             replace(request, passthrough=opened.passthrough) if request.passthrough else request,
             model,
-            default_delivery=default_delivery(request.model, context.default_delivery),
+            default_delivery=context.default_delivery,
             rules=self._rules,
             image_size=opened.fitting_size,
             original_size=opened.first_size,
         )
-        fitted = await self._inputs.fit(opened, spec, context.tenant)
+        fitted = NO_FITTED_INPUTS
+        if opened.images or spec.blank is not None:
+            fitted = await self._inputs.fit(opened, spec, context.tenant)
         parts = (request, name, spec, fitted, context, self._task_ids)
         # Images are hashed for the fingerprint, which takes a while for large ones.
         prepared = await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
@@ -110,4 +113,6 @@ class Preparer:
         """The inputs of the request, and a look at where its webhook goes."""
         if request.webhook_url is not None:
             await self._webhooks.check_webhook_url(request.webhook_url, tenant)
+        if not request.images and not request.passthrough:
+            return NO_INPUTS
         return await self._inputs.open(request, tenant, needs, model)

@@ -33,7 +33,7 @@ class InputUploads:
 def _embedded(plan: Plan) -> list[InlineImage]:
     """The distinct images that all tasks carry."""
     found: dict[InlineImage, None] = {}
-    for value in plan.tasks[0].task.inputs.values():
+    for value in plan.tasks[0].inputs.values():
         images = value if isinstance(value, tuple) else (value,)
         found |= dict.fromkeys(image for image in images if isinstance(image, InlineImage))
     return list(found)
@@ -46,7 +46,6 @@ def _with_addresses(plan: Plan, kept: Mapping[InlineImage, UploadedImage | None]
 
     inputs = {
         slot: tuple(name(image) for image in value) if isinstance(value, tuple) else name(value)
-        for slot, value in plan.tasks[0].task.inputs.items()
+        for slot, value in plan.tasks[0].inputs.items()
     }
-    tasks = tuple(replace(planned, task=replace(planned.task, inputs=inputs)) for planned in plan.tasks)
-    return replace(plan, tasks=tasks)
+    return replace(plan, tasks=tuple(replace(task, inputs=inputs) for task in plan.tasks))

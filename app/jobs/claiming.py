@@ -187,7 +187,7 @@ def to_intent(prepared: Prepared) -> Intent:
         model=_storable(prepared.requested_model) or "",
         executed_model=spec.model.air,
         n=spec.count,
-        task_ids=tuple(planned.task.task_uuid for planned in plan.tasks),
+        task_ids=tuple(task.task_uuid for task in plan.tasks),
         estimate=write_money(prepared.price.total),
         plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
         retries=context.retries,

@@ -165,7 +165,7 @@ class JobRunner:
             # With the old ids Runware would return the old image (0058).
             except KeyExpiredError as error:
                 context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
-                new_ids = self._task_ids.of(context, prepared.fingerprint)
+                new_ids = self._task_ids.of(context, prepared.fingerprint, len(prepared.plan.tasks))
                 prepared = replace(prepared, context=context, plan=with_ids(prepared.plan, new_ids))
         record, is_new = claimed.claim.record, claimed.claim.is_new
         if claimed.turn is not None:

@@ -87,7 +87,7 @@ def render_dry_run(dry_run: DryRun) -> bytes:
         "currency": CURRENCY,
         "components": components,
         "reason": estimate.reason,
-        "plan": [show_task(planned.task) for planned in dry_run.plan.tasks],
+        "plan": [show_task(task) for task in dry_run.plan.tasks],
         "adjustments": dry_run.adjustments,
     }
     return _encoder.encode(body)

@@ -5,6 +5,7 @@ composition, output, count) returns its decision and its adjustments in one call
 its model has it; here the decisions meet, and the adjustments are added up.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -100,17 +101,17 @@ def _decide_spec(
     image_size: Dimensions | None,
 ) -> ImageSpec:
     """The decisions of all aspects, and what each adjusts."""
+    about_ignored = [dropped(field.param, field.value, field.reason) for field in request.ignored]
     prompt, about_prompt = _decide_prompt(request, model)
     parameters, about_parameters = _decide_parameters(request, model)
     size, about_size = decide_size(request, model, image_size)
     composition, about_composition = _decide_composition(request, model, size, image_size)
     merged, about_fields = _decide_fields(request, model, parameters, size, prompt)
+    per_task, about_count = decide_count(request, model)
     output, about_output = decide_output(
         request, model, size.size, merged, composition, default_delivery, rules, transparent=parameters.transparent
     )
     fields, about_storage = decide_storage(merged, output)
-    per_task, about_count = decide_count(request, model)
-    about_ignored = [dropped(field.param, field.value, field.reason) for field in request.ignored]
     about_made = (*about_ignored, *about_prompt, *about_parameters, *about_size, *about_composition, *about_fields)
     return ImageSpec(
         model=model,
@@ -145,7 +146,8 @@ def bind(
         _refuse_adjusted(spec.adjustments)
     # Of the request as it came, not of the spec: a catalog update must not turn a retry into a new purchase (0063).
     fingerprint_ = fingerprint(request, context)
-    plan = build_plan(spec, inputs, task_ids.of(context, fingerprint_))
+    tasks = math.ceil(spec.count / spec.per_task)
+    plan = build_plan(spec, inputs, task_ids.of(context, fingerprint_, tasks))
     references = reference_sizes(plan) if inputs.images else ()
     order = Order(spec.model, plan.images_made, spec.output.size, references, spec.fields)
     return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))

@@ -7,8 +7,7 @@ fields that the gateway sets itself: clients of Runware's give every attempt ano
 import hashlib
 import hmac
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -109,14 +108,12 @@ class TaskIds:
         self._secret = secret
         self._new_id = new_id
 
-    def of(self, context: RequestContext, fingerprint_: str) -> Iterator[str]:
-        """The ids of a request's tasks, one after the other, without an end.
-
-        With a key they follow from it, whatever was lost in between.
-        """
+    def of(self, context: RequestContext, fingerprint_: str, count: int) -> tuple[str, ...]:
+        """The ids of a request's tasks. With a key they follow from it, whatever was lost in between."""
         key = context.idempotency_key
-        for index in count():
-            yield str(self._new_id()) if key is None else self._derive(context, key, fingerprint_, index)
+        if key is None:
+            return tuple(str(self._new_id()) for _ in range(count))
+        return tuple(self._derive(context, key, fingerprint_, index) for index in range(count))
 
     def _derive(self, context: RequestContext, key: str, fingerprint_: str, index: int) -> str:
         # The tenant is part of it: two callers with the same key must never meet at one task (0064). `supersedes` leads

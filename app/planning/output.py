@@ -42,12 +42,6 @@ class OutputRules:
 DEFAULT_RULES = OutputRules()
 
 
-def default_delivery(name: str | None, otherwise: Delivery) -> Delivery:
-    """How images come back where the caller does not say: OpenAI's GPT models of this name never answered otherwise."""
-    spelled = (name or "").rsplit("/", 1)[-1].strip().lower().replace("_", "-").replace(" ", "-")
-    return Delivery.EMBEDDED if spelled.startswith(_BASE64_NAMES) else otherwise
-
-
 def makes_vectors(model: CatalogModel) -> bool:
     """Whether the model answers with vector graphics only."""
     return model.formats == ("SVG",)
@@ -80,12 +74,18 @@ def decide_output(
 
 def _decide_delivery(request: ImageRequest, default: Delivery) -> tuple[Delivery, _Adjustments]:
     if not request.stream:
-        return request.delivery or default, ()
+        return request.delivery or _default_delivery(request.model, default), ()
     # OpenAI's SDKs read base64 from a stream and nothing else.
     if request.delivery in {None, Delivery.EMBEDDED}:
         return Delivery.EMBEDDED, ()
     asked = "url" if request.delivery is Delivery.LINK else "dataURI"
     return Delivery.EMBEDDED, (dropped("response_format", asked, "A stream carries the images themselves."),)
+
+
+def _default_delivery(name: str | None, otherwise: Delivery) -> Delivery:
+    """How images come back where the caller does not say: OpenAI's GPT models of this name never answered otherwise."""
+    spelled = (name or "").rsplit("/", 1)[-1].strip().lower().replace("_", "-").replace(" ", "-")
+    return Delivery.EMBEDDED if spelled.startswith(_BASE64_NAMES) else otherwise
 
 
 def decide_format(request: ImageRequest, model: CatalogModel, *, composed: bool) -> tuple[FormatPlan, _Adjustments]:

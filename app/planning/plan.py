@@ -4,7 +4,7 @@ Task ids are passed in, so that the same plan can be made again.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.catalog.model import CatalogModel
@@ -39,28 +39,16 @@ NO_FITTED_INPUTS = FittedInputs()
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedTask:
-    """A task, and where its images belong."""
-
-    task: ImageTask
-    place: TaskPlace
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """All tasks of a request, in the order of their images."""
+    """All tasks of a request, in the order of their images, and the place of each task's images."""
 
-    tasks: tuple[PlannedTask, ...]
-
-    @property
-    def places(self) -> tuple[TaskPlace, ...]:
-        """Where the images of each task belong."""
-        return tuple(planned.place for planned in self.tasks)
+    tasks: tuple[ImageTask, ...]
+    places: tuple[TaskPlace, ...]
 
     @property
     def images_made(self) -> int:
         """How many images are made and billed."""
-        return sum(planned.task.number_results for planned in self.tasks)
+        return sum(task.number_results for task in self.tasks)
 
 
 def decide_count(request: ImageRequest, model: CatalogModel) -> tuple[int, tuple[Adjustment, ...]]:
@@ -85,7 +73,7 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
     """
     model, output, placed = spec.model, spec.output, _place_inputs(spec, inputs)
     multiple, seed_field = model.results_multiple, model.parameters.seed
-    tasks = []
+    tasks, places = [], []
     # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
     for first, task_id in zip(range(0, spec.count, spec.per_task), task_ids, strict=False):
         wanted = min(spec.per_task, spec.count - first)
@@ -108,24 +96,23 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
             fields=fields,
             task_type=model.task,
         )
-        tasks.append(PlannedTask(task, TaskPlace(task_id, first, wanted, task.number_results)))
-    return Plan(tuple(tasks))
+        tasks.append(task)
+        places.append(TaskPlace(task_id, first, wanted, task.number_results))
+    return Plan(tuple(tasks), tuple(places))
 
 
-def with_ids(plan: Plan, task_ids: Iterable[str]) -> Plan:
+def with_ids(plan: Plan, task_ids: Sequence[str]) -> Plan:
     """The same tasks under other ids."""
     return Plan(
-        tuple(
-            PlannedTask(replace(planned.task, task_uuid=task_id), replace(planned.place, task_id=task_id))
-            for planned, task_id in zip(plan.tasks, task_ids, strict=False)
-        )
+        tuple(replace(task, task_uuid=task_id) for task, task_id in zip(plan.tasks, task_ids, strict=True)),
+        tuple(replace(place, task_id=task_id) for place, task_id in zip(plan.places, task_ids, strict=True)),
     )
 
 
 # An estimate on the generous side: it decides who waits, never what is refused.
 def count_held_bytes(spec: ImageSpec, plan: Plan) -> int:
     """Bytes of `plan`: its input images as they are and as they are sent, and the made images that pass through."""
-    inputs = [planned.task.inline_bytes for planned in plan.tasks] if plan.tasks[0].task.inputs else [0]
+    inputs = [task.inline_bytes for task in plan.tasks] if plan.tasks[0].inputs else [0]
     sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
     # The caller fetches from Runware: no made image passes through this process.
     if spec.output.native_link and not spec.output.transparent:

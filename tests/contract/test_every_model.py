@@ -36,9 +36,7 @@ def plan(
     spec = decide(request, model, default_delivery=Delivery.LINK, image_size=image_size)
     blank = (URL,) if spec.blank else ()
     inputs = FittedInputs(blank or (URL,) * images, URL if mask else None)
-    return [
-        on_the_wire(planned.task) for planned in build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks
-    ]
+    return [on_the_wire(task) for task in build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks]
 
 
 def on_the_wire(task: ImageTask) -> dict:
@@ -132,7 +130,7 @@ def test_common_parameters_become_fields_the_model_takes_or_are_reported(air):
         FittedInputs((URL,) if mode is Mode.EDIT else (), URL if request.mask else None),
         (str(uuid.uuid4()) for _ in range(20)),
     ).tasks
-    assert validate(on_the_wire(tasks[0].task)) == []
+    assert validate(on_the_wire(tasks[0])) == []
 
 
 WISHES = {

@@ -82,7 +82,7 @@ def estimate_and_bill(model: CatalogModel, request: ImageRequest) -> tuple[Estim
     inputs = FittedInputs(
         tuple(image.url for image in request.images), "https://images.example/m.png" if request.mask else None
     )
-    tasks = [planned.task for planned in build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks]
+    tasks = build_plan(spec, inputs, (str(uuid.uuid4()) for _ in range(20))).tasks
     expected = estimate_price(
         Order(model, sum(task.number_results for task in tasks), spec.output.size, references, spec.fields)
     )

@@ -34,7 +34,7 @@ from app.planning.prepared import Prepared
 from tests.support.databases import open_both
 
 MODEL = unlisted_model("civitai:1@1")
-TASK_IDS = TaskIds(b"secret", lambda: str(uuid.uuid4()))
+TASK_IDS = TaskIds(b"secret", uuid.uuid4)
 COST = Decimal("0.01")
 _numbers = itertools.count()
 
@@ -67,7 +67,7 @@ class Maker:
 
     async def execute(self, prepared: Prepared, job: Job) -> Outcome:
         """Buy, by the test's word."""
-        ids = tuple(planned.task.task_uuid for planned in prepared.plan.tasks)
+        ids = tuple(task.task_uuid for task in prepared.plan.tasks)
         self.bought.append(ids)
         for task_id in ids:
             job.bill.open_task(task_id)

@@ -29,12 +29,12 @@ def plan_for(count: int, per_task: int, seed: int | None = None):
 @given(st.integers(1, 10), st.integers(1, 20), st.data())
 def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, data):
     plan = plan_for(count, per_task)
-    assert sum(planned.task.number_results for planned in plan.tasks) == count
+    assert sum(task.number_results for task in plan.tasks) == count
     results = []
-    for planned in plan.tasks:
+    for at in plan.places:
         images = tuple(
-            Image(f"{planned.place.first_index}-{place}", "u", None, planned.place.first_index + place, Decimal("0.1"))
-            for place in range(data.draw(st.integers(0, planned.task.number_results + 2)))
+            Image(f"{at.first_index}-{place}", "u", None, at.first_index + place, Decimal("0.1"))
+            for place in range(data.draw(st.integers(0, at.number_results + 2)))
         )
         failures = data.draw(
             st.lists(st.builds(lambda kind: ProviderFailure(kind, "c", "m"), st.sampled_from(Kind)), max_size=3)
@@ -55,8 +55,8 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
 
 @pytest.mark.parametrize(("per_task", "seeds"), [(20, [7]), (1, [7, 8, 9, 10]), (3, [7, 10])])
 def test_seeds_of_split_tasks_differ_by_the_place_of_their_first_image(per_task, seeds):
-    assert [planned.task.fields["seed"] for planned in plan_for(4, per_task, seed=7).tasks] == seeds
+    assert [task.fields["seed"] for task in plan_for(4, per_task, seed=7).tasks] == seeds
 
 
 def test_the_largest_seed_wraps_instead_of_leaving_its_range():
-    assert [planned.task.fields["seed"] for planned in plan_for(2, 1, seed=2**63 - 1).tasks] == [2**63 - 1, 0]
+    assert [task.fields["seed"] for task in plan_for(2, 1, seed=2**63 - 1).tasks] == [2**63 - 1, 0]
