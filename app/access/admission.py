@@ -48,7 +48,7 @@ class Ticket:
             self._turn.set_result(None)
 
     def resize(self, weight: int) -> None:
-        """Weigh something else from now on. Growing never waits, so that whoever holds a place can always go on."""
+        """Weigh something else from now on. Growing never waits, so that a holder of a place can always go on."""
         if not self._ended:
             self._admission.reweigh(self, weight, held=self._holds)
 
@@ -63,7 +63,7 @@ class Ticket:
 class Admission:
     """Gives out places for `capacity` units at once; `max_queued` requests wait, `max_queued_per_key` of one API key.
 
-    Whoever waits is served in turns, one request of each API key after the other, so that one busy key does not keep
+    Those that wait are served in turns, one request of each API key after the other, so that one busy key does not keep
     the others out. A request with more units than there are takes all of them.
     """
 
@@ -112,7 +112,7 @@ class Admission:
         return ticket
 
     def leave(self, ticket: Ticket, *, held: bool) -> None:
-        """A ticket is given back; whoever fits now begins."""
+        """A ticket is given back; what fits now begins."""
         if held:
             self.in_flight -= ticket.weight
         else:
@@ -124,9 +124,9 @@ class Admission:
         self._advance()
 
     def reweigh(self, ticket: Ticket, weight: int, *, held: bool) -> None:
-        """A ticket weighs something else; whoever fits now begins."""
+        """A ticket weighs something else; what fits now begins."""
         if held:
-            # May exceed the capacity: whoever runs must be able to end, or everybody waits for everybody.
+            # May exceed the capacity: what runs must be able to end, or all would wait for one another.
             self.in_flight += weight - ticket.weight
         ticket.weight = weight
         self._advance()
@@ -182,7 +182,7 @@ class MemoryBudget:
 
 
 class Provider(Protocol):
-    """Whoever carries out what is admitted."""
+    """What carries out what is admitted."""
 
     @property
     def unreachable(self) -> bool:

@@ -35,7 +35,7 @@ class Authenticator:
         keys = _keys_in(headers)
         if not keys:
             raise AuthenticationError("No API key was given: send the header Authorization: Bearer YOUR_KEY.")
-        # Digests are compared, not keys: how long the comparison takes tells nothing about a key.
+        # Digests are compared, not keys: how long the comparison takes says nothing about a key.
         for digest in map(_digest, keys):
             if digest in self._callers:
                 return self._callers[digest]

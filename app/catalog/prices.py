@@ -45,7 +45,7 @@ class Pricing(BaseModel):
         None,
         description="Every megapixel counts so many pixels; absent: the first one so many, further ones a million.",
     )
-    max_megapixels: int | None = Field(None, ge=1, description="Larger images are brought to so many megapixels.")
+    max_megapixels: int | None = Field(None, ge=1, description="Larger images are scaled down to so many megapixels.")
     output: Literal["input", "outpaint"] | None = Field(
         None, description="What the size of the result follows where the task names none."
     )

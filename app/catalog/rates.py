@@ -1,7 +1,7 @@
 """What Runware's price pages say, in the catalog's terms. Pure.
 
 A page holds rates, prices measured for a configuration, and examples. Rates that fit no kind of price are named and not
-guessed; examples are read into orders, so that whoever can price an order may check the rates against them.
+guessed; examples are read into orders, so that code that can price an order may check the rates against them.
 """
 
 import re
@@ -64,7 +64,7 @@ def read_rates(page: Facts, qualities: Sequence[str] = ()) -> Rates:
 
 
 def read_examples(page: Facts, qualities: Sequence[str] = ()) -> tuple[Example, ...]:
-    """The examples of a page that tell what they are for."""
+    """The examples of a page that say what they are for."""
     return tuple(_examples(page.get("pricingExamples"), qualities))
 
 

@@ -47,7 +47,7 @@ def makes_images(properties: Facts) -> bool:
 
 
 def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> None:
-    """Bring what the schema and the `info` of the model's page state into the entry."""
+    """Write what the schema and the `info` of the model's page state into the entry."""
     properties, required = request_properties(schema)
     shared = set(vocabulary.every_task.get(task, ()))
     own = [name for name in properties if name not in shared]
@@ -61,9 +61,9 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
     _update_prompt(entry, mapping(properties.get("positivePrompt")))
     _update_sizes(entry, schema, properties)
     _update_images(entry, mapping(mapping(properties.get("inputs")).get("properties")))
-    most = mapping(properties.get("numberResults")).get("maximum")
-    if isinstance(most, int):
-        _set(entry, "max_results", most)
+    maximum = mapping(properties.get("numberResults")).get("maximum")
+    if isinstance(maximum, int):
+        _set(entry, "max_results", maximum)
     status = str(info.get("x-status") or "")
     if status == "live":
         entry.pop("status", None)

@@ -27,7 +27,7 @@ _STATUS = re.compile(r"[a-z][a-z-]*")
 
 
 def update_listing(entry: Entry, listed: Facts, airs_by_name: Mapping[str, str]) -> None:
-    """Bring what the list of models says into the entry; `airs_by_name` finds a successor named in another way."""
+    """Write what the list of models says into the entry; `airs_by_name` finds a successor named in another way."""
     name = listed.get("name")
     if isinstance(name, str) and name.strip():
         _set(entry, "name", name.strip())
@@ -51,7 +51,7 @@ def update_listing(entry: Entry, listed: Facts, airs_by_name: Mapping[str, str])
 
 
 def update_pricing(entry: Entry, creator: str, page: Facts, price: Pricer) -> Iterator[str]:
-    """Bring a price page into the entry, giving a note for what does not fit."""
+    """Write a price page into the entry; a note for what does not fit."""
     air = str(entry.get("air"))
     qualities = _qualities(entry)
     rates = read_rates(page, qualities)
@@ -102,12 +102,12 @@ def _merge(before: Mapping[str, object], published: Mapping[str, object], overvi
     """The published price, with how it is counted and with what only others saw; the page's words are its note."""
     others = before.get("third_party")
     settles = bool(set(published) & _WHOLE)  # the image itself has a published price: no other price of it holds
-    gone = {*published, "note", *(_settled_by(published) if settles else ())}
+    replaced = {*published, "note", *(_settled_by(published) if settles else ())}
     # Prices that others saw stay where Runware publishes none, and stay marked (0030).
-    seen = [str(name) for name in others if name not in gone] if isinstance(others, list) else []
+    seen = [str(name) for name in others if name not in replaced] if isinstance(others, list) else []
     ranges = set() if settles else {"observed"}
     kept = {name: value for name, value in before.items() if name not in AMOUNTS or name in {*seen, *ranges}}
-    merged = {**{name: value for name, value in kept.items() if name not in gone}, **published}
+    merged = {**{name: value for name, value in kept.items() if name not in replaced}, **published}
     merged.pop("third_party", None)
     if seen:
         merged["third_party"] = seen

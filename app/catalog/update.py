@@ -1,4 +1,4 @@
-"""Brings the catalog up to what Runware's schema and content services publish.
+"""Updates the catalog from what Runware's schema and content services publish.
 
 Everything is fetched and the new catalog validated before a file is touched; any failure leaves the catalog as it was.
 Owns fetching and files; what changes in an entry is `refresh`'s and `repricing`'s, and what is printed the command's.
@@ -181,7 +181,7 @@ async def _fetch_all(
 def _apply(
     folder: Path, published: list[Published], registered: set[str] | None, content: Content, price: Pricer
 ) -> list[str]:
-    """Bring everything published into the files of `folder`; the notes on what did not fit."""
+    """Write everything published into the files of `folder`; the notes on what did not fit."""
     yaml = _yaml()
     vocabulary = load_vocabulary(folder)
     files = {file: yaml.load(file.read_text(encoding="utf-8")) for file in _files(folder)}
@@ -211,7 +211,7 @@ def _without_status(published: Published, content: Content) -> Published:
 
 
 def _apply_content(files: Mapping[Path, Entry], content: Content, price: Pricer) -> list[str]:
-    """Bring lists and prices into the documents; the notes on what did not fit."""
+    """Write lists and prices into the documents; the notes on what did not fit."""
     notes: list[str] = []
     for document in files.values():
         for entry in cast("list[Entry]", document["models"]):

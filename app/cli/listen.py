@@ -1,4 +1,4 @@
-"""Takes the port before anything is started, runs the server on it, and tells when it answers.
+"""Takes the port before anything is started, runs the server on it, and reports when it answers.
 
 Owns sockets and the words for a port that cannot be had. Leaves the application and its settings to `serve`.
 """

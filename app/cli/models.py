@@ -63,7 +63,7 @@ def _legend(listed: list[JSONObject]) -> Iterator[str]:
     yield ""
     yield "in: the most input images. text: from text alone; text~: from a blank image."
     yield "price: US dollars an image; +: more with its size; ~: not published by Runware,"
-    yield "seen by others; unknown: the answer tells what an image has cost."
+    yield "seen by others; unknown: the answer says what an image cost."
     if any(item.get("unlisted") for item in listed):
         yield "*: Runware's newest list of models does not name it; it may still answer."
     yield "`spillway models ID` shows all of one model."

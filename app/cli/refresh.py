@@ -17,7 +17,7 @@ _SQUARE = (1024, 1024)
 
 
 def run_refresh(folder: Path, sources: Sources, *, write: bool) -> bool:
-    """Refresh and tell; False when it failed."""
+    """Refresh, and print what changed; False when it failed."""
     console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     try:
         outcome = asyncio.run(refresh(folder, sources, price_example, write=write))

@@ -158,7 +158,7 @@ def version() -> None:
 
 
 def _settings_or_exit(env_file: Path | None, overrides: dict[str, str]) -> tuple[Settings, dict[str, str]]:
-    """The settings and the variables they came from; faults are told and end the command."""
+    """The settings and the variables they came from; faults are printed and end the command."""
     path = env_file or (_DEFAULT_ENV_FILE if _DEFAULT_ENV_FILE.is_file() else None)
     try:
         environment = {**read_environment(path), **overrides}

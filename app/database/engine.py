@@ -1,4 +1,4 @@
-"""Opens the database: SQLite in WAL mode by default, PostgreSQL by URL; brings the tables up to date."""
+"""Opens the database: SQLite in WAL mode by default, PostgreSQL by URL; migrates the tables."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.observability.logs import get_logger
 _logger = get_logger("database")
 
 _BUSY_SECONDS = 5
-"""Longer than any writer of ours holds the lock; whoever waits has a caller who waits as well."""
+"""Longer than any writer of ours holds the lock; what waits has a caller that waits as well."""
 _START_SECONDS = 30.0
 _START_PAUSE_SECONDS = 0.5
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -34,7 +34,7 @@ goes on with a plan that was made while the tables were empty."""
 def open_engine(url: str) -> Engine:
     """The engine for `url`. Every transaction that is not said to read takes the one lock of all writers at its start.
 
-    So none fails midway, and whoever decides sees all that was decided before; writers commit in groups, which keeps
+    So none fails midway, and each decision sees all that was decided before; writers commit in groups, which keeps
     the line short.
     """
     parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
@@ -88,13 +88,13 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
-def open_database(url: str, patience: float = _START_SECONDS) -> Engine:
+def open_database(url: str, wait_seconds: float = _START_SECONDS) -> Engine:
     """The engine for `url` with its tables up to date.
 
-    Waits `patience` seconds for a database that is not there yet or is locked, then raises DatabaseUnavailableError.
+    Waits `wait_seconds` for a database that is not there yet or is locked, then raises DatabaseUnavailableError.
     """
     engine = open_engine(url)
-    until = time.monotonic() + patience
+    until = time.monotonic() + wait_seconds
     while True:
         try:
             migrate(engine)
@@ -109,7 +109,7 @@ def open_database(url: str, patience: float = _START_SECONDS) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables up to date; processes that start together wait for one another."""
+    """Migrate the tables; processes that start together wait for one another."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:

@@ -136,7 +136,7 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What a request brings along besides its body.
+    """What comes with a request besides its body.
 
     `origin` is scheme://host[:port] as the caller sees it; `default_delivery` applies when it does not say.
     """

@@ -32,7 +32,7 @@ class TooManyBytesError(FetchError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of what lies at an address; `size` is that of the whole, where its server tells."""
+    """The beginning of what lies at an address; `size` is that of the whole, where its server says it."""
 
     data: bytes
     size: int | None

@@ -18,7 +18,7 @@ from app.images.types import Header
 from app.images.upright import open_upright
 
 _READ_BY_RUNWARE = frozenset({"png", "jpeg", "webp"})
-# Deeper samples, and four inks, are read in too many ways to be left to whoever comes next.
+# Deeper samples, and four inks, are read in too many ways to be passed on.
 _BITS = 8
 _JPEG_QUALITY = 95
 # Each step leaves two thirds of the pixels.

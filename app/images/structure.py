@@ -33,7 +33,7 @@ class CleanImage:
 
 
 def clean_image(data: Buffer, limits: Limits = QUICK) -> CleanImage:
-    """`data` for whoever decodes it or passes it on. What lies beyond the limits is not called sound."""
+    """`data` to be decoded or passed on. What lies beyond the limits is not called sound."""
     try:
         return _clean(data, sniff(data), limits)
     except (TooFarError, struct.error, IndexError):

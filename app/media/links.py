@@ -36,12 +36,12 @@ def sign(secret: bytes, name: str, expires_at: int) -> str:
 def verify(secret: bytes, name: str, expires_at: int, signature: str, now: float) -> bool:
     """Whether a link was signed here and has not ended."""
     expected = sign(secret, name, expires_at)
-    # Constant time; and first the signature, so that an expired link tells nothing about names.
+    # Constant time; and first the signature, so that an expired link says nothing about names.
     return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")) and now < expires_at
 
 
 def parse_link(url: str) -> SignedLink | None:
-    """A link of the form this gateway makes, on whatever host; only its signature tells whether it is one."""
+    """A link of the form this gateway makes, on whatever host; only its signature says whether it is one."""
     try:
         parts = urlsplit(url)
         query = parse_qs(parts.query)

@@ -1,4 +1,4 @@
-"""Keeps the images this gateway made, for as long as their links live.
+"""Stores the images this gateway made, for as long as their links live.
 
 A folder today; the same calls reach an object store, for which `obstore` has one interface. Names are unguessable and
 carry nothing of the request.
@@ -86,9 +86,9 @@ class MediaStore:
         await self._sweep()
 
     async def host_image(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
-        """Keep an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
+        """Store an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
         await self._sweep()
-        # Random, not a hash of the image: who has an image must not be able to find whose it was.
+        # Random, not a hash of the image: a hash would let anybody with the image find whose it was.
         name = f"{_LONGER if longer else ''}{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
         return self._link(name)
@@ -130,21 +130,21 @@ class MediaStore:
         return await self.get_hosted(link.name, link.expires_at, link.signature)
 
     async def store_image(self, data: bytes, format_: str) -> str:
-        """Keep an image without a link; the name it can be read by."""
+        """Store an image without a link; the name it can be read by."""
         await self._sweep()
         name = f"{secrets.token_hex(16)}.{format_}"
         await obstore.put_async(self._store, name, data)
         return name
 
     async def read_image(self, name: str) -> bytes:
-        """The bytes of a kept image, raising MediaNotFoundError."""
+        """The bytes of a stored image, raising MediaNotFoundError."""
         try:
             return bytes(await (await obstore.get_async(self._store, name)).bytes_async())
         except FileNotFoundError:
             raise MediaNotFoundError from None
 
     async def delete_image(self, name: str) -> None:
-        """Delete a kept image, if it is there."""
+        """Delete a stored image, if it is there."""
         await obstore.delete_async(self._store, name)
 
     async def _sweep(self) -> None:
@@ -162,7 +162,7 @@ class MediaStore:
         async for batch in obstore.list(self._store):
             for entry in batch:
                 lives = self._longer if entry["path"].startswith(_LONGER) else self._ttl
-                # A margin after the end: whoever began to read just before it reads on.
+                # A margin after the end: a read that began just before it goes on.
                 if entry["last_modified"].timestamp() + lives + _SPARED_SECONDS < now:
                     await obstore.delete_async(self._store, entry["path"])
 

@@ -101,7 +101,7 @@ def stage(name: str, **facts: str | int | None) -> Iterator[None]:
             yield
         except Exception as error:
             if not facts_of(error):  # the innermost stage knows most
-                # On the error itself: by the time it is logged, the stage's own context is gone.
+                # On the error itself: by the time it is logged, the stage's own context has ended.
                 setattr(error, _FACTS, get_contextvars())
             raise
 
@@ -173,7 +173,7 @@ def _describe_fault(_: object, __: str, event: MutableMapping[str, object]) -> M
 
 
 def _clean(value: str, secrets: tuple[str, ...], *, keeps_end: bool = False) -> str:
-    """The value without secrets, cut to a sensible length; of a traceback the end tells the cause."""
+    """The value without secrets, cut to a sensible length; of a traceback the end has the cause."""
     # By value and in every line: also libraries and tracebacks may print a key.
     for secret in secrets:
         value = value.replace(secret, _REDACTED)

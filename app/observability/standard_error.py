@@ -1,7 +1,7 @@
-"""Standard error that never fails and never waits: a log nobody takes must not fail or stall what it tells of.
+"""Standard error that never fails and never waits: a log that nobody reads must not fail or stall what it is about.
 
-A pipe whose reader is gone or asleep, a full disk, a closed file: such lines are lost, and counted. The first line that
-is taken again is preceded by one that says how many.
+A pipe whose reader has ended or sleeps, a full disk, a closed file: such lines are lost, and counted. The first line
+that is taken again is preceded by one that says how many.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""The Runware API: tasks, transport, retries and errors in its own words."""
+"""The Runware API: tasks, transport, retries and errors in its own terms."""

@@ -1,4 +1,4 @@
-"""Knows whether Runware can be reached, so that nobody waits for what cannot come. Pure: it only counts.
+"""Knows whether Runware can be reached, so that no request waits in vain. Pure: it only counts.
 
 Only the lack of any sensible answer counts against Runware: a model without capacity says nothing about the others.
 """
@@ -11,18 +11,18 @@ _LONGEST_PROBE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Closed while Runware answers; open after `threshold` exchanges in a row brought no answer."""
+    """Closed while Runware answers; open after `threshold` exchanges in a row had no answer."""
 
     threshold: int = 10
     failures: int = 0
-    """Exchanges in a row that brought no answer."""
+    """Exchanges in a row without an answer."""
     is_open: bool = False
     _probes: int = 0
 
     def failed(self) -> bool:
-        """Another exchange brought no answer; whether this one opened the breaker."""
+        """Another exchange had no answer; whether this one opened the breaker."""
         self.failures += 1
-        # True once, when it opens: whoever gets it starts to probe.
+        # True once, when it opens: the caller then starts to probe.
         opens = not self.is_open and self.failures >= self.threshold
         self.is_open = self.is_open or opens
         return opens

@@ -22,7 +22,7 @@ _SETTLED_POLLS = 3
 
 @dataclass(slots=True)
 class _Progress:
-    """What the polls of a task have brought so far; `empty` are those in which Runware did not know it."""
+    """What polling for a task found so far; `empty` are those in which Runware did not know it."""
 
     wanted: int
     polls: int = 0
@@ -33,7 +33,7 @@ class _Progress:
     def ends_with(self, reply: Reply) -> bool:
         """Whether the task has ended with what Runware says now."""
         count = len(reply.images)
-        # Some models deliver fewer images than asked for and say nothing. When several polls bring no news, that is the
+        # Some models deliver fewer images than asked for and say nothing. When several polls have no news, that is the
         # result.
         unchanged = count == len(self.last.images) and not reply.processing
         self._settled = self._settled + 1 if unchanged else 0
@@ -137,7 +137,7 @@ class Collector:
                     return outcome
 
     async def read_again(self, run: Run) -> TaskResult:
-        """The end of a task whose answer was too large to be read: what a question brings, else that it is unread."""
+        """The end of a task whose answer was too large to be read: what a question finds, else that it is unread."""
         try:
             reply = await self.ask(run)
         except OversizedError:

@@ -33,7 +33,7 @@ class OversizedError(TransportError):
 
 @dataclass(slots=True)
 class Run:
-    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody can tell.
+    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody knows.
 
     `permit` is asked right before the task is sent, each time.
     """

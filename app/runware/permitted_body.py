@@ -1,7 +1,7 @@
 """A request body that asks before every piece of it leaves, so that a process that stood still meanwhile sends no more.
 
-A connection may take seconds to be made, and a large body as long to be written; whoever was allowed to send before may
-not be any more. Without its last piece a body is nothing to the server.
+A connection may take seconds to be made, and a large body as long to be written; a process that was allowed to send
+before may not be any more. Without its last piece a body is nothing to the server.
 """
 
 from collections.abc import Awaitable, Callable

@@ -26,7 +26,7 @@ class RetryPolicy:
     empty_polls: int = 3
     """Answers that know nothing of a task before it is sent once more."""
     longest_work: float = 1800.0
-    """How long whoever sent a task waits for it; then those look for it who look for abandoned ones."""
+    """How long the sender of a task waits for it; then the search for abandoned requests goes on."""
     longest_search: float = 86_400.0
     """How long these look for it, from the request on."""
     first_bill: float = 120.0

@@ -1,4 +1,4 @@
-"""A task in Runware's own words, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
+"""A task in Runware's terms, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -159,7 +159,7 @@ class Exchange:
 class TaskResult:
     """What became of a task: its images, and why others are missing.
 
-    `unresolved` when nobody could tell in time: there may be more images, and more to pay. `is_read` is False where an
+    `unresolved` when nobody knew in time: there may be more images, and more to pay. `is_read` is False where an
     answer about it could not be read, which may have named more to pay. `others` is what Runware said of no image in
     particular.
     """

@@ -27,7 +27,7 @@ Permit = Callable[[], Awaitable[None]]
 
 
 class TransportError(Exception):
-    """The exchange brought no answer. `outcome` is its name among the attempts of a request."""
+    """The exchange had no answer. `outcome` is its name among the attempts of a request."""
 
     outcome = "lost"
 

@@ -25,7 +25,7 @@ _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 class BrowserRules:
     """What a request must be like to be nobody else's idea.
 
-    `is_open` tells paths that may be asked for by anybody, `is_page` those that show themselves to a person.
+    `is_open` says which paths anybody may ask for, `is_page` which are pages for people.
     """
 
     hosts: KnownHosts

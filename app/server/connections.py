@@ -51,7 +51,7 @@ class Connection(Protocol):
 
 
 class Connections:
-    """Counts connections, and tells which have to go.
+    """Counts connections, and says which have to end.
 
     `descriptors` is how many files the process may have open, `clock` is monotonic seconds.
     """
@@ -134,7 +134,7 @@ class Connections:
         return len(oldest)
 
     def _say(self, event: str, site: str | None, setting: str) -> None:
-        """Log it, once in a while: whoever causes it can cause it often."""
+        """Log it, once in a while: a caller that causes it can cause it often."""
         now = self._clock()
         if now - self._said.get(event, -_SAY_EVERY_SECONDS) >= _SAY_EVERY_SECONDS:
             self._said[event] = now

@@ -15,7 +15,7 @@ _ALWAYS = ("x-request-id", "x-spillway-request-id", "openai-processing-ms", "x-s
 
 
 class CrossOriginMiddleware(CORSMiddleware):
-    """Starlette's, which tells pages of the headers that each answer really has.
+    """Starlette's, which lets pages read the headers that each answer really has.
 
     Any header may be sent: SDKs send many of their own. Cookies are never used, so they are not asked for. `refuse`
     makes the answer to a page that may not call.

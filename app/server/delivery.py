@@ -36,15 +36,15 @@ def has_left(scope: Scope) -> bool:
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:
-    """The result of `work`, or None when the caller goes away first; then `work` is cancelled."""
+    """The result of `work`, or None when the caller disconnects first; then `work` is cancelled."""
     working = asyncio.current_task()
-    gone = False
+    disconnected = False
 
     async def watch_caller() -> None:
-        nonlocal gone
+        nonlocal disconnected
         while (await receive())["type"] != "http.disconnect":
             pass
-        gone = True
+        disconnected = True
         if working is not None:
             working.cancel()
 
@@ -55,7 +55,7 @@ async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) 
     except asyncio.CancelledError:
         # Only our own cancellation is turned into None; one from the server's shutdown must go on (uncancel counts
         # them).
-        if gone and working is not None and not working.uncancel():
+        if disconnected and working is not None and not working.uncancel():
             return None
         raise
     finally:

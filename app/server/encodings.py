@@ -1,6 +1,6 @@
 """Compressed request bodies (`Content-Encoding`), unpacked in pieces of bounded size whatever they claim to hold.
 
-Owns the formats. How much is too much is for whoever reads the pieces.
+Owns the formats. How much is too much is decided by the reader of the pieces.
 """
 
 import sys
@@ -112,7 +112,7 @@ class _Zlib:
         """See _Stream."""
         data, self._held = self._held + data, b""
         if self._engine is None:
-            if len(data) == 1:  # the wrapping is told by two bytes
+            if len(data) == 1:  # two bytes say which wrapping it is
                 self._held = data
                 return b"", b""
             wrapped = data[0] & 15 == _DEFLATE_METHOD and (data[0] << 8 | data[1]) % _ZLIB_CHECK == 0

@@ -1,7 +1,7 @@
 """The names this gateway goes by. Pure.
 
-A browser sends the name it looked up, so a page that had its own name point here (DNS rebinding) is told by it; and
-a link to a hosted image may not lead wherever a caller says.
+A browser sends the name it looked up, so a page that had its own name point here (DNS rebinding) is recognized by it;
+and a link to a hosted image may not lead wherever a caller says.
 """
 
 import ipaddress

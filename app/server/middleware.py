@@ -21,7 +21,7 @@ _REMEMBERED = 64
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = 400
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-"""Asked every few seconds by whoever watches: only their failures are worth a line."""
+"""Monitoring asks them every few seconds: only their failures are worth a line."""
 
 
 def new_request_id() -> str:
@@ -32,7 +32,7 @@ def new_request_id() -> str:
 class RequestMiddleware:
     """Gives every HTTP request its id and every answer its headers.
 
-    `read_path` tells the path as meant and the prefix of its route.
+    `read_path` gives the path as meant and the prefix of its route.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class Reading(Enum):
 
 
 class HeldFlow(FlowControl):
-    """Reads no further while `held`, whoever asks."""
+    """Reads no further while `held`, whatever asks for it."""
 
     held = False
 
@@ -41,7 +41,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
     """A connection that ends when its caller takes too long.
 
     A caller has as long for the first byte as between two requests, some seconds for a head, and a least rate for a
-    body and for reading an answer: whoever holds a connection without using it keeps it from somebody else.
+    body and for reading an answer: a caller that holds a connection without using it keeps it from others.
     """
 
     flow: HeldFlow

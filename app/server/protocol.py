@@ -1,4 +1,4 @@
-"""HTTP over a connection that tells when an answer was sent but never read.
+"""HTTP over a connection that reports when an answer was sent but never read.
 
 A peer that closes with unread data resets its connection; one that has read everything ends it in peace. The server's
 own protocol knows the difference and hides it from applications; this one passes it on.
@@ -22,7 +22,7 @@ _MOST_UNSETTLED = 512
 
 
 class DeliveryTrackingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which tells what became of the answers of its connection."""
+    """uvicorn's protocol, which reports what became of the answers of its connection."""
 
     _unread = False
 

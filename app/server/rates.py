@@ -1,4 +1,4 @@
-"""Watches that bytes move at least so fast, and tells when they do not."""
+"""Watches that bytes move at least so fast, and reports when they do not."""
 
 import asyncio
 from collections.abc import Callable

@@ -40,7 +40,7 @@ class RequestState:
 
     def listen(self, listener: DeliveryListener) -> None:
         """Let `listener` learn what becomes of the answer that was just sent."""
-        # The connection may have ended while the answer was being sent: then nobody would tell any more.
+        # The connection may have ended while the answer was being sent: then nothing would report it any more.
         if self._has_ended:
             listener.lost()
         else:
@@ -65,7 +65,7 @@ class RequestState:
 
 
 def state_of(scope: Scope) -> RequestState:
-    """What is known of the request of this scope; begun by whoever asks first."""
+    """What is known of the request of this scope; begun at the first question."""
     state = scope.setdefault("state", {})
     found = state.get(_REQUEST)
     if found is None:

@@ -59,7 +59,7 @@ class WebhookDispatcher:
         self._news.set()
 
     async def close(self) -> None:
-        """Look no more; what is being sent is given up and sent again by whoever looks next."""
+        """Look no more; what is being sent is given up, and sent again by the process that looks next."""
         if self._working is not None:
             self._working.cancel()
         for task in self._sending:

@@ -50,7 +50,7 @@ class OrientationFinder:
 
 
 def read_exif_orientation(block: Buffer) -> int | None:
-    """The orientation, 1 to 8, of an EXIF block with or without its usual prefix; None when it tells none."""
+    """The orientation, 1 to 8, of an EXIF block with or without its usual prefix; None when it has none."""
     exif = memoryview(block)
     if exif[: len(_PREFIX)] == _PREFIX:
         exif = exif[len(_PREFIX) :]

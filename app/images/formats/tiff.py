@@ -23,7 +23,7 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _MAX_TAGS = 4096
 _BIG = 43
 _SHORTEST = 16
-# The tags that make pixels. Orientation is none of them: whoever decodes does not turn.
+# The tags that make pixels. Orientation is none of them: the decoder must not turn.
 _NEEDED = frozenset(
     {
         *range(256, 260),  # size, depth, compression

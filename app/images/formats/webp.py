@@ -73,7 +73,7 @@ def read_structure(data: Buffer, limits: Limits) -> Structure:
     else:
         profiles = [chunk for chunk in chunks if chunk.name == b"ICCP" and suits(view[chunk.body : chunk.end], "rgb")]
         kept = [*profiles[:1], *kept]
-        # The flags must say what is left: a flag for a chunk that is gone may make a decoder refuse the file.
+        # The flags must say what is left: a flag for a chunk that is not there may make a decoder refuse the file.
         flags = flags & _ALPHA | (_ICC if profiles else 0)
     return Structure(_assemble(view, kept, canvas, flags), is_sound=size is not None and canvas in {None, size})
 

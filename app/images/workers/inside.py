@@ -79,7 +79,7 @@ def _set_soft(kind: int, value: int) -> None:
 
 
 def _mapped_bytes() -> int | None:
-    """The address space in use; None where the system does not tell."""
+    """The address space in use; None where the system does not say."""
     try:
         return int(_STATM.read_text().split()[0]) * _PAGE
     except OSError:
@@ -92,7 +92,7 @@ def _send(link: socket.socket, message: Message) -> None:
 
 
 def _receive(link: socket.socket) -> Message | None:
-    """The next message; None when the gateway has gone."""
+    """The next message; None when the gateway has ended."""
     prefix = _read(link, PREFIX.size)
     if prefix is None:
         return None

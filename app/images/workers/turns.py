@@ -61,7 +61,7 @@ class Turns(Generic[_T]):
             self._served.clear()  # owners come and go; their past matters only among those who are here
 
     def _may_start(self, job: Job) -> bool:
-        """Beyond its half an owner gets only what is soon over: whoever comes next does not wait long."""
+        """Beyond its half an owner gets only what is soon over: the next owner does not wait long."""
         return job.urgent or not job.is_long or self._held[job.owner] < self._half
 
     def _rank(self, job: Job) -> tuple[bool, bool, int, int]:

@@ -166,7 +166,7 @@ def test_a_database_that_is_locked_at_the_start_is_waited_for(tmp_path):
     holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(DatabaseUnavailableError, match="locked"):
-        open_database(f"sqlite:///{path}?timeout=0.05", patience=0)
+        open_database(f"sqlite:///{path}?timeout=0.05", wait_seconds=0)
     threading.Timer(0.3, lambda: (holder.execute("ROLLBACK"), holder.close())).start()
     open_database(f"sqlite:///{path}?timeout=0.05").dispose()
 
