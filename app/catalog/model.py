@@ -188,8 +188,12 @@ USUAL_FIELDS: Mapping[str, str] = {
 """What Runware calls each of the caller's parameters on most models."""
 
 
+CHOICE_NAMES = ("quality", "style", "background", "moderation")
+"""The caller's fields that a model may have fixed values for; another name would be a mistake in a file."""
+
+
 class Choice(_Entry):
-    """One of OpenAI's words with fixed values, where the model has the thing.
+    """One of OpenAI's fields with fixed values, where the model has the thing.
 
     `field` is the path in the task, like `providerSettings.openai.quality`. `values` mean what the caller said;
     `nearest` stand in for values the model lacks, and that is reported. `default` is sent when it says nothing.
@@ -228,7 +232,7 @@ class CatalogModel(_Entry):
     results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many images.")
     formats: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("PNG", "JPG", "WEBP")
     parameters: ParameterMap = Field(ParameterMap(), alias="words")
-    choices: dict[Annotated[str, Field(pattern="^(quality|style|background|moderation)$")], Choice] = {}
+    choices: dict[Annotated[str, Field(pattern=f"^({'|'.join(CHOICE_NAMES)})$")], Choice] = {}
     pricing: Pricing | None = None
     required: tuple[str, ...] = Field((), description="Runware's fields without which there is no task.")
     optional: tuple[str, ...] | None = Field(

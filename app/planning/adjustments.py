@@ -6,7 +6,6 @@ What is adjusted, and in which words, is said by the aspect that decides it.
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import JSONValue
 
-_HIDDEN = frozenset({"prompt", "negative_prompt", "positivePrompt", "negativePrompt", "apiKey"})
 _LONGEST_SHOWN = 64
 
 
@@ -18,12 +17,17 @@ def dropped(param: str, requested: JSONValue, reason: str) -> Adjustment:
 # Adjustments stand in headers and in the journal, where no prompt, address or image may be (0056).
 def _shown(param: str, value: JSONValue) -> JSONValue:
     """A value as adjustments repeat it: None for prompts, addresses, images and whatever is long."""
-    return None if param in _HIDDEN or not _may_be_shown(value) else value
+    return None if _is_private(param) or not _may_be_shown(value) else value
+
+
+def _is_private(name: str) -> bool:
+    # By the ending, not by a list: a prompt under a name to come must not get into a log.
+    return name == "apiKey" or name.lower().endswith("prompt")
 
 
 def _may_be_shown(value: JSONValue) -> bool:
     if isinstance(value, str):
         return len(value) <= _LONGEST_SHOWN and "//" not in value
     if isinstance(value, dict):
-        return all(name not in _HIDDEN and _may_be_shown(inner) for name, inner in value.items())
+        return all(not _is_private(name) and _may_be_shown(inner) for name, inner in value.items())
     return not isinstance(value, list) or all(_may_be_shown(inner) for inner in value)
