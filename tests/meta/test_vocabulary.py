@@ -98,6 +98,7 @@ def test_a_field_added_in_two_files_is_known_everywhere(tmp_path):
 WITH_MORE_MEANINGS = {
     "quality",  # of prices, and of encoders
     "svg",  # a format
+    "moderation",  # a code of errors of Runware's
     "scale_factor",  # a size on models without the field: a decision of its own, in `planning/derived_size.py`
 }
 
