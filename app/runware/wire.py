@@ -133,31 +133,37 @@ def _to_reply(
     items: Sequence[Members], errors: Sequence[Members], others: dict[str, JSONMember], task_uuid: str
 ) -> Reply:
     # Only what is about this task: an envelope may carry others, and their images are not this caller's.
-    mine = [item for item in items[:_MAX_ENTRIES] if _is_about(item, task_uuid)]
-    faults = [error for error in errors[:_MAX_ENTRIES] if _is_about(error, task_uuid)]
-    # Errors of single images stand among the images, not beside them.
-    failed = [item for item in mine if bytes(item.get("error", b"null")) != b"null"]
-    for item in failed:
-        faults += _entries(item, "error")
-    fine = [item for item in mine if item not in failed]
-    images = [(item, image) for item in fine if (image := read_image(item)) is not None]
-    imageless = [item for item in fine if not has_image(item)]
-    for item in imageless:
-        others |= read_others(item, NOT_OTHERS)
+    own = msgspec.json.encode(task_uuid)
+    mine = [item for item in items[:_MAX_ENTRIES] if _is_about(item, task_uuid, own)]
+    faults = [error for error in errors[:_MAX_ENTRIES] if _is_about(error, task_uuid, own)]
+    images: list[Image] = []
+    unbelievable: list[str] = []
+    for item in mine:
+        # Errors of single images stand among the images, not beside them.
+        if bytes(item.get("error", b"null")) != b"null":
+            faults += _entries(item, "error")
+            continue
+        image = read_image(item)
+        if image is not None:
+            images.append(image)
+            if image.cost is None and (shown := quote_cost(item)) is not None:
+                unbelievable.append(shown)
+        elif not has_image(item):
+            others |= read_others(item, NOT_OTHERS)
     return Reply(
-        images=tuple(image for _, image in images),
+        images=tuple(images),
         faults=tuple(_to_fault(fault) for fault in faults),
         processing=any("status" in item and read_text(item, "status") == "processing" for item in mine),
         others=others,
-        unbelievable=tuple(
-            shown for item, image in images if image.cost is None and (shown := quote_cost(item)) is not None
-        ),
+        unbelievable=tuple(unbelievable),
     )
 
 
-def _is_about(members: Members, task_uuid: str) -> bool:
-    # Errors of the whole request name no task.
-    return read_text(members, "taskUUID") in {None, task_uuid}
+def _is_about(members: Members, task_uuid: str, own: bytes) -> bool:
+    """Whether an entry is about a task; `own` is its id as JSON."""
+    raw = members.get("taskUUID")
+    # As it is written, in the usual case: no need to decode it. Errors of the whole request name no task.
+    return raw is None or memoryview(raw) == own or read_text(members, "taskUUID") in {None, task_uuid}
 
 
 def _to_fault(error: Members) -> WireFault:
