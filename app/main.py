@@ -33,7 +33,6 @@ from app.database.engine import open_database
 from app.database.reader import Reader
 from app.database.writer import Writer
 from app.egress.download import DownloadPolicy, ResultDownloader
-from app.egress.fetch import InputFetcher
 from app.egress.names import Lookup, look_up
 from app.egress.ways_out import WaysOut, open_ways
 from app.generation.deliver import ImageDelivery
@@ -68,7 +67,7 @@ from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import Shutdown, machine_memory, private_folder
 from app.server.state import ProcessState
-from app.settings.groups import ImageSettings, JournalSettings, LoadSettings, UpstreamSettings
+from app.settings.groups import JournalSettings, UpstreamSettings
 from app.settings.load import Settings, load_settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
@@ -106,7 +105,8 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     """The gateway as an ASGI application. Raises InvalidCatalogError."""
     models = settings.models
     registry = load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
-    _configure_logs(settings)
+    # Known to the log, which blackens them wherever they turn up.
+    configure_logs(settings.logs.log_format, settings.logs.log_level, settings.secret_values())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
@@ -165,11 +165,11 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, webhook_body, parts.webhooks)
-    memory = _memory(load)
-    admission = TaskAdmission(runware, load.max_in_flight, load.max_queued, load.max_queued_per_key)
+    memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
+    admission = TaskAdmission(runware, load)
     policy = _policy(settings, retries)
-    links = OwnLinks(media, images.max_image_bytes)
-    inputs = _Inputs(ImageWork(workers, images.max_image_pixels), ways.inputs, links)
+    work, links = ImageWork(workers, images.max_image_pixels), OwnLinks(media, images.max_image_bytes)
+    inputs = InputImages(work, ways.inputs, links, max_bytes=images.max_image_bytes)
     ids = TaskIds(derive("task ids"))
     finder = TaskFinder(runware, registry, retries.longest_search)
     executor = ImageExecutor(
@@ -177,7 +177,8 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     )
     kept = ResultStore(results, media, registry)
     runner = JobRunner(journal, kept, keeper, executor, admission=admission, task_ids=ids, webhooks=webhooks)
-    service = parts.service(_preparer(registry, inputs, images, ids, policy, sender), runner, policy)
+    preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
+    service = parts.service(preparer, runner, policy)
     bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
     takeover = Takeover(journal, keeper, runner)
     for part in (workers, runner, takeover, bills, webhooks):
@@ -203,32 +204,6 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
             await connected.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """What input images are got and looked at with."""
-
-    work: ImageWork
-    fetcher: InputFetcher
-    links: OwnLinks
-
-
-def _preparer(
-    registry: Registry,
-    inputs: _Inputs,
-    images: ImageSettings,
-    ids: TaskIds,
-    policy: Policy,
-    sender: WebhookSender,
-) -> Preparer:
-    return Preparer(
-        registry=registry,
-        inputs=InputImages(inputs.work, inputs.fetcher, inputs.links, max_bytes=images.max_image_bytes),
-        task_ids=ids,
-        policy=policy,
-        webhooks=sender,
-    )
-
-
 def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
     models = settings.models
     return Policy(
@@ -239,11 +214,6 @@ def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
         longest_work=retries.longest_work,
         max_output_pixels=settings.images.max_output_pixels,
     )
-
-
-def _memory(load: LoadSettings) -> MemoryBudget:
-    max_bytes = load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY
-    return MemoryBudget(max_bytes, load.max_queued, load.max_queued_per_key)
 
 
 def _journal(settings: JournalSettings, engine: Engine) -> Journal:
@@ -278,15 +248,3 @@ def _derive(settings: Settings, purpose: str) -> bytes:
     """A secret for one purpose, out of the operator's own or the Runware key."""
     material = settings.journal.secret or settings.upstream.runware_api_key
     return derive_secret(purpose, material.get_secret_value() if material else SIMULATOR_KEY)
-
-
-def _configure_logs(settings: Settings) -> None:
-    # Known to the log, which blackens them wherever they turn up.
-    secrets = [
-        settings.upstream.runware_api_key,
-        settings.journal.secret,
-        settings.journal.database_url,
-        *settings.server.api_keys,
-    ]
-    shown = [key.get_secret_value() for key in secrets if key]
-    configure_logs(settings.logs.log_format, settings.logs.log_level, shown)

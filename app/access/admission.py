@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from app.errors import OverloadedError, UnavailableError
+from app.settings.groups import LoadSettings
 
 _UNREACHABLE_SECONDS = 5
 """When to try again while the provider is away."""
@@ -49,7 +50,7 @@ class Ticket:
 
     def resize(self, weight: int) -> None:
         """Weigh something else from now on. Growing never waits, so that a holder of a place can always go on."""
-        if not self._ended:
+        if not self._ended and weight != self.weight:
             self._admission.reweigh(self, weight, held=self._holds)
 
     def release(self) -> None:
@@ -154,16 +155,16 @@ class Admission:
 
 
 class MemoryBudget:
-    """The bound on bytes in flight, in two halves. `max_queued` requests wait for their body to be read.
+    """The bound on bytes in flight, in two halves.
 
     A request counts while its body is read and its images wait (`bodies`), and while its tasks run (`work`). Whoever
     has been read in never waits for another body, so that neither half can block the other.
     """
 
-    def __init__(self, max_bytes: int, max_queued: int, max_queued_per_key: int) -> None:
+    def __init__(self, max_bytes: int, load: LoadSettings) -> None:
         # Two counts: with one, bodies that wait to be read could take what running tasks need in order to end.
         half = max_bytes // 2
-        self.bodies = Admission(half, max_queued, max_queued_per_key)
+        self.bodies = Admission(half, load.max_queued, load.max_queued_per_key)
         # What waits here has a place among the tasks already, which bounds its number.
         self.work = Admission(max_bytes - half, max_queued=2**31)
         self.max_bytes = max_bytes
@@ -193,10 +194,8 @@ class Provider(Protocol):
 class TaskAdmission(Admission):
     """Gives out places among the tasks at `provider`, and none while it is away."""
 
-    def __init__(
-        self, provider: Provider, capacity: int, max_queued: int, max_queued_per_key: int | None = None
-    ) -> None:
-        super().__init__(capacity, max_queued, max_queued_per_key)
+    def __init__(self, provider: Provider, load: LoadSettings) -> None:
+        super().__init__(load.max_in_flight, load.max_queued, load.max_queued_per_key)
         self._provider = provider
 
     def take(self, tenant: str, weight: int) -> Ticket:

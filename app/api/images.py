@@ -71,11 +71,11 @@ class ImageRoutes:
             return HoldingResponse(response, ticket)
 
     async def _answer_as_asked(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
-        if wants_dry_run(request):
+        if request.scope["query_string"] and wants_dry_run(request):
             return await self._estimate(understood, context)
         if understood.stream:
             return await self._stream(request, understood, context)
-        if understood.in_background or prefers_background(request.headers):
+        if understood.in_background or ("prefer" in request.headers and prefers_background(request.headers)):
             return await self._submit(request, understood, context)
         return await self._generate(request, understood, context)
 

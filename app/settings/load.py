@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from app.settings.groups import (
@@ -51,6 +51,12 @@ class Settings(BaseModel):
     load: LoadSettings = Field(default_factory=LoadSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
+
+    def secret_values(self) -> list[str]:
+        """Whatever must not be shown anywhere: the values of all settings that are secrets."""
+        values = [value for _, group in self for _, value in group]
+        listed = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
+        return [one.get_secret_value() for one in listed if isinstance(one, SecretStr)]
 
     def cross_field_problems(self) -> list[str]:
         """Problems that only several settings together have, one line each."""
