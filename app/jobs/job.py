@@ -20,7 +20,7 @@ Event: TypeAlias = Part | Failed | Unresolved
 
 
 class Parts:
-    """The parts of one answer, kept until the end: a stream that joins late gets them all."""
+    """The parts of one answer, kept until the end: a stream that joins late gets them all (0112)."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
