@@ -13,7 +13,7 @@ from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSize
 from app.catalog.prices import price_in_words
 from app.errors import GatewayError
 from app.openai_api.model_schema import field_mode
-from app.openai_api.vocabulary import OWN_NAMES, SYNONYMS
+from app.openai_api.vocabulary import FIELDS, OWN_NAMES, SYNONYMS, Field, Kind, natives_of
 from app.planning.capabilities import emulated_modes, supported_modes
 from app.runware.tasks import OWN_FIELDS
 from app.settings.load import Settings, setting_fields
@@ -98,14 +98,45 @@ def _images(model: CatalogModel) -> str:
     return f"{count}, and a mask" if model.images.mask else count
 
 
+def fields_table() -> str:
+    """Every field of callers: what it takes, Runware's names of it, and what it means."""
+    rows = ["| field | takes | Runware's | meaning |", "|---|---|---|---|"]
+    for field in FIELDS:
+        native = ", ".join(f"`{name}`" for name in natives_of(field.name))
+        rows.append(f"| `{field.name}` | {_takes(field)} | {native} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _takes(field: Field) -> str:
+    if field.choices:
+        words = ", ".join(f"`{word}`" for word in field.choices)
+        return f"{words}, or the model's own" if field.kind is Kind.OPEN_CHOICE else words
+    if field.kind in {Kind.INTEGER, Kind.NUMBER}:
+        return f"{_TAKES[field.kind]} from {field.low} to {field.high}"
+    return _TAKES[field.kind]
+
+
+_TAKES = {
+    Kind.PROMPT: "text",
+    Kind.TEXT: "text",
+    Kind.INTEGER: "a whole number",
+    Kind.NUMBER: "a number",
+    Kind.BOOLEAN: "true or false",
+    Kind.OBJECT: "an object",
+    Kind.SIZE: "a size",
+    Kind.IMAGES: "images",
+    Kind.IMAGE: "an image",
+}
+
+
 def matrix_table() -> str:
-    """Every field on every model: what happens to it."""
+    """Every field, and on every model what happens to it."""
     models = load_catalog(Settings().models.catalog_dir).models
     own = sorted(OWN_NAMES)
     theirs = sorted(
         {name for model in models for name in model.fields.members or {}} - OWN_NAMES - OWN_FIELDS - {*SYNONYMS}
     )
-    rows = []
+    rows = ["## The fields", "", fields_table(), ""]
     for title, names in (("OpenAI's fields and Spillway's", own), ("Runware's fields", theirs)):
         rows += [f"## {title}", "", f"| model | {' | '.join(f'`{name}`' for name in names)} |"]
         rows.append("|---" * (len(names) + 1) + "|")

@@ -69,8 +69,6 @@ def describe_requests() -> dict[str, Schema]:
 def describe_field(field: Field) -> Schema:
     """The schema of one field: what it takes on any model."""
     described: Schema = {"title": _title(field), "description": field.description}
-    if not field.description:
-        del described["description"]
     if field.kind is Kind.PROMPT:
         return {**_TEXT, **described}
     examples: list[JSONValue] = [*(field.choices if field.kind is Kind.OPEN_CHOICE else field.examples)]

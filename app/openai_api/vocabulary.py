@@ -1,4 +1,4 @@
-"""The caller's fields, each of them once: name, kind, bounds, the value that asks for nothing, and what it means.
+"""The caller's fields, each of them once: name, kind, bounds, the value that asks for nothing, and its meaning (0080).
 
 Parser, forms, JSON Schema, OpenAPI document, field matrix, near names and the command line's options all derive from
 `FIELDS`. `RUNWARE_FIELDS` are Runware's own names for the same. Leaves reading values to `readers`, and what becomes of
@@ -71,12 +71,12 @@ _ONE_FRAME = "Reported: one frame is made."
 FIELDS = (
     Field("prompt", Kind.PROMPT, "What the image shows, or how to change it.", "prompt", high=_MAX_PROMPT_CHARS),
     Field(
-        "image", Kind.IMAGES, "", "images",
+        "image", Kind.IMAGES, "What to edit, or to be guided by: one image or several.", "images",
         as_file="PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF; also as `image[]`, repeated, up to 16.",
     ),
-    Field("images", Kind.IMAGES, "", "images"),
-    Field("image_url", Kind.IMAGES, "", "images"),
-    Field("reference_images", Kind.IMAGES, "", "images"),
+    Field("images", Kind.IMAGES, "More of them; all fields of images count together.", "images"),
+    Field("image_url", Kind.IMAGES, "Likewise.", "images"),
+    Field("reference_images", Kind.IMAGES, "Likewise.", "images"),
     Field(
         "response_format", Kind.CHOICE, "How images come back.", "delivery",
         choices={"url": Delivery.LINK, "b64_json": Delivery.EMBEDDED},

@@ -1,7 +1,7 @@
 """What becomes of a field on a model, before any value is known: the modes that a model's schema and the matrix show.
 
-Pure. Asked by the attribute of `ImageRequest` that a field fills, so that this room knows no wire format. The answers
-rest on the same predicates that the decisions do.
+Pure. Asked by the attribute of `ImageRequest` that a field fills, so that this room knows no wire format (0081). The
+answers rest on the same predicates that the decisions do.
 """
 
 from collections.abc import Callable, Mapping

@@ -22,7 +22,7 @@ def test_every_field_fills_an_attribute_of_a_request(field):
 def test_bounds_and_choices_stand_where_the_kind_has_them(field):
     assert (field.low < field.high) == (field.kind in {Kind.INTEGER, Kind.NUMBER, Kind.PROMPT})
     assert bool(field.choices) == (field.kind in {Kind.CHOICE, Kind.OPEN_CHOICE})
-    assert field.description or field.kind is Kind.IMAGES
+    assert field.description.endswith(".")
 
 
 def test_no_name_stands_twice_and_every_synonym_leads_to_a_field():
