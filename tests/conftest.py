@@ -20,6 +20,7 @@ from app.main import Parts, create_app
 from app.runware.retry import RetryPolicy
 from app.server.configuration import server_options
 from app.settings.load import Settings, load_settings
+from tests.support import loopback
 from tests.support.databases import Database, PostgresServer, SQLiteFolder
 from tests.support.postgres import postgres_server
 
@@ -43,7 +44,7 @@ class SimulatorProcess:
     """A running simulator."""
 
     url: str
-    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
+    client: httpx2.Client = field(default_factory=lambda: loopback.client(timeout=60))
 
     def tasks(self, prompt: str | None = None) -> list[dict]:
         """What it accepted, in order: all of it, or the tasks with a prompt."""
@@ -77,7 +78,7 @@ class RunningGateway:
     client: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx2.Client(base_url=self.base_url, headers={"Authorization": "Bearer test-key"}, timeout=60)
+        self.client = loopback.client(base_url=self.base_url, headers={"Authorization": "Bearer test-key"}, timeout=60)
 
     @property
     def base_url(self) -> str:

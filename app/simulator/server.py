@@ -7,7 +7,6 @@ both are ours, not Runware's. Faults are asked for in the prompt: see `scenarios
 import asyncio
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -239,9 +238,10 @@ class Simulator:
         return web.Response(body=_encoder.encode(_show(task)), content_type="application/json")
 
     async def _ledger(self, _: web.Request) -> web.Response:
-        tasks = self._store.tasks.values()
-        total = sum((task.billed for task in tasks), Decimal(0))
-        body = {"tasks": len(tasks), "images": sum(len(task.items) for task in tasks), "total": str(total)}
+        store, tasks = self._store, self._store.tasks.values()
+        total = sum((task.billed for task in tasks), store.forgotten_bills)
+        images = sum((len(task.items) for task in tasks), store.forgotten_images)
+        body = {"tasks": store.forgotten_tasks + len(tasks), "images": images, "total": str(total)}
         body |= {"uploads": self._store.uploads, "deletions": self._store.deletions, "puts": self._store.puts.done}
         return web.Response(body=_encoder.encode(body), content_type="application/json")
 

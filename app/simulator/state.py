@@ -58,7 +58,8 @@ class TaskStore:
         self.base_url = ""
         self.tasks: OrderedDict[str, Task] = OrderedDict()
         self.submissions: dict[str, int] = {}
-        self.uploads = self.deletions = 0
+        self.forgotten_tasks = self.forgotten_images = self.uploads = self.deletions = 0
+        self.forgotten_bills = Decimal(0)
         self.puts = ResultUploads()
         self._latency = latency_seconds
         self._images: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
@@ -96,11 +97,18 @@ class TaskStore:
             del self.tasks[key]
             raise
         while len(self.tasks) > _MAX_TASKS:
-            self.tasks.popitem(last=False)
+            _, oldest = self.tasks.popitem(last=False)
+            self._count_forgotten(oldest)
         running = asyncio.create_task(self._run(task, references, mask))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         return task
+
+    def _count_forgotten(self, task: Task) -> None:
+        """Keep what a task adds to the ledger: its books would not balance without it."""
+        self.forgotten_tasks += 1
+        self.forgotten_images += len(task.items)
+        self.forgotten_bills += task.billed
 
     def image(self, name: str) -> tuple[str, bytes] | None:
         """A finished image by file name, with its Content-Type; None where it is absent, or plays so."""

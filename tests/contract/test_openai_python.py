@@ -3,10 +3,10 @@
 import io
 import time
 
-import httpx2
 import openai
 import pytest
 
+from tests.support import loopback
 from tests.support.images import encode, open_base64, open_bytes, photo, png
 
 
@@ -17,7 +17,7 @@ def client(gateway):
 
 
 def fetch(url: str) -> tuple[bytes, str]:
-    response = httpx2.get(url)
+    response = loopback.get(url)
     assert response.status_code == 200
     return response.content, response.headers["content-type"]
 

@@ -2,11 +2,11 @@
 
 import asyncio
 
-import httpx2
 import pytest
 import runware
 from runware import Runware
 
+from tests.support import loopback
 from tests.support.images import data_uri, open_bytes, png
 
 
@@ -32,7 +32,7 @@ def test_a_task_is_submitted_polled_and_delivered(simulator):
     assert len(results) == 2
     first = results[0]
     url = first["imageURL"] if isinstance(first, dict) else first.imageURL
-    assert open_bytes(httpx2.get(url).content).size == (256, 256)
+    assert open_bytes(loopback.get(url).content).size == (256, 256)
 
 
 def test_a_synchronous_task_with_images_is_delivered(simulator):

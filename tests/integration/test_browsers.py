@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from app.settings.load import InvalidSettingsError, load_settings
+from tests.support import loopback
 from tests.support.processes import unique
 from tests.support.raw import RawConnection
 
@@ -25,7 +26,7 @@ def keyless(start_shared_gateway):
 
 def post(gateway, prompt: str, headers: dict[str, str], path: str = "/v1/images/generations") -> httpx2.Response:
     body = json.dumps({"prompt": prompt, "size": "256x256"})
-    return httpx2.post(f"{gateway.origin}{path}", content=body, headers=headers, timeout=30)
+    return loopback.post(f"{gateway.origin}{path}", content=body, headers=headers, timeout=30)
 
 
 FOREIGN = {
@@ -74,7 +75,7 @@ def test_a_form_of_a_foreign_page_buys_nothing(keyless):
     prompt = unique()
     for headers in ({"Origin": EVIL}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}):
         files = {"image": ("a.png", b"x"), "prompt": (None, prompt)}
-        answer = httpx2.post(f"{keyless.origin}/v1/images/edits", files=files, headers=headers)
+        answer = loopback.post(f"{keyless.origin}/v1/images/edits", files=files, headers=headers)
         assert answer.status_code == 403
     assert keyless.simulator.made(prompt) == 0
 
@@ -94,7 +95,7 @@ def test_a_form_of_a_foreign_page_buys_nothing(keyless):
     ],
 )
 def test_nothing_is_read_or_deleted_either(keyless, method, path, headers):
-    answer = httpx2.request(method, f"{keyless.origin}{path}", headers=headers)
+    answer = loopback.request(method, f"{keyless.origin}{path}", headers=headers)
     assert answer.status_code == 403
 
 
@@ -152,15 +153,15 @@ def test_hosted_images_and_health_are_open(keyless):
         .replace("https://images.example.com", keyless.origin)
     )
     shown = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image", "Referer": EVIL}
-    assert httpx2.get(url, headers=shown).status_code == 200
+    assert loopback.get(url, headers=shown).status_code == 200
     for path in ("/healthz", "/readyz"):
-        assert httpx2.get(f"{keyless.origin}{path}", headers={"Host": "10.0.0.9:8000"}).status_code == 200
+        assert loopback.get(f"{keyless.origin}{path}", headers={"Host": "10.0.0.9:8000"}).status_code == 200
 
 
 def test_a_link_to_a_page_for_people_may_be_followed_but_not_framed(keyless):
     followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-    assert httpx2.get(f"{keyless.origin}/docs", headers=followed).status_code == 200
-    assert httpx2.get(f"{keyless.origin}/docs", headers=followed | {"Sec-Fetch-Dest": "iframe"}).status_code == 403
+    assert loopback.get(f"{keyless.origin}/docs", headers=followed).status_code == 200
+    assert loopback.get(f"{keyless.origin}/docs", headers=followed | {"Sec-Fetch-Dest": "iframe"}).status_code == 403
 
 
 def test_with_keys_a_page_is_only_asked_for_its_key(gateway):
@@ -189,7 +190,7 @@ def test_a_link_leads_only_to_names_the_gateway_goes_by(start_shared_gateway, ho
     named = start_shared_gateway(SPILLWAY_ALLOWED_HOSTS="*.lan")
     headers = {"Host": host, "Authorization": "Bearer test-key"}
     body = {"prompt": unique(), "size": "256x256", "output_format": "gif"}
-    url = httpx2.post(f"{named.base_url}/images/generations", json=body, headers=headers).json()["data"][0]["url"]
+    url = loopback.post(f"{named.base_url}/images/generations", json=body, headers=headers).json()["data"][0]["url"]
     assert url.startswith(f"{origin or named.origin}/v1/media/")
 
 

@@ -10,11 +10,11 @@ import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx2
 import pytest
 from typer.testing import CliRunner
 
 from app.cli.serve import app
+from tests.support import loopback
 from tests.support.commands import INTERRUPTIBLE, ROOT, environment
 from tests.support.images import open_bytes, png
 from tests.support.waiting import seen
@@ -56,7 +56,7 @@ def relay(origin: str, *, lost: int):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name: self.headers[name] for name in ("Authorization", "Content-Type", "Idempotency-Key")}
-            answer = httpx2.post(f"{origin}{self.path}", content=body, headers=headers, timeout=60)
+            answer = loopback.post(f"{origin}{self.path}", content=body, headers=headers, timeout=60)
             if remaining[0] > 0:
                 remaining[0] -= 1
                 self.close_connection = True

@@ -5,10 +5,10 @@ import json
 import re
 import signal
 
-import httpx2
 import psutil
 import pytest
 
+from tests.support import loopback
 from tests.support.commands import served, spillway
 from tests.support.images import open_bytes, png
 from tests.support.processes import unique
@@ -24,12 +24,12 @@ def without_key(tmp_path_factory):
 
 def test_without_a_runware_key_the_simulator_answers_and_says_so(without_key):
     origin, _, folder = without_key
-    answer = httpx2.post(f"{origin}/v1/images/generations", json={"prompt": "a pear", "size": "256x256"}, timeout=30)
+    answer = loopback.post(f"{origin}/v1/images/generations", json={"prompt": "a pear", "size": "256x256"}, timeout=30)
     assert answer.headers["x-spillway-upstream"] == "simulator"
     url = answer.json()["data"][0]["url"]
     assert url.startswith(f"{origin}/v1/media/")  # the simulator itself may be out of the caller's reach
-    assert open_bytes(httpx2.get(url).content).size == (256, 256)
-    assert httpx2.get(f"{origin}/readyz").json()["upstream"] == "simulator"
+    assert open_bytes(loopback.get(url).content).size == (256, 256)
+    assert loopback.get(f"{origin}/readyz").json()["upstream"] == "simulator"
     note = "built-in simulator makes the images"
     assert note in log_with(folder / "log", note)
 
@@ -71,8 +71,8 @@ def test_several_workers_share_the_port_and_their_links(tmp_path):
         urls = set()
         for _ in range(8):
             body = {"prompt": "a pear", "size": "256x256", "output_format": "gif"}
-            urls.add(httpx2.post(f"{origin}/v1/images/generations", json=body, timeout=30).json()["data"][0]["url"])
-        assert all(httpx2.get(url).status_code == 200 for url in urls)
+            urls.add(loopback.post(f"{origin}/v1/images/generations", json=body, timeout=30).json()["data"][0]["url"])
+        assert all(loopback.get(url).status_code == 200 for url in urls)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=["TERM", "INT", "KILL"])
@@ -90,7 +90,7 @@ def test_what_runs_is_finished_before_the_gateway_ends(tmp_path, simulator):
     with served(tmp_path, **variables) as (origin, process):
         body = {"prompt": f"{unique()} [sim:slow=1.5]", "size": "256x256"}
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            asked = pool.submit(httpx2.post, f"{origin}/v1/images/generations", json=body, timeout=30)
+            asked = pool.submit(loopback.post, f"{origin}/v1/images/generations", json=body, timeout=30)
             assert seen(lambda: simulator.asked(body["prompt"]), bool)
             process.terminate()
             assert asked.result().status_code == 200
@@ -109,9 +109,9 @@ def test_no_secret_is_in_the_log(tmp_path, simulator):
         headers = {"Authorization": "Bearer caller-secret-key"}
         for marker in ("", "[sim:bad-key]", "[sim:html]", "[sim:unknown-code]"):
             body = {"prompt": f"an apple {marker}", "size": "256x256", "model": "flux.2-pro", "user": "customer-17"}
-            response = httpx2.post(f"{origin}/v1/images/generations", headers=headers, json=body, timeout=30)
+            response = loopback.post(f"{origin}/v1/images/generations", headers=headers, json=body, timeout=30)
             assert "secret" not in response.text + str(response.headers)
-        httpx2.post(
+        loopback.post(
             f"{origin}/v1/images/edits", headers=headers, files={"image": png()}, data={"prompt": "x" * 5}, timeout=30
         )
     log = (tmp_path / "log").read_text()

@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from app.settings.load import InvalidSettingsError, load_settings
+from tests.support import loopback
 
 PAGE, OTHER = "https://app.example.com", "https://evil.example"
 AUTH = {"Authorization": "Bearer test-key"}
@@ -29,7 +30,7 @@ def open_gateway(start_shared_gateway):
 
 def preflight(gateway, path: str, origin: str, method: str = "POST", **headers: str) -> httpx2.Response:
     asked = {"Origin": origin, "Access-Control-Request-Method": method} | headers
-    return httpx2.options(f"{gateway.origin}{path}", headers=asked)
+    return loopback.options(f"{gateway.origin}{path}", headers=asked)
 
 
 @pytest.mark.parametrize("path", [*[f"/v1{path}" for path in PATHS], "/openai/deployments/a/images/edits", "/nowhere"])
@@ -48,7 +49,7 @@ def test_every_route_answers_preflights(open_gateway, path, method):
 @pytest.mark.parametrize("origin", [PAGE, "http://localhost:3000", "https://b.example"])
 def test_a_named_page_may_read_answers_and_their_headers(open_gateway, origin):
     headers = AUTH | {"Origin": origin}
-    answer = httpx2.post(
+    answer = loopback.post(
         f"{open_gateway.base_url}/images/generations",
         json={"prompt": "a pier", "model": "riverflow-1", "size": "1024x1000"},
         headers=headers,
@@ -68,13 +69,13 @@ def test_errors_streams_and_requests_of_later_are_readable_too(open_gateway):
     url = f"{open_gateway.base_url}/images/generations"
     body = {"prompt": "a pier", "size": "256x256"}
     for answer in (
-        httpx2.post(url, json={}, headers=headers),
-        httpx2.post(url, json=body, headers={"Origin": PAGE}),
-        httpx2.post(url, json=body | {"stream": True}, headers=headers),
-        httpx2.get(f"{open_gateway.origin}/nowhere", headers=headers),
+        loopback.post(url, json={}, headers=headers),
+        loopback.post(url, json=body, headers={"Origin": PAGE}),
+        loopback.post(url, json=body | {"stream": True}, headers=headers),
+        loopback.get(f"{open_gateway.origin}/nowhere", headers=headers),
     ):
         assert answer.headers["access-control-allow-origin"] == PAGE, answer.text
-    later = httpx2.post(url, json=body, headers=headers | {"Prefer": "respond-async"})
+    later = loopback.post(url, json=body, headers=headers | {"Prefer": "respond-async"})
     assert {"location", "retry-after", "preference-applied"} <= set(
         later.headers["access-control-expose-headers"].split(", ")
     )
@@ -82,9 +83,9 @@ def test_errors_streams_and_requests_of_later_are_readable_too(open_gateway):
 
 def test_hosted_images_can_be_read_by_a_page(open_gateway):
     url = open_gateway.generate(output_format="gif").json()["data"][0]["url"]
-    answer = httpx2.get(url, headers={"Origin": PAGE})
+    answer = loopback.get(url, headers={"Origin": PAGE})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
-    assert "access-control-allow-origin" not in httpx2.get(url, headers={"Origin": OTHER}).headers
+    assert "access-control-allow-origin" not in loopback.get(url, headers={"Origin": OTHER}).headers
 
 
 @pytest.mark.parametrize("origin", [OTHER, "null", f"{PAGE}.evil.example", "http://app.example.com", f"{PAGE}:444"])
@@ -93,7 +94,7 @@ def test_no_other_page_may(open_gateway, origin):
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin_not_allowed")
     assert "SPILLWAY_CORS_ORIGINS" in answer.json()["error"]["message"]
     assert "access-control-allow-origin" not in answer.headers
-    got = httpx2.get(f"{open_gateway.base_url}/models", headers=AUTH | {"Origin": origin})
+    got = loopback.get(f"{open_gateway.base_url}/models", headers=AUTH | {"Origin": origin})
     assert not {"access-control-allow-origin", "access-control-expose-headers"} & set(got.headers)
 
 
@@ -113,7 +114,7 @@ def test_a_page_on_the_internet_may_be_let_into_an_intranet(open_gateway):
 
 def test_every_page_may_where_keys_are_needed(start_gateway):
     wide = start_gateway(SPILLWAY_CORS_ORIGINS="*")
-    answer = httpx2.get(f"{wide.base_url}/models", headers=AUTH | {"Origin": OTHER})
+    answer = loopback.get(f"{wide.base_url}/models", headers=AUTH | {"Origin": OTHER})
     assert answer.headers["access-control-allow-origin"] == "*"
     assert preflight(wide, "/v1/images/edits", OTHER).headers["access-control-allow-origin"] == "*"
 

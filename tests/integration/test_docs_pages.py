@@ -3,20 +3,21 @@
 import re
 from urllib.parse import urljoin
 
-import httpx2
 import pytest
+
+from tests.support import loopback
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 def test_a_page_is_made_of_nothing_but_what_the_gateway_serves(gateway, page):
-    answer = httpx2.get(f"{gateway.origin}{page}")
+    answer = loopback.get(f"{gateway.origin}{page}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "https://" not in answer.text
     assert "http://" not in answer.text
     named = re.findall(r'(?:src|href|spec-url)="([^"]+)"', answer.text) + re.findall(r"url: '([^']+)'", answer.text)
     assert len(named) >= 3
     for address in named:
-        part = httpx2.get(urljoin(str(answer.url), address))
+        part = loopback.get(urljoin(str(answer.url), address))
         assert part.status_code == 200, address
         assert len(part.content) > 1000
     assert any(address.endswith("openapi.json") for address in named)
@@ -24,10 +25,10 @@ def test_a_page_is_made_of_nothing_but_what_the_gateway_serves(gateway, page):
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 def test_the_browser_is_told_to_load_scripts_from_nowhere_else(gateway, page):
-    policy = httpx2.get(f"{gateway.origin}{page}").headers["content-security-policy"]
+    policy = loopback.get(f"{gateway.origin}{page}").headers["content-security-policy"]
     assert policy.startswith("default-src 'self'; script-src 'self' 'unsafe-inline';")
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2Fcore.py", "core.py", "swagger-ui.css%00"])
 def test_nothing_but_the_parts_of_the_pages_is_served_beside_them(gateway, name):
-    assert httpx2.get(f"{gateway.origin}/docs/{name}").status_code == 404
+    assert loopback.get(f"{gateway.origin}/docs/{name}").status_code == 404

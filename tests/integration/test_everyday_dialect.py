@@ -2,9 +2,9 @@
 
 import json
 
-import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.images import data_uri, open_base64, open_bytes, png
 
 
@@ -116,4 +116,4 @@ def test_an_image_of_an_answer_can_be_sent_as_it_came(gateway):
     body = {"prompt": "make it night", "model": "flux.1-schnell", "image": item, "output_format": "jpeg"}
     response = gateway.client.post("/images/edits", json=body)
     assert response.status_code == 200, response.text
-    assert open_bytes(httpx2.get(response.json()["data"][0]["url"]).content).size == (1024, 1024)
+    assert open_bytes(loopback.get(response.json()["data"][0]["url"]).content).size == (1024, 1024)

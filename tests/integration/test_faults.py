@@ -1,8 +1,8 @@
 """What Runware's faults become for the caller: retried with the same task, collected, or told in his words."""
 
-import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.images import open_base64, open_bytes
 
 
@@ -113,7 +113,7 @@ def test_another_format_than_asked_is_converted(gateway, response_format):
     fields = {"output_format": "gif"} if response_format == "url" else {}
     response = gateway.generate(prompt="an apple [sim:wrong-format]", response_format=response_format, **fields)
     item = response.json()["data"][0]
-    found = open_base64(item["b64_json"]) if "b64_json" in item else open_bytes(httpx2.get(item["url"]).content)
+    found = open_base64(item["b64_json"]) if "b64_json" in item else open_bytes(loopback.get(item["url"]).content)
     assert found.format.lower() == response.json()["output_format"]
 
 
@@ -147,7 +147,7 @@ def test_an_image_that_cannot_be_brought_at_first_is_not_lost(gateway, fault, fi
     before = gateway.simulator.ledger()[0]
     response = gateway.generate(prompt=f"an apple [sim:{fault}]", **fields)
     item = response.json()["data"][0]
-    found = open_base64(item["b64_json"]) if "b64_json" in item else open_bytes(httpx2.get(item["url"]).content)
+    found = open_base64(item["b64_json"]) if "b64_json" in item else open_bytes(loopback.get(item["url"]).content)
     assert (found.size, gateway.simulator.ledger()[0] - before) == ((256, 256), 1)
 
 
@@ -175,12 +175,12 @@ def test_a_reference_runware_cannot_read_is_named_as_the_callers_image(gateway):
 
 def test_a_refused_key_makes_the_gateway_not_ready_until_it_works_again(start_gateway):
     own = start_gateway()
-    assert httpx2.get(f"{own.origin}/readyz").status_code == 200
+    assert loopback.get(f"{own.origin}/readyz").status_code == 200
     own.generate(prompt="an apple [sim:bad-key]")
-    answer = httpx2.get(f"{own.origin}/readyz")
+    answer = loopback.get(f"{own.origin}/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
     assert own.generate().status_code == 200
-    assert httpx2.get(f"{own.origin}/readyz").status_code == 200
+    assert loopback.get(f"{own.origin}/readyz").status_code == 200
 
 
 def test_an_upstream_that_is_not_there_is_unavailable(start_gateway):

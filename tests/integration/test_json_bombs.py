@@ -5,10 +5,10 @@ import json
 import os
 import time
 
-import httpx2
 import psutil
 import pytest
 
+from tests.support import loopback
 from tests.support.processes import free_port, process
 from tests.support.siege import resident, watch_during
 
@@ -74,7 +74,7 @@ def test_a_bomb_costs_the_gateway_little_and_others_nothing(besieged, kind, make
     before = resident(gateway)
 
     def send() -> None:
-        response = httpx2.post(
+        response = loopback.post(
             f"{origin}/v1/images/generations", content=body, headers={**HEADERS, "Content-Type": kind}, timeout=60
         )
         error = response.json()["error"]
@@ -93,7 +93,7 @@ def test_a_large_image_in_json_keeps_nobody_waiting(besieged):
     before = resident(gateway)
 
     def send() -> None:
-        response = httpx2.post(
+        response = loopback.post(
             f"{origin}/v1/images/edits", content=body, headers={**HEADERS, "Content-Type": JSON}, timeout=60
         )
         assert (response.status_code, response.json()["error"]["param"]) == (400, "image")
@@ -108,6 +108,6 @@ def test_a_list_of_many_small_commas_in_a_prompt_is_a_prompt(besieged):
     prompt = ", ".join(["a harbor"] * 300)
     body = {"prompt": prompt, "size": "256x256", "model": "flux.1-schnell"}
     assert (
-        httpx2.post(f"{origin}/v1/images/generations?dryRun=true", json=body, headers=HEADERS, timeout=60).status_code
+        loopback.post(f"{origin}/v1/images/generations?dryRun=true", json=body, headers=HEADERS, timeout=60).status_code
         == 200
     )

@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.commands import environment, free_port, served, spillway
 
 
@@ -56,7 +56,7 @@ def test_that_it_listens_is_said_once_and_not_before_it_answers(tmp_path, worker
         line = process.stderr.readline()
         assert f"listens on http://127.0.0.1:{port}" in line
         asked = time.monotonic()
-        assert httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=20).status_code == 200
+        assert loopback.get(f"http://127.0.0.1:{port}/readyz", timeout=20).status_code == 200
         assert time.monotonic() - asked < 5
     finally:
         process.terminate()
@@ -67,7 +67,7 @@ def test_that_it_listens_is_said_once_and_not_before_it_answers(tmp_path, worker
 def test_health_checks_are_not_logged_and_everything_else_is(tmp_path):
     with served(tmp_path) as (origin, _):
         for path in ("/healthz", "/readyz", "/v1/models", "/nowhere"):
-            httpx2.get(f"{origin}{path}", timeout=20)
+            loopback.get(f"{origin}{path}", timeout=20)
     logged = re.findall(r"path=(\S+)", (tmp_path / "log").read_text())
     assert logged == ["/v1/models", "/nowhere"]
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.processes import free_port, process, unique, wait_until_it_answers
 from tests.support.recorder import read_response
 from tests.support.waiting import seen
@@ -184,19 +185,19 @@ def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
         process(simulator, tmp_path, port, SPILLWAY_GRACE="10") as running,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
-        asked = pool.submit(httpx2.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
-        accepted = httpx2.post(
+        asked = pool.submit(loopback.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
+        accepted = loopback.post(
             url, json=BODY | {"prompt": f"{prompt} b"}, headers=AUTH | {"Prefer": "respond-async"}, timeout=30
         )
         assert seen(lambda: simulator.asked(prompt) and simulator.asked(f"{prompt} b"), bool)
         running.send_signal(signal.SIGTERM)
         assert seen(lambda: is_refused(port), bool)
         with pytest.raises(httpx2.HTTPError):
-            httpx2.post(url, json=BODY | {"prompt": unique()}, headers=AUTH, timeout=5)
+            loopback.post(url, json=BODY | {"prompt": unique()}, headers=AUTH, timeout=5)
         assert asked.result().status_code == 200
         assert running.wait(10) in {0, -signal.SIGTERM}
     with process(simulator, tmp_path, port):
-        record = httpx2.get(f"http://127.0.0.1:{port}{accepted.headers['location']}", headers=AUTH).json()
+        record = loopback.get(f"http://127.0.0.1:{port}{accepted.headers['location']}", headers=AUTH).json()
         assert record["status"] == "completed", "what was accepted was finished within the grace period too"
 
 
@@ -207,7 +208,7 @@ def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(
         process(simulator, tmp_path, port, SPILLWAY_GRACE="1") as running,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
-        asked = pool.submit(httpx2.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
+        asked = pool.submit(loopback.post, url, json=BODY | {"prompt": prompt}, headers=AUTH, timeout=30)
         assert seen(lambda: simulator.asked(prompt), bool)
         running.send_signal(signal.SIGTERM)
         started = time.monotonic()
@@ -216,7 +217,7 @@ def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(
         with contextlib.suppress(httpx2.HTTPError):
             assert asked.result().status_code >= 500
     with process(simulator, tmp_path, port):
-        again = httpx2.post(
+        again = loopback.post(
             url, json=BODY | {"prompt": prompt}, headers=AUTH | {"x-stainless-retry-count": "1"}, timeout=30
         )
         assert again.status_code == 200, again.text

@@ -5,11 +5,11 @@ import contextlib
 import sqlite3
 import time
 
-import httpx2
 import psycopg
 from sqlalchemy import make_url
 
 from app.database.engine import _WRITERS_LOCK
+from tests.support import loopback
 from tests.support.databases import SQLiteFolder
 from tests.support.processes import unique
 from tests.support.waiting import seen
@@ -33,7 +33,7 @@ def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(st
     url = database.fresh()
     gateway = start_gateway(SPILLWAY_DATABASE_URL=url)
     assert gateway.generate(prompt=unique()).status_code == 200
-    assert httpx2.get(f"{gateway.origin}/readyz").status_code == 200
+    assert loopback.get(f"{gateway.origin}/readyz").status_code == 200
 
     def ask(number: int) -> tuple[int, float]:
         time.sleep(number * 0.2)
@@ -46,10 +46,10 @@ def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(st
         with locked(url):
             asked = [pool.submit(ask, number) for number in range(40)]
             time.sleep(3)
-            ready = httpx2.get(f"{gateway.origin}/readyz", timeout=10)
+            ready = loopback.get(f"{gateway.origin}/readyz", timeout=10)
             assert ready.status_code == 503
             assert "journal" in ready.json()["problems"][0]
-            assert httpx2.get(f"{gateway.origin}/healthz").status_code == 200
+            assert loopback.get(f"{gateway.origin}/healthz").status_code == 200
             told = [one.result() for one in asked[:30]]
         told += [one.result() for one in asked[30:]]
     late = [wait for status, wait in told[15:30] if status == 503]
@@ -57,7 +57,7 @@ def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(st
     assert sorted(late)[len(late) // 2] < 2, "and are told at once"
     assert max(wait for _, wait in told) < 40, "nobody waits for those before it"
     for _ in range(100):
-        if httpx2.get(f"{gateway.origin}/readyz", timeout=10).status_code == 200:
+        if loopback.get(f"{gateway.origin}/readyz", timeout=10).status_code == 200:
             break
         time.sleep(0.2)
     assert gateway.generate(prompt=unique()).status_code == 200

@@ -8,6 +8,7 @@ import pybase64
 import pytest
 from PIL import Image
 
+from tests.support import loopback
 from tests.support.images import open_bytes, png
 
 WITH_MASK, WITHOUT_MASK = "flux.1-dev", "riverflow-1-mini"
@@ -143,7 +144,7 @@ def test_an_id_is_refused_where_the_gateway_itself_needs_the_image(guarded, imag
 
 
 def test_what_is_pasted_into_the_image_behind_a_link_keeps_its_pixels(guarded, link):
-    original = open_bytes(httpx2.get(link).content).convert("RGB")
+    original = open_bytes(loopback.get(link).content).convert("RGB")
     mask = f"data:image/png;base64,{pybase64.b64encode(mask_png(512, 384)).decode()}"
     answer = edit(guarded, image=link, mask=mask, response_format="b64_json")
     made = open_bytes(pybase64.b64decode(answer.json()["data"][0]["b64_json"])).convert("RGB")

@@ -14,6 +14,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.support import loopback
 from tests.support.images import png
 from tests.support.odd_runware import Odd, OddRunware, envelope, envelope_with, item, odd_runware
 from tests.support.processes import free_port, process, unique
@@ -57,7 +58,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         )
         with (
             server as running,
-            httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as client,
+            loopback.client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as client,
         ):
             yield Gateway(client, psutil.Process(running.pid), runware, folder / "log")
 
@@ -80,7 +81,7 @@ def watched(gateway: Gateway) -> Iterator[Felt]:
         return times.user + times.system
 
     def watch() -> None:
-        with httpx2.Client(base_url=gateway.client.base_url, timeout=60) as client:
+        with loopback.client(base_url=gateway.client.base_url, timeout=60) as client:
             while not done.is_set():
                 worked, began = busy(), time.perf_counter()
                 client.get("/healthz")

@@ -7,11 +7,11 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pybase64
 import pytest
 from PIL import Image
 
+from tests.support import loopback
 from tests.support.images import encode, open_base64, photo, png
 from tests.support.odd_runware import OddRunware, envelope, item, odd_runware
 from tests.support.processes import unique
@@ -96,7 +96,7 @@ def test_what_no_encoder_can_make_is_given_as_runware_made_it(
     assert ("output_format", "png", "changed") in undone(body)
     assert ("output_compression" in fields) == (("output_compression", "None", "dropped") in undone(body))
     image = body["data"][0]
-    data = pybase64.b64decode(image["b64_json"]) if "b64_json" in image else httpx2.get(image["url"]).content
+    data = pybase64.b64decode(image["b64_json"]) if "b64_json" in image else loopback.get(image["url"]).content
     assert data == runware.images["odd.png"]
     record = gateway.client.get(f"/requests/{body['id']}").json()
     assert (record["status"], record["cost"], record["adjustments"]) == (

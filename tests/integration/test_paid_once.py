@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.conftest import FAST
+from tests.support import loopback
 from tests.support.images import data_uri, png
 from tests.support.processes import free_port, process, unique
 from tests.support.waiting import seen
@@ -298,9 +299,9 @@ def test_payloads_can_be_forgotten_and_a_key_does_not_bring_them_back(gateway):
 
 def test_forgetting_takes_hosted_images_away_at_once(gateway):
     answer = post(gateway, prompt=unique(), output_format="gif").json()
-    assert httpx2.get(answer["data"][0]["url"]).status_code == 200
+    assert loopback.get(answer["data"][0]["url"]).status_code == 200
     assert gateway.client.delete(f"/requests/{answer['id']}/payloads").status_code == 204
-    assert httpx2.get(answer["data"][0]["url"]).status_code == 404
+    assert loopback.get(answer["data"][0]["url"]).status_code == 404
 
 
 def test_a_link_of_ours_that_has_ended_is_renewed_for_whoever_may_ask_again(start_gateway, tmp_path):
@@ -317,7 +318,7 @@ def test_a_link_of_ours_that_has_ended_is_renewed_for_whoever_may_ask_again(star
     (new,) = post(gateway, headers, prompt=prompt, output_format="gif").json()["data"]
     (collected,) = gateway.client.get(f"/requests/{first.json()['id']}/result").json()["data"]
     for item in (new, collected):
-        assert (httpx2.get(item["url"]).status_code, item["expires_at"] > old["expires_at"]) == (200, True)
+        assert (loopback.get(item["url"]).status_code, item["expires_at"] > old["expires_at"]) == (200, True)
     assert gateway.simulator.made(prompt) == 1
 
 
@@ -381,7 +382,7 @@ def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simul
     url, headers = f"http://127.0.0.1:{port}/v1", {"Authorization": "Bearer test-key"} | (key() if keyed else {})
     with process(simulator, tmp_path, port) as running, concurrent.futures.ThreadPoolExecutor() as pool:
         asked = pool.submit(
-            httpx2.post,
+            loopback.post,
             f"{url}/images/generations",
             json=REQUEST | {"prompt": prompt, "n": 2},
             headers=headers,
@@ -394,7 +395,7 @@ def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simul
     with process(simulator, tmp_path, port):
         retry = headers | {"x-stainless-retry-count": "1"}
         for _ in range(60):
-            response = httpx2.post(
+            response = loopback.post(
                 f"{url}/images/generations", json=REQUEST | {"prompt": prompt, "n": 2}, headers=retry, timeout=60
             )
             if response.status_code == 200:

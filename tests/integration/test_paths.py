@@ -1,7 +1,8 @@
 """Addresses as clients put them together, and the places where they put the key."""
 
-import httpx2
 import pytest
+
+from tests.support import loopback
 
 AUTH = {"Authorization": "Bearer test-key"}
 BODY = {"prompt": "a quiet harbor", "size": "256x256"}
@@ -23,17 +24,17 @@ PREFIXES = [
 def test_a_path_that_was_put_together_badly_is_read_as_meant(gateway, prefix):
     origin = gateway.origin
     for path in ("/models", "//models", "/models/", "/models/riverflow-1", "//models//riverflow-1/"):
-        assert httpx2.get(f"{origin}{prefix}{path}", headers=AUTH).status_code == 200, path
+        assert loopback.get(f"{origin}{prefix}{path}", headers=AUTH).status_code == 200, path
     for path in ("/images/generations", "//images//generations", "/images/generations/?dryRun=true"):
-        assert httpx2.post(f"{origin}{prefix}{path}", json=BODY, headers=AUTH).status_code == 200, path
-    assert httpx2.get(f"{origin}{prefix}/requests?limit=1", headers=AUTH).json()["object"] == "list"
+        assert loopback.post(f"{origin}{prefix}{path}", json=BODY, headers=AUTH).status_code == 200, path
+    assert loopback.get(f"{origin}{prefix}/requests?limit=1", headers=AUTH).json()["object"] == "list"
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/nothing", "/v2/models", "/v1/v1", "/v1", "/openai/deployments/a/models", "/v1/images/generations/x"]
 )
 def test_a_path_nobody_means_is_named_as_it_was_sent(gateway, path):
-    answer = httpx2.get(f"{gateway.origin}{path}", headers=AUTH)
+    answer = loopback.get(f"{gateway.origin}{path}", headers=AUTH)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_url")
     assert f"no {path} here" in answer.json()["error"]["message"]
 
@@ -49,8 +50,8 @@ def test_a_path_nobody_means_is_named_as_it_was_sent(gateway, path):
     ids=str,
 )
 def test_a_key_is_taken_wherever_it_stands(gateway, key):
-    assert httpx2.post(f"{gateway.origin}/v1/images/generations", json=BODY, headers=key).status_code == 200
-    assert httpx2.get(f"{gateway.origin}/v1/models", headers=dict.fromkeys(key, "wrong")).status_code == 401
+    assert loopback.post(f"{gateway.origin}/v1/images/generations", json=BODY, headers=key).status_code == 200
+    assert loopback.get(f"{gateway.origin}/v1/models", headers=dict.fromkeys(key, "wrong")).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_key_is_taken_wherever_it_stands(gateway, key):
 @pytest.mark.parametrize("prefix", ["/openai", "/v1", ""])
 def test_the_deployment_in_the_address_is_the_model(gateway, prefix, deployment, executed):
     url = f"{gateway.origin}{prefix}/deployments/{deployment}/images/generations?api-version=2025-04-01-preview"
-    answer = httpx2.post(url, json=BODY | {"model": "riverflow-1"}, headers={"api-key": "test-key"})
+    answer = loopback.post(url, json=BODY | {"model": "riverflow-1"}, headers={"api-key": "test-key"})
     assert (answer.status_code, answer.headers["x-spillway-model"]) == (200, executed), answer.text
     (adjustment,) = answer.json()["metadata"]["adjustments"]
     assert (adjustment["param"], adjustment["requested"], adjustment["mode"]) == ("model", "riverflow-1", "dropped")
@@ -74,13 +75,13 @@ def test_the_deployment_in_the_address_is_the_model(gateway, prefix, deployment,
 @pytest.mark.parametrize("body", [{}, {"model": "flux.2-pro"}, {"model": None}, {"model": ""}], ids=str)
 def test_a_deployment_that_says_what_the_body_says_is_not_reported(gateway, body):
     url = f"{gateway.origin}/openai/deployments/flux.2-pro/images/generations?api-version=2025-04-01-preview"
-    answer = httpx2.post(url, json=BODY | body, headers={"api-key": "test-key", "X-Spillway-Strict": "true"})
+    answer = loopback.post(url, json=BODY | body, headers={"api-key": "test-key", "X-Spillway-Strict": "true"})
     assert (answer.status_code, answer.json()["metadata"]["adjustments"]) == (200, []), answer.text
 
 
 def test_an_unknown_deployment_is_an_unknown_model(gateway):
     url = f"{gateway.origin}/openai/deployments/my-flux/images/generations?api-version=2024-02-01"
-    answer = httpx2.post(url, json=BODY, headers={"api-key": "test-key"})
+    answer = loopback.post(url, json=BODY, headers={"api-key": "test-key"})
     assert (answer.status_code, answer.json()["error"]["code"], answer.json()["error"]["param"]) == (
         404,
         "model_not_found",

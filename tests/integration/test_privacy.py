@@ -10,6 +10,7 @@ import sys
 import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.images import png
 from tests.support.processes import free_port, wait_until_it_answers
 from tests.support.waiting import log_with
@@ -41,7 +42,7 @@ def logged(request, simulator, tmp_path_factory):
 
 
 def post(origin: str, body: object, **headers: str) -> httpx2.Response:
-    return httpx2.post(
+    return loopback.post(
         f"{origin}/v1/images/generations", json=body, headers={"Authorization": "Bearer test-key"} | headers, timeout=60
     )
 
@@ -52,7 +53,9 @@ def test_the_data_folder_is_its_owners_alone(logged):
     assert post(origin, body, **{"Idempotency-Key": "a"}).status_code == 200
     files = {"image": ("a.png", png(256, 256)), "prompt": (None, "b"), "model": (None, "flux.2-pro")}
     assert (
-        httpx2.post(f"{origin}/v1/images/edits", files=files, headers={"Authorization": "Bearer test-key"}).status_code
+        loopback.post(
+            f"{origin}/v1/images/edits", files=files, headers={"Authorization": "Bearer test-key"}
+        ).status_code
         == 200
     )
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
@@ -70,7 +73,7 @@ def test_what_callers_write_stays_on_its_line_in_the_log(logged):
         post(origin, {"prompt": marked, "size": "256x256", "model": marked}),
         post(origin, {"prompt": f"{marked} [sim:error-500]", "size": "256x256", marked: 1}),
         post(origin, {"prompt": "a pier", "image": "https://mark%1b%0a.example/", "webhook_url": marked}),
-        httpx2.get(f"{origin}/mark%0d%0alevel=error%20event=forged%1b[2J%e2%80%ae"),
+        loopback.get(f"{origin}/mark%0d%0alevel=error%20event=forged%1b[2J%e2%80%ae"),
     ]
     log_with(log, *(answer.headers["x-request-id"] for answer in answers))
     text = log.read_bytes()
@@ -86,7 +89,7 @@ def test_what_callers_write_stays_on_its_line_in_the_log(logged):
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/v1/docs", "/docs/swagger-ui.css"])
 def test_the_documentation_can_be_turned_off(gateway, start_shared_gateway, path):
-    assert httpx2.get(f"{gateway.origin}{path}").status_code == 200
+    assert loopback.get(f"{gateway.origin}{path}").status_code == 200
     quiet = start_shared_gateway(SPILLWAY_DOCS="false")
-    answer = httpx2.get(f"{quiet.origin}{path}")
+    answer = loopback.get(f"{quiet.origin}{path}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_url")

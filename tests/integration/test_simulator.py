@@ -3,17 +3,17 @@
 import time
 import uuid
 
-import httpx2
 import pytest
 
 from app.simulator.rules import load_rules
 from app.simulator.validation import validate
+from tests.support import loopback
 from tests.support.images import data_uri, encode, open_base64, open_bytes, photo, png
 
 
 @pytest.fixture(scope="module")
 def post(simulator):
-    with httpx2.Client(base_url=simulator.url, headers={"Authorization": "Bearer any"}, timeout=30) as client:
+    with loopback.client(base_url=simulator.url, headers={"Authorization": "Bearer any"}, timeout=30) as client:
         yield lambda *tasks, **headers: client.post("/v1", json=list(tasks), headers=headers)
 
 
@@ -96,22 +96,22 @@ def test_a_wrong_task_is_refused_in_runwares_own_shape(post, changes, code, para
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"[7]", b"nonsense"])
 def test_a_body_that_is_no_array_of_tasks_is_refused(simulator, body):
-    response = httpx2.post(f"{simulator.url}/v1", content=body, headers={"Authorization": "Bearer any"})
+    response = loopback.post(f"{simulator.url}/v1", content=body, headers={"Authorization": "Bearer any"})
     assert response.status_code == 400
 
 
 def test_a_key_is_needed_as_header_or_as_first_task(simulator):
     ping = {"taskType": "ping", "ping": True}
-    assert httpx2.post(f"{simulator.url}/v1", json=[ping]).status_code == 401
-    assert httpx2.post(f"{simulator.url}/v1", json=[ping]).json()["errors"][0]["code"] == "invalidApiKey"
-    answer = httpx2.post(f"{simulator.url}/v1", json=[{"taskType": "authentication", "apiKey": "k"}, ping])
+    assert loopback.post(f"{simulator.url}/v1", json=[ping]).status_code == 401
+    assert loopback.post(f"{simulator.url}/v1", json=[ping]).json()["errors"][0]["code"] == "invalidApiKey"
+    answer = loopback.post(f"{simulator.url}/v1", json=[{"taskType": "authentication", "apiKey": "k"}, ping])
     assert answer.json()["data"] == [{"taskType": "ping", "pong": True}]
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPG", "WEBP", "png", "JPEG"])
 def test_bytes_are_really_in_the_format_and_exactly_the_size(post, format_):
     item = post(task(outputFormat=format_, width=272, height=144)).json()["data"][0]
-    response = httpx2.get(item["imageURL"])
+    response = loopback.get(item["imageURL"])
     image = open_bytes(response.content)
     assert image.format == {"JPG": "JPEG"}.get(format_.upper(), format_.upper())
     assert image.size == (272, 144)

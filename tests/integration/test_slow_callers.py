@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from app.server.process import Shutdown
 from app.server.state import ProcessState
 from app.settings.load import load_settings
 from tests.conftest import serving
+from tests.support import loopback
 from tests.support.processes import free_port, wait_until_it_answers
 from tests.support.raw import RawConnection
 from tests.support.waiting import log_with, seen
@@ -237,8 +237,8 @@ def test_when_descriptors_run_out_the_idle_make_room_then_the_next_is_told_and_t
             for place in range(400):
                 stack.enter_context(RawConnection(origin))
                 if place % 40 == 0:
-                    assert httpx2.get(f"{origin}/healthz", timeout=20).status_code == 200
-            assert httpx2.get(f"{origin}/healthz", timeout=20).status_code == 200
+                    assert loopback.get(f"{origin}/healthz", timeout=20).status_code == 200
+            assert loopback.get(f"{origin}/healthz", timeout=20).status_code == 200
             assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 256
         time.sleep(1)
         with contextlib.ExitStack() as stack:
@@ -247,6 +247,6 @@ def test_when_descriptors_run_out_the_idle_make_room_then_the_next_is_told_and_t
                 last.try_send(post("/v1/images/generations", 9000))
             told = last.answer()
             assert (told.status, told.json()["error"]["code"]) == (503, "too_many_connections")
-        assert httpx2.get(f"{origin}/healthz", timeout=20).status_code == 200
+        assert loopback.get(f"{origin}/healthz", timeout=20).status_code == 200
         lines = [line for line in log_with(log, "descriptors").splitlines() if "descriptors" in line]
     assert 1 <= len(lines) <= 1 + (time.monotonic() - started) // 60, lines

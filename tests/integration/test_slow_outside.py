@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from tests.support import loopback
+
 LIMIT_SECONDS = 10
 """An innocent caller's wait beside an attack, on a busy machine; before there were bounds it was 28 to 200 s."""
 ATTACK_SECONDS = 25
@@ -42,7 +44,7 @@ def slow_names():
 def post(origin: str, path: str, key: str, **body: object) -> tuple[httpx2.Response, float]:
     began = time.monotonic()
     headers = {"Authorization": f"Bearer {key}"}
-    answer = httpx2.post(f"{origin}/v1{path}", json=body, headers=headers, timeout=120)
+    answer = loopback.post(f"{origin}/v1{path}", json=body, headers=headers, timeout=120)
     return answer, time.monotonic() - began
 
 
@@ -83,7 +85,7 @@ def dripping():
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving[0] += 1
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n\x89PNG\r\n\x1a\n")
             for _ in range(ATTACK_SECONDS):
@@ -91,7 +93,6 @@ def dripping():
                 await writer.drain()
                 await asyncio.sleep(1)
         serving[0] -= 1
-        writer.close()
 
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(asyncio.start_server(drip, "127.0.0.1", 0))
@@ -105,6 +106,7 @@ def dripping():
     for task in left:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(asyncio.sleep(0))  # in which the connections end
     loop.close()
 
 

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.support import loopback
 from tests.support.holding import HoldingProxy
 from tests.support.images import data_uri, png
 from tests.support.processes import ODD, free_port, start_process, unique, wait_until_it_answers
@@ -57,7 +58,7 @@ def gateway(url: str, folder: Path, **variables: str) -> Iterator[Gateway]:
         try:
             wait_until_it_answers(port)
             headers = {"Authorization": "Bearer test-key"}
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}/v1", headers=headers, timeout=60) as client:
+            with loopback.client(base_url=f"http://127.0.0.1:{port}/v1", headers=headers, timeout=60) as client:
                 yield Gateway(process.pid, client)
         finally:
             process.send_signal(signal.SIGCONT)

@@ -3,13 +3,13 @@
 import json
 from urllib.parse import quote, urlsplit
 
-import httpx2
 import msgspec
 import pytest
 
 from app.errors import GatewayError
 from app.openai_api.schemas import ErrorResponse, ImagesResponse, ModelList
 from app.openai_api.vocabulary import BY_NAME, FIELDS, OWN_NAMES, RUNWARE_NAMES, Kind
+from tests.support import loopback
 from tests.support.images import open_bytes
 
 
@@ -67,9 +67,9 @@ def test_what_is_not_known_of_a_model_is_absent(gateway):
 @pytest.mark.parametrize("prefix", ["/v1", "/openai/v1", ""])
 def test_the_same_routes_stand_under_every_prefix(gateway, prefix):
     headers = {"Authorization": "Bearer test-key"}
-    assert httpx2.get(f"{gateway.origin}{prefix}/models", headers=headers).json()["object"] == "list"
+    assert loopback.get(f"{gateway.origin}{prefix}/models", headers=headers).json()["object"] == "list"
     body = {"prompt": "a pear", "size": "256x256"}
-    answer = httpx2.post(f"{gateway.origin}{prefix}/images/generations", headers=headers, json=body)
+    answer = loopback.post(f"{gateway.origin}{prefix}/images/generations", headers=headers, json=body)
     assert answer.status_code == 200
 
 
@@ -80,7 +80,7 @@ def hosted(gateway) -> str:
 def test_a_hosted_image_is_served_from_the_same_origin_without_a_key(gateway):
     item = gateway.generate(output_format="avif").json()["data"][0]
     assert item["url"].startswith(f"{gateway.origin}/v1/media/")
-    response = httpx2.get(item["url"])
+    response = loopback.get(item["url"])
     assert response.headers["content-type"] == "image/avif"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert open_bytes(response.content).size == (256, 256)
@@ -100,7 +100,7 @@ def test_a_hosted_image_is_served_from_the_same_origin_without_a_key(gateway):
     ids=["signature", "expiry", "no signature", "traversal", "ending", "nonsense"],
 )
 def test_a_spoiled_link_leads_nowhere(gateway, spoil):
-    response = httpx2.get(spoil(hosted(gateway)))
+    response = loopback.get(spoil(hosted(gateway)))
     assert (response.status_code, response.json()["error"]["type"]) == (404, "invalid_request_error")
 
 
@@ -117,12 +117,12 @@ def test_links_carry_the_known_host_the_caller_used_unless_a_public_url_is_set(s
 
 
 def test_health_and_readiness(gateway, start_gateway):
-    assert httpx2.get(f"{gateway.origin}/healthz").json() == {"status": "ok"}
-    ready = httpx2.get(f"{gateway.origin}/readyz")
+    assert loopback.get(f"{gateway.origin}/healthz").json() == {"status": "ok"}
+    ready = loopback.get(f"{gateway.origin}/readyz")
     assert (ready.status_code, ready.json()["upstream"], ready.json()["models"]) == (200, "runware", 192)
     assert "x-spillway-upstream" not in ready.headers
     simulated = start_gateway(SPILLWAY_UPSTREAM_NAME="simulator")
-    ready = httpx2.get(f"{simulated.origin}/readyz")
+    ready = loopback.get(f"{simulated.origin}/readyz")
     assert ready.json()["upstream"] == "simulator"
     assert "RUNWARE_API_KEY" in ready.json()["note"]
     assert simulated.generate().headers["x-spillway-upstream"] == "simulator"
@@ -130,7 +130,7 @@ def test_health_and_readiness(gateway, start_gateway):
 
 @pytest.fixture(scope="module")
 def document(gateway) -> dict:
-    return httpx2.get(f"{gateway.origin}/openapi.json").json()
+    return loopback.get(f"{gateway.origin}/openapi.json").json()
 
 
 def test_the_document_lists_exactly_the_public_routes(document):
@@ -216,7 +216,7 @@ def test_documented_requests_say_that_other_fields_pass(document, name):
 
 
 def test_the_documentation_page_is_there(gateway):
-    response = httpx2.get(f"{gateway.origin}/docs")
+    response = loopback.get(f"{gateway.origin}/docs")
     assert (response.status_code, "openapi.json" in response.text) == (200, True)
 
 

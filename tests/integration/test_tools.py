@@ -6,6 +6,7 @@ import time
 import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.images import data_uri, open_base64, png
 
 
@@ -72,7 +73,7 @@ def test_a_vector_model_answers_with_svg(gateway, model, body, form):
     response = gateway.client.post(path, json={"model": model, "response_format": form} | body)
     assert response.json()["output_format"] == "svg", response.text
     (image,) = response.json()["data"]
-    data = httpx2.get(image["url"]).content if form == "url" else base64.b64decode(image["b64_json"])
+    data = loopback.get(image["url"]).content if form == "url" else base64.b64decode(image["b64_json"])
     assert data.startswith(b"<svg")
     assert data.endswith(b"</svg>")
     assert fates(response) == []
@@ -81,7 +82,7 @@ def test_a_vector_model_answers_with_svg(gateway, model, body, form):
 def test_hosted_vector_graphics_cannot_run_scripts(start_gateway):
     gateway = start_gateway(SPILLWAY_HOST_ALL_PICTURES="true")
     response = gateway.client.post("/images/generations", json={"model": "recraft-v4-vector", "prompt": "a fox"})
-    hosted = httpx2.get(response.json()["data"][0]["url"])
+    hosted = loopback.get(response.json()["data"][0]["url"])
     assert hosted.headers["content-type"] == "image/svg+xml"
     assert "sandbox" in hosted.headers["content-security-policy"]
     assert hosted.headers["x-content-type-options"] == "nosniff"
@@ -130,7 +131,7 @@ def test_layer_diffuse_is_transparent_and_needs_a_format_that_can_be(gateway, ex
 
 
 def shelf(gateway) -> tuple[int, int]:
-    body = httpx2.get(f"{gateway.simulator.url}/_simulator/ledger").json()
+    body = loopback.get(f"{gateway.simulator.url}/_simulator/ledger").json()
     return body["uploads"], body["deletions"]
 
 

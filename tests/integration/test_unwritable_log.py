@@ -3,9 +3,9 @@
 import os
 import time
 
-import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.processes import free_port, start_process, unique, wait_until_it_answers
 
 HEADERS = {"Authorization": "Bearer test-key"}
@@ -29,7 +29,7 @@ def test_requests_are_served_whatever_becomes_of_the_log(simulator, tmp_path, ki
     try:
         wait_until_it_answers(port)
         url = f"http://127.0.0.1:{port}/v1"
-        with httpx2.Client(base_url=url, headers=HEADERS, timeout=20) as client:
+        with loopback.client(base_url=url, headers=HEADERS, timeout=20) as client:
             for _ in range(600):  # each leaves a line, together more than a pipe holds
                 assert client.get("/models/none-of-this-name" + "x" * 200).status_code == 404
             body = {"model": "flux.1-schnell", "size": "256x256", "prompt": unique()}

@@ -4,9 +4,9 @@ import json
 import shutil
 import subprocess
 
-import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.images import png
 from tests.support.raw import JSON, RawConnection, chunked, form, head
 
@@ -151,4 +151,4 @@ def test_curl_that_offers_http2_is_served(gateway, tmp_path, body, framing):
 
 
 def test_an_http_client_without_an_offer_is_served_as_before(gateway):
-    assert httpx2.get(f"{gateway.origin}/healthz").json() == {"status": "ok"}
+    assert loopback.get(f"{gateway.origin}/healthz").json() == {"status": "ok"}

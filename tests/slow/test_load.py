@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
-import httpx2
 import psutil
 import pytest
 
 from tests.integration.test_bad_input import bomb
 from tests.integration.test_command import served
+from tests.support import loopback
 from tests.support.images import png
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -71,7 +71,7 @@ def test_memory_stays_flat_under_bad_input(tmp_path, simulator):
         {"json": {"prompt": "x" * 100_000}},
         {"content": b"[" * 1_000_000, "headers": {"Content-Type": "application/json"}},
     ]
-    with served(tmp_path, **variables) as (origin, process), httpx2.Client(timeout=30) as client:
+    with served(tmp_path, **variables) as (origin, process), loopback.client(timeout=30) as client:
         gateway = psutil.Process(process.pid)
 
         def flood(rounds: int) -> float:

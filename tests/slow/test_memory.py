@@ -6,11 +6,11 @@ import threading
 import time
 from typing import Self
 
-import httpx2
 import psutil
 import pytest
 
 from tests.integration.test_command import served
+from tests.support import loopback
 from tests.support.images import png_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -59,7 +59,7 @@ def test_many_large_uploads_at_once_hold_no_more_than_the_bound(tmp_path):
     with served(tmp_path, **environment) as (origin, _), concurrent.futures.ThreadPoolExecutor(16) as pool:
 
         def edit(prompt: str, image: bytes) -> int:
-            return httpx2.post(
+            return loopback.post(
                 f"{origin}/v1/images/edits",
                 data={"model": "google:4@1", "prompt": prompt},
                 files=[("image", ("a.png", image))],

@@ -2,10 +2,10 @@
 
 import time
 
-import httpx2
 import psutil
 import pytest
 
+from tests.support import loopback
 from tests.support.processes import free_port, process
 from tests.support.raw import RawConnection, head
 
@@ -48,7 +48,7 @@ def test_hundreds_of_slow_callers_keep_nobody_waiting_and_are_gone_in_time(runni
     until = time.monotonic() + 15
     while time.monotonic() < until:
         started = time.monotonic()
-        assert httpx2.get(f"{origin}/healthz", timeout=10).status_code == 200
+        assert loopback.get(f"{origin}/healthz", timeout=10).status_code == 200
         longest = max(longest, time.monotonic() - started)
         for connection in connections:
             connection.try_send(b"")

@@ -1,27 +1,18 @@
 """The `spillway` command in processes of its own, with a folder and variables of its own."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
+from tests.support.processes import free_port, wait_until_it_answers
 
 ROOT = Path(__file__).resolve().parents[2]
 _LISTENS = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 INTERRUPTIBLE = (sys.executable, "-c", _LISTENS)
 """Before a command that a test interrupts: a shell's background jobs, and all they start, ignore interrupts."""
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -45,13 +36,10 @@ def served(folder: Path, *arguments: str, **variables: str) -> Iterator[tuple[st
     command = [sys.executable, "-m", "app", "serve", "--port", str(port), *arguments]
     process = subprocess.Popen(command, env=environment(folder, **variables), stderr=log)
     try:
-        for _ in range(400):
-            try:
-                httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=20)
-                break
-            except httpx2.HTTPError:
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.05)
+        try:
+            wait_until_it_answers(port, running=process)
+        except AssertionError as error:
+            raise AssertionError((folder / "log").read_text()) from error
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()

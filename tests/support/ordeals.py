@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.support import loopback
 from tests.support.processes import ODD, start_process, wait_until_it_answers
 
 LEASE = 2.0
@@ -71,7 +72,7 @@ def subject(simulator_url: str, folder: Path, port: int, *, journal_on_disk: boo
             wait_until_it_answers(port)
             headers = {"Authorization": "Bearer test-key"}
             limits = httpx2.Limits(max_keepalive_connections=0)
-            with httpx2.Client(
+            with loopback.client(
                 base_url=f"http://127.0.0.1:{port}/v1", headers=headers, timeout=15, limits=limits
             ) as own:
                 data = Path(f"/proc/{process.pid}/root") / mount.relative_to("/")

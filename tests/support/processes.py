@@ -1,6 +1,8 @@
 """Gateways and simulators as processes of their own, which tests may end as they like."""
 
+import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -8,20 +10,23 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO
 
-import httpx2
 import psutil
 
 _START_SECONDS = 90
+_PORTS = range(10_000, 32_000)
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on, below those that the system gives to connections of its own."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def unique() -> str:
@@ -52,16 +57,17 @@ def start_process(
     return subprocess.Popen([*before, sys.executable, *program], env=environment, stderr=log)
 
 
-def wait_until_it_answers(port: int, path: str = "/healthz") -> None:
-    """Wait for a server on this port."""
+def wait_until_it_answers(port: int, path: str = "/healthz", running: subprocess.Popen | None = None) -> None:
+    """Wait for a server on this port, as long as its process runs."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        try:
-            httpx2.get(f"http://127.0.0.1:{port}{path}")
-        except httpx2.HTTPError:
-            time.sleep(0.05)
-        else:
+        assert running is None or running.poll() is None, f"what should answer on port {port} has ended"
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
+            connection.request("GET", path)
+            connection.getresponse().read()
             return
+        time.sleep(0.05)
     raise AssertionError(f"nothing answers on port {port}")
 
 
@@ -72,7 +78,7 @@ def process(
     """A gateway process of its own."""
     with start_process(simulator.url, folder, port, program=program, **variables) as running:
         try:
-            wait_until_it_answers(port)
+            wait_until_it_answers(port, running=running)
             yield running
         finally:
             running.kill()

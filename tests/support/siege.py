@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import httpx2
 import psutil
 
+from tests.support import loopback
 from tests.support.corpus import Case
 from tests.support.images import png
 
@@ -61,7 +62,7 @@ def lay_siege(
 
     `control` is another gateway, left in peace: what its callers wait is the machine's doing, and the simulator's.
     """
-    with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
+    with loopback.client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
         for index in range(8):
             _send(client, index, Case("whole", png(96, 96)))  # what starts once has started
         before, main = resident(process), process.memory_info().rss
@@ -93,7 +94,7 @@ def send_edit(port: int, data: bytes) -> httpx2.Response:
     """One edit of an image by a model that takes images from 300 to 2048 pixels a side."""
     form = {"prompt": "make it night", "model": "riverflow-1", "size": "1024x1024", "response_format": "url"}
     url = f"http://127.0.0.1:{port}/v1/images/edits"
-    return httpx2.post(url, headers=_HEADERS, data=form, files=[("image", ("a", data))], timeout=120)
+    return loopback.post(url, headers=_HEADERS, data=form, files=[("image", ("a", data))], timeout=120)
 
 
 def _send(client: httpx2.Client, index: int, case: Case) -> httpx2.Response:
@@ -128,7 +129,7 @@ def _ping(origin: str, process: psutil.Process, watch: Watch, done: threading.Ev
 
     All its threads count, since one that keeps the interpreter stops the loop too.
     """
-    with httpx2.Client(base_url=origin, timeout=60) as client:
+    with loopback.client(base_url=origin, timeout=60) as client:
         while not done.is_set():
             busy, started = _cpu(process), time.perf_counter()
             client.get("/healthz")
@@ -140,7 +141,7 @@ def _ping(origin: str, process: psutil.Process, watch: Watch, done: threading.Ev
 def _call(origin: str, _: psutil.Process, watch: Watch, done: threading.Event) -> None:
     """The innocent caller: an edit with a whole image, again and again."""
     image, number = png(96, 96), 0
-    with httpx2.Client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
+    with loopback.client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
         while not done.is_set():
             number += 1
             form = {"prompt": f"an innocent wish {number} {id(done)}", "model": "flux.1-dev", "size": "256x256"}

@@ -13,6 +13,7 @@ from app.api.routes import Route, serve_routes
 from app.errors import AuthenticationError
 from app.main import create_app
 from app.settings.load import load_settings
+from tests.support import loopback
 
 WITH_KEY = [
     ("POST", "/images/generations"),
@@ -66,7 +67,7 @@ def test_a_route_that_does_not_say_who_may_call_cannot_be_made():
 
 def call(gateway, method: str, path: str, **headers: str) -> httpx2.Response:
     url = f"{gateway.origin}{path.replace('{', '').replace('}', '').replace(':path', '')}"
-    return httpx2.request(method, url, headers=headers, content=b"{}" if method == "POST" else None)
+    return loopback.request(method, url, headers=headers, content=b"{}" if method == "POST" else None)
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_KEY, ids=str)
