@@ -139,4 +139,4 @@ def test_what_is_no_origin_is_told_at_start(value):
 def test_every_page_without_keys_is_refused_at_start():
     with pytest.raises(InvalidSettingsError, match="any web page"):
         load_settings({"SPILLWAY_CORS_ORIGINS": "*"})
-    assert load_settings({"SPILLWAY_CORS_ORIGINS": "*", "SPILLWAY_API_KEYS": "a"}).cors_origins == ("*",)
+    assert load_settings({"SPILLWAY_CORS_ORIGINS": "*", "SPILLWAY_API_KEYS": "a"}).server.cors_origins == ("*",)
