@@ -27,11 +27,6 @@ class FormatPlan:
     native: OutputFormat
     native_quality: int | None
 
-    @property
-    def converts(self) -> bool:
-        """Whether the bytes must be rewritten by us."""
-        return NATIVE_FORMATS.get(self.delivered) != self.native
-
 
 @dataclass(frozen=True, slots=True)
 class Composition:

@@ -20,7 +20,7 @@ from app.domain.spec import NATIVE_FORMATS, OutputSpec
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError
-from app.generation.collect import FailedImage, distinct_adjustments
+from app.generation.collect import FailedImage, TaskEnd
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
 from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, most_bytes
@@ -32,20 +32,12 @@ from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
 from app.media.store import MediaStore
 from app.observability.logs import get_logger, stage
+from app.planning.output import converts
 from app.runware.members import Image
 
 _logger = get_logger("delivery")
 _EXPECTED_PIXELS = 64_000_000
 """Where neither the header nor the request tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What the caller gets, in order; `failed` are images that were made but could not be delivered."""
-
-    images: tuple[DeliveredImage, ...]
-    failed: tuple[FailedImage, ...]
-    adjustments: tuple[Adjustment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +77,14 @@ class ImageDelivery:
         self,
         output: OutputSpec,
         placed: Mapping[int, Image],
+        end: TaskEnd,
         context: RequestContext,
         base: CompositeBase | None = None,
-    ) -> Delivered:
-        """All images that can be delivered, which may be none; `placed` are by their places in the answer.
+    ) -> TaskEnd:
+        """The end of a task with all of its images that can be delivered, which may be none.
 
-        `base` is what a result is pasted into, where `output` says so.
+        `placed` are its images by their places in the answer; `base` is what a result is pasted into, where `output`
+        says so.
         """
         work = [self._try_one(output, index, image, context, base) for index, image in placed.items()]
         # One image that fails must not cost the caller the others: all are paid for (0036).
@@ -98,16 +92,18 @@ class ImageDelivery:
         delivered = [outcome for outcome in outcomes.values() if not isinstance(outcome, GatewayError)]
         failed = [FailedImage(index, error) for index, error in outcomes.items() if isinstance(error, GatewayError)]
         images = tuple(image for image, _ in delivered)
-        reports = distinct_adjustments([one for _, reports in delivered for one in reports])
+        reports = tuple(one for _, reports in delivered for one in reports)
         # Behind the provider's own links nobody looks, unless it matters.
         if not output.native_link or output.transparent:
             reports = (*reports, *report_sizes(output, images), *report_alpha(output, images))
-        return Delivered(images, tuple(failed), reports)
+        return replace(end, images=images, failed=(*end.failed, *failed), adjustments=reports)
 
     async def _try_one(
         self, output: OutputSpec, index: int, image: Image, context: RequestContext, base: CompositeBase | None
     ) -> _Outcome | GatewayError:
         try:
+            if output.native_link and image.url is not None and not output.transparent:
+                return await self._give_link(output, image, image.url), ()
             with stage("deliver", image=index):
                 return await self._deliver_one(output, image, context, base)
         except GatewayError as error:
@@ -115,6 +111,13 @@ class ImageDelivery:
         except Exception:  # whatever it was, the image is paid for
             _logger.exception("an image that was made cannot be delivered as asked", request=context.request_id)
             return await self._give_as_made(output, image)
+
+    async def _give_link(self, output: OutputSpec, image: Image, url: str) -> DeliveredImage:
+        """The image behind Runware's own link."""
+        # Our answer would vouch for an address that leads into the caller's own network (0102).
+        await self._check_link(url)
+        ends = None if output.link_seconds is None else int(self._clock()) + output.link_seconds
+        return replace(_told(image, output.size, output.format.delivered), url=url, expires_at=ends)
 
     async def _give_as_made(self, output: OutputSpec, image: Image) -> _Outcome | GatewayError:
         """The image as Runware gave it, without a look at it: the last resort."""
@@ -134,13 +137,10 @@ class ImageDelivery:
     ) -> _Outcome:
         wanted = output.format.delivered
         if output.native_link and image.url is not None:
-            # Our answer would vouch for an address that leads into the caller's own network (0102).
-            await self._check_link(image.url)
-            alpha = header_of(await self._bytes_of(image, output)).alpha if output.transparent else None
-            ends = None if output.link_seconds is None else int(self._clock()) + output.link_seconds
-            return replace(_told(image, output.size, wanted), url=image.url, expires_at=ends, alpha=alpha), ()
+            made = await self._give_link(output, image, image.url)
+            return replace(made, alpha=header_of(await self._bytes_of(image, output)).alpha), ()
         # Base64 passes as it came, megabytes and all: only its header is decoded, to keep the label true.
-        untouched = not output.format.converts and output.composition is None
+        untouched = not converts(output.format) and output.composition is None
         if image.base64 is not None and untouched and output.delivery is not Delivery.LINK:
             header = header_of_text(image.base64)
             if header.format == wanted:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.domain.answer import Adjustment, AdjustmentMode, DeliveredImage
 from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import OutputSpec
+from app.planning.output import converts
 
 _AS_MADE = "The image could not be brought into the form that was asked for: it is given as Runware made it."
 _NOT_HOSTED = "This gateway cannot keep images at the moment: this one is given in the answer itself."
@@ -38,7 +39,7 @@ def report_as_made(
     undone: list[Adjustment] = []
     if made is not wanted.delivered:
         undone.append(Adjustment("output_format", wanted.delivered.value, made.value, AdjustmentMode.CHANGED, _AS_MADE))
-    if wanted.converts and wanted.quality is not None:
+    if converts(wanted) and wanted.quality is not None:
         undone.append(Adjustment("output_compression", wanted.quality, None, AdjustmentMode.DROPPED, _AS_MADE))
     if composition is not None:
         field, asked = ("mask", None) if composition.pastes else ("fit", composition.fit)

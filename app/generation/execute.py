@@ -122,18 +122,10 @@ class ImageExecutor:
             return TaskEnd(place, attempts, result.others, is_unresolved=True, may_run=True)
         may_run = any(failure.kind is Kind.TIMEOUT for failure in result.failures)
         placed, failed = place_images(place, result)
+        end = TaskEnd(place, attempts, result.others, failed=failed, may_run=may_run)
         if not placed:
-            return TaskEnd(place, attempts, result.others, failed=failed, may_run=may_run)
-        delivered = await self._delivery.deliver(wanted.output, placed, wanted.context, wanted.base)
-        return TaskEnd(
-            place,
-            attempts,
-            result.others,
-            delivered.images,
-            (*failed, *delivered.failed),
-            delivered.adjustments,
-            may_run=may_run,
-        )
+            return end
+        return await self._delivery.deliver(wanted.output, placed, end, wanted.context, wanted.base)
 
 
 def _conclude(wanted: _Wanted, ends: Sequence[TaskEnd], job: Job) -> Outcome:

@@ -25,7 +25,8 @@ class Endings:
         """A good end; with `keeps` the images that were embedded are kept too."""
         stored = await self._results.store(answer.result, images=keeps)
         status = Status.PARTIAL if stored.failures else Status.COMPLETED
-        await self._write(lease, status, costs, answer=encode_result(stored), images_kept=has_all_images(stored))
+        images_kept = has_all_images(stored)
+        await self._write(lease, status, costs, answer=encode_result(stored), images_kept=images_kept)
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
         """A bad end; where the caller may try again and surely nothing was bought, the key is free again."""

@@ -19,7 +19,7 @@ from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
 from app.jobs.lease_watch import MOST_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
 from app.jobs.receipts import DeliveryReceipts
-from app.jobs.result_store import ResultStore
+from app.jobs.result_store import ResultStore, is_embedded
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
 from app.journal.journal import Journal
@@ -239,16 +239,19 @@ class JobRunner:
         costs = job.bill.costs
         match outcome:
             case Answered(answer):
-                # Nobody is here to receive the bytes, or they are likely to be asked for again: store them before they
-                # are gone (0053).
-                asked_again = isinstance(work, Record) or work.context.is_repeatable
-                keeps = asked_again or not self._waiting.somebody_waits(job.request_id)
+                keeps = is_embedded(answer.result) and self._may_be_asked_again(work, job)
                 await self._endings.write_answer(job.lease, answer, costs, keeps=keeps)
             case Failed(_, error):
                 await self._endings.write_failure(job.lease, error, costs)
             # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
             case Unresolved():
                 await self._endings.leave_to_others(job.lease, costs)
+
+    def _may_be_asked_again(self, work: Prepared | Record, job: Job) -> bool:
+        """Whether embedded images must be stored before their bytes are gone (0053)."""
+        # Nobody is here to receive them, or it is likely that somebody asks for them later.
+        asked_again = isinstance(work, Record) or work.context.is_repeatable
+        return asked_again or not self._waiting.somebody_waits(job.request_id)
 
 
 def _webhook_of(work: Prepared | Record) -> str | None:

@@ -42,6 +42,11 @@ class OutputRules:
 DEFAULT_RULES = OutputRules()
 
 
+def converts(plan: FormatPlan) -> bool:
+    """Whether the bytes must be rewritten by us."""
+    return NATIVE_FORMATS.get(plan.delivered) != plan.native
+
+
 def makes_vectors(model: CatalogModel) -> bool:
     """Whether the model answers with vector graphics only."""
     return model.formats == ("SVG",)
@@ -65,7 +70,7 @@ def decide_output(
     delivery, about_delivery = _decide_delivery(request, default)
     format_plan, about_format = decide_format(request, model, composed=composition is not None)
     promised = _promises_transparency(model, fields, format_plan.delivered, transparent=transparent)
-    native = rules.native_links and delivery is Delivery.LINK and not format_plan.converts and composition is None
+    native = rules.native_links and delivery is Delivery.LINK and not converts(format_plan) and composition is None
     ttl = fields.get("ttl") if native else None
     seconds = ttl if isinstance(ttl, int) else None
     output = OutputSpec(size, delivery, native, format_plan, composition, promised, seconds)
@@ -131,7 +136,7 @@ def decide_storage(fields: _Fields, output: OutputSpec) -> tuple[_Fields, _Adjus
     Raises InvalidRequestError where Runware would upload another image than the one that was asked for.
     """
     composed = output.composition is not None
-    if "uploadEndpoint" in fields and (output.format.converts or composed):
+    if "uploadEndpoint" in fields and (converts(output.format) or composed):
         converted = f"as {output.format.native}, before it is made {output.format.delivered.value}"
         made = "before it is fitted or pasted" if composed else converted
         message = (
@@ -174,7 +179,7 @@ def _delivered_size(spec: ImageSpec, image_size: Dimensions | None) -> Dimension
     field = spec.model.parameters.scale_factor
     factor = find(spec.fields, field) if field is not None else None
     # What an upscaler made itself goes through as it is; only what we must convert has to fit in here.
-    if not isinstance(factor, int | float) or image_size is None or not output.format.converts:
+    if not isinstance(factor, int | float) or image_size is None or not converts(output.format):
         return None
     return round(image_size[0] * factor), round(image_size[1] * factor)
 

@@ -13,6 +13,7 @@ from app.domain.request import Delivery, ImageRequest, JSONValue
 from app.domain.spec import ImageSpec, OutputSpec, TaskPlace
 from app.errors import InvalidRequestError
 from app.images.types import CompositeBase
+from app.planning.output import converts
 from app.runware.tasks import ImageTask, InputReference
 
 _SEED_LIMIT = 2**63
@@ -124,7 +125,7 @@ def _count_image_bytes(output: OutputSpec) -> int:
     """Bytes of one image on its way through: as it arrives, as it is converted, as it is given."""
     pixels = math.prod(output.size) if output.size is not None else _UNKNOWN_PIXELS
     made = pixels * _BYTES_PER_PIXEL[output.format.native]
-    passes = output.delivery is Delivery.EMBEDDED and not output.format.converts and output.composition is None
+    passes = output.delivery is Delivery.EMBEDDED and not converts(output.format) and output.composition is None
     if passes:
         return math.ceil(made * _BASE64)  # the text that arrives is the text that is given
     composed = math.prod(output.composition.size) if output.composition is not None else 0
