@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from app.settings.load import InvalidSettingsError, load_settings, read_environment
+from app.settings.load import InvalidSettingsError, load_settings, read_environment, setting_fields
 
 
 def test_defaults_need_no_environment():
@@ -36,3 +36,73 @@ def test_secrets_are_never_shown(name):
 def test_a_misspelt_setting_is_told():
     with pytest.raises(InvalidSettingsError, match="did you mean SPILLWAY_API_KEYS"):
         load_settings({"SPILLWAY_API_KEYZ": "a"})
+
+
+def test_every_setting_stands_in_one_group():
+    settings = load_settings({})
+    listed = [field.alias for _, group in settings for field in type(group).model_fields.values()]
+    assert sorted(listed) == sorted(setting_fields())
+
+
+def test_all_problems_are_said_at_once_group_after_group():
+    wrong = {
+        "SPILLWAY_LOG_LEVEL": "loud",
+        "SPILLWAY_PORT": "http",
+        "SPILLWAY_TRUSTED_PROXIES": "10.0.0.1,somewhere",
+        "SPILLWAY_SYNC_WAIT": "0",
+        "SPILLWAY_API_KEYZ": "a",
+    }
+    with pytest.raises(InvalidSettingsError) as caught:
+        load_settings(wrong)
+    names = [problem.partition(":")[0].partition(" ")[0] for problem in caught.value.problems]
+    assert names == [
+        "SPILLWAY_SYNC_WAIT",
+        "SPILLWAY_PORT",
+        "SPILLWAY_TRUSTED_PROXIES",
+        "SPILLWAY_LOG_LEVEL",
+        "SPILLWAY_API_KEYZ",
+    ]
+
+
+def test_a_wrong_value_is_shown_with_what_was_expected():
+    with pytest.raises(InvalidSettingsError, match=r"^SPILLWAY_PORT: expected a valid integer.*; got 'http'\.$"):
+        load_settings({"SPILLWAY_PORT": "http"})
+
+
+@pytest.mark.parametrize("name", ["SPILLWAY_SECRET", "SPILLWAY_DATABASE_URL"])
+def test_a_wrong_secret_is_not_shown(name):
+    with pytest.raises(InvalidSettingsError, match="not shown: it is a secret") as caught:
+        load_settings({name: "very-secret"})
+    assert "very-secret" not in str(caught.value)
+
+
+def test_the_log_knows_the_value_of_every_secret():
+    given = {
+        "RUNWARE_API_KEY": "runware-key",
+        "SPILLWAY_SECRET": "s" * 16,
+        "SPILLWAY_DATABASE_URL": "postgresql://user:password@host/name",
+        "SPILLWAY_API_KEYS": "one,two",
+    }
+    values = load_settings(given).secret_values()
+    assert sorted(values) == sorted(["runware-key", "s" * 16, "postgresql://user:password@host/name", "one", "two"])
+    assert {name for name, field in setting_fields().items() if "SecretStr" in str(field.annotation)} == set(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"SPILLWAY_HOST": "0.0.0.0"}, "SPILLWAY_HOST"),
+        ({"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_API_KEYS": "a"}, None),
+        ({"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_ALLOW_ANONYMOUS": "true"}, None),
+        ({"SPILLWAY_HOST": "localhost"}, None),
+        ({"SPILLWAY_CORS_ORIGINS": "*"}, "SPILLWAY_CORS_ORIGINS"),
+        ({"SPILLWAY_CORS_ORIGINS": "*", "SPILLWAY_API_KEYS": "a"}, None),
+    ],
+    ids=str,
+)
+def test_settings_that_let_strangers_spend_are_refused_together(given, refused):
+    if refused is None:
+        assert load_settings(given)
+        return
+    with pytest.raises(InvalidSettingsError, match=f"^{refused}"):
+        load_settings(given)

@@ -1,0 +1,134 @@
+"""What is noted of an answer when it was sent, was lost, or is collected later."""
+
+import asyncio
+
+import pytest
+from starlette.responses import Response
+
+from app.access.admission import Admission
+from app.api.responses import DeliveryTracker, HoldingResponse, PiecewiseResponse
+from app.journal.records import Receipt
+from app.server.state import state_of
+
+ANSWER = object()
+
+
+class Notes:
+    """Keeps what is noted of requests, in order."""
+
+    def __init__(self) -> None:
+        self.noted: list = []
+
+    def leave(self, request_id: str, receipt: Receipt, answer: object = None) -> None:
+        self.noted.append((receipt, answer))
+
+    def retract(self, request_id: str) -> None:
+        self.noted.append("retracted")
+
+
+class Connection:
+    """The server's side of one request: what was sent, and whether the caller is still there."""
+
+    def __init__(self, *, is_gone: bool = False) -> None:
+        self.scope: dict = {"type": "http"}
+        self.sent: list[dict] = []
+        self.is_gone = is_gone
+
+    async def receive(self) -> dict:
+        if not self.is_gone:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict) -> None:
+        self.sent.append(message)
+
+    async def carry(self, response: Response) -> None:
+        await response(self.scope, self.receive, self.send)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [message["body"] for message in self.sent[1:]]
+
+
+def answered(notes: Notes, chunks: list[bytes] | None = None, **more) -> PiecewiseResponse:
+    return PiecewiseResponse(chunks or [b"{}"], {}, DeliveryTracker(notes, "req_1", ANSWER, **more))
+
+
+def send(response: PiecewiseResponse, connection: Connection, then=lambda state: None) -> None:
+    async def run() -> None:
+        await connection.carry(response)
+        then(state_of(connection.scope))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("happens", "noted"),
+    [
+        (lambda state: None, []),
+        (lambda state: state.notify_arrived(), [(Receipt.DELIVERED, None)]),
+        (lambda state: state.notify_ended(in_peace=True), [(Receipt.DELIVERED, None)]),
+        (lambda state: state.notify_ended(in_peace=False), [(Receipt.BROKEN, None), "retracted"]),
+        (lambda state: [state.notify_arrived(), state.notify_ended(in_peace=False)], [(Receipt.DELIVERED, None)]),
+    ],
+    ids=["nothing yet", "another request", "closed in peace", "reset", "reset after another request"],
+)
+def test_what_happens_on_the_connection_says_whether_an_answer_was_read(happens, noted):
+    notes = Notes()
+    send(answered(notes), Connection(), happens)
+    assert notes.noted == noted
+
+
+def test_an_answer_is_kept_where_its_caller_was_gone_before_the_last_piece():
+    notes = Notes()
+    send(answered(notes), Connection(is_gone=True))
+    assert notes.noted == [(Receipt.BROKEN, ANSWER)]
+
+
+def test_a_connection_that_ended_while_the_answer_was_sent_counts_as_lost():
+    notes, connection = Notes(), Connection()
+    state_of(connection.scope).notify_ended(in_peace=False)
+    send(answered(notes), connection)
+    assert notes.noted == [(Receipt.BROKEN, None), "retracted"]
+
+
+def test_a_caller_that_will_ask_later_is_noted_at_once_and_followed_no_further():
+    notes = Notes()
+    send(answered(notes, receipt=Receipt.LATER), Connection(), lambda state: state.notify_ended(in_peace=False))
+    assert notes.noted == [(Receipt.LATER, None)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pieces"), [([10, 20], 1), ([16_384], 1), ([10, 16_375], 2), ([1, 500_000, 1], 3)], ids=str
+)
+def test_only_small_bodies_are_joined(sizes, pieces):
+    connection = Connection()
+    response = answered(Notes(), [bytes(size) for size in sizes])
+    send(response, connection)
+    assert (len(connection.bodies), sum(map(len, connection.bodies))) == (pieces, sum(sizes))
+    assert [message["more_body"] for message in connection.sent[1:]] == [True] * (pieces - 1) + [False]
+    assert (b"content-length", str(sum(sizes)).encode()) in connection.sent[0]["headers"]
+    assert response.held_bytes == sum(sizes)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_place_is_held_for_the_answer_and_given_back_however_its_sending_ends(breaks):
+    async def run() -> list[int]:
+        admission = Admission(100, 0)
+        held = []
+        connection = Connection()
+
+        async def send(message: dict) -> None:
+            held.append(admission.in_flight)
+            if breaks:
+                raise OSError
+
+        connection.send = send
+        try:
+            await connection.carry(HoldingResponse(answered(Notes(), [bytes(40)]), admission.take("one", 7)))
+        except OSError:
+            assert breaks
+        return [*held, admission.in_flight]
+
+    seen = asyncio.run(run())
+    assert (set(seen[:-1]), seen[-1]) == ({40}, 0)
