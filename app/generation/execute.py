@@ -93,7 +93,7 @@ class ImageExecutor:
                 ends = await gather_in_order([self._run_task(task, place, wanted, job) for task, place in work])
             finally:
                 # A task that may still run at Runware reads its uploaded inputs later.
-                if not any(end.may_run for end in ends):
+                if uploaded and not any(end.may_run for end in ends):
                     self._uploads.release(uploaded)
         return _conclude(wanted, ends, job)
 

@@ -188,9 +188,9 @@ class JobRunner:
         job = running.job
         if self._running.get(job.request_id) is running:
             del self._running[job.request_id]
-        if not running.task.cancelled():
-            running.task.exception()  # read, so that asyncio does not log it as lost; it is handled where it is awaited
-        job.end_parts(Unresolved(job.request_id))  # says nothing unless the task was cancelled
+        # The exception is read, so that asyncio does not log it as lost; it is handled where it is awaited.
+        if running.task.cancelled() or running.task.exception() is not None:
+            job.end_parts(Unresolved(job.request_id))
         # Held until the outcome is durable: nobody needs to find out what is only waiting to be written.
         self._queue.when_drained(job.request_id, lambda: self._keeper.drop(job.lease))
 

@@ -20,6 +20,7 @@ from app.errors import (
     Spent,
     UnavailableError,
 )
+from app.jobs.leases import LeaseLostError
 from app.jobs.runner import Accepted
 from app.journal.records import Receipt, Status
 from tests.support.jobs import COST, Maker, answer, open_runner, prepare
@@ -400,5 +401,16 @@ def test_a_request_is_forgotten_only_once_it_has_ended(tmp_path):
             gone = await replica.runner.wait_for(await replica.runner.accept(prepare(idempotency_key="k")), 10)
             assert isinstance(gone, Failed)
             assert gone.error.code == "result_gone"
+
+    run(course())
+
+
+def test_a_stream_of_a_process_that_lost_its_lease_ends_as_unresolved(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, failing(LeaseLostError())) as replica:
+            accepted = await replica.runner.accept(prepare(stream=True))
+            events = [event async for event in accepted.parts.listen(5)]
+            assert events == [Unresolved(accepted.record.id)]
+            assert (await replica.record(accepted.record.id)).status is Status.PROCESSING
 
     run(course())
