@@ -25,7 +25,7 @@ class ModelRoutes:
         """One model, by any of its names, which may hold `/` and `:`; with `?schema=true` what it accepts."""
         name = str(request.path_params["model_id"])
         try:
-            model = self._registry.find(name)
+            model = self._registry.find_model(name)
         except UnknownModelError as error:
             hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
             message = f"The model `{name[:100]}` does not exist.{hint}"

@@ -49,7 +49,7 @@ class Registry:
         self._fields_by_maker = self._collect_fields()
         self._all_fields = frozenset[str]().union(*self._fields_by_maker.values())
 
-    def find(self, name: str) -> CatalogModel:
+    def find_model(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
         # Cut off before any matching: names come from callers and may be as long as a body.
         if len(name) > _LONGEST_NAME:
@@ -109,7 +109,7 @@ class Registry:
         faults = []
         for alias in self._aliases:
             try:
-                self.find(alias)
+                self.find_model(alias)
             except UnknownModelError as error:
                 hint = f"; did you mean {error.nearest[0]}?" if error.nearest else ""
                 faults.append(f"{alias} points to {self._aliases[alias]}, which is no model{hint}")

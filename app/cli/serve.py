@@ -118,7 +118,7 @@ def check(env_file: EnvFile = None) -> None:
         ("SPILLWAY_DEFAULT_EDIT_MODEL", settings.models.default_edit_model),
     ):
         try:
-            registry.find(value)
+            registry.find_model(value)
         except UnknownModelError as error:
             hint = f"; did you mean {error.nearest[0]}?" if error.nearest else ""
             faults.append(f"{name}: there is no model {value!r}{hint}.")

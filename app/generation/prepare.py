@@ -91,7 +91,7 @@ class Preparer:
 
     def _find(self, name: str) -> CatalogModel:
         try:
-            return self._registry.find(name)
+            return self._registry.find_model(name)
         except UnknownModelError as error:
             hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
             message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."

@@ -104,7 +104,7 @@ class TaskFinder:
             link_seconds=None if seconds is None else seconds - math.ceil(self._clock() - record.created_at),
         )
         context = RequestContext(record.id, plan.origin, output.delivery, tenant=record.tenant, in_background=True)
-        model = self._registry.find(record.executed_model)
+        model = self._registry.find_model(record.executed_model)
         adjustments = (*plan.adjustments, *([_UNMASKED] if pastes else []))
         return FoundTasks(model, adjustments, output, context, results)
 

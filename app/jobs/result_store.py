@@ -65,7 +65,7 @@ class ResultStore:
             images = tuple([await self._restore(image) for image in stored.images])
         except MediaNotFoundError:
             raise _gone() from None
-        model = self._registry.find(record.executed_model)
+        model = self._registry.find_model(record.executed_model)
         return Answered(Answer(record.id, model, replace(stored, images=images), record.costs))
 
     async def _restore(self, image: DeliveredImage) -> DeliveredImage:

@@ -125,7 +125,7 @@ class AccessLog:
         self._stream = standard_error()
         self._silent = logging.getLevelNamesMapping()[level.upper()] > logging.INFO
 
-    def write(self, request_id: str, method: str, path: str, status: int, elapsed_ms: int) -> None:
+    def log_request(self, request_id: str, method: str, path: str, status: int, elapsed_ms: int) -> None:
         """Log that a request was answered; `status` is 0 when nothing was sent."""
         if self._silent:
             return

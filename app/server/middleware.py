@@ -81,7 +81,7 @@ class RequestMiddleware:
         finally:
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
-                self._access_log.write(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
+                self._access_log.log_request(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
 
 
 class BrowserMiddleware:

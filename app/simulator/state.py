@@ -193,7 +193,7 @@ class TaskStore:
         name = f"{image_id}.{format_.lower()}"
         media_type = _MEDIA_TYPES.get(format_, f"image/{format_.lower()}")
         self._store_image(name, media_type, data)
-        self.puts.begin(task.wire.get("uploadEndpoint"), media_type, data)
+        self.puts.begin_upload(task.wire.get("uploadEndpoint"), media_type, data)
         item: JSONObject = {
             "taskType": task.rules.task,
             "taskUUID": task.wire["taskUUID"],

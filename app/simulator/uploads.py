@@ -16,7 +16,7 @@ class ResultUploads:
         self._session: aiohttp.ClientSession | None = None
         self._running: set[asyncio.Task[None]] = set()
 
-    def begin(self, endpoint: object, media_type: str, data: bytes) -> None:
+    def begin_upload(self, endpoint: object, media_type: str, data: bytes) -> None:
         """Upload one image; nothing happens where no endpoint was given."""
         if not isinstance(endpoint, str):
             return

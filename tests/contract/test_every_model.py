@@ -88,8 +88,8 @@ def test_the_plan_of_every_model_at_every_size_is_accepted(air, mode):
 def test_every_model_answers_to_its_names(air):
     model = MODELS[air]
     for name in model.names:
-        assert REGISTRY.find(name) is model
-        assert REGISTRY.find(f"runware/{name.upper()}") is model
+        assert REGISTRY.find_model(name) is model
+        assert REGISTRY.find_model(f"runware/{name.upper()}") is model
 
 
 @pytest.mark.parametrize("air", sorted(MODELS))
@@ -207,4 +207,4 @@ def test_facts_that_were_corrected_stand_corrected(air, tier, size):
     ],
 )  # fmt: skip
 def test_the_names_applications_use_find_their_model(name, air):
-    assert REGISTRY.find(name).air == air
+    assert REGISTRY.find_model(name).air == air

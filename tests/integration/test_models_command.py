@@ -71,7 +71,7 @@ def test_a_wide_terminal_shows_names_and_air_ids_too(gateway):
 def test_one_model_fits_a_narrow_terminal_and_is_told_whole(gateway, name):
     text = models(gateway, 80, name)
     assert max(map(len, text.splitlines())) <= 80
-    model = load_catalog(Settings().models.catalog_dir).find(name)
+    model = load_catalog(Settings().models.catalog_dir).find_model(name)
     flat = " ".join(text.split())
     assert model.name in flat
     assert model.air in flat

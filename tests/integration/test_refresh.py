@@ -225,7 +225,7 @@ def test_a_refresh_brings_in_what_is_published_and_shows_the_difference(services
     assert "+    limits: {steps: {minimum: 1, maximum: 50}, special: {type: string}" in done.stdout
     assert "acme:lost@1 is registered but has no schema" in done.stderr
     registry = load_catalog(folder)
-    one = registry.find("my-own-name")
+    one = registry.find_model("my-own-name")
     assert (one.id, one.aliases, one.max_results) == ("acme-one", ("one", "my-own-name"), 4)
     assert (one.sizes.min_side, one.sizes.max_side, one.sizes.step) == (256, 2048, 16)
     assert (one.prompt.min_chars, one.prompt.max_chars) == (2, 900)
@@ -234,7 +234,7 @@ def test_a_refresh_brings_in_what_is_published_and_shows_the_difference(services
     assert (members["steps"].maximum, members["seed"].maximum) == (50, 100)
     assert members["scheduler"].values == ("A", "B")
     assert (members["hiresFix"].type, members["hiresFix"].required) == ("true_or_object", ("steps",))
-    assert registry.find("acme-gone").id == "acme-gone"
+    assert registry.find_model("acme-gone").id == "acme-gone"
     assert "# A comment that stays." in (folder / "acme.yaml").read_text()
     assert "# made by hand" in (folder / "acme.yaml").read_text()
 
@@ -242,12 +242,12 @@ def test_a_refresh_brings_in_what_is_published_and_shows_the_difference(services
 def test_a_new_model_gets_an_entry_of_its_own(services, folder):
     bring_up(services, folder)
     registry = load_catalog(folder)
-    three = registry.find("acme-three")
+    three = registry.find_model("acme-three")
     assert (three.name, three.creator, three.released) == ("Acme Three", "Bolt & Co", "2026-10-30")
     assert three.sizes.tiers == {"1K": ((1280, 720), (1024, 1024)), "2K": ((2048, 2048),)}
     assert (three.modes, three.images.maximum) == ((Mode.GENERATE, Mode.EDIT), 3)
     assert {tier: str(amount) for tier, amount in three.pricing.per_tier.items()} == {"1K": "0.02", "2K": "0.04"}
-    tool = registry.find("acme:up@1")
+    tool = registry.find_model("acme:up@1")
     assert (tool.task, tool.prompt.use, tool.images.slot, tool.parameters.scale_factor) == (
         "upscale",
         "none",
@@ -260,7 +260,7 @@ def test_a_new_model_gets_an_entry_of_its_own(services, folder):
 def test_names_dates_status_and_successors_are_those_of_the_list(services, folder):
     bring_up(services, folder)
     registry = load_catalog(folder)
-    one, gone, three = (registry.find(name) for name in ("acme-one", "acme-gone", "acme-three"))
+    one, gone, three = (registry.find_model(name) for name in ("acme-one", "acme-gone", "acme-three"))
     assert (one.name, one.released, one.description) == ("Acme One.5", "2026-01-02", "One of a kind.")
     assert (one.status, one.replaced_by, one.unlisted) == ("live", None, False)
     assert (gone.status, gone.replaced_by, gone.unlisted) == ("deprecated", "acme:1@1", False)
@@ -271,14 +271,17 @@ def test_names_dates_status_and_successors_are_those_of_the_list(services, folde
 def test_a_model_that_no_list_names_is_marked_and_one_that_is_back_is_not(services, folder):
     services.pages[LIST.format(0)] = {"data": LISTED[:1]}
     bring_up(services, folder)
-    assert (load_catalog(folder).find("acme-gone").unlisted, load_catalog(folder).find("acme-one").unlisted) == (
+    assert (
+        load_catalog(folder).find_model("acme-gone").unlisted,
+        load_catalog(folder).find_model("acme-one").unlisted,
+    ) == (
         True,
         False,
     )
     services.pages["/registry.json"]["models"]["acme:2@1"] = {"taskType": "imageInference", "id": "acme-old"}
     (folder / ".refresh.json").unlink()
     bring_up(services, folder)
-    assert not load_catalog(folder).find("acme-gone").unlisted
+    assert not load_catalog(folder).find_model("acme-gone").unlisted
 
 
 def test_the_list_is_read_page_by_page_in_any_wrapping(services, folder):
@@ -286,12 +289,12 @@ def test_the_list_is_read_page_by_page_in_any_wrapping(services, folder):
     services.pages[LIST.format(0)] = many
     services.pages[LIST.format(100)] = {"items": LISTED}
     bring_up(services, folder)
-    assert load_catalog(folder).find("acme-one").name == "Acme One.5"
+    assert load_catalog(folder).find_model("acme-one").name == "Acme One.5"
 
 
 def test_published_rates_become_prices_when_they_make_the_examples_of_the_page(services, folder):
     notes = bring_up(services, folder)
-    pricing = load_catalog(folder).find("acme-one").pricing
+    pricing = load_catalog(folder).find_model("acme-one").pricing
     assert (str(pricing.first_megapixel), str(pricing.further_megapixel)) == ("0.07", "0.03")
     assert pricing.note == "Billed by megapixel."
     assert "examples" not in notes
@@ -306,7 +309,7 @@ def test_rates_that_do_not_make_their_own_examples_are_told_and_not_taken(servic
     assert (
         "acme:1@1: its published rates do not make its own examples: 1536x1024 costs 0.14, and would be 0.1." in notes
     )
-    assert load_catalog(folder).find("acme-one").pricing is None
+    assert load_catalog(folder).find_model("acme-one").pricing is None
 
 
 def test_rates_that_fit_no_kind_of_price_are_told_and_not_guessed(services, folder):
@@ -315,7 +318,7 @@ def test_rates_that_fit_no_kind_of_price_are_told_and_not_guessed(services, fold
     }
     notes = bring_up(services, folder)
     assert "acme:1@1: the rates 1 per moonPhase (full) fit no kind of price" in notes
-    assert load_catalog(folder).find("acme-one").pricing is None
+    assert load_catalog(folder).find_model("acme-one").pricing is None
 
 
 def test_a_published_price_replaces_what_others_saw(services, folder):
@@ -326,7 +329,7 @@ def test_a_published_price_replaces_what_others_saw(services, folder):
     )
     (folder / "acme.yaml").write_text(text)
     bring_up(services, folder)
-    pricing = load_catalog(folder).find("acme-one").pricing
+    pricing = load_catalog(folder).find_model("acme-one").pricing
     assert (pricing.per_image, str(pricing.first_megapixel)) == (None, "0.07")
     assert (pricing.third_party, str(pricing.per_reference_megapixel)) == (("per_reference_megapixel",), "0.01")
 

@@ -41,7 +41,7 @@ from app.settings.load import Settings
 from scripts.write_docs import matrix_table
 
 registry = load_catalog(Settings().models.catalog_dir)
-unlisted, listed = registry.find("acme:1@1"), registry.find("flux.1-schnell")
+unlisted, listed = registry.find_model("acme:1@1"), registry.find_model("flux.1-schnell")
 request = parse_request(Mode.GENERATE, {"prompt": "a pear", **rebuild_fields([("sharpness", "7")])})
 
 def refusal(action, *arguments):

@@ -116,7 +116,7 @@ class Workers:
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[_Place]:
         turn: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
-        self._turns.wait(turn, job)
+        self._turns.add(turn, job)
         self._hand_out()
         try:
             place = await turn
@@ -132,14 +132,14 @@ class Workers:
 
     def _hand_out(self) -> None:
         """Give free places to those whose turn it is."""
-        while (taken := self._turns.take()) is not None:
+        while (taken := self._turns.take_next()) is not None:
             turn, job = taken
             if turn.cancelled():  # its caller has left, and was not woken yet
-                self._turns.leave(job)
+                self._turns.give_back(job)
             else:
                 turn.set_result(self._free.pop())
 
     def _give_back(self, job: Job, place: _Place) -> None:
-        self._turns.leave(job)
+        self._turns.give_back(job)
         self._free.append(place)
         self._hand_out()

@@ -29,7 +29,7 @@ class Turns(Generic[_T]):
         self._served: dict[str, int] = {}
         self._turn = 0
 
-    def wait(self, entry: _T, job: Job) -> None:
+    def add(self, entry: _T, job: Job) -> None:
         """Add an entry to those that wait."""
         self._waiting.append(_Waiting(entry, job))
 
@@ -37,7 +37,7 @@ class Turns(Generic[_T]):
         """Take an entry out that waits no more."""
         self._waiting = [waiting for waiting in self._waiting if waiting.entry is not entry]
 
-    def take(self) -> tuple[_T, Job] | None:
+    def take_next(self) -> tuple[_T, Job] | None:
         """The entry whose turn it is, which now holds a place; None when none is free or nothing may start."""
         ready = [waiting for waiting in self._waiting if self._may_start(waiting.job)] if self._free else []
         if not ready:
@@ -51,7 +51,7 @@ class Turns(Generic[_T]):
         self._served[owner] = self._turn
         return chosen.entry, chosen.job
 
-    def leave(self, job: Job) -> None:
+    def give_back(self, job: Job) -> None:
         """Give back the place of a job that was taken."""
         self._free += 1
         self._held[job.owner] -= 1

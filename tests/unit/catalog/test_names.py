@@ -38,7 +38,7 @@ def registry() -> Registry:
     ],
 )
 def test_a_model_is_found_without_its_vendor_and_without_regard_to_separators_and_case(registry, name, model):
-    assert registry.find(name).id == model
+    assert registry.find_model(name).id == model
 
 
 def test_every_name_is_found_loosely_or_is_ambiguous(registry):
@@ -47,7 +47,7 @@ def test_every_name_is_found_loosely_or_is_ambiguous(registry):
         for name in model.names:
             for spelled in (f"vendor/{name}", name.replace("-", "_").upper(), name.replace(".", "-")):
                 try:
-                    found = registry.find(spelled)
+                    found = registry.find_model(spelled)
                 except UnknownModelError:
                     continue
                 if found is not model and found.listed:
@@ -71,7 +71,7 @@ def test_every_name_is_found_loosely_or_is_ambiguous(registry):
 )
 def test_what_is_near_is_suggested_and_default_models_first(registry, asked, nearest):
     with pytest.raises(UnknownModelError) as caught:
-        registry.find(asked)
+        registry.find_model(asked)
     assert caught.value.nearest[0] == nearest
     assert len(set(caught.value.nearest)) == len(caught.value.nearest) <= 3
 
@@ -81,14 +81,14 @@ def test_what_is_near_is_suggested_and_default_models_first(registry, asked, nea
 )
 def test_what_is_far_away_is_not_suggested(registry, asked):
     with pytest.raises(UnknownModelError) as caught:
-        registry.find(asked)
+        registry.find_model(asked)
     assert caught.value.nearest == ()
 
 
 @pytest.mark.parametrize("name", ["a:b@\u017f", "\u212aa:b@c", "a:b@\u0131", "\uff41:b@c"], ids=ascii)
 def test_letters_that_only_fold_to_latin_ones_make_no_air_id(registry, name):
     with pytest.raises(UnknownModelError):
-        registry.find(name)
+        registry.find_model(name)
 
 
 @pytest.mark.parametrize(
@@ -97,5 +97,5 @@ def test_letters_that_only_fold_to_latin_ones_make_no_air_id(registry, name):
 def test_a_long_name_costs_nothing(registry, name):
     started = time.perf_counter()
     with pytest.raises(UnknownModelError):
-        registry.find(name)
+        registry.find_model(name)
     assert time.perf_counter() - started < 0.5

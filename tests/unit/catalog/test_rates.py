@@ -87,7 +87,7 @@ def test_computing_time_is_priced_by_what_was_measured():
     ],
 )
 def test_printed_examples_cost_what_the_page_says(model, configuration, price):
-    entry = REGISTRY.find(model)
+    entry = REGISTRY.find_model(model)
     (example,) = read_examples({"pricingExamples": [{"configuration": configuration, "price": price}]}, QUALITIES)
     assert price_example(entry, example) == example.price == Decimal(price)
 

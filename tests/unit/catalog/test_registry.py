@@ -25,7 +25,7 @@ def registry() -> Registry:
 @pytest.mark.parametrize(("air", "name"), [(air, name) for air, names in FOUNDING.items() for name in [air, *names]])
 @pytest.mark.parametrize("write", [str, str.upper, "runware/{}".format, "Runware/{}".format])
 def test_the_founding_models_answer_to_all_their_names_in_any_case(registry, air, name, write):
-    assert registry.find(write(name)).air == air
+    assert registry.find_model(write(name)).air == air
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,18 @@ def test_the_founding_models_answer_to_all_their_names_in_any_case(registry, air
     ],
 )
 def test_any_well_formed_air_id_is_a_model(registry, air, slot, maximum):
-    model = registry.find(air)
+    model = registry.find_model(air)
     assert (model.listed, model.max_results, model.images.slot, model.images.maximum) == (False, 1, slot, maximum)
 
 
 def test_an_unlisted_air_id_keeps_its_case(registry):
-    assert registry.find("runware/Civitai:ABC@1").air == "Civitai:ABC@1"
+    assert registry.find_model("runware/Civitai:ABC@1").air == "Civitai:ABC@1"
 
 
 @pytest.mark.parametrize("name", ["", "no", "a:b", "a@b", ":1@1", "a:1@", "a b:1@1", "riverflow", "../etc/passwd"])
 def test_what_is_no_name_is_no_model(registry, name):
     with pytest.raises(UnknownModelError):
-        registry.find(name)
+        registry.find_model(name)
 
 
 def test_clashing_names_and_dangling_aliases_are_faults(tmp_path):

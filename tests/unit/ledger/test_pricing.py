@@ -13,7 +13,7 @@ ONE = (1024, 1024)
 
 
 def price(model: str, count: int = 1, size=None, references=(), **fields):
-    return estimate_price(Order(REGISTRY.find(model), count, size, references, fields))
+    return estimate_price(Order(REGISTRY.find_model(model), count, size, references, fields))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ EDIT_ONLY = [model for model in REGISTRY.models if Mode.GENERATE not in model.mo
 
 
 def spec_of(name: str, **fields):
-    model = REGISTRY.find(name)
+    model = REGISTRY.find_model(name)
     request = ImageRequest(Mode.GENERATE, "a pear on a plate", **fields)
     check(request, model)
     return decide(request, model, default_delivery=Delivery.LINK)
@@ -52,7 +52,7 @@ def test_an_edit_only_model_gets_a_blank_image_of_a_real_size_or_a_refusal(model
     ],
 )
 def test_only_models_that_a_prompt_can_steer_start_from_a_blank_image(name, starts):
-    assert starts_from_blank(REGISTRY.find(name)) is starts
+    assert starts_from_blank(REGISTRY.find_model(name)) is starts
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ ADAPTER = {"model": "runware:55@1", "guideImages": [UUID]}
 def fit(model: str, ace: object):
     """The spec of a request with ACE++, or the refusal."""
     request = ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace})
-    return decide(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
+    return decide(request, REGISTRY.find_model(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
 PUBLISHED = {
@@ -67,7 +67,7 @@ def test_values_inside_lists_are_judged_alike_on_every_model_that_has_the_list(m
     ],
 )
 def test_image_prompts_are_steered_by_the_adapters_of_the_architecture(model, known, unknown):
-    rules = REGISTRY.find(model).fields
+    rules = REGISTRY.find_model(model).fields
     check_fields({"ipAdapters": [ADAPTER | {"model": known}]}, rules, {})
     with pytest.raises(InvalidRequestError, match=r"ipAdapters\[0\].model"):
         check_fields({"ipAdapters": [ADAPTER | {"model": unknown}]}, rules, {})
@@ -97,7 +97,7 @@ ACE_ILLEGAL = [
 
 @pytest.mark.parametrize("ace", ACE_LEGAL, ids=str)
 def test_ace_goes_to_flux_fill_with_its_own_images_and_no_others(ace):
-    model = REGISTRY.find("runware:102@1")
+    model = REGISTRY.find_model("runware:102@1")
     request = ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace})
     check(request, model)
     spec = decide(request, model, default_delivery=Delivery.LINK)
@@ -108,7 +108,8 @@ def test_ace_goes_to_flux_fill_with_its_own_images_and_no_others(ace):
 def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
     if isinstance(ace, dict):
         check(
-            ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace}), REGISTRY.find("runware:102@1")
+            ImageRequest(Mode.GENERATE, "a portrait", passthrough={"acePlusPlus": ace}),
+            REGISTRY.find_model("runware:102@1"),
         )
     with pytest.raises(InvalidRequestError) as refusal:
         fit("runware:102@1", ace)
@@ -118,7 +119,7 @@ def test_ace_is_judged_by_every_limit_of_its_page(place, ace):
 def test_ace_does_not_stand_in_for_the_image_another_model_needs():
     request = ImageRequest(Mode.EDIT, "a portrait", passthrough={"acePlusPlus": ACE_LEGAL[0]})
     with pytest.raises(InvalidRequestError, match="needs at least 1 `image`"):
-        check(request, REGISTRY.find("riverflow-1"))
+        check(request, REGISTRY.find_model("riverflow-1"))
 
 
 @pytest.mark.parametrize("model", ["srpo", "flux.1-dev", "krea-flux-1-krea-dev"])

@@ -13,7 +13,7 @@ REGISTRY = load_catalog(Settings().models.catalog_dir)
 
 def refuse(name: str, model: str = "flux.1-schnell") -> None:
     """Judge one field."""
-    found = REGISTRY.find(model)
+    found = REGISTRY.find_model(model)
     refuse_misspelled([name], KNOWN_NAMES, REGISTRY.fields_of_family(found), found.id)
 
 
@@ -69,12 +69,12 @@ def test_a_field_of_any_model_of_the_family_is_no_slip():
 
 
 def test_what_is_given_too_was_not_meant():
-    found = REGISTRY.find("riverflow-1")
+    found = REGISTRY.find_model("riverflow-1")
     refuse_misspelled(["model", "mode", "prompt", "prompts"], KNOWN_NAMES, REGISTRY.fields_of_family(found), found.id)
     with pytest.raises(InvalidRequestError, match="`model`"):
         refuse_misspelled(["mode", "prompt"], KNOWN_NAMES, REGISTRY.fields_of_family(found), found.id)
 
 
 def test_many_unknown_fields_cost_little():
-    found = REGISTRY.find("flux.1-schnell")
+    found = REGISTRY.find_model("flux.1-schnell")
     refuse_misspelled([f"nonsense{index}" for index in range(50_000)], KNOWN_NAMES, frozenset(), found.id)

@@ -23,7 +23,7 @@ def fit(model="srpo", mode=Mode.GENERATE, images=0, **wishes):
     """The spec of a request, or the refusal."""
     sent = tuple(LinkedImage(f"image[{index}]", "https://a.example/b.png") for index in range(images))
     request = ImageRequest(mode, "a portrait", images=sent, **wishes)
-    return decide(request, REGISTRY.find(model), default_delivery=Delivery.LINK, image_size=(640, 480))
+    return decide(request, REGISTRY.find_model(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
 LEGAL = [
