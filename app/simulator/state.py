@@ -200,16 +200,9 @@ class TaskStore:
             "imageUUID": image_id,
             "status": "success",
         }
-        forms = ["URL"] if task.scenario.gives_address() else output_types(task.wire)
         if any(task.scenario.image_faults()):
             self._image_faults[name] = task.scenario.image_faults()
-        for form in forms or ():
-            if form == "URL":
-                item["imageURL"] = f"{self.base_url}/{_NODE}/{name}"
-            else:
-                text = pybase64.b64encode(data).decode()
-                key = "imageBase64Data" if form == "base64Data" else "imageDataURI"
-                item[key] = text if form == "base64Data" else f"data:{media_type};base64,{text}"
+        item |= self._forms_of(task, name, media_type, data)
         if task.rules.returns_seed:
             item["seed"] = seed
         if (task.wire.get("safety") or {}).get("checkContent") or task.wire.get("checkNSFW"):
@@ -220,6 +213,18 @@ class TaskStore:
         if task.wire.get("includeCost") and priced:
             item["cost"] = cost
         return item
+
+    def _forms_of(self, task: Task, name: str, media_type: str, data: bytes) -> JSONObject:
+        """The image in every form that was asked for."""
+        found: JSONObject = {}
+        for form in ["URL"] if task.scenario.gives_address() else output_types(task.wire) or ():
+            if form == "URL":
+                found["imageURL"] = f"{self.base_url}/{_NODE}/{name}"
+            else:
+                text = pybase64.b64encode(data).decode()
+                key = "imageBase64Data" if form == "base64Data" else "imageDataURI"
+                found[key] = text if form == "base64Data" else f"data:{media_type};base64,{text}"
+        return found
 
     def _store_image(self, name: str, media_type: str, data: bytes) -> None:
         self._images[name] = (media_type, data)

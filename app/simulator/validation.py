@@ -152,38 +152,22 @@ def output_types(task: JSONObject) -> list[str] | None:
 def _check_dimensions(task: JSONObject, rules: ModelRules) -> list[Fault]:
     width, height = task.get("width"), task.get("height")
     if width is None and height is None:
-        if "width" not in rules.required:
-            return []
-        names = ["width", "height"]
-        return [
-            Fault(
-                "missingDimensionParameters",
-                "Missing 'width' and 'height' parameters.",
-                parameter=names,
-                extra={"type": "integer"},
-            )
-        ]
+        return [_missing_size("Missing 'width' and 'height' parameters.")] if "width" in rules.required else []
     if width is None or height is None:
-        return [
-            Fault(
-                "missingDimensionParameters",
-                "'width' and 'height' must be used together.",
-                parameter=["width", "height"],
-            )
-        ]
+        return [_missing_size("'width' and 'height' must be used together.")]
     for name, value in (("width", width), ("height", height)):
         if not _is_integer(value) or value < 1:
             return [invalid(name, "It must be a positive integer.", type="integer")]
     # Both at once are refused: the gateway must have decided for one of them.
     if "resolution" in task:
-        return [
-            Fault(
-                "incompatibleParameters",
-                "'resolution' cannot be combined with 'width' and 'height'.",
-                parameter="resolution",
-            )
-        ]
+        message = "'resolution' cannot be combined with 'width' and 'height'."
+        return [Fault("incompatibleParameters", message, parameter="resolution")]
     return _judge_size(width, height, rules)
+
+
+def _missing_size(message: str) -> Fault:
+    names = ["width", "height"]
+    return Fault("missingDimensionParameters", message, parameter=names, extra={"type": "integer"})
 
 
 def _judge_size(width: int, height: int, rules: ModelRules) -> list[Fault]:
@@ -231,34 +215,28 @@ def _check_inputs(task: JSONObject, rules: ModelRules) -> list[Fault]:
     inputs = listed_inputs(task)
     field = str(rules.images.get("field", ""))
     slot = field.removeprefix("inputs.")
-    faults = []
-    if slot in _SLOTS:
-        allowed = {slot, "maskImage"} if rules.images.get("mask_field") else {slot}
-        faults += [
-            Fault(
-                "unsupportedParameter", f"The parameter 'inputs.{name}' is not supported.", parameter=f"inputs.{name}"
-            )
-            for name in inputs
-            if name not in allowed and name in _SLOTS
-        ]
+    faults = _check_slots(inputs, slot, rules) if slot in _SLOTS else []
     references = inputs.get("referenceImages")
     if references is not None and not isinstance(references, list):
         return [*faults, invalid("inputs.referenceImages", "It must be an array.", type="array")]
     count = len(references or []) if slot == "referenceImages" else int(slot in inputs)
     low, high = rules.images.get("min") or 0, rules.images.get("max")
     if slot in _SLOTS and (count < low or (high is not None and count > high)):
-        reason = f"It must hold {low} to {high} images; got {count}."
-        faults.append(
-            Fault(
-                "invalidReferenceImages",
-                f"Invalid value for '{field}' parameter. {reason}",
-                parameter=field,
-                extra={"min": low, "max": high},
-            )
-        )
+        message = f"Invalid value for '{field}' parameter. It must hold {low} to {high} images; got {count}."
+        extra = {"min": low, "max": high}
+        faults.append(Fault("invalidReferenceImages", message, parameter=field, extra=extra))
     if "maskImage" in inputs and "seedImage" not in inputs and slot == "seedImage":
         faults.append(missing("seedImage"))
     return faults
+
+
+def _check_slots(inputs: JSONObject, slot: str, rules: ModelRules) -> list[Fault]:
+    """Images in places that the model does not have."""
+    allowed = {slot, "maskImage"} if rules.images.get("mask_field") else {slot}
+    names = [f"inputs.{name}" for name in inputs if name in _SLOTS - allowed]
+    return [
+        Fault("unsupportedParameter", f"The parameter '{name}' is not supported.", parameter=name) for name in names
+    ]
 
 
 def _is_integer(value: Any) -> bool:
