@@ -57,10 +57,13 @@ async def _replay(jobs: JobRunner, accepted: Accepted, wait: float) -> AsyncIter
     """The parts of a request that was carried out before, or still is, elsewhere."""
     # As long as the work itself may take: a stream has its keep-alives, so the caller's own timeout does not end it.
     joining = asyncio.create_task(jobs.join(accepted.record, wait))
-    while not joining.done():
-        await asyncio.wait({joining}, timeout=_SILENCE_SECONDS)
-        if not joining.done():
-            yield None
+    try:
+        while not joining.done():
+            await asyncio.wait({joining}, timeout=_SILENCE_SECONDS)
+            if not joining.done():
+                yield None
+    finally:
+        joining.cancel()  # a caller that has left waits for nothing; on a task that is done this does nothing
     outcome = joining.result()
     if not isinstance(outcome, Answered):
         yield outcome

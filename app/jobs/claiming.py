@@ -4,6 +4,7 @@ Owns when a claim is certain: everything that happened here is written down firs
 request is gone is waited for. Leaves the rules of claims to the journal, and what is done with a new one to `runner`.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable
@@ -43,21 +44,6 @@ class Books:
     receipts: DeliveryReceipts
 
 
-@dataclass(slots=True)
-class CallerPresence:
-    """Whether the caller that a claim is made for is still there."""
-
-    gone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A claim; where something is to be done for it, the place and the lease to do it with."""
-
-    claim: Claim
-    turn: tuple[Ticket, Lease] | None = None
-
-
 class Claimer:
     """Makes claims. `clock` is monotonic seconds."""
 
@@ -69,8 +55,10 @@ class Claimer:
         self._admission = admission
         self._clock = clock
 
-    async def claim(self, intent: Intent, caller: CallerPresence) -> Claimed:
-        """A claim on the request, whose lease is held here when it is new. Not to be cancelled: a commit cannot be.
+    async def claim(self, intent: Intent, caller_left: asyncio.Event) -> tuple[Claim, Ticket | None]:
+        """A claim on the request. With a ticket its work is to be begun here, and its lease is held for that.
+
+        Not to be cancelled: a commit cannot be.
 
         Raises ConflictingKeyError for a key that belongs to another request, what `Admission.take` raises where there
         is nothing to join, KeyExpiredError, and JournalError when nothing can be written down: then nothing is sent
@@ -79,7 +67,7 @@ class Claimer:
         try:
             ticket = self._admission.take(intent.tenant, len(intent.task_ids))
         except GatewayError as refusal:
-            return Claimed(await self._only_join(replace(intent, joins_only=True), refusal))
+            return await self._only_join(replace(intent, joins_only=True), refusal), None
         # Before the claim: a lease counts from the question, not from an answer that may have been delayed (0059).
         asked = self._keeper.now()
         try:
@@ -89,15 +77,14 @@ class Claimer:
             raise
         if not claim.is_new:
             ticket.release()
-            return Claimed(claim)
-        if caller.gone and intent.key_hash is None:
+            return claim, None
+        if caller_left.is_set() and intent.key_hash is None:
             ticket.release()  # its retry may have been here before it: only one of the two may buy (0042)
             await self._queue.write(claim.record.id, lambda: self._withdraw(intent))
-            return Claimed(claim)
+            return claim, None
         # A key leads its caller back to the work, so that is begun also for a caller that has left.
-        lease = Lease(claim.record.id, claim.record.fence)
-        self._keeper.hold(lease, asked)
-        return Claimed(claim, (ticket, lease))
+        self._keeper.hold(Lease(claim.record.id, claim.record.fence), asked)
+        return claim, ticket
 
     async def _only_join(self, intent: Intent, refusal: GatewayError) -> Claim:
         """What may be joined even though nothing new may be begun."""

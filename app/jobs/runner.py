@@ -13,7 +13,7 @@ from app.access.admission import Admission, Ticket
 from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
-from app.jobs.claiming import Books, CallerPresence, Claimer, to_intent
+from app.jobs.claiming import Books, Claimer, to_intent
 from app.jobs.endings import Endings
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
 from app.jobs.lease_watch import MOST_TRIES
@@ -92,13 +92,13 @@ class JobRunner:
         # Refused at once: behind a locked database a waiting claim only holds memory and cannot be sent (0043).
         if self._journal.writer.is_behind:
             raise JournalError
-        caller = CallerPresence()
-        accepting = asyncio.create_task(self._claim_and_begin(prepared, caller))
+        caller_left = asyncio.Event()
+        accepting = asyncio.create_task(self._claim_and_begin(prepared, caller_left))
         try:
             # Shielded: a commit cannot be called back when the caller leaves. What it decided is dealt with afterwards.
             return await asyncio.shield(accepting)
         except asyncio.CancelledError:
-            caller.gone = True
+            caller_left.set()
             accepting.add_done_callback(self._depart)
             raise
 
@@ -156,24 +156,23 @@ class JobRunner:
         except DatabaseUnavailableError:
             _logger.warning("leases cannot be let go of; they end by themselves", count=len(left))
 
-    async def _claim_and_begin(self, prepared: Prepared, caller: CallerPresence) -> Accepted:
+    async def _claim_and_begin(self, prepared: Prepared, caller_left: asyncio.Event) -> Accepted:
         context = prepared.context
         while True:
             try:
-                claimed = await self._claimer.claim(to_intent(prepared), caller)
+                claim, ticket = await self._claimer.claim(to_intent(prepared), caller_left)
                 break
             # With the old ids Runware would return the old image (0058).
             except KeyExpiredError as error:
                 context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
                 new_ids = self._task_ids.of(context, prepared.fingerprint, len(prepared.plan.tasks))
                 prepared = replace(prepared, context=context, plan=with_ids(prepared.plan, new_ids))
-        record, is_new = claimed.claim.record, claimed.claim.is_new
-        if claimed.turn is not None:
-            ticket, lease = claimed.turn
+        record = claim.record
+        if ticket is not None:
             parts = Parts() if prepared.request.stream else None
-            self._begin(prepared, Job(lease, Bill(), self._keeper, parts), ticket)
-        is_replay = not is_new and context.idempotency_key is not None
-        return Accepted(record, is_new, is_replay, self._running.get(record.id))
+            self._begin(prepared, Job(Lease(record.id, record.fence), Bill(), self._keeper, parts), ticket)
+        is_replay = not claim.is_new and context.idempotency_key is not None
+        return Accepted(record, claim.is_new, is_replay, self._running.get(record.id))
 
     def _depart(self, accepting: asyncio.Task[Accepted]) -> None:
         if not accepting.cancelled() and accepting.exception() is None:
