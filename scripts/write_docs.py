@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from app.catalog.loader import Vocabulary, load_catalog
+from app.catalog.loader import SharedFields, load_catalog
 from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, Mode, UnpublishedSizes
 from app.catalog.prices import price_in_words
 from app.errors import GatewayError
@@ -181,12 +181,12 @@ def catalog_schema() -> str:
         "required": ["creator", "models"],
         "properties": {"creator": {"type": "string"}, "models": {"type": "array", "items": entry}},
     }
-    vocabulary = Vocabulary.model_json_schema(ref_template="#/$defs/{model}")
-    definitions |= vocabulary.pop("$defs")
+    shared = SharedFields.model_json_schema(ref_template="#/$defs/{model}")
+    definitions |= shared.pop("$defs")
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A file of Spillway's model catalog",
-        "oneOf": [creator_file, vocabulary],
+        "oneOf": [creator_file, shared],
         "$defs": definitions,
     }
     return json.dumps(schema, indent=1) + "\n"

@@ -1,6 +1,6 @@
 """Reads the catalog folder and reports every fault in it with file and line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +16,12 @@ FIELDS_FILE = "_fields.yaml"
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 """Every start reads the whole catalog: libyaml takes a tenth of the time."""
 _Location = tuple[int | str, ...]
+_Located = tuple[CatalogModel, str]
+"""A model, and `file:line` where it stands."""
 _REASONS = {"extra_forbidden": "there is no such field", "missing": "this field is missing"}
 
 
-class Vocabulary(BaseModel):
+class SharedFields(BaseModel):
     """The shared rules of fields, and which fields every task of a type has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,16 +45,13 @@ def load_catalog(
     files = sorted(file for file in folder.glob("*.yaml") if file.name != FIELDS_FILE)
     if not files:
         raise InvalidCatalogError([f"{folder}: there is no *.yaml file here; set SPILLWAY_CATALOG_DIR."])
-    models: list[CatalogModel] = []
-    places: list[str] = []
-    faults: list[str] = []
-    for file in files:
-        _load_file(file, models, places, faults)
-    vocabulary = load_vocabulary(folder)
-    for index, (model, place) in enumerate(zip(models, places, strict=True)):
-        models[index] = _with_fields(model, place, vocabulary, faults)
+    read = [one for file in files for one in _load_file(file)]
+    located = [one for one in read if not isinstance(one, str)]
+    shared = load_shared_fields(folder)
+    resolved = [_with_fields(model, place, shared) for model, place in located]
+    models = [one for one in resolved if not isinstance(one, str)]
     # All faults at once: an operator should not fix a file line by line.
-    faults += _find_clashes(models, places)
+    faults = [one for one in (*read, *resolved) if isinstance(one, str)] + _find_clashes(located)
     # Built even from a faulty catalog, so that wrong aliases are reported in the same run.
     registry = Registry(models, operator_aliases or {}, defaults)
     faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
@@ -61,13 +60,13 @@ def load_catalog(
     return registry
 
 
-def load_vocabulary(folder: Path) -> Vocabulary:
+def load_shared_fields(folder: Path) -> SharedFields:
     """The shared rules of `folder`, raising InvalidCatalogError; none where there is no such file."""
     file = folder / FIELDS_FILE
     if not file.is_file():
-        return Vocabulary()
+        return SharedFields()
     try:
-        return Vocabulary.model_validate(_read(file)[1])
+        return SharedFields.model_validate(_read(file)[1])
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidCatalogError([f"{file.name}:1: cannot be read as YAML: {error}"]) from None
     except ValidationError as error:
@@ -76,46 +75,45 @@ def load_vocabulary(folder: Path) -> Vocabulary:
         ) from None
 
 
-def _with_fields(model: CatalogModel, place: str, vocabulary: Vocabulary, faults: list[str]) -> CatalogModel:
-    """The model with the rules of all its fields resolved."""
-    names = [*vocabulary.every_task.get(model.task, ()), *model.required, *(model.optional or ())]
+def _with_fields(model: CatalogModel, place: str, shared: SharedFields) -> CatalogModel | str:
+    """The model with the rules of all its fields resolved, or what is wrong with it."""
+    names = [*shared.every_task.get(model.task, ()), *model.required, *(model.optional or ())]
     try:
-        members = resolve_fields(names, vocabulary.fields, model.limits)
+        members = resolve_fields(names, shared.fields, model.limits)
     except KeyError as error:
-        faults.append(f"{place}: {model.id}: the field {error.args[0]} has no type here and none in {FIELDS_FILE}")
-        return model
+        return f"{place}: {model.id}: the field {error.args[0]} has no type here and none in {FIELDS_FILE}"
     rule = FieldRule(type="object", members=members, exclusive=model.exclusive)
     return model.model_copy(update={"fields": rule})
 
 
-def _load_file(file: Path, models: list[CatalogModel], places: list[str], faults: list[str]) -> None:
+def _load_file(file: Path) -> Iterator[_Located | str]:
+    """Every model of a file with its place, and what is wrong with the others."""
     try:
         root, document = _read(file)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        faults.append(f"{file.name}:{line}: not valid YAML: {error.problem}")
+        yield f"{file.name}:{line}: not valid YAML: {error.problem}"
         return
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        faults.append(f"{file.name}:1: cannot be read as YAML in UTF-8")
+        yield f"{file.name}:1: cannot be read as YAML in UTF-8"
         return
     entries = document.get("models") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(entries, list) or set(document) != {"creator", "models"}:
-        faults.append(f"{file.name}:1: expected `creator: NAME` and `models:` with a list, and nothing else")
+        yield f"{file.name}:1: expected `creator: NAME` and `models:` with a list, and nothing else"
         return
     for index, entry in enumerate(entries):
         place = f"{file.name}:{_line_of(root, ('models', index))}"
         if not isinstance(entry, dict):
-            faults.append(f"{place}: expected a model, like `id: riverflow-1`")
+            yield f"{place}: expected a model, like `id: riverflow-1`"
             continue
         try:
-            models.append(CatalogModel.model_validate({"creator": document["creator"], **entry}))
-            places.append(place)
+            yield CatalogModel.model_validate({"creator": document["creator"], **entry}), place
         except ValidationError as error:
             for problem in error.errors():
-                location = ("models", index, *problem["loc"])
+                line = _line_of(root, ("models", index, *problem["loc"]))
                 field = ".".join(str(part) for part in problem["loc"]) or "model"
                 reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-                faults.append(f"{file.name}:{_line_of(root, location)}: {entry.get('id', '?')}: {field}: {reason}")
+                yield f"{file.name}:{line}: {entry.get('id', '?')}: {field}: {reason}"
 
 
 def _read(file: Path) -> tuple[yaml.Node | None, object]:
@@ -136,10 +134,10 @@ def _parse(text: str, kind: type[yaml.SafeLoader | yaml.CSafeLoader]) -> tuple[y
         loader.dispose()
 
 
-def _find_clashes(models: Iterable[CatalogModel], places: list[str]) -> list[str]:
+def _find_clashes(located: Iterable[_Located]) -> list[str]:
     owners: dict[str, tuple[str, str]] = {}
     clashes: list[str] = []
-    for model, place in zip(models, places, strict=True):
+    for model, place in located:
         for name in model.names:
             owner = owners.setdefault(name.lower(), (model.id, place))
             if owner[1] != place:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 
 from app.catalog.field_rules import FieldRule
-from app.catalog.loader import Vocabulary
+from app.catalog.loader import SharedFields
 from app.catalog.model import USUAL_FIELDS
 from app.catalog.placing import place
 from app.catalog.prices import AMOUNTS
@@ -46,18 +46,18 @@ def makes_images(properties: Facts) -> bool:
     return bool(_IMAGES & set(map(str, values_of(mapping(properties.get("outputFormat"))))))
 
 
-def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> None:
+def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, shared: SharedFields) -> None:
     """Write what the schema and the `info` of the model's page state into the entry."""
     properties, required = request_properties(schema)
-    shared = set(vocabulary.every_task.get(task, ()))
-    own = [name for name in properties if name not in shared]
+    on_every_task = set(shared.every_task.get(task, ()))
+    own = [name for name in properties if name not in on_every_task]
     described = set(mapping(entry.get("limits"))) & set(texts(entry.get("optional")))
     _set(entry, "required", [name for name in own if name in required])
     optional = [name for name in own if name not in required]
     # Fields that were added by hand, with limits, survive a schema that does not name them.
     kept = [name for name in texts(entry.get("optional")) if name in described and name not in own]
     _set(entry, "optional", [*optional, *kept])
-    _update_limits(entry, properties, vocabulary)
+    _update_limits(entry, properties, shared)
     _update_prompt(entry, mapping(properties.get("positivePrompt")))
     _update_sizes(entry, schema, properties)
     _update_images(entry, mapping(mapping(properties.get("inputs")).get("properties")))
@@ -78,7 +78,7 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, vocabulary
         _set(entry, "pricing", {**pricing, "note": overview.strip()})
 
 
-def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabulary: Vocabulary) -> Entry:
+def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, shared: SharedFields) -> Entry:
     """The entry of a model the catalog has not."""
     properties, required = request_properties(schema)
     entry: Entry = {"id": slug or air, "air": air, "name": str(info.get("title") or _to_name(slug or air, air))}
@@ -86,11 +86,7 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
         entry["task"] = task
     inputs = mapping(mapping(properties.get("inputs")).get("properties"))
     takes_images = "inputs" in properties
-    capabilities = set(texts(info.get("x-capabilities")))
-    modes = [mode for mode, tags in _MODES.items() if capabilities & tags]
-    if not modes:
-        modes = ["edit"] if "inputs" in required else ["generate", *(["edit"] if takes_images else [])]
-    entry["modes"] = modes if takes_images else ["generate"]
+    entry["modes"] = _modes_of(info, needs_images="inputs" in required) if takes_images else ["generate"]
     if "positivePrompt" not in properties:
         entry["prompt"] = {"use": "none"}
     elif "positivePrompt" not in required:
@@ -107,8 +103,16 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, vocabu
     parameters = {name: field for name, field in USUAL_FIELDS.items() if field in properties}
     if parameters:
         entry["words"] = parameters
-    update_entry(entry, schema, info, task, vocabulary)
+    update_entry(entry, schema, info, task, shared)
     return entry
+
+
+def _modes_of(info: Facts, *, needs_images: bool) -> list[str]:
+    """What a model that takes images can be asked for, as its page says or as its schema lets one guess."""
+    capabilities = set(texts(info.get("x-capabilities")))
+    stated = [mode for mode, tags in _MODES.items() if capabilities & tags]
+    # A model that needs an image cannot start from text, whatever else it may do.
+    return stated or (["edit"] if needs_images else ["generate", "edit"])
 
 
 def mark_unlisted(entry: Entry, listed: Collection[str]) -> None:
@@ -119,14 +123,14 @@ def mark_unlisted(entry: Entry, listed: Collection[str]) -> None:
         place(entry, "unlisted", value=True)
 
 
-def _update_limits(entry: Entry, properties: Facts, vocabulary: Vocabulary) -> None:
+def _update_limits(entry: Entry, properties: Facts, shared: SharedFields) -> None:
     known = entry.get("limits")
     limits: MutableMapping[str, object] = known if isinstance(known, MutableMapping) else {}
     for name, schema in properties.items():
         if name in _OWN_SECTIONS or name in {"taskType", "taskUUID", "model", "inputs"}:
             continue
         stated = to_rule(mapping(schema))
-        common = vocabulary.fields.get(name)
+        common = shared.fields.get(name)
         beyond = {word: value for word, value in stated.items() if common is None or not _says(common, word, value)}
         before = dict(mapping(limits.get(name)))
         # Only what differs from the shared rules, so that the files stay readable.

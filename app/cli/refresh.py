@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from app.catalog.model import CatalogModel
+from app.catalog.published import RefreshError, Sources
 from app.catalog.rates import Example
-from app.catalog.update import RefreshError, Sources, refresh
+from app.catalog.update import refresh
 from app.domain.request import JSONValue
 from app.ledger.pricing import Order, estimate_price
 

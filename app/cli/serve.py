@@ -18,8 +18,8 @@ from rich.console import Console
 
 from app import __version__
 from app.catalog.loader import InvalidCatalogError, load_catalog
+from app.catalog.published import Sources
 from app.catalog.registry import Registry, UnknownModelError
-from app.catalog.update import Sources
 from app.cli.client import collect, edit, generate
 from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of

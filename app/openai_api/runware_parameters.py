@@ -60,8 +60,7 @@ def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
     if rest is not None:
         translated["inputs"] = rest
     if has_images(files) or any(_is_given(fields, name) for name in _OWN_IMAGES):
-        said = _flatten(fields.get(name) for name in _OWN_IMAGES)
-        ignored += [_overridden(name, None, "image") for name in images if said != _flatten(images.values())]
+        ignored += _other_images(fields, images)
         images = {}
     if has_mask(files) or _is_given(fields, "mask"):
         ignored += [_overridden(name, None, "mask") for name, value in masks.items() if value != fields.get("mask")]
@@ -144,6 +143,12 @@ def _find_images(fields: Fields) -> tuple[JSONValue, dict[str, JSONValue], dict[
     masks |= {"inputs.maskImage": inputs["maskImage"]} if _is_given(inputs, "maskImage") else {}
     rest = {name: value for name, value in inputs.items() if name not in {*_IMAGES_INSIDE, "maskImage"}}
     return rest or None, images, masks
+
+
+def _other_images(fields: Fields, images: Fields) -> list[IgnoredField]:
+    """The images under Runware's names that OpenAI's do not repeat; a client may send both."""
+    said = _flatten(fields.get(name) for name in _OWN_IMAGES)
+    return [_overridden(name, None, "image") for name in images if said != _flatten(images.values())]
 
 
 def _is_given(fields: Fields, name: str) -> bool:

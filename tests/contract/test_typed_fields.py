@@ -9,12 +9,12 @@ import pytest
 from runware.types import task_map
 
 from app.catalog.field_rules import FieldRule
-from app.catalog.loader import load_catalog, load_vocabulary
+from app.catalog.loader import load_catalog, load_shared_fields
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().models.catalog_dir)
 MODELS = {model.air: model for model in REGISTRY.models}
-EVERY_TASK = load_vocabulary(Settings().models.catalog_dir).every_task
+EVERY_TASK = load_shared_fields(Settings().models.catalog_dir).every_task
 TASKS = ("imageInference", "upscale", "removeBackground", "vectorize")
 TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
 DOCUMENTED = {

@@ -12,7 +12,7 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
-from app.catalog.update import RefreshError, Sources
+from app.catalog.published import RefreshError, Sources
 from app.catalog.update import refresh as update
 from app.cli.refresh import price_example
 from app.settings.load import Settings
