@@ -54,11 +54,12 @@ def decide_size(
     request: ImageRequest, model: CatalogModel, image_size: Dimensions | None = None
 ) -> tuple[SizeChoice, tuple[Adjustment, ...]]:
     """What to ask for; `image_size` is the first image's, which a request that names no shape follows."""
-    size, shapeless = request.size, request.size.exact is None and request.size.ratio is None
-    extends = OUTPAINT in request.passthrough and shapeless and image_size is not None
-    extended = extend_size(size, request.passthrough, image_size) if extends and image_size is not None else None
-    like_image = SizeRequest(ratio=image_size[0] / image_size[1], area=size.area) if image_size and shapeless else size
-    choice = _choose(request, model, extended or like_image)
+    size = asked = request.size
+    extended = None
+    if image_size is not None and size.exact is None and size.ratio is None:
+        extended = extend_size(size, request.passthrough, image_size) if OUTPAINT in request.passthrough else None
+        asked = extended or SizeRequest(ratio=image_size[0] / image_size[1], area=size.area)
+    choice = _choose(request, model, asked)
     if size.scale_factor is not None:
         return choice, (_adjust_factor(request, model, choice, size.scale_factor),)
     if Mode.GENERATE not in model.modes and is_emulated(request, model):

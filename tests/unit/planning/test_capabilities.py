@@ -30,9 +30,9 @@ def test_an_edit_only_model_gets_a_blank_image_of_a_real_size_or_a_refusal(model
         assert supported_modes(model) == (Mode.EDIT,)
         return
     spec = spec_of(model.id)
-    (told,) = [one for one in spec.adjustments if one.param == "image"]
+    (stated,) = [one for one in spec.adjustments if one.param == "image"]
     assert min(spec.blank) >= 256
-    assert (told.applied, told.mode) == (f"blank {spec.blank[0]}x{spec.blank[1]}", AdjustmentMode.EMULATED)
+    assert (stated.applied, stated.mode) == (f"blank {spec.blank[0]}x{spec.blank[1]}", AdjustmentMode.EMULATED)
     assert (emulated_modes(model), supported_modes(model)) == ((Mode.GENERATE,), (Mode.GENERATE, Mode.EDIT))
 
 
@@ -56,7 +56,7 @@ def test_only_models_that_a_prompt_can_steer_start_from_a_blank_image(name, star
 
 
 @pytest.mark.parametrize(
-    ("name", "wish", "size", "blank"),
+    ("name", "requested", "size", "blank"),
     [
         ("boogu:image@0.1-edit", SizeRequest(), None, (1024, 1024)),
         ("boogu:image@0.1-edit", SizeRequest(ratio=16 / 9, text="16:9"), None, (1360, 768)),
@@ -72,9 +72,9 @@ def test_only_models_that_a_prompt_can_steer_start_from_a_blank_image(name, star
         ("riverflow-1", SizeRequest(ratio=9 / 16, text="9:16"), (720, 1280), (720, 1280)),
     ],
 )
-def test_the_blank_image_has_the_size_that_was_asked_for(name, wish, size, blank):
-    spec = spec_of(name, size=wish)
+def test_the_blank_image_has_the_size_that_was_asked_for(name, requested, size, blank):
+    spec = spec_of(name, size=requested)
     assert (spec.output.size, spec.blank) == (size, blank)
-    told = {one.param: one.mode for one in spec.adjustments}
-    asked = "size" if wish.exact else wish.ratio_field
-    assert told.get(asked) is (AdjustmentMode.EMULATED if wish.text and size is None else None)
+    stated = {one.param: one.mode for one in spec.adjustments}
+    asked = "size" if requested.exact else requested.ratio_field
+    assert stated.get(asked) is (AdjustmentMode.EMULATED if requested.text and size is None else None)

@@ -1,4 +1,4 @@
-"""`scale_factor` on models that are no upscalers: the image's size times the factor, and always told."""
+"""`scale_factor` on models that are no upscalers: the image's size times the factor, and always stated."""
 
 import pytest
 
@@ -37,18 +37,18 @@ def fit(name: str, factor: float, image_size=(640, 480), **fields):
 )
 def test_the_size_is_the_nearest_legal_to_the_images_times_the_factor(name, factor, image, size):
     looks, spec = fit(name, factor, image)
-    (told,) = spec.adjustments
+    (stated,) = spec.adjustments
     assert (looks, spec.output.size) == (True, size)
-    assert (told.param, told.requested, told.applied) == ("scale_factor", factor, f"{size[0]}x{size[1]}")
-    assert told.mode is AdjustmentMode.EMULATED
+    assert (stated.param, stated.requested, stated.applied) == ("scale_factor", factor, f"{size[0]}x{size[1]}")
+    assert stated.mode is AdjustmentMode.EMULATED
 
 
 @pytest.mark.parametrize(("factor", "tier"), [(1, "1K"), (2, "2K"), (4, "4K"), (50, "4K")])
 def test_a_model_that_takes_a_tier_beside_images_gets_the_nearest_tier(factor, tier):
     looks, spec = fit("google-nano-banana-pro", factor, (1024, 1024))
-    (told,) = spec.adjustments
+    (stated,) = spec.adjustments
     assert (looks, spec.output.size, spec.fields["resolution"]) == (True, None, tier)
-    assert (told.param, told.applied, told.mode) == ("scale_factor", tier, AdjustmentMode.EMULATED)
+    assert (stated.param, stated.applied, stated.mode) == ("scale_factor", tier, AdjustmentMode.EMULATED)
 
 
 def test_an_upscaler_keeps_its_own_field():
@@ -68,8 +68,8 @@ def test_an_upscaler_keeps_its_own_field():
 )
 def test_a_factor_that_cannot_be_met_is_dropped_with_the_reason(name, fields, image_size, reason):
     spec = fit(name, 2, image_size, **fields)[1]
-    told = next(one for one in spec.adjustments if one.param == "scale_factor")
-    assert (told.mode, reason in told.reason) == (AdjustmentMode.DROPPED, True)
+    stated = next(one for one in spec.adjustments if one.param == "scale_factor")
+    assert (stated.mode, reason in stated.reason) == (AdjustmentMode.DROPPED, True)
 
 
 def test_a_factor_without_an_image_is_dropped():

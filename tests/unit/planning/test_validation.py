@@ -19,10 +19,10 @@ ADAPTER = {"model": "runware:55@1", "guideImages": [UUID]}
 FACE = {"images": [UUID]}
 
 
-def fit(model="srpo", mode=Mode.GENERATE, images=0, **wishes):
+def fit(model="srpo", mode=Mode.GENERATE, images=0, **asked):
     """The spec of a request, or the refusal."""
     sent = tuple(LinkedImage(f"image[{index}]", "https://a.example/b.png") for index in range(images))
-    request = ImageRequest(mode, "a portrait", images=sent, **wishes)
+    request = ImageRequest(mode, "a portrait", images=sent, **asked)
     return decide(request, REGISTRY.find_model(model), default_delivery=Delivery.LINK, image_size=(640, 480))
 
 
@@ -188,7 +188,7 @@ def test_a_word_beyond_the_models_range_becomes_the_nearest_and_is_told(model, w
 
 
 @pytest.mark.parametrize(
-    ("model", "wishes", "param"),
+    ("model", "asked", "param"),
     [
         ("srpo", {"parameters": {"negative_prompt": "x"}}, "negative_prompt"),
         ("google:4@3", {"seed": 2**31}, "seed"),
@@ -198,9 +198,9 @@ def test_a_word_beyond_the_models_range_becomes_the_nearest_and_is_told(model, w
         ("flux.2-pro", {"passthrough": {"providerSettings": {"bfl": {"safetyTolerance": 7}}}}, "providerSettings.bfl.safetyTolerance"),
     ],
 )  # fmt: skip
-def test_what_a_model_forbids_is_refused_in_the_callers_words(model, wishes, param):
+def test_what_a_model_forbids_is_refused_in_the_callers_words(model, asked, param):
     with pytest.raises(InvalidRequestError) as refusal:
-        fit(model, **wishes)
+        fit(model, **asked)
     assert refusal.value.param == param
 
 
