@@ -47,7 +47,7 @@ def _intent() -> Intent:
 async def _one(journal: Journal, waits: list[float], partings: list[asyncio.Task[None]]) -> None:
     intent = _intent()
     started = time.perf_counter()
-    record = (await journal.writer.write(journal.claims.claim, intent)).record
+    record = (await journal.writer.decide(journal.claims.names_of(intent), journal.claims.claim, intent)).record
     waits.append(time.perf_counter() - started)
     cost = TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)
     await journal.writer.post(journal.outcomes.settle, Lease(record.id, record.fence), _DONE, [cost])

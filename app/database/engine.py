@@ -20,7 +20,7 @@ _BUSY_SECONDS = 5
 _START_SECONDS = 30.0
 _START_PAUSE_SECONDS = 0.5
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_WRITERS_LOCK = 7_229_114
+_MIGRATION_LOCK = 7_229_114
 READS = "spillway_reads"
 """The execution option of an engine whose transactions only read, and wait for no writer."""
 _POSTGRES_OPTIONS = (
@@ -32,10 +32,9 @@ goes on with a plan that was made while the tables were empty."""
 
 
 def open_engine(url: str) -> Engine:
-    """The engine for `url`. Every transaction that is not said to read takes the one lock of all writers at its start.
+    """The engine for `url`. On SQLite every transaction that is not said to read takes the one lock at its start.
 
-    So none fails midway, and each decision sees all that was decided before; writers commit in groups, which keeps
-    the line short.
+    So none fails midway. On PostgreSQL a transaction takes the locks it needs (`transaction`), none for all.
     """
     parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
     if parsed.get_backend_name() == "sqlite":
@@ -58,9 +57,6 @@ def _open_postgres(url: URL) -> Engine:
         # One snapshot for all statements of a read, so that pages and sums never mix two states.
         if connection.get_execution_options().get(READS):
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        else:
-            # Ends with the transaction, also when the process dies, so the lock is never left behind (0050).
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
     return engine
 
@@ -113,5 +109,8 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Ends with the transaction, also when the process dies, so the lock is never left behind (0050).
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -1,14 +1,33 @@
 """What rooms that share a transaction are handed: reads, writes, and rows that are written together with others'.
 
-A function of any room that takes a Transaction joins the caller's commit: it stands or falls with all the rest.
+A function of any room that takes a Transaction joins the caller's commit: it stands or falls with all the rest. Owns
+in which order locks are taken on PostgreSQL; SQLite has one lock, which the transaction holds from its start.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import BigInteger, Connection, CursorResult, Executable, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.database.tables import requests
 
 Row = Mapping[str, object]
 Mark = tuple[int, Mapping[Executable, int]]
+ENDS_CHANNEL = "spillway_ends"
+_NUMBERS = func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).column_valued("number")
+_TRY_NAMES = select(_NUMBERS).where(func.pg_try_advisory_xact_lock(_NUMBERS))
+_LOCK_ROWS = (
+    select(requests.c.id)
+    .where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
+    .order_by(requests.c.id)
+    .with_for_update()
+)
+# Only where somebody joined: PostgreSQL lets one notifying transaction commit at a time, and most requests are never
+# joined (0088).
+_NOTIFY = select(func.pg_notify(ENDS_CHANNEL, requests.c.id)).where(
+    requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))), requests.c.joined_by.is_not(None)
+)
 
 
 class Transaction:
@@ -16,24 +35,61 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._locks = connection.dialect.name == "postgresql"
         self._rows: dict[Executable, list[Row]] = {}
+        self._ended: list[str] = []
         self._executed = 0
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
-        """Write at once: for rows that the same group looks for, or whose outcome decides."""
+        """Write at once: for rows that are new, or that `lock_rows` has locked."""
         self._executed += 1
         return self.connection.execute(statement, values)
 
     def add(self, statement: Executable, *rows: Row) -> None:
-        """Write rows that nobody else in the group looks for, after all work of the group."""
+        """Write rows after all work of the group. A row of a request names it as `request_id` or `of_request`."""
         self._rows.setdefault(statement, []).extend(rows)
+
+    def added(self, statement: Executable) -> Sequence[Row]:
+        """What was added and is not written yet."""
+        return self._rows.get(statement, ())
+
+    def announce_end(self, request_id: str) -> None:
+        """Let other processes know with the commit that this request has ended."""
+        self._ended.append(request_id)
 
     def write(self) -> None:
         """Write what was added, in the order in which the statements first came."""
-        rows, self._rows = self._rows, {}
-        for statement, listed in rows.items():
-            # Nobody may undo these by themselves any more.
-            self.execute(statement, listed)
+        # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
+        # touch the same requests wait for one another, and never in a circle (0086).
+        self.lock_rows({name for statement in self._rows if not statement.is_insert for name in self._named(statement)})
+        self.write_only(*self._rows)
+        if self._locks and self._ended:
+            self.connection.execute(_NOTIFY, {"ids": self._ended})
+        self._ended = []
+
+    def write_only(self, *statements: Executable) -> None:
+        """Write what was added of these; they may only insert, where anything else is to follow."""
+        for statement in statements:
+            rows = self._rows.pop(statement, None)
+            if rows:
+                # Nobody may undo these by themselves any more.
+                self.execute(statement, rows)
+
+    def lock_rows(self, request_ids: Collection[str]) -> None:
+        """Let nobody else change these requests until the end; once in a transaction, before anything is changed."""
+        if self._locks and request_ids:
+            self.connection.execute(_LOCK_ROWS, {"ids": sorted(request_ids)})
+
+    def lock_names(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of the names that nobody else holds, until the end of the transaction. Waits for none.
+
+        So no key ever waits for another one, and whoever holds one can be waiting for nobody here.
+        """
+        if not self._locks:
+            return frozenset(names)
+        numbers = {_number(name): name for name in names}
+        got = self.connection.execute(_TRY_NAMES, {"numbers": sorted(numbers)}).scalars()
+        return frozenset(numbers[number] for number in got)
 
     def mark(self) -> Mark:
         """How far it is, to come back to."""
@@ -47,3 +103,14 @@ class Transaction:
         kept = ((statement, rows) for statement, rows in self._rows.items() if statement in counts)
         self._rows = {statement: rows[: counts[statement]] for statement, rows in kept}
         return True
+
+    def _named(self, statement: Executable) -> Iterable[str]:
+        for row in self._rows[statement]:
+            name = row.get("request_id") or row.get("of_request")
+            if isinstance(name, str):
+                yield name
+
+
+def _number(name: str) -> int:
+    """PostgreSQL locks numbers. Two names with one number, one pair in 2⁶⁴, would only wait for each other."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)

@@ -137,7 +137,7 @@ class Claimer:
     async def _claim_once(self, intent: Intent) -> Claim:
         """A claim as things are now, durable when this returns."""
         try:
-            return await self._journal.writer.write(self._accept, intent)
+            return await self._journal.writer.decide(self._journal.claims.names_of(intent), self._accept, intent)
         except KeyExpiredError as expired:
             # By itself, since the claim it was found by leaves nothing behind.
             await self._journal.writer.post(self._journal.claims.forget_key, expired.earlier_id)
@@ -151,7 +151,8 @@ class Claimer:
         return self._journal.claims.claim(transaction, intent)
 
     async def _withdraw(self, intent: Intent) -> None:
-        await self._journal.writer.post(self._journal.claims.withdraw, intent)
+        claims = self._journal.claims
+        await self._journal.writer.write_locked(claims.names_of(intent), claims.withdraw, intent)
 
     def _lives(self, rival: Sighting, first_seen: dict[str, Sighting]) -> bool:
         """Whether the holder of an equal request has given a sign of life since it was first seen."""

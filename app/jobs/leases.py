@@ -155,7 +155,10 @@ class LeaseKeeper:
 
     async def list_watched(self) -> list[Sighting]:
         """Everything that some process must hold, as it stands now, raising DatabaseUnavailableError."""
-        return await self._journal.reader.read(self._journal.leases.list_watched)
+        seen = await self._journal.reader.read(self._journal.leases.list_watched)
+        # A claim that was read may not have been told to its caller yet, who is the one to say that it is held here.
+        await self._journal.writer.catch_up()
+        return seen
 
     async def take_over(self, sightings: Sequence[Sighting]) -> list[Record]:
         """Those that still stand as they were seen, now to be resolved here, raising DatabaseUnavailableError."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, delete
+from sqlalchemy import Row, delete
 
 from app.database.tables import tasks
 from app.database.transaction import Transaction
@@ -68,19 +68,18 @@ class Claims:
         ids, since those of the first time lead to its images.
         """
         now, connection = self._clock(), transaction.connection
-        # One transaction from this look to the insert, in the one line of writers: no equal claim can come between
-        # (0050).
-        earlier = self._by_key(connection, intent, now) if intent.key_hash else self._adoptable(connection, intent, now)
+        # One transaction from this look to the insert, under the names of `names_of`: no equal claim can come between
+        # (0086).
+        find = self._by_key if intent.key_hash else self._adoptable
+        earlier = find(transaction, intent, now)
         if earlier is not None:
-            # At once, in this transaction: a second retry must already see this caller (0062).
-            transaction.execute(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
+            # In this transaction: a second retry must already see this caller (0062).
+            transaction.add(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
             return Claim(to_record(connection, earlier), is_new=False)
         # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
         # noticed, or these are two callers. `jobs.claiming` finds out (0062).
         if intent.retries and intent.key_hash is None:
-            transaction.write()  # what it may have overtaken may be in the same group
-            equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now}
-            waiting = connection.execute(sql.WAITING, equal).all()
+            waiting = self._waiting(transaction, intent, now)
             if waiting:
                 rivals = tuple(to_sighting(row) for row in waiting)
                 return Claim(to_record(connection, waiting[0]), is_new=False, rivals=rivals)
@@ -90,22 +89,29 @@ class Claims:
         self._insert(transaction, intent, now)
         return Claim(new_record(intent, self.owner, now), is_new=True)
 
+    def names_of(self, intent: Intent) -> tuple[str, ...]:
+        """What no two claims may hold at once: by what an earlier request would be found.
+
+        A request under a key is found by its key alone, and no other request is: so each claim has one name.
+        """
+        way = ("key", intent.key_hash) if intent.key_hash else ("fingerprint", intent.fingerprint)
+        return (" ".join((intent.tenant, *way)),)
+
     def forget_key(self, transaction: Transaction, request_id: str) -> None:
         """Let a key lead to this request no more: it is older than keys are remembered."""
         transaction.add(sql.FORGET_KEY, {"request_id": request_id})
 
     def withdraw(self, transaction: Transaction, intent: Intent) -> None:
-        """Take back a claim whose writing may or may not have succeeded; nothing was sent for it."""
-        own = {"request_id": intent.request_id}
-        joined = {
-            "of_tenant": intent.tenant,
-            "of_fingerprint": intent.fingerprint,
-            "by": intent.request_id,
-            "now": self._clock(),
-        }
+        """Take back a claim whose writing may or may not have succeeded; nothing was sent for it.
+
+        Under the claim's own names: a commit that nobody heard of may still be under way, and is waited for (0051).
+        """
+        by, own = {"by": intent.request_id}, {"request_id": intent.request_id}
+        equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint}
+        joined = transaction.connection.execute(sql.JOINED, equal | by).scalars()
+        transaction.add(sql.UNJOIN, *({"request_id": one, "now": self._clock()} | by for one in joined))
         transaction.add(sql.WITHDRAW_TASKS, own)
         transaction.add(sql.WITHDRAW, own)
-        transaction.add(sql.UNJOIN, joined)
 
     def acknowledge(self, transaction: Transaction, request_id: str, receipt: Receipt) -> None:
         """Write down how one caller left; only BROKEN lets the next equal request be its retry."""
@@ -141,8 +147,8 @@ class Claims:
             transaction.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)), {})
             transaction.execute(sql.INSERT_TASKS, task_rows)
 
-    def _by_key(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
-        row = connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
+    def _by_key(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
+        row = transaction.connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
         if row is None:
             return None
         # An open request keeps its key: expiry in the middle of the work would buy it again (0058).
@@ -153,13 +159,30 @@ class Claims:
             raise KeyReusedError
         return row
 
-    def _adoptable(self, connection: Connection, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
+    def _adoptable(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
         # A marked retry may come late, after long backoffs. An unmarked one is only believed right after a break
         # (0062).
         since = 0.0 if intent.retries else self._broken.since()
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
-        rows = connection.execute(sql.ADOPTABLE, equal).all()  # few: ordering them in SQL tempts SQLite to a full scan
-        recent = rows if intent.retries else [row for row in rows if self._broken.is_recent(row)]
+        # Few: ordering them in SQL tempts SQLite to a full scan.
+        rows = transaction.connection.execute(sql.ADOPTABLE, equal).all()
+        taken = _joined_in(transaction)
+        free = [row for row in rows if row.id not in taken]
+        recent = free if intent.retries else [row for row in free if self._broken.is_recent(row)]
         # The oldest, so that two retries of two broken requests each find one in turn.
         return min(recent, key=lambda row: row.created_at, default=None)
+
+    def _waiting(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
+        """Equal requests whose callers are still there, as far as anybody knows."""
+        # What it may have overtaken may be in the same group. Only what is new is written: whoever changed rows of
+        # others here could no longer take them in order (0086).
+        transaction.write_only(sql.INSERT_REQUEST, sql.INSERT_TASKS)
+        equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now}
+        rows, taken = transaction.connection.execute(sql.WAITING, equal).all(), _joined_in(transaction)
+        return [row for row in rows if row.connected > 0 or row.id in taken]
+
+
+def _joined_in(transaction: Transaction) -> set[object]:
+    """What claims of the same group have joined; their rows do not say so yet."""
+    return {row["request_id"] for row in transaction.added(sql.JOIN)}

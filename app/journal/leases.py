@@ -31,6 +31,7 @@ class Leases:
         Returns what is still to be kept: with its lease where this process holds it, None where another one does.
         """
         ids, kept = list(request_ids), dict[str, Lease | None]()
+        transaction.lock_rows(ids)
         for start in range(0, len(ids), _AT_ONCE):
             values = {"ids": ids[start : start + _AT_ONCE], "process": self.owner}
             for row in transaction.execute(sql.RENEW, values).all():
@@ -58,6 +59,7 @@ class Leases:
     def take_over(self, transaction: Transaction, sightings: Sequence[Sighting]) -> list[Record]:
         """Those that still stand as they were seen, now this process's to resolve; their callers count as gone."""
         taken = []
+        transaction.lock_rows([seen.request_id for seen in sightings])
         for seen in sightings:
             values = {
                 "request_id": seen.request_id,

@@ -34,8 +34,8 @@ ADOPTABLE = (
     # Failures are not joined: a retry of what failed is to try again.
     .where(or_(*(requests.c.status == status for status in _OPEN), requests.c.answer.is_not(None)))
 )
-WAITING = select(requests).where(*_EQUAL, requests.c.connected > 0, requests.c.error.is_(None))
-"""An equal request whose caller is still there, as far as anybody knows."""
+WAITING = select(requests).where(*_EQUAL, requests.c.error.is_(None))
+"""Equal requests that may have a caller who waits, as far as anybody knows: whose `connected` is above 0."""
 INSERT_REQUEST = insert(requests)
 INSERT_TASKS = insert(tasks)
 JOIN = (
@@ -111,10 +111,12 @@ BEGIN = update(requests).where(*_HELD, requests.c.status.in_(_OPEN)).values(stat
 WITHDRAW_TASKS = delete(tasks).where(tasks.c.request_id == bindparam("request_id"))
 WITHDRAW = delete(requests).where(_BY_ID)
 # Found by who joined last, since a claim in doubt does not know which request it joined (0051).
+JOINED = select(requests.c.id).where(
+    requests.c.tenant == _TENANT, requests.c.fingerprint == _FINGERPRINT, requests.c.joined_by == bindparam("by")
+)
 UNJOIN = (
     update(requests)
-    .where(requests.c.tenant == bindparam("of_tenant"), requests.c.fingerprint == bindparam("of_fingerprint"))
-    .where(requests.c.joined_by == bindparam("by"))
+    .where(_BY_ID, requests.c.joined_by == bindparam("by"))
     .values(connected=_FEWER, joined_by=null(), broken_at=bindparam("now"))
 )
 BREAK = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now"))

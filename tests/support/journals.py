@@ -50,17 +50,19 @@ class ByHand:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self._post, self._write = journal.writer.post, journal.writer.write
+        self._post, self._write, self._decide = journal.writer.post, journal.writer.write, journal.writer.decide
 
     async def claim(self, intent: Intent) -> Claim:
         try:
-            return await self._write(self.journal.claims.claim, intent)
+            return await self._decide(self.journal.claims.names_of(intent), self.journal.claims.claim, intent)
         except KeyExpiredError as expired:
             await self._post(self.journal.claims.forget_key, expired.earlier_id)
             raise
 
     async def withdraw(self, intent: Intent) -> None:
-        await self._post(self.journal.claims.withdraw, intent)
+        await self.journal.writer.write_locked(
+            self.journal.claims.names_of(intent), self.journal.claims.withdraw, intent
+        )
 
     async def acknowledge(self, request_id: str, receipt: Receipt) -> None:
         await self._post(self.journal.claims.acknowledge, request_id, receipt)

@@ -1,0 +1,171 @@
+"""Commits pieces of work together: posts first, then what changes rows by itself, then decisions.
+
+Work that the database refuses is undone with its whole batch, and then each piece is tried by itself, as long as there
+is a database to try it on. A piece that raises leaves nothing behind, whatever rooms had a hand in it. Leaves to
+`transaction` which locks there are, and owns which pieces may share them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from app.database.errors import DatabaseUnavailableError
+from app.database.transaction import Transaction
+
+_T = TypeVar("_T")
+Names = tuple[str, ...]
+_LONGEST_ASIDE_SECONDS = 15.0
+"""A process that was stopped in a transaction loses its session after ten seconds, and its names with it."""
+
+
+class Kind(Enum):
+    """What a piece does, and with what it may share a transaction."""
+
+    PLACE = "only a place in line"
+    POST = "rows that nobody decides upon: together, before everything else"
+    WRITE = "changes rows as it goes: in a transaction of its own"
+    DECIDE = "holds its names and changes rows at the end: together"
+
+
+@dataclass(slots=True)
+class Piece(Generic[_T]):
+    """One unit of work, and who waits for it."""
+
+    kind: Kind
+    work: Callable[[Transaction], _T]
+    future: asyncio.Future[_T]
+    loop: asyncio.AbstractEventLoop
+    asked: float
+    names: Names = ()
+    patient: bool = False
+    result: _T | None = None
+    error: Exception | None = None
+    is_aside: bool = False
+    """Another process holds a name of it: it is tried again."""
+    is_told: bool = False
+
+    def tell(self) -> None:
+        """Tell the waiting coroutine, on its own loop."""
+        self.is_told = True
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)  # type: ignore[arg-type]  # what `work` returned
+
+
+class _UndoneError(Exception):
+    """A piece raised after it had written: its writes must go, and with them the transaction."""
+
+
+Pieces = list[Piece[Any]]
+
+
+class GroupCommit:
+    """Commits groups, one at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # SQLite has one lock for all: whatever comes together takes it once.
+        self._is_one_lock = engine.dialect.name == "sqlite"
+        self.failed = float("-inf")
+        """When the database last refused everything, in monotonic seconds."""
+
+    def commit(self, group: Pieces) -> None:
+        """A group in as many transactions as its locks need. What the database as a whole refuses is asked once.
+
+        Otherwise each of them would wait for a locked database as long as the first.
+        """
+        refused: DatabaseUnavailableError | None = None
+        for batch in self._batches(group):
+            refused = self._commit(batch) if refused is None else _refuse(batch, refused)
+
+    def _batches(self, group: Pieces) -> list[Pieces]:
+        # First what has happened, so that whoever decides in the same group knows of it (0051, 0052, 0062).
+        posts = [piece for piece in group if piece.kind is Kind.POST]
+        writes = [piece for piece in group if piece.kind is Kind.WRITE]
+        decisions = [piece for piece in group if piece.kind is Kind.DECIDE]
+        if self._is_one_lock:
+            batches = [posts + writes + decisions]
+        else:
+            # Apart, so that each takes its locks in one order: names, then rows, each of them at once (0086).
+            batches = [posts, *([piece] for piece in writes), decisions]
+        return [batch for batch in batches if batch]
+
+    def _commit(self, batch: Pieces) -> DatabaseUnavailableError | None:
+        """All in one transaction; where one piece breaks it, each in its own. What the database refused to all."""
+        has_begun = False
+        try:
+            with self._engine.begin() as connection:
+                has_begun = True
+                transaction = Transaction(connection)
+                ready = _lock(transaction, batch)
+                _do_all(transaction, [piece for piece in ready if piece.kind is Kind.POST])
+                for piece in ready:
+                    if piece.kind is Kind.WRITE:
+                        _do_all(transaction, [piece])
+                _do_all(transaction, [piece for piece in ready if piece.kind is Kind.DECIDE])
+        except Exception as error:  # noqa: BLE001 - whatever it is, everybody must be told and this thread go on
+            if len(batch) > 1 and has_begun:
+                return self._commit_each(batch)
+            # Nobody knows whether the commit stands; every write may be repeated for that reason (0051).
+            refused = DatabaseUnavailableError(str(error))
+            if not isinstance(error, _UndoneError):
+                _refuse(batch, refused)
+            if not has_begun or isinstance(error, OperationalError):
+                self.failed = time.monotonic()
+                return refused
+        return None
+
+    def _commit_each(self, batch: Pieces) -> DatabaseUnavailableError | None:
+        refused: DatabaseUnavailableError | None = None
+        for piece in batch:
+            # One timeout for all: with a locked database each further piece would wait for it again.
+            refused = self._commit([piece]) if refused is None else _refuse([piece], refused)
+        return refused
+
+
+def _lock(transaction: Transaction, batch: Pieces) -> Pieces:
+    """Those that hold all their names; the others are set aside, and in the end refused."""
+    wanted = {name for piece in batch for name in piece.names}
+    held = transaction.lock_names(wanted) if wanted else frozenset[str]()
+    ready = []
+    for piece in batch:
+        piece.error, piece.is_aside = None, not held.issuperset(piece.names)
+        if not piece.is_aside:
+            ready.append(piece)
+        elif time.monotonic() - piece.asked > _LONGEST_ASIDE_SECONDS:
+            piece.is_aside, piece.error = False, DatabaseUnavailableError("an equal request is being claimed elsewhere")
+    return ready
+
+
+def _refuse(batch: Pieces, refused: DatabaseUnavailableError) -> DatabaseUnavailableError:
+    for piece in batch:
+        piece.error, piece.is_aside = refused, False
+    return refused
+
+
+def _do_all(transaction: Transaction, pieces: Pieces) -> None:
+    for piece in pieces:
+        _do(transaction, piece)
+    transaction.write()
+
+
+def _do(transaction: Transaction, piece: Piece[Any]) -> None:
+    mark = transaction.mark()
+    try:
+        piece.result = piece.work(transaction)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # it belongs to whoever asked, not to this thread
+        piece.error = error
+        # Refusals are many when the gateway is full: what only read or added rows must not cost others their commit.
+        if not transaction.forget_since(mark):
+            raise _UndoneError from error

@@ -1,0 +1,234 @@
+"""What shares a transaction: rooms that stand or fall together, and on PostgreSQL locks that never wait in a circle."""
+
+import asyncio
+import contextlib
+import uuid
+
+import pytest
+from sqlalchemy import text
+
+from app.database.engine import open_engine
+from app.database.transaction import Transaction
+from app.journal.records import Intent, Lease, Receipt, Settlement, Status
+from tests.support.journals import ByHand, close_journal, open_journal
+
+DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+
+
+def intent(fingerprint: str, key: str | None = None, *, retries: bool = False) -> Intent:
+    return Intent(
+        f"req_{uuid.uuid4().hex}", "t", key, fingerprint, "generations", "m", "m", 1, (str(uuid.uuid4()),), None, "{}", retries
+    )  # fmt: skip
+
+
+@pytest.fixture
+def url(database):
+    return database.fresh()
+
+
+@pytest.fixture
+def opened(url):
+    made = open_journal(url)
+    yield made
+    close_journal(made)
+
+
+@pytest.fixture
+def two_replicas(postgres):
+    url = postgres.fresh()
+    made = [open_journal(url, owner=name) for name in "ab"]
+    yield url, made
+    for one in made:
+        close_journal(one)
+
+
+class LimitReachedError(Exception):
+    """What another room raises."""
+
+
+def reserve(transaction: Transaction, request_id: str) -> None:
+    """A function of another room: it keeps its own rows on the same transaction."""
+    transaction.execute(text("INSERT INTO reservations (request_id) VALUES (:id)"), {"id": request_id})
+
+
+def reserve_in_vain(transaction: Transaction, request_id: str) -> None:
+    reserve(transaction, request_id)
+    raise LimitReachedError
+
+
+def accept(transaction: Transaction, journal, wanted: Intent, reserving):
+    claim = journal.claims.claim(transaction, wanted)
+    reserving(transaction, wanted.request_id)
+    return claim
+
+
+def count_reservations(connection) -> list[str]:
+    return list(connection.execute(text("SELECT request_id FROM reservations")).scalars())
+
+
+@pytest.mark.parametrize("key", [None, "k"], ids=["without a key", "under a key"])
+def test_a_function_of_another_room_joins_the_claims_transaction_and_is_undone_with_it(opened, key):
+    async def course():
+        hand, names, decide = ByHand(opened), opened.claims.names_of, opened.writer.decide
+        await opened.writer.write(lambda t: t.execute(text("CREATE TABLE reservations (request_id TEXT)"), {}))
+        good, bad, beside = intent("f", key), intent("g", key and "other"), intent("h")
+        outcomes = await asyncio.gather(
+            decide(names(good), accept, opened, good, reserve),
+            decide(names(bad), accept, opened, bad, reserve_in_vain),
+            hand.claim(beside),
+            return_exceptions=True,
+        )
+        assert isinstance(outcomes[1], LimitReachedError)
+        assert outcomes[0].is_new
+        assert outcomes[2].is_new
+        assert await opened.reader.read(count_reservations) == [good.request_id]
+        assert await hand.find_request(bad.request_id) is None, "no claim without its reservation"
+        assert (await hand.claim(intent("g", key and "other"))).is_new
+
+    asyncio.run(course())
+
+
+def test_rows_that_a_refused_piece_added_are_not_written_and_cost_nobody_else_a_commit(opened):
+    def add_and_refuse(transaction: Transaction) -> None:
+        opened.claims.acknowledge(transaction, first, Receipt.DELIVERED)
+        raise LimitReachedError
+
+    async def course():
+        nonlocal first
+        hand = ByHand(opened)
+        wanted = intent("f")
+        first = wanted.request_id
+        await hand.claim(wanted)
+        refused, other = await asyncio.gather(
+            opened.writer.decide(("x",), add_and_refuse), hand.claim(intent("g")), return_exceptions=True
+        )
+        assert isinstance(refused, LimitReachedError)
+        assert other.is_new
+        assert (await hand.find_request(first)).delivered_at is None
+
+    first = ""
+    asyncio.run(course())
+
+
+def test_a_read_sees_what_this_process_asked_for_before(opened):
+    async def course():
+        hand = ByHand(opened)
+        claim = await hand.claim(intent("f"))
+        receipt = asyncio.create_task(
+            opened.writer.post_patiently(opened.claims.acknowledge, claim.record.id, Receipt.DELIVERED)
+        )
+        await asyncio.sleep(0)
+        assert (await hand.find_request(claim.record.id)).delivered_at is not None, "even what nobody waits for"
+        await receipt
+
+    asyncio.run(course())
+
+
+def test_reading_goes_on_while_somebody_else_holds_the_lock_of_all_writers(tmp_path):
+    opened = open_journal(f"sqlite:///{tmp_path / 'journal.db'}?timeout=0.05")
+
+    async def course():
+        hand = ByHand(opened)
+        claim = await hand.claim(intent("f"))
+        with holding(f"sqlite:///{tmp_path / 'journal.db'}"):
+            assert (await asyncio.wait_for(hand.find_request(claim.record.id), 20)).id == claim.record.id
+
+    asyncio.run(course())
+    close_journal(opened)
+
+
+@contextlib.contextmanager
+def holding(url: str, names: tuple[str, ...] = (), rows: tuple[str, ...] = ()):
+    """Another process in the middle of a transaction."""
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        connection.begin()
+        transaction = Transaction(connection)
+        assert transaction.lock_names(names) == frozenset(names)
+        transaction.lock_rows(rows)
+        yield
+        connection.rollback()
+    engine.dispose()
+
+
+def test_a_claim_does_not_wait_while_another_key_is_held_even_beside_a_claim_that_does(two_replicas):
+    url, (here, _) = two_replicas
+
+    async def course():
+        hand, held, free = ByHand(here), intent("f", "held"), intent("f", "free")
+        with holding(url, here.claims.names_of(held)):
+            waiting = asyncio.create_task(hand.claim(held))
+            claims = await asyncio.wait_for(
+                asyncio.gather(hand.claim(free), *(hand.claim(intent(str(number))) for number in range(20))), 20
+            )
+            assert all(claim.is_new for claim in claims)
+            assert not waiting.done(), "whoever decides on the same key is waited for"
+            assert not here.writer.is_behind, "one key says nothing of the database"
+        assert (await asyncio.wait_for(waiting, 20)).is_new
+
+    asyncio.run(course())
+
+
+def test_a_withdrawal_waits_for_the_claim_in_doubt_it_takes_back(two_replicas):
+    url, (here, _) = two_replicas
+
+    async def course():
+        hand, doubtful = ByHand(here), intent("f")
+        with holding(url, here.claims.names_of(doubtful)):
+            withdrawal = asyncio.create_task(hand.withdraw(doubtful))
+            assert (await hand.claim(intent("g"))).is_new
+            assert not withdrawal.done(), "its commit may still be on the way"
+        await asyncio.wait_for(withdrawal, 20)
+
+    asyncio.run(course())
+
+
+def test_ends_of_one_process_do_not_wait_for_rows_that_another_holds(two_replicas):
+    url, (here, there) = two_replicas
+
+    async def course():
+        mine, theirs = ByHand(here), ByHand(there)
+        first, second = await asyncio.gather(*(mine.claim(intent(one)) for one in "fg"))
+        with holding(url, rows=(first.record.id,)):
+            await asyncio.wait_for(theirs.settle(Lease(second.record.id, 1), DONE, []), 20)
+
+    asyncio.run(course())
+
+
+def test_many_claims_ends_and_receipts_of_two_replicas_never_deadlock_and_buy_nothing_twice(two_replicas):
+    url, opened = two_replicas
+    hands = [ByHand(one) for one in opened]
+
+    async def one_caller(number: int, claims: list) -> None:
+        hand, other = hands[number % 2], hands[1 - number % 2]
+        for round_ in range(12):
+            equal = number % 3 == 0
+            key = f"k{round_}" if equal else None
+            claim = await hand.claim(intent(f"f{round_}" if equal else f"{number} {round_}", key))
+            claims.append((key or claim.record.id, claim))
+            lease = Lease(claim.record.id, claim.record.fence)
+            # All at once, from both processes, on the same rows.
+            await asyncio.gather(
+                hand.settle(lease, DONE, []),
+                other.rejoin(claim.record.id, f"{number} again"),
+                hand.renew([one.record.id for _, one in claims[-8:]]),
+                other.renew([one.record.id for _, one in claims[-8:]][::-1]),
+                other.acknowledge(claim.record.id, Receipt.BROKEN),
+                hand.acknowledge(claim.record.id, Receipt.LATER),
+            )
+
+    async def course():
+        claims: list = []
+        await asyncio.gather(*(one_caller(number, claims) for number in range(24)))
+        bought = [name for name, claim in claims if claim.is_new]
+        assert len(bought) == len(set(bought)), "each key was bought once"
+        assert {name for name, _ in claims} == set(bought)
+
+    asyncio.run(course())
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        deadlocks = connection.execute(
+            text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        ).scalar()
+    engine.dispose()
+    assert deadlocks == 0
