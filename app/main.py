@@ -30,8 +30,6 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
 from app.database.engine import open_database
-from app.database.reader import Reader
-from app.database.writer import Writer
 from app.egress.download import DownloadPolicy, ResultDownloader
 from app.egress.names import Lookup, look_up
 from app.egress.ways_out import WaysOut, open_ways
@@ -51,11 +49,7 @@ from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.bills import OpenBills
-from app.journal.claims import Claims
-from app.journal.history import History
 from app.journal.journal import Journal
-from app.journal.leases import Leases
-from app.journal.outcomes import Outcomes
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
@@ -157,7 +151,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     storage = MediaStorage(transport)
     workers = Workers(images.image_workers)
     media, results = await _open_stores(settings, derive)
-    journal = _journal(settings.journal, await asyncio.to_thread(_open_database, settings.journal))
+    journal = await _journal(settings.journal)
     keeper = LeaseKeeper(journal, parts.lease_seconds)
     delivery = ImageDelivery(
         workers, ResultDownloader(ways.results, parts.downloads), media, 2 * images.max_output_pixels
@@ -198,8 +192,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
         bills.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
-        for end in (journal.reader.close, journal.writer.close):
-            await asyncio.to_thread(end)
+        await asyncio.to_thread(journal.close)
         for connected in (ways, storage, runware, workers):
             await connected.close()
 
@@ -216,12 +209,10 @@ def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
     )
 
 
-def _journal(settings: JournalSettings, engine: Engine) -> Journal:
+async def _journal(settings: JournalSettings) -> Journal:
     """What is written down of requests, and how."""
-    writer = Writer(engine)
-    reader = Reader(engine, writer)
-    claims = Claims(key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-    return Journal(writer, reader, claims, Outcomes(), Leases(claims.owner), History(reader))
+    engine = await asyncio.to_thread(_open_database, settings)
+    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
 
 
 def _open_database(settings: JournalSettings) -> Engine:

@@ -1,30 +1,52 @@
-"""What the journal costs per request: a claim before anything is sent, its end, and how the caller went.
+"""What the journal costs: a claim before anything is sent, its end, and how the caller went; and waiting for an end.
 
-CPU is this process's own, writer thread and commits included. `python -m benchmarks.journal [URL]`; without an address
-an SQLite file on the disk of the system's temporary folder.
+`python -m benchmarks.journal` measures one process on an SQLite file in the system's temporary folder; with the address
+of an empty PostgreSQL database as argument it also sets two processes beside one, and 500 callers that wait for work of
+another process. CPU is the process's own, writer thread and commits included; the server's is its backends'.
 """
 
 import asyncio
+import json
+import os
+import select
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import uuid
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
+from sqlalchemy import text
+
 from app.database.engine import migrate, open_engine
-from app.database.reader import Reader
-from app.database.writer import Writer
 from app.domain.answer import TaskCost
-from app.journal.claims import Claims
-from app.journal.history import History
+from app.jobs.end_watch import EndWatch
 from app.journal.journal import Journal
-from app.journal.leases import Leases
-from app.journal.outcomes import Outcomes
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 
 _REQUESTS = 3000
+_AT_ONCE = 32
+_ROUNDS = 5
+_WAITING, _WAITING_SECONDS = 500, 20.0
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, "0.0013")
+_LOCK_WAITS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What so many requests cost in one process."""
+
+    requests: int
+    seconds: float
+    cpu: float
+    claim_p50: float
+    claim_p99: float
 
 
 def _intent() -> Intent:
@@ -44,51 +66,155 @@ def _intent() -> Intent:
     )
 
 
-async def _one(journal: Journal, waits: list[float], partings: list[asyncio.Task[None]]) -> None:
+def _open(url: str) -> Journal:
+    engine = open_engine(url)
+    migrate(engine)
+    return Journal.on(engine, key_ttl=86_400, adopt_window=60)
+
+
+async def _one(journal: Journal, waits: list[float], receipts: list[asyncio.Task[None]]) -> None:
     intent = _intent()
     started = time.perf_counter()
-    record = (await journal.writer.decide(journal.claims.names_of(intent), journal.claims.claim, intent)).record
+    claim = await journal.writer.decide(journal.claims.names_of(intent), journal.claims.claim, intent)
     waits.append(time.perf_counter() - started)
+    record = claim.record
     cost = TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)
     await journal.writer.post(journal.outcomes.settle, Lease(record.id, record.fence), _DONE, [cost])
     receipt = journal.writer.post_patiently(journal.claims.acknowledge, record.id, Receipt.DELIVERED)
-    partings.append(asyncio.create_task(receipt))  # nobody waits for it
+    receipts.append(asyncio.create_task(receipt))  # nobody waits for it
 
 
-async def _run(journal: Journal, at_once: int) -> list[float]:
+async def _run(journal: Journal, at_once: int) -> Cost:
     waits: list[float] = []
-    partings: list[asyncio.Task[None]] = []
+    receipts: list[asyncio.Task[None]] = []
 
     async def work(count: int) -> None:
         for _ in range(count):
-            await _one(journal, waits, partings)
+            await _one(journal, waits, receipts)
 
+    cpu, started = time.process_time(), time.perf_counter()
     await asyncio.gather(*(work(_REQUESTS // at_once) for _ in range(at_once)))
-    await asyncio.gather(*partings)
-    return sorted(waits)
+    await asyncio.gather(*receipts)
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    waits.sort()
+    return Cost(len(waits), seconds, cpu, waits[len(waits) // 2], waits[int(len(waits) * 0.99)])
+
+
+def _measure_one_process(url: str) -> None:
+    journal = _open(url)
+    print(f"{'requests at once':>16} {'CPU us':>8} {'requests/s':>11} {'claim p50 ms':>13} {'claim p99 ms':>13}")
+    for at_once in (1, 32, 256):
+        cost = asyncio.run(_run(journal, at_once))
+        print(
+            f"{at_once:>16} {cost.cpu / cost.requests * 1e6:8.0f} {cost.requests / cost.seconds:11.0f} "
+            f"{cost.claim_p50 * 1e3:13.1f} {cost.claim_p99 * 1e3:13.1f}"
+        )
+    journal.close()
+
+
+def _work_as_child(url: str) -> None:
+    """One of several processes: say so when ready, begin when told, and report."""
+    journal = _open(url)
+    asyncio.run(_one(journal, [], []))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(asdict(asyncio.run(_run(journal, _AT_ONCE)))), flush=True)
+    journal.close()
+
+
+def _measure_processes(url: str, count: int) -> tuple[float, float, float, float]:
+    """Requests a second, CPU seconds a request of the processes and of the server, backends that wait for locks."""
+    command = [sys.executable, "-m", "benchmarks.journal", "--child", url]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(count)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()
+    before, started = _server_cpu(url), time.perf_counter()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    waits: list[int] = []
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        while not all(_has_reported(child) for child in children):
+            waits.append(connection.execute(_LOCK_WAITS).scalar() or 0)
+            connection.rollback()
+            time.sleep(0.01)
+    seconds, server = time.perf_counter() - started, _server_cpu(url) - before
+    engine.dispose()
+    reports = [json.loads(child.communicate()[0] or "{}") for child in children]
+    requests = sum(report["requests"] for report in reports)
+    own = sum(report["cpu"] for report in reports)
+    return requests / seconds, own / requests, server / requests, sum(waits) / max(len(waits), 1)
+
+
+def _has_reported(child: "subprocess.Popen[str]") -> bool:
+    assert child.stdout is not None
+    return bool(select.select([child.stdout], [], [], 0)[0])
+
+
+def _server_cpu(url: str) -> float:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        data = connection.execute(text("SHOW data_directory")).scalar()
+    engine.dispose()
+    pid = int((Path(str(data)) / "postmaster.pid").read_text().split()[0])
+    server = psutil.Process(pid)
+    total = sum(server.cpu_times()[:4])  # its own, and that of backends that have ended
+    return total + sum(sum(child.cpu_times()[:2]) for child in server.children())
+
+
+def _compare_processes(url: str) -> None:
+    """One process and two by turns, so that whatever else the machine does meets both; the medians."""
+    print(f"\n{'processes':>16} {'requests/s':>11} {'own CPU us':>11} {'server CPU us':>14} {'waiting for locks':>18}")
+    rounds = [(count, _measure_processes(url, count)) for _ in range(_ROUNDS) for count in (1, 2)]
+    rates = []
+    for count in (1, 2):
+        columns = zip(*(measured for number, measured in rounds if number == count), strict=True)
+        rate, own, server, waits = (statistics.median(column) for column in columns)
+        rates.append(rate)
+        print(f"{count:>16} {rate:11.0f} {own * 1e6:11.0f} {server * 1e6:14.0f} {waits:18.2f}")
+    print(f"two processes do {rates[1] / rates[0]:.2f} times the requests of one; cores: {os.cpu_count()}")
+
+
+async def _wait_for_others(journal: Journal) -> float:
+    """The share of a core that many callers cost who wait for requests that run elsewhere."""
+    intents = [_intent() for _ in range(_WAITING)]
+    for intent in intents:
+        await journal.writer.decide(journal.claims.names_of(intent), journal.claims.claim, intent)
+    watch = EndWatch(journal.history, journal.listener)
+    waiting = [asyncio.create_task(watch.wait_for_end(intent.request_id, 3600)) for intent in intents]
+    await asyncio.sleep(2)  # past the first look at each
+    cpu, started = time.process_time(), time.perf_counter()
+    await asyncio.sleep(_WAITING_SECONDS)
+    share = (time.process_time() - cpu) / (time.perf_counter() - started)
+    for task in waiting:
+        task.cancel()
+    watch.stop()
+    return share
+
+
+def _measure_waiting(url: str) -> None:
+    journal = _open(url)
+    share = asyncio.run(_wait_for_others(journal))
+    print(f"\n{_WAITING} callers that wait for requests of another process: {share:.2%} of a core")
+    journal.close()
 
 
 def main() -> None:
-    """The table."""
+    """The tables."""
+    if sys.argv[1:2] == ["--child"]:
+        _work_as_child(sys.argv[2])
+        return
     with tempfile.TemporaryDirectory() as folder:
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{Path(folder) / 'journal.db'}"
-        engine = open_engine(url)
-        migrate(engine)
-        writer = Writer(engine)
-        reader = Reader(engine, writer)
-        claims = Claims(key_ttl=86_400, adopt_window=60)
-        journal = Journal(writer, reader, claims, Outcomes(), Leases(claims.owner), History(reader))
-        print(f"{'requests at once':>16} {'CPU us':>8} {'requests/s':>11} {'claim p50 ms':>13} {'claim p99 ms':>13}")
-        for at_once in (1, 32, 256):
-            cpu, started = time.process_time(), time.perf_counter()
-            waits = asyncio.run(_run(journal, at_once))
-            made, seconds = len(waits), time.perf_counter() - started
-            print(
-                f"{at_once:>16} {(time.process_time() - cpu) / made * 1e6:8.0f} {made / seconds:11.0f} "
-                f"{waits[made // 2] * 1e3:13.1f} {waits[int(made * 0.99)] * 1e3:13.1f}"
-            )
-        reader.close()
-        writer.close()
+        _measure_one_process(url)
+        if not url.startswith("sqlite"):
+            _compare_processes(url)
+        _measure_waiting(url)
 
 
 if __name__ == "__main__":

@@ -151,6 +151,7 @@ class JobRunner:
             running.task.cancel()
         await self._queue.close(max(until - self._clock(), _SHORTEST_GOODBYE_SECONDS))
         self._keeper.stop()
+        self._waiting.stop()
         try:
             await self._keeper.release_all(left)
         except DatabaseUnavailableError:

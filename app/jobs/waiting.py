@@ -9,13 +9,14 @@ from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Failed, Outcome, Unresolved
 from app.errors import GatewayError, UnavailableError
 from app.jobs.claiming import Books
+from app.jobs.end_watch import EndWatch
 from app.jobs.job import RunningJob
 from app.jobs.leases import LeaseLostError
 from app.jobs.result_store import ResultStore, needs_refetch
 from app.journal.records import Record
 
-_POLL_SECONDS = 0.25
-"""How often work of another process is looked at."""
+_PAUSE_SECONDS = 0.25
+"""How soon an answer is looked at again whose images are nowhere."""
 
 
 class Waiting:
@@ -30,7 +31,12 @@ class Waiting:
         self._books = books
         self._results = results
         self._clock = clock
+        self._ends = EndWatch(books.journal.history, books.journal.listener, clock)
         self._callers: Counter[str] = Counter()
+
+    def stop(self) -> None:
+        """Ask for nothing more that ends elsewhere."""
+        self._ends.stop()
 
     def somebody_waits(self, request_id: str) -> bool:
         """Whether the end of this request is waited for here."""
@@ -56,14 +62,19 @@ class Waiting:
         """How a request ended that runs, or ran, elsewhere."""
         if looks_first:
             record = await self._look(record)
-        while not record.status.final or needs_refetch(record):
-            if record.status.final:
+        while True:
+            if needs_refetch(record):
                 record = await self._have_refetched(record)
-            if self._clock() >= until:
+            if record.status.final and not needs_refetch(record):
+                return await self._results.replay(record)
+            left = until - self._clock()
+            if left <= 0:
                 return Unresolved(record.id)
-            await asyncio.sleep(_POLL_SECONDS)
+            if record.status.final:  # about to be reopened, or somebody is receiving it
+                await asyncio.sleep(min(_PAUSE_SECONDS, left))
+            else:
+                await self._ends.wait_for_end(record.id, left)
             record = await self._look(record)
-        return await self._results.replay(record)
 
     async def _have_refetched(self, record: Record) -> Record:
         """Have images that nobody kept brought from Runware again, unless they are being kept right now."""

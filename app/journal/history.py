@@ -1,6 +1,7 @@
 """Looks at requests of the past: one by its id; those of one tenant in pages, newest first, and their sums."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,6 +14,8 @@ from app.journal import statements as sql
 from app.journal.records import Record, Status, Sums
 from app.journal.rows import to_record
 
+_AT_ONCE = 500
+"""Ids in one statement: databases bound how many values it may have."""
 _FINAL = frozenset(status.value for status in Status if status.final)
 
 
@@ -42,6 +45,16 @@ class History:
             if row is None or tenant not in {None, row.tenant}:
                 return None
             return to_record(connection, row)
+
+        return await self._reader.read(work)
+
+    async def find_open(self, request_ids: Collection[str]) -> set[str]:
+        """Those of these requests that have not ended; what is not there is not among them."""
+        ids = list(request_ids)
+
+        def work(connection: Connection) -> set[str]:
+            parts = (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
+            return {id_ for part in parts for id_ in connection.execute(sql.OPEN_OF, {"ids": part}).scalars()}
 
         return await self._reader.read(work)
 

@@ -1,7 +1,13 @@
-"""The journal as one value: the rules over transactions, and the two ways to the database that open them."""
+"""The journal as one value: the rules over transactions, and the ways to the database that open them."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
+from sqlalchemy import Engine
+
+from app.database.listener import EndListener
 from app.database.reader import Reader
 from app.database.writer import Writer
 from app.journal.claims import Claims
@@ -19,7 +25,32 @@ class Journal:
 
     writer: Writer
     reader: Reader
+    listener: EndListener
     claims: Claims
     outcomes: Outcomes
     leases: Leases
     history: History
+
+    @classmethod
+    def on(
+        cls,
+        engine: Engine,
+        *,
+        key_ttl: float,
+        adopt_window: float,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        owner: str | None = None,
+    ) -> Self:
+        """The journal on a database, for one process by the name `owner`; see Claims."""
+        writer = Writer(engine)
+        reader = Reader(engine, writer)
+        claims = Claims(key_ttl=key_ttl, adopt_window=adopt_window, clock=clock, steady=steady, owner=owner)
+        leases = Leases(claims.owner, clock)
+        return cls(writer, reader, EndListener(engine), claims, Outcomes(clock), leases, History(reader))
+
+    def close(self) -> None:
+        """Write all that waits, and give the connections back."""
+        # The reader first: it waits for the writer.
+        self.reader.close()
+        self.writer.close()

@@ -42,6 +42,7 @@ class Outcomes:
                 "new_bill_next": None if settlement.known_cost is None else self._clock(),
             },
         )
+        transaction.announce_end(lease.request_id)
         if settlement.releases:
             transaction.add(sql.FREE_KEY, held)
         for statement, values in bookings(costs, lease):

@@ -126,6 +126,7 @@ TASKS_OF = (
     .order_by(tasks.c.position)
 )
 FIND = select(requests).where(_BY_ID)
+OPEN_OF = select(requests.c.id).where(requests.c.id.in_(bindparam("ids", expanding=True)), requests.c.status.in_(_OPEN))
 # Not into a row without an answer: it was reopened or deleted meanwhile, and names of images would bring it back.
 KEEP_ANSWER = (
     update(requests)

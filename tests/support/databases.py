@@ -4,11 +4,9 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 
 from app.database.engine import migrate, open_engine
-from app.database.reader import Reader
-from app.database.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,8 @@ class PostgresServer:
 Database = SQLiteFolder | PostgresServer
 
 
-def open_writer(url: str) -> Writer:
-    """A writer on a database with its tables made."""
-    return open_both(url)[0]
-
-
-def open_both(url: str) -> tuple[Writer, Reader]:
-    """A writer and a reader on a database with its tables made."""
+def open_migrated(url: str) -> Engine:
+    """A database with its tables made."""
     engine = open_engine(url)
     migrate(engine)
-    writer = Writer(engine)
-    return writer, Reader(engine, writer)
+    return engine

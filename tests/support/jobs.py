@@ -20,18 +20,14 @@ from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
-from app.journal.claims import Claims
-from app.journal.history import History
 from app.journal.journal import Journal
-from app.journal.leases import Leases
-from app.journal.outcomes import Outcomes
 from app.journal.records import Record
 from app.media.store import MediaStore
 from app.planning.decide import bind, decide
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
-from tests.support.databases import open_both
+from tests.support.databases import open_migrated
 
 MODEL = unlisted_model("civitai:1@1")
 TASK_IDS = TaskIds(b"secret", uuid.uuid4)
@@ -133,9 +129,8 @@ async def open_runner(
     key_ttl: float = 1000.0,
 ) -> AsyncIterator[Replica]:
     """A process's runner; `url` is the journal that several share."""
-    writer, reader = open_both(url or f"sqlite:///{folder / 'journal.db'}")
-    claims = Claims(key_ttl=key_ttl, adopt_window=60.0, owner=uuid.uuid4().hex)
-    journal = Journal(writer, reader, claims, Outcomes(), Leases(claims.owner), History(reader))
+    engine = open_migrated(url or f"sqlite:///{folder / 'journal.db'}")
+    journal = Journal.on(engine, key_ttl=key_ttl, adopt_window=60.0, owner=uuid.uuid4().hex)
     keeper = LeaseKeeper(journal, lease_seconds)
     media, kept = (MediaStore(folder / name, b"secret", 3600) for name in ("media", "results"))
     for store in (media, kept):
@@ -150,5 +145,4 @@ async def open_runner(
     finally:
         takeover.stop()
         await runner.close(5)
-        for close in (reader.close, writer.close):
-            await asyncio.to_thread(close)
+        await asyncio.to_thread(journal.close)

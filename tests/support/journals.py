@@ -1,17 +1,14 @@
 """A journal driven by hand: each call is a transaction of its own, as the jobs would open it."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
-from app.database.reader import Reader
-from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal.claims import Claim, Claims
-from app.journal.history import History
 from app.journal.journal import Journal
 from app.journal.leases import Leases
-from app.journal.outcomes import Outcomes
 from app.journal.records import Intent, KeyExpiredError, Lease, Receipt, Record, Settlement, Sighting
-from tests.support.databases import open_both
+from tests.support.databases import open_migrated
 
 KEY_TTL, WINDOW = 1000.0, 60.0
 
@@ -25,24 +22,16 @@ class Clock:
         return self.now
 
 
-def make_journal(
-    writer: Writer, reader: Reader, clock: Callable[[], float] | None = None, owner: str | None = None
-) -> Journal:
-    """A journal with short memories, on a clock of the test."""
-    clock = clock or Clock()
-    claims = Claims(key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=owner)
-    return Journal(writer, reader, claims, Outcomes(clock), Leases(claims.owner, clock), History(reader))
-
-
 def open_journal(url: str, clock: Callable[[], float] | None = None, owner: str | None = None) -> Journal:
-    """A journal on a database of its own, with its tables made."""
-    return make_journal(*open_both(url), clock, owner)
+    """A journal with short memories on a database with its tables made, on a clock of the test."""
+    clock = clock or Clock()
+    return Journal.on(open_migrated(url), key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=owner)
 
 
-def close_journal(journal: Journal) -> None:
-    """Write all, and give the connections back."""
-    journal.reader.close()
-    journal.writer.close()
+def as_process(journal: Journal, clock: Callable[[], float], owner: str) -> Journal:
+    """The journal as another process would use it."""
+    claims = Claims(key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=owner)
+    return replace(journal, claims=claims, leases=Leases(owner, clock))
 
 
 class ByHand:

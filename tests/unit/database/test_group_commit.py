@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.database.engine import open_engine
 from app.database.transaction import Transaction
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
-from tests.support.journals import ByHand, close_journal, open_journal
+from tests.support.journals import ByHand, open_journal
 
 DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
 
@@ -30,7 +30,7 @@ def url(database):
 def opened(url):
     made = open_journal(url)
     yield made
-    close_journal(made)
+    made.close()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def two_replicas(postgres):
     made = [open_journal(url, owner=name) for name in "ab"]
     yield url, made
     for one in made:
-        close_journal(one)
+        one.close()
 
 
 class LimitReachedError(Exception):
@@ -134,7 +134,7 @@ def test_reading_goes_on_while_somebody_else_holds_the_lock_of_all_writers(tmp_p
             assert (await asyncio.wait_for(hand.find_request(claim.record.id), 20)).id == claim.record.id
 
     asyncio.run(course())
-    close_journal(opened)
+    opened.close()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from app.jobs.leases import LeaseKeeper, LeaseLostError
 from app.journal.records import Intent, Lease, Receipt, Settlement, Sighting, Status
-from tests.support.journals import ByHand, close_journal, open_journal
+from tests.support.journals import ByHand, open_journal
 
 SECONDS = 10.0
 DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
@@ -67,7 +67,7 @@ class Parts:
 def parts(tmp_path):
     made = Parts(tmp_path / "journal.db")
     yield made
-    close_journal(made.journal)
+    made.journal.close()
 
 
 def test_well_within_a_lease_nobody_is_asked(parts):

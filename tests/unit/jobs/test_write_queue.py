@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.writer import Writer
 from app.jobs.write_queue import WriteQueue
-from tests.support.databases import open_both
+from tests.support.databases import open_migrated
 
 BUSY = 0.1
 WRITE = text("INSERT INTO lines (line) VALUES (:line)")
@@ -21,7 +22,7 @@ class Book:
 
     def __init__(self, path) -> None:
         self.path = path
-        self.writer, self.reader = open_both(f"sqlite:///{path}?timeout={BUSY}")
+        self.writer = Writer(open_migrated(f"sqlite:///{path}?timeout={BUSY}"))
         self.change("CREATE TABLE lines (line TEXT)")
         self.holder = None
 
@@ -53,7 +54,6 @@ def stumble(transaction) -> None:
 def book(tmp_path):
     made = Book(tmp_path / "book.db")
     yield made
-    made.reader.close()
     made.writer.close()
 
 

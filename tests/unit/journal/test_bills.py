@@ -11,7 +11,7 @@ from app.domain.answer import TaskCost
 from app.journal.bills import OpenBills
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.bill import known_cost, total_cost
-from tests.support.journals import ByHand, Clock, close_journal, open_journal
+from tests.support.journals import ByHand, Clock, open_journal
 
 FIRST_PAUSE = 120.0
 CENT = Decimal("0.01")
@@ -26,7 +26,7 @@ def clock() -> Clock:
 def opened(database, clock):
     made = open_journal(database.fresh(), clock)
     yield made
-    close_journal(made)
+    made.close()
 
 
 @pytest.fixture

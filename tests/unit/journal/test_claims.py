@@ -20,12 +20,11 @@ from sqlalchemy.dialects import sqlite
 
 from app.database.engine import migrate, open_database, open_engine
 from app.database.errors import DatabaseUnavailableError
-from app.database.reader import Reader
 from app.database.tables import requests, tasks
-from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements
 from app.journal.bills import DUE as BILLS_DUE
+from app.journal.journal import Journal
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
@@ -39,7 +38,7 @@ from app.journal.records import (
 )
 from app.journal.webhooks import DUE
 from tests.support.databases import Database
-from tests.support.journals import KEY_TTL, WINDOW, ByHand, Clock, close_journal, make_journal, open_journal
+from tests.support.journals import KEY_TTL, WINDOW, ByHand, Clock, as_process, open_journal
 
 
 def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = False, tenant: str = "t") -> Intent:
@@ -65,7 +64,7 @@ def clock():
 def opened(database, clock):
     made = open_journal(database.fresh(), clock)
     yield made
-    close_journal(made)
+    made.close()
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_a_released_key_is_free_again(journal):
 
 def test_a_retry_asks_after_an_equal_request_whose_caller_is_still_there(opened, clock):
     async def course():
-        here, there = (ByHand(make_journal(opened.writer, opened.reader, clock, name)) for name in "ab")
+        here, there = (ByHand(as_process(opened, clock, name)) for name in "ab")
         first = await there.claim(intent())
         rivals = (await here.claim(intent(retries=True))).rivals
         assert [(one.request_id, one.owner) for one in rivals] == [(first.record.id, "b")]
@@ -148,16 +147,14 @@ def test_a_long_look_at_the_past_keeps_nobody_from_writing_and_sees_what_came_be
 
 def test_a_database_that_is_gone_is_an_error_for_everybody_who_waits(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path / 'never migrated.db'}")
-    writer = Writer(engine)
-    reader = Reader(engine, writer)
+    journal = Journal.on(engine, key_ttl=1, adopt_window=1)
 
     async def course():
         with pytest.raises(Exception, match="no such table"):
-            await ByHand(make_journal(writer, reader)).claim(intent())
+            await ByHand(journal).claim(intent())
 
     asyncio.run(course())
-    reader.close()
-    writer.close()
+    journal.close()
     assert issubclass(DatabaseUnavailableError, Exception)
 
 
@@ -223,7 +220,7 @@ def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database
 
     asyncio.run(course())
     for one in opened:
-        close_journal(one)
+        one.close()
 
 
 def test_a_process_is_known_to_be_dead_only_when_it_is():
@@ -279,10 +276,10 @@ class Claims(RuleBasedStateMachine):
         """Claims are made by another process from now on."""
         self.here += 1
         owner = f"process {self.here}"
-        self.journal = ByHand(make_journal(self.opened.writer, self.opened.reader, self.clock, owner))
+        self.journal = ByHand(as_process(self.opened, self.clock, owner))
 
     def teardown(self) -> None:
-        close_journal(self.opened)
+        self.opened.close()
 
     def do(self, work):
         return asyncio.run(work)

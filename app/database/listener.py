@@ -1,0 +1,47 @@
+"""Hears from PostgreSQL which requests other processes have ended. SQLite tells nobody: there `listen` returns at once.
+
+What was said while nobody listened is lost, so whoever waits must ask from time to time as well.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import psycopg
+from sqlalchemy import Engine
+
+from app.database.transaction import ENDS_CHANNEL
+from app.observability.logs import get_logger
+
+_logger = get_logger("database")
+_RECONNECT_SECONDS = 1.0
+
+
+class EndListener:
+    """One session that only listens."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.is_listening = False
+        """Whether ends are heard of at once, as far as this process knows."""
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Call `heard` with the id of each request that was joined and has ended, until cancelled."""
+        if self._engine.dialect.name != "postgresql":
+            return
+        while True:
+            try:
+                await self._listen_once(heard)
+            # Also a server that is away: waiting callers ask meanwhile, and need no error.
+            except psycopg.Error:
+                _logger.warning("ends of other processes are not heard of; they are asked for until the next attempt")
+            finally:
+                self.is_listening = False
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _listen_once(self, heard: Callable[[str], None]) -> None:
+        _, options = self._engine.dialect.create_connect_args(self._engine.url)
+        async with await psycopg.AsyncConnection.connect(**options, autocommit=True) as connection:
+            await connection.execute(f"LISTEN {ENDS_CHANNEL}")
+            self.is_listening = True
+            async for notice in connection.notifies():
+                heard(notice.payload)
