@@ -104,6 +104,7 @@ class InvalidRequestError(GatewayError):
     default_code = "invalid_value"
 
 
+# Never 409, which SDKs send again: a key that was used for something else stays used.
 class ConflictingKeyError(InvalidRequestError):
     """The Idempotency-Key belongs to another request."""
 
@@ -114,6 +115,7 @@ class ConflictingKeyError(InvalidRequestError):
         super().__init__(message, param="Idempotency-Key")
 
 
+# OpenAI's own type for what only the author of the prompt can change.
 class ContentPolicyError(InvalidRequestError):
     """The provider's moderation refused the prompt, an input image or the result."""
 
@@ -130,6 +132,7 @@ class AuthenticationError(GatewayError):
     default_code = "invalid_api_key"
 
 
+# 402, not 429: SDKs wait and repeat a 429, and credit does not come back by waiting.
 class QuotaError(GatewayError):
     """The Runware account has no credit for this task."""
 
@@ -163,6 +166,7 @@ class MethodNotAllowedError(GatewayError):
     default_code = "method_not_allowed"
 
 
+# The only 408: SDKs repeat it, which is right only because nothing was done.
 class RequestTimeoutError(GatewayError):
     """The request did not arrive in time, so nothing was done."""
 
@@ -211,6 +215,7 @@ class RateLimitedError(GatewayError):
     is_transient = True
 
 
+# Said before anything is sent, so a repetition is free.
 class OverloadedError(RateLimitedError):
     """This gateway is at its limit of running requests, and its queue is full."""
 
@@ -260,6 +265,7 @@ class ProviderTimeoutError(GatewayError):
     may_have_spent = True
 
 
+# Not a failure: the retry of an SDK joins the work instead of buying the image again (0062).
 class StillProcessingError(ProviderTimeoutError):
     """The image is being made: the same request sent again joins it."""
 
@@ -270,6 +276,7 @@ class StillProcessingError(ProviderTimeoutError):
         super().__init__(message, retry_after=1, should_retry=True)
 
 
+# What cannot be written down is not bought: nobody would find it again (0007).
 class JournalError(UnavailableError):
     """This gateway cannot write down what it is about to buy, so it buys nothing; or it cannot look up the past."""
 

@@ -107,7 +107,9 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
         shutdown = Shutdown()
         async with _build(settings, parts, registry, shutdown) as handlers:
             routes = route_table(handlers)
+            # Every route is bound to the same keys here; a handler has no way to its caller but through them (0090).
             authenticator = Authenticator(key.get_secret_value() for key in settings.server.api_keys)
+            # In place and as a whole: a second start must not leave the handlers of the first one in front.
             app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator)]
             app.openapi = partial(describe_routes, app, routes)  # type: ignore[method-assign]
             gc.collect()
@@ -144,6 +146,7 @@ def application() -> FastAPI:
 async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown) -> AsyncIterator[Handlers]:
     """Every part, in the order of dependency; given back in the opposite one."""
     upstream, images, load, retries = settings.upstream, settings.images, settings.load, parts.retries
+    # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
     derive = partial(_derive, settings)
     ways = open_ways(upstream, images, settings.webhooks, parts.lookup)
     transport = parts.connect(upstream, ways)
@@ -175,6 +178,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     service = parts.service(preparer, runner, policy)
     bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
     takeover = Takeover(journal, keeper, runner)
+    # Started only when all of them exist: what an earlier process left behind is taken up at once.
     for part in (workers, runner, takeover, bills, webhooks):
         part.start()
     bodies = BodyReader(memory, settings.server, images, upstream)

@@ -36,6 +36,7 @@ _CLIENT_GONE = 499
 async def answer_gateway_error(request: Request, error: Exception) -> Response:
     """A GatewayError as it says itself."""
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this type only
+    # Errors of callers are theirs to see; only what the operator may have to act on is logged.
     if error.status >= _SERVER_ERROR:
         _log(state_of(request.scope).request_id, error)
     return _respond(error)
@@ -61,6 +62,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     path = request.scope["path"]
     if error.status_code == _NOT_FOUND:
+        # The path is the caller's text: cut, so that an answer is never as long as what was sent.
         message = f"There is no {path[:200]} here. The image endpoints are /v1/images/generations and /v1/images/edits."
         return _respond(NotFoundError(message, code="unknown_url"))
     if error.status_code == _NOT_ALLOWED:
@@ -72,6 +74,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 async def answer_database_error(request: Request, error: Exception) -> Response:
     """The journal could not be asked."""
+    # The fault itself stands in the log only: it may name hosts and users of the database.
     _logger.error("the journal does not answer", id=state_of(request.scope).request_id, exc_info=error)
     return _respond(JournalError("past requests cannot be looked up"))
 

@@ -31,9 +31,11 @@ def connections_of(settings: Settings) -> Connections:
 def add_middleware(app: FastAPI, settings: Settings) -> None:
     """What every request passes, the innermost first."""
     app.add_middleware(FaultMiddleware, internal_error=answer_fault(), exhausted=answer_exhaustion())
+    # With keys a page of another site can do nothing: it does not have one (0011).
     if not settings.server.api_keys:
         rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)
         app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)
+    # Around the rules, so that a page that may call can also read why it was refused.
     if settings.server.cors_origins:
         app.add_middleware(CrossOriginMiddleware, origins=settings.server.cors_origins, refuse=refuse_origin)
     app.add_middleware(

@@ -75,6 +75,7 @@ def serve_routes(routes: Iterable[Route], authenticator: Authenticator) -> list[
 
 def describe_routes(app: FastAPI, routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document, under the first prefix; health stands outside of all."""
+    # Made when it is first asked for: it takes a while, and few gateways are asked.
     if app.openapi_schema is not None:
         return app.openapi_schema
     documented = [

@@ -29,13 +29,18 @@ def server_options(server: ServerSettings) -> ServerOptions:
         "host": server.host,
         "port": server.port,
         "http": GatewayProtocol,
+        # An offer of another protocol is read as the request it also is.
         "ws": "none",
         "log_config": None,
         "log_level": "warning",
+        # The middleware writes a line of its own, with the id that the caller got.
         "access_log": False,
+        # What answers here, and in which version, is for nobody to choose an attack by.
         "server_header": False,
         "date_header": False,
         "timeout_keep_alive": server.keep_alive,
+        # uvicorn takes whole seconds, and 0 would cut off the answers that are being sent.
         "timeout_graceful_shutdown": max(1, round(server.grace)),
+        # Only processes of this machine come from loopback: a proxy there is the operator's own.
         "forwarded_allow_ips": ["127.0.0.0/8", "::1", *(str(network) for network in server.trusted_proxies)],
     }

@@ -69,8 +69,10 @@ class Connections:
         self._trusted = tuple(trusted)
         self._clock = clock
         self._by_address: Counter[str] = Counter()
+        # A dict keeps the order: the connection that has been idle longest ends first.
         self._idle: dict[Connection, None] = {}
         self._said: dict[str, float] = {}
+        # What databases and images need stays free: paid work must be written down also under a flood (0010).
         reserved = min(limits.reserved_descriptors, descriptors // 4)
         self._tight, self._last = descriptors - reserved, descriptors - reserved // 8
 
@@ -81,6 +83,7 @@ class Connections:
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
+            # Not an address: what a Unix socket, or a proxy, calls its caller.
             return address
         mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
         parsed = mapped or parsed
@@ -116,6 +119,7 @@ class Connections:
         self._idle.pop(connection, None)
         if site is not None:
             self._by_address[site] -= 1
+            # Else an entry for every address that ever called would stay.
             if not self._by_address[site]:
                 del self._by_address[site]
 
@@ -129,6 +133,7 @@ class Connections:
         """Make room, the longest idle first; how many had to go. It is there only when the loop comes round again."""
         oldest = tuple(itertools.islice(self._idle, _ENDED_AT_ONCE))
         for connection in oldest:
+            # At once: its end is noticed only later, and it must not be chosen twice.
             del self._idle[connection]
             connection.end_idle()
         return len(oldest)

@@ -37,6 +37,7 @@ class CrossOriginMiddleware(CORSMiddleware):
         origin = request_headers.get("origin")
         if message["type"] == "http.response.start" and origin is not None and self.is_allowed_origin(origin):
             headers = MutableHeaders(scope=message)
+            # Named one by one: browsers hide every header that is not listed.
             shown = {name for name in headers if name in _SHOWN or name.startswith(_SHOWN_PREFIXES)}
             headers["access-control-expose-headers"] = ", ".join(sorted({*_ALWAYS, *shown}))
         await super().send(message, send, request_headers)

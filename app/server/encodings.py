@@ -16,6 +16,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+# A piece bounds what is in memory at once, however well a body was packed.
 _PIECE_BYTES = 256 * 1024
 _MEMBERS = 1000
 """More streams one after the other in one body are made to cost time, not to carry data."""
@@ -112,6 +113,7 @@ class _Zlib:
         """See _Stream."""
         data, self._held = self._held + data, b""
         if self._engine is None:
+            # Clients disagree on what deflate is; the first two bytes say which of the two was sent.
             if len(data) == 1:  # two bytes say which wrapping it is
                 self._held = data
                 return b"", b""
@@ -130,6 +132,7 @@ class _Zstd:
     """RFC 8878."""
 
     def __init__(self) -> None:
+        # The frame names the memory its decoder needs, and the frame comes from a caller.
         self._engine = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
 
     def decode(self, data: bytes) -> tuple[bytes, bytes]:

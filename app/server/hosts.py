@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from app.settings.server import ServerSettings
 
+# Bounded: the header is anybody's text, and all that follows works on what passes here.
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
 _LOOPBACK_NAME = "localhost"
 
@@ -20,6 +21,7 @@ class KnownHosts:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(name.lower().rstrip(".") for name in names)
+        # With its dot: `*.example.com` must not let in `badexample.com`.
         self._endings = tuple(name[1:] for name in self._names if name.startswith("*."))
         self._any = "*" in self._names
 
@@ -30,8 +32,10 @@ class KnownHosts:
             return False
         name = match[1].lower().rstrip(".")
         address = _to_address(name)
+        # A page of another site cannot have these names: browsers do not ask DNS for them (0011).
         if self._any or name == _LOOPBACK_NAME or (address is not None and address.is_loopback):
             return True
+        # Listening on every address, the gateway is called by each of them, and none stands in the settings.
         if address is not None and local is not None and address == _to_address(local):
             return True
         with_port = f"{name}:{match[2]}"
@@ -55,5 +59,6 @@ def _to_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         address = ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return None
+    # A socket for both families shows IPv4 callers as mapped IPv6 addresses.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

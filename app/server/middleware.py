@@ -57,6 +57,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         state = state_of(scope)
         state.request_id = self._new_id()
+        # Set for everything inside: routes, rules and the log must not read one path in two ways.
         scope["path"], scope["root_path"] = self._read_path(scope["path"])
         status = 0
 
@@ -79,6 +80,7 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
+            # In `finally`: a request that was cut off is worth a line as well.
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 self._access_log.log_request(state.request_id, scope["method"], scope["path"], status, elapsed_ms)

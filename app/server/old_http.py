@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 def unframed(cycle: RequestResponseCycle, app: "ASGI3Application") -> "ASGI3Application":
     """An application whose answers of unknown length end with the connection."""
 
+    # Such a caller would take the sizes of chunks for bytes of the body.
     async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         unsized = False
 

@@ -105,6 +105,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
     def pause_writing(self) -> None:
         """The caller reads more slowly than it is answered."""
         super().pause_writing()
+        # Only now: a caller is judged by what it does not take, never by how long an answer is made.
         self._answer_watch.start()
 
     def resume_writing(self) -> None:
@@ -139,6 +140,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         else:
             self._body_watch.stop()
         idle = not self.is_answering and self.reading is not Reading.BODY
+        # Known apart from busy ones, so that room is made at the cost of nobody's request (0010).
         if idle is not self._is_idle:
             self._is_idle = idle
             self.shared.mark_idle(self, idle=idle)
@@ -180,6 +182,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
 
     def _end_after_answers(self, broken: RequestResponseCycle | None) -> None:
         if broken is not None:
+            # It will never be whole, so its application is not started.
             self.pipeline.popleft()  # the newest: nothing was read after it
         last = self.pipeline[0][0] if self.pipeline else self.running
         if last is not None:

@@ -15,6 +15,7 @@ def path_reader(names: Iterable[str]) -> Callable[[str], tuple[str, str]]:
     Any run of `names` may stand before a route: clients put base addresses together in many ways, and double a part
     (`/v1/v1/models`) or a slash. A slash at the end means nothing.
     """
+    # Followed by a slash: `/v1` alone is a path that nobody serves, not the prefix of an empty one.
     prefix = re.compile(rf"(?:/(?:{'|'.join(re.escape(name) for name in names)})(?=/))*")
     return lru_cache(_REMEMBERED)(partial(_read, prefix))
 

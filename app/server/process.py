@@ -39,6 +39,7 @@ class Shutdown:
 
 def prepare_process() -> None:
     """Let only its own user read what the process writes, and let it have as many files and connections as it may."""
+    # Images and journal are the callers' own: other users of the machine must not read them.
     os.umask(_OWNER_ONLY)
     raise_descriptor_limit()
 
@@ -49,8 +50,10 @@ def private_folder(folder: Path) -> None:
     A folder that belongs to another user, such as a shared volume, stays as its owner made it.
     """
     folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    # Looked at first: walking over every stored image at each start would take long.
     if stat.S_IMODE(folder.stat().st_mode) == _PRIVATE_FOLDER:
         return
+    # A shared volume may belong to another user, who decides about it.
     with contextlib.suppress(PermissionError):
         folder.chmod(_PRIVATE_FOLDER)
         for parent, _, names in os.walk(folder):

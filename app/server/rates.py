@@ -41,6 +41,7 @@ class RateWatch:
 
     def _look(self) -> None:
         before, self._before = self._before, self._count()
+        # None on either side: in a part of this window nothing could be expected to move.
         if before is not None and self._before is not None and self._before - before < self._least:
             self._timer = None
             self._stalled()

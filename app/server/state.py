@@ -69,6 +69,7 @@ def state_of(scope: Scope) -> RequestState:
     state = scope.setdefault("state", {})
     found = state.get(_REQUEST)
     if found is None:
+        # The connection asks first where there is one; behind another server the middleware does.
         found = state[_REQUEST] = RequestState()
     return cast("RequestState", found)
 

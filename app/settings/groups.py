@@ -17,12 +17,14 @@ def _check_url(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         message = "expected an http:// or https:// address"
         raise ValueError(message)
+    # Paths are put behind it, and two slashes are another address to some servers.
     return value.rstrip("/")
 
 
 def _own_catalog() -> Path:
     """The catalog that comes with Spillway: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
+    # In a wheel the catalog lies inside the package, in a checkout beside it.
     installed = package / "config" / "models"
     return installed if installed.is_dir() else package.parent / "config" / "models"
 
@@ -134,9 +136,11 @@ class ImageSettings(SettingsGroup):
     )
     host_all_images: bool = Field(
         default=False,
+        # The name stays as it is: it stands in the files of operators.
         alias="SPILLWAY_HOST_ALL_PICTURES",
         description="Host every image here, even those Runware could serve itself. On with the built-in simulator.",
     )
+    # Off: fetching addresses inside its network is what a gateway is misused for first.
     allow_private_input_urls: bool = Field(
         default=False,
         alias="SPILLWAY_ALLOW_PRIVATE_INPUT_URLS",
@@ -154,6 +158,7 @@ class JournalSettings(SettingsGroup):
         description="Where the journal is: postgresql://user:password@host/name, which gateways on several machines "
         "may share, or sqlite:///path. Unset: an SQLite file in the data folder.",
     )
+    # Apart from the Runware key, so that a new key does not end every link that was given out.
     secret: SecretStr | None = Field(
         None,
         alias="SPILLWAY_SECRET",
@@ -165,12 +170,14 @@ class JournalSettings(SettingsGroup):
         ge=60,
         description="How long an answer is remembered under its Idempotency-Key, in seconds.",
     )
+    # Long enough for the retries of SDKs, short enough that a new request is not taken for an old one (0062).
     adopt_window: float = Field(
         60.0,
         alias="SPILLWAY_ADOPT_WINDOW",
         ge=0,
         description="How long after a broken connection an equal request without a key joins the first, in seconds.",
     )
+    # Off: nothing here needs a prompt once its images are made, and prompts are private (0060).
     store_prompts: bool = Field(
         default=False, alias="SPILLWAY_STORE_PROMPTS", description="Store prompts in the journal."
     )
@@ -213,6 +220,7 @@ class LoadSettings(SettingsGroup):
         description="How many bytes of request bodies and images are held at once; beyond it requests wait unread, "
         "then 429 overloaded. Unset: a third of the memory of the machine or its control group.",
     )
+    # Below the whole queue: one busy key must leave room for the others.
     max_queued_per_key: int = Field(
         256,
         alias="SPILLWAY_MAX_QUEUED_PER_KEY",

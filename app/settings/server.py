@@ -28,8 +28,10 @@ IPNetwork = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValid
 class ServerSettings(SettingsGroup):
     """The address, who may call, and how callers see it."""
 
+    # Loopback: what nobody has configured must not be there for others to use.
     host: str = Field("127.0.0.1", alias="SPILLWAY_HOST", description="The address to listen on.")
     port: int = Field(8000, alias="SPILLWAY_PORT", ge=1, le=65535, description="The port to listen on.")
+    # Secrets, so that no `repr` in a log or a traceback shows one.
     api_keys: tuple[SecretStr, ...] = Field(
         (),
         alias="SPILLWAY_API_KEYS",
@@ -57,6 +59,7 @@ class ServerSettings(SettingsGroup):
         description="How long a connection on which nothing happens stays open, in seconds. Longer than the pools of "
         "callers and load balancers keep theirs, so that they, not this gateway, end it.",
     )
+    # Bounded per address: one caller must not take the files that all others need (0010).
     max_connections_per_address: int = Field(
         512,
         alias="SPILLWAY_MAX_CONNECTIONS_PER_ADDRESS",
@@ -94,6 +97,7 @@ class ServerSettings(SettingsGroup):
     @field_validator("allowed_hosts")
     @classmethod
     def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # Refused at the start: a name that can never match would show only when callers are turned away.
         if not all(_HOST_PATTERN.fullmatch(name) for name in value):
             message = "expected names like images.example.com, spillway:8000 or *.example.com, separated by commas"
             raise ValueError(message)
