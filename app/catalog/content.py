@@ -12,7 +12,7 @@ Get = Callable[[str], Awaitable[object]]
 """The JSON at an address, None where there is none; raises where the service fails."""
 
 _PAGE = 100
-_MOST_PAGES = 50
+_MAX_PAGES = 50
 _PARALLEL = 8
 _WRAPPINGS = ("data", "models", "items", "results")
 
@@ -43,7 +43,7 @@ async def fetch_content(get: Get, content_url: str, airs: Iterable[str]) -> Cont
 async def _fetch_list(get: Get, content_url: str) -> list[Facts]:
     """All pages of the list. Every status is asked for: a model that was taken away must be seen to be so."""
     found: list[Facts] = []
-    for page in range(_MOST_PAGES):
+    for page in range(_MAX_PAGES):
         query = f"category=image&limit={_PAGE}&offset={page * _PAGE}&paginate=true"
         listed = _unwrap(await get(f"{content_url}/models?{query}"))
         found += listed

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 
 _SEPARATORS = re.compile(r"[._\-\s]+")
-_LONGEST_COMPARED = 64
+_MAX_COMPARED_CHARS = 64
 _SHORTEST_BEGINNING = 4
-_MOST_SPELLINGS = 3
+_MAX_SPELLINGS = 3
+# From here on two names look alike: `dall-e-4` and `dall-e-3` do, `gpt-5` and `gpt-image-1.5` do not.
 _NEAR = 0.75
-"""From here on two names look alike: `dall-e-4` and `dall-e-3` do, `gpt-5` and `gpt-image-1.5` do not."""
 
 
 def loosen(name: str) -> str:
@@ -31,8 +31,9 @@ def find_nearest(asked: str, names: Mapping[str, str], preferred: Iterable[str],
 
     `names` leads from each name to its model's id; `preferred` are ids.
     """
-    spellings = [loosen(spelled.replace("/", "")) for spelled in without_vendors(asked[:_LONGEST_COMPARED])]
-    wanted = [spelled for spelled in spellings if len(spelled) >= _SHORTEST_BEGINNING][-_MOST_SPELLINGS:]
+    spellings = [loosen(spelled.replace("/", "")) for spelled in without_vendors(asked[:_MAX_COMPARED_CHARS])]
+    wanted = [spelled for spelled in spellings if len(spelled) >= _SHORTEST_BEGINNING][-_MAX_SPELLINGS:]
+    # One matcher for each spelling: it prepares its second text once, and there are hundreds of names.
     matchers = {spelled: SequenceMatcher(None, "", spelled, autojunk=False) for spelled in wanted}
     best: dict[str, tuple[float, str]] = {}
     for name, model in names.items():
@@ -40,6 +41,7 @@ def find_nearest(asked: str, names: Mapping[str, str], preferred: Iterable[str],
         score = max((_score(matcher, spelled, loose) for spelled, matcher in matchers.items()), default=0.0)
         if score >= _NEAR and score > best.get(model, (0.0, ""))[0]:
             best[model] = (score, name)
+    # Default models first: they are known to work here.
     favorites = set(preferred)
     order = sorted(best.items(), key=lambda item: (item[0] not in favorites, -item[1][0], len(item[1][1])))
     return tuple(name for _, (_, name) in order[:limit])
@@ -50,6 +52,7 @@ def _score(matcher: "SequenceMatcher[str]", wanted: str, name: str) -> float:
     if name.startswith(wanted):
         return _NEAR + (1 - _NEAR) * len(wanted) / len(name)
     matcher.set_seq1(name)
+    # Upper bounds first: they cost little, and rule out nearly every name.
     if matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR:
         return 0.0
     return matcher.ratio()

@@ -15,6 +15,7 @@ def place(entry: Entry, name: str, value: object) -> None:
     if name in entry or insert is None:
         entry[name] = value
         return
+    # Comments belong to the member before them: a new one at the end would stand behind a comment of another.
     names = [*entry]
     later = [index for index, other in enumerate(names) if _ORDER.get(other, 0) > _ORDER.get(name, 0)]
     cast("Callable[[int, str, object], None]", insert)(min(later, default=len(names)), name, value)

@@ -90,8 +90,8 @@ _IN_WORDS = {
     "per_extra_reference": "{} for each input image after the first",
     "per_reference_megapixel": "{} for each megapixel of the input images",
 }
+# What comes on top of a price and is none by itself.
 _EXTRAS = frozenset({"per_reference", "per_extra_reference", "per_reference_megapixel", "tokens"})
-"""What comes on top of a price and is none by itself."""
 NOT_PUBLISHED = "not published"
 
 

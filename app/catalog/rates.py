@@ -17,10 +17,10 @@ _REFERENCES = re.compile(r"(\d+)?\s*(?:reference|input)s?(?:\s+images?)?\b", re.
 _STEPS = re.compile(r"(\d{1,3}) steps?\b", re.IGNORECASE)
 _TOKENS = {"inputToken": "input", "outputToken": "output", "cachedInputToken": "cached input"}
 _A_MILLION = 1_000_000
+# No image and no million tokens cost as many dollars.
 _BOUND = 1000
-"""No image and no million tokens cost as many dollars."""
+# An amount below this is for one token, above it for a million.
 _PER_TOKEN = Decimal("0.001")
-"""An amount below this is for one token, above it for a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ def read_rates(page: Facts, qualities: Sequence[str] = ()) -> Rates:
         if measured:
             pricing["per_size"] = {size: _text(one.price) for size, one in measured.items()}
             steps = {found[1] for one in measured.values() for found in [_STEPS.search(one.text)] if found}
+            # Measured at several numbers of steps: then no one number stands for the price.
             if len(steps) == 1:
                 pricing["steps"] = int(steps.pop())
     return Rates(pricing, unread)
@@ -89,6 +90,7 @@ def _place(rate: Facts, pricing: dict[str, object], rates: Sequence[Facts], qual
     elif unit in _TOKENS:
         tokens = pricing.setdefault("tokens", {})
         if isinstance(tokens, dict):
+            # Pages print both, the price of a token and of a million, without saying which.
             tokens[_TOKENS[unit]] = _text(amount * _A_MILLION if amount < _PER_TOKEN else amount)
     elif unit == "durationSecond":
         pricing["compute"] = True
@@ -128,6 +130,7 @@ def _examples(listed: object, qualities: Sequence[str]) -> Iterator[Example]:
         if price is None or not text:
             continue
         sizes = [(int(width), int(height)) for width, height in _SIZE.findall(text)]
+        # Without sizes: their digits would be read as a count.
         count = _REFERENCES.search(_SIZE.sub("", text))
         references = int(count[1] or 1) if count else 0
         size, other = (*sizes, None, None)[:2]
@@ -148,6 +151,7 @@ def _quality_in(text: str, qualities: Sequence[str]) -> str | None:
     """The longest quality that stands in the text as a word of its own."""
     words = re.sub(r"[^a-z0-9]+", " ", text.lower())
     found = [one for one in qualities if re.search(rf"\b{re.escape(one.lower().replace('_', ' '))}\b", words)]
+    # `high` stands in `extra high` too.
     return max(found, key=len, default=None)
 
 

@@ -19,8 +19,8 @@ Entry = MutableMapping[str, object]
 TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
 _IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
 _SLOTS = ("referenceImages", "seedImage", "image")
+# Fields whose limits have a place of their own in an entry.
 _OWN_SECTIONS = frozenset({"positivePrompt", "width", "height", "numberResults"})
-"""Fields whose limits have a place of their own in an entry."""
 _MODES = {
     "generate": {"text-to-image", "text-to-vector"},
     "edit": {"image-to-image", "edit", "image-editing", "inpainting", "outpainting", "upscale", "background-removal"},

@@ -11,7 +11,7 @@ from app.catalog.model import AIR_PATTERN, USUAL_FIELDS, CatalogModel, ImageRule
 from app.catalog.names import find_nearest, loosen, without_vendors
 
 _SUGGESTIONS = 3
-_LONGEST_NAME = 200
+_MAX_NAME_CHARS = 200
 _SEED_IMAGE_CREATORS = frozenset({"civitai", "runware"})
 
 
@@ -52,7 +52,7 @@ class Registry:
     def find_model(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
         # Cut off before any matching: names come from callers and may be as long as a body.
-        if len(name) > _LONGEST_NAME:
+        if len(name) > _MAX_NAME_CHARS:
             raise UnknownModelError(name, self._nearest(name))
         exact = self._exact.get(name.lower())
         if exact is not None:

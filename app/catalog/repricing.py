@@ -19,10 +19,10 @@ Facts = Mapping[str, object]
 Entry = MutableMapping[str, object]
 Pricer = Callable[[CatalogModel, Example], Decimal | None]
 """What our arithmetic says an example costs; None where it cannot know."""
+# Prices of an image itself: a model has one kind of them.
 _WHOLE = frozenset(
     {"per_image", "per_tier", "per_size", "per_quality", "per_quality_size", "first_megapixel", "per_output_megapixel"}
 )
-"""Prices of an image itself: a model has one kind of them."""
 _STATUS = re.compile(r"[a-z][a-z-]*")
 
 
@@ -31,6 +31,7 @@ def update_listing(entry: Entry, listed: Facts, airs_by_name: Mapping[str, str])
     name = listed.get("name")
     if isinstance(name, str) and name.strip():
         _set(entry, "name", name.strip())
+    # A description that somebody wrote by hand is better than a headline.
     headline = listed.get("headline")
     if isinstance(headline, str) and headline.strip() and "description" not in entry:
         place(entry, "description", headline.strip())
@@ -55,6 +56,7 @@ def update_pricing(entry: Entry, creator: str, page: Facts, price: Pricer) -> It
     air = str(entry.get("air"))
     qualities = _qualities(entry)
     rates = read_rates(page, qualities)
+    # All rates or none: a price of which one part is missing is a wrong price.
     if rates.unread:
         yield f"{air}: the rates {'; '.join(rates.unread)} fit no kind of price; its price stays as it is."
         return
@@ -68,6 +70,7 @@ def update_pricing(entry: Entry, creator: str, page: Facts, price: Pricer) -> It
         yield f"{air}: its published rates make no valid price ({error.errors()[0]['msg']}); it stays as it is."
         return
     differing = [_difference(example, found) for example, found in _priced(model, page, qualities, price)]
+    # The page's own examples are the proof: rates that are read wrong do not reproduce them.
     wrong = [text for text in differing if text]
     if wrong:
         yield f"{air}: its published rates do not make its own examples: {'; '.join(wrong)}. Its price stays as it is."

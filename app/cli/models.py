@@ -13,8 +13,8 @@ from rich.table import Table
 from app.cli.client import open_session
 from app.cli.session import JSONObject
 
+# Columns from which names and AIR ids stand in the list too.
 _WIDE = 120
-"""Columns from which names and AIR ids stand in the list too."""
 _MODES = {"text-to-image": "text", "image-edit": "edit"}
 
 

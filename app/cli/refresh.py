@@ -13,8 +13,8 @@ from app.catalog.update import refresh
 from app.domain.request import JSONValue
 from app.ledger.pricing import Order, estimate_price
 
+# The size of images in an example that names none.
 _SQUARE = (1024, 1024)
-"""The size of images in an example that names none."""
 
 
 def run_refresh(folder: Path, sources: Sources, *, write: bool) -> bool:

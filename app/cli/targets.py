@@ -20,8 +20,8 @@ _FORMATS = {
     ".avif": "avif",
     ".svg": "svg",
 }
+# Endings of image files that would say what their bytes are not.
 _NOT_MADE = frozenset({".apng", ".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".psd", ".tif", ".tiff"})
-"""Endings of image files that would say what their bytes are not."""
 _SAME = {"jpg": "jpeg"}
 
 
