@@ -40,6 +40,7 @@ def edit(
     """Change images as the prompt says."""
     with open_session(options.base_url, options.api_key) as session:
         target = _ready_target(options.output, options.fields)
+        # Forms know nothing but text.
         form = {name: str(value) for name, value in _fields_for(prompt, options, target).items()}
         files = [("image[]", _file(path)) for path in images] + ([("mask", _file(mask))] if mask else [])
         purchase = Purchase("/images/edits", _key_of(options), form=form, files=tuple(files))
@@ -60,6 +61,7 @@ def collect(
 
 
 def _fields_for(prompt: str, options: BuyOptions, target: Target) -> JSONObject:
+    # In the answer itself: no link can expire between buying and writing.
     fields = {**options.fields, "prompt": prompt, "response_format": "b64_json"}
     # The ending of a file says the format, too.
     return fields if target.format is None else {**fields, "output_format": target.format}
@@ -114,11 +116,13 @@ def _write(session: Session, answer: JSONObject, target: Target, *, as_json: boo
         own_name = f"spillway-{request_id.removeprefix('req_')[:12]}"
         paths = target.paths(len(images), own_name, str(answer.get("output_format", "png")))
         write_images(paths, images)
+    # It has been paid for: whatever failed here, say how to get it.
     except (ClientError, TargetError) as error:
         raise ClientError(f"{error} {how_to_collect(request_id)}") from None
     if as_json:
         # The images are in the files; megabytes of base64 would bury the rest.
         shown = [{name: value for name, value in item.items() if name != "b64_json"} for item in items]
+        # Not by Rich, which would break long lines and no longer be JSON.
         print(json.dumps({**answer, "data": shown, "files": [str(path) for path in paths]}, indent=2))  # noqa: T201 - output
         return
     console = Console(soft_wrap=True)

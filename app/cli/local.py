@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 _DEFAULT_PORT = "8000"
+# What a server listens on with these is reached by its loopback address.
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
 
 

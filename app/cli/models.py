@@ -22,6 +22,7 @@ def show_models(model_id: str | None, base_url: str | None, api_key: str | None,
     """List the models, or show one with everything it accepts."""
     with open_session(base_url, api_key) as session:
         answer = session.get("/models" if model_id is None else f"/models/{model_id}")
+        # Two answers: what the model is, and what it takes.
         schema = None if model_id is None else session.get(f"/models/{model_id}?schema=true")
     if as_json:
         print(json.dumps(answer if schema is None else answer | {"schema": schema}, indent=2))  # noqa: T201 - output
@@ -39,6 +40,7 @@ def show_models(model_id: str | None, base_url: str | None, api_key: str | None,
 def _list_table(listed: list[JSONObject], *, wide: bool) -> Table:
     """One row a model: what to call it, what it makes, how many images it takes and what one costs."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    # Ids are there to be copied: they are never cut.
     table.add_column("id", no_wrap=True, overflow="ignore")
     table.add_column("makes", no_wrap=True)
     table.add_column("in", justify="right", no_wrap=True)
@@ -91,6 +93,7 @@ def _print_facts(console: Console, model: JSONObject) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    # What is not known gets no line.
     for name, value in facts.items():
         if value:
             table.add_row(name, value)
@@ -120,6 +123,7 @@ def _field_table(schema: JSONObject) -> Table:
 
 def _range_of(field: JSONObject) -> str:
     """The limits of a field in a few words."""
+    # Null only says that the field may be left out.
     inner = next((one for one in field.get("anyOf", ()) if one.get("type") != "null"), {}) | field
     parts = []
     if "enum" in inner:

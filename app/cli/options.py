@@ -39,6 +39,7 @@ class BuyOptions:
 
 def with_buy_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each part of its `options` and each field that has one."""
+    # With a prefix, since an argument of the command may have the name of a field.
     asked = {f"field_{field.name}": field for field in FIELDS if field.options}
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
     shared = [one for one in inspect.signature(BuyOptions).parameters.values() if one.name != "fields"]

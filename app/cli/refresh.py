@@ -29,6 +29,7 @@ def run_refresh(folder: Path, sources: Sources, *, write: bool) -> bool:
         errors.print(note, markup=False, highlight=False)
     if outcome.diff:
         console.print(outcome.diff, markup=False, highlight=False)
+    # With the space: the heads of a diff begin with more of the same sign.
     changed = sum(line.startswith(("+ ", "- ")) for line in outcome.diff.splitlines())
     done = "written" if write else "not written (--dry-run)"
     console.print(f"{changed} lines changed, {done}." if outcome.diff else "The catalog is current.", highlight=False)
@@ -40,6 +41,7 @@ def price_example(model: CatalogModel, example: Example) -> Decimal | None:
     fields: dict[str, JSONValue] = {} if example.tier is None else {"resolution": example.tier}
     choice = model.choices.get("quality")
     if choice is not None and example.quality is not None:
+        # As a task would carry it, since prices follow what is sent.
         fields |= _nest(choice.field.split("."), example.quality)
     size = example.size or (None if example.tier else _SQUARE)
     references = [example.reference_size or size or _SQUARE] * example.references

@@ -61,6 +61,7 @@ def serve(
     env_file: EnvFile = None,
 ) -> None:
     """Start the gateway; without a Runware key also the built-in simulator."""
+    # What the command line says is meant for this run, and wins.
     overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
     given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = _settings_or_exit(env_file, given)
@@ -73,6 +74,7 @@ def serve(
     except PortUnavailableError as error:
         _fail([str(error)])
     with _upstream(settings) as extra:
+        # Workers are processes of their own and read their settings again.
         os.environ.update(environment | extra)
         effective = load_settings(os.environ)
         config = uvicorn.Config(
@@ -177,6 +179,7 @@ def _catalog_or_exit(models: ModelSettings) -> Registry:
 def _data_folder_or_exit(settings: Settings) -> None:
     try:
         private_folder(settings.journal.data_dir)
+        # Written to, not only looked at: a disk may be full or mounted for reading.
         with tempfile.TemporaryFile(dir=settings.journal.data_dir):
             return
     except OSError as error:
@@ -189,6 +192,7 @@ def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
     if settings.upstream.runware_api_key is not None or settings.upstream.upstream_name == "simulator":
         yield {}
         return
+    # Port 0: it takes a free one and says which.
     command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--exit-with-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
@@ -199,9 +203,11 @@ def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
                 "RUNWARE_BASE_URL": str(json.loads(line)["simulator"]),
                 "SPILLWAY_UPSTREAM_NAME": "simulator",
                 "SPILLWAY_HOST_ALL_PICTURES": "true",
+                # One secret for all workers, which check each other's links.
                 "SPILLWAY_SECRET": os.environ.get("SPILLWAY_SECRET") or secrets.token_urlsafe(32),
             }
         finally:
+            # It ends when its input does, however this process ends.
             if process.stdin:
                 process.stdin.close()
 
@@ -218,5 +224,6 @@ def _say_where(settings: Settings) -> None:
 
 def _fail(lines: list[str]) -> NoReturn:
     for line in lines:
+        # As they are: a bracket in a path is no markup, and a wrapped path cannot be copied.
         Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
     raise typer.Exit(1)

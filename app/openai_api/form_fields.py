@@ -15,7 +15,9 @@ from app.openai_api.vocabulary import BY_NAME, SYNONYMS, Kind, names_of
 
 _Entry = tuple[tuple[str, ...], str]
 """The brackets of a name, and the text of its part."""
+# No field is as deep; names cost the sender little and the one who nests them much.
 _MAX_DEPTH = 8
+# Larger numbers in brackets are names of members: no list is as long.
 _MAX_INDEX = 256
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _LOST = "[object Object]"
@@ -79,6 +81,7 @@ def _rebuild_list(root: str, place: str, entries: Sequence[_Entry]) -> JSONValue
     elif _is_grouped(entries):
         objects = _split_grouped(root, place, entries)
     else:
+        # Two orders, by two families of clients; which one it is shows in the names alone.
         objects = _split_interleaved(entries)
     return [_rebuild(root, f"{place}[{index}]", members) for index, members in enumerate(objects)]
 
@@ -134,12 +137,14 @@ def _to_value(root: str, text: str) -> JSONValue:
     """Form text as the value it stands for: a number, a boolean, JSON, or itself."""
     if root in _TEXT_FIELDS:
         return text
+    # A number of a form is text: only its look says what was meant. `007` is a name.
     stripped = text.strip()
     if stripped.lower() in {"true", "false"}:
         return stripped.lower() == "true"
     if stripped[:1] in {"{", "["} or re.fullmatch(r"-?(0|[1-9]\d{0,18})(\.\d{1,18})?([eE][+-]?\d{1,3})?", stripped):
         try:
             return decode_value(stripped.encode("utf-8", "surrogatepass"), root)
+        # What merely looks like JSON stays text; what would be a bomb does not.
         except InvalidRequestError as error:
             if error.code == "too_complex":
                 raise

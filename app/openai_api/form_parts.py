@@ -16,6 +16,7 @@ from app.images.formats.signatures import sniff
 from app.openai_api.input_images import IMAGE_FILES, FilePart
 
 _MAX_NAME = 200
+# Runware's own nesting, `inputs[seedImage]`, counts like the name inside.
 _IMAGE_FIELD = re.compile(rf"(?:inputs\[)?({'|'.join(sorted(IMAGE_FILES))})\]?(?:\[(\d{{0,3}})\])?")
 _EXTENDED_NAME = re.compile(rb";\s*filename\*\d*\*?\s*=", re.IGNORECASE)
 _BINARY_TYPES = (b"image/", b"application/octet-stream", b"binary/")
@@ -56,6 +57,7 @@ class PartHead:
         """The name of the field, raising InvalidRequestError where there is none."""
         _, options = parse_options_header(self.values.get(b"content-disposition"))
         name = options.get(b"name", b"").decode("utf-8", "replace")
+        # Names come back in errors, and so are bounded.
         if not name or len(name) > _MAX_NAME:
             raise InvalidRequestError("A part of the form has no name, or one that is too long.", param="body")
         return name
@@ -73,6 +75,7 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
     """
     name = head.name
     _, options = parse_options_header(head.values.get(b"content-disposition"))
+    # Browsers send an empty part for a choice of files that nobody made.
     if options.get(b"filename") == b"" and not data:
         return None
     data = _decode_transfer(head, name, data)
@@ -124,6 +127,7 @@ def _decode_text(name: str, data: bytes, own: bytes | None, charset: str | None)
         message = f"`{name}` is in the charset {named[:40]!r}, which is not known here: send UTF-8."
         raise InvalidRequestError(message, param=name)
     try:
+        # The names that pages use for encodings which Python calls otherwise.
         return data.decode({"x-sjis": "shift_jis", "macintosh": "mac_roman", "tis-620": "tis_620"}.get(named, named))
     except (UnicodeDecodeError, LookupError):
         message = f"`{name}` is not valid {named.upper()} text."

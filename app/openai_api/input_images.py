@@ -63,6 +63,7 @@ def read_images(fields: Fields, parts: Sequence[FilePart], others: Sequence[str]
 
     `others` are further fields that hold images.
     """
+    # Files first, then fields in the order of the table: an edit follows its first image.
     found = _read_parts([part for part in parts if part.name in _IMAGE_FILES])
     for name in (*_IMAGE_FIELDS, *others):
         found += _read_field(name, fields.get(name))
@@ -88,6 +89,7 @@ def read_single(name: str, fields: Fields, parts: Sequence[FilePart], masks: Fie
 
 def _read_parts(parts: Sequence[FilePart]) -> list[InputImage]:
     """The images of a form's parts; those with an index stand in its order, in the places where some stand."""
+    # Only those with an index change places, since the others say nothing about an order.
     indexed = iter(sorted((part for part in parts if part.index is not None), key=lambda part: part.index or 0))
     ordered = [part if part.index is None else next(indexed) for part in parts]
     has_files = any(isinstance(part.content, bytes) for part in ordered)
@@ -173,6 +175,7 @@ def _decode_data_uri(param: str, text: str) -> bytes:
     head, comma, payload = text.partition(",")
     if not comma:
         raise wrong(param, "a data URI like data:image/png;base64,…", text)
+    # Percent-encoding is what a data URI means by itself; clients forget to say base64.
     is_base64 = "base64" in {part.strip().lower() for part in head[len("data:") :].split(";")}
     if not is_base64 and payload.count("%") <= _MOST_ESCAPES:
         data = unquote_to_bytes(payload)
@@ -189,6 +192,7 @@ def _decode(param: str, text: str) -> bytes:
         compact = text
         if any(space in compact for space in _SPACES):
             compact = compact.encode("ascii").translate(None, _SPACES.encode()).decode()
+        # Padding is what gets lost on the way, and it can be computed.
         if len(compact) % 4:
             compact = compact.rstrip("=")
             compact += "=" * (-len(compact) % 4)

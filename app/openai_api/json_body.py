@@ -58,6 +58,7 @@ def decode_object(body: bytes | bytearray) -> dict[str, JSONValue]:
     if not body or body.isspace():
         raise InvalidRequestError("The request body is empty: send a JSON object with a `prompt`.", param="body")
     value = decode_value(body)
+    # Several purchases under one id and one key could not be told apart afterwards.
     if isinstance(value, list) and len(value) > 1:
         message = f"The request body is a list of {len(value)} requests: send them one by one."
         raise InvalidRequestError(message, param="body")
@@ -101,6 +102,7 @@ def _decode(text: bytes | bytearray, param: str) -> JSONValue:
     try:
         value: JSONValue = msgspec.json.decode(text)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        # Twice the work, but only for what is wrong or odd.
         value = _decode_slowly(text, param)
     except RecursionError:
         _refuse_depth(param)
@@ -175,6 +177,7 @@ def _cut_texts(text: bytes | bytearray, param: str) -> tuple[bytes, list[str]]:
             raise _too_complex(f"The request holds more than {_MAX_REST >> 20} MiB beside its long texts.", param)
         rest += text[position:until]
         if is_long:
+            # JSON texts hold no raw NUL; a mark that a caller wrote escaped is found out in `_put_back`.
             rest += rb'"\u0000text %d\u0000"' % len(cut)
             cut.append(_decode_text(text, start + 1, end, param))
         position = next_position
@@ -186,6 +189,7 @@ def _end_of_text(text: bytes | bytearray, start: int) -> int:
     before, end = start, text.find(b'"', start + 1)
     while end > 0 and text[end - 1] == _BACKSLASH:
         inner = text[max(before + 1, end - _MAX_ESCAPED - 1) : end]  # with more of them it is refused anyway
+        # An odd number of backslashes: this quotation mark belongs to the text.
         if (len(inner) - len(inner.rstrip(b"\\"))) % 2 == 0:
             break
         before, end = end, text.find(b'"', end + 1)
@@ -217,6 +221,7 @@ def _unescape(text: bytes | bytearray, start: int, end: int) -> bytearray | None
         if until < end and last > 0:
             until = last  # no escape is cut in two
         piece = bytes(text[position:until])
+        # Any other escape is left to the decoder, which knows them all.
         if piece.count(b"\\") != sum(piece.count(escaped) for escaped, _ in _ESCAPES):
             return None
         for escaped, meant in _ESCAPES:

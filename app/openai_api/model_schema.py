@@ -26,6 +26,7 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
         for field in FIELDS
     }
     for name, rule in (model.fields.members or {}).items():
+        # Under a name of ours it is described above already.
         if name not in OWN_NAMES:
             same: dict[str, JSONValue] = {_SAME: SYNONYMS[name]} if name in SYNONYMS else {}
             properties[name] = {**_to_schema(rule), _MODE: field_mode(model, name), **same}
@@ -37,6 +38,7 @@ def describe_model(model: CatalogModel) -> dict[str, JSONValue]:
         "type": "object",
         "properties": properties,
         "required": required,
+        # Lists of fields age; what nobody here knows, Runware judges.
         "additionalProperties": True,
         "x-sizes": model.sizes.model_dump(mode="json", exclude_none=True),
         "x-exclusive": [[*group] for group in model.exclusive],
@@ -61,6 +63,7 @@ def _limits(model: CatalogModel, field: Field) -> dict[str, JSONValue]:
         return _parameter_limits(model, model.parameters.fields[field.name])
     choice = model.choices.get(field.name)
     if choice is not None:
+        # Of other choices only OpenAI's words are taken, so the model's own are not shown.
         rule = find_rule(model.fields, choice.field) if field.kind is Kind.OPEN_CHOICE else None
         native = [*choice.values, *(rule.values or () if rule else ())]
         return {_FIELD: choice.field, "x-native": [*dict.fromkeys(native)], "x-nearest": [*choice.nearest]}
@@ -108,6 +111,7 @@ def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:
         "pattern": None if rule.pattern is None else f"^{rule.pattern}$",
         "minimum": rule.minimum,
         "maximum": rule.maximum,
+        # JSON has no decimals.
         "multipleOf": None if rule.step is None else float(rule.step),
         "default": rule.default,
         "minLength": rule.min_chars,
@@ -124,6 +128,7 @@ def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:
     }
     if rule.members:
         schema["properties"] = {name: _to_schema(member) for name, member in rule.members.items()}
+    # Absent is what is not known; null would be a statement.
     return {name: value for name, value in schema.items() if value is not None}
 
 

@@ -32,6 +32,7 @@ def render_list(registry: Registry) -> bytes:
 
 def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue]:
     """OpenAI's keys first, then what a client needs to choose. What is not known is absent."""
+    # Absent where it is not known: clients sort by it (0033).
     created = _to_seconds(model.released)
     shown: dict[str, JSONValue] = {
         "id": model.id,
@@ -57,6 +58,7 @@ def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue
         "sizes": model.sizes.model_dump(mode="json", exclude_none=True),
         "pricing": _pricing(model),
     }
+    # Null would be a statement; absent says that nobody knows.
     return {name: value for name, value in shown.items() if value is not None}
 
 
@@ -87,6 +89,7 @@ def _pricing(model: CatalogModel) -> dict[str, JSONValue]:
 
 def _max_images(model: CatalogModel) -> int:
     """The model's own limit or, where none is published, that of a request."""
+    # A request takes no more than its own limit, whatever the model could.
     return (model.images.maximum or MAX_IMAGES) if model.images else 0
 
 

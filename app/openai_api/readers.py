@@ -19,16 +19,20 @@ _SCALE = re.compile(r"(\d{1,5}(?:\.\d{1,6})?)\s*(px|pixels)?", re.IGNORECASE)
 _SMALLEST_SIDE, _LARGEST_SIDE = 100, 10_240
 """A bare number below is one of megapixels, one from here on the side of a square."""
 _SHOWN = 60
+# A word of a model's own is a word; anything longer is a mistake and would fill a message.
 _LONGEST_CHOICE = 100
 _NAMES_SHOWN = 5
+# Forms and shells have no booleans.
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
+# People type the sign for "times" and a star as well.
 _EXACT = re.compile(r"(\d{1,6})\s*[xX\u00d7*]\s*(\d{1,6})")
 _RATIO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*:\s*(\d{1,6}(?:\.\d{1,6})?)")
 
 
 def show(value: JSONValue) -> str:
     """A value as it may appear in a message: short, and never a container's contents."""
+    # Messages are logged and kept, and prompts and images must not be (0060).
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, dict):
@@ -92,6 +96,7 @@ def read_text(fields: Fields, name: str) -> str | None:
 def read_choice(fields: Fields, name: str, choices: Collection[str]) -> str | None:
     """One of `choices`, in any case."""
     text = read_text(fields, name)
+    # Words are copied from pages in any case.
     if text is not None and text.lower() not in choices:
         raise wrong(name, f"one of {', '.join(choices)}", text)
     return None if text is None else text.lower()
@@ -169,6 +174,7 @@ def read_size(fields: Fields) -> SizeRequest:
     if not says_shape and aspect is not None:
         ratio = _parse_ratio(aspect)
     area_field = "resolution" if area is None else "size"
+    # Judged only where it counts: what `size` overrides is reported, not refused.
     if not (exact or area) and resolution is not None:
         area = _parse_scale(resolution, bare_megapixels=True)
         if area is None:
@@ -209,6 +215,7 @@ def _parse_scale(text: str, *, bare_megapixels: bool) -> int | None:
     if match is None:
         return area
     number = float(match[1])
+    # A side is meant, as a unit or the size of the number says.
     if match[2] or number >= _SMALLEST_SIDE:
         return round(number * number) if _SMALLEST_SIDE <= number <= _LARGEST_SIDE else None
     return tier_area(f"{number}MP") if bare_megapixels else None

@@ -72,6 +72,7 @@ def describe_field(field: Field) -> Schema:
     if field.kind is Kind.PROMPT:
         return {**_TEXT, **described}
     examples: list[JSONValue] = [*(field.choices if field.kind is Kind.OPEN_CHOICE else field.examples)]
+    # SDKs send null for what was not set, so every field may be null.
     schema: Schema = {"anyOf": [_type_of(field), {"type": "null"}], "default": None, **described}
     return {**schema, "examples": examples} if examples else schema
 
@@ -87,6 +88,7 @@ def _type_of(field: Field) -> Schema:
 
 def _describe_file(field: Field) -> Schema:
     described: Schema = {"title": _title(field), "description": field.as_file}
+    # The one part of a form that an edit cannot do without.
     if field.kind is Kind.IMAGES:
         return {"type": "array", "items": _FILE, **described}
     return {"anyOf": [_FILE, {"type": "null"}], "default": None, **described}

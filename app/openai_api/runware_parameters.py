@@ -48,6 +48,7 @@ def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
     ignored: list[IgnoredField] = []
     for native, own, value in _read_values(fields):
         said = translated.get(own)
+        # The name of OpenAI wins (0067).
         if said is None or said == "":
             translated[own], names[own] = value, native
         # Only a real contradiction is worth a report.
@@ -103,6 +104,7 @@ def _read_dimensions(fields: Fields) -> str | None:
     width, height = _read_bounded(fields, "width"), _read_bounded(fields, "height")
     if width is None and height is None:
         return None
+    # Guessing the other side would buy an image of the wrong shape.
     if width is None or height is None:
         missing, given = ("width", "height") if width is None else ("height", "width")
         message = f"`{missing}` is missing: it must be given together with `{given}`."
@@ -113,7 +115,9 @@ def _read_dimensions(fields: Fields) -> str | None:
 def _read_output_type(fields: Fields, ignored: list[IgnoredField]) -> Delivery | None:
     """How the caller wants to get images; the older list of forms means its first."""
     value = fields.get("outputType")
+    # The first form of this API took a list, though an image comes in one form only.
     kinds = value if isinstance(value, list) else [value]
+    # Each further form is reported, so their number is bounded.
     if len(kinds) > len(_OUTPUT_TYPES):
         raise wrong("outputType", f"one of {', '.join(BY_NAME['outputType'].choices)}", value)
     if not kinds or kinds[0] is None or kinds[0] == "":
@@ -139,6 +143,7 @@ def _find_images(fields: Fields) -> tuple[JSONValue, dict[str, JSONValue], dict[
     inputs = fields.get("inputs")
     if not isinstance(inputs, dict):
         return inputs, images, masks
+    # By the names they stood under, which errors must give back.
     images |= {f"inputs.{name}": inputs[name] for name in _IMAGES_INSIDE if _is_given(inputs, name)}
     masks |= {"inputs.maskImage": inputs["maskImage"]} if _is_given(inputs, "maskImage") else {}
     rest = {name: value for name, value in inputs.items() if name not in {*_IMAGES_INSIDE, "maskImage"}}
@@ -156,6 +161,7 @@ def _is_given(fields: Fields, name: str) -> bool:
 
 
 def _are_same(said: JSONValue, value: JSONValue) -> bool:
+    # Two spellings of one format are no contradiction to report.
     first, second = (str(one).strip().lower().replace("jpg", "jpeg") for one in (said, value))
     return first == second
 

@@ -14,6 +14,7 @@ class Image(BaseModel):
     url: str | None = Field(None, description="Where the image is.")
     b64_json: str | None = Field(None, description="The image in base64.")
     expires_at: int | None = Field(None, description="When `url` ends, in unix seconds, where it is known.")
+    # As reported, not as asked: some models choose their own.
     seed: int | None = Field(None, description="The seed Runware reports.")
     image_uuid: str | None = Field(None, description="The image's id at Runware: name it as an input image.")
     nsfw_content: bool | None = Field(None, description="What the safety check found, where it was asked for.")
@@ -37,6 +38,7 @@ class AttemptModel(BaseModel):
 
     task_id: str
     kind: Literal["submit", "collect"]
+    # Open, since it is for people and grows with what is told apart.
     outcome: str
     status: int | None
     duration_ms: int
@@ -57,6 +59,7 @@ class Metadata(BaseModel):
     executed_model: str
     provider: Literal["runware"]
     provider_name: str
+    # JSON has no decimals, and clients expect a number; the journal keeps it exact.
     cost: float | None = Field(description="What Runware charged; null while a part of it is unknown.")
     known_cost: float | None = Field(None, description="The known part, where `cost` is null.")
     cost_currency: Literal["USD"]
@@ -97,6 +100,7 @@ class DryRunResponse(BaseModel):
     estimated: Literal[True]
     model: str
     provider: Literal["runware"]
+    # Beside every amount: what others saw is no promise (0030).
     confidence: Literal["published", "estimated", "unknown"] = Field(
         description="estimated: a part of the price is not from Runware; others saw it."
     )
@@ -132,6 +136,7 @@ class ModelItem(BaseModel):
 
     id: str
     object: Literal["model"]
+    # Absent, not 1970, where it is not known (0033).
     created: int | None = Field(None, description="When it was released; absent where that is not known.")
     owned_by: str
     name: str

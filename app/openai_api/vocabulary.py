@@ -12,6 +12,7 @@ from enum import StrEnum, auto
 from app.domain.request import Delivery, ImageFormat, JSONValue
 
 MAX_IMAGES = 16
+# No image has a larger side: it is a typing error.
 MAX_SIDE = 65_536
 _MAX_PROMPT_CHARS = 100_000
 """A bound on what is looked at; each model has its own, lower one."""
@@ -119,6 +120,7 @@ FIELDS = (
         "fit", choices=_words("cover", "contain", "exact"),
     ),
     Field("model", Kind.TEXT, "A model id, an alias or an AIR id. See GET /v1/models.", "model", options=("--model",)),
+    # OpenAI's own limit.
     Field("n", Kind.INTEGER, "How many images.", "count", low=1, high=10, options=("--n", "-n")),
     Field("output_compression", Kind.INTEGER, "Quality of jpeg, webp and avif.", "compression", low=0, high=100),
     Field(
@@ -134,6 +136,7 @@ FIELDS = (
     ),
     Field("style", Kind.OPEN_CHOICE, _OWN_OR_REPORTED, choices=_words("vivid", "natural")),
     Field("moderation", Kind.CHOICE, _REPORTED, choices=_words("auto", "low"), unset="auto"),
+    # These five are OpenAI's alone: taken, so that its clients work, and reported.
     Field("input_fidelity", Kind.CHOICE, _REPORTED, choices=_words("low", "high")),
     Field("complexity", Kind.CHOICE, _REPORTED, choices=_words("low", "medium", "high")),
     Field("frame_count", Kind.INTEGER, _ONE_FRAME, low=1, high=64),
