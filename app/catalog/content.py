@@ -13,7 +13,9 @@ Get = Callable[[str], Awaitable[object]]
 
 _PAGE = 100
 _MAX_PAGES = 50
+# A few at a time: the service is somebody else's, and a refresh is in no hurry.
 _PARALLEL = 8
+# How the list is wrapped is documented nowhere, so every usual way is read.
 _WRAPPINGS = ("data", "models", "items", "results")
 
 
@@ -36,6 +38,7 @@ async def fetch_content(get: Get, content_url: str, airs: Iterable[str]) -> Cont
         async with places:
             return air, await get(f"{content_url}/models/{air}/pricing")
 
+    # A model without a page of prices is no fault: new ones have none yet.
     pages = await asyncio.gather(*(fetch_price(air) for air in airs))
     return Content(listed, {air: page for air, page in pages if isinstance(page, Mapping)}, names)
 

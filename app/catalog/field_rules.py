@@ -16,6 +16,7 @@ Scalar: TypeAlias = bool | int | float | str
 
 
 def _to_step(value: object) -> object:
+    # By its text: the float 0.05 itself is a little more, and no value would be a multiple of it.
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -35,6 +36,7 @@ class FieldRule(BaseModel):
     larger than, the second. `iff`: the first must be given if, and only if, the second has the value that follows.
     """
 
+    # A misspelled limit would be no limit at all.
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: FieldType | None = None
@@ -61,6 +63,7 @@ class FieldRule(BaseModel):
     @classmethod
     def _check_pattern(cls, value: str | None) -> str | None:
         try:
+            # When the catalog is read, not when a caller pays.
             re.compile(value or "")
         except re.error as error:
             message = f"it is no regular expression: {error}"
@@ -71,6 +74,7 @@ class FieldRule(BaseModel):
         """This rule with a model's own facts over it, down to what lies inside."""
         if own is None:
             return self
+        # Only what the model states: a default here is silence, not a fact.
         update = {name: getattr(own, name) for name in own.model_fields_set}
         if own.items is not None and self.items is not None:
             update["items"] = self.items.narrowed(own.items)
@@ -84,6 +88,7 @@ class FieldRule(BaseModel):
 
     def nearest(self, number: float) -> float | int:
         """The legal value nearest to a number; ties go to the larger."""
+        # Where the values are listed, bounds have nothing to add.
         options = [value for value in self.values or () if isinstance(value, int | float)]
         if options:
             return min(options, key=lambda option: (abs(option - number), -option))
@@ -92,6 +97,7 @@ class FieldRule(BaseModel):
         near = min(max(number, low), high)
         if self.type == "integer":
             return round(near)
+        # What lies on the grid keeps its spelling: 1 does not become 1.0.
         if self.step is not None and Decimal(str(near)) % self.step:
             return float((Decimal(str(near)) / self.step).to_integral_value() * self.step)
         return near
@@ -104,6 +110,7 @@ def resolve_fields(
     resolved = {}
     for name in dict.fromkeys([*names, *limits]):
         rule = common[name].narrowed(limits.get(name)) if name in common else limits[name]
+        # Without a type every value would pass.
         if rule.type is None and rule.values is None:
             raise KeyError(name)
         resolved[name] = rule

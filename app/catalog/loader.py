@@ -82,6 +82,7 @@ def _with_fields(model: CatalogModel, place: str, shared: SharedFields) -> Catal
         members = resolve_fields(names, shared.fields, model.limits)
     except KeyError as error:
         return f"{place}: {model.id}: the field {error.args[0]} has no type here and none in {FIELDS_FILE}"
+    # Once, at the start: every request is judged by it.
     rule = FieldRule(type="object", members=members, exclusive=model.exclusive)
     return model.model_copy(update={"fields": rule})
 
@@ -98,6 +99,7 @@ def _load_file(file: Path) -> Iterator[_Located | str]:
         yield f"{file.name}:1: cannot be read as YAML in UTF-8"
         return
     entries = document.get("models") if isinstance(document, dict) else None
+    # Nothing else: a misspelled `model:` would silently be a file without models.
     if not isinstance(document, dict) or not isinstance(entries, list) or set(document) != {"creator", "models"}:
         yield f"{file.name}:1: expected `creator: NAME` and `models:` with a list, and nothing else"
         return

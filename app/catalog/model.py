@@ -104,6 +104,7 @@ class TierSizes(_Entry):
     """Resolution tiers without a table: sizes follow from the area of the tier and the shape."""
 
     kind: Literal["tiers"]
+    # Sizes are computed from these, so there must be one.
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -170,6 +171,7 @@ class ParameterMap(_Entry):
     guidance_scale: Annotated[str | None, Usually("CFGScale")] = None
     num_inference_steps: Annotated[str | None, Usually("steps")] = None
     scale_factor: Annotated[str | None, Usually("upscaleFactor")] = None
+    # No parameter of its own: what `background` transparent comes to.
     transparent_background: dict[str, dict[str, bool]] | None = None
 
     @cached_property
@@ -215,6 +217,7 @@ class CatalogModel(_Entry):
     task: TaskType = "imageInference"
     aliases: tuple[str, ...] = ()
     description: str | None = None
+    # Any word: Runware may add some, and a gateway must start all the same.
     status: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")] = Field(
         "live", description="Runware's own word, like live, api-only, coming-soon or deprecated."
     )
@@ -228,9 +231,11 @@ class CatalogModel(_Entry):
     resolutions: tuple[str, ...] = Field((), description="Tiers of the task's own `resolution` field.")
     default_pixels: int | None = Field(None, ge=1, description="The area when the caller asks for no scale.")
     images: ImageRules | None = None
+    # No task of Runware's makes more than twenty.
     max_results: int = Field(1, ge=1, le=20, description="Images one task can make.")
     results_multiple: int = Field(1, ge=1, description="A task makes a multiple of this many images.")
     formats: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("PNG", "JPG", "WEBP")
+    # `words` in the files: operators have files of their own.
     parameters: ParameterMap = Field(ParameterMap(), alias="words")
     choices: dict[Annotated[str, Field(pattern=f"^({'|'.join(CHOICE_NAMES)})$")], Choice] = {}
     pricing: Pricing | None = None
@@ -253,6 +258,7 @@ class CatalogModel(_Entry):
 
     @model_validator(mode="after")
     def _check_modes(self) -> "CatalogModel":
+        # Where the image goes in the task could only be guessed.
         if Mode.EDIT in self.modes and self.images is None:
             message = "a model that edits needs `images`"
             raise ValueError(message)
@@ -270,6 +276,7 @@ class CatalogModel(_Entry):
     @property
     def recommendable(self) -> bool:
         """Whether it may be named to a caller who looks for another model."""
+        # What Runware no longer lists may be gone tomorrow.
         return self.status in {"live", "api-only"} and not self.unlisted
 
     @property

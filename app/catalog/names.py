@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 _SEPARATORS = re.compile(r"[._\-\s]+")
 _MAX_COMPARED_CHARS = 64
+# Shorter ones begin half of all names.
 _SHORTEST_BEGINNING = 4
 _MAX_SPELLINGS = 3
 # From here on two names look alike: `dall-e-4` and `dall-e-3` do, `gpt-5` and `gpt-image-1.5` do not.

@@ -6,6 +6,7 @@ from typing import cast
 from app.catalog.model import CatalogModel
 
 Entry = MutableMapping[str, object]
+# By the names in the files, which may be others than in the code.
 _ORDER = {field.alias or name: place for place, (name, field) in enumerate(CatalogModel.model_fields.items())}
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+# A bound, so that a lost decimal point is a fault of the file and not of a bill.
 Price = Annotated[Decimal, Field(ge=0, lt=1000)]
 SizeName = Annotated[str, Field(pattern=r"^\d{1,5}x\d{1,5}$")]
 Confidence = Literal["published", "estimated", "unknown"]
@@ -106,6 +107,7 @@ def price_in_words(pricing: Pricing | None) -> str:
     """The whole price as one line, with what is only estimated marked as such."""
     if pricing is None or not pricing.amounts:
         return NOT_PUBLISHED
+    # Bills that somebody saw are never a published price (0030).
     estimated = {*pricing.third_party, "observed"}
     parts = []
     for name in pricing.amounts:
@@ -121,6 +123,7 @@ def price_in_short(pricing: Pricing | None) -> str:
         return "unknown"
     amounts = sorted({amount for name in pricing.amounts if name not in _EXTRAS for amount in _values(pricing, name)})
     if pricing.first_megapixel is not None:
+        # With a sign for more, or a large image would look as cheap as a small one.
         text = f"${pricing.first_megapixel}+"
     elif pricing.per_output_megapixel is not None:
         text = f"${pricing.per_output_megapixel + (pricing.first_input_megapixel or 0)}+"

@@ -110,6 +110,7 @@ async def _fetch(client: httpx2.AsyncClient, url: str, headers: Mapping[str, str
     except httpx2.HTTPError as error:
         message = f"{url} cannot be reached ({type(error).__name__}); the catalog is unchanged. Try again later."
         raise RefreshError(message) from None
+    # Not every model has a page; that one is missing is no fault of the service.
     if response.status_code in {_NOT_MODIFIED, _NOT_FOUND}:
         return None
     if response.status_code != _OK:
@@ -125,6 +126,7 @@ async def _fetch(client: httpx2.AsyncClient, url: str, headers: Mapping[str, str
 def _models_of(registry: Facts) -> dict[str, tuple[str, str]]:
     """Task type and slug of every model that may make images, by AIR id."""
     models = registry.get("models")
+    # An empty list would mark every model as taken away.
     if not isinstance(models, dict) or not models:
         raise RefreshError("The registry lists no models; the catalog is unchanged.")
     return {

@@ -48,11 +48,13 @@ def read_rates(page: Facts, qualities: Sequence[str] = ()) -> Rates:
     """The prices of a page; `qualities` are the values of the model's own setting."""
     pricing: dict[str, object] = {}
     rates = [rate for rate in _listed(page.get("pricingRates")) if _amount(rate.get("amount")) is not None]
+    # Named, not dropped: a price without one of its parts would be too low.
     unread = tuple(
         f"{rate.get('amount')} per {rate.get('unit')} ({rate.get('label')})"
         for rate in rates
         if not _place(rate, pricing, rates, qualities)
     )
+    # Computing time cannot be worked out, so what was measured at one size is all there is (0030).
     if pricing.get("compute"):
         measured = {_name(one.size): one for one in _examples(page.get("pricingMeasured"), ()) if one.size is not None}
         if measured:
@@ -164,6 +166,7 @@ def _amount(value: object) -> Decimal | None:
         amount = Decimal(str(value).strip().removeprefix("$"))
     except InvalidOperation:
         return None
+    # A page is text by somebody else: what is out of all proportion is no price.
     return amount if amount.is_finite() and 0 <= amount < _BOUND else None
 
 

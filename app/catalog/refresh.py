@@ -18,6 +18,7 @@ Entry = MutableMapping[str, object]
 
 TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
 _IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
+# In this order: references guide any edit, the others take one image only.
 _SLOTS = ("referenceImages", "seedImage", "image")
 # Fields whose limits have a place of their own in an entry.
 _OWN_SECTIONS = frozenset({"positivePrompt", "width", "height", "numberResults"})
@@ -65,6 +66,7 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, shared: Sh
     if isinstance(maximum, int):
         _set(entry, "max_results", maximum)
     status = str(info.get("x-status") or "")
+    # What is usual is not written down, so that the files stay short.
     if status == "live":
         entry.pop("status", None)
     elif status:
@@ -91,6 +93,7 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, shared
         entry["prompt"] = {"use": "none"}
     elif "positivePrompt" not in required:
         entry["prompt"] = {"use": "optional"}
+    # A schema's bounds alone say little: what is not known is not guessed, and Runware judges.
     entry["sizes"] = {"kind": "unpublished" if "width" in properties else "automatic"}
     if "width" not in required:
         entry["size_use"] = "optional"
@@ -180,6 +183,7 @@ def _update_sizes(entry: Entry, schema: Facts, properties: Facts) -> None:
             for pair in pairs:
                 tiers.setdefault(_tier_of(pair), []).append(f"{pair[0]}x{pair[1]}")
             _set(entry, "sizes", {"kind": "fixed", "tiers": tiers})
+    # Only over facts as plain as these: budgets and aspects made by hand say more than a range.
     elif sizes.get("kind") in {"unpublished", "range"} and isinstance(width.get("maximum"), int):
         bounds = {"min_side": width.get("minimum", 1), "max_side": width["maximum"], "step": width.get("multipleOf", 1)}
         _set(entry, "sizes", {"kind": "range", **bounds})
@@ -214,6 +218,7 @@ def _tier_of(size: tuple[int, int]) -> str:
 
 def _set(entry: Entry, name: str, value: object) -> None:
     """Set a member only where it says something new, so that what is untouched keeps its form."""
+    # An empty list is a statement for `optional` only: no further fields.
     if entry.get(name) != value and (value or name in entry or name == "optional"):
         place(entry, name, value)
 

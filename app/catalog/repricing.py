@@ -48,6 +48,7 @@ def update_listing(entry: Entry, listed: Facts, airs_by_name: Mapping[str, str])
         air = successor if AIR_PATTERN.fullmatch(successor) else airs_by_name.get(successor)
         _set_or_drop(entry, "replaced_by", air)
     else:
+        # A successor that is named no longer is none.
         entry.pop("replaced_by", None)
 
 
@@ -87,6 +88,7 @@ def _priced(
 
 def _difference(example: Example, found: Decimal | None) -> str | None:
     """What is wrong with our price of an example, to the digits the page prints; None where nothing is, or none is."""
+    # To the digits of the page, which rounds as well.
     if found is None or found.quantize(example.price, ROUND_HALF_UP) == example.price:
         return None
     return f"{example.text} costs {example.price}, and would be {found.normalize():f}"
@@ -139,6 +141,7 @@ def _qualities(entry: Entry) -> list[str]:
     tables = [choice.get(name) for name in ("values", "nearest")] if isinstance(choice, Mapping) else []
     pricing = entry.get("pricing")
     known = pricing.get("per_quality") if isinstance(pricing, Mapping) else None
+    # As texts: pages print what the setting gets as a word.
     values = [value for table in tables if isinstance(table, Mapping) for value in table.values()]
     return [*dict.fromkeys([*map(str, values), *(map(str, known) if isinstance(known, Mapping) else ())])]
 

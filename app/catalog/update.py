@@ -51,6 +51,7 @@ async def refresh(folder: Path, sources: Sources, price: Pricer, *, write: bool)
         content = await fetch_content(lambda url: get_json(client, url), sources.content_url, airs)
     notes = (_UNCHANGED,) if found is None else found.notes
     state = state if found is None else {"etag": found.etag, "version": found.version}
+    # On a copy: what fails half way must leave the catalog as it is.
     with tempfile.TemporaryDirectory() as made:
         new = Path(made) / "catalog"
         shutil.copytree(folder, new)
@@ -59,6 +60,7 @@ async def refresh(folder: Path, sources: Sources, price: Pricer, *, write: bool)
         diff = _diff(folder, new)
         if write:
             _replace(folder, new)
+            # Last: a refresh that was cut off is done again, not passed over.
             (folder / STATE_FILE).write_text(json.dumps(state) + "\n", encoding="utf-8")
     return Outcome(state.get("version", ""), diff, notes)
 
@@ -147,6 +149,7 @@ def _flow(value: object) -> object:
 def _yaml() -> YAML:
     """Reads and writes YAML so that what is untouched keeps its comments and its form."""
     yaml = YAML()
+    # No line is broken or quoted anew: the diff shows what changed and nothing else.
     yaml.width, yaml.preserve_quotes = 100_000, True
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
@@ -158,6 +161,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _airs_of(folder: Path) -> list[str]:
     """The AIR ids in the files, without reading these twice in the slow way that keeps their form."""
+    # Good enough to know whom to ask; what is written is parsed in full.
     found = (
         re.findall(r"^ +air: *[\"']?([^\"'\s]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
         for file in _files(folder)
@@ -187,6 +191,7 @@ def _replace(folder: Path, new: Path) -> None:
 
 
 def _read_state(folder: Path) -> dict[str, str]:
+    # Without a state everything is fetched again: slower, never wrong.
     try:
         state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
