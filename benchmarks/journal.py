@@ -32,7 +32,7 @@ _REQUESTS = 3000
 _AT_ONCE = 32
 _ROUNDS = 5
 _WAITING, _WAITING_SECONDS = 500, 20.0
-_DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, "0.0013")
+_DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, Decimal("0.0013"))
 _LOCK_WAITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )

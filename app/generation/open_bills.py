@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 from app.database.errors import DatabaseUnavailableError
-from app.database.money import write_money
 from app.domain.answer import TaskCost
 from app.generation.gather import gather_in_order
 from app.journal.bills import OpenBills
@@ -70,7 +69,7 @@ class BillCompleter:
         for cost in record.costs:
             if not cost.is_complete:
                 await self._ask(record, cost, bill)
-        total = write_money(total_cost(bill.costs))
+        total = total_cost(bill.costs)
         if total is not None:
             await self._bills.complete(record.id, bill.costs, total)
             _logger.info("Runware reported the cost after all", id=record.id, cost=total)

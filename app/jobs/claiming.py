@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from app.access.admission import Admission, Ticket
 from app.catalog.model import Mode
 from app.database.errors import DatabaseUnavailableError
-from app.database.money import write_money
 from app.database.transaction import Transaction
 from app.errors import ConflictingKeyError, GatewayError, JournalError
 from app.jobs.codec import StoredPlan, encode_plan
@@ -176,7 +175,7 @@ def to_intent(prepared: Prepared) -> Intent:
         executed_model=spec.model.air,
         n=spec.count,
         task_ids=tuple(task.task_uuid for task in plan.tasks),
-        estimate=write_money(prepared.price.total),
+        estimate=prepared.price.total,
         plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
         retries=context.retries,
         user=_storable(request.user),

@@ -1,6 +1,5 @@
 """Writes down how a request ended: with an answer or an error, and with its bill; or that nobody knows yet."""
 
-from app.database.money import write_money
 from app.domain.answer import Answer
 from app.errors import GatewayError
 from app.jobs.codec import encode_error, encode_result
@@ -55,7 +54,6 @@ class Endings:
         releases: bool = False,
     ) -> None:
         total = total_cost(costs)
-        known = write_money(known_cost(costs)) if total is None else None
-        cost = write_money(total)
-        settlement = Settlement(status, answer, error, cost, known, releases=releases, images_kept=images_kept)
+        known = known_cost(costs) if total is None else None
+        settlement = Settlement(status, answer, error, total, known, releases=releases, images_kept=images_kept)
         await self._queue.post(lease.request_id, self._outcomes.settle, lease, settlement, costs)

@@ -6,17 +6,17 @@ last try has passed; then the part stays unknown.
 
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from sqlalchemy import Executable, bindparam, func, or_, select, update
 
-from app.database.money import write_money
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.records import Lease, Record, Status
-from app.journal.rows import to_record
+from app.journal.rows import to_record, write_money
 
 _PAUSE_GROWTH = 4.0
 _MOST_TRIES = 7
@@ -88,12 +88,13 @@ class OpenBills:
 
         return await self._writer.write(work)
 
-    async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: str) -> None:
+    async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
         """Write down the whole bill, and ask for it no more."""
         await self._writer.post(self._complete, request_id, costs, cost)
 
-    def _complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: str) -> None:
+    def _complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
         for statement, values in bookings(costs):
             transaction.add(statement, values)
-        values = {"request_id": request_id, "new_cost": cost, "new_known_cost": None, "new_bill_next": None}
+        values = {"request_id": request_id, "new_cost": write_money(cost)}
+        values |= {"new_known_cost": None, "new_bill_next": None}
         transaction.add(_SET, values)

@@ -86,8 +86,10 @@ class Claims:
         # The queue is full or Runware is unreachable; what is bought already can be had all the same.
         if intent.joins_only:
             raise NothingToJoinError
-        self._insert(transaction, intent, now)
-        return Claim(new_record(intent, self.owner, now), is_new=True)
+        row = to_row(intent, self.owner, now, now + self._key_ttl)
+        record = new_record(row, intent)
+        self._insert(transaction, row, intent)
+        return Claim(record, is_new=True)
 
     def names_of(self, intent: Intent) -> tuple[str, ...]:
         """What no two claims may hold at once: by what an earlier request would be found.
@@ -132,9 +134,8 @@ class Claims:
         """A caller collects the answer of a request by its id; `by` is the id of that call."""
         transaction.add(sql.JOIN, {"request_id": request_id, "by": by})
 
-    def _insert(self, transaction: Transaction, intent: Intent, now: float) -> None:
+    def _insert(self, transaction: Transaction, row: dict[str, object], intent: Intent) -> None:
         # Request and tasks in one commit: a task id that is not durable must never be sent (0007).
-        row = to_row(intent, self.owner, now, now + self._key_ttl)
         task_rows = [
             {"uuid": task_id, "request_id": intent.request_id, "position": position}
             for position, task_id in enumerate(intent.task_ids)

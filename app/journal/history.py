@@ -7,12 +7,11 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from app.database.money import read_money
 from app.database.reader import Reader
 from app.database.tables import requests
 from app.journal import statements as sql
 from app.journal.records import Record, Status, Sums
-from app.journal.rows import to_record
+from app.journal.rows import read_money, to_record
 
 _AT_ONCE = 500
 """Ids in one statement: databases bound how many values it may have."""

@@ -12,6 +12,7 @@ from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.bills import bookings
 from app.journal.records import Lease, Record, Settlement
+from app.journal.rows import write_money
 
 
 class Outcomes:
@@ -37,8 +38,8 @@ class Outcomes:
                 "new_answer": settlement.answer,
                 "new_images_kept": settlement.images_kept,
                 "new_error": settlement.error,
-                "new_cost": settlement.cost,
-                "new_known_cost": settlement.known_cost,
+                "new_cost": write_money(settlement.cost),
+                "new_known_cost": write_money(settlement.known_cost),
                 "new_bill_next": None if settlement.known_cost is None else self._clock(),
             },
         )

@@ -47,7 +47,7 @@ class Intent:
     executed_model: str
     n: int
     task_ids: tuple[str, ...]
-    estimate: str | None
+    estimate: Decimal | None
     plan: str
     # From the SDK's own header. A hint only: without it a retry is recognized by the broken connection (0062).
     retries: bool = False
@@ -64,10 +64,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of a request. `answer` and `error` are JSON, there once it ended; so are the costs.
-
-    `known_cost` is there where a part of the cost is unknown, and `cost` is not.
-    """
+    """What is known of a request. `answer` and `error` are JSON, there once it ended; so are the costs."""
 
     id: str
     tenant: str
@@ -84,8 +81,7 @@ class Record:
     fence: int
     beat: int
     tries: int
-    estimate: str | None
-    cost: str | None
+    estimate: Decimal | None
     plan: str
     answer: str | None
     error: str | None
@@ -95,7 +91,6 @@ class Record:
     webhook_attempts: int = 0
     webhook_next: float | None = None
     webhook_status: int | None = None
-    known_cost: str | None = None
     images_kept: bool | None = None
     """Whether every image of the answer is behind a link or stored here; None in rows that are older than this."""
     costs: tuple[TaskCost, ...] = ()
@@ -145,8 +140,8 @@ class Settlement:
     status: Status
     answer: str | None
     error: str | None
-    cost: str | None
-    known_cost: str | None = None
+    cost: Decimal | None
+    known_cost: Decimal | None = None
     # Only with a cost that is known to be zero (0065).
     releases: bool = False
     images_kept: bool | None = None

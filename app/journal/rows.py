@@ -1,11 +1,15 @@
-"""From rows of the journal to records and back."""
+"""From rows of the journal to records and back. Money is exact dollars, which the columns hold as text.
 
-from decimal import Decimal
+What cannot be read as money is unknown, never an error. Any other value that nobody wrote makes its row a failed
+request that says so.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from app.database.money import read_money
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.records import UNREADABLE, Intent, Record, Sighting, Status
@@ -13,6 +17,21 @@ from app.journal.records import UNREADABLE, Intent, Record, Sighting, Status
 FIRST_FENCE = 1
 _OPEN = frozenset(status.value for status in Status if not status.final)
 _END_OF_TIME = 253_402_300_800.0
+_LONGEST_MONEY = 40
+"""Characters of the columns."""
+_IDENTITY = ("id", "tenant", "model", "executed_model", "owner", "fence", "beat", "tries")
+_DAMAGED: dict[str, Any] = {
+    "fingerprint": "",
+    "endpoint": "",
+    "n": 0,
+    "status": Status.FAILED.value,
+    "created_at": 0.0,
+    "completed_at": 0.0,
+    "delivered_at": 0.0,
+    "plan": "{}",
+    "error": UNREADABLE,
+}
+"""What stands for a row that cannot be read, beside its identity."""
 
 
 def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
@@ -23,43 +42,43 @@ def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
     # Costs are read from the tasks, not from the sum: they may have been completed since the end (0101).
     costs = connection.execute(sql.TASKS_OF, {"request_id": row.id}).all()
     tasks = tuple(_to_cost(cost.uuid, cost.cost, cost.known_cost) for cost in costs)
+    values = row._asdict()
     try:
-        return _to_record(row, tasks)
+        return _to_record(values, tasks)
     # One damaged row must not stop recovery, lists and sums for all others (0103).
     except (ValueError, TypeError, OverflowError):
-        return _unreadable(row, tasks)
+        return _to_record({name: values[name] for name in _IDENTITY} | _DAMAGED, tasks)
 
 
-def _to_record(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Record:
+def _to_record(values: Mapping[str, Any], costs: tuple[TaskCost, ...]) -> Record:
+    """The record of a row's values by column; what is not there is null."""
     return Record(
-        id=row.id,
-        tenant=row.tenant,
-        fingerprint=row.fingerprint,
-        endpoint=row.endpoint,
-        model=row.model,
-        executed_model=row.executed_model,
-        n=int(row.n),
-        status=Status(row.status),
-        created_at=_to_time(row.created_at) or 0.0,
-        completed_at=_to_time(row.completed_at),
-        delivered_at=_to_time(row.delivered_at),
-        owner=row.owner,
-        fence=row.fence,
-        beat=row.beat,
-        tries=row.tries,
-        estimate=row.estimate,
-        cost=row.cost,
-        plan=row.plan,
-        answer=row.answer,
-        error=row.error,
-        user=row.user,
-        client_request_id=row.client_request_id,
-        webhook_url=row.webhook_url,
-        webhook_attempts=row.webhook_attempts,
-        webhook_next=row.webhook_next,
-        webhook_status=row.webhook_status,
-        known_cost=row.known_cost,
-        images_kept=row.images_kept,
+        id=values["id"],
+        tenant=values["tenant"],
+        fingerprint=values["fingerprint"],
+        endpoint=values["endpoint"],
+        model=values["model"],
+        executed_model=values["executed_model"],
+        n=int(values["n"]),
+        status=Status(values["status"]),
+        created_at=_to_time(values["created_at"]) or 0.0,
+        completed_at=_to_time(values.get("completed_at")),
+        delivered_at=_to_time(values.get("delivered_at")),
+        owner=values["owner"],
+        fence=values["fence"],
+        beat=values["beat"],
+        tries=values["tries"],
+        estimate=read_money(values.get("estimate")),
+        plan=values["plan"],
+        answer=values.get("answer"),
+        error=values.get("error"),
+        user=values.get("user"),
+        client_request_id=values.get("client_request_id"),
+        webhook_url=values.get("webhook_url"),
+        webhook_attempts=values.get("webhook_attempts") or 0,
+        webhook_next=values.get("webhook_next"),
+        webhook_status=values.get("webhook_status"),
+        images_kept=values.get("images_kept"),
         costs=costs,
     )
 
@@ -72,35 +91,6 @@ def _to_time(seconds: object) -> float | None:
     if not 0 <= time < _END_OF_TIME:
         raise ValueError
     return time
-
-
-def _unreadable(row: Row[tuple[object, ...]], costs: tuple[TaskCost, ...]) -> Record:
-    """What stands for a row that holds what nobody wrote: its id, and that it cannot be read."""
-    return Record(
-        id=str(row.id),
-        tenant=str(row.tenant),
-        fingerprint="",
-        endpoint="",
-        model=str(row.model),
-        executed_model=str(row.executed_model),
-        n=0,
-        status=Status.FAILED,
-        created_at=0.0,
-        completed_at=0.0,
-        delivered_at=0.0,
-        owner=str(row.owner),
-        fence=row.fence,
-        beat=row.beat,
-        tries=row.tries,
-        estimate=None,
-        cost=None,
-        plan="{}",
-        answer=None,
-        error=UNREADABLE,
-        user=None,
-        client_request_id=None,
-        costs=costs,
-    )
 
 
 def to_sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
@@ -119,14 +109,16 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str
         "model": intent.model,
         "executed_model": intent.executed_model,
         "n": intent.n,
-        "status": _first_status(intent).value,
+        "status": (Status.QUEUED if intent.queued else Status.PROCESSING).value,
         "created_at": now,
         "key_until": key_until,
         # The caller that makes the claim (0062).
         "connected": 1,
         "owner": owner,
         "fence": FIRST_FENCE,
-        "estimate": intent.estimate,
+        "beat": 0,
+        "tries": 0,
+        "estimate": write_money(intent.estimate),
         "plan": intent.plan,
         "user": intent.user,
         "client_request_id": intent.client_request_id,
@@ -136,35 +128,28 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str
     }
 
 
-def new_record(intent: Intent, owner: str, now: float) -> Record:
-    """The record of a request that is new."""
-    return Record(
-        id=intent.request_id,
-        tenant=intent.tenant,
-        fingerprint=intent.fingerprint,
-        endpoint=intent.endpoint,
-        model=intent.model,
-        executed_model=intent.executed_model,
-        n=intent.n,
-        status=_first_status(intent),
-        created_at=now,
-        completed_at=None,
-        delivered_at=None,
-        owner=owner,
-        fence=FIRST_FENCE,
-        beat=0,
-        tries=0,
-        estimate=intent.estimate,
-        cost=None,
-        plan=intent.plan,
-        answer=None,
-        error=None,
-        user=intent.user,
-        client_request_id=intent.client_request_id,
-        webhook_url=intent.webhook_url,
-        webhook_next=None if intent.webhook_url is None else now,
-        costs=tuple(_to_cost(task_id, None, None) for task_id in intent.task_ids),
-    )
+def new_record(row: Mapping[str, object], intent: Intent) -> Record:
+    """The record of a request whose row is new."""
+    unknown = tuple(TaskCost(task_id, Decimal(0), is_complete=False) for task_id in intent.task_ids)
+    return _to_record(row, unknown)
+
+
+def write_money(amount: Decimal | None) -> str | None:
+    """The text of an amount, None for an unknown one."""
+    # Never in exponent form, which comparisons in SQL and other readers would take for another amount.
+    return None if amount is None else format(amount, "f")
+
+
+def read_money(text: object) -> Decimal | None:
+    """The amount in a column, None where it is empty or holds nothing that can be money."""
+    if not isinstance(text, str) or len(text) > _LONGEST_MONEY:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return None
+    # An exponent makes a short text a number beyond any sum; what is written here has none.
+    return amount if amount.is_finite() and amount >= 0 and "e" not in text.lower() else None
 
 
 def _to_cost(task_id: str, cost: object, known: object) -> TaskCost:
@@ -172,7 +157,3 @@ def _to_cost(task_id: str, cost: object, known: object) -> TaskCost:
     whole = read_money(cost)
     part = read_money(known) or Decimal(0)
     return TaskCost(task_id, part if whole is None else whole, is_complete=whole is not None)
-
-
-def _first_status(intent: Intent) -> Status:
-    return Status.QUEUED if intent.queued else Status.PROCESSING

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isfinite
 from urllib.parse import urlencode
 
 import msgspec
@@ -85,7 +84,7 @@ def _members_of(view: RequestView) -> dict[str, object]:
         "executed_model": f"{PROVIDER}/{record.executed_model}",
         "n": record.n,
         **_render_cost(record),
-        "estimated_cost": _to_number(record.estimate),
+        "estimated_cost": None if record.estimate is None else float(record.estimate),
         "currency": CURRENCY,
         "duration_ms": None if ended is None else round((ended - record.created_at) * 1000),
         # What Runware said of each image; where the image itself is, the result tells.
@@ -118,15 +117,6 @@ def _render_cost(record: Record) -> dict[str, JSONValue]:
     if not record.status.final:
         return {"cost": None}
     return cost_members(total_cost(record.costs), known_cost(record.costs))
-
-
-def _to_number(text: str | None) -> float | None:
-    """An amount as a number, None for what cannot be one."""
-    try:
-        number = float(text) if text is not None else None
-    except ValueError:
-        return None
-    return number if number is not None and isfinite(number) else None
 
 
 def render_webhook(view: RequestView) -> bytes:

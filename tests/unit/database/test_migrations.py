@@ -5,14 +5,18 @@ import asyncio
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.database import engine as database_engine
 from app.database.engine import migrate, open_engine
 from app.database.reader import Reader
+from app.database.tables import requests
 from app.database.writer import Writer
+from app.jobs.codec import view_of
+from app.jobs.result_store import needs_refetch
 from app.journal.history import Filter, History
 from app.journal.records import Record, Sums
+from app.journal.rows import to_record
 from app.ledger.bill import known_cost, total_cost
 from tests.support.databases import SQLiteFolder
 
@@ -20,6 +24,11 @@ OLD_ROW = text(
     "INSERT INTO requests (id, tenant, fingerprint, endpoint, model, executed_model, n, status, created_at, completed_at,"
     " key_until, connected, owner, lease_until, cost, plan, answer)"
     " VALUES (:id, 't', 'f', 'generations', 'm', 'runware:100@1', 2, 'completed', 1.0, 2.0, 0.0, 0, 'o', 0.0, :cost, '{}', :answer)"
+)
+ROW_BEFORE_IMAGES_KEPT = text(
+    "INSERT INTO requests (id, tenant, fingerprint, endpoint, model, executed_model, n, status, created_at, completed_at,"
+    " key_until, connected, owner, plan, answer)"
+    " VALUES (:id, 't', 'f', 'generations', 'm', 'runware:100@1', 1, 'completed', 1.0, 2.0, 0.0, 0, 'o', '{}', :answer)"
 )
 OLD_TASK = text("INSERT INTO tasks (uuid, request_id, position, cost) VALUES (:uuid, :id, :position, :cost)")
 OLD_ANSWER = (
@@ -36,8 +45,10 @@ def upgrade_to(engine, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def look_after_the_migration(url: str, stored: str | None, task_costs: list[str | None]) -> tuple[Record, Sums]:
-    """What is read of a row that was there before."""
+def look_after_the_migration(
+    url: str, stored: str | None, task_costs: list[str | None]
+) -> tuple[Record, Sums, tuple[str | None, str | None]]:
+    """What is read of a row that was there before, and what its columns of money hold."""
     engine = open_engine(url)
     upgrade_to(engine, "0002")
     with engine.begin() as connection:
@@ -51,10 +62,12 @@ def look_after_the_migration(url: str, stored: str | None, task_costs: list[str 
     async def look() -> tuple[Record, Sums]:
         return (await History(reader).page(Filter("t"), 10))[0][0], await History(reader).sums(Filter("t"))
 
-    found = asyncio.run(look())
+    record, sums = asyncio.run(look())
+    with engine.begin() as connection:
+        cost, known = connection.execute(text("SELECT cost, known_cost FROM requests")).one()
     reader.close()
     writer.close()
-    return found
+    return record, sums, (cost, known)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +82,33 @@ def look_after_the_migration(url: str, stored: str | None, task_costs: list[str 
     ],
 )
 def test_old_costs_are_mended(database, stored, task_costs, cost, known):
-    record, sums = look_after_the_migration(database.fresh(), stored, task_costs)
-    assert (record.cost, record.known_cost) == (cost, known)
+    record, sums, columns = look_after_the_migration(database.fresh(), stored, task_costs)
+    assert columns == (cost, known)
     assert (total_cost(record.costs) is None, f"{known_cost(record.costs):f}") == (cost is None, cost or known or "0")
     assert (sums.unknown, sums.known_cost) == (int(cost is None), known_cost(record.costs))
 
 
 def test_an_endless_cost_which_only_sqlite_took_is_mended(tmp_path):
     endless = "1" + "0" * 400
-    record, sums = look_after_the_migration(SQLiteFolder(tmp_path).fresh(), endless, [endless])
-    assert (record.cost, record.known_cost, sums.unknown) == (None, "0", 1)
+    _, sums, columns = look_after_the_migration(SQLiteFolder(tmp_path).fresh(), endless, [endless])
+    assert (columns, sums.unknown) == ((None, "0"), 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "is_lost"),
+    [pytest.param('"https://x/a.png"', False, id="a link"), pytest.param("null", True, id="an image nobody kept")],
+)
+def test_an_old_row_is_shown_and_judged_by_its_answer(database, images, is_lost):
+    engine = open_engine(database.fresh())
+    upgrade_to(engine, "0004")
+    answer = OLD_ANSWER.replace('"https://x/a.png"', images)
+    with engine.begin() as connection:
+        connection.execute(ROW_BEFORE_IMAGES_KEPT, {"id": "r", "answer": answer})
+    migrate(engine)
+    with engine.begin() as connection:
+        record = to_record(connection, connection.execute(select(requests)).one())
+    engine.dispose()
+    assert (record.images_kept, needs_refetch(record)) == (None, is_lost)
+    shown = view_of(record).result
+    assert shown is not None
+    assert (shown.images[0].seed, shown.images[0].url is None) == (7, is_lost)

@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 import threading
 import uuid
+from decimal import Decimal
 
 import pytest
 
@@ -13,7 +14,7 @@ from app.journal.records import Intent, Lease, Receipt, Settlement, Sighting, St
 from tests.support.journals import ByHand, open_journal
 
 SECONDS = 10.0
-DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+DONE = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"))
 
 
 class Clocks:

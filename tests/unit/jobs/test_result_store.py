@@ -15,7 +15,7 @@ from app.errors import NotFoundError
 from app.jobs.codec import encode_result
 from app.jobs.result_store import ResultStore, has_all_images, is_embedded, needs_refetch
 from app.journal.records import Intent, Record, Status
-from app.journal.rows import new_record
+from app.journal.rows import new_record, to_row
 from app.media.store import MediaStore
 
 BYTES = b"the bytes of an image"
@@ -23,9 +23,8 @@ EMBEDDED = DeliveredImage((8, 8), ImageFormat.PNG, 7, base64=memoryview(pybase64
 LINKED = DeliveredImage((8, 8), ImageFormat.PNG, 8, url="https://im.runware.ai/a.png")
 LOST = DeliveredImage((8, 8), ImageFormat.PNG, 9)
 KEPT = replace(LOST, name="k.png")
-NEW = new_record(
-    Intent("r", "t", None, "f", "generations", "m", "runware:100@1", 1, ("a",), None, "{}"), owner="o", now=1.0
-)
+INTENT = Intent("r", "t", None, "f", "generations", "m", "runware:100@1", 1, ("a",), None, "{}")
+NEW = new_record(to_row(INTENT, owner="o", now=1.0, key_until=9.0), INTENT)
 
 
 def result_of(*images: DeliveredImage) -> Result:

@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.answer import TaskCost
 from app.journal.bills import OpenBills
+from app.journal.history import Filter
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.bill import known_cost, total_cost
 from tests.support.journals import ByHand, Clock, open_journal
@@ -52,10 +53,10 @@ async def ended(journal: ByHand, *, known: Decimal | None) -> tuple[str, tuple[s
     lease = await claimed(journal, request_id, ids)
     if known is None:
         costs = [TaskCost(task_id, CENT, is_complete=True) for task_id in ids]
-        await journal.settle(lease, Settlement(Status.COMPLETED, "{}", None, "0.02"), costs)
+        await journal.settle(lease, Settlement(Status.COMPLETED, "{}", None, 2 * CENT), costs)
     else:
         costs = [TaskCost(ids[0], known, is_complete=True), TaskCost(ids[1], Decimal(0), is_complete=False)]
-        await journal.settle(lease, Settlement(Status.COMPLETED, "{}", None, None, f"{known:f}"), costs)
+        await journal.settle(lease, Settlement(Status.COMPLETED, "{}", None, None, known), costs)
     return request_id, ids
 
 
@@ -66,8 +67,9 @@ def test_only_open_bills_are_due_and_not_right_after_the_end(journal, bills, clo
         assert await bills.due() == []
         clock.now += FIRST_PAUSE
         (record,) = await bills.due()
-        assert (record.id, record.cost, record.known_cost) == (request_id, None, "0.01")
-        assert (total_cost(record.costs), known_cost(record.costs)) == (None, CENT)
+        assert (record.id, total_cost(record.costs), known_cost(record.costs)) == (request_id, None, CENT)
+        sums = await journal.journal.history.sums(Filter("t"))
+        assert (sums.unknown, sums.known_cost) == (1, 3 * CENT)
 
     asyncio.run(course())
 
@@ -118,9 +120,10 @@ def test_once_it_is_whole_all_say_it_and_it_is_asked_for_no_more(journal, bills,
         clock.now += FIRST_PAUSE
         await bills.due()
         costs = [TaskCost(task_id, CENT, is_complete=True) for task_id in ids]
-        await bills.complete(request_id, costs, "0.02")
+        await bills.complete(request_id, costs, 2 * CENT)
         record = await journal.find_request(request_id)
-        assert (record.cost, record.known_cost, total_cost(record.costs)) == ("0.02", None, 2 * CENT)
+        sums = await journal.journal.history.sums(Filter("t"))
+        assert (sums.unknown, sums.known_cost, total_cost(record.costs)) == (0, 2 * CENT, 2 * CENT)
         clock.now += 100 * FIRST_PAUSE
         assert await bills.due() == []
 
@@ -130,7 +133,7 @@ def test_once_it_is_whole_all_say_it_and_it_is_asked_for_no_more(journal, bills,
 def test_a_failure_that_sent_nothing_cost_nothing_for_each_of_its_tasks(journal):
     async def course():
         lease = await claimed(journal, "req_1", ("a", "b"))
-        await journal.settle(lease, Settlement(Status.FAILED, None, "{}", "0"), [])
+        await journal.settle(lease, Settlement(Status.FAILED, None, "{}", Decimal(0)), [])
         assert total_cost((await journal.find_request("req_1")).costs) == 0
 
     asyncio.run(course())

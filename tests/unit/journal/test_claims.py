@@ -51,7 +51,7 @@ def lease_of(claim) -> Lease:
     return Lease(claim.record.id, claim.record.fence)
 
 
-DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+DONE = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"))
 FREED = Settlement(Status.FAILED, None, "{}", None, releases=True)
 
 

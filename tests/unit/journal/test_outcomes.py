@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from decimal import Decimal
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_whether_all_images_are_kept_is_read_of_the_row_and_changes_with_the_ans
         new = Intent("r", "t", None, "f", "generations", "m", "runware:100@1", 1, (str(uuid.uuid4()),), None, "{}")
         claim = await journal.claim(new)
         assert claim.record.images_kept is None
-        settlement = Settlement(Status.COMPLETED, "{}", None, "0.1", images_kept=images_kept)
+        settlement = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"), images_kept=images_kept)
         await journal.settle(Lease("r", claim.record.fence), settlement, [])
         assert (await journal.find_request("r")).images_kept is images_kept
         await opened.writer.post(opened.outcomes.store_answer, "r", '{"a":1}', images_kept=True)

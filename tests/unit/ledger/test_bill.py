@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.database.money import read_money, write_money
 from app.ledger.bill import Bill, known_cost, total_cost
 
 CENT = Decimal("0.01")
@@ -60,14 +59,3 @@ def test_the_parts_add_up_to_the_whole(tasks):
     assert known_cost(bill.costs) == sum(known_cost(part) for part in parts)
     assert (total_cost(bill.costs) is None) == any(total_cost(part) is None for part in parts)
     assert known_cost(bill.costs) == sum(cost for costs in tasks for cost in costs if cost is not None)
-
-
-@given(st.decimals(0, 10_000, places=18))
-def test_money_is_written_and_read_exactly(amount):
-    text = write_money(amount)
-    assert (read_money(text), len(text) <= 40) == (amount, True)
-
-
-@pytest.mark.parametrize("text", [None, "", "abc", "NaN", "Infinity", "-1", "1e9999999", "1E+400", "1" + 400 * "0", 5])
-def test_a_column_that_holds_no_money_is_unknown(text):
-    assert read_money(text) is None

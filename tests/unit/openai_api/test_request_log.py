@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 from app.domain.answer import Adjustment, AdjustmentMode, Attempt, DeliveredImage, MissingImage, Result
 from app.domain.request import ImageFormat
 from app.errors import ProviderError
 from app.journal.records import Intent, RequestView, Status
-from app.journal.rows import new_record
+from app.journal.rows import new_record, to_row
 from app.openai_api.request_log import Question, render_list, render_record, render_webhook
 
-RECORD = new_record(
-    Intent("req_1", "t", None, "f", "generations", "m", "runware:100@1", 1, ("a",), "0.02", "{}"), owner="o", now=1.5
-)
+INTENT = Intent("req_1", "t", None, "f", "generations", "m", "runware:100@1", 1, ("a",), Decimal("0.02"), "{}")
+RECORD = new_record(to_row(INTENT, owner="o", now=1.5, key_until=9.0), INTENT)
 RESULT = Result(
     created=5,
     images=(
