@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import uuid
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from app.database.transaction import Transaction
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 from tests.support.journals import ByHand, open_journal
 
-DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+DONE = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"))
 
 
 def intent(fingerprint: str, key: str | None = None, *, retries: bool = False) -> Intent:

@@ -7,14 +7,14 @@ from decimal import Decimal
 import pytest
 
 from app.journal.records import Intent, Lease, Settlement, Status
-from tests.support.journals import ByHand, close_journal, open_journal
+from tests.support.journals import ByHand, open_journal
 
 
 @pytest.fixture
 def opened(database):
     made = open_journal(database.fresh())
     yield made
-    close_journal(made)
+    made.close()
 
 
 @pytest.mark.parametrize("images_kept", [True, False, None])
