@@ -38,7 +38,7 @@ class ImageWork:
         self,
         owner: str,
         param: str,
-        header: Header | None,
+        header: Header,
         made: int,
         work: Callable[[*_Arguments], _T],
         *arguments: *_Arguments,
@@ -47,8 +47,8 @@ class ImageWork:
 
         Raises InvalidRequestError for whatever is wrong with the image, and UnavailableError without a process.
         """
-        decoded = header.width * header.height if header is not None else 0
-        job = Job(owner, decoded or self.max_pixels, made, header.format if header else None)
+        # Where only a decoder knows the size, the most is reserved: too little would end the worker (0025).
+        job = Job(owner, header.width * header.height or self.max_pixels, made, header.format)
         try:
             return await self._workers.run_in_worker(job, work, *arguments)
         except UnreadableImageError:
@@ -67,14 +67,14 @@ class ImageWork:
             raise UnavailableError(message, code="overloaded", retry_after=2, should_retry=True) from None
 
 
-def _warn(header: Header | None, work: Callable[..., object], reason: str) -> None:
-    """Tell the operator what a worker was given: the fault may be ours."""
+def _warn(header: Header, work: Callable[..., object], reason: str) -> None:
+    """Say in the log what a worker was given: the fault may be ours."""
     _logger.warning(
         "an image could not be worked on",
         stage=work.__name__,
         reason=reason,
-        format=header.format if header else None,
-        size=f"{header.width}x{header.height}" if header else None,
+        format=header.format,
+        size=f"{header.width}x{header.height}",
     )
 
 
@@ -84,9 +84,9 @@ def bad_image(param: str, what: str) -> InvalidRequestError:
     return InvalidRequestError(message, param=param, code="invalid_image")
 
 
-def too_many_pixels(param: str, limit: int, header: Header | None) -> InvalidRequestError:
+def too_many_pixels(param: str, limit: int, header: Header) -> InvalidRequestError:
     """An image of more pixels than `limit`."""
-    size = f" ({header.width}x{header.height})" if header and header.width else ""
+    size = f" ({header.width}x{header.height})" if header.width else ""
     message = f"`{param}`{size} has more than the {limit} pixels this gateway takes: scale it down."
     return InvalidRequestError(message, param=param, code="image_too_large")
 

@@ -76,6 +76,7 @@ class InputImages:
         mask = opened.mask
         if mask is None or mask.reference is not None:
             return FittedInputs(references, mask.reference if mask else None, adjustments=adjustments)
+        # What is pasted covers the caller's image as it came; what is sent must fit the image as it is sent.
         pastes = spec.output.composition is not None and spec.output.composition.pastes
         size = opened.first_size if pastes else fitted[0][1]
         data, adjusted = await self._fit_mask(owner, mask, size)
@@ -89,6 +90,7 @@ class InputImages:
 
         Raises InvalidRequestError for an image that must be padded though it has a mask, which would not fit then.
         """
+        # Padding changes the shape, and the size of the result follows what the model is shown.
         placement = place(size, self._limits(model.images))
         if not placement.pads:
             return size
@@ -132,6 +134,7 @@ class InputImages:
                 return InlineImage(bytes(clean.data), image.header.format), image.header.upright, []
         known = image.header.width > 0
         expected = place(image.header.upright, limits, target).outer if known else (_UNKNOWN_SIDE, _UNKNOWN_SIDE)
+        # Reserved before it is decoded: workers are given memory by what a piece of work may make (0025).
         made = math.prod(expected) * (1 if overlay is None else 2)
         fitted = await self._work.run(
             owner, image.param, image.header, made, fit_image, image.data, limits, overlay, target
@@ -153,6 +156,7 @@ class InputImages:
             converted = await self._work.run(
                 owner, mask.param, mask.header, math.prod(size), convert_mask, mask.data, size, most
             )
+        # Each fault has its own advice: all of them would be paid for as an edit of the wrong place.
         except MaskShapeError as error:
             has = "x".join(str(side) for side in error.details)
             message = f"`mask` is {has} and the image {size[0]}x{size[1]}: both must have the same shape."

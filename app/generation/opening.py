@@ -46,7 +46,7 @@ class OpenedInputs:
     passthrough: Mapping[str, JSONValue] = field(default_factory=dict)
     """The fields that pass through, as they may leave."""
     first_size: Dimensions | None = None
-    """The upright size of the first image, where its header tells."""
+    """The upright size of the first image, where its header says."""
     fitting_size: Dimensions | None = None
     """The same as the model will see its shape."""
 
@@ -69,9 +69,11 @@ class ImageOpener:
 
         `limits` are the model's: an address that leads to an image beyond them is not handed on.
         """
+        # A mask must have the size of its image, so whoever looks at the one needs the other.
         looks_at_mask = request.mask is not None and not needs.mask_as_is
         looks_at_first = needs.first_size or needs.first_pixels or looks_at_mask
         _refuse_ids(request, needs)
+        # All at once: the slowest address, not the sum of them, is what the caller waits for.
         images = [
             self._open(image, owner, None if looks_at_first and index == 0 else limits)
             for index, image in enumerate(request.images)
@@ -107,7 +109,7 @@ class ImageOpener:
             head = await self._fetcher.peek(image.url, HEAD_BYTES, owner)
         except RefusedAddressError as error:
             raise bad_image(image.param, error.reason) from None
-        # Not an error here: the provider may reach what we cannot, and its own message tells if not.
+        # Not an error here: the provider may reach what we cannot, and its own message says if not.
         except FetchError:
             return True
         foreign = name_foreign(head.data)
@@ -126,6 +128,7 @@ class ImageOpener:
         foreign = name_foreign(data)
         if foreign is not None:
             raise bad_image(param, f"is {foreign}")
+        # A glance suffices for nearly every image; a header that lies deep is looked for off the loop.
         header = read_header(data, GLANCE)
         if header is not None and not header.width:
             header = await asyncio.to_thread(read_header, data)

@@ -13,6 +13,7 @@ class OwnLinks:
 
     async def read(self, param: str, url: str) -> bytes | None:
         """The image behind a link; None for any other address. Raises InvalidRequestError for a link that has ended."""
+        # Asked of every address: only the store can tell a link of ours, whatever name the gateway is reached by.
         try:
             stored = await self._store.find_link(url)
         except MediaNotFoundError:

@@ -66,6 +66,7 @@ class PassthroughFields:
         header = await asyncio.to_thread(read_header, data) if data is not None else None
         if data is None or header is None:
             return None
+        # No limits of the model: what a field of Runware's takes is Runware's to judge.
         limits = ImageLimits(self._work.max_pixels)
         if needs_nothing(header, limits):
             clean = await asyncio.to_thread(clean_image, data)

@@ -39,7 +39,7 @@ class Policy:
 
     @property
     def longest_wait(self) -> float:
-        """The seconds a caller waits that is told of signs of life meanwhile."""
+        """The seconds a caller waits that is given signs of life meanwhile."""
         return max(self.longest_work, self.request_timeout)
 
     def wait_of(self, context: RequestContext) -> float:
@@ -99,6 +99,7 @@ class Preparer:
 
     def _check(self, request: ImageRequest, model: CatalogModel) -> InputNeeds:
         """What has to be looked at, raising what is wrong with the request itself."""
+        # Looked for only where a name is unknown, which is rare: a model's family has hundreds of fields.
         if not request.given <= KNOWN_NAMES:
             refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
         return check(request, model, self._alternatives(request.mode))
@@ -111,6 +112,7 @@ class Preparer:
 
     async def _open(self, request: ImageRequest, tenant: str, needs: InputNeeds, model: CatalogModel) -> OpenedInputs:
         """The inputs of the request, and a look at where its webhook goes."""
+        # Before anything is bought: a webhook that cannot be called would leave a paid answer that nobody hears of.
         if request.webhook_url is not None:
             await self._webhooks.check_webhook_url(request.webhook_url, tenant)
         if not request.images and not request.passthrough:

@@ -17,6 +17,7 @@ def starts_from_blank(model: CatalogModel) -> bool:
     rules = model.images
     if rules is None or Mode.GENERATE in model.modes or not rules.blank or rules.slot != "referenceImages":
         return False
+    # A blank image is the only thing we can make up: a model that needs more would refuse the task.
     needs_more = rules.mask_required or rules.minimum > 1 or bool(set(model.required) - _SENT_ANYWAY)
     return model.prompt.use == "required" and not needs_more
 
@@ -26,6 +27,7 @@ def brings_own_images(fields: Mapping[str, JSONValue]) -> bool:
 
     That these are there and well is judged with the other fields.
     """
+    # ACE++ takes its images inside its own field; a blank one beside them would be edited in their place.
     return isinstance(fields.get("acePlusPlus"), dict)
 
 

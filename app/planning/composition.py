@@ -32,7 +32,7 @@ def decide_composition(
         reason = f"{model.id} takes no mask: its result is pasted into your image inside the mask."
         adjustments.append(Adjustment("mask", None, "pasted inside the mask", AdjustmentMode.EMULATED, reason))
     size, exact = request.size, request.size.exact
-    # A size that was computed from a factor is told as what became of the factor.
+    # A size that was computed from a factor is stated as what became of the factor.
     if exact is not None and exact != choice.size and size.scale_factor is None:
         made = f"{choice.size[0]}x{choice.size[1]}" if choice.size else "another size"
         applied = f"{exact[0]}x{exact[1]}"
@@ -57,6 +57,7 @@ def _compose(
 
 
 def _pad_color(request: ImageRequest) -> str:
+    # What was named wins; holes are left only where the format can show them.
     if request.background in {"white", "black"}:
         return request.background
     opaque = request.background == "opaque" or request.format is ImageFormat.JPEG

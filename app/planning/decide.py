@@ -1,6 +1,6 @@
 """The three pure steps of preparing a request: check it, decide what will be made, bind that to task ids and a price.
 
-Every field is honored, changed, converted, emulated, dropped and told, or refused. Each aspect (size, parameters,
+Every field is honored, changed, converted, emulated, dropped and stated, or refused. Each aspect (size, parameters,
 composition, output, count) returns its decision and its adjustments in one call, and is asked only where a request or
 its model has it; here the decisions meet, and the adjustments are added up.
 """
@@ -61,6 +61,7 @@ def check(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str
 
     Called before any image is fetched or decoded. `alternatives` are models that can.
     """
+    # The model first: whoever chose the wrong one has no use for the faults that follow from it.
     _check_mode(request, model, alternatives)
     _check_tool(request, model)
     _check_images(request, model)
@@ -87,6 +88,7 @@ def decide(
     if SCALE_FACTOR in request.parameters:
         scaled, about_scale = scale_request(request, model, image_size)
     spec = _decide_spec(scaled, model, default_delivery, rules, image_size)
+    # By the request as it came: the refusal names the field the caller wrote, not what a factor became.
     check_output_size(request, spec, rules.max_pixels, original_size)
     if not about_scale and not request.names:
         return spec
@@ -94,11 +96,7 @@ def decide(
 
 
 def _decide_spec(
-    request: ImageRequest,
-    model: CatalogModel,
-    default_delivery: Delivery,
-    rules: OutputRules,
-    image_size: Dimensions | None,
+    request: ImageRequest, model: CatalogModel, delivery: Delivery, rules: OutputRules, image_size: Dimensions | None
 ) -> ImageSpec:
     """The decisions of all aspects, and what each adjusts."""
     about_ignored = [dropped(field.param, field.value, field.reason) for field in request.ignored]
@@ -109,8 +107,9 @@ def _decide_spec(
     merged, about_fields = _decide_fields(request, model, parameters, size, prompt)
     per_task, about_count = decide_count(request, model)
     output, about_output = decide_output(
-        request, model, size.size, merged, composition, default_delivery, rules, transparent=parameters.transparent
+        request, model, size.size, merged, composition, delivery, rules, transparent=parameters.transparent
     )
+    # After the output, which decides whether the link is Runware's own.
     fields, about_storage = decide_storage(merged, output)
     about_made = (*about_ignored, *about_prompt, *about_parameters, *about_size, *about_composition, *about_fields)
     return ImageSpec(
@@ -146,8 +145,10 @@ def bind(
         _refuse_adjusted(spec.adjustments)
     # Of the request as it came, not of the spec: a catalog update must not turn a retry into a new purchase (0063).
     fingerprint_ = fingerprint(request, context)
+    # Known before the tasks are: ids that follow from a key do not depend on what is in them (0064).
     tasks = math.ceil(spec.count / spec.per_task)
     plan = build_plan(spec, inputs, task_ids.of(context, fingerprint_, tasks))
+    # Of the images as they are sent: Runware bills what it gets, not what the caller had.
     references = reference_sizes(plan) if inputs.images else ()
     order = Order(spec.model, plan.images_made, spec.output.size, references, spec.fields)
     return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))
@@ -197,6 +198,7 @@ def _refuse_adjusted(adjustments: Iterable[Adjustment]) -> None:
 
 
 def _needs_of(request: ImageRequest, model: CatalogModel) -> InputNeeds:
+    # A mask of OpenAI's is transparent where to edit and must be converted; only Runware's own kind can pass.
     takes_mask = model.images is not None and model.images.mask
     named = isinstance(request.mask, LinkedImage) and (request.mask_is_native or request.mask.is_id)
     shapeless = request.size.exact is None and request.size.ratio is None

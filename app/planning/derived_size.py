@@ -40,6 +40,7 @@ def scale_request(
     factor = request.parameters.get(SCALE_FACTOR)
     if not isinstance(factor, int | float) or not request.images or not scales_by_size(model):
         return request, ()
+    # Taken out of the parameters either way: what is met by a size must not be dropped a second time.
     others = {name: value for name, value in request.parameters.items() if name != SCALE_FACTOR}
     rest = replace(request, parameters=others)
     if not wants_scaling(request, model):
@@ -68,6 +69,7 @@ def extend_size(size: SizeRequest, passthrough: Mapping[str, JSONValue], image: 
     asked = passthrough.get(OUTPAINT)
     if not isinstance(asked, dict) or asked.keys().isdisjoint(_SIDES):
         return None
+    # Models without a field for sides follow their width and height: these have to grow with the image.
     left, right, top, bottom = (_read_pixels(asked.get(side)) for side in _SIDES)
     width, height = image[0] + left + right, image[1] + top + bottom
     if size.area is not None:

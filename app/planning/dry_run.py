@@ -29,6 +29,7 @@ class DryRun:
 def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
     """The sizes of the input images of each task, None for those that are only addresses."""
     inputs = plan.tasks[0].inputs
+    # Of the first task: all tasks of a request carry the same images.
     listed = inputs.get("referenceImages") or inputs.get("seedImage") or inputs.get("image") or ()
     images = listed if isinstance(listed, tuple) else (listed,)
     sizes: list[tuple[int, int] | None] = []

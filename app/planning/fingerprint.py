@@ -25,7 +25,7 @@ from app.runware.tasks import OWN_FIELDS
 
 # Its own list of names: journals hold fingerprints of the last days, and under another name or order of the fields a
 # retry across an upgrade would match none of them and be bought again (0070).
-class _Counted(msgspec.Struct, frozen=True, rename={"parameters": "words", "passthrough": "extras"}):
+class _Counted(msgspec.Struct, frozen=True, kw_only=True, rename={"parameters": "words", "passthrough": "extras"}):
     """What counts of a request, each field under the name it was first written with."""
 
     mode: str
@@ -46,14 +46,14 @@ class _Counted(msgspec.Struct, frozen=True, rename={"parameters": "words", "pass
     parameters: Mapping[str, JSONValue]
     passthrough: Mapping[str, JSONValue]
     # Never counted: SDKs and proxies change or add it between attempts (0063).
-    user: None
+    user: None = None
     stream: bool
     webhook_url: str | None
     in_background: bool
     names: Mapping[str, str]
     ignored: tuple[IgnoredField, ...]
     # Never counted: how a field was written does not change the image.
-    given: tuple[()]
+    given: tuple[()] = ()
 
 
 def fingerprint(request: ImageRequest, context: RequestContext) -> str:
@@ -79,13 +79,11 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
         parameters=request.parameters,
         # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
         passthrough={name: value for name, value in request.passthrough.items() if name not in OWN_FIELDS},
-        user=None,
         stream=request.stream,
         webhook_url=request.webhook_url,
         in_background=request.in_background,
         names=request.names,
         ignored=request.ignored,
-        given=(),
     )
     # Strictness decides between an answer and a refusal, so it belongs to what is asked for.
     return hashlib.sha256(_encoder.encode((counted, context.strict))).hexdigest()

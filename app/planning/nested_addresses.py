@@ -59,6 +59,7 @@ def _is_address(text: str) -> bool:
     As loosely as those read who fetch: what is not well written is refused where it is judged.
     """
     meant = text.strip(_AROUND)
+    # The cheap look first: texts may be megabytes of base64, and there may be thousands of them.
     if meant[:1] not in {"h", "H"}:
         return False
     meant = meant.translate(_DROPPED)

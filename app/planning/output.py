@@ -89,6 +89,7 @@ def _decide_delivery(request: ImageRequest, default: Delivery) -> tuple[Delivery
 
 def _default_delivery(name: str | None, otherwise: Delivery) -> Delivery:
     """How images come back where the caller does not say: OpenAI's GPT models of this name never answered otherwise."""
+    # By the name that was asked for: programs written for these models read base64 and never say so.
     spelled = (name or "").rsplit("/", 1)[-1].strip().lower().replace("_", "-").replace(" ", "-")
     return Delivery.EMBEDDED if spelled.startswith(_BASE64_NAMES) else otherwise
 
@@ -122,6 +123,7 @@ def _promises_transparency(model: CatalogModel, fields: _Fields, delivered: Imag
     advanced = fields.get("advancedFeatures")
     inner = advanced.get("layerDiffuse") if isinstance(advanced, dict) else None
     layered = fields.get("layerDiffuse") is True or inner is True
+    # Refused, not converted: layers are paid for to be transparent, and JPEG would fill them in.
     if layered and delivered is ImageFormat.JPEG:
         message = "`layerDiffuse` makes transparent images: use output_format png, webp, gif or avif, not jpeg."
         raise InvalidRequestError(message, param="output_format")

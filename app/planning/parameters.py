@@ -72,6 +72,7 @@ def check_task(request: ImageRequest, model: CatalogModel, fields: _Fields, prom
     task = dict(fields)
     if request.seed is not None and model.parameters.seed is not None:
         task[model.parameters.seed] = request.seed
+    # Images and prompt stand outside of the fields and exclude some of them: they join for the judgment only.
     if model.exclusive:
         given = fields.get("inputs")
         slots: dict[str, JSONValue] = {}
@@ -137,6 +138,7 @@ def _decide_choice(request: ImageRequest, model: CatalogModel, name: str, choice
 def _find_native(model: CatalogModel, choice: Choice, value: str) -> Scalar | None:
     """The value of the model's own setting that the caller named in the provider's word."""
     rule = find_rule(model.fields, choice.field)
+    # Also what the catalog's map does not name: a model may have qualities of its own beside OpenAI's.
     natives = (*choice.values.values(), *(rule.values or () if rule else ()))
     return next((native for native in natives if str(native).lower() == value.lower()), None)
 

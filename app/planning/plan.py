@@ -6,6 +6,7 @@ Task ids are passed in, so that the same plan can be made again.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode
@@ -16,6 +17,7 @@ from app.images.types import CompositeBase
 from app.planning.output import converts
 from app.runware.tasks import ImageTask, InputReference
 
+_PlacedInputs: TypeAlias = Mapping[str, InputReference | tuple[InputReference, ...]]
 _SEED_LIMIT = 2**63
 _BASE64 = 4 / 3
 _BYTES_PER_PIXEL = {"PNG": 3.0, "TIFF": 3.0, "JPG": 1.0, "WEBP": 1.0, "SVG": 1.0}
@@ -60,7 +62,7 @@ def decide_count(request: ImageRequest, model: CatalogModel) -> tuple[int, tuple
     if request.count % multiple == 0:
         return per_task, ()
     made = math.ceil(request.count / multiple) * multiple
-    # Told, since the images that are over are billed too.
+    # Stated, since the images that are over are billed too.
     reason = (
         f"{model.id} makes images in multiples of {multiple}: {made} are made and billed, {request.count} delivered."
     )
@@ -72,34 +74,36 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
 
     Raises InvalidRequestError when the caller's own `inputs` would hide an image of the request.
     """
-    model, output, placed = spec.model, spec.output, _place_inputs(spec, inputs)
-    multiple, seed_field = model.results_multiple, model.parameters.seed
-    tasks, places = [], []
+    placed, multiple = _place_inputs(spec, inputs), spec.model.results_multiple
+    places = []
     # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
     for first, task_id in zip(range(0, spec.count, spec.per_task), task_ids, strict=False):
         wanted = min(spec.per_task, spec.count - first)
-        fields = spec.fields
-        if spec.seed is not None and seed_field is not None:
-            # Each task its own seeds, or every task would make the same images.
-            fields = {**fields, seed_field: (spec.seed + first) % _seed_limit(model, seed_field)}
-        task = ImageTask(
-            task_uuid=task_id,
-            model=model.air,
-            positive_prompt=spec.prompt,
-            # Some models make and bill multiples only; what is over is paid for, and not delivered.
-            number_results=math.ceil(wanted / multiple) * multiple,
-            output_type="URL" if output.native_link else "base64Data",
-            output_format=output.format.native,
-            output_quality=output.format.native_quality,
-            width=output.size[0] if output.size else None,
-            height=output.size[1] if output.size else None,
-            inputs=placed,
-            fields=fields,
-            task_type=model.task,
-        )
-        tasks.append(task)
-        places.append(TaskPlace(task_id, first, wanted, task.number_results))
-    return Plan(tuple(tasks), tuple(places))
+        # Some models make and bill multiples only; what is over is paid for, and not delivered.
+        places.append(TaskPlace(task_id, first, wanted, math.ceil(wanted / multiple) * multiple))
+    return Plan(tuple(_build_task(spec, placed, place) for place in places), tuple(places))
+
+
+def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace) -> ImageTask:
+    model, output, fields = spec.model, spec.output, spec.fields
+    seed_field = model.parameters.seed
+    if spec.seed is not None and seed_field is not None:
+        # Each task its own seeds, or every task would make the same images.
+        fields = {**fields, seed_field: (spec.seed + place.first_index) % _seed_limit(model, seed_field)}
+    return ImageTask(
+        task_uuid=place.task_id,
+        model=model.air,
+        positive_prompt=spec.prompt,
+        number_results=place.number_results,
+        output_type="URL" if output.native_link else "base64Data",
+        output_format=output.format.native,
+        output_quality=output.format.native_quality,
+        width=output.size[0] if output.size else None,
+        height=output.size[1] if output.size else None,
+        inputs=inputs,
+        fields=fields,
+        task_type=model.task,
+    )
 
 
 def with_ids(plan: Plan, task_ids: Sequence[str]) -> Plan:
@@ -139,7 +143,7 @@ def _seed_limit(model: CatalogModel, field: str) -> int:
     return _SEED_LIMIT if rule is None or rule.maximum is None else int(rule.maximum) + 1
 
 
-def _place_inputs(spec: ImageSpec, inputs: FittedInputs) -> Mapping[str, InputReference | tuple[InputReference, ...]]:
+def _place_inputs(spec: ImageSpec, inputs: FittedInputs) -> _PlacedInputs:
     rules = spec.model.images
     placed: dict[str, InputReference | tuple[InputReference, ...]] = {}
     if inputs.images and rules is not None:

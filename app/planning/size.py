@@ -1,7 +1,7 @@
 """The size aspect: what a model is asked to make, and what that changes of the size the caller asked for. Pure.
 
-Which of the legal sizes is nearest is `sizing`'s arithmetic. A size that is brought about after the image was made is
-told by `composition`.
+Which of the legal sizes is nearest is `sizing`'s arithmetic. What becomes of a size that is brought about after the
+image was made is said by `composition`.
 """
 
 import math
@@ -36,6 +36,7 @@ def sends_size(request: ImageRequest, model: CatalogModel) -> bool:
     # Runware refuses both together on these models; the shape is kept by other means where it can be.
     if model.size_use is SizeUse.WITHOUT_IMAGES and (request.images or is_emulated(request, model)):
         return False
+    # Left out where nothing is known and nothing asked: the model's own default is better than one of ours.
     is_sized = request.size.exact or request.size.ratio or request.size.area
     return bool(is_sized) or model.size_use is SizeUse.REQUIRED or model.sizes.kind != "unpublished"
 
@@ -58,6 +59,7 @@ def decide_size(
     extended = None
     if image_size is not None and size.exact is None and size.ratio is None:
         extended = extend_size(size, request.passthrough, image_size) if OUTPAINT in request.passthrough else None
+        # An edit of a photo that comes back square would be a surprise; its scale is the model's to choose.
         asked = extended or SizeRequest(ratio=image_size[0] / image_size[1], area=size.area)
     choice = _choose(request, model, asked)
     if size.scale_factor is not None:
@@ -65,6 +67,7 @@ def decide_size(
     if Mode.GENERATE not in model.modes and is_emulated(request, model):
         return _decide_blank(request, model, choice)
     adjustments = [*_drop_ignored(size), *_adjust_size(request, model, choice)]
+    # Only of the size as such: a scale the caller named is stated as every scale is.
     if extended is not None and extended.exact is not None and choice.size not in {None, extended.exact}:
         adjustments.append(adjust_extension(extended.exact, choice.size, model))
     return choice, tuple(adjustments)
@@ -125,6 +128,7 @@ def _adjust_unsent(request: ImageRequest, model: CatalogModel, choice: SizeChoic
     elif tier is not None:
         reason = f"Beside input images {model.id} takes a tier only, and their shape."
     if size.text and choice.reference_shape is not None:
+        # Not lost: the model follows its first image, and that one gets the shape before it is sent.
         reason = f"Beside input images {model.id} takes no size but follows the first one, which gets this shape."
         adjustments.append(Adjustment(size.ratio_field, size.text, size.text, AdjustmentMode.EMULATED, reason))
     elif size.text:
@@ -145,7 +149,7 @@ def _adjust_factor(request: ImageRequest, model: CatalogModel, choice: SizeChoic
 
 
 def _is_composed(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether the exact size is brought about after the image was made, which `composition` tells."""
+    """Whether the exact size is brought about after the image was made, which is `composition`'s to say."""
     if request.size.exact is None or (request.fit is None and request.mask is None):
         return False
     return request.fit is not None or pastes_mask(request, model)

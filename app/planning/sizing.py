@@ -2,7 +2,7 @@
 
 Shape is matched first, by the smallest |ln(r/r')|, then scale, by the smallest |ln(area/area')|; ties go to the
 larger image. A fixed table beats any formula. Leaves parsing of sizes to `openai_api` and what is
-told of them to `size`.
+said of them to `size`.
 """
 
 import math
@@ -77,6 +77,7 @@ def choose_size(rules: SizeRules, requested: SizeRequest, default_area: int | No
         return _choose_by_formula(rules, requested)
     if isinstance(rules, UnpublishedSizes):
         width, height = _ideal(requested, default_area or DEFAULT_AREA)
+        # Passed as it is: a guess of ours at limits nobody published would refuse sizes that work.
         return SizeChoice(requested.exact or _choose_on_grid(_UNPUBLISHED, width, height))
     assert isinstance(rules, AutomaticSizes)  # noqa: S101 - the union ends here; mypy checks it too
     return SizeChoice(None)
@@ -86,6 +87,7 @@ def choose_blank(model: CatalogModel, requested: SizeRequest) -> Dimensions:
     """The size of a blank input image for a model that is sent no size: near the requested one, within its limits."""
     rules = model.images
     low, high = (rules.min_side, rules.max_side) if rules else (None, None)
+    # A size that was named is met to the pixel, since the result follows the blank; other sizes are rounded.
     step = 1 if requested.exact else 16
     grid = GridSizes(kind="range", min_side=low or 128, max_side=min(high or 2048, 2048), step=step)
     width, height = _ideal(requested, model.default_pixels or DEFAULT_AREA)
@@ -126,6 +128,7 @@ def _nearest(sizes: Iterable[Dimensions], ratio: float, area: float) -> Dimensio
     equals = [size for error, size in shapes if error <= limit]
     if len(equals) == 1:
         return equals[0]
+    # The larger of two: pixels that are not wanted can be scaled away, missing ones cannot be had.
     return min(equals, key=lambda size: (round(area_error(size, area), _DIGITS), -size[0] * size[1], -size[0]))
 
 
@@ -159,6 +162,7 @@ def _choose_fixed(rules: FixedSizes, requested: SizeRequest) -> SizeChoice:
         if requested.exact in sizes:
             return SizeChoice(requested.exact, tier)
         best[tier] = _nearest(sizes, ratio, requested_area)
+    # Tables round: the same shape differs a little from tier to tier, and must not decide between them.
     limit = min(shape_error(size, ratio) for size in best.values()) + _COMPETING_SHAPES
     competing = {tier: size for tier, size in best.items() if shape_error(size, ratio) <= limit}
     tier = min(
@@ -172,6 +176,7 @@ def _choose_by_formula(rules: TierSizes, requested: SizeRequest) -> SizeChoice:
     ratio = requested_ratio(requested)
     requested_area = requested.exact[0] * requested.exact[1] if requested.exact else requested.area
     tier = nearest_tier(rules.tiers, requested_area) if requested_area else _default_tier(rules.tiers)
+    # Half up, as those round who published the examples; Python's `round` goes to the even number.
     height = math.floor(math.sqrt((tier_area(tier) or DEFAULT_AREA) / ratio) + 0.5)
     return SizeChoice((max(1, math.floor(height * ratio + 0.5)), max(1, height)), tier)
 
@@ -206,6 +211,7 @@ def _side_limits(rules: GridSizes) -> tuple[int, int]:
 def _around(rules: GridSizes, side: float) -> set[int]:
     """The grid points just below and above `side` that lie within the limits."""
     low, high = _side_limits(rules)
+    # A side on the grid that floating point puts beside it must stay on it.
     tolerance = 1e-9 * side
     below = math.floor((side + tolerance) / rules.step) * rules.step
     above = math.ceil((side - tolerance) / rules.step) * rules.step

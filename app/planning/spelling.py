@@ -1,4 +1,4 @@
-"""Tells a field whose name is misspelled before anything is sent. Pure.
+"""Finds a field whose name is misspelled before anything is sent. Pure.
 
 Fields nobody knows pass to the provider, since lists age. But a name one slip away from a known field, when no model of
 the family has such a name, was meant for that field: passed on, it would be refused there or, worse, do nothing.
@@ -21,6 +21,7 @@ def refuse_misspelled(given: Collection[str], own: Collection[str], family: Coll
     """
     unknown = [name for name in sorted(given) if name not in family and name not in own]
     known = [name for name in (*sorted(own), *sorted(family)) if name not in given] if unknown else []
+    # Bounded: each name is compared with some hundred others, and a body may hold thousands of names.
     for name in unknown[:_MOST_LOOKED_AT]:
         meant = _find_meant(name, known)
         if meant is not None:
@@ -31,6 +32,7 @@ def refuse_misspelled(given: Collection[str], own: Collection[str], family: Coll
 def _find_meant(name: str, known: Iterable[str]) -> str | None:
     """The first of the known names that is nearest to `name`, None where all are far."""
     letters = _letters_of(name)
+    # Of two letters one slip is half: nearly every short name would be near to another.
     if not _SHORTEST <= len(letters) <= _LONGEST:
         return None
     limit = 2 if len(letters) >= _TWO_SLIPS else 1
@@ -59,6 +61,7 @@ def _count_slips(first: str, second: str, limit: int) -> int:
             swapped = row > 1 and column > 1 and letter == second[column - 2] and first[row - 2] == other
             current.append(min(cost, before[column - 2] + 1) if swapped else cost)
         before, last = last, current
+        # No later row can be better than the best of this one.
         if min(last) >= limit:
             return limit
     return last[-1]

@@ -125,6 +125,7 @@ def _is_legal(value: JSONValue, rule: FieldRule) -> bool:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _is_in_range(value, rule)
     if isinstance(value, str):
+        # Whole texts only: a pattern that matches a part would let the rest of an id through.
         fits = rule.pattern is None or re.fullmatch(rule.pattern, value) is not None
         return fits and (rule.min_chars or 0) <= len(value) <= (rule.max_chars or len(value))
     if isinstance(value, list):
@@ -135,6 +136,7 @@ def _is_legal(value: JSONValue, rule: FieldRule) -> bool:
 def _is_in_range(value: float, rule: FieldRule) -> bool:
     if (rule.minimum is not None and value < rule.minimum) or (rule.maximum is not None and value > rule.maximum):
         return False
+    # In decimals: 0.07 is a multiple of 0.01, and in binary fractions it is not.
     try:
         return rule.step is None or Decimal(str(value)) % rule.step == 0
     except InvalidOperation:  # more digits than any field can mean
@@ -175,6 +177,7 @@ def _value_at(value: _Object, path: str, task: _Object) -> JSONValue:
 
 def _difference(first: JSONValue, second: JSONValue) -> float:
     """How much larger the first is; minus one where there is nothing to compare."""
+    # A member that is absent or of another type is judged by its own rule; here it offends nothing.
     if isinstance(first, int | float) and isinstance(second, int | float):
         return first - second
     return -1
@@ -191,5 +194,6 @@ def _refuse(place: str, reason: str) -> NoReturn:
 def _show(value: JSONValue) -> str:
     if isinstance(value, list | dict):
         return f"a list of {len(value)}" if isinstance(value, list) else "an object"
+    # Short and escaped: the message goes into logs and headers, whatever the caller sent.
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - enough to recognize it
