@@ -4,7 +4,7 @@ Unknown stays unknown: where Runware has not said what one part cost there is no
 it. Leaves to `runware` which costs can be believed, and to the journal where they are written down.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from app.domain.answer import TaskCost
@@ -18,10 +18,15 @@ def known_cost(costs: Iterable[TaskCost]) -> Decimal:
     return sum((task.known for task in costs), Decimal(0))
 
 
-def total_cost(costs: Collection[TaskCost]) -> Decimal | None:
+def total_cost(costs: Iterable[TaskCost]) -> Decimal | None:
     """All of it, None where a part is unknown."""
-    # Never a partial sum as if it were the total: a missing cost looks like a cheap image.
-    return known_cost(costs) if all(task.is_complete for task in costs) else None
+    total = Decimal(0)
+    for task in costs:
+        # Never a partial sum as if it were the total: a missing cost looks like a cheap image.
+        if not task.is_complete:
+            return None
+        total += task.known
+    return total
 
 
 class Bill:
@@ -44,7 +49,7 @@ class Bill:
         What was known once stays known, even where Runware says less when it is asked again.
         """
         earlier = self._tasks.get(task_id)
-        known = sum((cost for cost in costs if cost is not None), Decimal(0))
+        known = sum(filter(None, costs), Decimal(0))
         is_complete = is_complete and None not in costs
         # Later answers may say less, as when Runware has forgotten some images of the task. Money that was seen stays
         # seen.
