@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+import psycopg
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
@@ -113,7 +114,7 @@ class GroupCommit:
                         _do_all(transaction, [piece])
                 _do_all(transaction, [piece for piece in ready if piece.kind is Kind.DECIDE])
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody must be told and this thread go on
-            if len(batch) > 1 and has_begun:
+            if len(batch) > 1 and has_begun and not _has_waited_long(error):
                 return self._commit_each(batch)
             # Nobody knows whether the commit stands; every write may be repeated for that reason (0051).
             refused = DatabaseUnavailableError(str(error))
@@ -130,6 +131,12 @@ class GroupCommit:
             # One timeout for all: with a locked database each further piece would wait for it again.
             refused = self._commit([piece]) if refused is None else _refuse([piece], refused)
         return refused
+
+
+def _has_waited_long(error: Exception) -> bool:
+    """Whether PostgreSQL gave up waiting, as for a table that somebody holds: each piece would wait as long again."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return isinstance(cause, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled)
 
 
 def _lock(transaction: Transaction, batch: Pieces) -> Pieces:

@@ -8,7 +8,6 @@ import time
 import psycopg
 from sqlalchemy import make_url
 
-from app.database.engine import _WRITERS_LOCK
 from tests.support import loopback
 from tests.support.databases import SQLiteFolder
 from tests.support.processes import unique
@@ -17,15 +16,15 @@ from tests.support.waiting import seen
 
 @contextlib.contextmanager
 def locked(url: str):
-    """Another program has the lock of all writers."""
+    """Another program lets nobody write."""
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as holder:
             holder.execute("BEGIN EXCLUSIVE")
             yield
             holder.execute("ROLLBACK")
     else:
-        with psycopg.connect(make_url(url).render_as_string(hide_password=False), autocommit=True) as holder:
-            holder.execute(f"SELECT pg_advisory_lock({_WRITERS_LOCK})")
+        with psycopg.connect(make_url(url).render_as_string(hide_password=False)) as holder:
+            holder.execute("LOCK TABLE requests IN EXCLUSIVE MODE")
             yield
 
 
