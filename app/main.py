@@ -11,6 +11,7 @@ from functools import partial
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
+from starlette.types import Lifespan
 
 from app import __version__
 from app.access.admission import MemoryBudget, TaskAdmission
@@ -61,7 +62,7 @@ from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import Shutdown, machine_memory, private_folder
 from app.server.state import ProcessState
-from app.settings.groups import JournalSettings, UpstreamSettings
+from app.settings.groups import ImageSettings, JournalSettings, UpstreamSettings
 from app.settings.load import Settings, load_settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
 from app.webhooks.sender import WebhookSender
@@ -118,21 +119,26 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
             gc.set_threshold(_GC_THRESHOLD)
             yield ProcessState(connections_of(settings), shutdown).as_lifespan_state()
 
-    app = FastAPI(
+    app = _framework(settings, lifespan)
+    framework_routes = tuple(app.router.routes)
+    add_middleware(app, settings)
+    return app
+
+
+def _framework(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return FastAPI(
         title=TITLE,
         version=__version__,
         summary="An OpenAI-compatible image gateway in front of Runware",
         lifespan=lifespan,
         exception_handlers=error_handlers(settings.upstream),
+        # Paths are read by `server/paths`; a redirect would turn a POST into a GET and lose its body.
         redirect_slashes=False,
         root_path_in_servers=False,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.server.docs else None,
     )
-    framework_routes = tuple(app.router.routes)
-    add_middleware(app, settings)
-    return app
 
 
 def application() -> FastAPI:
@@ -140,65 +146,97 @@ def application() -> FastAPI:
     return create_app(load_settings(os.environ))
 
 
-# The order of the end matters: paid work ends and is written down while database and network are there, and the writer
-# closes behind everything that may still post an outcome.
+@dataclass(frozen=True, slots=True)
+class _Resources:
+    """What is opened at the start: the network, the database, folders and processes."""
+
+    ways: WaysOut
+    runware: RunwareClient
+    storage: MediaStorage
+    workers: Workers
+    media: MediaStore
+    results: MediaStore
+    journal: Journal
+
+    async def close(self) -> None:
+        """Give all of it back; the journal first, since its last outcomes are still to be written."""
+        await asyncio.to_thread(self.journal.close)
+        for opened in (self.ways, self.storage, self.runware, self.workers):
+            await opened.close()
+
+
+async def _open(settings: Settings, parts: Parts, derive: Callable[[str], bytes]) -> _Resources:
+    ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
+    transport = parts.connect(settings.upstream, ways)
+    media, results = await _open_stores(settings, derive)
+    return _Resources(
+        ways,
+        RunwareClient(transport, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
+        MediaStorage(transport),
+        Workers(settings.images.image_workers),
+        media,
+        results,
+        await _open_journal(settings.journal),
+    )
+
+
 @asynccontextmanager
 async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown) -> AsyncIterator[Handlers]:
-    """Every part, in the order of dependency; given back in the opposite one."""
-    upstream, images, load, retries = settings.upstream, settings.images, settings.load, parts.retries
+    """Every part, in the order of dependency."""
+    images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
     derive = partial(_derive, settings)
-    ways = open_ways(upstream, images, settings.webhooks, parts.lookup)
-    transport = parts.connect(upstream, ways)
-    runware = RunwareClient(transport, sync_wait=upstream.sync_wait, retry=retries)
-    storage = MediaStorage(transport)
-    workers = Workers(images.image_workers)
-    media, results = await _open_stores(settings, derive)
-    journal = await _journal(settings.journal)
-    keeper = LeaseKeeper(journal, parts.lease_seconds)
-    delivery = ImageDelivery(
-        workers, ResultDownloader(ways.results, parts.downloads), media, 2 * images.max_output_pixels
-    )
+    opened = await _open(settings, parts, derive)
+    ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, webhook_body, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
-    admission = TaskAdmission(runware, load)
-    policy = _policy(settings, retries)
-    work, links = ImageWork(workers, images.max_image_pixels), OwnLinks(media, images.max_image_bytes)
-    inputs = InputImages(work, ways.inputs, links, max_bytes=images.max_image_bytes)
     ids = TaskIds(derive("task ids"))
-    finder = TaskFinder(runware, registry, retries.longest_search)
-    executor = ImageExecutor(
-        runware, InputUploads(storage), delivery, finder, memory=memory.work, longest_work=retries.longest_work
-    )
-    kept = ResultStore(results, media, registry)
+    keeper = LeaseKeeper(journal, parts.lease_seconds)
+    executor = _executor(opened, parts, registry, memory, images)
+    kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
     runner = JobRunner(journal, kept, keeper, executor, admission=admission, task_ids=ids, webhooks=webhooks)
+    work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
+    inputs = InputImages(work, ways.inputs, links, max_bytes=images.max_image_bytes)
+    policy = _policy(settings, retries)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
     bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
     takeover = Takeover(journal, keeper, runner)
+    contexts = ContextReader(settings.server, settings.models)
+    bodies = BodyReader(memory, settings.server, images, settings.upstream)
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    for part in (workers, runner, takeover, bills, webhooks):
+    for part in (opened.workers, runner, takeover, bills, webhooks):
         part.start()
-    bodies = BodyReader(memory, settings.server, images, upstream)
     try:
         yield Handlers(
-            images=ImageRoutes(service, runner.receipts, ContextReader(settings.server, settings.models), bodies),
+            images=ImageRoutes(service, runner.receipts, contexts, bodies),
             models=ModelRoutes(registry),
-            media=MediaRoutes(media),
+            media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets),
-            health=HealthRoutes(runware, journal, registry, upstream),
+            health=HealthRoutes(runware, journal, registry, settings.upstream),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
     finally:
+        # The order matters: paid work ends and is written down while database and network are there, and the journal
+        # closes behind everything that may still post an outcome.
         takeover.stop()
         bills.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
-        await asyncio.to_thread(journal.close)
-        for connected in (ways, storage, runware, workers):
-            await connected.close()
+        await opened.close()
+
+
+def _executor(
+    opened: _Resources, parts: Parts, registry: Registry, memory: MemoryBudget, images: ImageSettings
+) -> ImageExecutor:
+    """Makes images of tasks, and finds those of tasks that were sent before."""
+    downloads = ResultDownloader(opened.ways.results, parts.downloads)
+    delivery = ImageDelivery(opened.workers, downloads, opened.media, 2 * images.max_output_pixels)
+    finder = TaskFinder(opened.runware, registry, parts.retries.longest_search)
+    uploads, longest = InputUploads(opened.storage), parts.retries.longest_work
+    return ImageExecutor(opened.runware, uploads, delivery, finder, memory=memory.work, longest_work=longest)
 
 
 def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
@@ -213,7 +251,7 @@ def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
     )
 
 
-async def _journal(settings: JournalSettings) -> Journal:
+async def _open_journal(settings: JournalSettings) -> Journal:
     """What is written down of requests, and how."""
     engine = await asyncio.to_thread(_open_database, settings)
     return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)

@@ -50,7 +50,7 @@ class Ticket:
 
     def resize(self, weight: int) -> None:
         """Weigh something else from now on. Growing never waits, so that a holder of a place can always go on."""
-        if not self._ended and weight != self.weight:
+        if not self._ended:
             self._admission.reweigh(self, weight, held=self._holds)
 
     def release(self) -> None:

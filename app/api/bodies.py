@@ -55,8 +55,16 @@ class BodyReader:
             ticket.release()
             raise
 
-    async def read(self, request: Request, mode: Mode) -> ImageRequest:
+    async def read(self, request: Request, mode: Mode, ticket: Ticket) -> ImageRequest:
         """What a body asks for, raising InvalidRequestError and what `read_body` raises."""
+        understood = await self._understand(request, mode)
+        # The body is gone by now; what still counts are the images in it.
+        held = _weigh_images(understood)
+        if held != ticket.weight:
+            ticket.resize(held)
+        return understood
+
+    async def _understand(self, request: Request, mode: Mode) -> ImageRequest:
         content_type = request.headers.get("content-type", "")
         chunks = read_body(request, self._body_bytes)
         kind = content_type.lower()
@@ -77,7 +85,7 @@ class BodyReader:
             return await asyncio.to_thread(_understand_form, request, mode, parser)
 
 
-def weigh_images(understood: ImageRequest) -> int:
+def _weigh_images(understood: ImageRequest) -> int:
     """Bytes of images that came with a request."""
     images = [*understood.images, understood.mask, understood.markup]
     return sum(len(image.data) for image in images if isinstance(image, UploadedImage))

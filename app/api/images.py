@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.authentication import Caller
-from app.api.bodies import BodyReader, weigh_images
+from app.api.bodies import BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
@@ -59,9 +59,7 @@ class ImageRoutes:
         """The answer to a request, holding its place in memory until it is sent."""
         context = self._contexts.read(request, caller)
         async with self._bodies.admit(request, context) as ticket:
-            understood = await self._bodies.read(request, mode)
-            # The body is gone by now; what still counts are the images in it.
-            ticket.resize(weigh_images(understood))
+            understood = await self._bodies.read(request, mode, ticket)
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             try:

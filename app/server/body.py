@@ -15,7 +15,7 @@ async def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
     Raises TooLargeError as soon as more than `limit` bytes are announced, sent or unpacked, UnsupportedEncodingError
     and InvalidRequestError for what cannot be unpacked.
     """
-    encoding = _encoding_of(request)
+    encoding = _encoding_of(request) if "content-encoding" in request.headers else None
     announced = request.headers.get("content-length", "")
     # Refused before a byte is read, so that nobody uploads in vain.
     if announced.isdecimal():
@@ -26,7 +26,8 @@ async def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
         # Counted after unpacking: a small body may unpack to gigabytes.
         received += len(chunk)
         _refuse_above(received, limit)
-        yield chunk
+        if chunk:  # the end comes as an empty one
+            yield chunk
 
 
 async def _unpack(chunks: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:

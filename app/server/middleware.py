@@ -65,16 +65,8 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                elapsed = str(round((time.perf_counter() - started) * 1000)).encode()
                 # Read when the answer begins: a request that joined an earlier one carries that one's id by then.
-                own = state.request_id.encode()
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", own),
-                    (b"x-spillway-request-id", own),
-                    (b"openai-processing-ms", elapsed),
-                    *self._extra,
-                ]
+                message["headers"] = [*message["headers"], *self._headers(state.request_id, started)]
             await send(message)
 
         try:
@@ -84,6 +76,15 @@ class RequestMiddleware:
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 self._access_log.log_request(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
+
+    def _headers(self, request_id: str, started: float) -> list[tuple[bytes, bytes]]:
+        own, elapsed = request_id.encode(), round((time.perf_counter() - started) * 1000)
+        return [
+            (b"x-request-id", own),
+            (b"x-spillway-request-id", own),
+            (b"openai-processing-ms", str(elapsed).encode()),
+            *self._extra,
+        ]
 
 
 class BrowserMiddleware:
