@@ -16,7 +16,7 @@ from app.planning.plan import FittedInputs, build_plan
 from app.settings.load import Settings
 
 _ROUNDS, _REQUESTS = 15, 400
-WISHES = {
+SIZES = {
     "no size": SizeRequest(),
     "listed WxH": SizeRequest(exact=(1024, 1024), text="1024x1024"),
     "other WxH": SizeRequest(exact=(1001, 777), text="1001x777"),
@@ -31,14 +31,14 @@ def table_length(model: CatalogModel) -> int:
     return sum(len(listed) for listed in sizes.tiers.values()) if isinstance(sizes, FixedSizes) else 0
 
 
-def measure(model: CatalogModel, wish: SizeRequest) -> float:
+def measure(model: CatalogModel, requested: SizeRequest) -> float:
     """Microseconds from an ImageRequest to its plan."""
     task_id = str(uuid.uuid4())
     rounds = []
     for _ in range(_ROUNDS):
         started = time.perf_counter()
         for _ in range(_REQUESTS):
-            request = ImageRequest(Mode.GENERATE, "a harbor", size=wish)
+            request = ImageRequest(Mode.GENERATE, "a harbor", size=requested)
             check(request, model)
             spec = decide(request, model, default_delivery=Delivery.LINK)
             build_plan(spec, FittedInputs(), repeat(task_id))
@@ -52,8 +52,8 @@ def main() -> None:
     largest = sorted(models, key=table_length, reverse=True)[:3]
     ranges = [next(model for model in models if model.id == name) for name in ("flux.1-schnell", "openai-gpt-image-2")]
     for model in [*largest, *ranges]:
-        for name, wish in WISHES.items():
-            print(f"{model.id:32} {table_length(model):4} sizes  {name:16} {measure(model, wish):7.1f} us")
+        for name, requested in SIZES.items():
+            print(f"{model.id:32} {table_length(model):4} sizes  {name:16} {measure(model, requested):7.1f} us")
 
 
 if __name__ == "__main__":

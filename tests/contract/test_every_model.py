@@ -44,7 +44,7 @@ def on_the_wire(task: ImageTask) -> dict:
     return json.loads(encode([task.to_wire()]))[0]
 
 
-def wishes(model: CatalogModel) -> list[SizeRequest]:
+def requested_sizes(model: CatalogModel) -> list[SizeRequest]:
     """Every size the model lists, some it does not, and none."""
     listed = (
         [size for sizes in model.sizes.tiers.values() for size in sizes] if isinstance(model.sizes, FixedSizes) else []
@@ -69,11 +69,11 @@ def test_the_plan_of_every_model_at_every_size_is_accepted(air, mode):
     fewest = max(1, model.images.minimum) if model.images else 1
     most = min(model.images.maximum or 16, 16) if model.images else 1
     refused = 0
-    for wish in wishes(model):
+    for requested in requested_sizes(model):
         for images in {fewest, most} if mode is Mode.EDIT else {0}:
             for count in (1, 3):
                 try:
-                    tasks = plan(model, mode, images, (640, 480), size=wish, count=count)
+                    tasks = plan(model, mode, images, (640, 480), size=requested, count=count)
                 except InvalidRequestError as error:
                     assert error.code == "unsupported_model"
                     assert mode not in model.modes
@@ -133,7 +133,7 @@ def test_common_parameters_become_fields_the_model_takes_or_are_reported(air):
     assert validate(on_the_wire(tasks[0])) == []
 
 
-WISHES = {
+SAMPLES = {
     "seed": {"seed": 7},
     "negative_prompt": {"parameters": {"negative_prompt": "fog and rain"}},
     "guidance_scale": {"parameters": {"guidance_scale": 4}},
@@ -163,9 +163,9 @@ WISHES = {
 def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
     model = MODELS[air]
     schema = describe_model(model)
-    for field, usual in WISHES.items():
+    for field, usual in SAMPLES.items():
         native = schema["properties"][field].get("x-native") if field == "style" else None
-        wish = {"parameters": {"style": native[0]}} if native else usual
+        sample = {"parameters": {"style": native[0]}} if native else usual
         edits = field == "scale_factor" and Mode.EDIT in model.modes  # a factor needs an image to scale
         mode = Mode.EDIT if edits else model.modes[0]
         request = ImageRequest(
@@ -173,7 +173,7 @@ def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
             PROMPT,
             images=(LinkedImage("image", URL),) if mode is Mode.EDIT else (),
             mask=LinkedImage("mask", URL) if model.images and model.images.mask_required else None,
-            **wish,
+            **sample,
         )
         spec = decide(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
         dropped = field in {one.param for one in spec.adjustments if one.mode is AdjustmentMode.DROPPED}

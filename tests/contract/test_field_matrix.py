@@ -27,7 +27,7 @@ RUNWARES = {
 }  # fmt: skip
 """A value of each word of Runware's that is another name of one here; the same value means the same under both."""
 SAME = {**RUNWARES, "outputType": "url", "outputFormat": "webp"}
-WORDS = {
+VALUES = {
     "prompt": "[sim:plain][sim:slow=0] another harbor", "response_format": "url", "output_format": "webp", "output_compression": 60, "stream": False,
     "background": "transparent", "style": "vivid", "quality": "high", "moderation": "low", "input_fidelity": "high", "complexity": "low",
     "frame_count": 2, "frame_duration_ms": 50, "partial_images": 1, "svg": {"a": 1}, "user": "u", "safety_identifier": "s", "seed": 7,
@@ -72,11 +72,11 @@ def sample(model: CatalogModel, name: str, schema: dict) -> object:
     if (
         name in {"quality", "style"}
         and schema.get("x-native")
-        and WORDS[name] not in {*schema["x-native"], *schema["x-nearest"]}
+        and VALUES[name] not in {*schema["x-native"], *schema["x-nearest"]}
     ):
         return schema["x-native"][0]
-    if name in WORDS or name in PLATFORM:
-        return {**WORDS, **PLATFORM}[name]
+    if name in VALUES or name in PLATFORM:
+        return {**VALUES, **PLATFORM}[name]
     return from_schema(schema)
 
 

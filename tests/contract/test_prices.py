@@ -46,7 +46,7 @@ def requests(model: CatalogModel) -> Iterator[ImageRequest]:
         mode = Mode.EDIT if images else Mode.GENERATE
         if mode not in model.modes:
             continue
-        wish = SizeRequest() if size is None else SizeRequest(exact=size, text="x")
+        requested = SizeRequest() if size is None else SizeRequest(exact=size, text="x")
         outpaint = {"outpaint": {"left": 256, "top": 64}} if "outpaint" in model.required else {}
         sent = tuple(LinkedImage(f"image[{index}]", "https://images.example/a.png") for index in range(images))
         mask = (
@@ -55,7 +55,7 @@ def requests(model: CatalogModel) -> Iterator[ImageRequest]:
         yield ImageRequest(
             mode,
             "a quiet harbor at dawn",
-            size=wish,
+            size=requested,
             images=sent,
             mask=mask,
             passthrough=quality | outpaint,

@@ -78,7 +78,7 @@ def test_a_refusal_by_moderation_arrives_in_the_stream(client):
     assert caught.value.code == "content_policy_violation"
 
 
-def test_wishes_are_told_on_the_head_and_in_every_event(gateway):
+def test_adjustments_stand_in_the_head_and_in_every_event(gateway):
     body = {"prompt": "a dune", "size": "1000x1000", "stream": True, "partial_images": 2, "response_format": "url"}
     with gateway.client.stream("POST", "/images/generations", json=body) as response:
         text = response.read().decode()

@@ -101,9 +101,9 @@ def test_a_fitted_image_is_hosted_when_a_link_is_asked_for(gateway):
     assert open_bytes(gateway.client.get(item["url"]).content).size == (300, 300)
 
 
-@pytest.mark.parametrize("wish", [{}, {"size": "16:9"}, {"aspect_ratio": "16:9"}], ids=str)
-def test_fit_needs_an_exact_size(gateway, wish):
-    error = gateway.client.post("/images/generations", json={"prompt": "p", "fit": "cover"} | wish).json()["error"]
+@pytest.mark.parametrize("requested", [{}, {"size": "16:9"}, {"aspect_ratio": "16:9"}], ids=str)
+def test_fit_needs_an_exact_size(gateway, requested):
+    error = gateway.client.post("/images/generations", json={"prompt": "p", "fit": "cover"} | requested).json()["error"]
     assert error["param"] == "fit"
 
 

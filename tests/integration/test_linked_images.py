@@ -98,8 +98,8 @@ PLACES = {
 
 
 def edit(gateway, body: dict, *, dry_run: bool = False):
-    wish = {"prompt": "a hat", "model": "riverflow-1"} | body
-    return gateway.client.post(f"/images/edits{'?dryRun=true' if dry_run else ''}", json=wish)
+    requested = {"prompt": "a hat", "model": "riverflow-1"} | body
+    return gateway.client.post(f"/images/edits{'?dryRun=true' if dry_run else ''}", json=requested)
 
 
 def sent(gateway, response) -> object:

@@ -354,12 +354,12 @@ def test_the_journal_holds_neither_images_nor_secrets_nor_prompts(start_gateway,
 @pytest.mark.parametrize(
     ("path", "model", "fields"),
     [
-        ("generations", "flux.2-pro", {"negative_prompt": "a hidden wish"}),
-        ("generations", "flux.2-pro", {"negative_prompt": "a hidden wish", "n": 2}),
-        ("generations", "flux.1-schnell", {"positivePrompt": "a hidden wish"}),
-        ("generations", "flux.1-schnell", {"apiKey": "https://hooks.example.com/?token=a hidden wish"}),
-        ("generations", "flux.1-schnell", {"taskUUID": "a hidden wish, and longer than anything that has to be told again"}),
-        ("edits", "bria-rmbg-v2-0", {"prompt": "a hidden wish", "image": data_uri(png(320, 320))}),
+        ("generations", "flux.2-pro", {"negative_prompt": "a hidden text"}),
+        ("generations", "flux.2-pro", {"negative_prompt": "a hidden text", "n": 2}),
+        ("generations", "flux.1-schnell", {"positivePrompt": "a hidden text"}),
+        ("generations", "flux.1-schnell", {"apiKey": "https://hooks.example.com/?token=a hidden text"}),
+        ("generations", "flux.1-schnell", {"taskUUID": "a hidden text, and longer than anything that has to be told again"}),
+        ("edits", "bria-rmbg-v2-0", {"prompt": "a hidden text", "image": data_uri(png(320, 320))}),
     ],
     ids=["dropped", "dropped of two", "provider's name", "address", "long", "tool"],
 )  # fmt: skip
@@ -370,7 +370,7 @@ def test_what_is_told_of_dropped_wishes_repeats_no_text(start_gateway, tmp_path,
     name = next(iter(fields))
     assert [one["requested"] for one in answer.json()["metadata"]["adjustments"] if one["param"] == name] == [None]
     gateway.client.get(f"/requests/{answer.json()['id']}")
-    assert b"hidden wish" not in b"".join(file.read_bytes() for file in tmp_path.glob("spillway.db*"))
+    assert b"hidden text" not in b"".join(file.read_bytes() for file in tmp_path.glob("spillway.db*"))
 
 
 # Killed gateways

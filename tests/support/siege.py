@@ -144,7 +144,7 @@ def _call(origin: str, _: psutil.Process, watch: Watch, done: threading.Event) -
     with loopback.client(base_url=f"{origin}/v1", headers=_HEADERS, timeout=120) as client:
         while not done.is_set():
             number += 1
-            form = {"prompt": f"an innocent wish {number} {id(done)}", "model": "flux.1-dev", "size": "256x256"}
+            form = {"prompt": f"an innocent request {number} {id(done)}", "model": "flux.1-dev", "size": "256x256"}
             started = time.perf_counter()
             response = client.post("/images/edits", data=form, files=[("image", ("a.gif", image))])
             watch.longest_wait = max(watch.longest_wait, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Sizes: worked examples, and properties over all rules and wishes."""
+"""Sizes: worked examples, and properties over all rules and requested sizes."""
 
 import math
 
@@ -25,7 +25,7 @@ SEEDREAM = GridSizes(
 
 
 @pytest.mark.parametrize(
-    ("wish", "size"),
+    ("requested", "size"),
     [
         (SizeRequest(exact=(1024, 1024)), (1024, 1024)),
         (SizeRequest(exact=(1000, 1000)), (1008, 1008)),
@@ -44,12 +44,12 @@ SEEDREAM = GridSizes(
     ],
     ids=str,
 )  # fmt: skip
-def test_a_range_on_a_grid_of_16_from_128_to_2048(wish, size):
-    assert choose_size(GRID, wish).size == size
+def test_a_range_on_a_grid_of_16_from_128_to_2048(requested, size):
+    assert choose_size(GRID, requested).size == size
 
 
 @pytest.mark.parametrize(
-    ("wish", "size", "tier"),
+    ("requested", "size", "tier"),
     [
         (SizeRequest(), (1024, 1024), "1K"),
         (SizeRequest(ratio=16 / 9), (1280, 720), "1K"),
@@ -65,8 +65,8 @@ def test_a_range_on_a_grid_of_16_from_128_to_2048(wish, size):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_table_with_tiers(wish, size, tier):
-    choice = choose_size(TIERED, wish)
+def test_a_table_with_tiers(requested, size, tier):
+    choice = choose_size(TIERED, requested)
     assert (choice.size, choice.tier) == (size, tier)
 
 
@@ -95,7 +95,7 @@ def test_a_tier_without_a_table_reproduces_every_size_lumenfall_publishes(ratio,
 
 
 @pytest.mark.parametrize(
-    ("wish", "size"),
+    ("requested", "size"),
     [
         (SizeRequest(exact=(1024, 1536)), (1024, 1536)),
         (SizeRequest(exact=(300, 300)), (960, 960)),
@@ -105,8 +105,8 @@ def test_a_tier_without_a_table_reproduces_every_size_lumenfall_publishes(ratio,
     ],
     ids=str,
 )
-def test_a_pixel_budget_keeps_the_shape(wish, size):
-    assert choose_size(SEEDREAM, wish).size == size
+def test_a_pixel_budget_keeps_the_shape(requested, size):
+    assert choose_size(SEEDREAM, requested).size == size
 
 
 def test_a_model_that_chooses_is_not_asked_for_a_size():
@@ -153,7 +153,7 @@ tables = st.builds(
         min_size=1,
     ),
 )
-wishes = st.one_of(
+requested = st.one_of(
     st.builds(lambda w, h: SizeRequest(exact=(w, h)), st.integers(1, 20000), st.integers(1, 20000)),
     st.builds(
         lambda ratio, area: SizeRequest(ratio=ratio, area=area),
@@ -170,9 +170,9 @@ def is_legal(rules: GridSizes, width: int, height: int) -> bool:
 
 
 @settings(max_examples=400, deadline=None)
-@given(grids, wishes)
-def test_a_size_on_a_grid_is_always_legal(rules, wish):
-    width, height = choose_size(rules, wish).size
+@given(grids, requested)
+def test_a_size_on_a_grid_is_always_legal(rules, requested):
+    width, height = choose_size(rules, requested).size
     assert is_legal(rules, width, height)
 
 
@@ -180,12 +180,12 @@ ranges = grids.filter(lambda rules: rules.min_pixels is None and rules.max_pixel
 
 
 @settings(max_examples=300, deadline=None)
-@given(ranges, wishes)
-def test_no_legal_grid_point_around_the_chosen_one_has_a_better_shape_and_area(rules, wish):
-    width, height = choose_size(rules, wish).size
-    ratio = wish.exact[0] / wish.exact[1] if wish.exact else wish.ratio or 1.0
+@given(ranges, requested)
+def test_no_legal_grid_point_around_the_chosen_one_has_a_better_shape_and_area(rules, requested):
+    width, height = choose_size(rules, requested).size
+    ratio = requested.exact[0] / requested.exact[1] if requested.exact else requested.ratio or 1.0
     ratio = min(max(ratio, rules.min_side / rules.max_side), rules.max_side / rules.min_side)
-    area = wish.exact[0] * wish.exact[1] if wish.exact else wish.area or 1_048_576
+    area = requested.exact[0] * requested.exact[1] if requested.exact else requested.area or 1_048_576
     chosen = shape_error((width, height), ratio), area_error((width, height), area)
     around = [(width + i * rules.step, height + j * rules.step) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     for other in around:
@@ -196,15 +196,15 @@ def test_no_legal_grid_point_around_the_chosen_one_has_a_better_shape_and_area(r
 
 
 @settings(max_examples=400, deadline=None)
-@given(tables, wishes)
-def test_a_size_from_a_table_is_in_it_and_no_other_of_its_tier_has_a_better_shape(rules, wish):
-    choice = choose_size(rules, wish)
+@given(tables, requested)
+def test_a_size_from_a_table_is_in_it_and_no_other_of_its_tier_has_a_better_shape(rules, requested):
+    choice = choose_size(rules, requested)
     sizes = rules.tiers[choice.tier]
     assert choice.size in sizes
-    if wish.exact in [size for listed in rules.tiers.values() for size in listed]:
-        assert choice.size == wish.exact
+    if requested.exact in [size for listed in rules.tiers.values() for size in listed]:
+        assert choice.size == requested.exact
         return
-    ratio = wish.exact[0] / wish.exact[1] if wish.exact else wish.ratio or 1.0
+    ratio = requested.exact[0] / requested.exact[1] if requested.exact else requested.ratio or 1.0
     assert shape_error(choice.size, ratio) <= min(shape_error(size, ratio) for size in sizes) + 1e-8
 
 

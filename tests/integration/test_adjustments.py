@@ -11,7 +11,7 @@ def fates(response: httpx2.Response) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "size", "told"),
+    ("model", "requested", "size", "reported"),
     [
         ("flux.1-schnell", {"size": "512x320"}, "512x320", []),
         ("flux.1-schnell", {"size": "1000x1000"}, "1008x1008", [("size", "changed")]),
@@ -33,13 +33,13 @@ def fates(response: httpx2.Response) -> list[tuple[str, str]]:
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_size_is_met_or_the_nearest_is_told(gateway, model, wish, size, told):
-    response = gateway.client.post("/images/generations", json={"prompt": "a harbor", "model": model} | wish)
+def test_a_size_is_met_or_the_nearest_is_reported(gateway, model, requested, size, reported):
+    response = gateway.client.post("/images/generations", json={"prompt": "a harbor", "model": model} | requested)
     assert response.status_code == 200, response.text
     assert response.json()["size"] == size
-    assert [fate for fate in fates(response) if fate[0] != "image"] == told
+    assert [fate for fate in fates(response) if fate[0] != "image"] == reported
     header = response.headers.get("x-spillway-adjustments", "")
-    assert all(f"{param}={mode}" in header for param, mode in told)
+    assert all(f"{param}={mode}" in header for param, mode in reported)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_an_edit_without_a_size_follows_its_first_image(gateway, image, size):
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "told"),
+    ("model", "requested", "reported"),
     [
         ("flux.1-schnell", {"quality": "high"}, [("quality", "dropped")]),
         ("flux.1-schnell", {"quality": "auto", "style": None, "moderation": "auto", "background": "auto"}, []),
@@ -77,10 +77,10 @@ def test_an_edit_without_a_size_follows_its_first_image(gateway, image, size):
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_word_is_honored_or_its_fate_is_told(gateway, model, wish, told):
-    response = gateway.generate(model=model, **wish)
+def test_a_parameter_is_honored_or_its_fate_is_reported(gateway, model, requested, reported):
+    response = gateway.generate(model=model, **requested)
     assert response.status_code == 200, response.text
-    assert [fate for fate in fates(response) if fate[0] != "size"] == told
+    assert [fate for fate in fates(response) if fate[0] != "size"] == reported
 
 
 def test_the_common_words_reach_runware_in_its_own(gateway):
@@ -102,7 +102,7 @@ def test_the_gateways_own_fields_cannot_be_set_from_outside(gateway):
 
 
 @pytest.mark.parametrize(
-    ("wish", "param"),
+    ("requested", "param"),
     [
         ({"size": "1000x1000"}, "size"),
         ({"quality": "high"}, "quality"),
@@ -111,8 +111,8 @@ def test_the_gateways_own_fields_cannot_be_set_from_outside(gateway):
     ],
     ids=["changed size", "dropped word", "protected field", "background"],
 )
-def test_strictness_refuses_what_would_be_changed_or_dropped(gateway, wish, param):
-    body = {"prompt": "a harbor", "size": "256x256"} | wish
+def test_strictness_refuses_what_would_be_changed_or_dropped(gateway, requested, param):
+    body = {"prompt": "a harbor", "size": "256x256"} | requested
     for value, status in (("true", 400), ("false", 200)):
         headers = {"X-Spillway-Strict": value}
         response = gateway.client.post("/images/generations", json=body, headers=headers)
@@ -161,7 +161,7 @@ def test_a_client_that_only_reads_base64_gets_it_unasked(gateway):
     assert "url" in asked.json()["data"][0]
 
 
-@pytest.mark.parametrize("fields", [{"size": "256x256"}, {}], ids=["wish", "unknown"])
+@pytest.mark.parametrize("fields", [{"size": "256x256"}, {}], ids=["requested", "unknown"])
 def test_a_model_that_does_not_exist_is_told_with_its_neighbors(gateway, fields):
     error = gateway.client.post("/images/generations", json={"prompt": "p", "model": "riverflow-12"} | fields).json()[
         "error"
@@ -179,7 +179,7 @@ def test_a_model_that_only_makes_fours_delivers_what_was_asked_and_tells_what_wa
 
 
 @pytest.mark.parametrize(
-    ("wish", "tier", "told"),
+    ("requested", "tier", "reported"),
     [
         ({}, None, []),
         ({"resolution": "4K"}, "4K", []),
@@ -189,18 +189,18 @@ def test_a_model_that_only_makes_fours_delivers_what_was_asked_and_tells_what_wa
     ],
     ids=str,
 )
-def test_where_images_and_dimensions_exclude_each_other_a_tier_stands_in(gateway, wish, tier, told):
-    body = {"prompt": "a hat", "model": "nano-banana-2", "image": data_uri(png(400, 300))} | wish
+def test_where_images_and_dimensions_exclude_each_other_a_tier_stands_in(gateway, requested, tier, reported):
+    body = {"prompt": "a hat", "model": "nano-banana-2", "image": data_uri(png(400, 300))} | requested
     response = gateway.client.post("/images/edits", json=body)
     (task,) = gateway.sent(response)
     assert ("width" in task, task.get("resolution")) == (False, tier)
-    assert fates(response) == told
+    assert fates(response) == reported
 
 
 def test_a_model_whose_sizes_are_not_published_is_not_asked_for_one_unless_the_caller_asks(gateway):
-    for wish, width in (({}, None), ({"size": "777x333"}, 777), ({"aspect_ratio": "1:1"}, 1024)):
+    for requested, width in (({}, None), ({"size": "777x333"}, 777), ({"aspect_ratio": "1:1"}, 1024)):
         response = gateway.client.post(
-            "/images/generations", json={"prompt": "a hat", "model": "bfl:flux@3-image"} | wish
+            "/images/generations", json={"prompt": "a hat", "model": "bfl:flux@3-image"} | requested
         )
         assert gateway.sent(response)[0].get("width") == width
 
@@ -221,7 +221,7 @@ def test_a_model_that_takes_no_prompt_drops_it_and_says_so(gateway):
 
 
 @pytest.mark.parametrize(
-    ("model", "wish", "path", "value", "told"),
+    ("model", "requested", "path", "value", "reported"),
     [
         ("gpt-image-1", {"quality": "high"}, "providerSettings.openai.quality", "high", []),
         ("gpt-image-1", {"quality": "hd"}, "providerSettings.openai.quality", "high", [("quality", "changed")]),
@@ -243,9 +243,9 @@ def test_a_model_that_takes_no_prompt_drops_it_and_says_so(gateway):
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_openais_words_reach_the_models_own_settings(gateway, model, wish, path, value, told):
+def test_openais_values_reach_the_models_own_settings(gateway, model, requested, path, value, reported):
     response = gateway.client.post(
-        "/images/generations", json={"prompt": "a harbor", "model": model, "size": "1024x1024"} | wish
+        "/images/generations", json={"prompt": "a harbor", "model": model, "size": "1024x1024"} | requested
     )
     assert response.status_code == 200, response.text
     (task,) = gateway.sent(response)
@@ -253,16 +253,16 @@ def test_openais_words_reach_the_models_own_settings(gateway, model, wish, path,
     for part in path.split("."):
         found = (found or {}).get(part)
     assert found == value
-    assert fates(response) == told
+    assert fates(response) == reported
 
 
-def test_a_field_under_the_providers_own_name_wins_and_the_word_is_told(gateway):
+def test_a_field_under_the_providers_own_name_wins_and_the_word_is_reported(gateway):
     response = gateway.generate(num_inference_steps=9, steps=20)
     assert gateway.sent(response)[0]["steps"] == 20
     assert fates(response) == [("num_inference_steps", "dropped")]
 
 
-def test_a_padding_color_without_padding_is_told(gateway):
+def test_a_padding_color_without_padding_is_reported(gateway):
     assert fates(gateway.generate(background="white")) == [("background", "dropped")]
 
 
