@@ -58,7 +58,7 @@ class Ticket:
         if not self._ended:
             # First, so that a second release, as from a cleanup after an error, frees nobody else's place.
             self._ended = True
-            self._admission.leave(self, held=self._holds)
+            self._admission.end_ticket(self, held=self._holds)
 
 
 class Admission:
@@ -112,7 +112,7 @@ class Admission:
         self._begin(ticket)
         return ticket
 
-    def leave(self, ticket: Ticket, *, held: bool) -> None:
+    def end_ticket(self, ticket: Ticket, *, held: bool) -> None:
         """A ticket is given back; what fits now begins."""
         if held:
             self.in_flight -= ticket.weight

@@ -41,7 +41,7 @@ class BodyReader:
         self._longest_wait = upstream.request_timeout
 
     @asynccontextmanager
-    async def admit(self, request: Request, context: RequestContext) -> AsyncIterator[Ticket]:
+    async def admit_body(self, request: Request, context: RequestContext) -> AsyncIterator[Ticket]:
         """A place for the body of `request`, waited for as long as its caller waits, while it is unread.
 
         The place is given back only when the block fails: otherwise it goes with the answer. Raises OverloadedError.
@@ -55,7 +55,7 @@ class BodyReader:
             ticket.release()
             raise
 
-    async def read(self, request: Request, mode: Mode, ticket: Ticket) -> ImageRequest:
+    async def read_request(self, request: Request, mode: Mode, ticket: Ticket) -> ImageRequest:
         """What a body asks for, raising InvalidRequestError and what `read_body` raises."""
         understood = await self._understand(request, mode)
         # The body is gone by now; what still counts are the images in it.

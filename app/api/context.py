@@ -72,7 +72,7 @@ class ContextReader:
         self._origins = LinkOrigins(server)
         self._delivery = Delivery.LINK if models.default_response_format == "url" else Delivery.EMBEDDED
 
-    def read(self, request: Request, caller: Caller) -> RequestContext:
+    def read_context(self, request: Request, caller: Caller) -> RequestContext:
         """The context of one request, raising InvalidRequestError for a header that cannot be meant."""
         headers = request.headers
         embeds = _EMBEDDING_CLIENT in headers.get("user-agent", "")

@@ -57,9 +57,9 @@ class ImageRoutes:
 
     async def _answer(self, request: Request, caller: Caller, mode: Mode) -> Response:
         """The answer to a request, holding its place in memory until it is sent."""
-        context = self._contexts.read(request, caller)
-        async with self._bodies.admit(request, context) as ticket:
-            understood = await self._bodies.read(request, mode, ticket)
+        context = self._contexts.read_context(request, caller)
+        async with self._bodies.admit_body(request, context) as ticket:
+            understood = await self._bodies.read_request(request, mode, ticket)
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             try:

@@ -142,16 +142,16 @@ class EventResponse(Response):
 
     async def _send(self, send: Send) -> bool:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        left = self._stream.count
+        remaining = self._stream.count
         async for event in self._stream.events:
             chunks = self._render(event)
             if isinstance(event, Unresolved):  # its images come later, to whoever asks again
                 self._delivery.mark_lost()
-            left -= len(event.answer.result.images) if isinstance(event, Part) else 0
+            remaining -= len(event.answer.result.images) if isinstance(event, Part) else 0
             for index, chunk in enumerate(chunks):
-                more = left > 0 or index < len(chunks) - 1  # ends with the last image: nothing stays unread
+                more = remaining > 0 or index < len(chunks) - 1  # ends with the last image: nothing stays unread
                 await send({"type": "http.response.body", "body": chunk, "more_body": more})
-            if left <= 0:
+            if remaining <= 0:
                 return True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True

@@ -15,7 +15,7 @@ from typing import Protocol
 from app.errors import GatewayError, TooManyConnectionsError
 from app.observability.logs import get_logger
 
-_SAY_EVERY_SECONDS = 60.0
+_LOG_EVERY_SECONDS = 60.0
 _ENDED_AT_ONCE = 4
 """Idle connections that make room for a new one: they come in bursts."""
 _IPV6_SITE = 64
@@ -71,7 +71,7 @@ class Connections:
         self._by_address: Counter[str] = Counter()
         # A dict keeps the order: the connection that has been idle longest ends first.
         self._idle: dict[Connection, None] = {}
-        self._said: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
         # What databases and images need stays free: paid work must be written down also under a flood (0010).
         reserved = min(limits.reserved_descriptors, descriptors // 4)
         self._tight, self._last = descriptors - reserved, descriptors - reserved // 8
@@ -94,27 +94,27 @@ class Connections:
             return str(ipaddress.ip_network((parsed, _IPV6_SITE), strict=False))
         return str(parsed)
 
-    def enter(self, site: str | None, descriptor: int) -> GatewayError | None:
+    def add_connection(self, site: str | None, descriptor: int) -> GatewayError | None:
         """Count a new connection; why it cannot stay, if it cannot.
 
         The lowest free number is taken for each descriptor, so a high one says how many there are in all.
         """
         if site is not None:
-            # Counted even if it is refused: `leave` is called for every connection.
+            # Counted even if it is refused: `remove_connection` is called for every connection.
             self._by_address[site] += 1
             if self._by_address[site] > self.limits.per_address:
-                self._say("too many connections from one address", site, "SPILLWAY_MAX_CONNECTIONS_PER_ADDRESS")
+                self._log_rarely("too many connections from one address", site, "SPILLWAY_MAX_CONNECTIONS_PER_ADDRESS")
                 return TooManyConnectionsError("There are too many connections from your address.")
         # The number itself is the count: no look into /proc for each connection.
         if descriptor < self._tight:
             return None
-        self._say("nearly all file descriptors are in use", site, "the limit of open files (ulimit -n)")
+        self._log_rarely("nearly all file descriptors are in use", site, "the limit of open files (ulimit -n)")
         ended = self._end_idle()
         if ended and descriptor < self._last:
             return None
         return TooManyConnectionsError("This gateway has as many connections as it can hold.")
 
-    def leave(self, connection: Connection, site: str | None) -> None:
+    def remove_connection(self, connection: Connection, site: str | None) -> None:
         """A connection has ended."""
         self._idle.pop(connection, None)
         if site is not None:
@@ -138,9 +138,9 @@ class Connections:
             connection.end_idle()
         return len(oldest)
 
-    def _say(self, event: str, site: str | None, setting: str) -> None:
+    def _log_rarely(self, event: str, site: str | None, setting: str) -> None:
         """Log it, once in a while: a caller that causes it can cause it often."""
         now = self._clock()
-        if now - self._said.get(event, -_SAY_EVERY_SECONDS) >= _SAY_EVERY_SECONDS:
-            self._said[event] = now
+        if now - self._logged.get(event, -_LOG_EVERY_SECONDS) >= _LOG_EVERY_SECONDS:
+            self._logged[event] = now
             _logger.error(event, address=site, setting=setting)

@@ -73,7 +73,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         super().connection_made(transport)
         self.flow = HeldFlow(transport)
         self._site = self.shared.site_of(self.client[0] if self.client else None)
-        error = self.shared.enter(self._site, transport.get_extra_info("socket").fileno())
+        error = self.shared.add_connection(self._site, transport.get_extra_info("socket").fileno())
         if error is None:
             self.update()
         else:
@@ -81,7 +81,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection."""
-        self.shared.leave(self, self._site)
+        self.shared.remove_connection(self, self._site)
         self._stop_head_timer()
         self._body_watch.stop()
         self._answer_watch.stop()

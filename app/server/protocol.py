@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.server.state import RequestState, process_state_of, state_of
 
-_MOST_UNSETTLED = 512
+_MAX_UNSETTLED = 512
 """Answers of one connection that are followed; who sends more ahead is taken to have read the first."""
 
 
@@ -30,7 +30,7 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
         """A caller is there."""
         super().connection_made(transport)
         # Bounded: a caller that sends requests ahead and reads nothing must not grow it without end (0010).
-        self._unsettled: deque[RequestState] = deque(maxlen=_MOST_UNSETTLED)
+        self._unsettled: deque[RequestState] = deque(maxlen=_MAX_UNSETTLED)
 
     def on_message_begin(self) -> None:
         """Another request over the same connection: the answers before it were read, unless it was sent ahead."""

@@ -20,7 +20,7 @@ def request_with(query: str = "", server: tuple = ("10.0.0.5", 8000), scheme: st
 
 
 def context_of(**headers: str):
-    return ContextReader(ServerSettings(), ModelSettings()).read(request_with(**headers), Caller("somebody"))
+    return ContextReader(ServerSettings(), ModelSettings()).read_context(request_with(**headers), Caller("somebody"))
 
 
 def test_a_request_without_headers_has_the_defaults_of_the_settings():
@@ -28,7 +28,7 @@ def test_a_request_without_headers_has_the_defaults_of_the_settings():
     assert (context.request_id, context.tenant, context.default_delivery) == ("req_1", "somebody", Delivery.LINK)
     assert (context.strict, context.idempotency_key, context.wait, context.retries) == (False, None, None, False)
     embeds = ContextReader(ServerSettings(), ModelSettings(default_response_format="b64_json"))
-    assert embeds.read(request_with(), Caller("a")).default_delivery is Delivery.EMBEDDED
+    assert embeds.read_context(request_with(), Caller("a")).default_delivery is Delivery.EMBEDDED
 
 
 def test_a_client_that_reads_base64_only_is_given_it():

@@ -42,16 +42,16 @@ def test_what_counts_as_one_caller(address, site):
 
 def test_an_address_has_so_many_and_may_come_again():
     counted = connections()
-    assert [counted.enter("a", 5) is None for _ in range(3)] == [True, True, False]
-    assert counted.enter("b", 5) is None
-    counted.leave(Idle(), "a")
-    counted.leave(Idle(), "a")
-    assert counted.enter("a", 5) is None
+    assert [counted.add_connection("a", 5) is None for _ in range(3)] == [True, True, False]
+    assert counted.add_connection("b", 5) is None
+    counted.remove_connection(Idle(), "a")
+    counted.remove_connection(Idle(), "a")
+    assert counted.add_connection("a", 5) is None
 
 
 def test_trusted_proxies_are_not_counted():
     counted = connections()
-    assert all(counted.enter(None, 5) is None for _ in range(1000))
+    assert all(counted.add_connection(None, 5) is None for _ in range(1000))
 
 
 def test_the_longest_idle_make_room_when_descriptors_are_scarce():
@@ -61,9 +61,9 @@ def test_the_longest_idle_make_room_when_descriptors_are_scarce():
         counted.mark_idle(connection, idle=True)
     counted.mark_idle(idle[0], idle=False)
     counted.mark_idle(idle[1], idle=True)  # it was used again: now it is the last
-    assert counted.enter("a", 159) is None
+    assert counted.add_connection("a", 159) is None
     assert not any(connection.ended for connection in idle)
-    assert counted.enter("a", 160) is None
+    assert counted.add_connection("a", 160) is None
     assert [connection.ended for connection in idle] == [False, False, True, True, True, True]
 
 
@@ -72,5 +72,5 @@ def test_the_newcomer_is_told_when_there_is_no_room(descriptor, idle):
     counted = connections(descriptors=200)
     for _ in range(idle):
         counted.mark_idle(Idle(), idle=True)
-    error = counted.enter("a", descriptor)
+    error = counted.add_connection("a", descriptor)
     assert (error.status, error.code, error.retry_after) == (503, "too_many_connections", 1)
