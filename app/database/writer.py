@@ -173,10 +173,10 @@ class Writer:
                 return group
             until = until or time.monotonic() + _PATIENCE_SECONDS
 
-    def _waiting(self, most: int) -> Pieces:
+    def _waiting(self, limit: int) -> Pieces:
         """What has come meanwhile."""
         group: Pieces = []
-        while len(group) < most and not self._items.empty():
+        while len(group) < limit and not self._items.empty():
             piece = self._items.get()
             if piece is None:
                 self._ended = True

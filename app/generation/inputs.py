@@ -152,9 +152,9 @@ class InputImages:
         # The image is an id: its size is not known, and the mask is taken to have it.
         size = size or mask.header.upright
         try:
-            most = self._work.max_pixels
+            limit = self._work.max_pixels
             converted = await self._work.run(
-                owner, mask.param, mask.header, math.prod(size), convert_mask, mask.data, size, most
+                owner, mask.param, mask.header, math.prod(size), convert_mask, mask.data, size, limit
             )
         # Each fault has its own advice: all of them would be paid for as an edit of the wrong place.
         except MaskShapeError as error:

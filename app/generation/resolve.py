@@ -67,9 +67,9 @@ class TaskFinder:
         Raises NotFoundError where it had them once and has them no more, InternalError for a record that is no plan.
         """
         plan = _plan_of(record)
-        left = record.created_at + self._longest_search - self._clock()
+        remaining = record.created_at + self._longest_search - self._clock()
         # Even a request older than a day is looked for once: Runware may have been unreachable all that time (0054).
-        deadline = self._monotonic() + max(left, _SHORTEST_SEARCH_SECONDS)
+        deadline = self._monotonic() + max(remaining, _SHORTEST_SEARCH_SECONDS)
         with stage("resolve"):
             found = await gather_in_order(
                 [self._find_task(task.task_id, task.number_results, deadline) for task in plan.places]

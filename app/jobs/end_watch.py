@@ -72,8 +72,8 @@ class EndWatch:
                 await self._look_for(fresh)
             with contextlib.suppress(TimeoutError):
                 # While nobody waits nothing is asked, and nothing wakes this up.
-                left = looked + poll - self._clock() if self._waiting else None
-                await asyncio.wait_for(self._arrived.wait(), left)
+                remaining = looked + poll - self._clock() if self._waiting else None
+                await asyncio.wait_for(self._arrived.wait(), remaining)
 
     async def _look_for(self, request_ids: set[str]) -> None:
         try:

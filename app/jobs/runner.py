@@ -146,16 +146,16 @@ class JobRunner:
             await asyncio.wait([running.task for running in self._running.values()], timeout=grace)
         # Taken before they are cancelled: they are released at the end, so that the next process need not wait for them
         # to run out.
-        left = [running.job.lease for running in self._running.values()]
+        unfinished = [running.job.lease for running in self._running.values()]
         for running in list(self._running.values()):
             running.task.cancel()
         await self._queue.close(max(until - self._clock(), _SHORTEST_GOODBYE_SECONDS))
         self._keeper.stop()
         self._waiting.stop()
         try:
-            await self._keeper.release_all(left)
+            await self._keeper.release_all(unfinished)
         except DatabaseUnavailableError:
-            _logger.warning("leases cannot be let go of; they end by themselves", count=len(left))
+            _logger.warning("leases cannot be released; they end by themselves", count=len(unfinished))
 
     async def _claim_and_begin(self, prepared: Prepared, caller_left: asyncio.Event) -> Accepted:
         context = prepared.context

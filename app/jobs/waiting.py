@@ -67,13 +67,13 @@ class Waiting:
                 record = await self._have_refetched(record)
             if record.status.final and not needs_refetch(record):
                 return await self._results.replay(record)
-            left = until - self._clock()
-            if left <= 0:
+            remaining = until - self._clock()
+            if remaining <= 0:
                 return Unresolved(record.id)
             if record.status.final:  # about to be reopened, or somebody is receiving it
-                await asyncio.sleep(min(_PAUSE_SECONDS, left))
+                await asyncio.sleep(min(_PAUSE_SECONDS, remaining))
             else:
-                await self._ends.wait_for_end(record.id, left)
+                await self._ends.wait_for_end(record.id, remaining)
             record = await self._look(record)
 
     async def _have_refetched(self, record: Record) -> Record:

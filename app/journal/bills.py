@@ -28,7 +28,7 @@ DUE = (
     # The first look waits, however long ago the row was marked: Runware rarely knows more right after the end.
     .where(or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")))
     .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
     # Rows that another replica is taking are left to it.
     .with_for_update(skip_locked=True)
 )
@@ -68,7 +68,7 @@ class OpenBills:
         self._first_pause = first_pause
         self._clock = clock
 
-    async def due(self, most: int = 20) -> list[Record]:
+    async def due(self, limit: int = 20) -> list[Record]:
         """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile.
 
         The first time is `first_pause` after the end: Runware rarely knows more at once.
@@ -76,7 +76,7 @@ class OpenBills:
         now = self._clock()
 
         def work(transaction: Transaction) -> list[Record]:
-            due = {"now": now, "ended_before": now - self._first_pause, "most": most}
+            due = {"now": now, "ended_before": now - self._first_pause, "limit": limit}
             rows = transaction.connection.execute(DUE, due).all()
             for row in rows:
                 tries = row.bill_tries + 1

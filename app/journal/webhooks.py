@@ -19,7 +19,7 @@ DUE = (
     select(requests.c.id)
     .where(requests.c.webhook_next <= bindparam("now"))
     .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
 _NOTE = (
@@ -36,13 +36,13 @@ class WebhookBook:
         self._writer = writer
         self._clock = clock
 
-    async def due(self, most: int = 50) -> list[Record]:
+    async def due(self, limit: int = 50) -> list[Record]:
         """Requests whose end is to be told now; their attempt is counted and nobody else gets it meanwhile."""
         now = self._clock()
 
         def work(transaction: Transaction) -> list[Record]:
             connection = transaction.connection
-            ids = list(connection.execute(DUE, {"now": now, "most": most}).scalars())
+            ids = list(connection.execute(DUE, {"now": now, "limit": limit}).scalars())
             if not ids:
                 return []
             mine = requests.c.id.in_(ids)

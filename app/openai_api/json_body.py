@@ -81,9 +81,9 @@ def decode_value(text: bytes | bytearray, param: str = "body") -> JSONValue:
     rest, cut = _cut_texts(text, param)
     value = _decode(rest, param)
     _refuse_deep(value, param)
-    left = dict(enumerate(cut))
-    value = _put_back(value, left, param)
-    if left:
+    remaining = dict(enumerate(cut))
+    value = _put_back(value, remaining, param)
+    if remaining:
         raise InvalidRequestError("The request holds a name that is too long.", param=param)
     return value
 
@@ -231,16 +231,16 @@ def _unescape(text: bytes | bytearray, start: int, end: int) -> bytearray | None
     return plain
 
 
-def _put_back(value: JSONValue, left: dict[int, str], param: str) -> JSONValue:
-    """The value with its long texts, each taken from `left` once: a mark that a caller wrote would be the second."""
+def _put_back(value: JSONValue, remaining: dict[int, str], param: str) -> JSONValue:
+    """The value with its long texts, each taken from `remaining` once, since a caller may write marks too."""
     if isinstance(value, list):
-        return [_put_back(inner, left, param) for inner in value]
+        return [_put_back(inner, remaining, param) for inner in value]
     if isinstance(value, dict):
-        return {name: _put_back(inner, left, param) for name, inner in value.items()}
+        return {name: _put_back(inner, remaining, param) for name, inner in value.items()}
     mark = _MARK.fullmatch(value) if isinstance(value, str) else None
     if mark is None:
         return value
-    text = left.pop(int(mark[1]), None)
+    text = remaining.pop(int(mark[1]), None)
     if text is None:
         raise InvalidRequestError("The request holds a text that cannot be read.", param=param)
     return text

@@ -82,8 +82,8 @@ def _native_choices(model: CatalogModel, field: Field) -> dict[str, JSONValue]:
         native = [kind.value for kind in ImageFormat if NATIVE_FORMATS.get(kind) in model.formats]
         return {"x-native": [*native]}
     if field.kind is Kind.IMAGES and model.images is not None:
-        most = min(model.images.maximum or MAX_IMAGES, MAX_IMAGES)
-        return {"x-minimum-items": model.images.minimum, "x-maximum-items": most}
+        maximum = min(model.images.maximum or MAX_IMAGES, MAX_IMAGES)
+        return {"x-minimum-items": model.images.minimum, "x-maximum-items": maximum}
     return {}
 
 

@@ -223,9 +223,9 @@ def _nearest_in_each_row(rules: GridSizes, ratio: float) -> list[Dimensions]:
     low, high = _side_limits(rules)
     sizes: list[Dimensions] = []
     for height in range(low, high + 1, rules.step):
-        least = max(low, (rules.min_pixels or 0) / height, (rules.min_aspect or 0.0) * height)
-        most = min(high, (rules.max_pixels or math.inf) / height, (rules.max_aspect or math.inf) * height)
-        sizes += [(width, height) for width in _around(rules, min(max(height * ratio, least), most))]
+        narrowest = max(low, (rules.min_pixels or 0) / height, (rules.min_aspect or 0.0) * height)
+        widest = min(high, (rules.max_pixels or math.inf) / height, (rules.max_aspect or math.inf) * height)
+        sizes += [(width, height) for width in _around(rules, min(max(height * ratio, narrowest), widest))]
     return sizes
 
 

@@ -146,19 +146,19 @@ def decode_reply(work: Callable[..., _T], reply: Message) -> _T:
 
 def _detach(values: Sequence[object]) -> tuple[list[object], list[_Place], list[bytes]]:
     """The values with nothing in the place of large bytes, those places, and those bytes."""
-    left, places, attached = list(values), [], []
+    remaining, places, attached = list(values), [], []
     for index, value in enumerate(values):
         if isinstance(value, bytes) and len(value) >= _LARGE:
-            left[index] = b""
+            remaining[index] = b""
             places.append(_Place(index))
             attached.append(value)
         elif is_dataclass(value) and not isinstance(value, type):
             found = {field.name: getattr(value, field.name) for field in fields(value)}
             large = {name: data for name, data in found.items() if isinstance(data, bytes) and len(data) >= _LARGE}
-            left[index] = replace(value, **dict.fromkeys(large, b""))
+            remaining[index] = replace(value, **dict.fromkeys(large, b""))
             places += [_Place(index, name) for name in large]
             attached += large.values()
-    return left, places, attached
+    return remaining, places, attached
 
 
 def _attach(values: list[_T], places: Sequence[_Place], attached: Sequence[bytes | bytearray]) -> list[_T]:
