@@ -6,6 +6,7 @@ import sqlite3
 import time
 import uuid
 from collections import deque
+from decimal import Decimal
 
 import pytest
 
@@ -18,7 +19,7 @@ from app.jobs.write_queue import WriteQueue
 from app.journal.records import Intent, KeyExpiredError, Lease, Receipt, Settlement, Status
 from tests.support.journals import KEY_TTL, ByHand, Clock, as_process, open_journal
 
-DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+DONE = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"))
 
 
 def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = False) -> Intent:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import event, text
@@ -15,7 +16,7 @@ from app.journal.records import Intent, Lease, Settlement, Status
 from tests.support.databases import open_migrated
 from tests.support.journals import ByHand
 
-DONE = Settlement(Status.COMPLETED, "{}", None, "0.1")
+DONE = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"))
 KILL = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")  # fmt: skip
 
 
