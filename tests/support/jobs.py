@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,7 +18,7 @@ from app.domain.request import Delivery, ImageFormat, ImageRequest, RequestConte
 from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
-from app.jobs.runner import JobRunner
+from app.jobs.runner import Accepted, JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
 from app.journal.records import Record
@@ -146,3 +146,36 @@ async def open_runner(
         takeover.stop()
         await runner.close(5)
         await asyncio.to_thread(journal.close)
+
+
+def run(course: Coroutine[None, None, None]) -> None:
+    """A test's course of events, within a minute."""
+    asyncio.run(asyncio.wait_for(course, 60))
+
+
+def kept_open() -> tuple[asyncio.Event, Maker]:
+    """A maker whose work goes on until the event is set."""
+    gate, maker = asyncio.Event(), Maker()
+
+    async def work(job):
+        await gate.wait()
+        return Answered(answer(job))
+
+    maker.work = work
+    return gate, maker
+
+
+async def answered(replica: Replica, accepted: Accepted) -> Answer:
+    """The answer to an accepted request."""
+    outcome = await replica.runner.wait_for(accepted, 10)
+    assert isinstance(outcome, Answered)
+    return outcome.answer
+
+
+def failing(error: Exception) -> Maker:
+    """A maker whose work fails."""
+
+    async def work(_):
+        raise error
+
+    return Maker(work)

@@ -1,7 +1,6 @@
 """The life of a claimed request over a real journal: bought once, waited for, joined, settled, left and taken over."""
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,10 +8,8 @@ import pytest
 
 from app.domain.outcome import Answered, Failed, Part, Unresolved
 from app.errors import (
-    ConflictingKeyError,
     ContentPolicyError,
     InvalidRequestError,
-    OverloadedError,
     ProviderAuthenticationError,
     ProviderError,
     QuotaError,
@@ -21,39 +18,9 @@ from app.errors import (
     UnavailableError,
 )
 from app.jobs.leases import LeaseLostError
-from app.jobs.runner import Accepted
-from app.journal.records import Receipt, Status
+from app.journal.records import Status
 from app.ledger.bill import total_cost
-from tests.support.jobs import COST, Maker, answer, open_runner, prepare
-
-
-def run(course) -> None:
-    asyncio.run(asyncio.wait_for(course, 60))
-
-
-def kept_open() -> tuple[asyncio.Event, Maker]:
-    """A maker whose work goes on until the event is set."""
-    gate, maker = asyncio.Event(), Maker()
-
-    async def work(job):
-        await gate.wait()
-        return Answered(answer(job))
-
-    maker.work = work
-    return gate, maker
-
-
-async def answered(replica, accepted: Accepted):
-    outcome = await replica.runner.wait_for(accepted, 10)
-    assert isinstance(outcome, Answered)
-    return outcome.answer
-
-
-def failing(error: Exception) -> Maker:
-    async def work(_):
-        raise error
-
-    return Maker(work)
+from tests.support.jobs import COST, Maker, answer, failing, kept_open, open_runner, prepare, run
 
 
 def test_a_request_is_bought_once_answered_and_settled_with_its_bill(tmp_path):
@@ -66,48 +33,6 @@ def test_a_request_is_bought_once_answered_and_settled_with_its_bill(tmp_path):
             assert (record.status, record.task_ids) == (Status.COMPLETED, replica.maker.bought[0])
             assert total_cost(record.costs) == Decimal("0.01")
             assert (accepted.is_new, accepted.is_replay, outcome.answer.replayed) == (True, False, False)
-
-    run(course())
-
-
-def test_the_same_key_leads_to_the_same_answer_and_buys_nothing(tmp_path):
-    async def course():
-        async with open_runner(tmp_path, Maker()) as replica:
-            first = await replica.runner.accept(prepare(idempotency_key="k"))
-            await replica.runner.wait_for(first, 10)
-            again = await replica.runner.accept(prepare(idempotency_key="k"))
-            assert (await answered(replica, again)).replayed
-            assert (again.record.id, again.is_replay) == (first.record.id, True)
-            assert len(replica.maker.bought) == 1
-            with pytest.raises(ConflictingKeyError):
-                await replica.runner.accept(prepare("another prompt", idempotency_key="k"))
-
-    run(course())
-
-
-def test_a_caller_that_joins_running_work_waits_for_it(tmp_path):
-    async def course():
-        gate, maker = kept_open()
-        async with open_runner(tmp_path, maker) as replica:
-            first = await replica.runner.accept(prepare(idempotency_key="k"))
-            second = await replica.runner.accept(prepare(idempotency_key="k"))
-            assert await replica.runner.wait_for(first, 0.05) == Unresolved(first.record.id)
-            waiting = asyncio.create_task(replica.runner.wait_for(second, 10))
-            await asyncio.sleep(0.05)
-            gate.set()
-            assert isinstance(await waiting, Answered)
-            assert len(maker.bought) == 1
-
-    run(course())
-
-
-def test_an_expired_key_buys_anew_under_other_task_ids_without_preparing_again(tmp_path):
-    async def course():
-        async with open_runner(tmp_path, Maker(), key_ttl=-1.0) as replica:
-            for _ in range(2):
-                accepted = await replica.runner.accept(prepare(idempotency_key="k"))
-                assert isinstance(await replica.runner.wait_for(accepted, 10), Answered)
-            assert len(set(replica.maker.bought)) == 2
 
     run(course())
 
@@ -204,89 +129,6 @@ def test_what_is_unresolved_keeps_its_key_and_what_is_known_of_its_cost(tmp_path
     run(course())
 
 
-def test_the_work_goes_on_without_its_caller_and_its_retry_joins(tmp_path):
-    async def course():
-        gate, maker = kept_open()
-        async with open_runner(tmp_path, maker) as replica:
-            accepted = await replica.runner.accept(prepare())
-            waiting = asyncio.create_task(replica.runner.wait_for(accepted, 10))
-            await asyncio.sleep(0.05)
-            waiting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await waiting
-            retry = await replica.runner.accept(prepare())
-            gate.set()
-            assert (retry.is_new, retry.record.id) == (False, accepted.record.id)
-            assert isinstance(await replica.runner.wait_for(retry, 10), Answered)
-            assert len(maker.bought) == 1
-
-    run(course())
-
-
-@pytest.mark.parametrize(("key", "bought"), [(None, 0), ("k", 1)], ids=["without a key", "with a key"])
-def test_for_a_caller_that_leaves_while_it_is_claimed_only_a_key_has_work_begun(tmp_path, key, bought):
-    async def course():
-        async with open_runner(tmp_path, Maker()) as replica:
-            accepting = asyncio.create_task(replica.runner.accept(prepare(idempotency_key=key)))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            accepting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await accepting
-            retry = await replica.runner.accept(prepare(idempotency_key=key))
-            assert isinstance(await replica.runner.wait_for(retry, 10), Answered)
-            assert (len(replica.maker.bought), retry.is_new) == (1, bought == 0)
-
-    run(course())
-
-
-def test_base64_that_reached_nobody_is_kept_for_the_retry(tmp_path):
-    async def embedded(job):
-        return Answered(answer(job, url=None, base64=memoryview(b"AAAA")))
-
-    async def course():
-        async with open_runner(tmp_path, Maker(embedded)) as replica:
-            accepted = await replica.runner.accept(prepare())
-            outcome = await replica.runner.wait_for(accepted, 10)
-            assert isinstance(outcome, Answered)
-            replica.runner.receipts.leave(accepted.record.id, Receipt.BROKEN, outcome.answer)
-            retry = await replica.runner.accept(prepare())
-            again = await replica.runner.wait_for(retry, 10)
-            assert isinstance(again, Answered)
-            assert (retry.is_new, again.answer.result.images[0].base64) == (False, b"AAAA")
-            assert (len(replica.maker.bought), replica.maker.resolved) == (1, [])
-
-    run(course())
-
-
-def test_a_delivered_answer_without_a_key_is_nobody_elses(tmp_path):
-    async def course():
-        async with open_runner(tmp_path, Maker()) as replica:
-            for _ in range(2):
-                accepted = await replica.runner.accept(prepare())
-                await replica.runner.wait_for(accepted, 10)
-                replica.runner.receipts.leave(accepted.record.id, Receipt.DELIVERED)
-            assert len(replica.maker.bought) == 2
-
-    run(course())
-
-
-def test_where_there_is_no_place_what_was_bought_can_still_be_had(tmp_path):
-    async def course():
-        gate, maker = kept_open()
-        async with open_runner(tmp_path, maker, capacity=1) as replica:
-            replica.admission._max_queued = 0
-            first = await replica.runner.accept(prepare(idempotency_key="k"))
-            with pytest.raises(OverloadedError):
-                await replica.runner.accept(prepare("another"))
-            joined = await replica.runner.accept(prepare(idempotency_key="k"))
-            gate.set()
-            assert isinstance(await replica.runner.wait_for(joined, 10), Answered)
-            assert joined.record.id == first.record.id
-
-    run(course())
-
-
 def test_whoever_waits_for_its_turn_is_queued_and_then_processed(tmp_path):
     async def course():
         gate, maker = kept_open()
@@ -356,23 +198,6 @@ def test_what_a_process_leaves_behind_is_resolved_by_the_next_and_bought_by_nobo
                 assert isinstance(await second.runner.wait_for(joined, 10), Answered)
                 assert (record.status, second.maker.resolved) == (Status.COMPLETED, [record.id])
                 assert (len(slow.bought), second.maker.bought) == (1, [])
-
-    run(course())
-
-
-def test_work_of_another_process_is_waited_for(tmp_path):
-    async def course():
-        gate, maker = kept_open()
-        async with open_runner(tmp_path, maker) as one, open_runner(tmp_path, Maker()) as other:
-            first = await one.runner.accept(prepare(idempotency_key="k"))
-            joined = await other.runner.accept(prepare(idempotency_key="k"))
-            assert (joined.is_new, joined.running) == (False, None)
-            waiting = asyncio.create_task(other.runner.wait_for(joined, 10))
-            await asyncio.sleep(0.1)
-            gate.set()
-            outcome = await waiting
-            assert isinstance(outcome, Answered)
-            assert (outcome.answer.request_id, other.maker.bought) == (first.record.id, [])
 
     run(course())
 
