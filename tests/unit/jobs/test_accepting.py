@@ -1,4 +1,4 @@
-"""Claims over a real journal: what is new is begun once, what was bought is joined, what is in doubt is taken back."""
+"""Requests are accepted over a real journal: what is new is begun once, what was bought is joined."""
 
 import asyncio
 import contextlib
