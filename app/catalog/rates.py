@@ -44,26 +44,38 @@ class Rates:
     unread: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A member of `pricing`; `key` is the entry of it, where it is a table."""
+
+    member: str
+    key: str | None = None
+
+
 def read_rates(page: Facts, qualities: Sequence[str] = ()) -> Rates:
     """The prices of a page; `qualities` are the values of the model's own setting."""
-    pricing: dict[str, object] = {}
     rates = [rate for rate in _listed(page.get("pricingRates")) if _amount(rate.get("amount")) is not None]
+    placed = [(rate, _place_of(rate, rates, qualities)) for rate in rates]
+    pricing: dict[str, object] = {}
+    for rate, place in placed:
+        if place is not None:
+            pricing = _with_price(pricing, place, _price_of(rate, place))
     # Named, not dropped: a price without one of its parts would be too low.
     unread = tuple(
-        f"{rate.get('amount')} per {rate.get('unit')} ({rate.get('label')})"
-        for rate in rates
-        if not _place(rate, pricing, rates, qualities)
+        f"{rate.get('amount')} per {rate.get('unit')} ({rate.get('label')})" for rate, place in placed if place is None
     )
-    # Computing time cannot be worked out, so what was measured at one size is all there is (0030).
-    if pricing.get("compute"):
-        measured = {_name(one.size): one for one in _examples(page.get("pricingMeasured"), ()) if one.size is not None}
-        if measured:
-            pricing["per_size"] = {size: _text(one.price) for size, one in measured.items()}
-            steps = {found[1] for one in measured.values() for found in [_STEPS.search(one.text)] if found}
-            # Measured at several numbers of steps: then no one number stands for the price.
-            if len(steps) == 1:
-                pricing["steps"] = int(steps.pop())
-    return Rates(pricing, unread)
+    return Rates({**pricing, **_measured(page)} if pricing.get("compute") else pricing, unread)
+
+
+def _measured(page: Facts) -> dict[str, object]:
+    """What was measured at single sizes: computing time cannot be worked out, so that is all there is (0030)."""
+    measured = {_name(one.size): one for one in _examples(page.get("pricingMeasured"), ()) if one.size is not None}
+    if not measured:
+        return {}
+    sizes = {"per_size": {size: _text(one.price) for size, one in measured.items()}}
+    steps = {found[1] for one in measured.values() for found in [_STEPS.search(one.text)] if found}
+    # Measured at several numbers of steps: then no one number stands for the price.
+    return {**sizes, "steps": int(steps.pop())} if len(steps) == 1 else {**sizes}
 
 
 def read_examples(page: Facts, qualities: Sequence[str] = ()) -> tuple[Example, ...]:
@@ -71,59 +83,55 @@ def read_examples(page: Facts, qualities: Sequence[str] = ()) -> tuple[Example, 
     return tuple(_examples(page.get("pricingExamples"), qualities))
 
 
-def _place(rate: Facts, pricing: dict[str, object], rates: Sequence[Facts], qualities: Sequence[str]) -> bool:
-    """Put one rate where it belongs; False where there is no such place."""
+def _place_of(rate: Facts, rates: Sequence[Facts], qualities: Sequence[str]) -> _Place | None:
+    """Where a rate belongs in `pricing`, None where there is no such place."""
     unit, label, further = str(rate.get("unit")), str(rate.get("label") or ""), bool(rate.get("after"))
-    amount = _amount(rate.get("amount"))
-    if amount is None:
-        return True
-    text = _text(amount)
-    if unit == "output":
-        return _place_output(label, text, pricing, qualities)
     alone = sum(one.get("unit") == unit for one in rates) == 1
+    if unit == "output":
+        return _place_of_output(label, qualities)
     if unit == "outputMegapixel":
         first = "per_output_megapixel" if alone and "first" not in label.lower() else "first_megapixel"
-        pricing["further_megapixel" if further else first] = text
-    elif unit == "inputMegapixel" or (unit == "inputImage" and "megapixel" in label.lower()):
+        return _Place("further_megapixel" if further else first)
+    if unit == "inputMegapixel" or (unit == "inputImage" and "megapixel" in label.lower()):
         first = "per_reference_megapixel" if alone else "first_input_megapixel"
-        pricing["further_input_megapixel" if further else first] = text
-    elif unit == "inputImage":
-        pricing["per_extra_reference" if further else "per_reference"] = text
-    elif unit in _TOKENS:
-        tokens = pricing.setdefault("tokens", {})
-        if isinstance(tokens, dict):
-            # Pages print both, the price of a token and of a million, without saying which.
-            tokens[_TOKENS[unit]] = _text(amount * _A_MILLION if amount < _PER_TOKEN else amount)
-    elif unit == "durationSecond":
-        pricing["compute"] = True
-    else:
-        return False
-    return True
+        return _Place("further_input_megapixel" if further else first)
+    if unit == "inputImage":
+        return _Place("per_extra_reference" if further else "per_reference")
+    if unit in _TOKENS:
+        return _Place("tokens", _TOKENS[unit])
+    return _Place("compute") if unit == "durationSecond" else None
 
 
-def _place_output(label: str, text: str, pricing: dict[str, object], qualities: Sequence[str]) -> bool:
+def _place_of_output(label: str, qualities: Sequence[str]) -> _Place | None:
     size, tier, quality = _size_in(label), _tier_in(label), _quality_in(label, qualities)
     if "reference" in label.lower() or "edit" in label.lower():
-        pricing["per_edit"] = text
-    elif quality is not None:
-        _put(pricing, "per_quality", quality, text)
-    elif tier is not None:
-        _put(pricing, "per_tier", tier, text)
-    elif size is not None:
-        _put(pricing, "per_size", _name(size), text)
-    elif "lora" in label.lower():
-        pricing["with_lora"] = text
-    elif not label or "image" in label.lower() or "all" in label.lower():
-        pricing["per_image"] = text
-    else:
-        return False
-    return True
+        return _Place("per_edit")
+    if quality is not None:
+        return _Place("per_quality", quality)
+    if tier is not None:
+        return _Place("per_tier", tier)
+    if size is not None:
+        return _Place("per_size", _name(size))
+    if "lora" in label.lower():
+        return _Place("with_lora")
+    general = not label or "image" in label.lower() or "all" in label.lower()
+    return _Place("per_image") if general else None
 
 
-def _put(pricing: dict[str, object], member: str, key: str, text: str) -> None:
-    table = pricing.setdefault(member, {})
-    if isinstance(table, dict):
-        table[key] = text
+def _price_of(rate: Facts, place: _Place) -> object:
+    amount = _amount(rate.get("amount")) or Decimal(0)
+    if place.member == "compute":
+        return True
+    # Pages print both, the price of a token and of a million, without saying which.
+    in_millions = place.member != "tokens" or amount >= _PER_TOKEN
+    return _text(amount if in_millions else amount * _A_MILLION)
+
+
+def _with_price(pricing: Mapping[str, object], place: _Place, price: object) -> dict[str, object]:
+    table = pricing.get(place.member)
+    if place.key is None:
+        return {**pricing, place.member: price}
+    return {**pricing, place.member: {**(table if isinstance(table, Mapping) else {}), place.key: price}}
 
 
 def _examples(listed: object, qualities: Sequence[str]) -> Iterator[Example]:

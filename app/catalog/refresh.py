@@ -73,11 +73,7 @@ def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, shared: Sh
         _set(entry, "status", status)
     if isinstance(info.get("x-released-at"), str):
         _set(entry, "released", str(info["x-released-at"])[:10])
-    overview = mapping(info.get("x-pricing")).get("overview")
-    pricing = mapping(entry.get("pricing"))
-    # Text never replaces an amount.
-    if isinstance(overview, str) and overview.strip() and not set(pricing) & {*AMOUNTS}:
-        _set(entry, "pricing", {**pricing, "note": overview.strip()})
+    _update_price_note(entry, mapping(info.get("x-pricing")).get("overview"))
 
 
 def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, shared: SharedFields) -> Entry:
@@ -171,6 +167,13 @@ def _update_prompt(entry: Entry, schema: Facts) -> None:
     }
     if stated:
         _set(entry, "prompt", {**mapping(entry.get("prompt")), **stated})
+
+
+def _update_price_note(entry: Entry, overview: object) -> None:
+    pricing = mapping(entry.get("pricing"))
+    # Text never replaces an amount.
+    if isinstance(overview, str) and overview.strip() and not set(pricing) & {*AMOUNTS}:
+        _set(entry, "pricing", {**pricing, "note": overview.strip()})
 
 
 def _update_sizes(entry: Entry, schema: Facts, properties: Facts) -> None:

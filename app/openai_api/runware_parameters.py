@@ -20,6 +20,7 @@ _IMAGES_INSIDE = ("referenceImages", "seedImage", "image")
 """Members of `inputs` that are images here; with `maskImage` apart, any other goes along to Runware."""
 _FORMATS = {word.lower(): meaning for word, meaning in BY_NAME["outputFormat"].choices.items()}
 _OUTPUT_TYPES = {word.lower(): meaning for word, meaning in BY_NAME["outputType"].choices.items()}
+_ONE_FORM = "An image comes in one form: the first."
 _READ_HERE = frozenset({*SYNONYMS, "deliveryMethod", "inputs"})
 
 
@@ -54,22 +55,22 @@ def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
         # Only a real contradiction is worth a report.
         elif not _are_same(said, value):
             ignored.append(_overridden(native, value, own))
-    delivery = _read_output_type(fields, ignored)
+    delivery, other_forms = _read_output_type(fields)
     if delivery is not None:
         names["response_format"] = "outputType"
     rest, images, masks = _find_images(fields)
     if rest is not None:
         translated["inputs"] = rest
+    other_images: list[IgnoredField] = []
     if has_images(files) or any(_is_given(fields, name) for name in _OWN_IMAGES):
-        ignored += _other_images(fields, images)
-        images = {}
+        other_images, images = _other_images(fields, images), {}
     if has_mask(files) or _is_given(fields, "mask"):
-        ignored += [_overridden(name, None, "mask") for name, value in masks.items() if value != fields.get("mask")]
+        other_images += [_overridden(name, None, "mask") for name in masks if masks[name] != fields.get("mask")]
         masks = {}
     names |= {own: next(iter(found)) for own, found in (("image", images), ("mask", masks)) if found}
     in_background = read_choice(fields, "deliveryMethod", BY_NAME["deliveryMethod"].choices) == "async"
-    named = {**_names_of(files), **names}
-    return Translation(translated, images, masks, named, tuple(ignored), delivery, in_background)
+    dropped = (*ignored, *other_forms, *other_images)
+    return Translation(translated, images, masks, {**_names_of(files), **names}, dropped, delivery, in_background)
 
 
 def _names_of(files: Sequence[FilePart]) -> Mapping[str, str]:
@@ -112,28 +113,26 @@ def _read_dimensions(fields: Fields) -> str | None:
     return f"{width}x{height}"
 
 
-def _read_output_type(fields: Fields, ignored: list[IgnoredField]) -> Delivery | None:
-    """How the caller wants to get images; the older list of forms means its first."""
+def _read_output_type(fields: Fields) -> tuple[Delivery | None, list[IgnoredField]]:
+    """How the caller wants to get images, and what it named beside that."""
     value = fields.get("outputType")
-    # The first form of this API took a list, though an image comes in one form only.
+    # The first form of this field took a list, though an image comes in one form only.
     kinds = value if isinstance(value, list) else [value]
+    expected = f"one of {', '.join(BY_NAME['outputType'].choices)}"
     # Each further form is reported, so their number is bounded.
     if len(kinds) > len(_OUTPUT_TYPES):
-        raise wrong("outputType", f"one of {', '.join(BY_NAME['outputType'].choices)}", value)
+        raise wrong("outputType", expected, value)
     if not kinds or kinds[0] is None or kinds[0] == "":
-        return None
+        return None, []
     kind = kinds[0].strip().lower() if isinstance(kinds[0], str) else ""
     if kind not in _OUTPUT_TYPES:
-        raise wrong("outputType", f"one of {', '.join(BY_NAME['outputType'].choices)}", kinds[0])
+        raise wrong("outputType", expected, kinds[0])
     delivery = cast("Delivery", _OUTPUT_TYPES[kind])
     said = fields.get("response_format")
-    if said is not None and said != "":
-        meant = BY_NAME["response_format"].choices.get(str(said).strip().lower())
-        if meant is not delivery:
-            ignored.append(_overridden("outputType", kinds[0], "response_format"))
-        return None
-    ignored += [IgnoredField("outputType", other, "An image comes in one form: the first.") for other in kinds[1:]]
-    return delivery
+    if said is None or said == "":
+        return delivery, [IgnoredField("outputType", other, _ONE_FORM) for other in kinds[1:]]
+    meant = BY_NAME["response_format"].choices.get(str(said).strip().lower())
+    return None, [] if meant is delivery else [_overridden("outputType", kinds[0], "response_format")]
 
 
 def _find_images(fields: Fields) -> tuple[JSONValue, dict[str, JSONValue], dict[str, JSONValue]]:
