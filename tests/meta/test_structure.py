@@ -99,3 +99,23 @@ def test_a_process_starts_without_what_only_the_gateway_needs(program, unneeded)
     loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert program in loaded
     assert unneeded.isdisjoint(loaded)
+
+
+def test_an_error_that_was_caught_is_never_changed():
+    """Several callers may be given the same error: facts about one of them stand in its outcome (0111)."""
+    for path in SOURCES:
+        handlers = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler)]
+        for handler in handlers:
+            assigned = [node for node in ast.walk(handler) if isinstance(node, ast.Attribute)]
+            changed = [
+                ast.unparse(node)
+                for node in assigned
+                if isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == handler.name
+            ]
+            assert not changed, f"{path.relative_to(ROOT)}:{handler.lineno}"
+
+
+def test_that_a_wait_is_over_is_an_error_at_the_edge_only():
+    """Inside it is an outcome: nobody knows yet (0111)."""
+    named = {path.relative_to(ROOT / "app").parts[0] for path in SOURCES if "StillProcessingError" in path.read_text()}
+    assert named == {"errors.py", "api", "openai_api"}
