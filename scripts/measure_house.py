@@ -1,10 +1,11 @@
 """Measures the house: the path of one `url` request through its files, what it costs, and the shape of the code.
 
-Usage: python -m scripts.measure_house [--rooms] [--files] [--types] [--cpu] [--against TREE ...]
+Usage: python -m scripts.measure_house [--rooms] [--files] [--types] [--path] [--cpu] [--against TREE ...]
 
 The path is traced in process: the ASGI application with a canned upstream and a real SQLite file, without a server.
 Counted are calls of functions defined under `app/`, in all threads. `--cpu` adds the CPU time of a request on the same
-path. `--against` measures other checkouts beside this one, in turns, so that all of them meet the same machine.
+path. `--path` lists the modules in the order in which the request reaches them. `--against` measures other checkouts
+beside this one, in turns, so that all of them meet the same machine.
 """
 
 import argparse
@@ -313,6 +314,9 @@ def compare(trees: list[Path]) -> Iterator[str]:
 def describe(options: argparse.Namespace) -> Iterator[str]:
     """This checkout's table, with the details that were asked for."""
     trace = asyncio.run(trace_request())
+    if options.path:
+        yield from dict.fromkeys(file.removeprefix("/") for file, _ in trace.calls)
+        return
     modules = [read_module(path) for path in sorted(APP.rglob("*.py"))]
     rows = describe_path(trace) | describe_code(modules)
     if options.cpu:
@@ -332,7 +336,7 @@ def describe(options: argparse.Namespace) -> Iterator[str]:
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for flag in ("rooms", "files", "types", "cpu", "json"):
+    for flag in ("rooms", "files", "types", "path", "cpu", "json"):
         parser.add_argument(f"--{flag}", action="store_true")
     parser.add_argument("--against", nargs="+", type=Path, metavar="TREE")
     options = parser.parse_args()
