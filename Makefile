@@ -45,7 +45,7 @@ check: install-dev ## Run the linters, the type checker and the layering contrac
 	$(BIN)/lint-imports --no-logo
 
 test: check ## Run all checks and tests
-	$(PYTEST) -m "not slow" -n $(JOBS)
+	$(PYTEST) -m "not slow" -n $(JOBS) --dist worksteal
 
 test-slow: install-dev ## Run the long fault and load sets
 	$(PYTEST) -m slow

@@ -15,28 +15,15 @@ import httpx2
 import pytest
 import uvicorn
 
-from app.egress.download import DownloadPolicy
-from app.main import Parts, create_app
-from app.runware.retry import RetryPolicy
+from app.main import create_app
 from app.server.configuration import server_options
 from app.settings.load import Settings, load_settings
 from tests.support import loopback
 from tests.support.databases import Database, PostgresServer, SQLiteFolder
 from tests.support.postgres import postgres_server
+from tests.support.quick import QUICK_PARTS
 
 FIXTURES = Path(__file__).parent / "fixtures"
-BRIEF = DownloadPolicy(first_wait=0.02, longest_wait=0.05, absent=0.5, unreachable=1.0)
-FAST = RetryPolicy(
-    first_bill=0.2,
-    looks_for_bills=0.2,
-    first_backoff=0.02,
-    longest_backoff=0.05,
-    first_poll=0.05,
-    longest_poll=0.1,
-    longest_retry_after=0.2,
-)
-QUICK_PARTS = Parts(retries=FAST, downloads=BRIEF)
-"""What tests put in the place of production's times; everything else is production's."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +132,7 @@ def starting(simulator: SimulatorProcess, new_folder: Callable[[str], Path]) -> 
                 "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true",
                 "SPILLWAY_LOG_LEVEL": "error",
                 "SPILLWAY_GRACE": "1",
+                "SPILLWAY_IMAGE_WORKERS": "1",
             } | variables
             settings = load_settings(environment)
             app = create_app(settings, replace(QUICK_PARTS, **(parts or {})))
@@ -162,16 +150,18 @@ def start_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPath
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_shared_gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
-    """Gateways for many tests."""
+    """Gateways for the tests of a module."""
     with starting(simulator, tmp_path_factory.mktemp) as start:
         yield start
 
 
 @pytest.fixture(scope="session")
-def gateway(start_shared_gateway: Callable) -> RunningGateway:
-    return start_shared_gateway()
+def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """One for all tests that ask nothing special of it."""
+    with starting(simulator, tmp_path_factory.mktemp) as start:
+        yield start()
 
 
 @pytest.fixture(scope="session")

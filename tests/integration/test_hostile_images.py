@@ -23,7 +23,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def attacked(start_shared_gateway):
-    gateway = start_shared_gateway()
+    gateway = start_shared_gateway(SPILLWAY_IMAGE_WORKERS="2")
     edit(gateway, png())  # connections and processes are there
     return gateway
 
@@ -86,7 +86,7 @@ def test_the_memory_a_hostile_image_may_take_is_bounded(attacked):
 
 
 def test_the_first_edit_finds_its_worker_there(start_gateway):
-    fresh = start_gateway()
+    fresh = start_gateway(SPILLWAY_IMAGE_WORKERS="2")
     resized = encode(photo(2500, 500))
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and fresh.client.get(f"{fresh.origin}/healthz").status_code != 200:

@@ -118,11 +118,9 @@ class Receiver:
         self.url = ""
 
     def wait_for(self, count: int) -> list[tuple[dict[str, str], bytes]]:
-        for _ in range(200):
-            if len(self.calls) >= count:
-                return self.calls
-            time.sleep(0.05)
-        raise AssertionError(f"{len(self.calls)} calls instead of {count}")
+        calls = seen(lambda: self.calls, lambda calls: len(calls) >= count, 60)
+        assert len(calls) >= count
+        return calls
 
 
 @contextmanager

@@ -15,10 +15,10 @@ import pytest
 from pydantic import SecretStr
 
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
-from tests.conftest import FAST
 from tests.support import loopback
 from tests.support.images import data_uri, png
 from tests.support.processes import free_port, process, unique
+from tests.support.quick import FAST
 from tests.support.waiting import seen
 
 REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}

@@ -28,7 +28,7 @@ def main() -> None:
     from app.main import create_app
     from app.server.configuration import server_options
     from app.settings.load import load_settings
-    from tests.conftest import QUICK_PARTS
+    from tests.support.quick import QUICK_PARTS
 
     settings = load_settings(os.environ)
     lease = float(os.environ["TEST_LEASE_SECONDS"])
