@@ -7,21 +7,24 @@ its model has it; here the decisions meet, and the adjustments are added up.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
+from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Dimensions, Mode
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, LinkedImage, RequestContext
+from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, RequestContext, SizeRequest
 from app.domain.spec import Composition, ImageSpec
 from app.errors import InvalidRequestError
 from app.ledger.pricing import Order, estimate_price
 from app.planning.adjustments import dropped
-from app.planning.capabilities import is_emulated, is_from_text, pastes_mask, starts_from_blank
+from app.planning.capabilities import is_emulated, is_from_text, starts_from_blank
 from app.planning.composition import check_fit, decide_composition
-from app.planning.derived_size import SCALE_FACTOR, scale_request, wants_scaling
+from app.planning.derived_size import SCALE_FACTOR, scale_request
 from app.planning.dry_run import reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
+from app.planning.needs import NO_NEEDS, InputNeeds, needs_of
 from app.planning.output import (
     DEFAULT_RULES,
     OutputRules,
@@ -33,27 +36,14 @@ from app.planning.output import (
 from app.planning.parameters import Parameters, check_task, decide_parameters, decide_passthrough
 from app.planning.plan import FittedInputs, build_plan, decide_count
 from app.planning.prepared import Prepared
-from app.planning.size import decide_size, reference_shape, sends_size
+from app.planning.size import decide_size
 from app.planning.sizing import SizeChoice
 
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _NO_PARAMETERS = Parameters({}, transparent=False)
-
-
-@dataclass(frozen=True, slots=True)
-class InputNeeds:
-    """What must be known of the input images before anything can be decided."""
-
-    first_size: bool = False
-    """The size of the first image: where it is not to be had, the default size stands in."""
-    first_pixels: bool = False
-    """The first image itself: something is drawn over it or pasted into it."""
-    mask_as_is: bool = False
-    """The mask goes to the provider as it was named."""
-
-
-NO_NEEDS = InputNeeds()
+_Shape: TypeAlias = tuple[Mode, str | None, int, SizeRequest, Delivery | None, ImageFormat | None, int | None, bool]
+"""Mode, model as it is called, count, size, delivery, format, compression, and whether it is streamed."""
 
 
 def check(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> InputNeeds:
@@ -67,7 +57,7 @@ def check(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str
     _check_images(request, model)
     if request.fit is not None:
         check_fit(request, model)
-    return _needs_of(request, model) if request.images else NO_NEEDS
+    return needs_of(request, model) if request.images else NO_NEEDS
 
 
 def decide(
@@ -84,23 +74,59 @@ def decide(
     The request must have passed `check`. `image_size` is the first image's as the model sees it, `original_size` as it
     came, both upright.
     """
+    prompt, about_prompt = _decide_prompt(request, model)
+    if _is_plain(request, model):
+        spec = _decide_plain(model, _shape_of(request), default_delivery, rules)
+        return replace(spec, prompt=prompt, adjustments=(*about_prompt, *spec.adjustments))
     scaled, about_scale = request, tuple[Adjustment, ...]()
     if SCALE_FACTOR in request.parameters:
         scaled, about_scale = scale_request(request, model, image_size)
-    spec = _decide_spec(scaled, model, default_delivery, rules, image_size)
+    spec = _decide_spec(scaled, model, prompt, default_delivery, rules, image_size)
     # By the request as it came: the refusal names the field the caller wrote, not what a factor became.
     check_output_size(request, spec, rules.max_pixels, original_size)
-    if not about_scale and not request.names:
+    about_ignored = [dropped(field.param, field.value, field.reason) for field in request.ignored]
+    if not (about_scale or about_ignored or about_prompt or request.names):
         return spec
-    return replace(spec, adjustments=_in_callers_names((*about_scale, *spec.adjustments), request.names))
+    adjustments = (*about_scale, *about_ignored, *about_prompt, *spec.adjustments)
+    return replace(spec, adjustments=_in_callers_names(adjustments, request.names))
+
+
+def _is_plain(request: ImageRequest, model: CatalogModel) -> bool:
+    """Whether nothing but the model, the shape of the request and the length of its prompt decides."""
+    brings = request.images or request.mask or request.markup or request.parameters or request.passthrough
+    asks = request.background or request.fit or request.seed is not None
+    return not (brings or asks or request.names or request.ignored or model.exclusive)
+
+
+def _shape_of(request: ImageRequest) -> _Shape:
+    # The name only where it decides: every spelling of it would be remembered otherwise.
+    name = request.model if request.delivery is None else None
+    size, format_ = request.size, request.format
+    return request.mode, name, request.count, size, request.delivery, format_, request.compression, request.stream
+
+
+# Made of the shape alone, so that nothing else of a request can be remembered and given to another (0071).
+@lru_cache(maxsize=1024)
+def _decide_plain(model: CatalogModel, shape: _Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
+    """The spec of every plain request of this shape, but for its prompt."""
+    mode, name, count, size, asked, format_, compression, stream = shape
+    request = ImageRequest(
+        mode, None, name, count, size, delivery=asked, format=format_, compression=compression, stream=stream
+    )
+    spec = _decide_spec(request, model, None, delivery, rules, None)
+    check_output_size(request, spec, rules.max_pixels)
+    return spec
 
 
 def _decide_spec(
-    request: ImageRequest, model: CatalogModel, delivery: Delivery, rules: OutputRules, image_size: Dimensions | None
+    request: ImageRequest,
+    model: CatalogModel,
+    prompt: str | None,
+    delivery: Delivery,
+    rules: OutputRules,
+    image_size: Dimensions | None,
 ) -> ImageSpec:
-    """The decisions of all aspects, and what each adjusts."""
-    about_ignored = [dropped(field.param, field.value, field.reason) for field in request.ignored]
-    prompt, about_prompt = _decide_prompt(request, model)
+    """The decisions of all further aspects, and what each adjusts."""
     parameters, about_parameters = _decide_parameters(request, model)
     size, about_size = decide_size(request, model, image_size)
     composition, about_composition = _decide_composition(request, model, size, image_size)
@@ -111,7 +137,7 @@ def _decide_spec(
     )
     # After the output, which decides whether the link is Runware's own.
     fields, about_storage = decide_storage(merged, output)
-    about_made = (*about_ignored, *about_prompt, *about_parameters, *about_size, *about_composition, *about_fields)
+    about_made = (*about_parameters, *about_size, *about_composition, *about_fields)
     return ImageSpec(
         model=model,
         prompt=prompt,
@@ -185,6 +211,8 @@ def _decide_fields(
 
 def _in_callers_names(adjustments: Iterable[Adjustment], names: Mapping[str, str]) -> tuple[Adjustment, ...]:
     """The adjustments with each field called what the caller called it."""
+    if not names:
+        return tuple(adjustments)
     return tuple(replace(one, param=names.get(one.param, one.param)) for one in adjustments)
 
 
@@ -195,20 +223,6 @@ def _refuse_adjusted(adjustments: Iterable[Adjustment]) -> None:
         if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
             message = f"Strict mode: `{adjustment.param}` cannot be honored exactly. {adjustment.reason}"
             raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")
-
-
-def _needs_of(request: ImageRequest, model: CatalogModel) -> InputNeeds:
-    # A mask of OpenAI's is transparent where to edit and must be converted; only Runware's own kind can pass.
-    takes_mask = model.images is not None and model.images.mask
-    named = isinstance(request.mask, LinkedImage) and (request.mask_is_native or request.mask.is_id)
-    shapeless = request.size.exact is None and request.size.ratio is None
-    return InputNeeds(
-        first_size=wants_scaling(request, model) or (shapeless and sends_size(request, model)),
-        first_pixels=request.markup is not None
-        or pastes_mask(request, model)
-        or reference_shape(request, model) is not None,
-        mask_as_is=named and takes_mask and request.markup is None,
-    )
 
 
 def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str]) -> None:

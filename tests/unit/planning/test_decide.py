@@ -1,7 +1,9 @@
 """The three pure steps: what has to be looked at, what all aspects come to together, and what is bound to be sent."""
 
 import uuid
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -18,8 +20,9 @@ from app.domain.request import (
     UploadedImage,
 )
 from app.errors import InvalidRequestError
-from app.planning.decide import NO_NEEDS, InputNeeds, bind, check, decide
+from app.planning.decide import bind, check, decide
 from app.planning.fingerprint import TaskIds, fingerprint
+from app.planning.needs import NO_NEEDS, InputNeeds
 from app.planning.output import OutputRules
 from app.planning.plan import FittedInputs
 from tests.support.images import png
@@ -215,3 +218,84 @@ def test_the_fingerprint_is_of_the_request_as_it_came():
     bound = [bind(asked, "m", spec, FittedInputs((url,)), CONTEXT, IDS) for url in ("https://a.example", IMAGE.url)]
     assert {one.fingerprint for one in bound} == {fingerprint(asked, CONTEXT)}
     assert len({one.plan.places for one in bound}) == 1
+
+
+PLAIN = {
+    "nothing": {},
+    "count": {"count": 3},
+    "size": {"size": EXACT},
+    "another size": {"size": SizeRequest(exact=(1000, 700), text="1000x700")},
+    "shape": {"size": WIDE},
+    "delivery": {"delivery": Delivery.EMBEDDED},
+    "format": {"format": ImageFormat.GIF},
+    "compression": {"format": ImageFormat.JPEG, "compression": 5},
+    "stream": {"stream": True, "delivery": Delivery.LINK},
+    "model": {"model": "gpt-image-1"},
+    "model and delivery": {"model": "gpt-image-1", "delivery": Delivery.LINK},
+    "user": {"user": "u"},
+    "webhook": {"webhook_url": "https://a.example/hook", "in_background": True},
+    "given": {"given": frozenset({"prompt"})},
+}
+"""Requests that are decided by their shape, or bring what decides nothing."""
+NOT_PLAIN = {
+    "images": (IMAGE,),
+    "mask": MASK,
+    "markup": MARKUP,
+    "mask_is_native": True,
+    "background": "transparent",
+    "fit": "cover",
+    "seed": 7,
+    "parameters": {"guidance_scale": 4},
+    "passthrough": {"steps": 9},
+    "names": {"size": "width"},
+    "ignored": (IgnoredField("outputType", "dataURI", "because"),),
+}
+"""Fields that need a decision of their own."""
+
+
+@pytest.mark.parametrize("model", ["flux.1-dev", "openai-gpt-image-1", "riverflow-1", "midjourney:3@1", "civitai:1@2"])
+@pytest.mark.parametrize("fields", PLAIN.values(), ids=PLAIN)
+def test_what_is_remembered_is_what_would_be_decided_anew(model, fields):
+    rules = [OutputRules(), OutputRules(native_links=False)]
+    for prompt, default, rule in product(("a hat", "a cap"), (Delivery.LINK, Delivery.EMBEDDED), rules):
+        asked = ImageRequest(Mode.GENERATE, prompt, **fields)
+        remembered = decide(asked, model_of(model), default_delivery=default, rules=rule)
+        # A name for a field that is not there: nothing else differs, and it is not remembered.
+        anew = decide(replace(asked, names={"none": "none"}), model_of(model), default_delivery=default, rules=rule)
+        assert remembered == anew
+        assert remembered.prompt == prompt
+
+
+def test_every_field_of_a_request_is_in_its_shape_or_keeps_it_from_being_remembered():
+    plain = {name for fields in PLAIN.values() for name in fields}
+    assert {field.name for field in dataclass_fields(ImageRequest)} == plain | NOT_PLAIN.keys() | {"mode", "prompt"}
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN.keys() - {"mask_is_native"})
+def test_a_field_of_its_own_is_never_answered_from_memory(name):
+    model, own = model_of("flux.1-dev"), {name: NOT_PLAIN[name]}
+    plain = ImageRequest(Mode.EDIT, "a hat", size=SizeRequest(exact=(1000, 700), text="1000x700"))
+    remembered, decided, anew = (
+        decide(replace(plain, **fields), model, default_delivery=Delivery.LINK, image_size=(64, 64))
+        for fields in ({}, own, {"names": {"none": "none"}} | own)
+    )
+    assert decided == anew
+    # The model takes images and masks beside what is decided here.
+    assert (decided == remembered) is (name in {"images", "mask", "markup"})
+
+
+def test_a_refusal_is_not_remembered_as_an_answer():
+    model, small = model_of("civitai:1@2"), OutputRules(max_pixels=1000)
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError):
+            decide(request(size=EXACT), model, default_delivery=Delivery.LINK, rules=small)
+    assert decide(request(size=EXACT), model, default_delivery=Delivery.LINK).output.size == (1024, 1024)
+
+
+def test_a_model_that_changed_is_decided_for_anew():
+    model = model_of("flux.1-dev")
+    other = model.model_copy(update={"formats": ("WEBP",)})
+    made = [
+        decide(request(), one, default_delivery=Delivery.LINK).output.format.native for one in (model, other, model)
+    ]
+    assert made == ["PNG", "WEBP", "PNG"]
