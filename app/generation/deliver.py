@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pybase64
-from obstore.exceptions import BaseError
 
 from app.domain.answer import Adjustment, DeliveredImage
 from app.domain.request import Delivery, ImageFormat, RequestContext
@@ -30,7 +29,7 @@ from app.images.headers import read_header
 from app.images.types import CompositeBase, Header
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
-from app.media.store import MediaStore
+from app.media.store import MediaStore, MediaUnavailableError
 from app.observability.logs import get_logger, stage
 from app.planning.output import converts
 from app.runware.members import Image
@@ -163,7 +162,7 @@ class ImageDelivery:
             try:
                 # Under a key the image outlives its link, so that a replay can have a new one (0057).
                 hosted = await self._store.host_image(form.data, form.format.value, longer=context.is_repeatable)
-            except (OSError, BaseError):
+            except MediaUnavailableError:
                 _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
                 # A full disk is our fault: the caller gets the paid image in the answer instead (0104).
                 not_hosted = (report_not_hosted(),)

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import msgspec
 import pybase64
-from obstore.exceptions import BaseError
 
 from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage, Result
@@ -19,7 +18,7 @@ from app.errors import NotFoundError, Spent
 from app.jobs.codec import decode_error, decode_result
 from app.journal.records import UNREADABLE, Record
 from app.ledger.bill import known_cost, total_cost
-from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore
+from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore, MediaUnavailableError
 from app.observability.logs import get_logger
 
 _logger = get_logger("results")
@@ -97,8 +96,8 @@ class ResultStore:
         try:
             return await self._store.store_image(data, image.format.value)
         # A full disk must not cost the caller its answer; asked for again, the image is fetched from Runware (0104).
-        except (OSError, BaseError):
-            _logger.exception("an image cannot be kept")
+        except MediaUnavailableError:
+            _logger.exception("an image cannot be stored")
             return None
 
 

@@ -39,6 +39,10 @@ class MediaNotFoundError(Exception):
     """No such image, or its link has ended or was never ours."""
 
 
+class MediaUnavailableError(Exception):
+    """An image cannot be stored: the disk is full, or the store cannot be reached."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostedImage:
     """Where a stored image is: `path` is below the origin, with its signature; `expires_at` in unix seconds."""
@@ -86,11 +90,14 @@ class MediaStore:
         await self._sweep()
 
     async def host_image(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
-        """Store an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed."""
+        """Store an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed.
+
+        Raises MediaUnavailableError.
+        """
         await self._sweep()
         # Random, not a hash of the image: a hash would let anybody with the image find whose it was.
         name = f"{_LONGER if longer else ''}{secrets.token_hex(16)}.{format_}"
-        await obstore.put_async(self._store, name, data)
+        await self._put(name, data)
         return self._link(name)
 
     async def renew_link(self, name: str) -> HostedImage:
@@ -130,10 +137,10 @@ class MediaStore:
         return await self.get_hosted(link.name, link.expires_at, link.signature)
 
     async def store_image(self, data: bytes, format_: str) -> str:
-        """Store an image without a link; the name it can be read by."""
+        """Store an image without a link; the name it can be read by. Raises MediaUnavailableError."""
         await self._sweep()
         name = f"{secrets.token_hex(16)}.{format_}"
-        await obstore.put_async(self._store, name, data)
+        await self._put(name, data)
         return name
 
     async def read_image(self, name: str) -> bytes:
@@ -146,6 +153,13 @@ class MediaStore:
     async def delete_image(self, name: str) -> None:
         """Delete a stored image, if it is there."""
         await obstore.delete_async(self._store, name)
+
+    async def _put(self, name: str, data: bytes) -> None:
+        try:
+            await obstore.put_async(self._store, name, data)
+        # One error for every back end, so that those who store need not know which it is.
+        except (OSError, BaseError) as error:
+            raise MediaUnavailableError from error
 
     async def _sweep(self) -> None:
         """Delete what no link can reach any more, now and then; what cannot be deleted keeps nobody from storing."""
