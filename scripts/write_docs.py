@@ -136,7 +136,10 @@ def matrix_table() -> str:
     theirs = sorted(
         {name for model in models for name in model.fields.members or {}} - OWN_NAMES - OWN_FIELDS - {*SYNONYMS}
     )
+    read_here = {*SYNONYMS, *OWN_NAMES, "deliveryMethod"}
+    protected = ", ".join(f"`{name}`" for name in sorted(OWN_FIELDS - read_here))
     rows = ["## The fields", "", fields_table(), ""]
+    rows += [f"The gateway sets {protected} itself: from outside they are dropped and reported on every model.", ""]
     for title, names in (("OpenAI's fields and Spillway's", own), ("Runware's fields", theirs)):
         rows += [f"## {title}", "", f"| model | {' | '.join(f'`{name}`' for name in names)} |"]
         rows.append("|---" * (len(names) + 1) + "|")

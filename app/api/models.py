@@ -27,8 +27,7 @@ class ModelRoutes:
         try:
             model = self._registry.find_model(name)
         except UnknownModelError as error:
-            hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
-            message = f"The model `{name[:100]}` does not exist.{hint}"
+            message = f"The model `{name[:100]}` does not exist.{error.hint}"
             raise NotFoundError(message, param="model", code="model_not_found") from None
         if read_boolean({"schema": request.query_params.get("schema")}, "schema"):
             return JSONResponse(describe_model(model))

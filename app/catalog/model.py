@@ -29,6 +29,7 @@ AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-
 _SIZE_PATTERN = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 Dimensions = tuple[int, int]
+Slot = Literal["referenceImages", "seedImage", "image"]
 OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF", "SVG"]
 TaskType = Literal["imageInference", "upscale", "removeBackground", "vectorize"]
 
@@ -144,7 +145,7 @@ class PromptRules(_Entry):
 class ImageRules(_Entry):
     """Which input images the model takes, and where in the task they go."""
 
-    slot: Literal["referenceImages", "seedImage", "image"]
+    slot: Slot
     minimum: int = Field(0, ge=0)
     maximum: int | None = Field(None, ge=1, description="Absent where it is not published.")
     min_side: Side | None = None

@@ -6,20 +6,21 @@ hand. Shapes follow Runware's services: `registry.json`, `resolve/<AIR>` and a m
 
 import re
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from typing import get_args
 
 from app.catalog.field_rules import FieldRule
 from app.catalog.loader import SharedFields
-from app.catalog.model import USUAL_FIELDS
+from app.catalog.model import USUAL_FIELDS, OutputFormat, Slot, TaskType
 from app.catalog.placing import place
 from app.catalog.prices import AMOUNTS
 from app.catalog.schema_rules import Facts, mapping, objects, texts, to_rule, values_of
 
 Entry = MutableMapping[str, object]
 
-TASKS = frozenset({"imageInference", "upscale", "removeBackground", "vectorize"})
-_IMAGES = frozenset({"PNG", "JPG", "WEBP", "TIFF", "SVG"})
+TASKS = frozenset(get_args(TaskType))
+_FORMATS = frozenset(get_args(OutputFormat))
 # In this order: references guide any edit, the others take one image only.
-_SLOTS = ("referenceImages", "seedImage", "image")
+_SLOTS = get_args(Slot)
 # Fields whose limits have a place of their own in an entry.
 _OWN_SECTIONS = frozenset({"positivePrompt", "width", "height", "numberResults"})
 _MODES = {
@@ -44,7 +45,7 @@ def request_properties(schema: Facts) -> tuple[Facts, frozenset[str]]:
 
 def makes_images(properties: Facts) -> bool:
     """Whether the task's results are images, not videos."""
-    return bool(_IMAGES & set(map(str, values_of(mapping(properties.get("outputFormat"))))))
+    return bool(_FORMATS & set(map(str, values_of(mapping(properties.get("outputFormat"))))))
 
 
 def update_entry(entry: Entry, schema: Facts, info: Facts, task: str, shared: SharedFields) -> None:
@@ -96,7 +97,7 @@ def new_entry(air: str, slug: str, schema: Facts, info: Facts, task: str, shared
     if takes_images:
         slot = next((name for name in _SLOTS if name in inputs), "referenceImages")
         entry["images"] = {"slot": slot, "minimum": int("inputs" in required)}
-    formats = [one for one in values_of(mapping(properties.get("outputFormat"))) if one in _IMAGES]
+    formats = [one for one in values_of(mapping(properties.get("outputFormat"))) if one in _FORMATS]
     if sorted(map(str, formats)) != ["JPG", "PNG", "WEBP"]:
         entry["formats"] = formats
     parameters = {name: field for name, field in USUAL_FIELDS.items() if field in properties}

@@ -23,6 +23,11 @@ class UnknownModelError(Exception):
         self.name = name
         self.nearest = nearest
 
+    @property
+    def hint(self) -> str:
+        """A sentence with what was perhaps meant, empty where nothing is near."""
+        return f" Did you mean {', '.join(self.nearest)}?" if self.nearest else ""
+
 
 class Registry:
     """All models, by every name. `defaults` names models to suggest before others."""

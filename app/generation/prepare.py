@@ -94,8 +94,7 @@ class Preparer:
         try:
             return self._registry.find_model(name)
         except UnknownModelError as error:
-            hint = f" Did you mean {', '.join(error.nearest)}?" if error.nearest else ""
-            message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."
+            message = f"The model `{name[:100]}` does not exist.{error.hint} GET /v1/models lists all."
             raise NotFoundError(message, param="model", code="model_not_found") from None
 
     def _check(self, request: ImageRequest, model: CatalogModel) -> InputNeeds:

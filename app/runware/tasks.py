@@ -8,12 +8,11 @@ from typing import Literal
 import msgspec
 import pybase64
 
+from app.catalog.model import OutputFormat, TaskType
 from app.runware.failures import ProviderFailure
 from app.runware.members import Image, JSONMember
 
 OutputType = Literal["URL", "base64Data"]
-OutputFormat = Literal["PNG", "JPG", "WEBP", "TIFF", "SVG"]
-TaskType = Literal["imageInference", "upscale", "removeBackground", "vectorize"]
 
 OWN_FIELDS = frozenset(
     {"taskType", "taskUUID", "outputType", "deliveryMethod", "includeCost", "webhookURL", "numberResults"}

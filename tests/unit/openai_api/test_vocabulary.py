@@ -8,7 +8,17 @@ from app.catalog.model import CHOICE_NAMES, USUAL_FIELDS, Mode, ParameterMap
 from app.domain.request import ImageRequest
 from app.errors import InvalidRequestError
 from app.openai_api.parse import parse_request
-from app.openai_api.vocabulary import BY_NAME, FIELDS, PARAMETERS, RUNWARE_FIELDS, SYNONYMS, Kind, names_of
+from app.openai_api.vocabulary import (
+    BY_NAME,
+    FIELDS,
+    PARAMETERS,
+    RUNWARE_FIELDS,
+    RUNWARE_NAMES,
+    SYNONYMS,
+    Kind,
+    names_of,
+)
+from app.runware.tasks import OWN_FIELDS
 
 ATTRIBUTES = {one.name for one in fields(ImageRequest)}
 
@@ -74,6 +84,10 @@ def test_of_two_wrong_fields_the_error_names_the_one_that_comes_first_in_the_tab
     with pytest.raises(InvalidRequestError) as caught:
         parse_request(Mode.GENERATE, {second: wrong, first: wrong, "prompt": "a pear"})
     assert caught.value.param.split(".")[0] == first
+
+
+def test_every_field_that_the_gateway_sets_itself_is_one_of_runwares_that_are_known_here():
+    assert OWN_FIELDS - {"model"} <= RUNWARE_NAMES
 
 
 def test_names_are_found_by_kind():
