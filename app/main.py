@@ -49,8 +49,8 @@ from app.jobs.leases import LEASE_SECONDS, LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
-from app.journal.bills import OpenBills
 from app.journal.journal import Journal
+from app.journal.outcomes import OpenBills
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore

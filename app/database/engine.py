@@ -5,12 +5,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.transaction import begin_transaction
 from app.observability.logs import get_logger
 
 _logger = get_logger("database")
@@ -21,8 +22,6 @@ _START_SECONDS = 30.0
 _START_PAUSE_SECONDS = 0.5
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK = 7_229_114
-READS = "spillway_reads"
-"""The execution option of an engine whose transactions only read, and wait for no writer."""
 _POSTGRES_OPTIONS = (
     "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s "
     "-c plan_cache_mode=force_custom_plan"
@@ -52,12 +51,7 @@ def _open_postgres(url: URL) -> Engine:
         connect_args=options,
     )
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # One snapshot for all statements of a read, so that pages and sums never mix two states.
-        if connection.get_execution_options().get(READS):
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-
+    event.listen(engine, "begin", begin_transaction)
     return engine
 
 
@@ -65,23 +59,19 @@ def _open_sqlite(url: URL) -> Engine:
     waits = {} if "timeout" in url.query else {"timeout": _BUSY_SECONDS}
     engine = create_engine(url, connect_args={"check_same_thread": False, **waits})
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not the driver's
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # A claim that a power cut could undo would let its request be bought twice: each commit reaches the disk.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # IMMEDIATE takes the write lock at the start. A transaction that read first and wrote later could fail in
-        # between, after it had decided on an old state (0050).
-        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
-
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", begin_transaction)
     return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # our own BEGIN, not the driver's
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # A claim that a power cut could undo would let its request be bought twice: each commit reaches the disk.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
 
 
 def open_database(url: str, wait_seconds: float = _START_SECONDS) -> Engine:

@@ -7,7 +7,7 @@ is a database to try it on. A piece that raises leaves nothing behind, whatever 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -39,7 +39,10 @@ class Piece(Generic[_T]):
     """One unit of work, and who waits for it."""
 
     kind: Kind
-    work: Callable[[Transaction], _T]
+    work: Callable[..., _T]
+    """What is called with the transaction, `args` and `kwargs`."""
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
     future: asyncio.Future[_T]
     loop: asyncio.AbstractEventLoop
     asked: float
@@ -50,16 +53,6 @@ class Piece(Generic[_T]):
     is_aside: bool = False
     """Another process holds a name of it: it is tried again."""
     is_told: bool = False
-
-    def tell(self) -> None:
-        """Tell the waiting coroutine, on its own loop."""
-        self.is_told = True
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)  # type: ignore[arg-type]  # what `work` returned
 
 
 class _UndoneError(Exception):
@@ -107,12 +100,13 @@ class GroupCommit:
             with self._engine.begin() as connection:
                 has_begun = True
                 transaction = Transaction(connection)
-                ready = _lock(transaction, batch)
-                _do_all(transaction, [piece for piece in ready if piece.kind is Kind.POST])
-                for piece in ready:
-                    if piece.kind is Kind.WRITE:
-                        _do_all(transaction, [piece])
-                _do_all(transaction, [piece for piece in ready if piece.kind is Kind.DECIDE])
+                ready = batch if self._is_one_lock else _lock(transaction, batch)
+                posts = [piece for piece in ready if piece.kind is Kind.POST]
+                writes = [[piece] for piece in ready if piece.kind is Kind.WRITE]
+                decisions = [piece for piece in ready if piece.kind is Kind.DECIDE]
+                for pieces in (posts, *writes, decisions):
+                    if pieces:
+                        _do_all(transaction, pieces)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody must be told and this thread go on
             if len(batch) > 1 and has_begun and not _has_waited_long(error):
                 return self._commit_each(batch)
@@ -145,7 +139,7 @@ def _lock(transaction: Transaction, batch: Pieces) -> Pieces:
     held = transaction.lock_names(wanted) if wanted else frozenset[str]()
     ready = []
     for piece in batch:
-        piece.error, piece.is_aside = None, not held.issuperset(piece.names)
+        piece.is_aside = not held.issuperset(piece.names)
         if not piece.is_aside:
             ready.append(piece)
         elif time.monotonic() - piece.asked > _LONGEST_ASIDE_SECONDS:
@@ -166,9 +160,9 @@ def _do_all(transaction: Transaction, pieces: Pieces) -> None:
 
 
 def _do(transaction: Transaction, piece: Piece[Any]) -> None:
-    mark = transaction.mark()
+    piece.error, mark = None, transaction.mark()
     try:
-        piece.result = piece.work(transaction)
+        piece.result = piece.work(transaction, *piece.args, **piece.kwargs)
     except SQLAlchemyError:
         raise
     except Exception as error:  # it belongs to whoever asked, not to this thread

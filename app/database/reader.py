@@ -8,8 +8,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database.engine import READS
 from app.database.errors import DatabaseUnavailableError
+from app.database.transaction import READS
 from app.database.writer import Writer
 
 _T = TypeVar("_T")

@@ -15,6 +15,8 @@ from app.database.tables import requests
 Row = Mapping[str, object]
 Mark = tuple[int, Mapping[Executable, int]]
 ENDS_CHANNEL = "spillway_ends"
+READS = "spillway_reads"
+"""The execution option of an engine whose transactions only read, and wait for no writer."""
 _NUMBERS = func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).column_valued("number")
 _TRY_NAMES = select(_NUMBERS).where(func.pg_try_advisory_xact_lock(_NUMBERS))
 _LOCK_ROWS = (
@@ -28,6 +30,18 @@ _LOCK_ROWS = (
 _NOTIFY = select(func.pg_notify(ENDS_CHANNEL, requests.c.id)).where(
     requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))), requests.c.joined_by.is_not(None)
 )
+
+
+def begin_transaction(connection: Connection) -> None:
+    """Take what a transaction holds from its start."""
+    reads = connection.get_execution_options().get(READS)
+    if connection.dialect.name == "sqlite":
+        # IMMEDIATE takes the write lock at the start. A transaction that read first and wrote later could fail in
+        # between, after it had decided on an old state (0050).
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    elif reads:
+        # One snapshot for all statements of a read, so that pages and sums never mix two states.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 class Transaction:

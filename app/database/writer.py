@@ -5,7 +5,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, delete
@@ -77,20 +77,20 @@ class Writer:
 
         Nobody decides upon them: they are written together with others', before whatever decides.
         """
-        await self._ask(Kind.POST, (), lambda transaction: work(transaction, *args, **kwargs))
+        await self._ask(Kind.POST, (), work, args, kwargs)
 
     async def post_patiently(
         self, work: Callable[Concatenate[Transaction, _P], None], *args: _P.args, **kwargs: _P.kwargs
     ) -> None:
         """As `post`, for what is not worth a commit of its own, as long as it precedes whatever is asked later."""
-        await self._ask(Kind.POST, (), lambda transaction: work(transaction, *args, **kwargs), patient=True)
+        await self._ask(Kind.POST, (), work, args, kwargs, patient=True)
 
     async def write(self, work: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """What `work` returns once it is durable, raising DatabaseUnavailableError when it is not.
 
         All that `work` does is one unit: where it raises, nothing of it is written.
         """
-        return await self._ask(Kind.WRITE, (), lambda transaction: work(transaction, *args, **kwargs))
+        return await self._ask(Kind.WRITE, (), work, args, kwargs)
 
     async def write_locked(
         self,
@@ -100,7 +100,7 @@ class Writer:
         **kwargs: _P.kwargs,
     ) -> _T:
         """As `write`, while no other process decides or writes with one of these names."""
-        return await self._ask(Kind.WRITE, names, lambda transaction: work(transaction, *args, **kwargs))
+        return await self._ask(Kind.WRITE, names, work, args, kwargs)
 
     async def decide(
         self,
@@ -113,18 +113,27 @@ class Writer:
 
         What came together is decided one after the other, each knowing what the ones before it added.
         """
-        return await self._ask(Kind.DECIDE, names, lambda transaction: work(transaction, *args, **kwargs))
+        return await self._ask(Kind.DECIDE, names, work, args, kwargs)
 
     async def catch_up(self) -> None:
         """Wait until everything that was asked before is written or refused, and whoever asked was told."""
         last = self._last
         if last is not None and not last.is_told:
-            await self._ask(Kind.PLACE, (), _nothing)
+            await self._ask(Kind.PLACE, (), _nothing, (), {})
 
-    async def _ask(self, kind: Kind, names: Names, work: Callable[[Transaction], _T], *, patient: bool = False) -> _T:
+    async def _ask(
+        self,
+        kind: Kind,
+        names: Names,
+        work: Callable[..., _T],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        *,
+        patient: bool = False,
+    ) -> _T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_T] = loop.create_future()
-        piece = Piece(kind, work, future, loop, time.monotonic(), names, patient)
+        piece = Piece(kind, work, args, kwargs, future, loop, time.monotonic(), names, patient)
         self._last = piece
         self._items.put(piece)
         return await future
@@ -207,4 +216,10 @@ def _tell(group: Pieces) -> None:
 
 def _tell_each(pieces: Pieces) -> None:
     for piece in pieces:
-        piece.tell()
+        piece.is_told = True
+        if piece.future.done():
+            continue
+        if piece.error is not None:
+            piece.future.set_exception(piece.error)
+        else:
+            piece.future.set_result(piece.result)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from app.database.errors import DatabaseUnavailableError
 from app.domain.answer import TaskCost
 from app.generation.gather import gather_in_order
-from app.journal.bills import OpenBills
+from app.journal.outcomes import OpenBills
 from app.journal.records import Record, Status
 from app.ledger.bill import Bill, total_cost
 from app.observability.logs import get_logger

@@ -14,7 +14,6 @@ from sqlalchemy import Row, delete
 from app.database.tables import tasks
 from app.database.transaction import Transaction
 from app.journal import statements as sql
-from app.journal.broken import BrokenConnections
 from app.journal.processes import name_process
 from app.journal.records import (
     Intent,
@@ -30,6 +29,9 @@ from app.journal.rows import new_record, to_record, to_row, to_sighting
 
 _RECEIPTS = {Receipt.DELIVERED: sql.DELIVER, Receipt.BROKEN: sql.BREAK, Receipt.LATER: sql.PART}
 
+_SET_SECONDS = 1.0
+"""So far a wall clock is never moved by keeping it right slowly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -42,6 +44,44 @@ class Claim:
     record: Record
     is_new: bool
     rivals: tuple[Sighting, ...] = ()
+
+
+class BrokenConnections:
+    """The connections whose requests may be adopted without a word. `window` is in seconds; `wall` is unix seconds."""
+
+    def __init__(self, window: float, wall: Callable[[], float], steady: Callable[[], float]) -> None:
+        self._window = window
+        self._wall = wall
+        self._steady = steady
+        self._broken: dict[str, float] = {}
+        self._difference = wall() - steady()
+        self._unsure_until = float("-inf")
+
+    def note(self, request_id: str) -> None:
+        """Remember a break that this process saw itself, by the clock that nobody sets."""
+        now = self._steady()
+        # Taken out first, so that it moves to the end: the order is what makes the cleanup below cheap.
+        self._broken.pop(request_id, None)
+        self._broken[request_id] = now
+        while now - next(iter(self._broken.values())) > self._window:  # the oldest come first
+            del self._broken[next(iter(self._broken))]
+
+    def since(self) -> float:
+        """The moment, in unix seconds, from which breaks count; all do while the wall clock cannot be believed."""
+        wall, steady = self._wall(), self._steady()
+        # The wall clock was set. For one window everything counts as recent: joining what was bought is cheaper than
+        # buying again.
+        if abs(wall - steady - self._difference) > _SET_SECONDS:
+            self._difference, self._unsure_until = wall - steady, steady + self._window
+        return 0.0 if steady < self._unsure_until else wall - self._window
+
+    def is_recent(self, row: Row[tuple[object, ...]]) -> bool:
+        """Whether the connection of a request that was found broke within the window."""
+        seen = self._broken.get(row.id)
+        if seen is not None:
+            return self._steady() - seen <= self._window
+        # Seen by another process: only the wall clock is common to both.
+        return bool(row.broken_at >= self._wall() - self._window)
 
 
 class Claims:
@@ -168,7 +208,7 @@ class Claims:
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
         # Few: ordering them in SQL tempts SQLite to a full scan.
         rows = transaction.connection.execute(sql.ADOPTABLE, equal).all()
-        taken = _joined_in(transaction)
+        taken = _joined_in(transaction) if rows else set()
         free = [row for row in rows if row.id not in taken]
         recent = free if intent.retries else [row for row in free if self._broken.is_recent(row)]
         # The oldest, so that two retries of two broken requests each find one in turn.

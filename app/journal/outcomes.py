@@ -6,13 +6,38 @@ Works on the caller's transaction. What a holder writes names its lease, and who
 
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
+from sqlalchemy import Executable, bindparam, func, or_, select, update
+
+from app.database.tables import requests
 from app.database.transaction import Transaction
+from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
-from app.journal.bills import bookings
-from app.journal.records import Lease, Record, Settlement
-from app.journal.rows import write_money
+from app.journal.records import Lease, Record, Settlement, Status
+from app.journal.rows import to_record, write_money
+
+_PAUSE_GROWTH = 4.0
+_MOST_TRIES = 7
+"""The last one some eight days after the end, with two minutes before the first."""
+_FINAL = [status.value for status in Status if status.final]
+DUE = (
+    select(requests)
+    .where(requests.c.bill_next <= bindparam("now"))
+    # The first look waits, however long ago the row was marked: Runware rarely knows more right after the end.
+    .where(or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")))
+    .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
+    .limit(bindparam("limit"))
+    # Rows that another replica is taking are left to it.
+    .with_for_update(skip_locked=True)
+)
+_SET = (
+    update(requests)
+    .where(requests.c.id == bindparam("request_id"), requests.c.cost.is_(None))
+    .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"), bill_next=bindparam("new_bill_next"))
+)
+"""A bill that was completed meanwhile, by whoever brought the images again, is left alone."""
 
 
 class Outcomes:
@@ -46,14 +71,14 @@ class Outcomes:
         transaction.announce_end(lease.request_id)
         if settlement.releases:
             transaction.add(sql.FREE_KEY, held)
-        for statement, values in bookings(costs, lease):
+        for statement, values in _bookings(costs, lease):
             transaction.add(statement, values)
         if settlement.error is not None:
             transaction.add(sql.BOOK_UNSENT, {"of_request": lease.request_id, "held_fence": lease.fence})
 
     def book_costs(self, transaction: Transaction, lease: Lease, costs: Sequence[TaskCost]) -> None:
         """Write down what is known of the cost of tasks whose request has not ended."""
-        for statement, values in bookings(costs, lease):
+        for statement, values in _bookings(costs, lease):
             transaction.add(statement, values)
 
     def reopen(self, transaction: Transaction, record: Record, callers: int = 0) -> None:
@@ -72,3 +97,63 @@ class Outcomes:
     def purge_payloads(self, transaction: Transaction, request_id: str) -> None:
         """Forget prompt and images of a request; its metadata stays."""
         transaction.add(sql.PURGE, {"request_id": request_id})
+
+
+class OpenBills:
+    """Bills of the journal with an unknown part; `first_pause` is in seconds, `clock` is unix seconds."""
+
+    def __init__(self, writer: Writer, first_pause: float, clock: Callable[[], float] = time.time) -> None:
+        self._writer = writer
+        self._first_pause = first_pause
+        self._clock = clock
+
+    async def due(self, limit: int = 20) -> list[Record]:
+        """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile.
+
+        The first time is `first_pause` after the end: Runware rarely knows more at once.
+        """
+        now = self._clock()
+
+        def work(transaction: Transaction) -> list[Record]:
+            due = {"now": now, "ended_before": now - self._first_pause, "limit": limit}
+            rows = transaction.connection.execute(DUE, due).all()
+            for row in rows:
+                tries = row.bill_tries + 1
+                pause = self._first_pause * _PAUSE_GROWTH**tries
+                # Counted before Runware is asked: a process that dies over a bill must not ask forever.
+                values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
+                transaction.execute(update(requests).where(requests.c.id == row.id).values(values), {})
+            return [to_record(transaction.connection, row) for row in rows]
+
+        return await self._writer.write(work)
+
+    async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
+        """Write down the whole bill, and ask for it no more."""
+        await self._writer.post(self._complete, request_id, costs, cost)
+
+    def _complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
+        for statement, values in _bookings(costs):
+            transaction.add(statement, values)
+        values = {"request_id": request_id, "new_cost": write_money(cost)}
+        values |= {"new_known_cost": None, "new_bill_next": None}
+        transaction.add(_SET, values)
+
+
+def _bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:
+    """The writes that put down what each task cost; with a lease only while it holds."""
+    # A bill completed long after the end has no holder any more; costs of running work are its holder's to write
+    # (0059).
+    statement = sql.BOOK if lease is None else sql.BOOK_HELD
+    held = {} if lease is None else {"of_request": lease.request_id, "held_fence": lease.fence}
+    return [
+        (
+            statement,
+            held
+            | {
+                "task_id": cost.task_id,
+                "new_cost": write_money(cost.known) if cost.is_complete else None,
+                "new_known_cost": None if cost.is_complete else write_money(cost.known),
+            },
+        )
+        for cost in costs
+    ]

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from app.domain.answer import TaskCost
-from app.journal.bills import OpenBills
 from app.journal.history import Filter
+from app.journal.outcomes import OpenBills
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.bill import known_cost, total_cost
 from tests.support.journals import ByHand, Clock, open_journal

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.journal.broken import BrokenConnections
+from app.journal.claims import BrokenConnections
 
 WINDOW = 60.0
 

@@ -23,8 +23,8 @@ from app.database.errors import DatabaseUnavailableError
 from app.database.tables import requests, tasks
 from app.domain.answer import TaskCost
 from app.journal import statements
-from app.journal.bills import DUE as BILLS_DUE
 from app.journal.journal import Journal
+from app.journal.outcomes import DUE as BILLS_DUE
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
