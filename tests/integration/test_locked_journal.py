@@ -86,7 +86,13 @@ def test_a_journal_that_is_gone_is_said_like_one_that_is_locked(start_gateway, t
     gateway = start_gateway(SPILLWAY_DATABASE_URL=f"sqlite:///{path}?timeout=0.2")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as journal:
         journal.execute("ALTER TABLE requests RENAME TO elsewhere")
-        answer = gateway.generate(prompt=unique())
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "journal_unavailable")
+        answers = [
+            gateway.generate(prompt=unique()),
+            gateway.client.get("/requests"),
+            gateway.client.get("/requests/req_1"),
+        ]
+        assert {answer.status_code for answer in answers} == {503}
+        assert {answer.json()["error"]["code"] for answer in answers} == {"journal_unavailable"}
+        assert {answer.headers["x-should-retry"] for answer in answers} == {"true"}
         journal.execute("ALTER TABLE elsewhere RENAME TO requests")
     assert gateway.generate(prompt=unique()).status_code == 200

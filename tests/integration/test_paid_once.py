@@ -416,13 +416,10 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
     assert seen(lambda: gateway.client.get(f"/requests/{known}").json()["delivered"], bool)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
-        refused = [
-            post(gateway, prompt=prompt),
-            gateway.client.get("/requests"),
-            gateway.client.get(f"/requests/{known}"),
-            gateway.client.get(f"/requests/{known}/result"),
-        ]
+        refused = [post(gateway, prompt=prompt), gateway.client.get(f"/requests/{known}/result")]
+        read = [gateway.client.get("/requests").json()["data"][0], gateway.client.get(f"/requests/{known}").json()]
         holder.execute("ROLLBACK")
+    assert [(one["id"], one["status"]) for one in read] == [(known, "completed")] * 2, "what is known can be read"
     assert {one.status_code for one in refused} == {503}
     assert {one.json()["error"]["code"] for one in refused} == {"journal_unavailable"}
     assert {one.headers["x-should-retry"] for one in refused} == {"true"}
