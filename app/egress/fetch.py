@@ -51,16 +51,13 @@ class InputFetcher:
         """
         with deadline(_DEADLINE_SECONDS):
             # Within a share for each caller, so that one request with many slow addresses does not stop everybody's.
-            await self._slots.take(caller)
-            try:
-                return await self._getter.get(url, lambda _: self._guard, self._max_bytes, caller)
-            finally:
-                self._slots.give_back(caller)
+            async with self._slots.held(caller):
+                return await self._getter.get(url, self._guard_for, self._max_bytes, caller)
 
     async def peek(self, url: str, max_bytes: int, caller: str) -> Head:
         """The first `max_bytes` bytes at `url`, raising FetchError or RefusedAddressError.
 
-        Who did not answer is left alone for a minute: where this gateway has no way out, nobody waits again and again.
+        A host that did not answer is left alone for a minute: where there is no way out, nobody waits again and again.
         """
         host = f"{caller} {_place(url)}"  # each caller's own experience: nobody is to spoil an address for others
         if self._silent_until.get(host, 0) > self._clock():
@@ -68,15 +65,16 @@ class InputFetcher:
             raise FetchError("did not answer a moment ago")
         try:
             with deadline(_PEEK_SECONDS):
-                await self._slots.take(caller)
-                try:
-                    return await self._getter.peek(url, lambda _: self._guard, max_bytes, caller)
-                finally:
-                    self._slots.give_back(caller)
+                async with self._slots.held(caller):
+                    return await self._getter.peek(url, self._guard_for, max_bytes, caller)
         except FetchError as error:
             if error.status is None and not isinstance(error, RefusedAddressError):
                 self._remember_silent(host)
             raise
+
+    def _guard_for(self, _: str) -> AddressGuard:
+        """Redirects are judged like what the caller named."""
+        return self._guard
 
     def _remember_silent(self, host: str) -> None:
         if len(self._silent_until) >= _REMEMBERED_HOSTS:

@@ -5,6 +5,8 @@ Owns counting and waiting, on the event loop only. Leaves what a slot stands for
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class SharedSlots:
@@ -15,6 +17,15 @@ class SharedSlots:
         self._per_caller = per_caller
         self._held: Counter[str] = Counter()
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def held(self, caller: str) -> AsyncIterator[None]:
+        """Hold a slot, once there is one."""
+        await self.take(caller)
+        try:
+            yield
+        finally:
+            self.give_back(caller)
 
     async def take(self, caller: str) -> None:
         """Wait for a slot; `give_back` must follow."""
@@ -33,7 +44,7 @@ class SharedSlots:
             raise
 
     def give_back(self, caller: str) -> None:
-        """Free a slot and hand it to the waiting caller who holds the fewest."""
+        """Free a slot and hand it to the waiting caller that holds the fewest."""
         self._free += 1
         self._held[caller] -= 1
         if not self._held[caller]:
@@ -42,7 +53,7 @@ class SharedSlots:
         fitting = [entry for entry in self._waiting if not entry[1].done() and self._fits(entry[0])]
         if not fitting:
             return
-        # Who holds the fewest is next; with order of arrival alone, one caller's many requests would all come first.
+        # The one that holds the fewest is next; with order of arrival alone, one caller's many requests would all come first.
         following = min(fitting, key=lambda entry: self._held[entry[0]])
         self._waiting.remove(following)
         self._hold(following[0])
