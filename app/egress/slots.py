@@ -53,7 +53,7 @@ class SharedSlots:
         fitting = [entry for entry in self._waiting if not entry[1].done() and self._fits(entry[0])]
         if not fitting:
             return
-        # The one that holds the fewest is next; with order of arrival alone, one caller's many requests would all come first.
+        # By what each holds, not by order of arrival: one caller with many requests would come first every time.
         following = min(fitting, key=lambda entry: self._held[entry[0]])
         self._waiting.remove(following)
         self._hold(following[0])
