@@ -48,7 +48,8 @@ test: check ## Run all checks and tests
 	$(PYTEST) -m "not slow" -n $(JOBS) --dist worksteal
 
 test-slow: install-dev ## Run the long fault and load sets
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not measured" -n $(JOBS) --dist worksteal
+	$(PYTEST) -m "slow and measured"
 
 format: install-dev ## Format the code
 	$(BIN)/ruff format .

@@ -111,6 +111,7 @@ def dripping():
 
 
 @pytest.mark.slow
+@pytest.mark.measured
 def test_inputs_that_drip_do_not_delay_results_that_are_paid_for(start_gateway):
     gateway = start_gateway()
     with dripping() as (address, serving), ThreadPoolExecutor(110) as pool:

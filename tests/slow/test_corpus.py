@@ -49,6 +49,7 @@ def test_six_thousand_damaged_images_become_images_or_are_called_unreadable():
     assert min(outcomes["read"], outcomes["UnreadableImageError"]) > 1000
 
 
+@pytest.mark.measured
 @pytest.mark.timeout(3600)
 def test_twenty_thousand_damaged_images_are_answered_and_felt_by_nobody(simulator, tmp_path):
     with gateways(simulator, tmp_path, 2) as (besieged, calm):

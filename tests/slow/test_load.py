@@ -17,7 +17,7 @@ from tests.integration.test_command import served
 from tests.support import loopback
 from tests.support.images import png
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSING = ["", "[sim:rate-limit=1]", "[sim:outage=2]", "[sim:server-error=1]", "[sim:html=1]", "[sim:unreachable=1]"]

@@ -13,7 +13,7 @@ from tests.integration.test_command import served
 from tests.support import loopback
 from tests.support.images import png_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(600)]
 
 MIB = 1024 * 1024
 BOUND = 256 * MIB

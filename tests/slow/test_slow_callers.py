@@ -38,6 +38,7 @@ def test_each_has_its_time(running, sent, seconds):
     assert waited > seconds - 2
 
 
+@pytest.mark.measured
 def test_hundreds_of_slow_callers_keep_nobody_waiting_and_are_gone_in_time(running):
     origin, gateway = running
     before, longest = gateway.memory_info().rss, 0.0
