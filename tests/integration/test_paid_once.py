@@ -447,11 +447,21 @@ def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(st
     assert gateway.simulator.made(prompt) == n
 
 
-def test_a_stream_whose_image_is_not_finished_in_time_says_where_to_ask_later(start_gateway):
-    gateway = start_gateway(parts={"retries": replace(FAST, longest_work=0.6)})
+def connected(path) -> int:
+    """How many callers the journal holds for connected."""
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as journal:
+        return journal.execute("select sum(connected) from requests").fetchone()[0]
+
+
+def test_a_stream_whose_image_is_not_finished_in_time_says_where_to_ask_later(start_gateway, tmp_path):
+    path = tmp_path / "journal.db"
+    gateway = start_gateway(
+        parts={"retries": replace(FAST, longest_work=0.6)}, SPILLWAY_DATABASE_URL=f"sqlite:///{path}"
+    )
     prompt = f"{unique()} [sim:hang=2]"
     answer = post(gateway, prompt=prompt, stream=True)
     assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
+    assert seen(lambda: connected(path), lambda count: count == 0) == 0, "who asks now is nobody else's neighbor"
     again = post(gateway, prompt=prompt, stream=True)
     assert [event["type"] for event in events_of(again)] == ["image_generation.completed"]
     assert again.headers["x-request-id"] == answer.headers["x-request-id"]

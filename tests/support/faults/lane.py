@@ -149,7 +149,7 @@ class Lane:
                 try:
                     asked.outcome = await worker.call(asked.job)
                 except ClientKilledError:
-                    asked.was_killed = True
+                    asked.was_killed, asked.outcome = True, None  # what its stream said before died with it
                     worker.close()
                     worker = self._new_worker()
                     if not asked.asks_again:
