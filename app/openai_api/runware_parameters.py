@@ -59,8 +59,7 @@ def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
     if delivery is not None:
         names["response_format"] = "outputType"
     rest, images, masks = _find_images(fields)
-    if rest is not None:
-        translated["inputs"] = rest
+    translated |= {} if rest is None else {"inputs": rest}
     other_images: list[IgnoredField] = []
     if has_images(files) or any(_is_given(fields, name) for name in _OWN_IMAGES):
         other_images, images = _other_images(fields, images), {}
@@ -69,8 +68,9 @@ def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
         masks = {}
     names |= {own: next(iter(found)) for own, found in (("image", images), ("mask", masks)) if found}
     in_background = read_choice(fields, "deliveryMethod", BY_NAME["deliveryMethod"].choices) == "async"
-    dropped = (*ignored, *other_forms, *other_images)
-    return Translation(translated, images, masks, {**_names_of(files), **names}, dropped, delivery, in_background)
+    names = {**_names_of(files), **names}
+    ignored += [*other_forms, *other_images]
+    return Translation(translated, images, masks, names, tuple(ignored), delivery, in_background)
 
 
 def _names_of(files: Sequence[FilePart]) -> Mapping[str, str]:
