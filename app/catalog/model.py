@@ -274,10 +274,6 @@ class CatalogModel(_Entry):
             raise ValueError(message)
         return self
 
-    # Decisions are remembered by model, and a hash over every rule would cost more than deciding anew (0071).
-    def __hash__(self) -> int:
-        return hash(self.air)
-
     @property
     def recommendable(self) -> bool:
         """Whether it may be named to a caller who looks for another model."""

@@ -15,7 +15,7 @@ from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
 from app.openai_api.vocabulary import KNOWN_NAMES
-from app.planning.decide import bind, check, decide
+from app.planning.decide import SpecMemory, bind, check, decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds
 from app.planning.needs import InputNeeds
@@ -59,6 +59,7 @@ class Preparer:
         self._task_ids = task_ids
         self._policy = policy
         self._webhooks = webhooks
+        self._memory = SpecMemory()
         self._rules = OutputRules(policy.native_links, policy.max_output_pixels)
 
     async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
@@ -75,6 +76,7 @@ class Preparer:
             rules=self._rules,
             image_size=opened.fitting_size,
             original_size=opened.first_size,
+            memory=self._memory,
         )
         fitted = NO_FITTED_INPUTS
         if opened.images or spec.blank is not None:

@@ -1,6 +1,6 @@
 """The composition aspect: what is done to an image after it was made, fitted or pasted into the caller's. Pure.
 
-Asked only where a request has `fit` or a mask.
+There is something to do only where a request has `fit` or a mask.
 """
 
 from app.catalog.model import CatalogModel, Dimensions

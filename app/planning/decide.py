@@ -8,14 +8,13 @@ its model has it; here the decisions meet, and the adjustments are added up.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from itertools import islice
 from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Dimensions, Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, RequestContext, SizeRequest
-from app.domain.spec import Composition, ImageSpec
+from app.domain.spec import ImageSpec
 from app.errors import InvalidRequestError
 from app.ledger.pricing import Order, estimate_price
 from app.planning.adjustments import dropped
@@ -42,6 +41,7 @@ from app.planning.sizing import SizeChoice
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _NO_PARAMETERS = Parameters({}, transparent=False)
+_SPECS_KEPT = 1024
 _Shape: TypeAlias = tuple[Mode, str | None, int, SizeRequest, Delivery | None, ImageFormat | None, int | None, bool]
 """Mode, model as it is called, count, size, delivery, format, compression, and whether it is streamed."""
 
@@ -68,15 +68,16 @@ def decide(
     rules: OutputRules = DEFAULT_RULES,
     image_size: Dimensions | None = None,
     original_size: Dimensions | None = None,
+    memory: "SpecMemory | None" = None,
 ) -> ImageSpec:
     """The spec for `request` on `model`, raising InvalidRequestError for what no adjustment can save.
 
     The request must have passed `check`. `image_size` is the first image's as the model sees it, `original_size` as it
-    came, both upright.
+    came, both upright. What `memory` knows is not decided anew.
     """
     prompt, about_prompt = _decide_prompt(request, model)
-    if _is_plain(request, model):
-        spec = _decide_plain(model, _shape_of(request), default_delivery, rules)
+    if memory is not None and _is_plain(request, model):
+        spec = memory.spec_of(model, _shape_of(request), default_delivery, rules)
         return replace(spec, prompt=prompt, adjustments=(*about_prompt, *spec.adjustments))
     scaled, about_scale = request, tuple[Adjustment, ...]()
     if SCALE_FACTOR in request.parameters:
@@ -105,10 +106,26 @@ def _shape_of(request: ImageRequest) -> _Shape:
     return request.mode, name, request.count, size, request.delivery, format_, request.compression, request.stream
 
 
+class SpecMemory:
+    """The specs of plain requests, for one catalog. Bounded, since callers choose the shapes."""
+
+    def __init__(self) -> None:
+        self._specs: dict[tuple[str, _Shape, Delivery, OutputRules], ImageSpec] = {}
+
+    def spec_of(self, model: CatalogModel, shape: _Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
+        """The spec of every plain request of this shape, but for its prompt."""
+        key = (model.air, shape, delivery, rules)
+        spec = self._specs.get(key)
+        if spec is None:
+            spec = _decide_plain(model, shape, delivery, rules)
+            if len(self._specs) >= _SPECS_KEPT:
+                self._specs.pop(next(iter(self._specs)))
+            self._specs[key] = spec
+        return spec
+
+
 # Made of the shape alone, so that nothing else of a request can be remembered and given to another (0071).
-@lru_cache(maxsize=1024)
 def _decide_plain(model: CatalogModel, shape: _Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
-    """The spec of every plain request of this shape, but for its prompt."""
     mode, name, count, size, asked, format_, compression, stream = shape
     request = ImageRequest(
         mode, None, name, count, size, delivery=asked, format=format_, compression=compression, stream=stream
@@ -129,7 +146,7 @@ def _decide_spec(
     """The decisions of all further aspects, and what each adjusts."""
     parameters, about_parameters = _decide_parameters(request, model)
     size, about_size = decide_size(request, model, image_size)
-    composition, about_composition = _decide_composition(request, model, size, image_size)
+    composition, about_composition = decide_composition(request, model, size, image_size)
     merged, about_fields = _decide_fields(request, model, parameters, size, prompt)
     per_task, about_count = decide_count(request, model)
     output, about_output = decide_output(
@@ -184,14 +201,6 @@ def _decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Para
     if request.parameters or request.background or request.seed is not None or model.choices:
         return decide_parameters(request, model)
     return _NO_PARAMETERS, ()
-
-
-def _decide_composition(
-    request: ImageRequest, model: CatalogModel, size: SizeChoice, image_size: Dimensions | None
-) -> tuple[Composition | None, tuple[Adjustment, ...]]:
-    if request.fit is None and request.mask is None:
-        return None, ()
-    return decide_composition(request, model, size, image_size)
 
 
 def _decide_fields(

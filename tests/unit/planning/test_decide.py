@@ -20,7 +20,7 @@ from app.domain.request import (
     UploadedImage,
 )
 from app.errors import InvalidRequestError
-from app.planning.decide import bind, check, decide
+from app.planning.decide import SpecMemory, bind, check, decide
 from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.needs import NO_NEEDS, InputNeeds
 from app.planning.output import OutputRules
@@ -256,14 +256,22 @@ NOT_PLAIN = {
 @pytest.mark.parametrize("model", ["flux.1-dev", "openai-gpt-image-1", "riverflow-1", "midjourney:3@1", "civitai:1@2"])
 @pytest.mark.parametrize("fields", PLAIN.values(), ids=PLAIN)
 def test_what_is_remembered_is_what_would_be_decided_anew(model, fields):
-    rules = [OutputRules(), OutputRules(native_links=False)]
-    for prompt, default, rule in product(("a hat", "a cap"), (Delivery.LINK, Delivery.EMBEDDED), rules):
-        asked = ImageRequest(Mode.GENERATE, prompt, **fields)
-        remembered = decide(asked, model_of(model), default_delivery=default, rules=rule)
-        # A name for a field that is not there: nothing else differs, and it is not remembered.
-        anew = decide(replace(asked, names={"none": "none"}), model_of(model), default_delivery=default, rules=rule)
-        assert remembered == anew
+    memory, rules = SpecMemory(), [OutputRules(), OutputRules(native_links=False)]
+    for prompt, delivery, rule in product(("a hat", "a cap"), (Delivery.LINK, Delivery.EMBEDDED), rules):
+        asked, common = ImageRequest(Mode.GENERATE, prompt, **fields), {"default_delivery": delivery, "rules": rule}
+        remembered = decide(asked, model_of(model), **common, memory=memory)
+        assert remembered == decide(asked, model_of(model), **common)
         assert remembered.prompt == prompt
+
+
+@pytest.mark.parametrize("fields", PLAIN.values(), ids=PLAIN)
+def test_a_shape_is_decided_once(fields):
+    memory, model = SpecMemory(), model_of("flux.1-dev")
+    first, second = (
+        decide(ImageRequest(Mode.GENERATE, prompt, **fields), model, default_delivery=Delivery.LINK, memory=memory)
+        for prompt in ("a hat", "a cap")
+    )
+    assert first.output is second.output
 
 
 def test_every_field_of_a_request_is_in_its_shape_or_keeps_it_from_being_remembered():
@@ -271,31 +279,33 @@ def test_every_field_of_a_request_is_in_its_shape_or_keeps_it_from_being_remembe
     assert {field.name for field in dataclass_fields(ImageRequest)} == plain | NOT_PLAIN.keys() | {"mode", "prompt"}
 
 
-@pytest.mark.parametrize("name", NOT_PLAIN.keys() - {"mask_is_native"})
+@pytest.mark.parametrize("name", NOT_PLAIN)
 def test_a_field_of_its_own_is_never_answered_from_memory(name):
-    model, own = model_of("flux.1-dev"), {name: NOT_PLAIN[name]}
+    memory, model = SpecMemory(), model_of("flux.1-dev")
     plain = ImageRequest(Mode.EDIT, "a hat", size=SizeRequest(exact=(1000, 700), text="1000x700"))
-    remembered, decided, anew = (
-        decide(replace(plain, **fields), model, default_delivery=Delivery.LINK, image_size=(64, 64))
-        for fields in ({}, own, {"names": {"none": "none"}} | own)
-    )
-    assert decided == anew
-    # The model takes images and masks beside what is decided here.
-    assert (decided == remembered) is (name in {"images", "mask", "markup"})
+    other = replace(plain, **{name: NOT_PLAIN[name]})
+    common = {"default_delivery": Delivery.LINK, "image_size": (64, 64)}
+    decide(plain, model, **common, memory=memory)
+    assert decide(other, model, **common, memory=memory) == decide(other, model, **common)
 
 
 def test_a_refusal_is_not_remembered_as_an_answer():
-    model, small = model_of("civitai:1@2"), OutputRules(max_pixels=1000)
+    memory, model, small = SpecMemory(), model_of("civitai:1@2"), OutputRules(max_pixels=1000)
     for _ in range(2):
         with pytest.raises(InvalidRequestError):
-            decide(request(size=EXACT), model, default_delivery=Delivery.LINK, rules=small)
-    assert decide(request(size=EXACT), model, default_delivery=Delivery.LINK).output.size == (1024, 1024)
+            decide(request(size=EXACT), model, default_delivery=Delivery.LINK, rules=small, memory=memory)
+    made = decide(request(size=EXACT), model, default_delivery=Delivery.LINK, memory=memory)
+    assert made.output.size == (1024, 1024)
 
 
-def test_a_model_that_changed_is_decided_for_anew():
-    model = model_of("flux.1-dev")
-    other = model.model_copy(update={"formats": ("WEBP",)})
-    made = [
-        decide(request(), one, default_delivery=Delivery.LINK).output.format.native for one in (model, other, model)
+def test_a_memory_forgets_what_came_first():
+    memory, model = SpecMemory(), model_of("civitai:1@2")
+    first, *_, last = (
+        decide(request(size=SizeRequest(exact=(side, side))), model, default_delivery=Delivery.LINK, memory=memory)
+        for side in range(64, 64 + 1025)
+    )
+    again = [
+        decide(request(size=SizeRequest(exact=one.output.size)), model, default_delivery=Delivery.LINK, memory=memory)
+        for one in (last, first)
     ]
-    assert made == ["PNG", "WEBP", "PNG"]
+    assert [one.output is before.output for one, before in zip(again, (last, first), strict=True)] == [True, False]
