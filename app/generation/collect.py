@@ -44,8 +44,8 @@ class TaskEnd:
     """It may still run at Runware."""
 
 
-def place_images(place: TaskPlace, result: TaskResult) -> tuple[dict[int, Image], tuple[FailedImage, ...]]:
-    """The images of a task by their places in the answer, and an error for each that it was to make and did not."""
+def end_of(place: TaskPlace, result: TaskResult) -> tuple[TaskEnd, dict[int, Image]]:
+    """What is known of a task before its images are delivered, and these images by their places in the answer."""
     # Models that only make multiples make more than was asked for; what is over was reported beforehand.
     made = result.images[: place.wanted]
     reasons = result.failures or (_MISSING,)
@@ -53,15 +53,13 @@ def place_images(place: TaskPlace, result: TaskResult) -> tuple[dict[int, Image]
         FailedImage(place.first_index + offset, to_error(reasons[min(offset - len(made), len(reasons) - 1)]))
         for offset in range(len(made), place.wanted)
     )
-    return {place.first_index + offset: image for offset, image in enumerate(made)}, failed
-
-
-def attempts_of(task_id: str, result: TaskResult) -> tuple[Attempt, ...]:
-    """The exchanges with Runware about a task."""
-    return tuple(
-        Attempt(task_id, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
+    attempts = tuple(
+        Attempt(place.task_id, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
         for exchange in result.exchanges
     )
+    may_run = result.unresolved or any(failure.kind is Kind.TIMEOUT for failure in result.failures)
+    end = TaskEnd(place, attempts, result.others, failed=failed, is_unresolved=result.unresolved, may_run=may_run)
+    return end, {place.first_index + offset: image for offset, image in enumerate(made)}
 
 
 def build_result(created: int, adjustments: tuple[Adjustment, ...], ends: Sequence[TaskEnd]) -> Result:

@@ -23,7 +23,7 @@ from app.generation.collect import FailedImage, TaskEnd
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
 from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, most_bytes
-from app.images.compose import finish_image
+from app.images.compose import compose_image
 from app.images.convert import convert
 from app.images.headers import read_header
 from app.images.types import CompositeBase, Header
@@ -202,7 +202,7 @@ class ImageDelivery:
                     made = await self._workers.run_in_worker(job, convert, data, *ending)
                 else:
                     size, fit, pad = output.composition.size, output.composition.fit, output.composition.pad
-                    made = await self._workers.run_in_worker(job, finish_image, data, size, fit, pad, base, *ending)
+                    made = await self._workers.run_in_worker(job, compose_image, data, size, fit, pad, base, *ending)
         except Exception:  # of the decoder, the encoder, or the process they run in
             _logger.exception("an image that was made cannot be converted", request=context.request_id)
             if header.format not in set(ImageFormat):

@@ -15,7 +15,7 @@ from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
 from app.domain.request import RequestContext
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import Spent
-from app.generation.collect import TaskEnd, attempts_of, build_result, place_images
+from app.generation.collect import TaskEnd, build_result, end_of
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
 from app.generation.resolve import TaskFinder
@@ -28,7 +28,6 @@ from app.observability.logs import stage
 from app.planning.plan import count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
-from app.runware.failures import Kind
 from app.runware.media_storage import UploadedImage
 from app.runware.tasks import ImageTask, TaskResult
 
@@ -116,14 +115,9 @@ class ImageExecutor:
     async def _deliver(self, place: TaskPlace, result: TaskResult, wanted: _Wanted, job: Job) -> TaskEnd:
         """Book what a task cost, and bring its images into form."""
         job.bill.add(place.task_id, result.costs, is_complete=result.is_billed)
-        attempts = attempts_of(place.task_id, result)
-        # Not a failure: this request is left to whoever takes it over, which delivers what comes (0054).
-        if result.unresolved:
-            return TaskEnd(place, attempts, result.others, is_unresolved=True, may_run=True)
-        may_run = any(failure.kind is Kind.TIMEOUT for failure in result.failures)
-        placed, failed = place_images(place, result)
-        end = TaskEnd(place, attempts, result.others, failed=failed, may_run=may_run)
-        if not placed:
+        end, placed = end_of(place, result)
+        # Unresolved is no failure: this request is left to whoever takes it over, which delivers what comes (0054).
+        if end.is_unresolved or not placed:
             return end
         return await self._delivery.deliver(wanted.output, placed, end, wanted.context, wanted.base)
 

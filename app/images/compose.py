@@ -15,7 +15,7 @@ _PAD_COLORS = {"black": (0, 0, 0, 255), "transparent": (0, 0, 0, 0)}
 _WHITE = (255, 255, 255, 255)
 
 
-def finish_image(
+def compose_image(
     data: bytes,
     size: tuple[int, int],
     fit: Fit,

@@ -1,6 +1,6 @@
-"""Keeps the images of answers that may be asked for again, gives answers back, and forgets them.
+"""Stores how requests ended and gives that back: the result or the error, the bill, and images that were embedded.
 
-What the journal holds is an answer without bytes; the bytes lie in a store under names nobody can guess.
+What the journal holds is a result without bytes; the bytes lie in a store under names nobody can guess.
 """
 
 import asyncio
@@ -14,10 +14,13 @@ import pybase64
 from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage, Result
 from app.domain.outcome import Answered, Failed, Outcome
-from app.errors import NotFoundError, Spent
-from app.jobs.codec import decode_error, decode_result
-from app.journal.records import UNREADABLE, Record
-from app.ledger.bill import known_cost, total_cost
+from app.errors import GatewayError, NotFoundError, Spent
+from app.jobs.codec import decode_error, decode_result, encode_error, encode_result
+from app.jobs.leases import LeaseKeeper
+from app.jobs.write_queue import WriteQueue
+from app.journal.outcomes import Outcomes
+from app.journal.records import UNREADABLE, Lease, Record, Settlement, Status
+from app.ledger.bill import Costs, known_cost, total_cost
 from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore, MediaUnavailableError
 from app.observability.logs import get_logger
 
@@ -99,6 +102,54 @@ class ResultStore:
         except MediaUnavailableError:
             _logger.exception("an image cannot be stored")
             return None
+
+
+class Endings:
+    """Writes through the queue, so that no caller waits for a database that is away."""
+
+    def __init__(self, outcomes: Outcomes, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue) -> None:
+        self._outcomes = outcomes
+        self._results = results
+        self._keeper = keeper
+        self._queue = queue
+
+    async def write_answer(self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool) -> None:
+        """A good end; with `keeps` the images that were embedded are kept too."""
+        stored = await self._results.store(answer.result, images=keeps)
+        status = Status.PARTIAL if stored.failures else Status.COMPLETED
+        images_kept = has_all_images(stored)
+        await self._write(lease, status, costs, answer=encode_result(stored), images_kept=images_kept)
+
+    async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
+        """A bad end; where the caller may try again and surely nothing was bought, the key is free again."""
+        # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
+        releases = error.is_transient and not error.may_have_spent and total_cost(costs) == 0
+        await self._write(lease, Status.FAILED, costs, error=encode_error(error, may_retry=releases), releases=releases)
+
+    async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
+        """Nobody knows what was bought: it is looked for as what a dead process left behind.
+
+        What is known of the bill goes along, so that whoever resolves it never takes it for not sent.
+        """
+        # Costs before the lease: once it is released, this process may write nothing more of the request (0059).
+        await self._queue.post(lease.request_id, self._outcomes.book_costs, lease, costs)
+        await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
+
+    async def _write(
+        self,
+        lease: Lease,
+        status: Status,
+        costs: Costs,
+        *,
+        answer: str | None = None,
+        images_kept: bool | None = None,
+        error: str | None = None,
+        releases: bool = False,
+    ) -> None:
+        total = total_cost(costs)
+        known = known_cost(costs) if total is None else None
+        settlement = Settlement(status, answer, error, total, known, releases=releases, images_kept=images_kept)
+        await self._queue.post(lease.request_id, self._outcomes.settle, lease, settlement, costs)
 
 
 def needs_refetch(record: Record) -> bool:

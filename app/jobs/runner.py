@@ -14,12 +14,11 @@ from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
 from app.jobs.claiming import Books, Claimer, to_intent
-from app.jobs.endings import Endings
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
 from app.jobs.lease_watch import MOST_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
 from app.jobs.receipts import DeliveryReceipts
-from app.jobs.result_store import ResultStore, is_embedded
+from app.jobs.result_store import Endings, ResultStore, is_embedded
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
 from app.journal.journal import Journal

@@ -8,11 +8,8 @@ from enum import Enum, StrEnum
 from app.domain.answer import Result, TaskCost
 from app.errors import GatewayError
 
-UNREADABLE = (
-    '{"kind":"InternalError","message":"The journal\'s row of this request cannot be read.","param":null,'
-    '"code":"unreadable_record","provider_code":null}'
-)
-"""The error of a request whose row holds what nobody wrote."""
+UNREADABLE = "unreadable"
+"""The error of a request whose row holds what nobody wrote. No JSON: whoever reads it finds an error that says so."""
 
 
 class Status(StrEnum):

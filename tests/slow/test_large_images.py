@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from app.images.compose import finish_image
+from app.images.compose import compose_image
 from app.images.geometry import ImageLimits
 from app.images.inputs import fit_image
 from app.images.types import CompositeBase
@@ -43,7 +43,7 @@ def noise(side: int) -> Image.Image:
 def test_the_largest_image_is_made_in_every_format(format_):
     job = Job("a", 1_000_000, MOST, encoder=format_, urgent=True)
     arguments = ("exact", "transparent", None, format_, None, MOST)
-    made = run(job, finish_image, encode(noise(1000)), (SIDE, SIDE), *arguments)
+    made = run(job, compose_image, encode(noise(1000)), (SIDE, SIDE), *arguments)
     Image.MAX_IMAGE_PIXELS = None
     assert Image.open(io.BytesIO(made.data)).size == (SIDE, SIDE)
 
@@ -52,7 +52,7 @@ def test_the_largest_image_is_made_in_every_format(format_):
 def test_a_result_is_pasted_into_the_largest_image():
     base = CompositeBase(encode(noise(SIDE)), encode(Image.new("L", (SIDE, SIDE), 255)))
     job = Job("a", 1_000_000 + 2 * MOST, MOST, encoder="png", urgent=True)
-    made = run(job, finish_image, encode(noise(1000)), (SIDE, SIDE), "exact", "white", base, "png", None, MOST)
+    made = run(job, compose_image, encode(noise(1000)), (SIDE, SIDE), "exact", "white", base, "png", None, MOST)
     assert (made.width, made.height) == (SIDE, SIDE)
 
 

@@ -1,5 +1,6 @@
 """n images come back as exactly n, or as stated failures, in order and with an exact cost."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from app.catalog.model import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.answer import DeliveredImage
 from app.domain.request import Delivery, ImageFormat, ImageRequest
-from app.generation.collect import TaskEnd, build_result, place_images
+from app.generation.collect import build_result, end_of
 from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan
 from app.runware.failures import Kind, ProviderFailure
@@ -42,11 +43,11 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
         results.append(TaskResult(images, tuple(failures), ()))
     ends = []
     for place, result in zip(plan.places, results, strict=True):
-        placed, failed = place_images(place, result)
-        indexes = [*placed, *(one.index for one in failed)]
+        end, placed = end_of(place, result)
+        indexes = [*placed, *(one.index for one in end.failed)]
         assert indexes == list(range(place.first_index, place.first_index + place.wanted))
         images = tuple(DeliveredImage((8, 8), ImageFormat.PNG, one.seed, url="u") for one in placed.values())
-        ends.append(TaskEnd(place, (), {}, images, failed))
+        ends.append(replace(end, images=images))
     made = build_result(1, (), ends[::-1])
     missing = [failure.index for failure in made.failures]
     assert [image.seed for image in made.images] == [index for index in range(count) if index not in missing]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from app.images.color import match_profile, to_plain, to_srgb
-from app.images.compose import finish_image
+from app.images.compose import compose_image
 from app.images.convert import convert, encode_image, open_image
 from app.images.inputs import ImageLimits, fit_image
 from app.images.masks import convert_mask
@@ -185,7 +185,7 @@ def test_a_result_is_pasted_in_the_colors_of_the_callers_own_image():
     own = encode(photo(32, 32), icc_profile=profiles.wide_rgb())
     mask = encode(ramp("L", [0] * 16 + [255] * 16).resize((32, 32), Image.Resampling.NEAREST))
     result = encode(Image.new("RGB", (32, 32), (250, 10, 10)))  # red in sRGB is green in the caller's words
-    made = finish_image(result, (32, 32), "exact", "white", CompositeBase(own, mask), "png", None, MAX).data
+    made = compose_image(result, (32, 32), "exact", "white", CompositeBase(own, mask), "png", None, MAX).data
     image = open_bytes(made)
     assert image.info["icc_profile"] == profiles.wide_rgb()
     assert image.crop((0, 0, 16, 32)).tobytes() == open_bytes(own).crop((0, 0, 16, 32)).tobytes()
@@ -197,7 +197,7 @@ def test_a_result_is_pasted_in_the_colors_of_the_callers_own_image():
 @pytest.mark.parametrize("fit", ["cover", "contain", "exact"])
 def test_fitting_keeps_the_profile(fit):
     data = encode(photo(64, 32), icc_profile=profiles.wide_rgb())
-    assert space(finish_image(data, (40, 40), fit, "white", None, "png", None, MAX).data) == ("RGB", "RGB")
+    assert space(compose_image(data, (40, 40), fit, "white", None, "png", None, MAX).data) == ("RGB", "RGB")
 
 
 def test_an_overlay_is_drawn_in_the_colors_of_the_image():

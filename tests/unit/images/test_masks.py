@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, ImageChops
 
-from app.images.compose import finish_image
+from app.images.compose import compose_image
 from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
 from app.images.masks import convert_mask
 from app.images.types import CompositeBase
@@ -162,7 +162,7 @@ def test_scaling_a_mask_opens_nothing_beyond_its_edge(scale):
 def test_pasting_at_another_size_changes_nothing_beyond_the_edge():
     own, result = photo(64, 64), Image.new("RGB", (64, 64), (0, 255, 0))
     base = CompositeBase(encode(own), convert_mask(encode(half()), (64, 64), MAX).data)
-    made = open_bytes(finish_image(encode(result), (300, 300), "exact", "white", base, "png", None, MAX).data)
+    made = open_bytes(compose_image(encode(result), (300, 300), "exact", "white", base, "png", None, MAX).data)
     kept = own.resize((300, 300), Image.Resampling.LANCZOS)
     right = (160, 0, 300, 300)
     assert made.crop(right).tobytes() == kept.crop(right).tobytes()

@@ -5,7 +5,7 @@ import pickle
 import msgspec
 import pytest
 
-from app.images.compose import finish_image
+from app.images.compose import compose_image
 from app.images.errors import MaskShapeError, UnreadableImageError, WorkFailedError
 from app.images.geometry import Placement
 from app.images.inputs import FittedImage, fit_image
@@ -34,9 +34,9 @@ def test_values_come_out_as_the_type_the_work_promises():
 def test_bytes_of_every_size_reach_the_work(size):
     data, base = b"x" * size, CompositeBase(b"i" * size, b"m" * 10)
     arguments = (data, (3, 4), "cover", "white", base, "png", None, 1000)
-    message = encode_request(finish_image, arguments, Job("a").bounds)
+    message = encode_request(compose_image, arguments, Job("a").bounds)
     work, decoded, bounds = decode_request(message)
-    assert (work, tuple(decoded), bounds) == (finish_image, arguments, Job("a").bounds)
+    assert (work, tuple(decoded), bounds) == (compose_image, arguments, Job("a").bounds)
     assert len(message.head) < 300 + (4 if size >= 65_536 else 2 * size)
 
 
