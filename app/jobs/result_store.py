@@ -105,7 +105,7 @@ class ResultStore:
 
 
 class Endings:
-    """Writes through the queue, so that no caller waits for a database that is away."""
+    """Writes down how requests end; through the queue, so that no caller waits for a database that is away."""
 
     def __init__(self, outcomes: Outcomes, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue) -> None:
         self._outcomes = outcomes
