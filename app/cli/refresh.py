@@ -11,7 +11,8 @@ from app.catalog.published import RefreshError, Sources
 from app.catalog.rates import Example
 from app.catalog.update import refresh
 from app.domain.request import JSONValue
-from app.ledger.pricing import Order, estimate_price
+from app.ledger.order import Order
+from app.ledger.pricing import estimate_price
 
 # The size of images in an example that names none.
 _SQUARE = (1024, 1024)

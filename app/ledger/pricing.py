@@ -5,74 +5,35 @@ total but a reason. A rule gives the parts of one kind of price, or the reason w
 model has no such price. The bill is Runware's own and is summed in `bill`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 
 from app.catalog.model import CatalogModel, Dimensions, FixedSizes
 from app.catalog.prices import Confidence, Pricing
 from app.domain.request import JSONValue
+from app.ledger.order import Estimate, Order, PriceComponent, megapixels
 
-_BINARY_MEGAPIXEL = 1_048_576
-# Published examples of most models fit no other rule: 1024x1024 is one unit, 1536x1024 two, 1920x1080 three.
-_FURTHER_MEGAPIXEL = 1_000_000
 # Fields that change how long a model computes, besides its steps.
 _WORKLOADS = ("hiresFix", "refiner", "ultralytics", "acceleration", "acceleratorOptions", "controlNet", "ipAdapters")
 _NOT_PUBLISHED = "Runware publishes no price for this model."
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be priced: `count` images of `size`, from `references` of sizes that may be unknown, by `fields`."""
-
-    model: CatalogModel
-    count: int = 1
-    size: Dimensions | None = None
-    references: Sequence[Dimensions | None] = ()
-    fields: Mapping[str, JSONValue] = field(default_factory=dict)
-
-    def price(self, member: str, type_: str, metric: str, quantity: int, unit_price: Decimal) -> "PriceComponent":
-        """A part of the price that is due `quantity` times for each image."""
-        return PriceComponent(member, type_, metric, self.count * quantity, unit_price)
-
-
-@dataclass(frozen=True, slots=True)
-class PriceComponent:
-    """A part of the price: `quantity` units of `metric` at `unit_price` US dollars.
-
-    `member` is the price of the catalog that says so.
-    """
-
-    member: str
-    type: str
-    metric: str
-    quantity: int
-    unit_price: Decimal
-
-    @property
-    def total(self) -> Decimal:
-        """Dollars."""
-        return self.quantity * self.unit_price
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a request will cost; `total` is None, with a `reason`, when nobody can know.
-
-    `confidence` is `published`, `estimated` where a part of it is not from Runware, or `unknown`. `lowest` is below
-    the total where only a range was seen.
-    """
-
-    components: tuple[PriceComponent, ...]
-    total: Decimal | None
-    reason: str | None = None
-    confidence: Confidence = "published"
-    lowest: Decimal | None = None
-
-
 def estimate_price(order: Order) -> Estimate:
     """The price of an order by the catalog."""
+    if order.references or order.fields:
+        return _estimate(order)
+    return _estimate_plain(order.model, order.count, order.size)
+
+
+# Most orders are alike, and a price does not change while the process runs (0071).
+@lru_cache(maxsize=1024)
+def _estimate_plain(model: CatalogModel, count: int, size: Dimensions | None) -> Estimate:
+    return _estimate(Order(model, count, size))
+
+
+def _estimate(order: Order) -> Estimate:
     pricing = order.model.pricing
     if pricing is None:
         return _unknown(_NOT_PUBLISHED)
@@ -91,16 +52,6 @@ def estimate_price(order: Order) -> Estimate:
     members = {component.member for component in components}
     lowest = order.count * pricing.observed[0] if pricing.observed and "observed" in members else total
     return Estimate(tuple(components), total, pricing.uncertain, _confidence(order, pricing, members), lowest)
-
-
-def megapixels(size: Dimensions, pricing: Pricing | None = None) -> int:
-    """The megapixels a size is billed as."""
-    pixels = size[0] * size[1]
-    if pricing is not None and pricing.megapixel == "1024x1024":
-        units = math.ceil(pixels / _BINARY_MEGAPIXEL)
-    else:
-        units = 1 + max(0, math.ceil((pixels - _BINARY_MEGAPIXEL) / _FURTHER_MEGAPIXEL))
-    return min(units, pricing.max_megapixels) if pricing is not None and pricing.max_megapixels else units
 
 
 def _unknown(reason: str) -> Estimate:

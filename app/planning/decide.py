@@ -16,7 +16,8 @@ from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, RequestContext, SizeRequest
 from app.domain.spec import ImageSpec
 from app.errors import InvalidRequestError
-from app.ledger.pricing import Order, estimate_price
+from app.ledger.order import Order
+from app.ledger.pricing import estimate_price
 from app.planning.adjustments import dropped
 from app.planning.capabilities import is_emulated, is_from_text, starts_from_blank
 from app.planning.composition import check_fit, decide_composition

@@ -10,7 +10,7 @@ from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment
 from app.images.formats.signatures import sniff
 from app.images.headers import read_header
-from app.ledger.pricing import Estimate
+from app.ledger.order import Estimate
 from app.planning.plan import Plan
 from app.runware.tasks import ImageTask, InlineImage
 

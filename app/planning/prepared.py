@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.domain.request import ImageRequest, RequestContext
 from app.domain.spec import ImageSpec
 from app.images.types import CompositeBase
-from app.ledger.pricing import Estimate
+from app.ledger.order import Estimate
 from app.planning.plan import Plan
 
 

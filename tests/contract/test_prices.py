@@ -15,7 +15,8 @@ import pytest
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
-from app.ledger.pricing import Estimate, Order, estimate_price
+from app.ledger.order import Estimate, Order
+from app.ledger.pricing import estimate_price
 from app.planning.decide import check, decide
 from app.planning.plan import FittedInputs, build_plan
 from app.runware.tasks import encode

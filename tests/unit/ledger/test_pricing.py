@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.ledger.pricing import Order, estimate_price, megapixels
+from app.ledger.order import Order, megapixels
+from app.ledger.pricing import estimate_price
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().models.catalog_dir)
