@@ -60,8 +60,8 @@ from app.runware.client import RunwareClient
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
+from app.server.connections import ProcessState
 from app.server.process import Shutdown, machine_memory, private_folder
-from app.server.state import ProcessState
 from app.settings.groups import ImageSettings, JournalSettings, UpstreamSettings
 from app.settings.load import Settings, load_settings
 from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher

@@ -20,7 +20,7 @@ from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
 from app.openai_api.parse import parse_request
 from app.server.body import read_body
-from app.server.delivery import has_left
+from app.server.delivery import state_of
 from app.settings.groups import ImageSettings, UpstreamSettings
 from app.settings.server import ServerSettings
 
@@ -98,7 +98,7 @@ async def _wait_turn(request: Request, ticket: Ticket, wait: float) -> None:
     try:
         while not turn.done():
             # Looked at while it waits: the server does not notice who leaves as long as the body lies unread.
-            if time.monotonic() >= until or has_left(request.scope):
+            if time.monotonic() >= until or state_of(request.scope).has_left():
                 raise OverloadedError
             await asyncio.wait({turn}, timeout=_LOOK_SECONDS)
     finally:

@@ -16,8 +16,8 @@ from app.domain.request import Delivery, RequestContext
 from app.errors import InvalidRequestError
 from app.observability.logs import get_logger
 from app.openai_api.readers import read_boolean
+from app.server.delivery import state_of
 from app.server.hosts import known_hosts
-from app.server.state import state_of
 from app.settings.groups import ModelSettings
 from app.settings.server import ServerSettings
 

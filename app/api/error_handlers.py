@@ -24,7 +24,7 @@ from app.errors import (
 )
 from app.observability.logs import get_logger
 from app.openai_api.render import error_headers, failure_headers, render_error, unresolved_headers
-from app.server.state import state_of
+from app.server.delivery import state_of
 from app.settings.groups import UpstreamSettings
 
 ErrorHandlers = dict[int | type[Exception], Callable[[Request, Exception], Coroutine[Any, Any, Response]]]

@@ -22,8 +22,7 @@ from app.journal.records import Receipt
 from app.observability.logs import get_logger
 from app.openai_api.render import model_headers, render_dry_run
 from app.openai_api.request_log import render_record
-from app.server.delivery import cancel_on_disconnect
-from app.server.state import state_of
+from app.server.delivery import cancel_on_disconnect, state_of
 
 _logger = get_logger("images")
 _ACCEPTED = 202

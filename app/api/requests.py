@@ -13,7 +13,7 @@ from app.jobs.runner import JobRunner
 from app.journal.history import Filter, History
 from app.journal.records import Record
 from app.openai_api.request_log import read_question, render_list, render_record, render_webhook
-from app.server.state import state_of
+from app.server.delivery import state_of
 from app.webhooks.signing import WebhookSecrets
 
 _LONGEST_ID = 64

@@ -21,8 +21,7 @@ from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer
-from app.server.delivery import cancel_on_disconnect, is_disconnected
-from app.server.state import state_of
+from app.server.delivery import cancel_on_disconnect, is_disconnected, state_of
 
 _SILENCE_SECONDS = 5.0
 """A connection that was not reset for so long carried the whole answer."""

@@ -13,9 +13,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
+from app.server.delivery import state_of
 from app.server.old_http import unframed
 from app.server.pacing import PacedProtocol, Reading
-from app.server.state import state_of
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application

@@ -1,6 +1,6 @@
 """All connections of a process: how many one address may have, and what happens when there are no more to be had.
 
-Owns the counts and the limits. What is read on a connection is `connection`'s affair.
+Owns the counts, the limits and their key in ASGI's state. What is read on a connection is `connection`'s affair.
 """
 
 import ipaddress
@@ -8,18 +8,20 @@ import itertools
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.errors import GatewayError, TooManyConnectionsError
 from app.observability.logs import get_logger
+from app.server.process import Shutdown
 
 _LOG_EVERY_SECONDS = 60.0
 _ENDED_AT_ONCE = 4
 """Idle connections that make room for a new one: they come in bursts."""
 _IPV6_SITE = 64
 """Who has one IPv6 address has all that share this many bits."""
+_PROCESS = "spillway_process"
 _logger = get_logger("connections")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -144,3 +146,23 @@ class Connections:
         if now - self._logged.get(event, -_LOG_EVERY_SECONDS) >= _LOG_EVERY_SECONDS:
             self._logged[event] = now
             _logger.error(event, address=site, setting=setting)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """What all connections of a process share."""
+
+    connections: Connections
+    shutdown: Shutdown
+
+    def as_lifespan_state(self) -> dict[str, object]:
+        """What the application gives the server, so that its connections find this."""
+        return {_PROCESS: self}
+
+
+def process_state_of(app_state: Mapping[str, object]) -> ProcessState:
+    """That of this process; connections are counted apart where the application brought none."""
+    found = app_state.get(_PROCESS)
+    if isinstance(found, ProcessState):
+        return found
+    return ProcessState(Connections(ConnectionLimits(), lambda error: str(error).encode()), Shutdown())

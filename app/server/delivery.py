@@ -1,38 +1,93 @@
-"""Watches whether the caller is still there: while its images are made, and when the last byte is sent.
+"""One request at its connection: its id, whether its caller is still there, and who learns whether the answer was read.
 
-What a delivery or a loss means for a request is not known here.
+Owns the key under which ASGI carries this. What a delivery or a loss means for a request is not known here.
 """
 
 import asyncio
 import os
 import socket
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from starlette.types import Receive, Scope
 
-from app.server.state import state_of
-
 _T = TypeVar("_T")
+_REQUEST = "spillway_request"
 _ENDED_STATES = frozenset({7, 8})
 """TCP_CLOSE and TCP_CLOSE_WAIT of the kernel's `tcp_info`."""
 
 
-def has_left(scope: Scope) -> bool:
-    """Whether the caller ended its connection, also while its body lies unread and the server would not notice.
+class DeliveryListener(Protocol):
+    """Learns what became of an answer that was sent: at most one of the two, possibly often."""
 
-    False where the system does not say, as while more was sent than its buffers hold: the end comes behind that.
-    """
-    transport = state_of(scope).transport
-    if transport is None:
-        return False
-    if transport.is_closing():
-        return True
-    try:
-        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as own:
-            return own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _ENDED_STATES
-    except (OSError, AttributeError):
-        return False
+    def arrived(self) -> None:
+        """The caller took the answer: its next request came, or it closed in order."""
+        ...
+
+    def lost(self) -> None:
+        """The caller closed without having read it, so a retry must find it."""
+        ...
+
+
+class RequestState:
+    """One HTTP request: its id, its connection, and who wants to know whether its answer was read."""
+
+    def __init__(self) -> None:
+        self.request_id = ""
+        """That of the answer: a request that joins an earlier one bears that one's id."""
+        self.transport: asyncio.Transport | None = None
+        self._listener: DeliveryListener | None = None
+        self._has_ended = False
+
+    def listen(self, listener: DeliveryListener) -> None:
+        """Let `listener` learn what becomes of the answer that was just sent."""
+        # The connection may have ended while the answer was being sent: then nothing would report it any more.
+        if self._has_ended:
+            listener.lost()
+        else:
+            self._listener = listener
+
+    def notify_arrived(self) -> None:
+        """The answer was read."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.arrived()
+
+    def notify_ended(self, *, in_peace: bool) -> None:
+        """The connection has ended, `in_peace` where everything sent before had been read."""
+        self._has_ended = True
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        if in_peace:
+            listener.arrived()
+        else:
+            listener.lost()
+
+    def has_left(self) -> bool:
+        """Whether the caller ended its connection, also while its body lies unread and the server would not notice.
+
+        False where the system does not say, as while more was sent than its buffers hold: the end comes behind that.
+        """
+        if self.transport is None:
+            return False
+        if self.transport.is_closing():
+            return True
+        try:
+            with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as own:
+                return own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _ENDED_STATES
+        except (OSError, AttributeError):
+            return False
+
+
+def state_of(scope: Scope) -> RequestState:
+    """What is known of the request of this scope; begun at the first question."""
+    state = scope.setdefault("state", {})
+    found = state.get(_REQUEST)
+    if found is None:
+        # The connection asks first where there is one; behind another server the middleware does.
+        found = state[_REQUEST] = RequestState()
+    return cast("RequestState", found)
 
 
 async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import ForbiddenError
 from app.observability.logs import AccessLog, get_logger
 from app.server.browsers import JUDGED_HEADERS, BrowserRules
-from app.server.state import state_of
+from app.server.delivery import state_of
 
 _logger = get_logger("http")
 _REMEMBERED = 64

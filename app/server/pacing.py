@@ -12,10 +12,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from app.errors import GatewayError, RequestTimeoutError
+from app.server.connections import process_state_of
 from app.server.middleware import new_request_id
 from app.server.protocol import DeliveryTrackingProtocol
 from app.server.rates import RateWatch
-from app.server.state import process_state_of
 
 
 class Reading(Enum):

@@ -15,7 +15,8 @@ from typing import cast
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.server.state import RequestState, process_state_of, state_of
+from app.server.connections import process_state_of
+from app.server.delivery import RequestState, state_of
 
 _MAX_UNSETTLED = 512
 """Answers of one connection that are followed; who sends more ahead is taken to have read the first."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.server.state import state_of
+from app.server.delivery import state_of
 from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support.raw import RawConnection

@@ -16,9 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app.errors import GatewayError
-from app.server.connections import ConnectionLimits, Connections
+from app.server.connections import ConnectionLimits, Connections, ProcessState
 from app.server.process import Shutdown
-from app.server.state import ProcessState
 from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support import loopback

@@ -7,7 +7,7 @@ from app.access.authentication import Caller
 from app.api.context import ContextReader, LinkOrigins, prefers_background, wants_dry_run
 from app.domain.request import Delivery
 from app.errors import InvalidRequestError
-from app.server.state import state_of
+from app.server.delivery import state_of
 from app.settings.groups import ModelSettings
 from app.settings.server import ServerSettings
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.access.admission import Admission
 from app.api.responses import DeliveryTracker, HoldingResponse, PiecewiseResponse
 from app.journal.records import Receipt
-from app.server.state import state_of
+from app.server.delivery import state_of
 
 ANSWER = object()
 

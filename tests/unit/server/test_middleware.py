@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from app.observability.logs import AccessLog
 from app.server.browsers import BrowserRules
+from app.server.delivery import state_of
 from app.server.hosts import KnownHosts
 from app.server.middleware import BrowserMiddleware, RequestMiddleware
 from app.server.paths import path_reader
-from app.server.state import state_of
 
 RULES = BrowserRules(
     KnownHosts(["gateway"]), ("https://app.example.com",), lambda path: path == "/open", {"/"}.__contains__

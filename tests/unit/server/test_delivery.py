@@ -1,0 +1,124 @@
+"""Whether a caller is still there, and who learns that its answer was read."""
+
+import asyncio
+import socket
+
+import pytest
+
+from app.server.delivery import cancel_on_disconnect, is_disconnected, state_of
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def arrived(self) -> None:
+        self.words.append("arrived")
+
+    def lost(self) -> None:
+        self.words.append("lost")
+
+
+def test_a_request_has_one_state_wherever_it_is_asked_for():
+    scope: dict = {"type": "http", "state": {"of": "others"}}
+    state_of(scope).request_id = "req_1"
+    assert state_of(scope).request_id == "req_1"
+    assert scope["state"]["of"] == "others"
+    assert state_of({"type": "http"}).request_id == ""
+
+
+@pytest.mark.parametrize(
+    ("happens", "heard"),
+    [
+        (lambda state, one: state.listen(one), []),
+        (lambda state, one: [state.listen(one), state.notify_arrived(), state.notify_arrived()], ["arrived"]),
+        (lambda state, one: [state.listen(one), state.notify_ended(in_peace=True)], ["arrived"]),
+        (lambda state, one: [state.listen(one), state.notify_ended(in_peace=False)], ["lost"]),
+        (lambda state, one: [state.notify_ended(in_peace=True), state.listen(one)], ["lost"]),
+        (lambda state, one: [state.notify_arrived(), state.listen(one)], []),
+    ],
+    ids=["nothing", "next request", "closed", "reset", "ended before it was sent", "an earlier answer was read"],
+)
+def test_what_becomes_of_an_answer_is_said_once(happens, heard):
+    listener = Heard()
+    happens(state_of({"type": "http"}), listener)
+    assert listener.words == heard
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_caller_that_has_left_is_seen_although_its_body_lies_unread(leaves):
+    async def run() -> bool:
+        accepted: asyncio.Future = asyncio.get_running_loop().create_future()
+
+        class Unread(asyncio.Protocol):
+            def connection_made(self, transport) -> None:
+                transport.pause_reading()
+                accepted.set_result(transport)
+
+        server = await asyncio.get_running_loop().create_server(Unread, "127.0.0.1", 0)
+        caller = socket.create_connection(server.sockets[0].getsockname())
+        caller.sendall(b"a body that is never read")
+        scope: dict = {"type": "http"}
+        state_of(scope).transport = await accepted
+        if leaves:
+            caller.close()
+            for _ in range(500):
+                if state_of(scope).has_left():
+                    break
+                await asyncio.sleep(0.01)
+        has_left = state_of(scope).has_left()
+        caller.close()
+        state_of(scope).transport.abort()
+        server.close()
+        return has_left
+
+    assert asyncio.run(run()) is leaves
+
+
+def test_a_request_without_a_connection_has_not_left():
+    assert state_of({"type": "http"}).has_left() is False
+
+
+async def stays() -> dict:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def leaves() -> dict:
+    return {"type": "http.disconnect"}
+
+
+def test_work_ends_with_its_result_while_its_caller_waits():
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "made"
+
+    assert asyncio.run(cancel_on_disconnect(stays, work())) == "made"
+
+
+def test_work_is_cancelled_when_its_caller_disconnects():
+    ended = []
+
+    async def work() -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    assert (asyncio.run(cancel_on_disconnect(leaves, work())), ended) == (None, ["cancelled"])
+
+
+def test_a_cancellation_from_outside_goes_on():
+    async def run() -> None:
+        task = asyncio.create_task(cancel_on_disconnect(stays, asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(("receive", "is_gone"), [(stays, False), (leaves, True)])
+def test_a_look_at_the_connection_waits_for_nothing(receive, is_gone):
+    assert asyncio.run(asyncio.wait_for(is_disconnected(receive), 10)) is is_gone
