@@ -246,6 +246,9 @@ def test_when_descriptors_run_out_the_idle_make_room_then_the_next_is_told_and_t
                 last.try_send(post("/v1/images/generations", 9000))
             told = last.answer()
             assert (told.status, told.json()["error"]["code"]) == (503, "too_many_connections")
-        assert loopback.get(f"{origin}/healthz", timeout=20).status_code == 200
+        # Once it has noticed that they are closed, which it has to before their descriptors are free.
+        assert (
+            seen(lambda: loopback.get(f"{origin}/healthz", timeout=20).status_code, lambda status: status == 200) == 200
+        )
         lines = [line for line in log_with(log, "descriptors").splitlines() if "descriptors" in line]
     assert 1 <= len(lines) <= 1 + (time.monotonic() - started) // 60, lines
