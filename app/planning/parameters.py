@@ -6,6 +6,7 @@ parameter is then dropped. The gateway's own fields cannot be set from outside. 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from app.catalog.field_rules import Scalar
@@ -18,7 +19,16 @@ from app.runware.tasks import OWN_FIELDS
 
 _PADDINGS = frozenset({"white", "black"})
 _Fields: TypeAlias = Mapping[str, JSONValue]
-_Decided: TypeAlias = tuple[_Fields, tuple[Adjustment, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What becomes of one parameter."""
+
+    fields: _Fields = MappingProxyType({})
+    adjustments: tuple[Adjustment, ...] = ()
+    is_exact: bool = False
+    """It stands in the fields as it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +50,22 @@ def decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Param
         if target is not None:
             decided.append(_decide_target(request, model, name, value, target))
         elif name not in chosen:
-            decided.append(({}, (dropped(name, value, f"{model.id} has no equivalent."),)))
+            decided.append(_Decided(adjustments=(dropped(name, value, f"{model.id} has no equivalent."),)))
     if request.seed is not None and model.parameters.seed is None:
-        decided.append(({}, (dropped("seed", request.seed, f"{model.id} chooses its own seeds."),)))
+        decided.append(_Decided(adjustments=(dropped("seed", request.seed, f"{model.id} chooses its own seeds."),)))
     background = chosen.get("background")
     if background is None and request.background is not None:
         background = _decide_background(request, model, request.background)
         decided.append(background)
     fields: _Fields = {}
-    for placed, _ in decided:
-        fields = _merge_fields(fields, placed)
+    for one in decided:
+        fields = _merge_fields(fields, one.fields)
     # Neither a value near to it nor a field of the caller's own is a promise of transparency.
-    transparent = request.background == "transparent" and background is not None and bool(background[0])
-    is_exact = background is not None and not background[1]
-    return Parameters(fields, transparent and is_exact), tuple(one for _, adjusted in decided for one in adjusted)
+    transparent = request.background == "transparent" and background is not None and background.is_exact
+    return Parameters(fields, transparent), tuple(one for each in decided for one in each.adjustments)
 
 
-def decide_passthrough(passthrough: _Fields, fields: _Fields) -> _Decided:
+def decide_passthrough(passthrough: _Fields, fields: _Fields) -> tuple[_Fields, tuple[Adjustment, ...]]:
     """The task fields with the caller's own over them, save those that are the gateway's."""
     # A caller that sets `taskUUID` could collect another caller's image; one that sets `includeCost`, hide its bill.
     protected = passthrough.keys() & OWN_FIELDS
@@ -88,31 +97,35 @@ def _decide_target(request: ImageRequest, model: CatalogModel, name: str, value:
     """A parameter in the field that the model has for it; a number as the nearest legal one."""
     # The more exact name wins, and the other is dropped, so that nothing is lost in silence (0067).
     if target in request.passthrough:
-        return {}, (_overridden(name, value, target),)
+        return _Decided(adjustments=(_overridden(name, value, target),))
     slot = f"inputs.{model.images.slot}" if model.images and request.images else None
     if any(target in group and slot in group for group in model.exclusive):
-        return {}, (dropped(name, value, f"{model.id} does not take it beside input images."),)
+        return _Decided(adjustments=(dropped(name, value, f"{model.id} does not take it beside input images."),))
     rule = (model.fields.members or {}).get(target)
     # Only numbers have a nearest value; a word that is nearly right may mean something else, and is judged later.
     if rule is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return {target: value}, ()
+        return _Decided({target: value}, is_exact=True)
     nearest = rule.nearest(value)
     if nearest == value:
-        return {target: nearest}, ()
+        return _Decided({target: nearest}, is_exact=True)
     reason = f"It is the nearest this model takes: {expected(rule)}."
-    return {target: nearest}, (Adjustment(name, value, nearest, AdjustmentMode.CHANGED, reason),)
+    return _Decided({target: nearest}, (Adjustment(name, value, nearest, AdjustmentMode.CHANGED, reason),))
 
 
 def _decide_background(request: ImageRequest, model: CatalogModel, background: str) -> _Decided:
     """The background on a model that has no choice of it."""
     if background in _PADDINGS and request.fit != "contain":
-        return {}, (dropped("background", background, "This color is for the padding of `fit` contain only."),)
+        return _Decided(
+            adjustments=(dropped("background", background, "This color is for the padding of `fit` contain only."),)
+        )
     if background != "transparent" or model.task == "removeBackground":
-        return {}, ()
+        return _Decided()
     placed = model.parameters.transparent_background
     if placed is None:
-        return {}, (dropped("background", background, f"{model.id} cannot make transparent backgrounds."),)
-    return {name: dict(members) for name, members in placed.items()}, ()
+        return _Decided(
+            adjustments=(dropped("background", background, f"{model.id} cannot make transparent backgrounds."),)
+        )
+    return _Decided({name: dict(members) for name, members in placed.items()}, is_exact=True)
 
 
 def _decide_choice(request: ImageRequest, model: CatalogModel, name: str, choice: Choice) -> _Decided | None:
@@ -125,14 +138,14 @@ def _decide_choice(request: ImageRequest, model: CatalogModel, name: str, choice
     if native is None:
         rule = find_rule(model.fields, choice.field)
         own = f" It takes {expected(rule)}." if rule is not None else ""
-        return {}, (dropped(name, value, f"{model.id} has no equivalent.{own}"),)
+        return _Decided(adjustments=(dropped(name, value, f"{model.id} has no equivalent.{own}"),))
     if _sets(request.passthrough, choice.field):
-        return {}, (() if asked is None else (_overridden(name, asked, choice.field),))
+        return _Decided(adjustments=() if asked is None else (_overridden(name, asked, choice.field),))
     placed = _nest(choice.field, native)
     if value not in choice.nearest:
-        return placed, ()
+        return _Decided(placed, is_exact=True)
     reason = f"It is the nearest {model.id} has."
-    return placed, (Adjustment(name, value, native, AdjustmentMode.CHANGED, reason),)
+    return _Decided(placed, (Adjustment(name, value, native, AdjustmentMode.CHANGED, reason),))
 
 
 def _find_native(model: CatalogModel, choice: Choice, value: str) -> Scalar | None:
