@@ -5,8 +5,7 @@ parameter is then dropped. The gateway's own fields cannot be set from outside. 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.catalog.field_rules import Scalar
@@ -25,7 +24,7 @@ _Fields: TypeAlias = Mapping[str, JSONValue]
 class _Decided:
     """What becomes of one parameter."""
 
-    fields: _Fields = MappingProxyType({})
+    fields: _Fields = field(default_factory=dict)
     adjustments: tuple[Adjustment, ...] = ()
     is_exact: bool = False
     """It stands in the fields as it was asked for."""
