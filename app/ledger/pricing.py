@@ -8,9 +8,8 @@ model has no such price. The bill is Runware's own and is summed in `bill`.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import lru_cache
 
-from app.catalog.model import CatalogModel, Dimensions, FixedSizes
+from app.catalog.model import Dimensions, FixedSizes
 from app.catalog.prices import Confidence, Pricing
 from app.domain.request import JSONValue
 from app.ledger.order import Estimate, Order, PriceComponent, megapixels
@@ -22,18 +21,6 @@ _NOT_PUBLISHED = "Runware publishes no price for this model."
 
 def estimate_price(order: Order) -> Estimate:
     """The price of an order by the catalog."""
-    if order.references or order.fields:
-        return _estimate(order)
-    return _estimate_plain(order.model, order.count, order.size)
-
-
-# Most orders are alike, and a price does not change while the process runs (0071).
-@lru_cache(maxsize=1024)
-def _estimate_plain(model: CatalogModel, count: int, size: Dimensions | None) -> Estimate:
-    return _estimate(Order(model, count, size))
-
-
-def _estimate(order: Order) -> Estimate:
     pricing = order.model.pricing
     if pricing is None:
         return _unknown(_NOT_PUBLISHED)
