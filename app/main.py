@@ -202,7 +202,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     policy = _policy(settings, retries)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
-    bills = BillCompleter(OpenBills(journal.writer, retries.first_bill), runware, looks_every=retries.looks_for_bills)
+    bills = BillCompleter(journal.writer, OpenBills(retries.first_bill), runware, looks_every=retries.looks_for_bills)
     takeover = Takeover(journal, keeper, runner)
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)

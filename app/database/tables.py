@@ -12,7 +12,7 @@ requests = Table(
     # equal requests of two keys never meet (0063).
     Column("tenant", String(32), nullable=False),
     # Only a hash: an Idempotency-Key may contain what a client considers private. Unique for each tenant by
-    # `requests_key`, null without a key; the database itself refuses a second row for one key (0050).
+    # `requests_key`, null without a key; the database itself refuses a second row for one key (0086).
     Column("key_hash", String(64)),
     # What makes two requests the same. It leaves out the caller, since clients change `user` and timeouts between
     # attempts (0063).
@@ -45,6 +45,8 @@ requests = Table(
     # Moved by each renewal. Others judge the lease by how long this stood still on their own clock; no machine's time
     # is compared with another's (0059).
     Column("beat", Integer, nullable=False, server_default="0"),
+    # Takeovers that did not end it. Each makes the next pause longer, so that a request over which our code stumbles
+    # does not go round among the replicas (0041).
     Column("tries", Integer, nullable=False, server_default="0"),
     # Money is text: SQLite would turn a numeric column into a binary fraction, and sums would be off by a digit.
     Column("estimate", String(40)),
@@ -67,6 +69,8 @@ requests = Table(
     Column("prompt", Text),
     Column("webhook_url", Text),
     Column("webhook_attempts", Integer, nullable=False, server_default="0"),
+    # When its webhook is sent next. Moved on before each attempt: no two processes send the same one, and one that dies
+    # while it sends keeps no other from it.
     Column("webhook_next", Float),
     Column("webhook_status", Integer),
     Index("requests_key", "tenant", "key_hash", unique=True),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.generation.gather import gather_in_order
 from app.journal.outcomes import OpenBills
@@ -26,11 +27,13 @@ class BillCompleter:
 
     def __init__(
         self,
+        writer: Writer,
         bills: OpenBills,
         runware: RunwareClient,
         monotonic: Callable[[], float] = time.monotonic,
         looks_every: float = _LOOKS_EVERY_SECONDS,
     ) -> None:
+        self._writer = writer
         self._bills = bills
         self._runware = runware
         self._monotonic = monotonic
@@ -50,8 +53,8 @@ class BillCompleter:
         while True:
             await asyncio.sleep(self._looks_every)
             try:
-                # `due` counts a try for each record: none is spent while nobody could answer.
-                due = [] if self._runware.unreachable else await self._bills.due()
+                # `take_due` counts a try for each record: none is spent while nobody could answer.
+                due = [] if self._runware.unreachable else await self._writer.write(self._bills.take_due)
             except DatabaseUnavailableError:
                 _logger.warning("open bills cannot be looked for")
                 continue
@@ -71,7 +74,7 @@ class BillCompleter:
                 await self._ask(record, cost, bill)
         total = total_cost(bill.costs)
         if total is not None:
-            await self._bills.complete(record.id, bill.costs, total)
+            await self._writer.post(self._bills.complete, record.id, bill.costs, total)
             _logger.info("Runware reported the cost after all", id=record.id, cost=total)
 
     async def _ask(self, record: Record, cost: TaskCost, bill: Bill) -> None:

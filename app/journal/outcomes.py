@@ -12,7 +12,6 @@ from sqlalchemy import Executable, bindparam, func, or_, select, update
 
 from app.database.tables import requests
 from app.database.transaction import Transaction
-from app.database.writer import Writer
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.records import Lease, Record, Settlement, Status
@@ -102,41 +101,32 @@ class Outcomes:
 class OpenBills:
     """Bills of the journal with an unknown part; `first_pause` is in seconds, `clock` is unix seconds."""
 
-    def __init__(self, writer: Writer, first_pause: float, clock: Callable[[], float] = time.time) -> None:
-        self._writer = writer
+    def __init__(self, first_pause: float, clock: Callable[[], float] = time.time) -> None:
         self._first_pause = first_pause
         self._clock = clock
 
-    async def due(self, limit: int = 20) -> list[Record]:
+    def take_due(self, transaction: Transaction, limit: int = 20) -> list[Record]:
         """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile.
 
         The first time is `first_pause` after the end: Runware rarely knows more at once.
         """
         now = self._clock()
+        due = {"now": now, "ended_before": now - self._first_pause, "limit": limit}
+        rows = transaction.connection.execute(DUE, due).all()
+        for row in rows:
+            tries = row.bill_tries + 1
+            pause = self._first_pause * _PAUSE_GROWTH**tries
+            # Counted before Runware is asked: a process that dies over a bill must not ask forever.
+            values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
+            transaction.execute(update(requests).where(requests.c.id == row.id).values(values), {})
+        return [to_record(transaction.connection, row) for row in rows]
 
-        def work(transaction: Transaction) -> list[Record]:
-            due = {"now": now, "ended_before": now - self._first_pause, "limit": limit}
-            rows = transaction.connection.execute(DUE, due).all()
-            for row in rows:
-                tries = row.bill_tries + 1
-                pause = self._first_pause * _PAUSE_GROWTH**tries
-                # Counted before Runware is asked: a process that dies over a bill must not ask forever.
-                values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
-                transaction.execute(update(requests).where(requests.c.id == row.id).values(values), {})
-            return [to_record(transaction.connection, row) for row in rows]
-
-        return await self._writer.write(work)
-
-    async def complete(self, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
+    def complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
         """Write down the whole bill, and ask for it no more."""
-        await self._writer.post(self._complete, request_id, costs, cost)
-
-    def _complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
         for statement, values in _bookings(costs):
             transaction.add(statement, values)
-        values = {"request_id": request_id, "new_cost": write_money(cost)}
-        values |= {"new_known_cost": None, "new_bill_next": None}
-        transaction.add(_SET, values)
+        bill = {"request_id": request_id, "new_cost": write_money(cost), "new_known_cost": None, "new_bill_next": None}
+        transaction.add(_SET, bill)
 
 
 def _bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:

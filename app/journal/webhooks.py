@@ -38,22 +38,20 @@ class WebhookBook:
 
     async def due(self, limit: int = 50) -> list[Record]:
         """Requests whose end is to be told now; their attempt is counted and nobody else gets it meanwhile."""
-        now = self._clock()
+        return await self._writer.write(self._take, limit)
 
-        def work(transaction: Transaction) -> list[Record]:
-            connection = transaction.connection
-            ids = list(connection.execute(DUE, {"now": now, "limit": limit}).scalars())
-            if not ids:
-                return []
-            mine = requests.c.id.in_(ids)
-            # Moved on in the same transaction that took it: no other replica sends it, and if this one dies, one does
-            # later.
-            attempt = {"webhook_next": now + _ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
-            transaction.execute(update(requests).where(mine).values(attempt), {})
-            rows = connection.execute(select(requests).where(mine)).all()
-            return [to_record(connection, row) for row in rows]
-
-        return await self._writer.write(work)
+    def _take(self, transaction: Transaction, limit: int) -> list[Record]:
+        now, connection = self._clock(), transaction.connection
+        ids = list(connection.execute(DUE, {"now": now, "limit": limit}).scalars())
+        if not ids:
+            return []
+        mine = requests.c.id.in_(ids)
+        # Moved on in the same transaction that took it: no other replica sends it, and if this one dies, one does
+        # later.
+        attempt = {"webhook_next": now + _ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
+        transaction.execute(update(requests).where(mine).values(attempt), {})
+        rows = connection.execute(select(requests).where(mine)).all()
+        return [to_record(connection, row) for row in rows]
 
     async def note(self, record: Record, status: int | None, next_at: float | None) -> None:
         """How an attempt went: the status it was answered with, and when to try again, None for never.

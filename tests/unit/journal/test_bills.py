@@ -35,9 +35,22 @@ def journal(opened) -> ByHand:
     return ByHand(opened)
 
 
+class Bills:
+    """Each call is a transaction of its own."""
+
+    def __init__(self, opened, clock) -> None:
+        self._writer, self._bills = opened.writer, OpenBills(FIRST_PAUSE, clock)
+
+    async def due(self):
+        return await self._writer.write(self._bills.take_due)
+
+    async def complete(self, *bill) -> None:
+        await self._writer.post(self._bills.complete, *bill)
+
+
 @pytest.fixture
-def bills(opened, clock) -> OpenBills:
-    return OpenBills(opened.writer, FIRST_PAUSE, clock)
+def bills(opened, clock) -> Bills:
+    return Bills(opened, clock)
 
 
 async def claimed(journal: ByHand, request_id: str, task_ids: tuple[str, ...]) -> Lease:
@@ -88,7 +101,7 @@ def test_what_one_replica_asks_for_no_other_asks_for_meanwhile(journal, opened, 
     async def course():
         await ended(journal, known=CENT)
         clock.now += FIRST_PAUSE
-        other = OpenBills(opened.writer, FIRST_PAUSE, clock)
+        other = Bills(opened, clock)
         first, second = await asyncio.gather(bills.due(), other.due())
         assert len(first) + len(second) == 1
         assert await other.due() == []
