@@ -34,3 +34,10 @@ def test_the_steps_stand_in_the_order_in_which_a_request_reaches_them(visited):
     places = [visited.index(module) for module in own if module is not None]
     assert len(places) > 8
     assert places == sorted(places), own
+
+
+def test_the_pure_rooms_it_names_are_those_that_are_checked():
+    sentence = PAGE.partition("import FastAPI or Starlette.\n")[2].partition(" do no input or output")[0]
+    named = [f"app.{name.removesuffix('.py').replace('/', '.')}" for name in re.findall(r"`([^`]+)`", sentence)]
+    contract = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition('name = "The pure rooms')[2]
+    assert named == re.findall(r'"([^"]+)"', re.search(r"source_modules = \[(.*)\]", contract)[1])
