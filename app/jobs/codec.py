@@ -1,4 +1,7 @@
-"""Answers, errors and plans as the journal keeps them, and back. Pure; images are kept elsewhere, by name."""
+"""Results, errors and plans as the journal stores them, and back; the one place that knows their form. Pure.
+
+Leaves the bytes of images to `result_store`: a result has only the names they are stored under.
+"""
 
 from dataclasses import dataclass
 
@@ -84,26 +87,26 @@ def encode_error(error: GatewayError, *, may_retry: bool = False) -> str:
     """The error; with `may_retry` callers that waited for it elsewhere get the advice to retry too."""
     # Callers who joined get the error from here. They may retry only where the key is free again (0065).
     again = error.retry_after or 1 if may_retry and error.should_retry else None
-    kept = StoredError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)
-    return msgspec.json.encode(kept).decode()
+    stored = StoredError(type(error).__name__, error.message, error.param, error.code, error.provider_code, again)
+    return msgspec.json.encode(stored).decode()
 
 
 def decode_error(text: str) -> GatewayError:
     """The error again, as its own class; that it cannot be read, where it cannot."""
     try:
-        kept = msgspec.json.decode(text, type=StoredError)
+        stored = msgspec.json.decode(text, type=StoredError)
     except msgspec.MsgspecError:
         # Final: a row that cannot be read will not be readable at the next attempt either.
         message = "The journal's row of this request cannot be read."
         return InternalError(message, code="unreadable_record", should_retry=False)
-    kind = _kinds(GatewayError).get(kept.kind, GatewayError)
+    kind = _kinds(GatewayError).get(stored.kind, GatewayError)
     return kind(
-        kept.message,
-        param=kept.param,
-        code=kept.code,
-        provider_code=kept.provider_code,
-        retry_after=kept.retry_after,
-        should_retry=kept.retry_after is not None,
+        stored.message,
+        param=stored.param,
+        code=stored.code,
+        provider_code=stored.provider_code,
+        retry_after=stored.retry_after,
+        should_retry=stored.retry_after is not None,
     )
 
 

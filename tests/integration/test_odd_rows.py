@@ -1,5 +1,6 @@
 """A row of the journal that holds what nobody wrote is shown as such, and breaks nothing for the others."""
 
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -83,3 +84,30 @@ def test_one_odd_row_never_keeps_others_from_being_resolved(start_gateway, folde
     while gateway.client.get(f"/requests/{odd}").json()["status"] == "processing" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert gateway.client.get(f"/requests/{odd}").json()["status"] in {"completed", "failed"}
+
+
+def as_once_written(plan: str) -> str:
+    """The same plan in the form of versions before the output was stored as it is."""
+    now = json.loads(plan)
+    output = {name: value for name, value in now["output"].items() if name not in {"transparent", "link_seconds"}}
+    finish = output.pop("composition")
+    rest = {"requested_model": "m", "origin": now["origin"], "count": 1, "tasks": now["places"]}
+    return json.dumps({**rest, **output, "finish": finish, "adjustments": now["adjustments"]})
+
+
+@pytest.mark.parametrize("form", ["url", "b64_json"])
+def test_what_an_older_version_left_behind_is_resolved(start_gateway, folder, form):
+    gateway = start_gateway(SPILLWAY_DATA_DIR=str(folder))
+    asked = {"size": "300x200", "fit": "cover", "output_format": "webp", "response_format": form}
+    left = gateway.generate(prompt=unique(), **asked).json()["id"]
+    with sqlite3.connect(folder / "spillway.db", timeout=20) as connection:
+        ((plan,),) = connection.execute("SELECT plan FROM requests WHERE id = ?", [left]).fetchall()
+        connection.execute("UPDATE requests SET plan = ? WHERE id = ?", [as_once_written(plan), left])
+    connection.close()
+    change(folder, left, "status = 'processing', answer = NULL, delivered_at = NULL, owner = '', fence = fence + 1")
+    deadline = time.monotonic() + 30
+    while gateway.client.get(f"/requests/{left}").json()["status"] == "processing" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    result = gateway.client.get(f"/requests/{left}/result").json()
+    assert (result["size"], result["output_format"]) == ("300x200", "webp")
+    assert [("url" if form == "url" else "b64_json") in image for image in result["data"]] == [True]
