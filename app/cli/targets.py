@@ -10,19 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_FORMATS = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jfif": "jpeg",
-    ".webp": "webp",
-    ".gif": "gif",
-    ".avif": "avif",
-    ".svg": "svg",
-}
+from app.openai_api.vocabulary import BY_NAME
+
+_WORDS = {word: str(format_) for word, format_ in BY_NAME["output_format"].choices.items()}
+_FORMATS = {**{f".{word}": format_ for word, format_ in _WORDS.items()}, ".jfif": "jpeg"}
 # Endings of image files that would say what their bytes are not.
 _NOT_MADE = frozenset({".apng", ".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".psd", ".tif", ".tiff"})
-_SAME = {"jpg": "jpeg"}
 
 
 class TargetError(Exception):
@@ -54,7 +47,7 @@ def choose_target(output: Path | None, format_: str | None) -> Target:
     if output.suffix.lower() in _NOT_MADE:
         raise TargetError(f"{output} ends in {output.suffix}, which is not made here: use {', '.join(_FORMATS)}.")
     said = _FORMATS.get(output.suffix.lower())
-    if said is not None and format_ is not None and said != _SAME.get(format_.lower(), format_.lower()):
+    if said is not None and format_ is not None and said != _WORDS.get(format_.lower()):
         raise TargetError(f"{output} ends in {output.suffix}, but --format is {format_}: make them say the same.")
     return Target(output.parent, output, format_ or said)
 

@@ -51,6 +51,16 @@ def is_emulated(request: ImageRequest, model: CatalogModel) -> bool:
     return is_from_text(request) and starts_from_blank(model)
 
 
+def is_tool(model: CatalogModel) -> bool:
+    """Whether the model does one thing to a whole image, such as enlarging it."""
+    return model.task != "imageInference"
+
+
+def takes_mask(model: CatalogModel) -> bool:
+    """Whether a mask can go along to the model."""
+    return model.images is not None and model.images.mask
+
+
 def pastes_mask(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether results are pasted into the caller's image inside the mask, which the model does not take."""
-    return request.mask is not None and not (model.images and model.images.mask)
+    return request.mask is not None and not takes_mask(model)

@@ -19,7 +19,7 @@ from app.errors import InvalidRequestError
 from app.ledger.order import Order
 from app.ledger.pricing import estimate_price
 from app.planning.adjustments import dropped
-from app.planning.capabilities import is_emulated, is_from_text, starts_from_blank
+from app.planning.capabilities import is_emulated, is_from_text, is_tool, starts_from_blank
 from app.planning.composition import check_fit, decide_composition
 from app.planning.derived_size import SCALE_FACTOR, scale_request
 from app.planning.dry_run import reference_sizes
@@ -249,7 +249,7 @@ def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterab
 
 def _check_tool(request: ImageRequest, model: CatalogModel) -> None:
     """What cannot be asked of a tool, or of a model that makes no vector graphics."""
-    if model.task != "imageInference" and request.mask is not None:
+    if request.mask is not None and is_tool(model):
         raise InvalidRequestError(f"The model {model.id} works on the whole image and takes no `mask`.", param="mask")
     if request.fit is not None and makes_vectors(model):
         raise InvalidRequestError(f"The model {model.id} makes vector graphics, which need no `fit`.", param="fit")

@@ -9,6 +9,7 @@ from enum import StrEnum, auto
 
 from app.catalog.model import CatalogModel, Mode, SizeUse
 from app.domain.spec import NATIVE_FORMATS
+from app.planning.capabilities import is_tool, takes_mask
 from app.planning.derived_size import SCALE_FACTOR, scales_by_size
 from app.planning.output import makes_vectors
 from app.runware.tasks import OWN_FIELDS
@@ -77,9 +78,9 @@ def _images(model: CatalogModel) -> FieldMode:
 
 
 def _mask(model: CatalogModel) -> FieldMode:
-    if model.images is None or model.task != "imageInference":
+    if model.images is None or is_tool(model):
         return FieldMode.REFUSED
-    return FieldMode.HONORED if model.images.mask else FieldMode.EMULATED
+    return FieldMode.HONORED if takes_mask(model) else FieldMode.EMULATED
 
 
 _SPECIAL: Mapping[str, Callable[[CatalogModel], FieldMode]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.catalog.model import CatalogModel
 from app.domain.request import ImageRequest, LinkedImage
-from app.planning.capabilities import pastes_mask
+from app.planning.capabilities import pastes_mask, takes_mask
 from app.planning.derived_size import wants_scaling
 from app.planning.size import reference_shape, sends_size
 
@@ -30,7 +30,6 @@ NO_NEEDS = InputNeeds()
 def needs_of(request: ImageRequest, model: CatalogModel) -> InputNeeds:
     """What has to be looked at for `request` on `model`."""
     # A mask of OpenAI's is transparent where to edit and must be converted; only Runware's own kind can pass.
-    takes_mask = model.images is not None and model.images.mask
     named = isinstance(request.mask, LinkedImage) and (request.mask_is_native or request.mask.is_id)
     shapeless = request.size.exact is None and request.size.ratio is None
     return InputNeeds(
@@ -38,5 +37,5 @@ def needs_of(request: ImageRequest, model: CatalogModel) -> InputNeeds:
         first_pixels=request.markup is not None
         or pastes_mask(request, model)
         or reference_shape(request, model) is not None,
-        mask_as_is=named and takes_mask and request.markup is None,
+        mask_as_is=named and takes_mask(model) and request.markup is None,
     )

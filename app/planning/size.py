@@ -11,7 +11,7 @@ from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, SizeRequest
 from app.images.geometry import TargetShape
 from app.planning.adjustments import dropped
-from app.planning.capabilities import is_emulated, pastes_mask
+from app.planning.capabilities import is_emulated, is_tool, pastes_mask
 from app.planning.derived_size import OUTPAINT, adjust_extension, adjust_scaling, extend_size
 from app.planning.sizing import (
     SizeChoice,
@@ -46,7 +46,7 @@ def reference_shape(request: ImageRequest, model: CatalogModel) -> TargetShape |
     shaped = request.size.exact is not None or request.size.ratio is not None
     if request.fit not in {"contain", "cover"} or not shaped or not request.images or request.mask is not None:
         return None
-    if model.task != "imageInference" or sends_size(request, model):
+    if is_tool(model) or sends_size(request, model):
         return None
     return TargetShape(requested_ratio(request.size), "contain" if request.fit == "contain" else "cover")
 
