@@ -96,8 +96,8 @@ class ImageRoutes:
         headers = {"Location": f"/v1/requests/{record.id}", "Preference-Applied": "respond-async", "Retry-After": "1"}
         if accepted.is_replay:
             headers["Idempotent-Replayed"] = "true"
-        # LATER: this caller has the id, so it is no broken connection that an equal request would join (0062).
-        delivery = DeliveryTracker(self._receipts, record.id, receipt=Receipt.LATER)
+        # DEFERRED: this caller has the id, so it is no broken connection that an equal request would join (0062).
+        delivery = DeliveryTracker(self._receipts, record.id, receipt=Receipt.DEFERRED)
         return PiecewiseResponse([render_record(view_of(record))], headers, delivery, status=_ACCEPTED)
 
     async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
@@ -110,8 +110,8 @@ class ImageRoutes:
         state_of(request.scope).request_id = outcome.request_id
         if isinstance(outcome, Unresolved):
             # The retry must find the request.
-            self._receipts.leave(outcome.request_id, Receipt.BROKEN)
+            self._receipts.acknowledge(outcome.request_id, Receipt.LOST)
             return answer_unresolved(outcome)
         # Any other error is final and counts as delivered.
-        self._receipts.leave(outcome.request_id, Receipt.DELIVERED)
+        self._receipts.acknowledge(outcome.request_id, Receipt.DELIVERED)
         return answer_failure(replace(outcome, error=outcome.error.renamed(understood.names)))

@@ -58,11 +58,11 @@ class DeliveryTracker:
     def settle_receipt(self, scope: Scope) -> None:
         """Everything was sent that could be: lost, or sent and to be listened for."""
         if self._is_lost:
-            self._receipts.leave(self._request_id, Receipt.BROKEN, self._answer)
+            self._receipts.acknowledge(self._request_id, Receipt.LOST, self._answer)
         elif self._receipt is Receipt.DELIVERED:
             state_of(scope).listen(_SentAnswer(self._receipts, self._request_id))
         else:
-            self._receipts.leave(self._request_id, self._receipt)
+            self._receipts.acknowledge(self._request_id, self._receipt)
 
 
 class _SentAnswer:
@@ -80,7 +80,7 @@ class _SentAnswer:
 
     def lost(self) -> None:
         """The caller does not have it, even where silence was taken for a good sign."""
-        self._note(Receipt.BROKEN)
+        self._note(Receipt.LOST)
         # Also after "delivered" was noted: the reset proves the opposite, and the retry must find its image (0052).
         self._receipts.retract(self._request_id)
 
@@ -88,7 +88,7 @@ class _SentAnswer:
         if not self._is_noted:
             self._is_noted = True
             self._timer.cancel()
-            self._receipts.leave(self._request_id, receipt)
+            self._receipts.acknowledge(self._request_id, receipt)
 
 
 class PiecewiseResponse(Response):

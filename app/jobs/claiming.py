@@ -102,7 +102,7 @@ class Claimer:
                 # A departure that the database refused may be the very one this retry should have joined. Then a new
                 # claim is not certain and is taken back (0051).
                 if not (claim.is_new and intent.key_hash is None and self._queue.has_backlog):
-                    self._keeper.arrive(claim.record.id)
+                    self._keeper.add_caller(claim.record.id)
                     return claim
                 await self._withdraw(intent)  # somebody's going was refused meanwhile, and not seen
         except KeyReusedError:
@@ -129,7 +129,7 @@ class Claimer:
             if all(alive) and self._clock() >= until:
                 intent = replace(intent, retries=False)  # they are there: this is another request
             else:
-                await self._receipts.departure([one.request_id for one in claim.rivals], _LOOK_SECONDS)
+                await self._receipts.wait_for_departure([one.request_id for one in claim.rivals], _LOOK_SECONDS)
             claim = await self._claim_once(intent)
         return claim
 

@@ -92,11 +92,11 @@ class LeaseKeeper:
         if held is not None and held.lease == lease:
             del self._held[lease.request_id]
 
-    def arrive(self, request_id: str) -> None:
+    def add_caller(self, request_id: str) -> None:
         """Count a caller that is connected here: an answer nobody received is held for it."""
         self._callers[request_id] += 1
 
-    def depart(self, request_id: str) -> None:
+    def remove_caller(self, request_id: str) -> None:
         """Count it off; with the last one the answer is no longer held here."""
         self._callers[request_id] -= 1
         if self._callers[request_id] <= 0:

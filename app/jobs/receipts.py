@@ -35,22 +35,22 @@ class DeliveryReceipts:
         self._running = running
         self._awaited: dict[str, set[asyncio.Event]] = {}
 
-    def leave(self, request_id: str, receipt: Receipt, answer: Answer | None = None) -> None:
+    def acknowledge(self, request_id: str, receipt: Receipt, answer: Answer | None = None) -> None:
         """Note in the background how a caller went; images that did not reach it are kept."""
-        self._keeper.depart(request_id)
+        self._keeper.remove_caller(request_id)
         # Broken connections are written at once, as a retry is about to ask; others may wait for a group.
-        post = self._queue.post_later if receipt is Receipt.BROKEN else self._queue.post_patiently
+        post = self._queue.post_later if receipt is Receipt.LOST else self._queue.post_patiently
         post(request_id, self._journal.claims.acknowledge, request_id, receipt)
         # A retry may be waiting for just this departure (0062).
         for event in self._awaited.get(request_id, ()):
             event.set()
         # The bytes are still in memory: storing them now saves fetching them from Runware later (0053).
-        if receipt is Receipt.BROKEN and answer is not None and is_embedded(answer.result):
+        if receipt is Receipt.LOST and answer is not None and is_embedded(answer.result):
             self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer.result))
-        elif receipt is Receipt.BROKEN:
+        elif receipt is Receipt.LOST:
             self._refetch_later(request_id)
 
-    async def departure(self, request_ids: Sequence[str], seconds: float) -> None:
+    async def wait_for_departure(self, request_ids: Sequence[str], seconds: float) -> None:
         """Wait until a caller of one of these requests has gone from here, at most so long."""
         event = asyncio.Event()
         for request_id in request_ids:

@@ -98,7 +98,7 @@ class JobRunner:
             return await asyncio.shield(accepting)
         except asyncio.CancelledError:
             caller_left.set()
-            accepting.add_done_callback(self._depart)
+            accepting.add_done_callback(self._acknowledge_lost)
             raise
 
     async def wait_for(self, accepted: Accepted, seconds: float) -> Outcome:
@@ -109,7 +109,7 @@ class JobRunner:
             )
         # The caller has left; the work goes on, since it may be paid already (0007).
         except asyncio.CancelledError:
-            self.receipts.leave(accepted.record.id, Receipt.BROKEN)
+            self.receipts.acknowledge(accepted.record.id, Receipt.LOST)
             raise
         return _as_replay(outcome) if accepted.is_replay else outcome
 
@@ -128,7 +128,7 @@ class JobRunner:
     async def rejoin(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent."""
         await self._journal.writer.post(self._journal.claims.rejoin, request_id, by)
-        self._keeper.arrive(request_id)
+        self._keeper.add_caller(request_id)
 
     async def forget(self, record: Record) -> None:
         """Delete the images and the prompt of a request, raising InvalidRequestError while it runs."""
@@ -174,9 +174,9 @@ class JobRunner:
         is_replay = not claim.is_new and context.idempotency_key is not None
         return Accepted(record, claim.is_new, is_replay, self._running.get(record.id))
 
-    def _depart(self, accepting: asyncio.Task[Accepted]) -> None:
+    def _acknowledge_lost(self, accepting: asyncio.Task[Accepted]) -> None:
         if not accepting.cancelled() and accepting.exception() is None:
-            self.receipts.leave(accepting.result().record.id, Receipt.BROKEN)
+            self.receipts.acknowledge(accepting.result().record.id, Receipt.LOST)
 
     def _begin(self, work: Prepared | Record, job: Job, ticket: Ticket) -> None:
         running = RunningJob(job, asyncio.create_task(self._run(work, job, ticket)))

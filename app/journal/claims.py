@@ -27,7 +27,11 @@ from app.journal.records import (
 )
 from app.journal.rows import new_record, to_record, to_row, to_sighting
 
-_RECEIPTS = {Receipt.DELIVERED: sql.DELIVER, Receipt.BROKEN: sql.BREAK, Receipt.LATER: sql.PART}
+_RECEIPTS = {
+    Receipt.DELIVERED: sql.ACKNOWLEDGE_DELIVERED,
+    Receipt.LOST: sql.ACKNOWLEDGE_LOST,
+    Receipt.DEFERRED: sql.ACKNOWLEDGE_DEFERRED,
+}
 
 _SET_SECONDS = 1.0
 """So far a wall clock is never moved by keeping it right slowly."""
@@ -156,19 +160,19 @@ class Claims:
         transaction.add(sql.WITHDRAW, own)
 
     def acknowledge(self, transaction: Transaction, request_id: str, receipt: Receipt) -> None:
-        """Write down how one caller left; only BROKEN lets the next equal request be its retry."""
+        """Write down how one caller left; only LOST lets the next equal request be its retry."""
         # Also on a clock nobody sets, for the claims that this process decides.
-        if receipt is Receipt.BROKEN:
+        if receipt is Receipt.LOST:
             self._broken.note(request_id)
         values: dict[str, object] = {"request_id": request_id}
-        if receipt is not Receipt.LATER:
+        if receipt is not Receipt.DEFERRED:
             values["now"] = self._clock()
         transaction.add(_RECEIPTS[receipt], values)
 
     def retract(self, transaction: Transaction, request_id: str) -> None:
         """Take back "delivered": the connection was reset after its last byte, so a retry must find the answer."""
         self._broken.note(request_id)
-        transaction.add(sql.UNDELIVER, {"request_id": request_id, "now": self._clock()})
+        transaction.add(sql.RETRACT, {"request_id": request_id, "now": self._clock()})
 
     def rejoin(self, transaction: Transaction, request_id: str, by: str) -> None:
         """A caller collects the answer of a request by its id; `by` is the id of that call."""

@@ -91,7 +91,7 @@ class Outcomes:
     def store_answer(self, transaction: Transaction, request_id: str, answer: str, *, images_kept: bool) -> None:
         """Replace a stored answer by one that names its images."""
         values = {"request_id": request_id, "new_answer": answer, "new_images_kept": images_kept}
-        transaction.add(sql.KEEP_ANSWER, values)
+        transaction.add(sql.STORE_ANSWER, values)
 
     def purge_payloads(self, transaction: Transaction, request_id: str) -> None:
         """Forget prompt and images of a request; its metadata stays."""

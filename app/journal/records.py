@@ -160,9 +160,9 @@ class Receipt(Enum):
     # Read, as far as the connection shows (0052): ends joining without a key.
     DELIVERED = "delivered"
     # Left without it: the next equal request may be its retry (0062).
-    BROKEN = "broken"
+    LOST = "lost"
     # Left with the request's id, as after 202 or 504: it asks by id, or joins under its key.
-    LATER = "later"
+    DEFERRED = "deferred"
 
 
 class NothingToJoinError(Exception):

@@ -85,11 +85,11 @@ BOOK_UNSENT = (
 )
 """Once a request has ended, a task that nothing was ever written of was not sent."""
 # `delivered_at` ends joining without a key; `connected` drops for this caller alone (0062).
-DELIVER = update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now"))
+ACKNOWLEDGE_DELIVERED = update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now"))
 # A caller with the request's id asks again by id: no break, so an equal request meanwhile is a new order.
-PART = update(requests).where(_BY_ID).values(connected=_FEWER)
+ACKNOWLEDGE_DEFERRED = update(requests).where(_BY_ID).values(connected=_FEWER)
 # The receipt came too early: the connection was reset after the last byte. `connected` was counted down then already.
-UNDELIVER = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
+RETRACT = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
     update(requests)
     # The fencing number makes it happen once, however many callers ask at the same moment.
@@ -119,7 +119,7 @@ UNJOIN = (
     .where(_BY_ID, requests.c.joined_by == bindparam("by"))
     .values(connected=_FEWER, joined_by=null(), broken_at=bindparam("now"))
 )
-BREAK = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now"))
+ACKNOWLEDGE_LOST = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now"))
 TASKS_OF = (
     select(tasks.c.uuid, tasks.c.cost, tasks.c.known_cost)
     .where(tasks.c.request_id == bindparam("request_id"))
@@ -128,7 +128,7 @@ TASKS_OF = (
 FIND = select(requests).where(_BY_ID)
 OPEN_OF = select(requests.c.id).where(requests.c.id.in_(bindparam("ids", expanding=True)), requests.c.status.in_(_OPEN))
 # Not into a row without an answer: it was reopened or deleted meanwhile, and names of images would bring it back.
-KEEP_ANSWER = (
+STORE_ANSWER = (
     update(requests)
     .where(_BY_ID, requests.c.answer.is_not(None))
     .values(answer=bindparam("new_answer"), images_kept=bindparam("new_images_kept"))

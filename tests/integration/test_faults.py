@@ -1,4 +1,4 @@
-"""What Runware's faults become for the caller: retried with the same task, collected, or told in his words."""
+"""What Runware's faults become for the caller: retried with the same task, collected, or reported in its words."""
 
 import pytest
 

@@ -147,7 +147,7 @@ def test_a_process_that_slept_with_a_request_claimed_and_not_sent_sends_nothing(
         first = pool.submit(sleeper.ask, prompt=prompt, **fields)
         assert proxy.reached.wait(30)
         with sleeping(sleeper, url):
-            proxy.let_go.set()
+            proxy.released.set()
             answer = awake.until_served(prompt=prompt, **fields)
             assert (answer.status_code, simulator.made(prompt)) == (200, images), answer.text
         told = first.result()
@@ -189,7 +189,7 @@ def test_a_process_that_slept_alone_goes_on_where_it_was(simulator, tmp_path, da
         first = pool.submit(sleeper.ask, prompt=prompt, **TWO_TASKS)
         assert proxy.reached.wait(30)
         with sleeping(sleeper, url):
-            proxy.let_go.set()
+            proxy.released.set()
             time.sleep(2 * LEASE)
         assert (first.result().status_code, simulator.made(prompt)) == (200, 2)
         assert ended(url) == ({"completed"}, billed(simulator, prompt))

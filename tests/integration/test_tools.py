@@ -130,14 +130,14 @@ def test_layer_diffuse_is_transparent_and_needs_a_format_that_can_be(gateway, ex
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "output_format")
 
 
-def shelf(gateway) -> tuple[int, int]:
+def stored_uploads(gateway) -> tuple[int, int]:
     body = loopback.get(f"{gateway.simulator.url}/_simulator/ledger").json()
     return body["uploads"], body["deletions"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_images_that_several_tasks_need_are_uploaded_once_and_deleted_after(gateway, stream):
-    uploads, deletions = shelf(gateway)
+    uploads, deletions = stored_uploads(gateway)
     images = [data_uri(png(320, side)) for side in (320, 330, 320)]
     body = {"model": "flux.2-pro", "prompt": "a fox", "images": images, "n": 3, "size": "256x256"}
     if stream:
@@ -153,17 +153,17 @@ def test_images_that_several_tasks_need_are_uploaded_once_and_deleted_after(gate
         assert references[0][0] == references[0][2] != references[0][1]
         assert all(reference.startswith("http") for reference in references[0])
     for _ in range(100):
-        if shelf(gateway) == (uploads + 2, deletions + 2):
+        if stored_uploads(gateway) == (uploads + 2, deletions + 2):
             break
         time.sleep(0.05)
-    assert shelf(gateway) == (uploads + 2, deletions + 2)
+    assert stored_uploads(gateway) == (uploads + 2, deletions + 2)
 
 
 def test_images_of_a_single_task_travel_with_it(gateway):
-    before = shelf(gateway)
+    before = stored_uploads(gateway)
     response = edit(gateway, "riverflow-1", prompt="a fox", n=3)
     assert "sha256" in gateway.sent(response)[0]["inputs"]["referenceImages"][0]
-    assert shelf(gateway) == before
+    assert stored_uploads(gateway) == before
 
 
 def test_a_factor_on_a_model_that_is_no_upscaler_scales_the_size_of_the_image(gateway):

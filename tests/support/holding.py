@@ -8,11 +8,11 @@ _LONGEST_HOLD_SECONDS = 60
 
 
 class HoldingProxy:
-    """Passes bytes both ways; a request with `marker` in it waits for `let_go`, and `reached` says that it does."""
+    """Passes bytes both ways; a request with `marker` in it waits for `released`, and `reached` says that it does."""
 
     def __init__(self, target_port: int, marker: bytes) -> None:
         self._target_port, self._marker = target_port, marker
-        self.reached, self.let_go = threading.Event(), threading.Event()
+        self.reached, self.released = threading.Event(), threading.Event()
         self._server = socket.create_server(("127.0.0.1", 0))
         self._open = [self._server]
         self._threads = [threading.Thread(target=self._serve)]
@@ -21,7 +21,7 @@ class HoldingProxy:
 
     def close(self) -> None:
         """End every connection, hold nothing."""
-        self.let_go.set()
+        self.released.set()
         for end in self._open:
             _shut(end)
         for thread in self._threads:
@@ -44,7 +44,7 @@ class HoldingProxy:
             while data := source.recv(65536):
                 if marker and marker in data:
                     self.reached.set()
-                    self.let_go.wait(_LONGEST_HOLD_SECONDS)
+                    self.released.wait(_LONGEST_HOLD_SECONDS)
                 sink.sendall(data)
         _shut(source)
         _shut(sink)

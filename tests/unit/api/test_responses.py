@@ -68,7 +68,7 @@ def send(response: PiecewiseResponse, connection: Connection, then=lambda state:
         (lambda state: None, []),
         (lambda state: state.notify_arrived(), [(Receipt.DELIVERED, None)]),
         (lambda state: state.notify_ended(in_peace=True), [(Receipt.DELIVERED, None)]),
-        (lambda state: state.notify_ended(in_peace=False), [(Receipt.BROKEN, None), "retracted"]),
+        (lambda state: state.notify_ended(in_peace=False), [(Receipt.LOST, None), "retracted"]),
         (lambda state: [state.notify_arrived(), state.notify_ended(in_peace=False)], [(Receipt.DELIVERED, None)]),
     ],
     ids=["nothing yet", "another request", "closed in peace", "reset", "reset after another request"],
@@ -82,20 +82,20 @@ def test_what_happens_on_the_connection_says_whether_an_answer_was_read(happens,
 def test_an_answer_is_kept_where_its_caller_was_gone_before_the_last_piece():
     notes = Notes()
     send(answered(notes), Connection(is_gone=True))
-    assert notes.noted == [(Receipt.BROKEN, ANSWER)]
+    assert notes.noted == [(Receipt.LOST, ANSWER)]
 
 
 def test_a_connection_that_ended_while_the_answer_was_sent_counts_as_lost():
     notes, connection = Notes(), Connection()
     state_of(connection.scope).notify_ended(in_peace=False)
     send(answered(notes), connection)
-    assert notes.noted == [(Receipt.BROKEN, None), "retracted"]
+    assert notes.noted == [(Receipt.LOST, None), "retracted"]
 
 
 def test_a_caller_that_will_ask_later_is_noted_at_once_and_followed_no_further():
     notes = Notes()
-    send(answered(notes, receipt=Receipt.LATER), Connection(), lambda state: state.notify_ended(in_peace=False))
-    assert notes.noted == [(Receipt.LATER, None)]
+    send(answered(notes, receipt=Receipt.DEFERRED), Connection(), lambda state: state.notify_ended(in_peace=False))
+    assert notes.noted == [(Receipt.DEFERRED, None)]
 
 
 @pytest.mark.parametrize(

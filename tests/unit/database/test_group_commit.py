@@ -214,8 +214,8 @@ def test_many_claims_ends_and_receipts_of_two_replicas_never_deadlock_and_buy_no
                 other.rejoin(claim.record.id, f"{number} again"),
                 hand.renew([one.record.id for _, one in claims[-8:]]),
                 other.renew([one.record.id for _, one in claims[-8:]][::-1]),
-                other.acknowledge(claim.record.id, Receipt.BROKEN),
-                hand.acknowledge(claim.record.id, Receipt.LATER),
+                other.acknowledge(claim.record.id, Receipt.LOST),
+                hand.acknowledge(claim.record.id, Receipt.DEFERRED),
             )
 
     async def course():

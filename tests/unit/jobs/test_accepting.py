@@ -104,7 +104,7 @@ def test_a_retry_that_overtakes_its_own_disconnect_waits_for_it_and_joins(tmp_pa
             first = await replica.runner.accept(prepare())
             retry = asyncio.create_task(replica.runner.accept(prepare(retries=True)))
             await asyncio.sleep(0.05)
-            replica.runner.receipts.leave(first.record.id, Receipt.BROKEN)
+            replica.runner.receipts.acknowledge(first.record.id, Receipt.LOST)
             joined = await retry
             gate.set()
             assert (joined.is_new, joined.record.id) == (False, first.record.id)

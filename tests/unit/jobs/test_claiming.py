@@ -133,7 +133,7 @@ def test_a_retry_waits_for_the_departure_it_has_overtaken_and_joins(here):
         retry = asyncio.create_task(here.claim(intent(retries=True)))
         await asyncio.sleep(0.15)
         assert not retry.done()
-        here.receipts.leave(first.record.id, Receipt.BROKEN)
+        here.receipts.acknowledge(first.record.id, Receipt.LOST)
         claim, ticket = await retry
         assert (claim.record.id, claim.is_new, ticket) == (first.record.id, False, None)
 
@@ -184,7 +184,7 @@ def test_a_claim_without_a_key_is_not_certain_while_a_departure_cannot_be_writte
     async def course():
         first, _ = await here.claim(intent())
         with here.locked():
-            here.receipts.leave(first.record.id, Receipt.BROKEN)
+            here.receipts.acknowledge(first.record.id, Receipt.LOST)
             for _ in range(200):
                 if here.queue.has_backlog:
                     break

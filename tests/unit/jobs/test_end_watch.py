@@ -124,7 +124,7 @@ def test_hundreds_of_callers_cost_one_question_a_look_and_nobody_costs_none(tmp_
         run(parts, course)
 
 
-def test_whoever_waits_no_longer_than_this_is_let_go(tmp_path):
+def test_whoever_waits_no_longer_than_this_is_released(tmp_path):
     with opened(f"sqlite:///{tmp_path / 'journal.db'}") as parts:
 
         async def course():

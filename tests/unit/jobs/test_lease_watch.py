@@ -60,7 +60,7 @@ def test_the_lease_of_a_process_that_is_dead_is_over_at_once():
     assert Watching(dead="b").look(HELD) == ["r"]
 
 
-def test_what_was_let_go_is_free_at_once_and_later_each_time():
+def test_what_was_released_is_free_at_once_and_later_each_time():
     assert Watching().look(FREE) == ["r"]
     waits = [Watching().looks_until_found(replace(FREE, tries=tries)) * STEP for tries in range(8)]
     assert waits == sorted(waits)

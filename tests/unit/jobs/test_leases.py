@@ -152,7 +152,7 @@ def test_what_runs_here_is_here_and_whoever_waits_for_an_end_keeps_only_ends(par
     delivered = Sighting(ended.request_id, "b", 1, 0, 0, is_open=False)
     elsewhere = Sighting(ended.request_id, "b", 1, 0, 0, is_open=True)
     assert (keeper.has(running), keeper.has(delivered)) == (True, False)
-    keeper.arrive(ended.request_id)
+    keeper.add_caller(ended.request_id)
     assert (keeper.has(delivered), keeper.has(elsewhere)) == (True, False)
     asyncio.run(keeper.renew())
     assert keeper.has(delivered), "its caller is yet to get it"

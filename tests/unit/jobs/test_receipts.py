@@ -15,7 +15,7 @@ async def note(replica: Replica, request_id: str, receipt: Receipt | str) -> Non
     """Note how a caller went; a connection is reset after the answer was taken for delivered."""
     receipts: DeliveryReceipts = replica.runner.receipts
     if isinstance(receipt, Receipt):
-        receipts.leave(request_id, receipt)
+        receipts.acknowledge(request_id, receipt)
     else:
         await delivered(replica, request_id)
         receipts.retract(request_id)
@@ -58,7 +58,7 @@ def test_base64_that_reached_nobody_is_kept_for_the_retry(tmp_path):
             accepted = await replica.runner.accept(prepare())
             outcome = await replica.runner.wait_for(accepted, 10)
             assert isinstance(outcome, Answered)
-            replica.runner.receipts.leave(accepted.record.id, Receipt.BROKEN, outcome.answer)
+            replica.runner.receipts.acknowledge(accepted.record.id, Receipt.LOST, outcome.answer)
             retry = await replica.runner.accept(prepare())
             again = await replica.runner.wait_for(retry, 10)
             assert isinstance(again, Answered)
@@ -74,7 +74,7 @@ def test_a_delivered_answer_without_a_key_is_nobody_elses(tmp_path):
             for _ in range(2):
                 accepted = await replica.runner.accept(prepare())
                 await replica.runner.wait_for(accepted, 10)
-                replica.runner.receipts.leave(accepted.record.id, Receipt.DELIVERED)
+                replica.runner.receipts.acknowledge(accepted.record.id, Receipt.DELIVERED)
             assert len(replica.maker.bought) == 2
 
     run(course())
@@ -83,9 +83,9 @@ def test_a_delivered_answer_without_a_key_is_nobody_elses(tmp_path):
 @pytest.mark.parametrize(
     ("receipts", "joins"),
     [
-        pytest.param([Receipt.BROKEN], True, id="lost"),
+        pytest.param([Receipt.LOST], True, id="lost"),
         pytest.param([Receipt.DELIVERED], False, id="delivered"),
-        pytest.param([Receipt.LATER], False, id="asked for later"),
+        pytest.param([Receipt.DEFERRED], False, id="asked for later"),
         pytest.param([Receipt.DELIVERED, "retract"], True, id="reset after it was taken for delivered"),
     ],
 )
@@ -114,7 +114,7 @@ def test_base64_that_was_reset_on_the_way_is_fetched_from_the_provider_again_and
             replica.takeover.start()
             accepted = await replica.runner.accept(prepare())
             await answered(replica, accepted)
-            replica.runner.receipts.leave(accepted.record.id, Receipt.DELIVERED)
+            replica.runner.receipts.acknowledge(accepted.record.id, Receipt.DELIVERED)
             await delivered(replica, accepted.record.id)
             replica.runner.receipts.retract(accepted.record.id)
             again = await replica.runner.accept(prepare())

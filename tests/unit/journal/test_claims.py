@@ -106,7 +106,7 @@ def test_a_retry_asks_after_an_equal_request_whose_caller_is_still_there(opened,
         assert [(one.request_id, one.owner) for one in rivals] == [(first.record.id, "b")]
         assert (await there.claim(intent(retries=True))).rivals == rivals, "at the same process too"
         assert (await here.claim(intent())).is_new, "only what is called a retry"
-        await there.acknowledge(first.record.id, Receipt.BROKEN)
+        await there.acknowledge(first.record.id, Receipt.LOST)
         assert (await here.claim(intent(retries=True))).record.id == first.record.id
 
     asyncio.run(course())
@@ -176,7 +176,7 @@ def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(
         await journal.withdraw(unheard)
         assert await journal.find_request(unheard.request_id) is None
         first = await journal.claim(intent())
-        await journal.acknowledge(first.record.id, Receipt.BROKEN)
+        await journal.acknowledge(first.record.id, Receipt.LOST)
         retry = intent(retries=True)
         assert (await journal.claim(retry)).record.id == first.record.id
         assert (await journal.claim(intent(retries=True))).rivals, "a connection still open is not adopted"
@@ -191,11 +191,11 @@ def test_writing_twice_that_a_caller_came_or_went_counts_him_once(journal):
     async def course():
         first = await journal.claim(intent())
         for _ in range(2):
-            await journal.acknowledge(first.record.id, Receipt.BROKEN)
+            await journal.acknowledge(first.record.id, Receipt.LOST)
         for _ in range(2):
             await journal.rejoin(first.record.id, "req_again")
         assert (await journal.claim(intent(retries=True))).rivals, "it is there"
-        await journal.acknowledge(first.record.id, Receipt.BROKEN)
+        await journal.acknowledge(first.record.id, Receipt.LOST)
         assert (await journal.claim(intent(retries=True))).record.id == first.record.id
 
     asyncio.run(course())
@@ -212,7 +212,7 @@ def test_claims_of_two_processes_at_the_same_moment_lead_to_one_request(database
             assert sum(claim.is_new for claim in claims) == 1
             assert len({claim.record.id for claim in claims}) == 1
             first = await journals[0].claim(intent(f"f{round_}"))
-            await journals[0].acknowledge(first.record.id, Receipt.BROKEN)
+            await journals[0].acknowledge(first.record.id, Receipt.LOST)
             adoptions = await asyncio.gather(
                 *(journals[i % 2].claim(intent(f"f{round_}", retries=True)) for i in range(4))
             )
@@ -345,17 +345,17 @@ class Claims(RuleBasedStateMachine):
             one.status = settlement.status
             one.key = None if settlement.releases else one.key
 
-    @rule(data=st.data(), parting=st.sampled_from(Receipt))
-    def leave(self, data, parting):
+    @rule(data=st.data(), receipt=st.sampled_from(Receipt))
+    def leave(self, data, receipt):
         waiting = [one for one in self.asked if one.callers > 0]
         if waiting:
             one = data.draw(st.sampled_from(waiting))
-            if parting is Receipt.DELIVERED and not one.status.final:
-                parting = Receipt.BROKEN
-            self.do(self.journal.acknowledge(one.id, parting))
+            if receipt is Receipt.DELIVERED and not one.status.final:
+                receipt = Receipt.LOST
+            self.do(self.journal.acknowledge(one.id, receipt))
             one.callers -= 1
-            one.delivered |= parting is Receipt.DELIVERED
-            one.broken_at = self.clock.now if parting is Receipt.BROKEN else one.broken_at
+            one.delivered |= receipt is Receipt.DELIVERED
+            one.broken_at = self.clock.now if receipt is Receipt.LOST else one.broken_at
 
     @rule(data=st.data(), reopen=st.booleans())
     def turn_out_undelivered(self, data, reopen):
@@ -391,7 +391,7 @@ class Claims(RuleBasedStateMachine):
         return self.do(self.opened.reader.read(lambda connection: list(connection.execute(select_costs).scalars())))
 
     @rule(data=st.data())
-    def let_go(self, data):
+    def release(self, data):
         held = [one for one in self.asked if not one.status.final and one.holder is not None]
         if held:
             one = data.draw(st.sampled_from(held))
