@@ -19,7 +19,7 @@ class Notes:
     def __init__(self) -> None:
         self.noted: list = []
 
-    def leave(self, request_id: str, receipt: Receipt, answer: object = None) -> None:
+    def acknowledge(self, request_id: str, receipt: Receipt, answer: object = None) -> None:
         self.noted.append((receipt, answer))
 
     def retract(self, request_id: str) -> None:
