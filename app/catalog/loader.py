@@ -31,7 +31,7 @@ class SharedFields(BaseModel):
 
 
 class InvalidCatalogError(Exception):
-    """The catalog is wrong; `faults` holds one `file:line: words` for each fault."""
+    """The catalog is wrong; `faults` holds one `file:line: text` for each fault."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))

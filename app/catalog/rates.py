@@ -159,8 +159,8 @@ def _tier_in(text: str) -> str | None:
 
 def _quality_in(text: str, qualities: Sequence[str]) -> str | None:
     """The longest quality that stands in the text as a word of its own."""
-    words = re.sub(r"[^a-z0-9]+", " ", text.lower())
-    found = [one for one in qualities if re.search(rf"\b{re.escape(one.lower().replace('_', ' '))}\b", words)]
+    plain = re.sub(r"[^a-z0-9]+", " ", text.lower())
+    found = [one for one in qualities if re.search(rf"\b{re.escape(one.lower().replace('_', ' '))}\b", plain)]
     # `high` stands in `extra high` too.
     return max(found, key=len, default=None)
 

@@ -1,4 +1,4 @@
-"""Reads what a field's JSON Schema states, in the catalog's words. Pure."""
+"""Reads what a field's JSON Schema states, in the catalog's terms. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _RULE_KEYWORDS = {
 
 
 def to_rule(schema: Facts) -> dict[str, object]:
-    """The facts of a field's schema in the catalog's words."""
+    """The facts of a field's schema in the catalog's terms."""
     rule: dict[str, object] = {}
     type_ = _type_of(schema)
     if type_ is not None:

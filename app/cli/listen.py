@@ -1,6 +1,6 @@
 """Takes the port before anything is started, runs the server on it, and reports when it answers.
 
-Owns sockets and the words for a port that cannot be had. Leaves the application and its settings to `serve`.
+Owns sockets and the errors of a port that cannot be had. Leaves the application and its settings to `serve`.
 """
 
 import errno

@@ -122,7 +122,7 @@ def _field_table(schema: JSONObject) -> Table:
 
 
 def _range_of(field: JSONObject) -> str:
-    """The limits of a field in a few words."""
+    """The limits of a field in one line."""
     # Null only says that the field may be left out.
     inner = next((one for one in field.get("anyOf", ()) if one.get("type") != "null"), {}) | field
     parts = []
@@ -132,9 +132,9 @@ def _range_of(field: JSONObject) -> str:
     elif "type" in inner:
         kinds = inner["type"] if isinstance(inner["type"], list) else [inner["type"]]
         parts.append(" or ".join(kinds))
-    for words, text in _LIMITS.items():
-        if words in inner:
-            parts.append(f"{text} {inner[words]}")
+    for keyword, text in _LIMITS.items():
+        if keyword in inner:
+            parts.append(f"{text} {inner[keyword]}")
     return ", ".join(parts)
 
 

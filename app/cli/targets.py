@@ -1,6 +1,6 @@
 """The files that images are written to: chosen and tried before anything is bought, filled at the end.
 
-Owns names, endings and the words for a file that cannot be written. Leaves asking and telling to `client`.
+Owns names, endings and the errors of a file that cannot be written. Leaves asking and printing to `client`.
 """
 
 import contextlib
