@@ -66,7 +66,6 @@ class RunwareClient:
                 return outcome
             if outcome.kind is Kind.CONFLICT:
                 # Not an error: Runware has seen this id before, so the task exists and its images are there to collect.
-                run.accepted = True
                 return await self._collector.collect(run)
             delay = backoff(self._retry, outcome, attempt, self._chance())
             if delay is None or self._clock() + delay >= deadline:
@@ -120,7 +119,6 @@ class RunwareClient:
         """What an answer to the task itself says of its end."""
         # Runware returns early from long tasks; the images that are missing are bought already.
         if reply.processing and len(reply.images) < run.task.number_results:
-            run.accepted = True
             return await self._collector.collect(run)
         if reply.images:
             return run.end(reply)

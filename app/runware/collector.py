@@ -123,7 +123,6 @@ class Collector:
             if reply is None:
                 continue
             if reply.knows_task:
-                run.accepted = True
                 if progress.ends_with(reply):
                     return run.end(reply)
                 continue
@@ -149,12 +148,10 @@ class Collector:
         try:
             reply = await self.ask(run)
         except OversizedError:
-            run.accepted = True
             return True
         # No answer to the question is no answer: the task counts as sent until Runware says otherwise.
         run.unsure = reply is None
-        run.accepted = reply is not None and reply.knows_task
-        return run.accepted
+        return reply is not None and reply.knows_task
 
     async def ask(self, run: Run) -> Reply | None:
         """What Runware knows of the task: an empty Reply for nothing, None when it did not say.
@@ -164,7 +161,7 @@ class Collector:
         try:
             reply = await self._exchange.send(run, "collect", run.question, _POLL_SECONDS)
         except OversizedError:
-            raise
+            raise  # it is a TransportError too, but says that Runware knows the task
         except TransportError:
             return None
         if isinstance(reply, ProviderFailure):
@@ -183,7 +180,6 @@ class Collector:
         except TransportError:
             return None
         if isinstance(reply, ProviderFailure):
-            run.accepted = run.accepted or reply.kind is Kind.CONFLICT
             return None if reply.retryable or reply.kind is Kind.CONFLICT else run.end(Reply(), reply)
         if not reply.images or reply.processing:
             return None

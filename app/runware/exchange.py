@@ -33,7 +33,7 @@ class OversizedError(TransportError):
 
 @dataclass(slots=True)
 class Run:
-    """The course of one task; `accepted` once it is certain that Runware has it, `unsure` while nobody knows.
+    """The course of one task; `unsure` while nobody knows whether Runware has it.
 
     `permit` is asked right before the task is sent, each time.
     """
@@ -44,7 +44,6 @@ class Run:
     question: bytes
     permit: Permit | None = None
     exchanges: list[Exchange] = field(default_factory=list)
-    accepted: bool = False
     unsure: bool = False
 
     def end(self, reply: Reply, *more: ProviderFailure, unresolved: bool = False) -> TaskResult:

@@ -84,6 +84,10 @@ def test_unit_tests_stand_in_the_room_of_what_they_test():
         assert (ROOT / "app" / room).is_dir(), path
         imported = re.findall(r"^\s*from (app(?:\.\w+)+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert any(name.startswith(f"app.{'.'.join(room.parts)}") for name in imported), f"{path} tests another room"
+        # Named after a module of its room, with an aspect behind it where one file does not hold all.
+        modules = {module.stem for module in (ROOT / "app" / room).iterdir() if not module.name.startswith("_")}
+        words = path.stem.split("_")[1:]
+        assert any("_".join(words[:end]) in modules for end in range(1, len(words) + 1)), f"{path} names no module"
 
 
 @pytest.mark.parametrize(
