@@ -58,7 +58,7 @@ class BodyReader:
     async def read_request(self, request: Request, mode: Mode, ticket: Ticket) -> ImageRequest:
         """What a body asks for, raising InvalidRequestError and what `read_body` raises."""
         understood = await self._understand(request, mode)
-        # The body is gone by now; what still counts are the images in it.
+        # The body is freed by now; what still counts are the images in it.
         held = _weigh_images(understood)
         if held != ticket.weight:
             ticket.resize(held)

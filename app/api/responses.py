@@ -144,7 +144,7 @@ class EventResponse(Response):
         remaining = self._stream.count
         async for event in self._stream.events:
             chunks = self._render(event)
-            if isinstance(event, Unresolved):  # its images come later, to whoever asks again
+            if isinstance(event, Unresolved):  # its images come later, to callers that ask again
                 self._delivery.mark_lost()
             remaining -= len(event.answer.result.images) if isinstance(event, Part) else 0
             for index, chunk in enumerate(chunks):

@@ -137,7 +137,7 @@ def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
         Route("GET", f"{one}/result", WithKey(requests.retrieve_result), "requests", results),
         Route("DELETE", f"{one}/payloads", WithKey(requests.delete_payloads), "requests", found),
         Route("GET", "/webhooks/secret", WithKey(requests.retrieve_webhook_secret), "requests", describe_errors(401)),
-        # Public: whoever watches a gateway has no key of it.
+        # Public: monitoring has no key of a gateway.
         Route("GET", "/healthz", Public(health.healthz), "operations"),
         Route("GET", "/readyz", Public(health.readyz), "operations"),
     )

@@ -277,7 +277,7 @@ class CatalogModel(_Entry):
     @property
     def recommendable(self) -> bool:
         """Whether it may be named to a caller who looks for another model."""
-        # What Runware no longer lists may be gone tomorrow.
+        # What Runware no longer lists may end tomorrow.
         return self.status in {"live", "api-only"} and not self.unlisted
 
     @property

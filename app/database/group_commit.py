@@ -82,7 +82,7 @@ class GroupCommit:
             refused = self._commit(batch) if refused is None else _refuse(batch, refused)
 
     def _batches(self, group: Pieces) -> list[Pieces]:
-        # First what has happened, so that whoever decides in the same group knows of it (0051, 0052, 0062).
+        # First what has happened, so that each decision in the same group knows of it (0051, 0052, 0062).
         posts = [piece for piece in group if piece.kind is Kind.POST]
         writes = [piece for piece in group if piece.kind is Kind.WRITE]
         decisions = [piece for piece in group if piece.kind is Kind.DECIDE]
@@ -107,7 +107,7 @@ class GroupCommit:
                 for pieces in (posts, *writes, decisions):
                     if pieces:
                         _do_all(transaction, pieces)
-        except Exception as error:  # noqa: BLE001 - whatever it is, everybody must be told and this thread go on
+        except Exception as error:  # noqa: BLE001 - whatever it is, every caller must learn of it and this thread go on
             if len(batch) > 1 and has_begun and not _has_waited_long(error):
                 return self._commit_each(batch)
             # Nobody knows whether the commit stands; every write may be repeated for that reason (0051).
@@ -165,7 +165,7 @@ def _do(transaction: Transaction, piece: Piece[Any]) -> None:
         piece.result = piece.work(transaction, *piece.args, **piece.kwargs)
     except SQLAlchemyError:
         raise
-    except Exception as error:  # it belongs to whoever asked, not to this thread
+    except Exception as error:  # it belongs to the caller, not to this thread
         piece.error = error
         # Refusals are many when the gateway is full: what only read or added rows must not cost others their commit.
         if not transaction.forget_since(mark):

@@ -1,6 +1,6 @@
 """Hears from PostgreSQL which requests other processes have ended. SQLite tells nobody: there `listen` returns at once.
 
-What was said while nobody listened is lost, so whoever waits must ask from time to time as well.
+What was said while nobody listened is lost, so those that wait must ask from time to time as well.
 """
 
 import asyncio

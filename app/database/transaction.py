@@ -97,7 +97,7 @@ class Transaction:
     def lock_names(self, names: Iterable[str]) -> frozenset[str]:
         """Those of the names that nobody else holds, until the end of the transaction. Waits for none.
 
-        So no key ever waits for another one, and whoever holds one can be waiting for nobody here.
+        So no key ever waits for another one, and the holder of one can be waiting for nobody here.
         """
         if not self._locks:
             return frozenset(names)

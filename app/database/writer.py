@@ -60,7 +60,7 @@ class Writer:
         return time.monotonic() - self._group_commit.failed < _DOUBT_SECONDS
 
     async def is_available(self, seconds: float) -> bool:
-        """Whether the database takes writes, as far as it can be told within so many seconds."""
+        """Whether the database takes writes, as far as that shows within so many seconds."""
         if self.is_behind or self.failed_lately:
             return False
         try:
@@ -116,7 +116,7 @@ class Writer:
         return await self._ask(Kind.DECIDE, names, work, args, kwargs)
 
     async def catch_up(self) -> None:
-        """Wait until everything that was asked before is written or refused, and whoever asked was told."""
+        """Wait until everything that was asked before is written or refused, and its caller knows."""
         last = self._last
         if last is not None and not last.is_told:
             await self._ask(Kind.PLACE, (), _nothing, (), {})
@@ -204,13 +204,13 @@ def _ping(transaction: Transaction) -> None:
 
 
 def _tell(group: Pieces) -> None:
-    """Tell all who wait, each loop once: waking it costs more than what it is told."""
+    """Notify all that wait, each loop once: waking it costs more than the news."""
     by_loop: dict[asyncio.AbstractEventLoop, Pieces] = {}
     for piece in group:
         by_loop.setdefault(piece.loop, []).append(piece)
     # Told only after the commit: nothing is sent to Runware for a claim that is not durable.
     for loop, pieces in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it its callers
             loop.call_soon_threadsafe(_tell_each, pieces)
 
 

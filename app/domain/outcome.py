@@ -1,7 +1,7 @@
 """How a request that was accepted ended, or that nobody knows yet. Frozen values without behavior.
 
 An outcome is a value and not an exception: that the wait is over says nothing of the work, and the same failure may be
-told to several callers (0111). Leaves statuses to `api` and what an error means to `errors`.
+given to several callers (0111). Leaves statuses to `api` and what an error means to `errors`.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Failed:
     error: GatewayError
     spent: Spent | None = None
     is_replay: bool = False
-    """It was told before, under the same key."""
+    """It was answered before, under the same key."""
 
 
 @dataclass(frozen=True, slots=True)

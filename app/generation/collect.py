@@ -30,7 +30,7 @@ class FailedImage:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
-    """What became of one task, its images brought into the form that was asked for."""
+    """What became of one task, its images in the form that was requested."""
 
     place: TaskPlace
     attempts: tuple[Attempt, ...]

@@ -7,7 +7,7 @@ from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import OutputSpec
 from app.planning.output import converts
 
-_AS_MADE = "The image could not be brought into the form that was asked for: it is given as Runware made it."
+_AS_MADE = "The image could not be converted as requested: it is given as Runware made it."
 _NOT_HOSTED = "This gateway cannot keep images at the moment: this one is given in the answer itself."
 
 

@@ -1,6 +1,6 @@
 """Carries a job out: uploads what its tasks share, runs them, delivers each as it ends, and puts the answer together.
 
-One way for plain, streamed and background requests: whoever wants the parts listens to them. Buys nothing where the
+One way for plain, streamed and background requests: a caller may listen to the parts. Buys nothing where the
 job's lease may be lost; leaves claiming and settling to `jobs`, finding the tasks of a dead process to `resolve`.
 """
 
@@ -34,7 +34,7 @@ from app.runware.tasks import ImageTask, TaskResult
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the images of one job are brought into, and for whom. `created` is unix seconds."""
+    """The form in which the images of one job are wanted, and for whom. `created` is unix seconds."""
 
     model: CatalogModel
     created: int
@@ -113,10 +113,10 @@ class ImageExecutor:
         return end
 
     async def _deliver(self, place: TaskPlace, result: TaskResult, wanted: _Wanted, job: Job) -> TaskEnd:
-        """Book what a task cost, and bring its images into form."""
+        """Book what a task cost, and deliver its images."""
         job.bill.add(place.task_id, result.costs, is_complete=result.is_billed)
         end, placed = end_of(place, result)
-        # Unresolved is no failure: this request is left to whoever takes it over, which delivers what comes (0054).
+        # Unresolved is no failure: this request is left to a takeover, which delivers what comes (0054).
         if end.is_unresolved or not placed:
             return end
         return await self._delivery.deliver(wanted.output, placed, end, wanted.context, wanted.base)

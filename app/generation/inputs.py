@@ -188,13 +188,13 @@ def _adjust_shape(param: str, fitted: FittedImage, model: CatalogModel, target: 
             f"Beside input images {model.id} takes no size but follows the first one, which was {done} to the shape."
         )
     elif placement.pads:
-        reason = f"No scaling brings this shape within the limits of {model.id}: it was padded at its edges."
+        reason = f"This shape cannot be scaled to the limits of {model.id}: it was padded at its edges."
     return [Adjustment(param, before, after, mode, reason)]
 
 
 def _unfit_shape(param: str, size: Dimensions, model: CatalogModel) -> InvalidRequestError:
     message = (
-        f"`{param}` is {size[0]}x{size[1]}, and no scaling brings that shape within the limits of {model.id}: "
+        f"`{param}` is {size[0]}x{size[1]}, and that shape cannot be scaled to the limits of {model.id}: "
         "cut it, or send it without a mask."
     )
     return InvalidRequestError(message, param=param, code="invalid_image")

@@ -45,7 +45,7 @@ class BillCompleter:
         self._watching = asyncio.create_task(self._watch())
 
     def stop(self) -> None:
-        """Look no more; what was being asked is asked again by whoever looks next."""
+        """Look no more; what was being asked is asked again by the process that looks next."""
         if self._watching is not None:
             self._watching.cancel()
 

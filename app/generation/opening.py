@@ -38,7 +38,7 @@ class OpenedImage:
 
 @dataclass(frozen=True, slots=True)
 class OpenedInputs:
-    """What a request brings in, looked at as far as needed."""
+    """The input images of a request, looked at as far as needed."""
 
     images: tuple[OpenedImage, ...] = ()
     mask: OpenedImage | None = None
@@ -69,7 +69,7 @@ class ImageOpener:
 
         `limits` are the model's: an address that leads to an image beyond them is not handed on.
         """
-        # A mask must have the size of its image, so whoever looks at the one needs the other.
+        # A mask must have the size of its image, so one cannot be judged without the other.
         looks_at_mask = request.mask is not None and not needs.mask_as_is
         looks_at_first = needs.first_size or needs.first_pixels or looks_at_mask
         _refuse_ids(request, needs)

@@ -33,7 +33,7 @@ class Policy:
     default_models: Mapping[Mode, str]
     request_timeout: float
     longest_work: float
-    """Seconds after which a task that has not ended is left to whoever looks for abandoned ones."""
+    """Seconds after which a task that has not ended is left to the search for abandoned ones."""
     max_output_pixels: int
     native_links: bool = True
     stores_prompts: bool = False

@@ -1,4 +1,4 @@
-"""Finds out what became of requests whose process is gone: their tasks are looked for at Runware, never sent again.
+"""Finds out what became of requests whose process has ended: their tasks are looked for at Runware, never sent again.
 
 What Runware has never heard of surely did not run. Leaves which requests these are to `jobs.takeover`, and the delivery
 of what was made to `execute`.
@@ -32,7 +32,7 @@ _SHORTEST_SEARCH_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class FoundTasks:
-    """What became of all tasks of a request, and what its images are to be brought into."""
+    """What became of all tasks of a request, and the form in which its images are wanted."""
 
     model: CatalogModel
     adjustments: tuple[Adjustment, ...]

@@ -37,19 +37,19 @@ def stream_of(jobs: JobRunner, accepted: Accepted, spec: ImageSpec, wait: float)
 
 
 async def _listen(jobs: JobRunner, accepted: Accepted, wait: float) -> AsyncIterator[Event | None]:
-    told: set[int] = set()
+    reported: set[int] = set()
     if accepted.parts is not None:
         async for event in accepted.parts.listen(_SILENCE_SECONDS):
-            # The first caller is told that its request is left to whoever takes it over; all others wait on.
+            # The first caller learns that its request is left to a takeover; all others wait on.
             if isinstance(event, Unresolved) and not accepted.is_new:
                 break
             if isinstance(event, Part):
-                told.add(event.first_index)
+                reported.add(event.first_index)
             yield event
         else:
             return
     async for event in _replay(jobs, accepted, wait):
-        if not (isinstance(event, Part) and event.first_index in told):
+        if not (isinstance(event, Part) and event.first_index in reported):
             yield event
 
 

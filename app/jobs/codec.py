@@ -15,7 +15,7 @@ from app.journal.records import UNREADABLE, Record, RequestView
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """What is needed to deliver the images of tasks whose process is gone. No prompt and no image (0060)."""
+    """What is needed to deliver the images of tasks whose process has ended. No prompt and no image (0060)."""
 
     origin: str
     places: tuple[TaskPlace, ...]

@@ -31,7 +31,7 @@ class EndWatch:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def wait_for_end(self, request_id: str, seconds: float) -> None:
-        """Wait until a request has ended or is gone, at most so long; it may also have been a false alarm."""
+        """Wait until a request has ended or is deleted, at most so long; it may also have been a false alarm."""
         ended = asyncio.Event()
         self._waiting.setdefault(request_id, set()).add(ended)
         # Asked for at once: it may have ended after it was read and before it is listened for (0088).

@@ -1,6 +1,6 @@
 """A claimed request that runs here, what it is made of, and what carries it out.
 
-Owns the parts of an answer as they come, for whoever listens. Leaves the making of images to an `Executor`.
+Owns the parts of an answer as they come, for callers that listen. Leaves the making of images to an `Executor`.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ class Parts:
         self._notify()
 
     def end(self, outcome: Outcome) -> None:
-        """Nothing comes any more; an outcome without images is told unless a failure was. Only the first end counts."""
+        """Nothing comes any more; a bad outcome is an event, unless a failure was one. Only the first end counts."""
         if self._ended:
             return
-        told = self._events[-1:] and not isinstance(self._events[-1], Part)
-        if isinstance(outcome, Failed | Unresolved) and not told:
+        reported = self._events[-1:] and not isinstance(self._events[-1], Part)
+        if isinstance(outcome, Failed | Unresolved) and not reported:
             self._events.append(outcome)
         self._ended = True
         self._notify()
@@ -72,7 +72,7 @@ class Job:
     bill: Bill
     keeper: LeaseKeeper
     parts: Parts | None = None
-    """Where its parts are told; None where nobody can listen."""
+    """Where its parts are reported; None where nobody can listen."""
 
     @property
     def request_id(self) -> str:
@@ -98,7 +98,7 @@ class Executor(Protocol):
     """What makes the images of a job. A GatewayError that it raises is how the job failed."""
 
     async def execute(self, prepared: Prepared, job: Job) -> Outcome:
-        """Buy and deliver what was prepared; its parts are told as they come."""
+        """Buy and deliver what was prepared; its parts are reported as they come."""
         ...
 
     async def resolve(self, record: Record, job: Job) -> Outcome:

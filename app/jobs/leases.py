@@ -115,7 +115,7 @@ class LeaseKeeper:
             held = self._held.get(lease.request_id)
             if held is None or held.lease != lease:
                 raise LeaseLostError
-            # Half a length: whoever takes over waits for the whole, so what is sent now is out before that (0040).
+            # Half a length: a takeover waits for the whole, so what is sent now is out before that (0040).
             if self._elapsed(held.confirmed) < self.seconds / 2:
                 return
             asked = self.now()
@@ -131,7 +131,7 @@ class LeaseKeeper:
             self.hold(lease, asked)  # and once more around: it may have stood still while it asked
 
     async def release(self, lease: Lease) -> None:
-        """Let go of a request at once, raising DatabaseUnavailableError; whoever looks first takes it."""
+        """Release a request at once, raising DatabaseUnavailableError; the first that looks takes it."""
         await self.release_all([lease])
         self.drop(lease)
         self.wake()
@@ -156,7 +156,7 @@ class LeaseKeeper:
     async def list_watched(self) -> list[Sighting]:
         """Everything that some process must hold, as it stands now, raising DatabaseUnavailableError."""
         seen = await self._journal.reader.read(self._journal.leases.list_watched)
-        # A claim that was read may not have been told to its caller yet, who is the one to say that it is held here.
+        # A claim that was read may not be known to its caller yet, which is the one to say that it is held here.
         await self._journal.writer.catch_up()
         return seen
 

@@ -1,6 +1,6 @@
 """Notes how callers go: with their answers, without them, or to ask later; and keeps what did not reach them.
 
-Leaves to `generation.resolve` to bring images from Runware that nobody kept in time.
+Leaves fetching images that nobody stored in time from Runware to `generation.resolve`.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class DeliveryReceipts:
             self._refetch_later(request_id)
 
     async def wait_for_departure(self, request_ids: Sequence[str], seconds: float) -> None:
-        """Wait until a caller of one of these requests has gone from here, at most so long."""
+        """Wait until a caller of one of these requests has left, at most so long."""
         event = asyncio.Event()
         for request_id in request_ids:
             self._awaited.setdefault(request_id, set()).add(event)
@@ -82,7 +82,7 @@ class DeliveryReceipts:
         self._queue.enqueue(_images_of(request_id), lambda: self._refetch_unkept(request_id))
 
     async def _refetch_unkept(self, request_id: str) -> None:
-        """Have embedded images that nobody got and nobody kept brought from Runware, once the work has ended."""
+        """Have embedded images that nobody got or stored fetched from Runware, once the work has ended."""
         running = self._running.get(request_id)
         if running is not None:
             await asyncio.wait({running.task})

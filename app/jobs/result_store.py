@@ -50,7 +50,7 @@ class ResultStore:
         return replace(result, images=tuple(stripped))
 
     async def replay(self, record: Record) -> Outcome:
-        """How a request ended, with its images, raising NotFoundError where these are gone."""
+        """How a request ended, with its images, raising NotFoundError where these are not stored any more."""
         if record.error is not None:
             # From the tasks as they are booked by now: a cost may have been completed since the error was stored
             # (0101).
@@ -129,7 +129,7 @@ class Endings:
     async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.
 
-        What is known of the bill goes along, so that whoever resolves it never takes it for not sent.
+        What is known of the bill goes along, so that a takeover never takes it for not sent.
         """
         # Costs before the lease: once it is released, this process may write nothing more of the request (0059).
         await self._queue.post(lease.request_id, self._outcomes.book_costs, lease, costs)

@@ -1,6 +1,6 @@
 """Carries requests out apart from their callers: each is claimed first, runs to its end, and is settled.
 
-A caller waits as long as it says and may come back; whoever asks again joins the same work. Leaves the making of
+A caller waits as long as it says and may return; a caller that asks again joins the same work. Leaves the making of
 images to the executor, what is durable to the journal, and kept images to `result_store`.
 """
 
@@ -139,7 +139,7 @@ class JobRunner:
         await self._journal.writer.post(self._journal.outcomes.purge_payloads, record.id)
 
     async def close(self, grace: float) -> None:
-        """Let what runs end within `grace` seconds; the rest is left to whoever starts next."""
+        """Let what runs end within `grace` seconds; the rest is left to the process that starts next."""
         until = self._clock() + grace
         if self._running:
             await asyncio.wait([running.task for running in self._running.values()], timeout=grace)
@@ -247,7 +247,7 @@ class JobRunner:
                 await self._endings.leave_to_others(job.lease, costs)
 
     def _may_be_asked_again(self, work: Prepared | Record, job: Job) -> bool:
-        """Whether embedded images must be stored before their bytes are gone (0053)."""
+        """Whether embedded images must be stored before their bytes are freed (0053)."""
         # Nobody is here to receive them, or it is likely that somebody asks for them later.
         asked_again = isinstance(work, Record) or work.context.is_repeatable
         return asked_again or not self._waiting.somebody_waits(job.request_id)

@@ -1,4 +1,4 @@
-"""Takes over requests whose process is gone, at the start and from time to time; what becomes of them, `runner` does.
+"""Takes over requests whose process has ended, at the start and from time to time; what becomes of them, `runner` does.
 
 Leaves to `lease_watch` which are abandoned.
 """
@@ -55,7 +55,7 @@ class Takeover:
         unfinished = {seen.request_id for seen in found if seen.is_open}
         for record in await self._keeper.take_over(found[:_AT_ONCE]):
             _logger.warning("taking over an abandoned request", id=record.id, tries=record.tries)
-            # Open work is resolved. An answer whose callers are gone is only made retrievable again.
+            # Open work is resolved. An answer whose callers have left is only made retrievable again.
             if record.id in unfinished:
                 self._runner.resume(record, asked)
             elif needs_refetch(record):

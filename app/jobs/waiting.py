@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 0.25
 
 
 class Waiting:
-    """Whoever waits here. `clock` is monotonic seconds."""
+    """The callers that wait here. `clock` is monotonic seconds."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Waiting:
     async def join(self, record: Record, wait: float, *, running: RunningJob | None, is_first: bool = False) -> Outcome:
         """How a request ended, or that this is unknown after `wait` seconds; `running` is its work where that is here.
 
-        The first caller is told at once where its request is left to whoever takes it over; all others wait on.
+        The first caller learns at once that its request is left to a takeover; all others wait on.
         """
         until = self._clock() + wait
         if running is not None:
@@ -77,7 +77,7 @@ class Waiting:
             record = await self._look(record)
 
     async def _have_refetched(self, record: Record) -> Record:
-        """Have images that nobody kept brought from Runware again, unless they are being kept right now."""
+        """Have images that nobody stored fetched from Runware again, unless they are being stored right now."""
         # An upload in progress ends sooner than a fetch from Runware.
         await self._books.receipts.stored(record.id)
         record = await self._look(record)

@@ -97,10 +97,10 @@ class WriteQueue:
             raise DatabaseUnavailableError
 
     async def close(self, seconds: float) -> None:
-        """Wait so long for what is still to be written, then give it up to whoever finds it unfinished."""
+        """Wait so long for what is still to be written, then leave it to the process that finds it unfinished."""
         if self._writing:
             await asyncio.wait(self._writing.values(), timeout=seconds)
-        # Safe to lose: the lease runs out, and whoever takes over finds the task at Runware (0059).
+        # Safe to lose: the lease runs out, and a takeover finds the task at Runware (0059).
         for task in list(self._writing.values()):
             task.cancel()
 

@@ -220,7 +220,7 @@ class Claims:
 
     def _waiting(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
         """Equal requests whose callers are still there, as far as anybody knows."""
-        # What it may have overtaken may be in the same group. Only what is new is written: whoever changed rows of
+        # What it may have overtaken may be in the same group. Only what is new is written: a write that changed rows of
         # others here could no longer take them in order (0086).
         transaction.write_only(sql.INSERT_REQUEST, sql.INSERT_TASKS)
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now}

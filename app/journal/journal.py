@@ -20,7 +20,7 @@ from app.journal.outcomes import Outcomes
 class Journal:
     """All requests of all replicas on one database.
 
-    Whoever writes opens the transaction with `writer` and passes it to the rooms whose rows belong together.
+    A caller that writes opens the transaction with `writer` and passes it to the rooms whose rows belong together.
     """
 
     writer: Writer

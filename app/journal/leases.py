@@ -1,4 +1,4 @@
-"""Who holds which request: renewed while its work runs, let go, and taken over from whoever does not renew any more.
+"""Who holds which request: renewed while its work runs, released, and taken over from those that do not renew any more.
 
 No clock decides here. A lease is a number in the journal that its holder moves on; how long it stood still is for
 `jobs.lease_watch` to say. Every change of hands makes `fence` grow, and with an older one nothing is written any more.
@@ -57,7 +57,7 @@ class Leases:
         return [to_sighting(row) for row in connection.execute(sql.WATCHED).all()]
 
     def take_over(self, transaction: Transaction, sightings: Sequence[Sighting]) -> list[Record]:
-        """Those that still stand as they were seen, now this process's to resolve; their callers count as gone."""
+        """Those that still stand as they were seen, now this process's to resolve; their callers have left."""
         taken = []
         transaction.lock_rows([seen.request_id for seen in sightings])
         for seen in sightings:

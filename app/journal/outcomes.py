@@ -1,6 +1,6 @@
 """How requests end: begun, settled with their bills, reopened where their images are lost, forgotten.
 
-Works on the caller's transaction. What a holder writes names its lease, and whoever lost it writes nothing. Leaves to
+Works on the caller's transaction. What a holder writes names its lease, and one that lost it writes nothing. Leaves to
 `claims` who may join, to `bills` what is still unknown of a cost.
 """
 
@@ -36,7 +36,7 @@ _SET = (
     .where(requests.c.id == bindparam("request_id"), requests.c.cost.is_(None))
     .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"), bill_next=bindparam("new_bill_next"))
 )
-"""A bill that was completed meanwhile, by whoever brought the images again, is left alone."""
+"""A bill that was completed meanwhile, by the process that fetched the images again, is left alone."""
 
 
 class Outcomes:
@@ -81,7 +81,7 @@ class Outcomes:
             transaction.add(statement, values)
 
     def reopen(self, transaction: Transaction, record: Record, callers: int = 0) -> None:
-        """Have the images of an answer that did not arrive brought here again, unless somebody did that already.
+        """Have the images of an answer that did not arrive fetched again, unless somebody did that already.
 
         With more than so many `callers` nothing is done: they have the answer from elsewhere.
         """

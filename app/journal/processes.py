@@ -1,4 +1,4 @@
-"""Names processes, so that one can tell of another on the same machine that it is gone."""
+"""Names processes, so that one can see of another on the same machine that it has ended."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ def name_process() -> str:
 
 
 def is_dead(name: str) -> bool:
-    """Whether a named process surely is gone; False when it runs, or where nobody can tell from here."""
+    """Whether a named process surely has ended; False when it runs, or where that cannot be seen from here."""
     place, number, started, *_ = [*name.split(":"), "", "", ""]
     # A number means nothing on another machine; there only the lease decides (0059).
     if place != _place() or not number.isdecimal():

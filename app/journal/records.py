@@ -9,7 +9,7 @@ from app.domain.answer import Result, TaskCost
 from app.errors import GatewayError
 
 UNREADABLE = "unreadable"
-"""The error of a request whose row holds what nobody wrote. No JSON: whoever reads it finds an error that says so."""
+"""The error of a request whose row holds what nobody wrote. No JSON: a reader finds an error that says so."""
 
 
 class Status(StrEnum):
@@ -109,7 +109,7 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A hold on a request. It is over as soon as the journal has a larger `fence`: whoever took it since counts."""
+    """A hold on a request. It is over as soon as the journal has a larger `fence`: the one that took it counts."""
 
     request_id: str
     fence: int

@@ -37,7 +37,7 @@ _DAMAGED: dict[str, Any] = {
 def to_record(connection: Connection, row: Row[tuple[object, ...]]) -> Record:
     """The record of a row of `requests`, with its tasks.
 
-    A row that cannot be read is a failed request that says so: whoever reads many rows never stumbles over one.
+    A row that cannot be read is a failed request that says so: reading many rows never fails over one.
     """
     # Costs are read from the tasks, not from the sum: they may have been completed since the end (0101).
     costs = connection.execute(sql.TASKS_OF, {"request_id": row.id}).all()

@@ -20,7 +20,7 @@ _EQUAL = (
 _OPEN = (Status.QUEUED.value, Status.PROCESSING.value)
 _BY_ID = requests.c.id == bindparam("request_id")
 _HELD = (_BY_ID, requests.c.fence == bindparam("held_fence"))
-"""What only the holder of a lease may write: whoever lost it writes nothing."""
+"""What only the holder of a lease may write: one that lost it writes nothing."""
 _OF_HELD = exists().where(requests.c.id == bindparam("of_request"), requests.c.fence == bindparam("held_fence"))
 _UNSERVED = and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
 """It has an answer, and callers who are yet to get it."""
@@ -104,7 +104,7 @@ REOPEN = (
         broken_at=bindparam("now"),
     )
 )
-"""Its images are nowhere but at Runware: whoever looks for abandoned requests brings them here again, once."""
+"""Its images are nowhere but at Runware: the search for abandoned requests fetches them again, once."""
 # Only from an open state: a request that ended meanwhile stays ended.
 BEGIN = update(requests).where(*_HELD, requests.c.status.in_(_OPEN)).values(status=Status.PROCESSING.value)
 # Tasks first, for the foreign key. Nothing was sent for them: sending waits for the claim's commit.
@@ -172,6 +172,6 @@ RENEW = (
 CONFIRM = update(requests).where(*_HELD).values(beat=requests.c.beat + 1)
 # The number grows here too: what this process still has in its queue for the request no longer counts (0059).
 RELEASE = (
-    # Callers were connected to the process that is gone.
+    # Callers were connected to the process that has ended.
     update(requests).where(*_HELD).values(owner="", fence=requests.c.fence + 1, connected=0, broken_at=bindparam("now"))
 )

@@ -13,7 +13,7 @@ from app.journal.records import Record, Status
 from app.journal.rows import to_record
 
 _ATTEMPT_SECONDS = 60.0
-"""After so long an attempt that told nothing is taken to have died with its process."""
+"""After so long an attempt without an end is taken to have died with its process."""
 _FINAL = [status.value for status in Status if status.final]
 DUE = (
     select(requests.c.id)
@@ -37,7 +37,7 @@ class WebhookBook:
         self._clock = clock
 
     async def due(self, limit: int = 50) -> list[Record]:
-        """Requests whose end is to be told now; their attempt is counted and nobody else gets it meanwhile."""
+        """Requests whose webhook is due now; their attempt is counted and nobody else gets it meanwhile."""
         return await self._writer.write(self._take, limit)
 
     def _take(self, transaction: Transaction, limit: int) -> list[Record]:

@@ -41,7 +41,7 @@ def rebuild_fields(texts: Sequence[tuple[str, str]]) -> dict[str, JSONValue]:
         path = tuple(brackets[1:-1].split("][")) if brackets else ()
         if len(path) > _MAX_DEPTH:
             raise InvalidRequestError(f"`{root}` is nested more than {_MAX_DEPTH} levels deep.", param=root)
-        # JavaScript's own text for an object it could not send: the value is gone, and guessing would buy another
+        # JavaScript's own text for an object it could not send: the value is lost, and guessing would buy another
         # image.
         if text.strip() == _LOST:
             message = f"`{root}` arrived as the text {_LOST}: the client lost its value. Send it as a JSON string."
@@ -123,7 +123,7 @@ def _split_interleaved(entries: Sequence[_Entry]) -> list[list[_Entry]]:
 
 
 def _ambiguous(root: str, place: str) -> InvalidRequestError:
-    message = f"The items of `{place}` cannot be told apart in this form. Send `{root}` as one JSON string."
+    message = f"The items of `{place}` cannot be distinguished in this form. Send `{root}` as one JSON string."
     return InvalidRequestError(message, param=root)
 
 

@@ -58,7 +58,7 @@ def decode_object(body: bytes | bytearray) -> dict[str, JSONValue]:
     if not body or body.isspace():
         raise InvalidRequestError("The request body is empty: send a JSON object with a `prompt`.", param="body")
     value = decode_value(body)
-    # Several purchases under one id and one key could not be told apart afterwards.
+    # Several purchases under one id and one key could not be distinguished afterwards.
     if isinstance(value, list) and len(value) > 1:
         message = f"The request body is a list of {len(value)} requests: send them one by one."
         raise InvalidRequestError(message, param="body")

@@ -66,7 +66,7 @@ def _read_time(query: Mapping[str, str], name: str) -> float | None:
 
 
 def render_record(view: RequestView) -> bytes:
-    """One request; what became of it is told once it ended."""
+    """One request; what became of it is shown once it ended."""
     return _encoder.encode(_members_of(view))
 
 

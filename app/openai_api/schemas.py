@@ -38,7 +38,7 @@ class AttemptModel(BaseModel):
 
     task_id: str
     kind: Literal["submit", "collect"]
-    # Open, since it is for people and grows with what is told apart.
+    # Open, since it is for people and grows with what is distinguished.
     outcome: str
     status: int | None
     duration_ms: int
@@ -152,7 +152,7 @@ class ModelItem(BaseModel):
     capabilities: list[str]
     modes: list[Literal["text-to-image", "image-edit"]]
     emulated_modes: list[Literal["text-to-image", "image-edit"]] = Field(
-        description="Those of `modes` that the gateway brings about, because the model does not."
+        description="Those of `modes` that the gateway emulates, because the model does not have them."
     )
     input_modalities: list[Literal["text", "image"]]
     output_modalities: list[Literal["image"]]

@@ -37,7 +37,7 @@ def decide_composition(
         made = f"{choice.size[0]}x{choice.size[1]}" if choice.size else "another size"
         applied = f"{exact[0]}x{exact[1]}"
         way = "stretching" if composition.pastes else composition.fit
-        reason = f"{made} was made and brought to {applied} by {way}."
+        reason = f"{made} was made and turned into {applied} by {way}."
         adjustments.append(Adjustment("size", size.text, applied, AdjustmentMode.CONVERTED, reason))
     return composition, tuple(adjustments)
 

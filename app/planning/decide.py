@@ -52,7 +52,7 @@ def check(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str
 
     Called before any image is fetched or decoded. `alternatives` are models that can.
     """
-    # The model first: whoever chose the wrong one has no use for the faults that follow from it.
+    # The model first: a caller that chose the wrong one has no use for the faults that follow from it.
     _check_mode(request, model, alternatives)
     _check_tool(request, model)
     _check_images(request, model)

@@ -1,4 +1,4 @@
-"""A request ready to be sent: what planning made of it, for whoever claims and executes it."""
+"""A request ready to be sent: what planning made of it, to be claimed and executed."""
 
 from dataclasses import dataclass
 

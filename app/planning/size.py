@@ -1,6 +1,6 @@
 """The size aspect: what a model is asked to make, and what that changes of the size the caller asked for. Pure.
 
-Which of the legal sizes is nearest is `sizing`'s arithmetic. What becomes of a size that is brought about after the
+Which of the legal sizes is nearest is `sizing`'s arithmetic. What becomes of a size that is made after the
 image was made is said by `composition`.
 """
 
@@ -149,7 +149,7 @@ def _adjust_factor(request: ImageRequest, model: CatalogModel, choice: SizeChoic
 
 
 def _is_composed(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether the exact size is brought about after the image was made, which is `composition`'s to say."""
+    """Whether the exact size is made from the image afterwards, which is `composition`'s to say."""
     if request.size.exact is None or (request.fit is None and request.mask is None):
         return False
     return request.fit is not None or pastes_mask(request, model)

@@ -58,7 +58,7 @@ class BrowserRules:
         return _refuse_kind(kind)
 
     def _is_opened(self, method: str, path: str, headers: Headers) -> bool:
-        """A link to a page for people, followed in a window of its own: whoever made the link cannot read it."""
+        """A link to a page for people, followed in a window of its own: the page with the link cannot read it."""
         opened = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         return method in _READING and opened and self.is_page(path)
 

@@ -161,7 +161,7 @@ class ProcessState:
 
 
 def process_state_of(app_state: Mapping[str, object]) -> ProcessState:
-    """That of this process; connections are counted apart where the application brought none."""
+    """That of this process; connections are counted apart where the application has none."""
     found = app_state.get(_PROCESS)
     if isinstance(found, ProcessState):
         return found
