@@ -151,7 +151,11 @@ class ImageSettings(SettingsGroup):
 class JournalSettings(SettingsGroup):
     """What is kept, where, and how long."""
 
-    data_dir: Path = Field(Path("data"), alias="SPILLWAY_DATA_DIR", description="The folder for images made here.")
+    data_dir: Path = Field(
+        Path("data"),
+        alias="SPILLWAY_DATA_DIR",
+        description="The folder for what is stored here: the journal, hosted images and kept results.",
+    )
     database_url: SecretStr | None = Field(
         None,
         alias="SPILLWAY_DATABASE_URL",
@@ -162,7 +166,8 @@ class JournalSettings(SettingsGroup):
     secret: SecretStr | None = Field(
         None,
         alias="SPILLWAY_SECRET",
-        description="Signs links to hosted images; at least 16 characters. Unset: derived from the Runware key.",
+        description="Signs links to hosted images; webhook secrets and task ids under a key are derived from it, so "
+        "a new one changes them. At least 16 characters. Unset: derived from the Runware key.",
     )
     idempotency_ttl: int = Field(
         86_400,
