@@ -34,7 +34,7 @@ class ImageWork:
         self._workers = workers
         self.max_pixels = max_pixels
 
-    async def run(
+    async def run_on_image(
         self,
         owner: str,
         param: str,

@@ -102,7 +102,7 @@ class InputImages:
         """A white image of `size`."""
         if size not in self._blanks:
             header = Header("png", *size)
-            data = await self._work.run(owner, "image", header, math.prod(size), blank_image, *size)
+            data = await self._work.run_on_image(owner, "image", header, math.prod(size), blank_image, *size)
             if len(self._blanks) >= _BLANKS_KEPT:
                 self._blanks.pop(next(iter(self._blanks)))
             # Kept, since the same few sizes are asked for again and again; bounded, since callers choose them.
@@ -136,7 +136,7 @@ class InputImages:
         expected = place(image.header.upright, limits, target).outer if known else (_UNKNOWN_SIDE, _UNKNOWN_SIDE)
         # Reserved before it is decoded: workers are given memory by what a piece of work may make (0025).
         made = math.prod(expected) * (1 if overlay is None else 2)
-        fitted = await self._work.run(
+        fitted = await self._work.run_on_image(
             owner, image.param, image.header, made, fit_image, image.data, limits, overlay, target
         )
         adjustments = _adjust_shape(image.param, fitted, model, target)
@@ -153,7 +153,7 @@ class InputImages:
         size = size or mask.header.upright
         try:
             limit = self._work.max_pixels
-            converted = await self._work.run(
+            converted = await self._work.run_on_image(
                 owner, mask.param, mask.header, math.prod(size), convert_mask, mask.data, size, limit
             )
         # Each fault has its own advice: all of them would be paid for as an edit of the wrong place.

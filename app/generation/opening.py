@@ -91,7 +91,7 @@ class ImageOpener:
             if image.is_id:
                 return OpenedImage(image.param, reference=image.url)
             # A link of ours is read from the store: Runware may have no way to reach this gateway.
-            own = await self._links.read(image.param, image.url)
+            own = await self._links.read_own(image.param, image.url)
             if own is None and limits is not None and await self._may_be_handed_on(image, limits, owner):
                 return OpenedImage(image.param, reference=image.url)
             image = UploadedImage(image.param, await self._fetch(image, owner) if own is None else own)
@@ -141,7 +141,9 @@ class ImageOpener:
 
     async def _measure(self, opened: OpenedImage, header: Header, data: bytes, owner: str) -> OpenedImage:
         """The image with its size, where its header lies deep or only a decoder reads it."""
-        width, height = await self._work.run(owner, opened.param, header, 0, measure_image, data, self._max_pixels)
+        width, height = await self._work.run_on_image(
+            owner, opened.param, header, 0, measure_image, data, self._max_pixels
+        )
         return replace(opened, header=replace(header, width=width, height=height, orientation=1))
 
     async def _fetch(self, image: LinkedImage, owner: str) -> bytes:

@@ -11,7 +11,7 @@ class OwnLinks:
         self._store = store
         self._max_bytes = max_bytes
 
-    async def read(self, param: str, url: str) -> bytes | None:
+    async def read_own(self, param: str, url: str) -> bytes | None:
         """The image behind a link; None for any other address. Raises InvalidRequestError for a link that has ended."""
         # Asked of every address: only the store can tell a link of ours, whatever name the gateway is reached by.
         try:

@@ -24,7 +24,7 @@ from app.images.inputs import fit_image, needs_nothing
 from app.images.structure import clean_image
 from app.planning.nested_addresses import addresses_in, data_uris_in, with_addresses
 
-_MOST_ADDRESSES = 64
+_MAX_ADDRESSES = 64
 _RECEIVERS = ("uploadEndpoint", "webhookURL")
 """Fields whose addresses are sent to, not read from."""
 
@@ -52,9 +52,9 @@ class PassthroughFields:
         if not found:
             return fields
         # Each address is a name lookup: a list of thousands would use this gateway against name servers.
-        if len(found) > _MOST_ADDRESSES:
+        if len(found) > _MAX_ADDRESSES:
             field = found[0][0].split("[")[0].split(".")[0]
-            message = f"`{field}` and the fields beside it name more than {_MOST_ADDRESSES} addresses."
+            message = f"`{field}` and the fields beside it name more than {_MAX_ADDRESSES} addresses."
             raise InvalidRequestError(message, param=field)
         texts = await gather_in_order([self._settle_one(path, url, owner) for path, url in found])
         replaced = {path: text for (path, _), text in zip(found, texts, strict=True) if text is not None}
@@ -73,12 +73,12 @@ class PassthroughFields:
             if clean.is_sound:
                 return None if clean.data is data else await asyncio.to_thread(_encode, clean.data, header.format)
         pixels = header.width * header.height or self._work.max_pixels
-        fitted = await self._work.run(owner, path, header, pixels, fit_image, data, limits)
+        fitted = await self._work.run_on_image(owner, path, header, pixels, fit_image, data, limits)
         return None if fitted.data is None else await asyncio.to_thread(_encode, fitted.data, fitted.format)
 
     async def _settle_one(self, path: str, url: str, owner: str) -> str | None:
         # Addresses that are written to must stay what they are.
-        data = None if path in _RECEIVERS else await self._links.read(path, url)
+        data = None if path in _RECEIVERS else await self._links.read_own(path, url)
         if data is not None:
             return await asyncio.to_thread(_encode, data, sniff(data) or "png")
         try:

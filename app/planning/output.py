@@ -17,7 +17,7 @@ from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, 
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped
 from app.planning.derived_size import SCALE_FACTOR
-from app.planning.validation import find
+from app.planning.validation import find_value
 
 _Adjustments: TypeAlias = tuple[Adjustment, ...]
 _Fields: TypeAlias = Mapping[str, JSONValue]
@@ -179,7 +179,7 @@ def _delivered_size(spec: ImageSpec, image_size: Dimensions | None) -> Dimension
     if output.size is not None:
         return output.size
     field = spec.model.parameters.scale_factor
-    factor = find(spec.fields, field) if field is not None else None
+    factor = find_value(spec.fields, field) if field is not None else None
     # What an upscaler made itself goes through as it is; only what we must convert has to fit in here.
     if not isinstance(factor, int | float) or image_size is None or not converts(output.format):
         return None

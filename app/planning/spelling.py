@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 
 from app.errors import InvalidRequestError
 
-_MOST_LOOKED_AT = 16
+_MAX_NAMES = 16
 _SHORTEST, _LONGEST = 3, 40
 _TWO_SLIPS = 10
 """Names of this many letters may have two letters wrong."""
@@ -22,7 +22,7 @@ def refuse_misspelled(given: Collection[str], own: Collection[str], family: Coll
     unknown = [name for name in sorted(given) if name not in family and name not in own]
     known = [name for name in (*sorted(own), *sorted(family)) if name not in given] if unknown else []
     # Bounded: each name is compared with some hundred others, and a body may hold thousands of names.
-    for name in unknown[:_MOST_LOOKED_AT]:
+    for name in unknown[:_MAX_NAMES]:
         meant = _find_meant(name, known)
         if meant is not None:
             message = f"`{name}` is no field of {model}. Did you mean `{meant}`?"

@@ -32,7 +32,7 @@ _NAMES = {
     "array": "a list",
     "true_or_object": "true or an object",
 }
-_MOST_VALUES_SHOWN = 12
+_MAX_VALUES_SHOWN = 12
 
 
 def check_fields(fields: _Object, root: FieldRule, names: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ def check_fields(fields: _Object, root: FieldRule, names: Mapping[str, str]) -> 
     _check_members("", fields, root, fields)
 
 
-def find(fields: _Object, path: str) -> JSONValue:
+def find_value(fields: _Object, path: str) -> JSONValue:
     """The value at a dotted path, or None."""
     found: JSONValue = dict(fields)
     for part in path.split("."):
@@ -68,8 +68,8 @@ def find_rule(root: FieldRule, path: str) -> FieldRule | None:
 def expected(rule: FieldRule) -> str:
     """What a field takes, in words."""
     if rule.values is not None:
-        shown = ", ".join(str(value) for value in rule.values[:_MOST_VALUES_SHOWN])
-        more = f" and {len(rule.values) - _MOST_VALUES_SHOWN} more" if len(rule.values) > _MOST_VALUES_SHOWN else ""
+        shown = ", ".join(str(value) for value in rule.values[:_MAX_VALUES_SHOWN])
+        more = f" and {len(rule.values) - _MAX_VALUES_SHOWN} more" if len(rule.values) > _MAX_VALUES_SHOWN else ""
         return f"one of {shown}{more}"
     text = _NAMES[rule.type or "string"]
     low, high = rule.minimum, rule.maximum
@@ -146,15 +146,15 @@ def _is_in_range(value: float, rule: FieldRule) -> bool:
 def _check_members(prefix: str, value: _Object, rule: FieldRule, task: _Object) -> None:
     """What the members of an object owe each other."""
     for name in rule.required:
-        if find(value, name) is None:
+        if find_value(value, name) is None:
             message = f"`{prefix}{name}` is missing."
             raise InvalidRequestError(message, param=f"{prefix}{name}", code="missing_required_parameter")
     for group in rule.exclusive:
-        given = [name for name in group if find(value, name) is not None]
+        given = [name for name in group if find_value(value, name) is not None]
         if len(given) > 1:
             _refuse(f"{prefix}{given[1]}", f"it cannot be combined with `{prefix}{given[0]}`.")
     for name, other, needed in rule.iff:
-        if (find(value, name) is not None) != (find(value, other) == needed):
+        if (find_value(value, name) is not None) != (find_value(value, other) == needed):
             _refuse(f"{prefix}{name}", f"it must be given with {_name(prefix, other)} {needed}, and only then.")
     _check_order(prefix, value, rule, task)
 
@@ -172,7 +172,7 @@ def _check_order(prefix: str, value: _Object, rule: FieldRule, task: _Object) ->
 
 def _value_at(value: _Object, path: str, task: _Object) -> JSONValue:
     """What stands at a path of an object, or of the whole task where the path begins with a slash."""
-    return find(task, path[1:]) if path.startswith("/") else find(value, path)
+    return find_value(task, path[1:]) if path.startswith("/") else find_value(value, path)
 
 
 def _difference(first: JSONValue, second: JSONValue) -> float:
