@@ -26,7 +26,7 @@ from app.images.inputs import FittedImage, blank_image, fit_image, needs_nothing
 from app.images.masks import convert_mask
 from app.images.structure import CleanImage, clean_image
 from app.images.types import CompositeBase, Header
-from app.planning.needs import InputNeeds
+from app.planning.check import InputNeeds
 from app.planning.plan import NO_FITTED_INPUTS, FittedInputs
 from app.runware.tasks import InlineImage, InputReference
 

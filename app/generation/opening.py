@@ -23,7 +23,7 @@ from app.images.geometry import Dimensions, ImageLimits
 from app.images.headers import HEAD_BYTES, read_header
 from app.images.inputs import measure_image, needs_nothing
 from app.images.types import Header
-from app.planning.needs import InputNeeds
+from app.planning.check import InputNeeds
 
 
 @dataclass(frozen=True, slots=True)

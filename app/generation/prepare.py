@@ -15,10 +15,10 @@ from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
 from app.openai_api.vocabulary import KNOWN_NAMES
-from app.planning.decide import SpecMemory, bind, check, decide
+from app.planning.check import InputNeeds, check
+from app.planning.decide import SpecMemory, bind, decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds
-from app.planning.needs import InputNeeds
 from app.planning.output import OutputRules
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared

@@ -1,4 +1,4 @@
-"""The three pure steps of preparing a request: check it, decide what will be made, bind that to task ids and a price.
+"""Two pure steps of preparing a request: decide what will be made, and bind that to task ids and a price.
 
 Every field is honored, changed, converted, emulated, dropped and stated, or refused. Each aspect (size, parameters,
 composition, output, count) returns its decision and its adjustments in one call, and is asked only where a request or
@@ -8,7 +8,6 @@ its model has it; here the decisions meet, and the adjustments are added up.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Dimensions, Mode
@@ -19,19 +18,16 @@ from app.errors import InvalidRequestError
 from app.ledger.order import Order
 from app.ledger.pricing import estimate_price
 from app.planning.adjustments import dropped
-from app.planning.capabilities import is_emulated, is_from_text, is_tool, starts_from_blank
-from app.planning.composition import check_fit, decide_composition
+from app.planning.composition import decide_composition
 from app.planning.derived_size import SCALE_FACTOR, scale_request
 from app.planning.dry_run import reference_sizes
 from app.planning.fingerprint import TaskIds, fingerprint
-from app.planning.needs import NO_NEEDS, InputNeeds, needs_of
 from app.planning.output import (
     DEFAULT_RULES,
     OutputRules,
     check_output_size,
     decide_output,
     decide_storage,
-    makes_vectors,
 )
 from app.planning.parameters import Parameters, check_task, decide_parameters, decide_passthrough
 from app.planning.plan import FittedInputs, build_plan, decide_count
@@ -42,23 +38,9 @@ from app.planning.sizing import SizeChoice
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _NO_PARAMETERS = Parameters({}, transparent=False)
-_SPECS_KEPT = 1024
+_SPECS_KEPT, _LONGEST_SIZE = 1024, 32
 _Shape: TypeAlias = tuple[Mode, str | None, int, SizeRequest, Delivery | None, ImageFormat | None, int | None, bool]
 """Mode, model as it is called, count, size, delivery, format, compression, and whether it is streamed."""
-
-
-def check(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str] = ()) -> InputNeeds:
-    """What has to be looked at, raising InvalidRequestError for what a model cannot do at all.
-
-    Called before any image is fetched or decoded. `alternatives` are models that can.
-    """
-    # The model first: a caller that chose the wrong one has no use for the faults that follow from it.
-    _check_mode(request, model, alternatives)
-    _check_tool(request, model)
-    _check_images(request, model)
-    if request.fit is not None:
-        check_fit(request, model)
-    return needs_of(request, model) if request.images else NO_NEEDS
 
 
 def decide(
@@ -97,7 +79,10 @@ def _is_plain(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether nothing but the model, the shape of the request and the length of its prompt decides."""
     brings = request.images or request.mask or request.markup or request.parameters or request.passthrough
     asks = request.background or request.fit or request.seed is not None
-    return not (brings or asks or request.names or request.ignored or model.exclusive)
+    # What the caller wrote is remembered with its size, and may be as long as a body.
+    size = request.size
+    is_long = size.ignored or len(size.text) + len(size.area_text) > _LONGEST_SIZE
+    return not (brings or asks or is_long or request.names or request.ignored or model.exclusive)
 
 
 def _shape_of(request: ImageRequest) -> _Shape:
@@ -233,51 +218,6 @@ def _refuse_adjusted(adjustments: Iterable[Adjustment]) -> None:
         if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
             message = f"Strict mode: `{adjustment.param}` cannot be honored exactly. {adjustment.reason}"
             raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")
-
-
-def _check_mode(request: ImageRequest, model: CatalogModel, alternatives: Iterable[str]) -> None:
-    message = None
-    if request.mode is Mode.EDIT and Mode.EDIT not in model.modes:
-        message = f"The model {model.id} makes images from text and does not edit them."
-    elif Mode.GENERATE not in model.modes and is_from_text(request) and not starts_from_blank(model):
-        message = f"The model {model.id} edits images and does not make them from text alone."
-    if message is not None:
-        names = ", ".join(islice(alternatives, 3))
-        hint = f" Models that do: {names}." if names else ""
-        raise InvalidRequestError(f"{message}{hint}", param="model", code="unsupported_model")
-
-
-def _check_tool(request: ImageRequest, model: CatalogModel) -> None:
-    """What cannot be asked of a tool, or of a model that makes no vector graphics."""
-    if request.mask is not None and is_tool(model):
-        raise InvalidRequestError(f"The model {model.id} works on the whole image and takes no `mask`.", param="mask")
-    if request.fit is not None and makes_vectors(model):
-        raise InvalidRequestError(f"The model {model.id} makes vector graphics, which need no `fit`.", param="fit")
-    if request.format is ImageFormat.SVG and not makes_vectors(model):
-        message = f"The model {model.id} makes no vector graphics: use output_format png, jpeg, webp, gif or avif."
-        raise InvalidRequestError(message, param="output_format")
-
-
-def _check_images(request: ImageRequest, model: CatalogModel) -> None:
-    count, rules = len(request.images), model.images
-    for name, image in (("mask", request.mask), ("markup", request.markup)):
-        if image is not None and not count:
-            raise InvalidRequestError(f"`{name}` needs an `image` to apply to.", param=name)
-    if rules is None:
-        if count:
-            message = f"The model {model.id} takes no input images; got {count}."
-            raise InvalidRequestError(message, param=request.images[0].param)
-        return
-    if count < rules.minimum and not request.passthrough.get("inputs") and not is_emulated(request, model):
-        message = f"The model {model.id} needs at least {rules.minimum} `image`; got {count}."
-        raise InvalidRequestError(message, param="image", code="missing_required_parameter")
-    if rules.maximum is not None and count > rules.maximum:
-        images = "image" if rules.maximum == 1 else "images"
-        message = f"The model {model.id} takes at most {rules.maximum} {images}; got {count}."
-        raise InvalidRequestError(message, param="image")
-    if count and rules.mask_required and request.mask is None:
-        message = f"The model {model.id} needs a `mask`: transparent where to edit."
-        raise InvalidRequestError(message, param="mask", code="missing_required_parameter")
 
 
 def _decide_prompt(request: ImageRequest, model: CatalogModel) -> tuple[str | None, tuple[Adjustment, ...]]:

@@ -12,7 +12,8 @@ from app.domain.request import Delivery, ImageFormat, ImageRequest, LinkedImage,
 from app.errors import InvalidRequestError
 from app.openai_api.model_schema import describe_model
 from app.openai_api.vocabulary import OWN_NAMES
-from app.planning.decide import check, decide
+from app.planning.check import check
+from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan
 from app.runware.tasks import ImageTask, encode
 from app.settings.load import Settings

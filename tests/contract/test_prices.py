@@ -17,7 +17,8 @@ from app.catalog.model import CatalogModel, FixedSizes, Mode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
 from app.ledger.order import Estimate, Order
 from app.ledger.pricing import estimate_price
-from app.planning.decide import check, decide
+from app.planning.check import check
+from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan
 from app.runware.tasks import encode
 from app.settings.load import Settings

@@ -8,7 +8,8 @@ from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
 from app.errors import InvalidRequestError
 from app.planning.capabilities import emulated_modes, starts_from_blank, supported_modes
-from app.planning.decide import check, decide
+from app.planning.check import check
+from app.planning.decide import decide
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().models.catalog_dir)

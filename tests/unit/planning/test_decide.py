@@ -1,4 +1,4 @@
-"""The three pure steps: what has to be looked at, what all aspects come to together, and what is bound to be sent."""
+"""Deciding and binding: what all aspects come to together, what of it is remembered, and what is bound to be sent."""
 
 import uuid
 from dataclasses import fields as dataclass_fields
@@ -14,15 +14,13 @@ from app.domain.request import (
     IgnoredField,
     ImageFormat,
     ImageRequest,
-    LinkedImage,
     RequestContext,
     SizeRequest,
     UploadedImage,
 )
 from app.errors import InvalidRequestError
-from app.planning.decide import SpecMemory, bind, check, decide
+from app.planning.decide import SpecMemory, bind, decide
 from app.planning.fingerprint import TaskIds, fingerprint
-from app.planning.needs import NO_NEEDS, InputNeeds
 from app.planning.output import OutputRules
 from app.planning.plan import FittedInputs
 from tests.support.images import png
@@ -32,69 +30,10 @@ CONTEXT = RequestContext("id", "http://here", Delivery.LINK, idempotency_key="ke
 IDS = TaskIds(b"secret", uuid.uuid4)
 EXACT = SizeRequest(exact=(1024, 1024), text="1024x1024")
 WIDE = SizeRequest(ratio=16 / 9, text="16:9")
-NATIVE_MASK = LinkedImage("mask", "c64351d5-4c59-42f7-95e1-eace013eddab")
 
 
 def request(**fields):
     return ImageRequest(fields.pop("mode", Mode.EDIT if "images" in fields else Mode.GENERATE), "a hat", **fields)
-
-
-@pytest.mark.parametrize(
-    ("model", "fields", "needs"),
-    [
-        pytest.param("flux.1-dev", {}, NO_NEEDS, id="no image"),
-        pytest.param("flux.1-dev", {"size": EXACT}, NO_NEEDS, id="an image of a size that is said"),
-        pytest.param("flux.1-dev", {"size": SizeRequest()}, InputNeeds(first_size=True), id="a size that follows it"),
-        pytest.param("google-nano-banana", {}, NO_NEEDS, id="a model that follows it by itself"),
-        pytest.param("flux.1-dev", {"size": EXACT, "mask": MASK}, NO_NEEDS, id="a mask of ours"),
-        pytest.param(
-            "flux.1-dev", {"size": EXACT, "mask": NATIVE_MASK}, InputNeeds(mask_as_is=True), id="a mask at the provider"
-        ),
-        pytest.param(
-            "flux.1-dev",
-            {"size": EXACT, "mask": MASK, "mask_is_native": True},
-            InputNeeds(mask_as_is=True),
-            id="a mask under the provider's name",
-        ),
-        pytest.param(
-            "riverflow-1-pro", {"size": EXACT, "mask": MASK}, InputNeeds(first_pixels=True), id="a mask to paste inside"
-        ),
-        pytest.param("flux.1-dev", {"size": EXACT, "markup": MARKUP}, InputNeeds(first_pixels=True), id="an overlay"),
-        pytest.param(
-            "google-nano-banana", {"size": WIDE, "fit": "cover"}, InputNeeds(first_pixels=True), id="a shape it gets"
-        ),
-        pytest.param(
-            "riverflow-2-0-pro",
-            {"parameters": {"scale_factor": 2}},
-            InputNeeds(first_size=True),
-            id="a factor of its size",
-        ),
-    ],
-)
-def test_only_what_a_decision_needs_is_looked_at(model, fields, needs):
-    images = {} if model == "flux.1-dev" and not fields else {"images": (IMAGE,)}
-    assert check(request(**images, **fields), model_of(model)) == needs
-
-
-@pytest.mark.parametrize(
-    ("model", "fields", "message"),
-    [
-        pytest.param(
-            "bfl-flux-1-1-pro", {"images": (IMAGE,)}, "does not edit them. Models that do: a, b, c.", id="edit"
-        ),
-        pytest.param("bfl-flux-erase", {}, "does not make them from text alone. Models that do: a", id="from text"),
-        pytest.param("bfl-flux-1-1-pro", {"mask": MASK}, "`mask` needs an `image`", id="mask alone"),
-        pytest.param("flux.1-dev", {"images": (IMAGE, IMAGE)}, "takes at most 1 image; got 2", id="too many images"),
-        pytest.param("bfl-flux-1-fill-pro", {"images": (IMAGE,)}, "needs a `mask`", id="a mask is required"),
-        pytest.param("bria-rmbg-v2-0", {"images": (IMAGE,), "mask": MASK}, "takes no `mask`", id="a tool and a mask"),
-        pytest.param("flux.1-dev", {"format": ImageFormat.SVG}, "makes no vector graphics", id="vectors"),
-        pytest.param("recraft-v4-vector", {"fit": "cover", "size": EXACT}, "need no `fit`", id="vectors and fit"),
-        pytest.param("flux.1-dev", {"fit": "cover"}, "needs `size`", id="a fit to nothing"),
-    ],
-)
-def test_what_a_model_cannot_do_is_refused_before_anything_is_opened(model, fields, message):
-    with pytest.raises(InvalidRequestError, match=message):
-        check(request(**fields), model_of(model), iter("abcd"))
 
 
 def test_adjustments_come_in_the_order_of_the_decisions_under_the_callers_names():
@@ -287,6 +226,21 @@ def test_a_field_of_its_own_is_never_answered_from_memory(name):
     common = {"default_delivery": Delivery.LINK, "image_size": (64, 64)}
     decide(plain, model, **common, memory=memory)
     assert decide(other, model, **common, memory=memory) == decide(other, model, **common)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(SizeRequest(exact=(64, 64), text="64x64", ignored=(("resolution", "x" * 10**6),)), id="ignored"),
+        pytest.param(SizeRequest(ratio=1, text="0" * 10**6 + "1:1"), id="a shape"),
+        pytest.param(SizeRequest(area=10**6, area_text="0" * 10**6 + "1MP"), id="a scale"),
+    ],
+)
+def test_a_size_that_is_written_at_length_does_not_fill_the_memory(size):
+    memory, model = SpecMemory(), model_of("flux.1-dev")
+    first, second = (decide(request(size=size), model, default_delivery=Delivery.LINK, memory=memory) for _ in range(2))
+    assert first == second
+    assert first.output is not second.output
 
 
 def test_a_refusal_is_not_remembered_as_an_answer():

@@ -6,7 +6,8 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
-from app.planning.decide import check, decide
+from app.planning.check import check
+from app.planning.decide import decide
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().models.catalog_dir)

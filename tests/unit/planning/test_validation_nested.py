@@ -6,7 +6,8 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.domain.request import Delivery, ImageRequest
 from app.errors import InvalidRequestError
-from app.planning.decide import check, decide
+from app.planning.check import check
+from app.planning.decide import decide
 from app.planning.validation import check_fields
 from app.settings.load import Settings
 
