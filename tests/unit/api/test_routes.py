@@ -14,6 +14,7 @@ from app.errors import AuthenticationError
 from app.main import create_app
 from app.settings.load import load_settings
 from tests.support import loopback
+from tests.support.raw import RawConnection
 
 WITH_KEY = [
     ("POST", "/images/generations"),
@@ -114,3 +115,25 @@ def test_a_public_handler_is_called_as_it_is():
 
     (route,) = serve_routes([Route("GET", "/", Public(handler))], Authenticator(["one"]))
     assert route.endpoint is handler
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/models",
+        "/v1/models",
+        "/openai/v1/models",
+        "/v1/v1/models/",
+        "//v1//models//",
+        "/v1/models/riverflow-1",
+        "/v1/models/../models",
+        "/v1/%6dodels",
+        "/v1/requests?limit=1",
+        "/openai/requests/req_1/result/",
+    ],
+)
+def test_no_other_spelling_of_a_path_or_method_opens_a_route(gateway, method, path):
+    with RawConnection(gateway.origin) as connection:
+        connection.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        assert connection.socket.recv(12) == b"HTTP/1.1 401"
