@@ -11,7 +11,7 @@ from app.catalog.model import Mode
 from app.domain.request import IgnoredField, ImageFormat, ImageRequest, InputImage, JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.input_images import FilePart, read_images, read_single
-from app.openai_api.readers import Fields, read_field, read_prompt
+from app.openai_api.readers import Fields, read_field, wrong
 from app.openai_api.runware_parameters import Translation, translate_body
 from app.openai_api.vocabulary import (
     BY_NAME,
@@ -54,7 +54,7 @@ def _parse(
     files: Sequence[FilePart] = (),
     translation: Translation = _AS_IT_IS,
 ) -> ImageRequest:
-    prompt = read_prompt(BY_NAME["prompt"], fields)
+    prompt = _read_prompt(BY_NAME["prompt"], fields)
     images: tuple[InputImage, ...] = ()
     if files or translation.images or not _IMAGE_NAMES.isdisjoint(fields):
         images = read_images({**fields, **translation.images}, files, (*translation.images,))
@@ -77,6 +77,20 @@ def _parse(
         given=given,
         **attributes,
     )
+
+
+def _read_prompt(field: Field, fields: Fields) -> str | None:
+    """A prompt as it was written: spaces around it may matter to a model, and whether it is empty is judged later."""
+    value = fields.get(field.name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise wrong(field.name, "text", value)
+    if len(value) > field.high:
+        message = f"`{field.name}` is too long: {len(value)} characters; no model takes more than {field.high}."
+        raise InvalidRequestError(message, param=field.name, code="string_above_max_length")
+    # Browsers send forms with CRLF: the same prompt by form and by JSON is the same request.
+    return value.replace("\r\n", "\n")
 
 
 def _read_fields(

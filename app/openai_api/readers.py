@@ -69,20 +69,6 @@ def read_field(field: Field, fields: Fields) -> JSONValue | SizeRequest:
     return fields[name]
 
 
-def read_prompt(field: Field, fields: Fields) -> str | None:
-    """A prompt as it was written: spaces around it may matter to a model, and whether it is empty is judged later."""
-    value = fields.get(field.name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise wrong(field.name, "text", value)
-    if len(value) > field.high:
-        message = f"`{field.name}` is too long: {len(value)} characters; no model takes more than {field.high}."
-        raise InvalidRequestError(message, param=field.name, code="string_above_max_length")
-    # Browsers send forms with CRLF: the same prompt by form and by JSON is the same request.
-    return value.replace("\r\n", "\n")
-
-
 def read_text(fields: Fields, name: str) -> str | None:
     """A string; surrounding spaces and an empty string mean nothing."""
     value = fields.get(name)
