@@ -123,10 +123,11 @@ class OpenBills:
 
     def complete(self, transaction: Transaction, request_id: str, costs: Sequence[TaskCost], cost: Decimal) -> None:
         """Write down the whole bill, and ask for it no more."""
-        for statement, values in _bookings(costs):
-            transaction.add(statement, values)
+        # The request before its tasks, as whoever settles it does: two that write the same then wait in one order.
         bill = {"request_id": request_id, "new_cost": write_money(cost), "new_known_cost": None, "new_bill_next": None}
         transaction.add(_SET, bill)
+        for statement, values in _bookings(costs):
+            transaction.add(statement, values)
 
 
 def _bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:
