@@ -77,7 +77,7 @@ class ImageRoutes:
         return await self._generate(request, understood, context)
 
     async def _estimate(self, understood: ImageRequest, context: RequestContext) -> Response:
-        dry_run = await self._service.estimate(understood, context)
+        dry_run = await self._service.estimate_request(understood, context)
         # In a thread: the plan of an edit shows the hashes of megabytes of images.
         body = await asyncio.to_thread(render_dry_run, dry_run)
         headers = model_headers(dry_run.model.id, dry_run.adjustments)

@@ -98,7 +98,7 @@ class ImageExecutor:
 
     async def resolve(self, record: Record, job: Job) -> Outcome:
         """Find out what became of a request that another process began, and deliver what was made."""
-        found = await self._finder.find(record, job.bill)
+        found = await self._finder.find_tasks(record, job.bill)
         wanted = _Wanted(found.model, int(record.created_at), found.adjustments, found.output, found.context)
         ends = await gather_in_order([self._deliver(place, result, wanted, job) for place, result in found.results])
         return _conclude(wanted, ends, job)

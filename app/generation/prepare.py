@@ -86,7 +86,7 @@ class Preparer:
         prepared = await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
         return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
 
-    async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
+    async def estimate_request(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `prepare`."""
         prepared = await self.prepare(request, context)
         spec, plan = prepared.spec, prepared.plan

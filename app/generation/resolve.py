@@ -61,7 +61,7 @@ class TaskFinder:
         self._clock = clock
         self._monotonic = monotonic
 
-    async def find(self, record: Record, bill: Bill) -> FoundTasks:
+    async def find_tasks(self, record: Record, bill: Bill) -> FoundTasks:
         """What Runware has of a request, raising UnavailableError where it never heard of any of its tasks.
 
         Raises NotFoundError where it had them once and has them no more, InternalError for a record that is no plan.

@@ -49,9 +49,9 @@ class ImageService:
         accepted = await self._jobs.accept(prepared)
         return stream_of(self._jobs, accepted, prepared.spec, self._policy.longest_wait)
 
-    async def estimate(self, request: ImageRequest, context: RequestContext) -> DryRun:
+    async def estimate_request(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `generate`, without anything being sent."""
-        return await self._preparer.estimate(request, context)
+        return await self._preparer.estimate_request(request, context)
 
     async def _accept(self, request: ImageRequest, context: RequestContext) -> Accepted:
         prepared = await self._preparer.prepare(request, context)

@@ -84,7 +84,7 @@ class ResultStore:
         origin = image.url.partition(MEDIA_PATH)[0]
         return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
 
-    async def forget(self, record: Record) -> None:
+    async def delete_images(self, record: Record) -> None:
         """Delete the images of a request."""
         for image in _images_of(record):
             if image.name is not None:

@@ -130,12 +130,12 @@ class JobRunner:
         await self._journal.writer.post(self._journal.claims.rejoin, request_id, by)
         self._keeper.add_caller(request_id)
 
-    async def forget(self, record: Record) -> None:
+    async def forget_request(self, record: Record) -> None:
         """Delete the images and the prompt of a request, raising InvalidRequestError while it runs."""
         if not record.status.final:
             message = "This request is still being carried out; forget it when it has ended."
             raise InvalidRequestError(message, code="request_running")
-        await self._results.forget(record)
+        await self._results.delete_images(record)
         await self._journal.writer.post(self._journal.outcomes.purge_payloads, record.id)
 
     async def close(self, grace: float) -> None:

@@ -77,7 +77,7 @@ def test_embedded_images_are_stored_by_name_where_they_may_be_asked_for_again(st
         replayed = await store.replay(record)
         assert isinstance(replayed, Answered)
         assert replayed.answer.result == result_of(EMBEDDED, LINKED)
-        await store.forget(record)
+        await store.delete_images(record)
         with pytest.raises(NotFoundError, match="are gone"):
             await store.replay(record)
 
