@@ -1,5 +1,6 @@
 """Unexpected faults of our own behind the purchase: tried again at once, then ever later, and in the end given up."""
 
+import contextlib
 import sqlite3
 import time
 
@@ -9,6 +10,7 @@ from pydantic import SecretStr
 from app.jobs.lease_watch import MOST_TRIES
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 
 class Stumbling(AiohttpTransport):
@@ -74,8 +76,14 @@ def test_a_request_that_stumbles_for_ever_ends_and_says_that_its_cost_is_unknown
         SPILLWAY_DATABASE_URL=f"sqlite:///{path}",
     )
     answer = gateway.generate(prompt=unique())
-    with sqlite3.connect(path) as journal:  # as after an hour of it; whoever takes it next is the last
-        journal.execute("UPDATE requests SET tries = ?, owner = 'a process that died'", (MOST_TRIES - 1,))
+    hours_later = "UPDATE requests SET tries = ?, owner = 'a process that died' WHERE owner = ''"
+
+    def age() -> bool:
+        """As after an hour of it; only while it is nobody's, or its holder would write over it."""
+        with contextlib.closing(sqlite3.connect(path)) as journal, journal:
+            return journal.execute(hours_later, (MOST_TRIES - 1,)).rowcount == 1
+
+    assert seen(age, bool, 30), "whoever takes it next is the last"
     record = ended(gateway, answer.headers["x-request-id"], 90)
     assert (record["status"], record["error"]["code"]) == ("failed", "internal_error")
     assert record["cost"] is None
