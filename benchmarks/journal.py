@@ -32,7 +32,7 @@ from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 _REQUESTS = 3000
 _AT_ONCE = 4
 _REQUESTS_BESIDE = 80
-_COMMIT_OPTIONS = "-c commit_delay=100000 -c commit_siblings=0"
+_COMMIT_OPTIONS = "-c synchronous_commit=on -c commit_delay=100000 -c commit_siblings=0"
 """Each commit takes 100 ms, more than any disk: the processes wait for it and not for the machine's cores."""
 _ROUNDS = 3
 _WAITING, _WAITING_SECONDS = 500, 20.0
