@@ -56,7 +56,7 @@ class RunwareClient:
     async def run_task(self, task: ImageTask, deadline: float, permit: Permit | None = None) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
         body, question = await _encode_task(task), encode([get_response(task.task_uuid)])
-        run = Run(task, deadline, body, question, permit)
+        run = Run(task.task_uuid, task.number_results, task.max_answer_bytes, deadline, body, question, permit)
         # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
         attempt = 0
         while True:
@@ -118,7 +118,7 @@ class RunwareClient:
     async def _end_of(self, run: Run, reply: Reply) -> TaskResult | ProviderFailure:
         """What an answer to the task itself says of its end."""
         # Runware returns early from long tasks; the images that are missing are bought already.
-        if reply.processing and len(reply.images) < run.task.number_results:
+        if reply.processing and len(reply.images) < run.wanted:
             return await self._collector.collect(run)
         if reply.images:
             return run.end(reply)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
 from app.runware.retry import RetryPolicy, poll_delay
-from app.runware.tasks import ImageTask, TaskResult, encode, get_response, get_task_details
+from app.runware.tasks import TaskResult, encode, get_response, get_task_details, largest_answer
 from app.runware.transport import TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode_details
 
@@ -62,8 +62,8 @@ class Collector:
 
         Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
         """
-        task = ImageTask(task_uuid, "", None, number_results, "URL", "PNG")
-        run = Run(task, deadline, b"", encode([get_response(task_uuid)]))
+        question = encode([get_response(task_uuid)])
+        run = Run(task_uuid, number_results, largest_answer(number_results), deadline, b"", question)
         unknown = polls = 0
         while self._clock() < deadline:
             try:
@@ -89,15 +89,14 @@ class Collector:
         found = await self.recover(task_uuid, 1, deadline)
         if found is None or (found.is_billed and None not in found.costs):
             return found
-        task = ImageTask(task_uuid, "", None, 1, "URL", "PNG")
-        return await self._look_up(Run(task, deadline, b"", b"")) or found
+        return await self._look_up(Run(task_uuid, 1, largest_answer(1), deadline, b"", b"")) or found
 
     async def _look_up(self, run: Run) -> TaskResult | None:
         """The last resort for a task `getResponse` does not know: the record of past tasks."""
         try:
-            answer = await self._exchange.post(run, encode([get_task_details(run.task.task_uuid)]), _POLL_SECONDS)
+            answer = await self._exchange.post(run, encode([get_task_details(run.task_uuid)]), _POLL_SECONDS)
             fine = answer.status == OK and not answer.is_cut
-            reply = decode_details(answer.body, run.task.task_uuid) if fine else Reply()
+            reply = decode_details(answer.body, run.task_uuid) if fine else Reply()
         # Not known, which differs from "does not exist": the caller keeps looking.
         except TransportError:
             raise TimeoutError from None
@@ -107,7 +106,7 @@ class Collector:
 
     async def collect(self, run: Run) -> TaskResult:
         """Ask after the task until it has ended, sending it once more if Runware keeps not knowing it."""
-        progress = _Progress(run.task.number_results)
+        progress = _Progress(run.wanted)
         resent = False
         while True:
             progress.polls += 1

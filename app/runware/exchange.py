@@ -14,7 +14,7 @@ from app.observability.logs import get_logger
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.members import Image
-from app.runware.tasks import Exchange, ImageTask, TaskResult, encode, get_response
+from app.runware.tasks import Exchange, TaskResult, encode, get_response
 from app.runware.transport import HTTPReply, LostError, NotSentError, Permit, Transport, TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode
 
@@ -38,7 +38,10 @@ class Run:
     `permit` is asked right before the task is sent, each time.
     """
 
-    task: ImageTask
+    task_uuid: str
+    wanted: int
+    """How many images were asked for."""
+    max_answer_bytes: int
     deadline: float
     body: bytes
     question: bytes
@@ -92,7 +95,7 @@ class RunwareExchange:
             seconds = max(min(wait, run.deadline - started), 0.001)
             # Questions cost nothing and may be asked by anyone; only buying needs the lease (0059).
             permit = run.permit if kind == "submit" else None
-            answer = await self._transport.post(body, seconds, run.task.max_answer_bytes, permit)
+            answer = await self._transport.post(body, seconds, run.max_answer_bytes, permit)
             status = answer.status
             reply = self._read(run, answer)
             outcome = reply.kind.value if isinstance(reply, ProviderFailure) else "ok"
@@ -108,16 +111,16 @@ class RunwareExchange:
 
     async def post(self, run: Run, body: bytes, wait: float) -> HTTPReply:
         """One POST whose answer the caller reads, raising what the transport raises."""
-        return await self._transport.post(body, wait, run.task.max_answer_bytes)
+        return await self._transport.post(body, wait, run.max_answer_bytes)
 
     def _read(self, run: Run, answer: HTTPReply) -> Reply | ProviderFailure:
         status, retry_after = answer.status, answer.retry_after
         # The image may exist and be billed, so this is neither a plain failure nor retried (0035).
         if answer.is_cut and status == OK:
-            _logger.error("Runware's answer is too large to be read", task=run.task.task_uuid)
+            _logger.error("Runware's answer is too large to be read", task=run.task_uuid)
             raise OversizedError
         try:
-            reply = decode(answer.body, run.task.task_uuid)
+            reply = decode(answer.body, run.task_uuid)
         except UnreadableReplyError:
             # A page of a proxy in between: no answer of Runware itself.
             if status >= SERVER_ERROR:
@@ -126,9 +129,7 @@ class RunwareExchange:
         if self._breaker.failures:
             self._breaker.succeeded()
         for cost in reply.unbelievable:
-            _logger.error(
-                "Runware names a cost that cannot be; it counts as unknown", task=run.task.task_uuid, cost=cost
-            )
+            _logger.error("Runware names a cost that cannot be; it counts as unknown", task=run.task_uuid, cost=cost)
         if reply.images or reply.processing:
             # Whatever it refused before, it accepts the key now.
             self.key_refused = False

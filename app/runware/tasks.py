@@ -74,11 +74,8 @@ class ImageTask:
     @property
     def max_answer_bytes(self) -> int:
         """How large an answer to it may be: as many generous images in base64 as were asked for, and their words."""
-        # Bounded by what was asked for: an answer must not fill the memory of everybody else (0035).
         pixels = self.width * self.height if self.width and self.height else _MAX_SIDE**2
-        layers = _MAX_LAYERS if self.output_format == "TIFF" else 1
-        image = max(pixels * _GENEROUS_BYTES * layers, _MIN_BYTES)
-        return min(self.number_results * image + _MIN_BYTES, _MAX_BYTES)
+        return largest_answer(self.number_results, pixels, _MAX_LAYERS if self.output_format == "TIFF" else 1)
 
     def to_wire(self) -> dict[str, object]:
         """The task as Runware reads it; the gateway's own fields win over `fields`."""
@@ -107,6 +104,13 @@ class ImageTask:
             given = wire.get("inputs")
             wire["inputs"] = {**(given if isinstance(given, dict) else {}), **self.inputs}
         return wire
+
+
+def largest_answer(count: int, pixels: int = _MAX_SIDE**2, layers: int = 1) -> int:
+    """How many bytes an answer with so many images may have."""
+    # Bounded by what was asked for: an answer must not fill the memory of everybody else (0035).
+    image = max(pixels * _GENEROUS_BYTES * layers, _MIN_BYTES)
+    return min(count * image + _MIN_BYTES, _MAX_BYTES)
 
 
 def encode(tasks: Sequence[Mapping[str, object]]) -> bytes:
