@@ -56,20 +56,19 @@ def translate_body(fields: Fields, files: Sequence[FilePart]) -> Translation:
         elif not _are_same(said, value):
             ignored.append(_overridden(native, value, own))
     delivery, other_forms = _read_output_type(fields)
-    if delivery is not None:
-        names["response_format"] = "outputType"
+    ignored += other_forms
     rest, images, masks = _find_images(fields)
     translated |= {} if rest is None else {"inputs": rest}
-    other_images: list[IgnoredField] = []
     if has_images(files) or any(_is_given(fields, name) for name in _OWN_IMAGES):
-        other_images, images = _other_images(fields, images), {}
+        ignored += _other_images(fields, images)
+        images = {}
     if has_mask(files) or _is_given(fields, "mask"):
-        other_images += [_overridden(name, None, "mask") for name in masks if masks[name] != fields.get("mask")]
+        ignored += [_overridden(name, None, "mask") for name in masks if masks[name] != fields.get("mask")]
         masks = {}
-    names |= {own: next(iter(found)) for own, found in (("image", images), ("mask", masks)) if found}
     in_background = read_choice(fields, "deliveryMethod", BY_NAME["deliveryMethod"].choices) == "async"
-    names = {**_names_of(files), **names}
-    ignored += [*other_forms, *other_images]
+    forms = {} if delivery is None else {"outputType": delivery}
+    found = (("response_format", forms), ("image", images), ("mask", masks))
+    names = {**_names_of(files), **names, **{own: next(iter(one)) for own, one in found if one}}
     return Translation(translated, images, masks, names, tuple(ignored), delivery, in_background)
 
 
