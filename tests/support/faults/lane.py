@@ -96,11 +96,12 @@ class Lane:
         self.injected: list[tuple[Victim, Step]] = []
 
     async def run(self, asked: list[Asked]) -> None:
-        """All requests to their ends."""
-        await self._front.start()
-        await self._back.start()
-        self._restart = asyncio.create_task(self._start_gateway())
-        await self._restart
+        """All requests to their ends, more than once if asked to."""
+        if self._gateway is None:
+            await self._front.start()
+            await self._back.start()
+            self._restart = asyncio.create_task(self._start_gateway())
+            await self._restart
         self._waiting = asked
         await asyncio.gather(*(self._work_off() for _ in range(self._clients)))
         await self._restart

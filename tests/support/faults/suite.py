@@ -21,6 +21,7 @@ _FORMS: tuple[tuple[str, dict[str, object]], ...] = (
     ("edit", {"model": "riverflow-1-mini", "response_format": "url", "n": 1}),
 )
 """One image, two in one task, two in two tasks, a stream of two, and an edit with an image in a form."""
+_ROUNDS = 3
 EVERYWHERE = tuple(itertools.product(Victim, Step))
 
 
@@ -68,7 +69,7 @@ async def inject(
             asked = plan(faults // lanes, chance, weights)
             running.append((Lane(simulator.url, journal, own, clients), journal, asked))
         try:
-            await asyncio.gather(*(lane.run(asked) for lane, _, asked in running))
+            await asyncio.gather(*(_run(lane, asked, chance) for lane, _, asked in running))
             for lane, journal, _ in running:
                 await lane.settled()
                 await check(simulator, lane, journal)
@@ -76,6 +77,16 @@ async def inject(
             for lane, _, _ in running:
                 await lane.close()
         return Counter(fault for lane, _, _ in running for fault in lane.injected)
+
+
+async def _run(lane: Lane, asked: list[Asked], chance: random.Random) -> None:
+    """Every fault: one that another came before, so that its step was never reached, gets a request of its own."""
+    for _ in range(_ROUNDS):
+        await lane.run(list(asked))
+        left = [(place, one.faults.pop()) for place, one in enumerate(asked) if one.faults]
+        asked = [_ask([fault], place, chance) for place, fault in left]
+        if not asked:
+            return
 
 
 async def check(simulator, lane: Lane, journal: Journal) -> None:
