@@ -22,7 +22,7 @@ from app.errors import GatewayError, ProviderError
 from app.generation.collect import FailedImage, TaskEnd
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
-from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, most_bytes
+from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, max_bytes_of
 from app.images.compose import compose_image
 from app.images.convert import convert
 from app.images.headers import read_header
@@ -179,7 +179,7 @@ class ImageDelivery:
         if image.url is None:
             raise broken_image()
         try:
-            return await self._downloads.download(image.url, most_bytes(output))
+            return await self._downloads.download(image.url, max_bytes_of(output))
         except FetchError as error:
             raise _unavailable(error) from None
 

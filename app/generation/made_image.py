@@ -18,16 +18,16 @@ _LARGEST_SIDE = 4096
 """Of an image whose size the model chooses: no tool enlarges beyond."""
 _GENEROUS_BYTES = 8
 """A pixel: four channels of 16 bits that cannot be compressed."""
-_MOST_LAYERS = 8
+_MAX_LAYERS = 8
 _LEAST_BYTES = 32 * 1024 * 1024
 _MEASURED = frozenset({ImageFormat.PNG, ImageFormat.JPEG, ImageFormat.WEBP, ImageFormat.GIF})
 """Formats whose header tells the size."""
 
 
-def most_bytes(output: OutputSpec) -> int:
+def max_bytes_of(output: OutputSpec) -> int:
     """How many bytes an image may have: far more than any of its size needs."""
     pixels = output.size[0] * output.size[1] if output.size else _LARGEST_SIDE**2
-    layers = _MOST_LAYERS if output.format.native == "TIFF" else 1
+    layers = _MAX_LAYERS if output.format.native == "TIFF" else 1
     return min(max(pixels * _GENEROUS_BYTES * layers, _LEAST_BYTES), MAX_BYTES)
 
 

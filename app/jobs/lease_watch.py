@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.journal.records import Sighting
 
-MOST_TRIES = 16
+MAX_TRIES = 16
 """A fault of ours in this take-over ends the request: with these pauses that is after more than an hour."""
 _LONGEST_PAUSE_SECONDS = 600.0
 _LONGEST_PAUSE_AFTER_DEATH_SECONDS = 30.0

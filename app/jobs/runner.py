@@ -15,7 +15,7 @@ from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
 from app.jobs.claiming import Books, Claimer, to_intent
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
-from app.jobs.lease_watch import MOST_TRIES
+from app.jobs.lease_watch import MAX_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.result_store import Endings, ResultStore, is_embedded
@@ -219,7 +219,7 @@ class JobRunner:
         except BaseException:
             _logger.exception("unexpected fault")
             # Our own fault after sending. The image may exist, and a second look may find it (0054).
-            is_last = isinstance(work, Record) and work.tries >= MOST_TRIES
+            is_last = isinstance(work, Record) and work.tries >= MAX_TRIES
             fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
             outcome = job.fail(fault) if is_last else Unresolved(job.request_id)
             job.end_parts(outcome)

@@ -18,7 +18,7 @@ from app.journal.records import Lease, Record, Settlement, Status
 from app.journal.rows import to_record, write_money
 
 _PAUSE_GROWTH = 4.0
-_MOST_TRIES = 7
+_MAX_TRIES = 7
 """The last one some eight days after the end, with two minutes before the first."""
 _FINAL = [status.value for status in Status if status.final]
 DUE = (
@@ -117,7 +117,7 @@ class OpenBills:
             tries = row.bill_tries + 1
             pause = self._first_pause * _PAUSE_GROWTH**tries
             # Counted before Runware is asked: a process that dies over a bill must not ask forever.
-            values = {"bill_tries": tries, "bill_next": now + pause if tries < _MOST_TRIES else None}
+            values = {"bill_tries": tries, "bill_next": now + pause if tries < _MAX_TRIES else None}
             transaction.execute(update(requests).where(requests.c.id == row.id).values(values), {})
         return [to_record(transaction.connection, row) for row in rows]
 

@@ -32,7 +32,7 @@ _SPACES = " \t\r\n"
 _SHORT_TEXT = 128
 _ESCAPES = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
 """What a form's encoding makes of base64."""
-_MOST_ESCAPES = 50_000
+_MAX_ESCAPES = 50_000
 """Undoing more of them one by one would take seconds."""
 
 
@@ -177,7 +177,7 @@ def _decode_data_uri(param: str, text: str) -> bytes:
         raise wrong(param, "a data URI like data:image/png;base64,…", text)
     # Percent-encoding is what a data URI means by itself; clients forget to say base64.
     is_base64 = "base64" in {part.strip().lower() for part in head[len("data:") :].split(";")}
-    if not is_base64 and payload.count("%") <= _MOST_ESCAPES:
+    if not is_base64 and payload.count("%") <= _MAX_ESCAPES:
         data = unquote_to_bytes(payload)
         if sniff(data) is not None:
             return data

@@ -7,7 +7,7 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from app.jobs.lease_watch import MOST_TRIES
+from app.jobs.lease_watch import MAX_TRIES
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support.processes import unique
 from tests.support.waiting import seen
@@ -81,7 +81,7 @@ def test_a_request_that_stumbles_for_ever_ends_and_says_that_its_cost_is_unknown
     def age() -> bool:
         """As after an hour of it; only while it is nobody's, or its holder would write over it."""
         with contextlib.closing(sqlite3.connect(path)) as journal, journal:
-            return journal.execute(hours_later, (MOST_TRIES - 1,)).rowcount == 1
+            return journal.execute(hours_later, (MAX_TRIES - 1,)).rowcount == 1
 
     assert seen(age, bool, 30), "whoever takes it next is the last"
     record = ended(gateway, answer.headers["x-request-id"], 90)

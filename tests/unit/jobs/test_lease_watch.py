@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.jobs.lease_watch import LOOKS, MOST_TRIES, LeaseWatch, pause_before
+from app.jobs.lease_watch import LOOKS, MAX_TRIES, LeaseWatch, pause_before
 from app.journal.records import Sighting
 
 SECONDS = 15.0
@@ -73,4 +73,4 @@ def test_a_request_that_kills_who_takes_it_is_taken_ever_later():
 
 
 def test_all_tries_together_outlast_an_hour_and_end():
-    assert 3600 < sum(pause_before(tries) for tries in range(MOST_TRIES)) < 6 * 3600
+    assert 3600 < sum(pause_before(tries) for tries in range(MAX_TRIES)) < 6 * 3600
