@@ -239,8 +239,8 @@ def test_groups_that_touch_the_same_requests_in_opposite_orders_wait_and_do_not_
         ids = [claim.record.id for claim in claims]
         for _ in range(5):
             await asyncio.gather(
-                *(ByHand(here).acknowledge(one, Receipt.BROKEN) for one in ids),
-                *(ByHand(there).acknowledge(one, Receipt.LATER) for one in reversed(ids)),
+                *(ByHand(here).acknowledge(one, Receipt.LOST) for one in ids),
+                *(ByHand(there).acknowledge(one, Receipt.DEFERRED) for one in reversed(ids)),
                 ByHand(there).renew(ids),
                 ByHand(here).renew(list(reversed(ids))),
             )
