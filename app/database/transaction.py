@@ -73,9 +73,11 @@ class Transaction:
 
     def write(self) -> None:
         """Write what was added, in the order in which the statements first came."""
-        # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
-        # touch the same requests wait for one another, and never in a circle (0086).
-        self.lock_rows({name for statement in self._rows if not statement.is_insert for name in self._named(statement)})
+        if self._locks:
+            # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
+            # touch the same requests wait for one another, and never in a circle (0086).
+            changed = [statement for statement in self._rows if not statement.is_insert]
+            self.lock_rows({name for statement in changed for name in self._named(statement)})
         self.write_only(*self._rows)
         if self._locks and self._ended:
             self.connection.execute(_NOTIFY, {"ids": self._ended})
