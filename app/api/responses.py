@@ -49,17 +49,21 @@ class DeliveryTracker:
 
     async def check_connection(self, receive: Receive) -> None:
         """Look once whether the caller is there, before the last piece: afterwards every connection seems ended."""
-        self._is_lost = await is_disconnected(receive)
+        if await is_disconnected(receive):
+            self.mark_lost()
 
     def mark_lost(self) -> None:
         """The caller is known to go without all of it."""
-        self._is_lost = True
+        if not self._is_lost:
+            self._is_lost = True
+            # At once, before the caller is told: its next request must find this one (0062).
+            self._receipts.acknowledge(self._request_id, Receipt.LOST, self._answer)
 
     def settle_receipt(self, scope: Scope) -> None:
         """Everything was sent that could be: lost, or sent and to be listened for."""
         if self._is_lost:
-            self._receipts.acknowledge(self._request_id, Receipt.LOST, self._answer)
-        elif self._receipt is Receipt.DELIVERED:
+            return
+        if self._receipt is Receipt.DELIVERED:
             state_of(scope).listen(_SentAnswer(self._receipts, self._request_id))
         else:
             self._receipts.acknowledge(self._request_id, self._receipt)

@@ -6,7 +6,11 @@ import pytest
 from starlette.responses import Response
 
 from app.access.admission import Admission
-from app.api.responses import DeliveryTracker, HoldingResponse, PiecewiseResponse
+from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse
+from app.catalog.model import Mode
+from app.catalog.registry import unlisted_model
+from app.domain.outcome import Unresolved
+from app.generation.stream import Stream
 from app.journal.records import Receipt
 from app.server.delivery import state_of
 
@@ -132,3 +136,23 @@ def test_a_place_is_held_for_the_answer_and_given_back_however_its_sending_ends(
 
     seen = asyncio.run(run())
     assert (set(seen[:-1]), seen[-1]) == ({40}, 0)
+
+
+def test_a_stream_is_noted_as_lost_before_its_caller_learns_that_the_image_comes_later():
+    notes, connection, noted_by_then = Notes(), Connection(), []
+
+    async def events():
+        yield Unresolved("req_1")
+
+    async def send_and_look(message: dict) -> None:
+        noted_by_then.append((message.get("body", b""), list(notes.noted)))
+
+    async def run() -> None:
+        stream = Stream("req_1", 1, unlisted_model("civitai:1@1"), (), events())
+        response = EventResponse(Mode.GENERATE, stream, DeliveryTracker(notes, "req_1"))
+        await response(connection.scope, connection.receive, send_and_look)
+
+    asyncio.run(run())
+    (noted,) = [noted for body, noted in noted_by_then if b"still_processing" in body]
+    assert noted == [(Receipt.LOST, None)]
+    assert notes.noted == [(Receipt.LOST, None)]
