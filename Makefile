@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-JOBS ?= 2
+# More than the two cores that CI has: tests wait for processes and pauses half of their time.
+JOBS ?= 3
 
 .PHONY: help install install-dev run test test-slow check format lock bench clean
 
