@@ -66,7 +66,8 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
         message = f"There is no {path[:200]} here. The image endpoints are /v1/images/generations and /v1/images/edits."
         return _respond(NotFoundError(message, code="unknown_url"))
     if error.status_code == _NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
+        # In one order: it comes out of a set, whose order is another one in each process.
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").replace(" ", "").split(",")))
         message = f"{request.method} is not allowed for {path[:200]}; use {allowed or 'another method'}."
         return _respond(MethodNotAllowedError(message), {"Allow": allowed} if allowed else {})
     return _respond(InvalidRequestError("The request is malformed.", param="body"))
@@ -98,6 +99,12 @@ def answer_fault() -> Response:
     message = "The gateway failed unexpectedly. The request id leads its operator to the cause."
     # What was bought before the fault is not known here, so SDKs must not send it again by themselves.
     return _respond(InternalError(message, should_retry=False))
+
+
+def answer_shutdown() -> Response:
+    """The answer to a request that has not ended when the process must."""
+    message = "This gateway is being restarted. What was begun goes on: send the same request again."
+    return _respond(UnavailableError(message, code="restarting", retry_after=1, should_retry=True))
 
 
 def answer_exhaustion() -> Response:

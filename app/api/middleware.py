@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from app.api.error_handlers import answer_exhaustion, answer_fault, refuse_origin, render_refusal
+from app.api.error_handlers import answer_exhaustion, answer_fault, answer_shutdown, refuse_origin, render_refusal
 from app.api.routes import PREFIX_NAMES, is_open, is_page
 from app.observability.logs import AccessLog
 from app.openai_api.render import render_error
@@ -10,7 +10,7 @@ from app.server.browsers import BrowserRules
 from app.server.connections import ConnectionLimits, Connections
 from app.server.cors import CrossOriginMiddleware
 from app.server.hosts import known_hosts
-from app.server.middleware import BrowserMiddleware, FaultMiddleware, RequestMiddleware
+from app.server.middleware import BrowserMiddleware, FaultAnswers, FaultMiddleware, RequestMiddleware
 from app.server.paths import path_reader
 from app.server.process import descriptor_limit
 from app.settings.load import Settings
@@ -30,7 +30,8 @@ def connections_of(settings: Settings) -> Connections:
 
 def add_middleware(app: FastAPI, settings: Settings) -> None:
     """What every request passes, the innermost first."""
-    app.add_middleware(FaultMiddleware, internal_error=answer_fault(), exhausted=answer_exhaustion())
+    faults = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
+    app.add_middleware(FaultMiddleware, answers=faults)
     # With keys a page of another site can do nothing: it does not have one (0011).
     if not settings.server.api_keys:
         rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.answer import Adjustment, Answer, Attempt, DeliveredImage, MissingImage, Result
-from app.domain.outcome import Part
+from app.domain.outcome import Failed, Part
 from app.domain.request import JSONValue
 from app.domain.spec import TaskPlace
-from app.errors import GatewayError
-from app.generation.provider_errors import to_error
+from app.errors import GatewayError, Spent
+from app.generation.provider_errors import error_class, to_error
+from app.ledger.bill import known_cost, total_cost
 from app.runware.failures import Kind, ProviderFailure
 from app.runware.members import Image
 from app.runware.tasks import TaskResult
@@ -109,6 +110,18 @@ def split_parts(answer: Answer, places: Sequence[TaskPlace]) -> list[Part]:
             part = replace(whole, images=own, failures=(), task_ids=(place.task_id,), attempts=attempts)
             parts.append(Part(place.first_index, replace(answer, result=part, costs=costs)))
     return parts
+
+
+def find_lost_task(answer: Answer, places: Sequence[TaskPlace]) -> Failed | None:
+    """The failure of the first task without any image, as a stream reports it that heard the parts live."""
+    missing = {failure.index: failure for failure in answer.result.failures}
+    for place in places:
+        if missing.keys() >= set(range(place.first_index, place.first_index + place.wanted)):
+            failure = missing[place.first_index]
+            costs = [cost for cost in answer.costs if cost.task_id == place.task_id]
+            error = error_class(failure.code)(failure.message, code=failure.code)
+            return Failed(answer.request_id, error, Spent(total_cost(costs), known_cost(costs)))
+    return None
 
 
 def distinct_adjustments(adjustments: Sequence[Adjustment]) -> tuple[Adjustment, ...]:

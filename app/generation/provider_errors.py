@@ -5,6 +5,7 @@ caller's.
 """
 
 import re
+from collections.abc import Mapping
 
 from app.catalog.model import USUAL_FIELDS
 from app.errors import (
@@ -134,3 +135,18 @@ _BUILDERS = {
 
 def _wait(failure: ProviderFailure) -> int:
     return round(failure.retry_after) if failure.retry_after else _DEFAULT_RETRY_SECONDS
+
+
+def error_class(code: str) -> type[GatewayError]:
+    """The class of an error of which no more than code and message are known, as of an image of a stored result."""
+    return _CLASSES.get(code, ProviderError)
+
+
+_OWN_CODES = (ContentPolicyError, InvalidRequestError, NotFoundError, QuotaError, RateLimitedError, UnavailableError)
+_CLASSES: Mapping[str, type[GatewayError]] = {
+    **{kind.default_code: kind for kind in (*_OWN_CODES, ProviderAuthenticationError, ProviderTimeoutError)},
+    "invalid_image": InvalidRequestError,
+    "missing_required_parameter": InvalidRequestError,
+    "unknown_parameter": InvalidRequestError,
+    "model_not_found": NotFoundError,
+}

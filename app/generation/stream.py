@@ -8,7 +8,7 @@ from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment
 from app.domain.outcome import Answered, Part, Unresolved
 from app.domain.spec import ImageSpec
-from app.generation.collect import split_parts
+from app.generation.collect import find_lost_task, split_parts
 from app.jobs.codec import places_of
 from app.jobs.job import Event
 from app.jobs.runner import Accepted, JobRunner
@@ -68,5 +68,9 @@ async def _replay(jobs: JobRunner, accepted: Accepted, wait: float) -> AsyncIter
     if not isinstance(outcome, Answered):
         yield outcome
         return
-    for part in split_parts(outcome.answer, places_of(accepted.record.plan)):
+    places = places_of(accepted.record.plan)
+    for part in split_parts(outcome.answer, places):
         yield part
+    lost = find_lost_task(outcome.answer, places)
+    if lost is not None:
+        yield lost

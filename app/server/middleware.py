@@ -3,10 +3,12 @@
 Nothing is buffered, and nothing is answered twice: once an answer has begun, a fault only closes it.
 """
 
+import asyncio
 import errno
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -109,16 +111,24 @@ class BrowserMiddleware:
         await self._app(scope, receive, send)
 
 
+@dataclass(frozen=True, slots=True)
+class FaultAnswers:
+    """Finished answers: to faults, to those of files that cannot be opened, and where the process ends."""
+
+    internal_error: ASGIApp
+    exhausted: ASGIApp
+    shutdown: ASGIApp
+
+
 class FaultMiddleware:
-    """The last resort for faults; `internal_error` answers them, `exhausted` those of files that cannot be opened.
+    """The last resort for faults, and for requests that have not ended when the process must.
 
     It stands inside whatever adds headers, so that the answer to a fault has them too.
     """
 
-    def __init__(self, app: ASGIApp, internal_error: ASGIApp, exhausted: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answers: FaultAnswers) -> None:
         self._app = app
-        self._internal_error = internal_error
-        self._exhausted = exhausted
+        self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -134,9 +144,15 @@ class FaultMiddleware:
 
         try:
             await self._app(scope, receive, send_and_note)
+        except asyncio.CancelledError:
+            # Only the server cancels a whole request, when the grace period is over. The task ends here all the same;
+            # an answer that says so leads the retry to the image, a cut connection only maybe.
+            if not begun:
+                await self._answers.shutdown(scope, receive, send)
         except Exception as fault:
             _logger.exception("unexpected fault", request_id=state_of(scope).request_id, path=scope["path"])
             if begun:
                 return
             has_descriptors = not isinstance(fault, OSError) or fault.errno not in _NO_DESCRIPTORS
-            await (self._internal_error if has_descriptors else self._exhausted)(scope, receive, send)
+            answer = self._answers.internal_error if has_descriptors else self._answers.exhausted
+            await answer(scope, receive, send)

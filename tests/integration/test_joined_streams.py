@@ -57,6 +57,19 @@ def test_each_image_comes_when_it_exists_and_a_failure_comes_last(gateway):
     assert told[-1]["error"]["code"] == "provider_error"
 
 
+@pytest.mark.parametrize("again", ["at once", "later"])
+def test_a_failure_is_heard_again_by_a_stream_that_joins(gateway, again):
+    prompt, key = f"{unique()} [sim:plain][sim:fail-odd]", unique()
+    first = stream(gateway, key, prompt=prompt, n=3, seed=1)
+    assert [event["type"] for event in first] == ["image_generation.completed", "error"]
+    if again == "later":
+        time.sleep(1)
+    second = stream(gateway, key, prompt=prompt, n=3, seed=1)
+    assert images_of(second) == images_of(first)
+    assert second[-1]["error"] | {"provider_code": None} == first[-1]["error"] | {"provider_code": None}
+    assert gateway.simulator.made(prompt) == 1
+
+
 def test_whoever_leaves_a_stream_keeps_nobody_from_hearing_all_of_it(gateway):
     prompt, key = f"{unique()} [sim:slow=1]", unique()
     with gateway.client.stream(

@@ -214,8 +214,10 @@ def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(
         started = time.monotonic()
         running.wait(10)
         assert time.monotonic() - started < 4, "the grace period is one, not one after the other"
-        with contextlib.suppress(httpx2.HTTPError):
-            assert asked.result().status_code >= 500
+        told = asked.result()
+        assert (told.status_code, told.json()["error"]["code"]) == (503, "restarting")
+        assert (told.headers["x-should-retry"], told.headers["retry-after"]) == ("true", "1")
+        assert told.headers["x-request-id"].startswith("req_")
     with process(simulator, tmp_path, port):
         again = loopback.post(
             url, json=BODY | {"prompt": prompt}, headers=AUTH | {"x-stainless-retry-count": "1"}, timeout=30

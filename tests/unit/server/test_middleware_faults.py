@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from app.api.error_handlers import answer_exhaustion, answer_fault
-from app.server.middleware import FaultMiddleware
+from app.api.error_handlers import answer_exhaustion, answer_fault, answer_shutdown
+from app.server.middleware import FaultAnswers, FaultMiddleware
 
 
-async def run(fault: Exception, *, begun: bool) -> list[dict]:
+async def run(fault: BaseException, *, begun: bool) -> list[dict]:
     """What an application that fails sends, behind the middleware."""
     sent: list[dict] = []
 
@@ -23,7 +23,8 @@ async def run(fault: Exception, *, begun: bool) -> list[dict]:
         sent.append(message)
 
     scope = {"type": "http", "path": "/"}
-    await FaultMiddleware(app, answer_fault(), answer_exhaustion())(scope, None, send)
+    answers = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
+    await FaultMiddleware(app, answers)(scope, None, send)
     return sent
 
 
@@ -44,5 +45,12 @@ def test_a_fault_is_told(fault, status, code):
     assert dict(start["headers"])[b"x-should-retry"] == b"false"
 
 
-def test_an_answer_that_has_begun_is_left_alone():
-    assert len(asyncio.run(run(RuntimeError("a"), begun=True))) == 1
+@pytest.mark.parametrize("fault", [RuntimeError("a"), asyncio.CancelledError()], ids=repr)
+def test_an_answer_that_has_begun_is_left_alone(fault):
+    assert len(asyncio.run(run(fault, begun=True))) == 1
+
+
+def test_a_request_that_the_end_of_the_process_cuts_off_is_asked_to_come_again():
+    start, rest = asyncio.run(run(asyncio.CancelledError(), begun=False))
+    assert (start["status"], json.loads(rest["body"])["error"]["code"]) == (503, "restarting")
+    assert dict(start["headers"])[b"x-should-retry"] == b"true"
