@@ -72,11 +72,16 @@ def _call(client: openai.OpenAI, job: Job) -> Outcome:
 
 
 def _read(events: Iterable) -> Outcome:
-    """The images of a stream."""
+    """The images of a stream, which may end with the failure of the others."""
     request_id, images = None, []
-    for event in events:
-        request_id = event.id
-        images.append(hashlib.sha256(base64.b64decode(event.b64_json)).hexdigest())
+    try:
+        for event in events:
+            request_id = event.id
+            images.append(hashlib.sha256(base64.b64decode(event.b64_json)).hexdigest())
+    except openai.APIError as error:
+        # As with a partial answer: what exists was delivered, and asking again would be another order.
+        if not images or error.code == "still_processing":
+            raise
     return Outcome(request_id, tuple(images), None)
 
 
