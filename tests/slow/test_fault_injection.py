@@ -12,6 +12,7 @@ MOSTLY_CONNECTIONS = dict.fromkeys(Victim, 5) | {Victim.GATEWAY: 1}
 
 
 @pytest.mark.slow
+@pytest.mark.measured
 @pytest.mark.timeout(1500)
 def test_a_thousand_faults_cost_nothing_twice_and_lose_nothing(simulator, postgres):
     injected = asyncio.run(

@@ -126,6 +126,10 @@ class Lane:
                 await asyncio.sleep(0.2)
         return response
 
+    def attempts_lost(self, token: str) -> int:
+        """How often this request's task was on its way when all connections to Runware were cut."""
+        return self._back.lost[token]
+
     def log(self) -> str:
         """What the gateway's processes said."""
         return (self._folder / "gateway.log").read_text()

@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import termios
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
@@ -44,6 +45,9 @@ class FaultProxy:
         self._pairs: set[_Pair] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._tokens: dict[str, _Pair] = {}
+        self._in_flight: dict[_Pair, str] = {}
+        self.lost: Counter[str] = Counter()
+        """How often an exchange with this token was in flight when every connection was cut."""
         self.port = 0
 
     async def start(self) -> None:
@@ -62,6 +66,7 @@ class FaultProxy:
 
     def cut_all(self) -> None:
         """Reset every connection that is open now."""
+        self.lost.update(self._in_flight.values())
         for pair in list(self._pairs):
             for writer in pair:
                 _reset(writer)
@@ -92,6 +97,7 @@ class FaultProxy:
             pass
         finally:
             self._pairs.discard(pair)
+            self._in_flight.pop(pair, None)
             await asyncio.gather(*(_end(one, by_reset=not in_peace) for one in pair))
 
     async def _exchange(
@@ -111,6 +117,7 @@ class FaultProxy:
         token = found[0].decode() if found else None
         if token:
             self._tokens[token] = (writer, up_writer)
+            self._in_flight[writer, up_writer] = token
         await self._forward(request, up_writer, token, Stage.REQUEST_PART, Stage.REQUEST_HELD)
         await self._at(token, Stage.REQUEST_SENT)
         response = await self._watched(_read_message(up_reader), reader)
@@ -118,6 +125,7 @@ class FaultProxy:
             raise CutError
         await self._forward(response, writer, token, Stage.RESPONSE_PART, Stage.RESPONSE_HELD)
         await self._at(token, Stage.RESPONSE_SENT)
+        self._in_flight.pop((writer, up_writer), None)
         return True
 
     async def _watched(self, reading: Awaitable[bytes | None], other: asyncio.StreamReader) -> bytes | None:
