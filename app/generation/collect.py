@@ -107,7 +107,8 @@ def split_parts(answer: Answer, places: Sequence[TaskPlace]) -> list[Part]:
         if own:
             attempts = tuple(attempt for attempt in whole.attempts if attempt.task_id == place.task_id)
             costs = tuple(cost for cost in answer.costs if cost.task_id == place.task_id)
-            part = replace(whole, images=own, failures=(), task_ids=(place.task_id,), attempts=attempts)
+            failures = tuple(failure for failure in whole.failures if failure.index in indexes)
+            part = replace(whole, images=own, failures=failures, task_ids=(place.task_id,), attempts=attempts)
             parts.append(Part(place.first_index, replace(answer, result=part, costs=costs)))
     return parts
 

@@ -33,6 +33,13 @@ def test_an_answer_is_split_into_the_answers_of_its_tasks():
     assert split_parts(answer_of(*ends), [end.place for end in ends]) == parts
 
 
+def test_an_image_that_its_task_did_not_make_is_reported_with_the_others_of_that_task():
+    ends = [end_of("a", 0, 1, wanted=2), end_of("b", 2, 3)]
+    parts = [Part(end.place.first_index, answer_of(end)) for end in ends]
+    assert [one.index for one in parts[0].answer.result.failures] == [1]
+    assert split_parts(answer_of(*ends), [end.place for end in ends]) == parts
+
+
 def test_a_missing_image_leaves_its_place_and_its_task_out():
     ends = [end_of("a", 0, 1), end_of("b", 1, wanted=1), end_of("c", 2, 3)]
     whole = answer_of(*ends)
