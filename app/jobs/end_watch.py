@@ -11,7 +11,9 @@ from collections.abc import Callable
 from app.database.errors import DatabaseUnavailableError
 from app.database.listener import EndListener
 from app.journal.history import History
+from app.observability.logs import get_logger
 
+_logger = get_logger("jobs")
 _POLL_SECONDS = 0.25
 """How often all are asked for where nobody tells."""
 _LISTENING_POLL_SECONDS = 2.0
@@ -80,6 +82,9 @@ class EndWatch:
             still_open = await self._history.find_open(request_ids)
         except DatabaseUnavailableError:
             return  # the next look may be answered, and waiting on is safe
+        except Exception:  # one odd row must not keep all who wait from ever hearing of an end
+            _logger.exception("the ends of requests elsewhere cannot be looked for")
+            return
         for request_id in request_ids - still_open:
             self._wake(request_id)
 
