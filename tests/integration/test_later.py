@@ -228,7 +228,8 @@ def test_a_webhook_outlives_the_gateway_that_should_have_sent_it(start_gateway, 
         record = submit(first, prompt=unique(), webhook_url=receiver.url).json()
         receiver.wait_for(1)
         refused = seen(
-            lambda: first.client.get(f"/requests/{record['id']}").json()["webhook"], lambda webhook: webhook["attempts"]
+            lambda: first.client.get(f"/requests/{record['id']}").json()["webhook"],
+            lambda webhook: webhook["last_status"],
         )
         assert (refused["attempts"], refused["last_status"]) == (1, 500)
         with sqlite3.connect(tmp_path / "j.db") as journal:
