@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 
 _LONGEST_HOLD_SECONDS = 60
 
@@ -48,6 +49,13 @@ class HoldingProxy:
                 sink.sendall(data)
         _shut(source)
         _shut(sink)
+
+
+@contextlib.contextmanager
+def holding(simulator_url: str, marker: str) -> Iterator[HoldingProxy]:
+    """One in front of a simulator, which ends with the block."""
+    with contextlib.closing(HoldingProxy(int(simulator_url.rpartition(":")[2]), marker.encode())) as proxy:
+        yield proxy
 
 
 def _shut(end: socket.socket) -> None:

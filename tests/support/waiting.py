@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 _Seen = TypeVar("_Seen")
-_SECONDS = 10.0
+_SECONDS = 30.0
 _PAUSE_SECONDS = 0.02
 
 
