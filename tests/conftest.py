@@ -50,6 +50,10 @@ class SimulatorProcess:
         """How many images it made for a prompt."""
         return sum(task["images"] for task in self.tasks(prompt))
 
+    def accepted(self) -> int:
+        """How many tasks it ever accepted; what is still made for one of another test is billed later."""
+        return self.client.get(f"{self.url}/_simulator/ledger").json()["tasks"]
+
     def ledger(self) -> tuple[int, Decimal]:
         """Images made, and dollars billed."""
         body = self.client.get(f"{self.url}/_simulator/ledger").json()

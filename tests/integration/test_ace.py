@@ -54,9 +54,9 @@ def test_the_editing_example_goes_to_flux_fill_with_its_mask(gateway, image_id, 
 
 @pytest.mark.parametrize("model", ["srpo", "runware:111@1"])
 def test_srpo_refuses_ace_with_the_model_it_needs_and_sends_nothing(gateway, simulator, image_id, model):
-    before = simulator.ledger()
+    before = simulator.accepted()
     answer = gateway.generate(model=model, acePlusPlus={"images": [image_id]})
     error = answer.json()["error"]
     assert (answer.status_code, error["param"]) == (400, "acePlusPlus")
     assert "runware:102@1" in error["message"]
-    assert simulator.ledger() == before
+    assert simulator.accepted() == before

@@ -57,12 +57,12 @@ def test_every_other_name_and_none_answer_with_the_default(start_gateway):
     ("field", "meant"), [("apsect_ratio", "aspect_ratio"), ("qualtiy", "quality"), ("shceduler", "scheduler")]
 )
 def test_a_misspelled_field_is_told_before_anything_is_sent(gateway, simulator, field, meant):
-    before = simulator.ledger()
+    before = simulator.accepted()
     response = gateway.generate(**{field: "16:9"})
     error = response.json()["error"]
     assert (response.status_code, error["param"], error["code"]) == (400, field, "unknown_parameter")
     assert f"`{meant}`" in error["message"]
-    assert simulator.ledger() == before
+    assert simulator.accepted() == before
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """What Runware's faults become for the caller: retried with the same task, collected, or reported in its words."""
 
+from decimal import Decimal
+
 import pytest
 
 from tests.support import loopback
 from tests.support.images import open_base64, open_bytes
+from tests.support.processes import unique
 
 
 def attempts(response) -> list[tuple[str, str]]:
@@ -30,44 +33,45 @@ def attempts(response) -> list[tuple[str, str]]:
     ],
 )
 def test_a_lasting_fault_is_told(gateway, marker, status, code, provider_code, retry):
-    images, billed = gateway.simulator.ledger()
-    response = gateway.generate(prompt=f"an apple [sim:{marker}]")
+    prompt = f"{unique()} [sim:{marker}]"
+    response = gateway.generate(prompt=prompt)
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["provider_code"]) == (status, code, provider_code)
     for name in ("retry-after", "x-should-retry"):
         assert response.headers.get(name) == retry.get(name)
     assert "positivePrompt" not in error["message"]
-    assert gateway.simulator.ledger() == (images, billed)
+    assert gateway.simulator.made(prompt) == 0
+    assert all(Decimal(task["billed"]) == 0 for task in gateway.simulator.tasks(prompt))
 
 
 @pytest.mark.parametrize("marker", ["rate-limit=2", "outage=2", "server-error=2", "html=2", "unreachable=2"])
 def test_a_passing_fault_is_retried_with_the_same_task_and_paid_once(gateway, marker):
-    images, _ = gateway.simulator.ledger()
-    response = gateway.generate(prompt=f"an apple [sim:{marker}]")
+    prompt = f"{unique()} [sim:{marker}]"
+    response = gateway.generate(prompt=prompt)
     assert response.status_code == 200
     submits = [kind for kind, _ in attempts(response) if kind == "submit"]
     assert len(submits) == 3
     assert len(response.json()["metadata"]["task_uuids"]) == 1
-    assert gateway.simulator.ledger()[0] == images + 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 @pytest.mark.parametrize("marker", ["drop", "empty", "nonsense"])
 def test_an_image_made_behind_a_lost_answer_is_collected_not_bought_again(gateway, marker):
-    images, _ = gateway.simulator.ledger()
-    response = gateway.generate(prompt=f"an apple [sim:{marker}]")
+    prompt = f"{unique()} [sim:{marker}]"
+    response = gateway.generate(prompt=prompt)
     assert response.status_code == 200
     assert attempts(response)[-1] == ("collect", "ok")
-    assert gateway.simulator.ledger()[0] == images + 1
+    assert gateway.simulator.made(prompt) == 1
 
 
 def test_a_synchronous_answer_that_does_not_come_is_collected(start_gateway):
     impatient = start_gateway(SPILLWAY_SYNC_WAIT="0.3")
-    images, _ = impatient.simulator.ledger()
-    response = impatient.generate(prompt="an apple [sim:hang=0.6]", n=2)
+    prompt = f"{unique()} [sim:hang=0.6]"
+    response = impatient.generate(prompt=prompt, n=2)
     assert response.status_code == 200
     assert len(response.json()["data"]) == 2
     assert attempts(response)[0] == ("submit", "late")
-    assert impatient.simulator.ledger()[0] == images + 2
+    assert impatient.simulator.made(prompt) == 2
 
 
 def test_a_task_that_outlasts_the_callers_patience_may_be_asked_for_again(start_gateway):
@@ -144,11 +148,11 @@ def test_a_dead_address_is_a_failure(gateway, fault):
     "fields", [{"response_format": "b64_json"}, {"output_format": "gif"}], ids=["embedded", "hosted"]
 )
 def test_an_image_that_cannot_be_brought_at_first_is_not_lost(gateway, fault, fields):
-    before = gateway.simulator.ledger()[0]
-    response = gateway.generate(prompt=f"an apple [sim:{fault}]", **fields)
+    prompt = f"{unique()} [sim:{fault}]"
+    response = gateway.generate(prompt=prompt, **fields)
     item = response.json()["data"][0]
     found = open_base64(item["b64_json"]) if "b64_json" in item else open_bytes(loopback.get(item["url"]).content)
-    assert (found.size, gateway.simulator.ledger()[0] - before) == ((256, 256), 1)
+    assert (found.size, gateway.simulator.made(prompt)) == ((256, 256), 1)
 
 
 def test_runwares_refusal_of_a_field_comes_back_in_the_callers_words(gateway):

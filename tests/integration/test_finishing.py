@@ -110,7 +110,7 @@ def test_fit_needs_an_exact_size(gateway, requested):
 @pytest.mark.parametrize("model", ["flux.1-dev", "riverflow-1"], ids=["takes a mask", "takes none"])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_mask_that_edits_nothing_is_refused_before_anything_is_sent(gateway, model, dry_run):
-    before = gateway.simulator.ledger()
+    before = gateway.simulator.accepted()
     files = [
         ("image", ("a.png", png(512, 512))),
         ("mask", ("m.jpg", encode(Image.new("RGB", (512, 512), (3, 3, 3)), "JPEG"))),
@@ -119,4 +119,4 @@ def test_a_mask_that_edits_nothing_is_refused_before_anything_is_sent(gateway, m
     response = gateway.client.post(path, data={"prompt": "a hat", "model": model}, files=files)
     assert (response.status_code, response.json()["error"]["param"]) == (400, "mask")
     assert "0.1 %" in response.json()["error"]["message"]
-    assert gateway.simulator.ledger() == before
+    assert gateway.simulator.accepted() == before

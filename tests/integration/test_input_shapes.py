@@ -45,14 +45,14 @@ def test_a_later_image_is_padded_as_well(gateway):
 @pytest.mark.parametrize("size", EXTREME, ids=str)
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_with_a_mask_it_is_refused_before_any_price_is_quoted(gateway, size, dry_run):
-    before = gateway.simulator.ledger()
+    before = gateway.simulator.accepted()
     mask = photo(*size).convert("RGBA")
     mask.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1]))
     body = {"model": "riverflow-1", "image": data_uri(png(*size)), "mask": data_uri(encode(mask))}
     response = post(gateway, body, dry_run=dry_run)
     assert (response.status_code, response.json()["error"]["param"]) == (400, "image")
     assert "shape" in response.json()["error"]["message"]
-    assert gateway.simulator.ledger() == before
+    assert gateway.simulator.accepted() == before
 
 
 def test_strictness_refuses_what_would_be_padded(gateway):

@@ -28,11 +28,11 @@ TOO_LARGE = {
 @pytest.mark.parametrize(("fields", "param"), TOO_LARGE.values(), ids=TOO_LARGE)
 @pytest.mark.parametrize("dry_run", [True, False], ids=["estimate", "request"])
 def test_a_size_that_cannot_be_delivered_is_refused(gateway, fields, param, dry_run):
-    before = gateway.simulator.ledger()
+    before = gateway.simulator.accepted()
     response = ask(gateway, dry_run=dry_run, **fields)
     assert response.status_code == 400, response.text
     assert response.json()["error"]["param"] in {param, "size"}
-    assert gateway.simulator.ledger() == before
+    assert gateway.simulator.accepted() == before
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_an_image_that_is_pasted_into_must_fit_into_the_format_as_well(gateway):
     mask = own.convert("RGBA")
     mask.paste((0, 0, 0, 0), (0, 0, 8000, 1200))
     body = {"image": data_uri(encode(own)), "mask": data_uri(encode(mask)), "output_format": "webp"}
-    before = gateway.simulator.ledger()
+    before = gateway.simulator.accepted()
     response = ask(gateway, path="edits", model="flux.2-pro", **body)
     assert (response.status_code, response.json()["error"]["param"]) == (400, "image")
-    assert gateway.simulator.ledger() == before
+    assert gateway.simulator.accepted() == before
 
 
 def test_an_enlarged_image_must_fit_into_a_format_that_we_make(gateway):

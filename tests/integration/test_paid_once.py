@@ -63,11 +63,11 @@ def test_a_key_gets_the_first_answer_again_byte_for_byte(gateway, form):
 def test_a_key_with_another_request_is_refused_and_buys_nothing(gateway):
     headers = key()
     post(gateway, headers, prompt=unique())
-    before = gateway.simulator.ledger()
+    before = gateway.simulator.accepted()
     response = post(gateway, headers, prompt=unique())
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "idempotency_key_reused", "Idempotency-Key")
-    assert gateway.simulator.ledger() == before
+    assert gateway.simulator.accepted() == before
 
 
 def test_a_key_belongs_to_one_api_key(gateway):

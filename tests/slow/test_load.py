@@ -16,6 +16,7 @@ from tests.integration.test_bad_input import bomb
 from tests.integration.test_command import served
 from tests.support import loopback
 from tests.support.images import png
+from tests.support.processes import unique
 
 pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(600)]
 
@@ -27,8 +28,7 @@ LASTING = ["[sim:moderation]", "[sim:no-credits]", "[sim:outage]", "[sim:unknown
 
 def test_a_thousand_requests_full_of_faults_balance_the_books(start_gateway):
     gateway = start_gateway(SPILLWAY_SYNC_WAIT="1")
-    images, billed = gateway.simulator.ledger()
-    chance = random.Random(7)
+    name, chance = unique(), random.Random(7)
     jobs = [
         (
             chance.choice(PASSING if chance.random() < 0.8 else LASTING),
@@ -41,7 +41,7 @@ def test_a_thousand_requests_full_of_faults_balance_the_books(start_gateway):
     def work(job: tuple[str, int, str]) -> tuple[str, int, Decimal, int]:
         marker, count, model = job
         response = gateway.generate(
-            prompt=f"a pear {marker}", n=count, model=model, response_format=chance.choice(["url", "b64_json"])
+            prompt=f"{name} {marker}".strip(), n=count, model=model, response_format=chance.choice(["url", "b64_json"])
         )
         if response.status_code != 200:
             return marker, 0, Decimal(0), response.status_code
@@ -56,9 +56,9 @@ def test_a_thousand_requests_full_of_faults_balance_the_books(start_gateway):
         else:
             assert status == 200, marker
             assert delivered == (1 if marker == "[sim:partial=1]" and model == "flux.1-schnell" else count)
-    now_images, now_billed = gateway.simulator.ledger()
-    assert now_images - images == sum(delivered for _, delivered, _, _ in outcomes)
-    assert now_billed - billed == sum(cost for _, _, cost, _ in outcomes)
+    made = [task for marker in {*PASSING, *LASTING} for task in gateway.simulator.tasks(f"{name} {marker}".strip())]
+    assert sum(task["images"] for task in made) == sum(delivered for _, delivered, _, _ in outcomes)
+    assert sum(Decimal(task["billed"]) for task in made) == sum(cost for _, _, cost, _ in outcomes)
 
 
 def test_memory_stays_flat_under_bad_input(tmp_path, simulator):
