@@ -24,8 +24,10 @@ import psutil
 from sqlalchemy import make_url, text
 
 from app.database.engine import migrate, open_engine
+from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.jobs.end_watch import EndWatch
+from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 
@@ -76,10 +78,15 @@ def _open(url: str) -> Journal:
     return Journal.on(engine, key_ttl=86_400, adopt_window=60)
 
 
+def _join_or_open(transaction: Transaction, claims: Claims, intent: Intent) -> Claim:
+    """A claim that spends for nobody's account."""
+    return claims.join(transaction, intent) or claims.open(transaction, intent)
+
+
 async def _one(journal: Journal, waits: list[float], receipts: list[asyncio.Task[None]]) -> None:
     intent = _intent()
     started = time.perf_counter()
-    claim = await journal.writer.decide(journal.claims.names_of(intent), journal.claims.claim, intent)
+    claim = await journal.writer.decide(journal.claims.names_of(intent), (), _join_or_open, journal.claims, intent)
     waits.append(time.perf_counter() - started)
     record = claim.record
     cost = TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)
@@ -191,7 +198,7 @@ async def _wait_for_others(journal: Journal) -> float:
     """The share of a core that many callers cost who wait for requests that run elsewhere."""
     intents = [_intent() for _ in range(_WAITING)]
     for intent in intents:
-        await journal.writer.decide(journal.claims.names_of(intent), journal.claims.claim, intent)
+        await journal.writer.decide(journal.claims.names_of(intent), (), _join_or_open, journal.claims, intent)
     watch = EndWatch(journal.history, journal.listener)
     waiting = [asyncio.create_task(watch.wait_for_end(intent.request_id, 3600)) for intent in intents]
     await asyncio.sleep(2)  # past the first look at each

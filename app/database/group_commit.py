@@ -47,6 +47,8 @@ class Piece(Generic[_T]):
     loop: asyncio.AbstractEventLoop
     asked: float
     names: Names = ()
+    accounts: Names = ()
+    """The tenants it spends for."""
     patient: bool = False
     result: _T | None = None
     error: Exception | None = None
@@ -101,6 +103,7 @@ class GroupCommit:
                 has_begun = True
                 transaction = Transaction(connection)
                 ready = batch if self._is_one_lock else _lock(transaction, batch)
+                transaction.lock_accounts(account for piece in ready for account in piece.accounts)
                 posts = [piece for piece in ready if piece.kind is Kind.POST]
                 writes = [[piece] for piece in ready if piece.kind is Kind.WRITE]
                 decisions = [piece for piece in ready if piece.kind is Kind.DECIDE]

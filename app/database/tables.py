@@ -1,6 +1,9 @@
-"""The tables of the journal, the same on SQLite and PostgreSQL. Times are unix seconds, money is text in dollars."""
+"""The tables of the journal, the same on SQLite and PostgreSQL. Times are unix seconds, money is nano-dollars.
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+Those of keys and the ledger are in `key_tables`.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -48,10 +51,14 @@ requests = Table(
     # Takeovers that did not end it. Each makes the next pause longer, so that a request over which our code stumbles
     # does not go round among the replicas (0041).
     Column("tries", Integer, nullable=False, server_default="0"),
-    # Money is text: SQLite would turn a numeric column into a binary fraction, and sums would be off by a digit.
-    Column("estimate", String(40)),
-    Column("cost", String(40)),
-    Column("known_cost", String(40)),
+    # Money is whole nano-dollars: sums are exact in both databases, which know no decimal fraction in common (0113).
+    Column("estimate", BigInteger),
+    # What the ledger holds for it until it has ended: the estimate, or a guess where no price is known (0113).
+    Column("reserve", BigInteger),
+    Column("cost", BigInteger),
+    Column("known_cost", BigInteger),
+    # Fields that were dropped and reported: a column, since usage sums it over many rows.
+    Column("dropped", Integer, nullable=False, server_default="0"),
     # Runware may know a cost only later: until all of it is known, this is the next time to ask (0101).
     Column("bill_next", Float),
     Column("bill_tries", Integer, nullable=False, server_default="0"),
@@ -93,7 +100,7 @@ tasks = Table(
     Column("uuid", String(36), primary_key=True),
     Column("request_id", String(40), ForeignKey("requests.id"), nullable=False, index=True),
     Column("position", Integer, nullable=False),
-    Column("cost", String(40)),
-    Column("known_cost", String(40)),
+    Column("cost", BigInteger),
+    Column("known_cost", BigInteger),
 )
 """One row for each Runware task, written before it is sent."""

@@ -5,7 +5,7 @@ in which order locks are taken on PostgreSQL; SQLite has one lock, which the tra
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import BigInteger, Connection, CursorResult, Executable, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -13,12 +13,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.database.tables import requests
 
 Row = Mapping[str, object]
-Mark = tuple[int, Mapping[Executable, int]]
+Mark = tuple[int, Mapping[Executable, int], int]
+Follow = Callable[["Transaction", Collection[str]], None]
+"""What is done for requests once all that was added is written."""
 ENDS_CHANNEL = "spillway_ends"
 READS = "spillway_reads"
 """The execution option of an engine whose transactions only read, and wait for no writer."""
 _NUMBERS = func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).column_valued("number")
 _TRY_NAMES = select(_NUMBERS).where(func.pg_try_advisory_xact_lock(_NUMBERS))
+_LOCK_NAMES = select(func.pg_advisory_xact_lock(_NUMBERS))
+_TENANTS = select(requests.c.tenant).where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
 _LOCK_ROWS = (
     select(requests.c.id)
     .where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
@@ -52,6 +56,7 @@ class Transaction:
         self._locks = connection.dialect.name == "postgresql"
         self._rows: dict[Executable, list[Row]] = {}
         self._ended: list[str] = []
+        self._followed: list[tuple[Follow, str]] = []
         self._executed = 0
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
@@ -71,14 +76,26 @@ class Transaction:
         """Let other processes know with the commit that this request has ended."""
         self._ended.append(request_id)
 
+    def follow(self, work: Follow, request_id: str) -> None:
+        """Have `work` done once for all requests it is named for, when everything else of the group is written.
+
+        It sees them as they will be, so what follows from several changes of one request follows once.
+        """
+        self._followed.append((work, request_id))
+
     def write(self) -> None:
         """Write what was added, in the order in which the statements first came."""
+        followed = {request_id for _, request_id in self._followed}
         if self._locks:
+            # Accounts before rows, as decisions take them (0114).
+            if followed:
+                self.lock_accounts(self.connection.execute(_TENANTS, {"ids": list(followed)}).scalars())
             # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
             # touch the same requests wait for one another, and never in a circle (0086).
             changed = [statement for statement in self._rows if not statement.is_insert]
-            self.lock_rows({name for statement in changed for name in self._named(statement)})
+            self.lock_rows({name for statement in changed for name in self._named(statement)}, followed)
         self.write_only(*self._rows)
+        self._follow()
         if self._locks and self._ended:
             self.connection.execute(_NOTIFY, {"ids": self._ended})
         self._ended = []
@@ -91,10 +108,18 @@ class Transaction:
                 # Nobody may undo these by themselves any more.
                 self.execute(statement, rows)
 
-    def lock_rows(self, request_ids: Collection[str]) -> None:
+    def lock_rows(self, request_ids: Collection[str], followed: Collection[str] = ()) -> None:
         """Let nobody else change these requests until the end; once in a transaction, before anything is changed."""
-        if self._locks and len(request_ids) > 1:  # one row has no order
-            self.connection.execute(_LOCK_ROWS, {"ids": sorted(request_ids)})
+        # One row has no order. One that is followed is locked all the same: what is read of it afterwards must be what
+        # stands, also where the write before found that it is another's by now.
+        if self._locks and (len(request_ids) > 1 or followed):
+            self.connection.execute(_LOCK_ROWS, {"ids": sorted({*request_ids, *followed})})
+
+    def lock_accounts(self, tenants: Iterable[str]) -> None:
+        """Let nobody else spend for these tenants until the end; waits, so before any row is locked."""
+        names = sorted(_number(f"account {tenant}") for tenant in set(tenants))
+        if self._locks and names:
+            self.connection.execute(_LOCK_NAMES, {"numbers": names})
 
     def lock_names(self, names: Iterable[str]) -> frozenset[str]:
         """Those of the names that nobody else holds, until the end of the transaction. Waits for none.
@@ -109,16 +134,25 @@ class Transaction:
 
     def mark(self) -> Mark:
         """How far it is, to come back to."""
-        return self._executed, {statement: len(rows) for statement, rows in self._rows.items()}
+        return self._executed, {statement: len(rows) for statement, rows in self._rows.items()}, len(self._followed)
 
     def forget_since(self, mark: Mark) -> bool:
         """Drop what was added since; False where something was written meanwhile, which only a rollback undoes."""
-        executed, counts = mark
+        executed, counts, followed = mark
         if executed != self._executed:
             return False
         kept = ((statement, rows) for statement, rows in self._rows.items() if statement in counts)
         self._rows = {statement: rows[: counts[statement]] for statement, rows in kept}
+        del self._followed[followed:]
         return True
+
+    def _follow(self) -> None:
+        by_work: dict[Follow, dict[str, None]] = {}
+        for work, request_id in self._followed:
+            by_work.setdefault(work, {})[request_id] = None
+        self._followed = []
+        for work, request_ids in by_work.items():
+            work(self, request_ids.keys())
 
     def _named(self, statement: Executable) -> Iterable[str]:
         for row in self._rows[statement]:

@@ -105,15 +105,17 @@ class Writer:
     async def decide(
         self,
         names: Names,
+        accounts: Names,
         work: Callable[Concatenate[Transaction, _P], _T],
         *args: _P.args,
         **kwargs: _P.kwargs,
     ) -> _T:
         """As `write_locked`, for work that changes no row of others before the end: many share a commit.
 
-        What came together is decided one after the other, each knowing what the ones before it added.
+        What came together is decided one after the other, each knowing what the ones before it added. Meanwhile no
+        other process spends for the tenants in `accounts`.
         """
-        return await self._ask(Kind.DECIDE, names, work, args, kwargs)
+        return await self._ask(Kind.DECIDE, names, work, args, kwargs, accounts=accounts)
 
     async def catch_up(self) -> None:
         """Wait until everything that was asked before is written or refused, and its caller knows."""
@@ -129,11 +131,12 @@ class Writer:
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
         *,
+        accounts: Names = (),
         patient: bool = False,
     ) -> _T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_T] = loop.create_future()
-        piece = Piece(kind, work, args, kwargs, future, loop, time.monotonic(), names, patient)
+        piece = Piece(kind, work, args, kwargs, future, loop, time.monotonic(), names, accounts, patient)
         self._last = piece
         self._items.put(piece)
         return await future

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from app.access.admission import Admission, Ticket
 from app.catalog.model import Mode
@@ -135,8 +136,10 @@ class Claimer:
 
     async def _claim_once(self, intent: Intent) -> Claim:
         """A claim as things are now, durable when this returns."""
+        names = self._journal.claims.names_of(intent)
+        accounts = () if intent.key is None else (intent.tenant,)
         try:
-            return await self._journal.writer.decide(self._journal.claims.names_of(intent), self._accept, intent)
+            return await self._journal.writer.decide(names, accounts, self._accept, intent)
         except KeyExpiredError as expired:
             # By itself, since the claim it was found by leaves nothing behind.
             await self._journal.writer.post(self._journal.claims.forget_key, expired.earlier_id)
@@ -147,7 +150,8 @@ class Claimer:
 
         Where one of them raises, there is no claim either.
         """
-        return self._journal.claims.claim(transaction, intent)
+        joined = self._journal.claims.join(transaction, intent)
+        return joined or self._journal.claims.open(transaction, replace(intent, reserve=intent.estimate or Decimal(0)))
 
     async def _withdraw(self, intent: Intent) -> None:
         claims = self._journal.claims

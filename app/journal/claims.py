@@ -13,6 +13,7 @@ from sqlalchemy import Row, delete
 
 from app.database.tables import tasks
 from app.database.transaction import Transaction
+from app.domain.money import to_nanos
 from app.journal import statements as sql
 from app.journal.processes import name_process
 from app.journal.records import (
@@ -26,6 +27,7 @@ from app.journal.records import (
     Status,
 )
 from app.journal.rows import new_record, to_record, to_row, to_sighting
+from app.ledger.entries import Ledger
 
 _RECEIPTS = {
     Receipt.DELIVERED: sql.ACKNOWLEDGE_DELIVERED,
@@ -102,11 +104,12 @@ class Claims:
     ) -> None:
         self._key_ttl = key_ttl
         self._clock = clock
+        self._ledger = Ledger(clock)
         self._broken = BrokenConnections(adopt_window, clock, steady)
         self.owner = owner or name_process()
 
-    def claim(self, transaction: Transaction, intent: Intent) -> Claim:
-        """A claim on the request.
+    def join(self, transaction: Transaction, intent: Intent) -> Claim | None:
+        """A claim on what was bought before, None where the request is new and is to be opened.
 
         Raises KeyReusedError, NothingToJoinError or KeyExpiredError: forget the key, and claim again with other task
         ids, since those of the first time lead to its images.
@@ -130,9 +133,15 @@ class Claims:
         # The queue is full or Runware is unreachable; what is bought already can be had all the same.
         if intent.joins_only:
             raise NothingToJoinError
+        return None
+
+    def open(self, transaction: Transaction, intent: Intent) -> Claim:
+        """A claim on a request that is new, with what is reserved for it; in the transaction in which it was sought."""
+        now = self._clock()
         row = to_row(intent, self.owner, now, now + self._key_ttl)
         record = new_record(row, intent)
         self._insert(transaction, row, intent)
+        self._ledger.open_request(transaction, intent.request_id, intent.tenant, now, to_nanos(intent.reserve))
         return Claim(record, is_new=True)
 
     def names_of(self, intent: Intent) -> tuple[str, ...]:
@@ -158,6 +167,7 @@ class Claims:
         transaction.add(sql.UNJOIN, *({"request_id": one, "now": self._clock()} | by for one in joined))
         transaction.add(sql.WITHDRAW_TASKS, own)
         transaction.add(sql.WITHDRAW, own)
+        transaction.follow(self._ledger.follow, intent.request_id)
 
     def acknowledge(self, transaction: Transaction, request_id: str, receipt: Receipt) -> None:
         """Write down how one caller left; only LOST lets the next equal request be its retry."""

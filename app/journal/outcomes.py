@@ -16,6 +16,7 @@ from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.records import Lease, Record, Settlement, Status
 from app.journal.rows import to_record, write_money
+from app.ledger.entries import Ledger
 
 _PAUSE_GROWTH = 4.0
 _MAX_TRIES = 7
@@ -44,6 +45,7 @@ class Outcomes:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._ledger = Ledger(clock)
 
     def begin_work(self, transaction: Transaction, lease: Lease) -> None:
         """A request that waited for its turn is carried out now."""
@@ -74,6 +76,7 @@ class Outcomes:
             transaction.add(statement, values)
         if settlement.error is not None:
             transaction.add(sql.BOOK_UNSENT, {"of_request": lease.request_id, "held_fence": lease.fence})
+        transaction.follow(self._ledger.follow, lease.request_id)
 
     def book_costs(self, transaction: Transaction, lease: Lease, costs: Sequence[TaskCost]) -> None:
         """Write down what is known of the cost of tasks whose request has not ended."""
@@ -87,6 +90,7 @@ class Outcomes:
         """
         values = {"request_id": record.id, "held_fence": record.fence, "now": self._clock(), "callers": callers}
         transaction.add(sql.REOPEN, values)
+        transaction.follow(self._ledger.follow, record.id)
 
     def store_answer(self, transaction: Transaction, request_id: str, answer: str, *, images_kept: bool) -> None:
         """Replace a stored answer by one that names its images."""
@@ -104,6 +108,7 @@ class OpenBills:
     def __init__(self, first_pause: float, clock: Callable[[], float] = time.time) -> None:
         self._first_pause = first_pause
         self._clock = clock
+        self._ledger = Ledger(clock)
 
     def take_due(self, transaction: Transaction, limit: int = 20) -> list[Record]:
         """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile.
@@ -128,6 +133,7 @@ class OpenBills:
         transaction.add(_SET, bill)
         for statement, values in _bookings(costs):
             transaction.add(statement, values)
+        transaction.follow(self._ledger.follow, request_id)
 
 
 def _bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 
 from app.domain.answer import Result, TaskCost
+from app.domain.caller import ApiKey
 from app.errors import GatewayError
 
 UNREADABLE = "unreadable"
@@ -57,6 +58,12 @@ class Intent:
     """It may join what was begun before, but nothing new may be begun."""
     # Stored with the claim, so that whichever process ends the request can send it.
     webhook_url: str | None = None
+    dropped: int = 0
+    """Fields that were dropped and reported."""
+    key: ApiKey | None = None
+    """The key that pays, where it is one of the database."""
+    reserve: Decimal = Decimal(0)
+    """Dollars that the ledger holds for it until it has ended; decided with the claim."""
 
 
 @dataclass(frozen=True, slots=True)

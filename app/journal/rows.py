@@ -1,24 +1,23 @@
-"""From rows of the journal to records and back. Money is exact dollars, which the columns hold as text.
+"""From rows of the journal to records and back. Money is exact dollars, which the columns hold as nano-dollars.
 
 What cannot be read as money is unknown, never an error. Any other value that nobody wrote makes its row a failed
 request that says so.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from app.domain.answer import TaskCost
+from app.domain.money import from_nanos, to_nanos
 from app.journal import statements as sql
 from app.journal.records import UNREADABLE, Intent, Record, Sighting, Status
 
 FIRST_FENCE = 1
 _OPEN = frozenset(status.value for status in Status if not status.final)
 _END_OF_TIME = 253_402_300_800.0
-_LONGEST_MONEY = 40
-"""Characters of the columns."""
 _IDENTITY = ("id", "tenant", "model", "executed_model", "owner", "fence", "beat", "tries")
 _DAMAGED: dict[str, Any] = {
     "fingerprint": "",
@@ -119,6 +118,8 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str
         "beat": 0,
         "tries": 0,
         "estimate": write_money(intent.estimate),
+        "reserve": write_money(intent.reserve),
+        "dropped": intent.dropped,
         "plan": intent.plan,
         "user": intent.user,
         "client_request_id": intent.client_request_id,
@@ -134,22 +135,17 @@ def new_record(row: Mapping[str, object], intent: Intent) -> Record:
     return _to_record(row, unknown)
 
 
-def write_money(amount: Decimal | None) -> str | None:
-    """The text of an amount, None for an unknown one."""
-    # Never in exponent form, which comparisons in SQL and other readers would take for another amount.
-    return None if amount is None else format(amount, "f")
+def write_money(amount: Decimal | None) -> int | None:
+    """What a column holds of an amount, None for an unknown one."""
+    return None if amount is None else to_nanos(amount)
 
 
-def read_money(text: object) -> Decimal | None:
+def read_money(nanos: object) -> Decimal | None:
     """The amount in a column, None where it is empty or holds nothing that can be money."""
-    if not isinstance(text, str) or len(text) > _LONGEST_MONEY:
+    # SQLite keeps whatever was written into a column, a text or a fraction too.
+    if not isinstance(nanos, int) or isinstance(nanos, bool) or nanos < 0:
         return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        return None
-    # An exponent makes a short text a number beyond any sum; what is written here has none.
-    return amount if amount.is_finite() and amount >= 0 and "e" not in text.lower() else None
+    return from_nanos(nanos)
 
 
 def _to_cost(task_id: str, cost: object, known: object) -> TaskCost:

@@ -81,7 +81,7 @@ BOOK_UNSENT = (
     update(tasks)
     .where(tasks.c.request_id == bindparam("of_request"), tasks.c.cost.is_(None), tasks.c.known_cost.is_(None))
     .where(_OF_HELD)
-    .values(cost="0")
+    .values(cost=0)
 )
 """Once a request has ended, a task that nothing was ever written of was not sent."""
 # `delivered_at` ends joining without a key; `connected` drops for this caller alone (0062).

@@ -12,6 +12,7 @@ from decimal import Decimal
 import httpx2
 import pytest
 
+from app.domain.money import from_nanos
 from tests.support import loopback, ordeals
 from tests.support.ordeals import Subject
 from tests.support.processes import free_port, unique
@@ -125,4 +126,4 @@ def test_an_ordeal_costs_nothing_twice_and_loses_nothing(simulator, tmp_path, or
             collected = collect(one, kept[0])
             assert collected.status_code == 200, collected.text
             assert has_images(collected, count)
-        assert sum((Decimal(row["cost"] or 0) for row in found), Decimal(0)) == billed
+        assert from_nanos(sum(row["cost"] or 0 for row in found)) == billed

@@ -14,6 +14,7 @@ import openai
 import pytest
 from pydantic import SecretStr
 
+from app.domain.money import from_nanos
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support import loopback
 from tests.support.images import data_uri, png
@@ -405,7 +406,7 @@ def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simul
     tasks = simulator.tasks(prompt)
     assert sum(task["images"] for task in tasks) == 2
     with sqlite3.connect(tmp_path / "spillway.db") as journal:
-        booked = sum(Decimal(row[0]) for row in journal.execute("select cost from tasks where cost is not null"))
+        booked = sum(from_nanos(row[0]) for row in journal.execute("select cost from tasks where cost is not null"))
     assert booked == sum(Decimal(task["billed"]) for task in tasks)
 
 

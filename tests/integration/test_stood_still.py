@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from app.domain.money import from_nanos
 from tests.support import loopback
 from tests.support.holding import HoldingProxy
 from tests.support.images import data_uri, png
@@ -81,7 +82,7 @@ def booked(url: str) -> tuple[set[str], Decimal]:
     else:
         with psycopg.connect(make_url(url).render_as_string(hide_password=False)) as journal:
             rows = journal.execute(query).fetchall()
-    return {row[0] for row in rows}, sum((Decimal(row[1] or 0) for row in rows), Decimal(0))
+    return {row[0] for row in rows}, from_nanos(sum(row[1] or 0 for row in rows))
 
 
 def ended(url: str) -> tuple[set[str], Decimal]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
@@ -34,6 +35,11 @@ def as_process(journal: Journal, clock: Callable[[], float], owner: str) -> Jour
     return replace(journal, claims=claims, leases=Leases(owner, clock))
 
 
+def join_or_open(transaction: Transaction, claims: Claims, intent: Intent) -> Claim:
+    """A claim that spends for nobody's account."""
+    return claims.join(transaction, intent) or claims.open(transaction, intent)
+
+
 class ByHand:
     """One call, one transaction."""
 
@@ -43,7 +49,9 @@ class ByHand:
 
     async def claim(self, intent: Intent) -> Claim:
         try:
-            return await self._decide(self.journal.claims.names_of(intent), self.journal.claims.claim, intent)
+            return await self._decide(
+                self.journal.claims.names_of(intent), (), join_or_open, self.journal.claims, intent
+            )
         except KeyExpiredError as expired:
             await self._post(self.journal.claims.forget_key, expired.earlier_id)
             raise

@@ -46,7 +46,7 @@ class Subject:
         enter = ("nsenter", "--target", str(self.pid), "--user", "--mount", "--preserve-credentials")
         return subprocess.run([*enter, *command], check=True, capture_output=True, text=True).stdout
 
-    def rows(self) -> list[dict[str, str | None]]:
+    def rows(self) -> list[dict[str, str | int | None]]:
         """All requests of its journal."""
         return json.loads(self.inside(sys.executable, "-c", _READ, str(self.journal)))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import make_url
 
+from app.domain.money import from_nanos
+
 _LOCKED_SECONDS = 0.8
 _BUSY_SECONDS = 0.2
 _REQUESTS = "SELECT id, prompt, status, COALESCE(cost, known_cost) FROM requests"
@@ -79,8 +81,10 @@ class PostgresJournal:
 
 
 def _read(requests: list[tuple], costs: list[tuple]) -> tuple[list[Journaled], Decimal]:
-    listed = [Journaled(row[0], row[1] or "", row[2], None if row[3] is None else Decimal(row[3])) for row in requests]
-    return listed, sum((Decimal(row[0]) for row in costs), Decimal(0))
+    listed = [
+        Journaled(row[0], row[1] or "", row[2], None if row[3] is None else from_nanos(row[3])) for row in requests
+    ]
+    return listed, from_nanos(sum(row[0] for row in costs))
 
 
 Journal = SQLiteJournal | PostgresJournal

@@ -58,7 +58,7 @@ def reserve_in_vain(transaction: Transaction, request_id: str) -> None:
 
 
 def accept(transaction: Transaction, journal, wanted: Intent, reserving):
-    claim = journal.claims.claim(transaction, wanted)
+    claim = journal.claims.join(transaction, wanted) or journal.claims.open(transaction, wanted)
     reserving(transaction, wanted.request_id)
     return claim
 
@@ -74,8 +74,8 @@ def test_a_function_of_another_room_joins_the_claims_transaction_and_is_undone_w
         await opened.writer.write(lambda t: t.execute(text("CREATE TABLE reservations (request_id TEXT)"), {}))
         good, bad, beside = intent("f", key), intent("g", key and "other"), intent("h")
         outcomes = await asyncio.gather(
-            decide(names(good), accept, opened, good, reserve),
-            decide(names(bad), accept, opened, bad, reserve_in_vain),
+            decide(names(good), (), accept, opened, good, reserve),
+            decide(names(bad), (), accept, opened, bad, reserve_in_vain),
             hand.claim(beside),
             return_exceptions=True,
         )
@@ -101,7 +101,7 @@ def test_rows_that_a_refused_piece_added_are_not_written_and_cost_nobody_else_a_
         first = wanted.request_id
         await hand.claim(wanted)
         refused, other = await asyncio.gather(
-            opened.writer.decide(("x",), add_and_refuse), hand.claim(intent("g")), return_exceptions=True
+            opened.writer.decide(("x",), (), add_and_refuse), hand.claim(intent("g")), return_exceptions=True
         )
         assert isinstance(refused, LimitReachedError)
         assert other.is_new

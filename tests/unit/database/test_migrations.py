@@ -1,6 +1,7 @@
 """Rows that an older gateway wrote: mended once, and readable ever after."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 from alembic import command
@@ -12,6 +13,7 @@ from app.database.engine import migrate, open_engine
 from app.database.reader import Reader
 from app.database.tables import requests
 from app.database.writer import Writer
+from app.domain.money import to_nanos
 from app.jobs.codec import view_of
 from app.jobs.result_store import needs_refetch
 from app.journal.history import Filter, History
@@ -47,7 +49,7 @@ def upgrade_to(engine, revision: str) -> None:
 
 def look_after_the_migration(
     url: str, stored: str | None, task_costs: list[str | None]
-) -> tuple[Record, Sums, tuple[str | None, str | None]]:
+) -> tuple[Record, Sums, tuple[int | None, int | None]]:
     """What is read of a row that was there before, and what its columns of money hold."""
     engine = open_engine(url)
     upgrade_to(engine, "0002")
@@ -83,7 +85,7 @@ def look_after_the_migration(
 )
 def test_old_costs_are_mended(database, stored, task_costs, cost, known):
     record, sums, columns = look_after_the_migration(database.fresh(), stored, task_costs)
-    assert columns == (cost, known)
+    assert columns == tuple(None if amount is None else to_nanos(Decimal(amount)) for amount in (cost, known))
     assert (total_cost(record.costs) is None, f"{known_cost(record.costs):f}") == (cost is None, cost or known or "0")
     assert (sums.unknown, sums.known_cost) == (int(cost is None), known_cost(record.costs))
 
@@ -91,7 +93,7 @@ def test_old_costs_are_mended(database, stored, task_costs, cost, known):
 def test_an_endless_cost_which_only_sqlite_took_is_mended(tmp_path):
     endless = "1" + "0" * 400
     _, sums, columns = look_after_the_migration(SQLiteFolder(tmp_path).fresh(), endless, [endless])
-    assert (columns, sums.unknown) == ((None, "0"), 1)
+    assert (columns, sums.unknown) == ((None, 0), 1)
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,14 @@ from app.journal.records import Intent, Record, Status
 from app.journal.rows import new_record, read_money, to_row, write_money
 
 
-@given(st.decimals(0, 10_000, places=18))
+@given(st.decimals(0, 10_000, places=9))
 def test_money_is_written_and_read_exactly(amount):
-    text = write_money(amount)
-    assert (read_money(text), len(text) <= 40) == (amount, True)
+    assert read_money(write_money(amount)) == amount
 
 
-@pytest.mark.parametrize("text", [None, "", "abc", "NaN", "Infinity", "-1", "1e9999999", "1E+400", "1" + 400 * "0", 5])
-def test_a_column_that_holds_no_money_is_unknown(text):
-    assert read_money(text) is None
+@pytest.mark.parametrize("value", [None, "", "abc", "5", -1, 0.5, True, b"5"])
+def test_a_column_that_holds_no_money_is_unknown(value):
+    assert read_money(value) is None
 
 
 def test_the_record_of_a_new_row_says_what_was_intended_and_that_nothing_is_known_yet():

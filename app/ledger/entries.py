@@ -1,0 +1,195 @@
+"""The ledger: for each request append-only entries, whose sums are what is reserved for it and what it cost.
+
+Follows the journal in the journal's own transactions: whatever changes the money of a request names it here, and the
+difference is written before the commit. Owns the sums of accounts; leaves to `access` what an account may spend.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Row, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.database.key_tables import accounts, highest_prices, ledger_entries
+from app.database.tables import requests
+from app.database.transaction import Transaction
+from app.ledger.standing import NOTHING, EntryKind, Money, Standing, kind_of, standing_of
+
+KEY_PREFIX = "key_"
+"""Of the ids of keys of the database; no other tenant has an account."""
+SECONDS_OF_A_DAY = 86_400
+_END_OF_TIME = 253_402_300_800
+_FINAL = frozenset({"completed", "partial", "failed"})
+_AT_ONCE = 500
+"""Ids in one statement: databases bound how many values it may have."""
+_INSERT = insert(ledger_entries)
+_REQUESTS = select(
+    requests.c.id,
+    requests.c.tenant,
+    requests.c.created_at,
+    requests.c.status,
+    requests.c.reserve,
+    requests.c.cost,
+    requests.c.known_cost,
+    requests.c.estimate,
+    requests.c.executed_model,
+    requests.c.n,
+).where(requests.c.id.in_(bindparam("ids", expanding=True)))
+_HELD = (
+    select(
+        ledger_entries.c.request_id,
+        ledger_entries.c.tenant,
+        ledger_entries.c.day,
+        func.sum(ledger_entries.c.reserved).label("reserved"),
+        func.sum(ledger_entries.c.spent).label("spent"),
+        func.max(ledger_entries.c.id).label("last"),
+    )
+    .where(ledger_entries.c.request_id.in_(bindparam("ids", expanding=True)))
+    .group_by(ledger_entries.c.request_id, ledger_entries.c.tenant, ledger_entries.c.day)
+)
+_GUESSES = select(ledger_entries.c.id).where(
+    ledger_entries.c.id.in_(bindparam("ids", expanding=True)), ledger_entries.c.is_estimated
+)
+_CHARGE = (
+    update(accounts)
+    # A request of an earlier period counts in that one.
+    .where(accounts.c.key_id == bindparam("of_key"), accounts.c.period_start <= bindparam("of_day"))
+    .values(spent=accounts.c.spent + bindparam("more_spent"), reserved=accounts.c.reserved + bindparam("more_reserved"))
+)
+
+
+def _raise_price(new: postgresql.Insert | sqlite.Insert) -> Executable:
+    kept, offered = highest_prices.c.per_image, new.excluded.per_image
+    return new.on_conflict_do_update(
+        index_elements=["model"], set_={"per_image": case((offered > kept, offered), else_=kept)}
+    )
+
+
+_RAISE = {
+    "postgresql": _raise_price(postgresql.insert(highest_prices)),
+    "sqlite": _raise_price(sqlite.insert(highest_prices)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose request it is, and of which day."""
+
+    tenant: str
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is held for a request before and after; `unpriced` is a model without a price, and what an image cost."""
+
+    request_id: str
+    owner: _Owner
+    kind: EntryKind
+    before: Standing
+    after: Standing
+    unpriced: tuple[str, int] | None
+
+
+class Ledger:
+    """Writes entries. `clock` is unix seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+
+    def open_request(
+        self, transaction: Transaction, request_id: str, tenant: str, created_at: float, reserve: int
+    ) -> None:
+        """Reserve for a request that is new; its account is charged by whoever decided that it may be."""
+        owner = _Owner(tenant, day_of(created_at))
+        transaction.add(_INSERT, self._entry(request_id, owner, EntryKind.RESERVE, NOTHING, Standing(reserve)))
+
+    def follow(self, transaction: Transaction, request_ids: Collection[str]) -> None:
+        """Write what has changed of these requests since their last entries. A second time does nothing."""
+        ids = sorted(request_ids)
+        for start in range(0, len(ids), _AT_ONCE):
+            self._follow(transaction, ids[start : start + _AT_ONCE])
+
+    def _follow(self, transaction: Transaction, ids: Sequence[str]) -> None:
+        entries: list[dict[str, object]] = []
+        charges: list[dict[str, object]] = []
+        prices: dict[str, int] = {}
+        for change in _changes(transaction.connection, ids):
+            entries.append(self._entry(change.request_id, change.owner, change.kind, change.before, change.after))
+            if change.owner.tenant.startswith(KEY_PREFIX):
+                charges.append(_to_charge(change))
+            if change.unpriced is not None:
+                model, per_image = change.unpriced
+                prices[model] = max(prices.get(model, 0), per_image)
+        if entries:
+            transaction.execute(_INSERT, entries)
+        if charges:
+            transaction.execute(_CHARGE, charges)
+        if prices:
+            rows = [{"model": model, "per_image": prices[model]} for model in sorted(prices)]
+            transaction.execute(_RAISE[transaction.connection.dialect.name], rows)
+
+    def _entry(
+        self, request_id: str, owner: _Owner, kind: EntryKind, before: Standing, after: Standing
+    ) -> dict[str, object]:
+        return {
+            "request_id": request_id,
+            "tenant": owner.tenant,
+            "day": owner.day,
+            "at": self._clock(),
+            "kind": kind.value,
+            "reserved": after.reserved - before.reserved,
+            "spent": after.spent - before.spent,
+            "is_estimated": after.is_estimated,
+        }
+
+
+def _changes(connection: Connection, ids: Sequence[str]) -> Iterator[_Change]:
+    """What has changed of these requests since their last entries."""
+    rows = {row.id: row for row in connection.execute(_REQUESTS, {"ids": ids})}
+    held = {row.request_id: row for row in connection.execute(_HELD, {"ids": ids})}
+    guesses = set(connection.execute(_GUESSES, {"ids": [row.last for row in held.values()]}).scalars())
+    for request_id in ids:
+        row, earlier = rows.get(request_id), held.get(request_id)
+        before, unpriced = NOTHING, None
+        if earlier is not None:
+            before = Standing(int(earlier.reserved), int(earlier.spent), earlier.last in guesses)
+            owner = _Owner(earlier.tenant, earlier.day)
+        elif row is not None:
+            owner = _Owner(row.tenant, day_of(row.created_at))
+        else:
+            continue
+        after = standing_of(None if row is None else _money_of(row), before)
+        kind = kind_of(before, after)
+        if kind is None:
+            continue
+        if row is not None and row.estimate is None and after.spent and not after.is_estimated and row.n > 0:
+            unpriced = (row.executed_model, -(-after.spent // row.n))  # rounded up: the next reservation must suffice
+        yield _Change(request_id, owner, kind, before, after, unpriced)
+
+
+def _money_of(row: Row[*tuple[Any, ...]]) -> Money:
+    return Money(row.status in _FINAL, _whole(row.reserve) or 0, _whole(row.cost), _whole(row.known_cost))
+
+
+def _whole(value: object) -> int | None:
+    # A damaged row counts as what can be read of it; SQLite keeps any value in any column (0103).
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _to_charge(change: _Change) -> dict[str, object]:
+    return {
+        "of_key": change.owner.tenant,
+        "of_day": change.owner.day,
+        "more_spent": change.after.spent - change.before.spent,
+        "more_reserved": change.after.reserved - change.before.reserved,
+    }
+
+
+def day_of(seconds: object) -> int:
+    """The UTC day of a moment in unix seconds, 0 for what is none."""
+    if isinstance(seconds, int | float) and 0 <= seconds < _END_OF_TIME:
+        return int(seconds // SECONDS_OF_A_DAY)
+    return 0

@@ -1,0 +1,64 @@
+"""What the ledger must hold for a request, and the entry that takes it there. Pure; amounts are nano-dollars."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EntryKind(StrEnum):
+    """Why what is held for a request changes."""
+
+    RESERVE = "reserve"
+    """It was accepted."""
+    SETTLE = "settle"
+    """It ended, and cost something."""
+    RELEASE = "release"
+    """It ended or was taken back, and cost nothing."""
+    ADJUST = "adjust"
+    """What it cost is known better than when it was settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is held for one request: reserved while it runs, spent once it ended."""
+
+    reserved: int = 0
+    spent: int = 0
+    is_estimated: bool = False
+    """What is spent is a guess until Runware says what it cost."""
+
+
+NOTHING = Standing()
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the journal knows of a request's money. `cost` is None until all of it is known."""
+
+    is_final: bool
+    reserve: int
+    cost: int | None
+    known_cost: int | None
+
+
+def standing_of(money: Money | None, before: Standing) -> Standing:
+    """What must be held for a request of which the journal says `money`, or which it has no more."""
+    if money is None:
+        return NOTHING
+    if not money.is_final:
+        # Opened again to fetch its images once more: what was paid stays paid, and nothing new is bought (0053).
+        return before if before.spent else Standing(reserved=money.reserve)
+    if money.cost is not None:
+        return Standing(spent=money.cost)
+    # Unknown is never free: the guess stands, or more where more is known already (0113).
+    return Standing(spent=max(money.reserve, money.known_cost or 0), is_estimated=True)
+
+
+def kind_of(before: Standing, after: Standing) -> EntryKind | None:
+    """The kind of entry that leads from one to the other, None where nothing changes."""
+    if before == after:
+        return None
+    if after.reserved > before.reserved:
+        return EntryKind.RESERVE
+    if after.reserved == before.reserved:
+        return EntryKind.ADJUST
+    return EntryKind.SETTLE if after.spent else EntryKind.RELEASE
