@@ -17,9 +17,11 @@ from pydantic import SecretStr
 from app.domain.money import from_nanos
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support import loopback
+from tests.support.holding import holding
 from tests.support.images import data_uri, png
 from tests.support.processes import free_port, process, unique
 from tests.support.quick import FAST
+from tests.support.raw import RawConnection, head
 from tests.support.waiting import seen
 
 REQUEST = {"model": "flux.1-schnell", "prompt": "a quiet harbor", "size": "256x256"}
@@ -40,12 +42,21 @@ def events_of(answer: httpx2.Response) -> list[dict]:
 
 def collected(gateway, request_id: str) -> httpx2.Response:
     """The result of a request, once it has ended."""
-    for _ in range(200):
-        found = gateway.client.get(f"/requests/{request_id}/result")
-        if found.status_code != 202:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(found.text)
+    found = seen(
+        lambda: gateway.client.get(f"/requests/{request_id}/result"), lambda found: found.status_code != 202, 60
+    )
+    assert found.status_code != 202, found.text
+    return found
+
+
+def status_of(gateway, request_id: str) -> str:
+    return gateway.client.get(f"/requests/{request_id}").json()["status"]
+
+
+def connected(path) -> int:
+    """How many callers the journal holds for connected."""
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as journal:
+        return journal.execute("select sum(connected) from requests").fetchone()[0]
 
 
 @pytest.mark.parametrize("form", ["url", "b64_json"])
@@ -110,22 +121,31 @@ def test_a_retry_of_a_delivered_request_is_a_new_one_too(gateway):
 
 
 @pytest.mark.parametrize("form", ["url", "b64_json"])
-def test_a_caller_who_went_away_finds_his_image_when_he_asks_again(gateway, form):
-    prompt = f"{unique()} [sim:slow=0.5]"
+def test_a_caller_who_went_away_finds_his_image_when_he_asks_again(start_gateway, simulator, tmp_path, form):
+    path, prompt = tmp_path / "journal.db", unique()
     body = REQUEST | {"prompt": prompt, "response_format": form}
-    with pytest.raises(httpx2.TimeoutException):
-        gateway.client.post("/images/generations", json=body, timeout=0.2)
-    time.sleep(0.8)
-    response = gateway.client.post("/images/generations", json=body)
-    assert response.status_code == 200, response.text
-    assert gateway.simulator.made(prompt) == 1
-    third = gateway.client.post("/images/generations", json=body)
-    assert (third.json()["id"] != response.json()["id"], gateway.simulator.made(prompt)) == (True, 2)
+    with holding(simulator.url, prompt) as runware:
+        gateway = start_gateway(upstream=f"{runware.url}/v1", SPILLWAY_DATABASE_URL=f"sqlite:///{path}")
+        with RawConnection(gateway.origin) as connection:
+            text = json.dumps(body).encode()
+            fields = "Content-Type: application/json", f"Content-Length: {len(text)}"
+            connection.send(head("/v1/images/generations", *fields) + text)
+            assert runware.reached.wait(60)
+        assert seen(lambda: connected(path), lambda count: count == 0) == 0, "the end of the connection is noticed"
+        runware.released.set()
+        (left,) = gateway.client.get("/requests").json()["data"]
+        status = seen(lambda: status_of(gateway, left["id"]), lambda status: status != "processing")
+        assert status == "completed"
+        response = gateway.client.post("/images/generations", json=body)
+        assert (response.status_code, response.json()["id"]) == (200, left["id"]), response.text
+        assert simulator.made(prompt) == 1
+        third = gateway.client.post("/images/generations", json=body)
+        assert (third.json()["id"] != response.json()["id"], simulator.made(prompt)) == (True, 2)
 
 
 @pytest.mark.parametrize("header", ["x-stainless-read-timeout", "x-stainless-timeout", "X-Spillway-Timeout"])
 def test_shortly_before_the_callers_deadline_he_is_told_to_come_back_and_does(gateway, header):
-    prompt = f"{unique()} [sim:slow=1.2]"
+    prompt = f"{unique()} [sim:slow=2]"
     first = post(gateway, {header: "1"}, prompt=prompt)
     error = first.json()["error"]
     assert (first.status_code, error["code"]) == (504, "still_processing")
@@ -232,15 +252,17 @@ def test_a_request_can_be_looked_at_and_collected_later(gateway):
     assert result.content == answer.content
 
 
-def test_a_request_that_runs_says_so_and_is_collected_when_done(gateway):
-    prompt = f"{unique()} [sim:slow=1]"
-    first = post(gateway, {"X-Spillway-Timeout": "0.4"}, prompt=prompt, response_format="b64_json")
-    address = first.headers["location"].removeprefix("/v1")
-    running = gateway.client.get(f"{address}/result")
-    assert (running.status_code, running.json()["status"], running.headers["retry-after"]) == (202, "processing", "1")
-    time.sleep(1.3)
-    assert gateway.client.get(f"{address}/result").json()["data"][0]["b64_json"]
-    assert gateway.simulator.made(prompt) == 1
+def test_a_request_that_runs_says_so_and_is_collected_when_done(start_gateway, simulator):
+    prompt = unique()
+    with holding(simulator.url, prompt) as runware:
+        gateway = start_gateway(upstream=f"{runware.url}/v1")
+        first = post(gateway, {"X-Spillway-Timeout": "0.4"}, prompt=prompt, response_format="b64_json")
+        running = gateway.client.get(f"{first.headers['location'].removeprefix('/v1')}/result")
+        assert (running.status_code, running.headers["retry-after"]) == (202, "1")
+        assert running.json()["status"] == "processing"
+        runware.released.set()
+        assert collected(gateway, first.headers["x-request-id"]).json()["data"][0]["b64_json"]
+    assert simulator.made(prompt) == 1
 
 
 def test_a_key_sees_its_own_requests_only(gateway):
@@ -324,12 +346,12 @@ def test_a_link_of_ours_that_has_ended_is_renewed_for_whoever_may_ask_again(star
 
 
 def test_a_forgotten_image_that_nobody_got_is_not_joined(gateway):
-    prompt = f"{unique()} [sim:slow=0.8]"
+    prompt = f"{unique()} [sim:slow=1.5]"
     first = post(gateway, {"X-Spillway-Timeout": "0.5"}, prompt=prompt, response_format="b64_json")
     assert first.status_code == 504
     path = first.headers["location"].removeprefix("/v1")
-    while gateway.client.get(path).json()["status"] == "processing":
-        time.sleep(0.05)
+    request_id = first.headers["x-request-id"]
+    assert seen(lambda: status_of(gateway, request_id), lambda status: status == "completed") == "completed"
     assert gateway.client.delete(f"{path}/payloads").status_code == 204
     retry = post(gateway, {"x-stainless-retry-count": "1"}, prompt=prompt, response_format="b64_json")
     assert (retry.status_code, gateway.simulator.made(prompt)) == (200, 2)
@@ -379,7 +401,7 @@ def test_what_is_told_of_dropped_wishes_repeats_no_text(start_gateway, tmp_path,
 
 @pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without"])
 def test_an_image_bought_by_a_killed_gateway_is_found_booked_and_delivered(simulator, tmp_path, keyed):
-    prompt, port = f"{unique()} [sim:slow=1]", free_port()
+    prompt, port = f"{unique()} [sim:slow=3]", free_port()
     url, headers = f"http://127.0.0.1:{port}/v1", {"Authorization": "Bearer test-key"} | (key() if keyed else {})
     with process(simulator, tmp_path, port) as running, concurrent.futures.ThreadPoolExecutor() as pool:
         asked = pool.submit(
@@ -435,7 +457,7 @@ def test_a_journal_that_does_not_answer_buys_nothing_and_says_so(start_gateway, 
 )
 def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(start_gateway, model, n):
     gateway = start_gateway(parts={"retries": replace(FAST, longest_work=0.6)})
-    prompt, headers = f"{unique()} [sim:hang=2.5]", key()
+    prompt, headers = f"{unique()} [sim:hang=4]", key()
     first = post(gateway, headers, prompt=prompt, model=model, n=n, size="1024x1024")
     assert (first.status_code, first.json()["error"]["code"]) == (504, "still_processing")
     assert gateway.client.get(first.headers["location"].removeprefix("/v1")).json()["status"] == "processing"
@@ -446,12 +468,6 @@ def test_what_runware_does_not_finish_in_time_is_looked_for_until_it_is_found(st
     tasks = gateway.simulator.tasks(prompt)
     assert Decimal(str(record["cost"])) == sum(Decimal(task["billed"]) for task in tasks)
     assert gateway.simulator.made(prompt) == n
-
-
-def connected(path) -> int:
-    """How many callers the journal holds for connected."""
-    with contextlib.closing(sqlite3.connect(path, timeout=20)) as journal:
-        return journal.execute("select sum(connected) from requests").fetchone()[0]
 
 
 def test_a_stream_whose_image_is_not_finished_in_time_says_where_to_ask_later(start_gateway, tmp_path):
