@@ -2,19 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from app.domain.caller import ANONYMOUS, Caller
 from app.errors import AuthenticationError
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request. `tenant` is a stable name of its key, under which everything of its own is kept."""
-
-    tenant: str
-
-
-ANONYMOUS = Caller("anonymous")
 
 
 class Authenticator:

@@ -13,7 +13,8 @@ from starlette.requests import Request
 
 from app.access.admission import MemoryBudget, Ticket
 from app.catalog.model import Mode
-from app.domain.request import IgnoredField, ImageRequest, JSONValue, RequestContext, UploadedImage
+from app.domain.context import RequestContext
+from app.domain.request import IgnoredField, ImageRequest, JSONValue, UploadedImage
 from app.errors import InvalidRequestError, OverloadedError
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object

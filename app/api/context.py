@@ -11,8 +11,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.access.authentication import Authenticator, Caller
-from app.domain.request import Delivery, RequestContext
+from app.access.authentication import Authenticator
+from app.domain.caller import Caller
+from app.domain.context import RequestContext
+from app.domain.request import Delivery
 from app.errors import InvalidRequestError
 from app.observability.logs import get_logger
 from app.openai_api.readers import read_boolean
@@ -83,6 +85,7 @@ class ContextReader:
             Delivery.EMBEDDED if embeds else self._delivery,
             strict=strict is not None and bool(read_boolean({"X-Spillway-Strict": strict}, "X-Spillway-Strict")),
             tenant=caller.tenant,
+            key=caller.key,
             idempotency_key=_key_of(headers),
             retries=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
             wait=_wait_of(headers),

@@ -6,14 +6,15 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.access.authentication import Caller
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
 from app.catalog.model import Mode
+from app.domain.caller import Caller
+from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Unresolved
-from app.domain.request import ImageRequest, RequestContext
+from app.domain.request import ImageRequest
 from app.errors import GatewayError, InvalidRequestError
 from app.generation.service import ImageService
 from app.jobs.codec import view_of

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.access.authentication import Caller
 from app.catalog.registry import Registry, UnknownModelError
+from app.domain.caller import Caller
 from app.errors import NotFoundError
 from app.openai_api.model_schema import describe_model
 from app.openai_api.models import render_list, render_model

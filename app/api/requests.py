@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.access.authentication import Caller
 from app.api.error_handlers import answer_failure
 from app.api.responses import answer_images
+from app.domain.caller import Caller
 from app.domain.outcome import Failed, Unresolved
 from app.errors import NotFoundError
 from app.jobs.codec import view_of

@@ -132,35 +132,3 @@ class ImageRequest:
     # For finding misspelled names only; left out of the fingerprint (0063).
     given: frozenset[str] = frozenset()
     """The names of all fields that have a value, as the caller wrote them."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """What comes with a request besides its body.
-
-    `origin` is scheme://host[:port] as the caller sees it; `default_delivery` applies when it does not say.
-    """
-
-    request_id: str
-    origin: str
-    default_delivery: Delivery
-    # In the context and not in the request: a header sets it, and it is part of the fingerprint (0063).
-    strict: bool = False
-    # Every row, queue and share is kept by this name; without API keys there is one for all.
-    tenant: str = "anonymous"
-    idempotency_key: str | None = None
-    retries: bool = False
-    """The caller's client says that this is a retry."""
-    wait: float | None = None
-    """Seconds the caller waits, where it says."""
-    client_request_id: str | None = None
-    in_background: bool = False
-    """The caller does not wait, but asks later."""
-    # Mixed into the task ids, so that an expired key does not lead to its old image (0058).
-    supersedes: tuple[str, ...] = ()
-    """Earlier requests under the same key, so old that this is another one."""
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether the answer is likely to be asked for later."""
-        return self.idempotency_key is not None or self.in_background

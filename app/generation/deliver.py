@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import pybase64
 
 from app.domain.answer import Adjustment, DeliveredImage
-from app.domain.request import Delivery, ImageFormat, RequestContext
+from app.domain.context import RequestContext
+from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import NATIVE_FORMATS, OutputSpec
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from app.access.admission import Admission
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, Answer
+from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
-from app.domain.request import RequestContext
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import Spent
 from app.generation.collect import TaskEnd, build_result, end_of

@@ -10,7 +10,8 @@ from itertools import chain
 
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
-from app.domain.request import ImageRequest, RequestContext
+from app.domain.context import RequestContext
+from app.domain.request import ImageRequest
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs

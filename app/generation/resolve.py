@@ -14,7 +14,7 @@ import msgspec
 from app.catalog.model import CatalogModel
 from app.catalog.registry import Registry
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import RequestContext
+from app.domain.context import RequestContext
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import InternalError, NotFoundError, UnavailableError
 from app.generation.gather import gather_in_order

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.domain.context import RequestContext
 from app.domain.outcome import Outcome
-from app.domain.request import ImageRequest, RequestContext
+from app.domain.request import ImageRequest
 from app.generation.prepare import Policy, Preparer
 from app.generation.stream import Stream, stream_of
 from app.jobs.runner import Accepted, JobRunner

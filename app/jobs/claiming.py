@@ -186,6 +186,7 @@ def to_intent(prepared: Prepared) -> Intent:
         client_request_id=_storable(context.client_request_id),
         prompt=prepared.kept_prompt.replace("\x00", "") if prepared.kept_prompt else None,
         webhook_url=request.webhook_url,
+        key=context.key,
     )
 
 

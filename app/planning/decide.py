@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Dimensions, Mode
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, RequestContext, SizeRequest
+from app.domain.context import RequestContext
+from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, SizeRequest
 from app.domain.spec import ImageSpec
 from app.errors import InvalidRequestError
 from app.ledger.order import Order

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from app.domain.context import RequestContext
 from app.domain.request import (
     IgnoredField,
     ImageRequest,
     InputImage,
     JSONValue,
     LinkedImage,
-    RequestContext,
     SizeRequest,
 )
 from app.runware.tasks import OWN_FIELDS

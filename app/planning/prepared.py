@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.domain.request import ImageRequest, RequestContext
+from app.domain.context import RequestContext
+from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec
 from app.images.types import CompositeBase
 from app.ledger.order import Estimate

@@ -13,8 +13,9 @@ from app.access.admission import Admission
 from app.catalog.model import Mode
 from app.catalog.registry import Registry, unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result
+from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Outcome
-from app.domain.request import Delivery, ImageFormat, ImageRequest, RequestContext
+from app.domain.request import Delivery, ImageFormat, ImageRequest
 from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore

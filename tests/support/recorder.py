@@ -8,8 +8,9 @@ from typing import Any
 
 from app.catalog.registry import unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result, TaskCost
+from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Outcome, Part
-from app.domain.request import ImageFormat, ImageRequest, RequestContext
+from app.domain.request import ImageFormat, ImageRequest
 from app.generation.service import ImageService
 from app.generation.stream import Stream
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.access.authentication import ANONYMOUS, Authenticator
+from app.access.authentication import Authenticator
+from app.domain.caller import ANONYMOUS
 from app.errors import AuthenticationError
 
 KEYS = Authenticator(["first-key", "second-key", "kéy"])

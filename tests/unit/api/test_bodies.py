@@ -10,7 +10,8 @@ from starlette.requests import Request
 from app.access.admission import MemoryBudget
 from app.api.bodies import BodyReader
 from app.catalog.model import Mode
-from app.domain.request import Delivery, RequestContext
+from app.domain.context import RequestContext
+from app.domain.request import Delivery
 from app.errors import InvalidRequestError, OverloadedError
 from app.settings.groups import ImageSettings, LoadSettings, UpstreamSettings
 from app.settings.server import ServerSettings

@@ -3,8 +3,8 @@
 import pytest
 from starlette.requests import Request
 
-from app.access.authentication import Caller
 from app.api.context import ContextReader, LinkOrigins, prefers_background, wants_dry_run
+from app.domain.caller import Caller
 from app.domain.request import Delivery
 from app.errors import InvalidRequestError
 from app.server.delivery import state_of

@@ -7,7 +7,8 @@ import pytest
 
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
-from app.domain.request import Delivery, ImageRequest, RequestContext
+from app.domain.context import RequestContext
+from app.domain.request import Delivery, ImageRequest
 from app.errors import InvalidRequestError, NotFoundError
 from app.generation.prepare import Policy, Preparer
 from app.planning.fingerprint import TaskIds

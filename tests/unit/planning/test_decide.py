@@ -9,12 +9,12 @@ import pytest
 
 from app.catalog.model import Mode
 from app.domain.answer import Adjustment, AdjustmentMode
+from app.domain.context import RequestContext
 from app.domain.request import (
     Delivery,
     IgnoredField,
     ImageFormat,
     ImageRequest,
-    RequestContext,
     SizeRequest,
     UploadedImage,
 )

@@ -5,13 +5,13 @@ from dataclasses import fields, replace
 import pytest
 
 from app.catalog.model import Mode
+from app.domain.context import RequestContext
 from app.domain.request import (
     Delivery,
     IgnoredField,
     ImageFormat,
     ImageRequest,
     LinkedImage,
-    RequestContext,
     SizeRequest,
     UploadedImage,
 )

@@ -7,7 +7,8 @@ import pytest
 
 from app.catalog.model import Mode
 from app.catalog.registry import unlisted_model
-from app.domain.request import Delivery, ImageFormat, ImageRequest, RequestContext
+from app.domain.context import RequestContext
+from app.domain.request import Delivery, ImageFormat, ImageRequest
 from app.domain.spec import TaskPlace
 from app.errors import InvalidRequestError
 from app.planning.decide import decide
