@@ -1,8 +1,7 @@
 """What became of answers, also of several on one connection: read, or lost."""
 
 import asyncio
-import time
-from collections.abc import Callable
+import socket
 
 import pytest
 from starlette.applications import Starlette
@@ -14,6 +13,7 @@ from app.server.delivery import state_of
 from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support.raw import RawConnection
+from tests.support.waiting import seen
 
 SMALL, LARGE = 100, 8_000_000
 
@@ -23,6 +23,7 @@ class Told:
 
     def __init__(self) -> None:
         self.words: list[str] = []
+        self.is_sent = False
 
     def arrived(self) -> None:
         self.words.append("arrived")
@@ -42,6 +43,7 @@ class Watched(Response):
         await asyncio.sleep(self._wait)
         await super().__call__(scope, receive, send)
         state_of(scope).listen(self._told)
+        self._told.is_sent = True
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +59,13 @@ def server():
         yield origin, told
 
 
+def words(told: dict[str, Told], name: str, wanted: str) -> bool:
+    """Whether this is said of an answer, and nothing else."""
+    return seen(lambda: told[name].words if name in told else [], bool, 60) == [wanted]
+
+
 def get(name: str, size: int = SMALL, wait: float = 0) -> bytes:
     return f"GET /?name={name}&size={size}&wait={wait} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
-
-
-def until(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not condition():
-        time.sleep(0.02)
-    return condition()
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -74,7 +74,7 @@ def test_an_answer_that_was_read_has_arrived(server, size):
     with RawConnection(origin) as connection:
         connection.send(get(f"read-{size}", size))
         connection.answer()
-    assert until(lambda: told[f"read-{size}"].words == ["arrived"])
+    assert words(told, f"read-{size}", "arrived")
 
 
 def test_the_next_request_says_that_the_answer_before_it_was_read(server):
@@ -83,7 +83,7 @@ def test_the_next_request_says_that_the_answer_before_it_was_read(server):
         for name in ("next-1", "next-2"):
             connection.send(get(name))
             connection.answer()
-        assert until(lambda: told["next-1"].words == ["arrived"])
+        assert words(told, "next-1", "arrived")
         assert told["next-2"].words == []
 
 
@@ -92,9 +92,9 @@ def test_an_answer_whose_connection_is_reset_is_lost(server, size):
     origin, told = server
     connection = RawConnection(origin)
     connection.send(get(f"reset-{size}", size))
-    time.sleep(0.5)
+    assert connection.socket.recv(1, socket.MSG_PEEK), "it is on its way, and not read"
     connection.reset()
-    assert until(lambda: told[f"reset-{size}"].words == ["lost"])
+    assert words(told, f"reset-{size}", "lost")
 
 
 @pytest.mark.parametrize("read", [0, 1, 2])
@@ -105,10 +105,11 @@ def test_answers_to_requests_sent_ahead_are_lost_with_their_connection(server, r
     connection.send(get(f"ahead-{read}-a") + get(f"ahead-{read}-b", wait=0.3) + get(f"ahead-{read}-c", wait=0.3))
     for _ in range(read):
         connection.answer()
-    time.sleep(1.2)
+    last = f"ahead-{read}-c"
+    assert seen(lambda: last in told and told[last].is_sent, bool)
     connection.reset()
     for name in "abc":
-        assert until(lambda name=name: told[f"ahead-{read}-{name}"].words == ["lost"]), name
+        assert words(told, f"ahead-{read}-{name}", "lost"), name
 
 
 def test_answers_to_requests_sent_ahead_have_arrived_when_all_were_read(server):
@@ -118,7 +119,7 @@ def test_answers_to_requests_sent_ahead_have_arrived_when_all_were_read(server):
         for _ in range(3):
             connection.answer()
     for name in ("all-a", "all-b", "all-c"):
-        assert until(lambda name=name: told[name].words == ["arrived"]), name
+        assert words(told, name, "arrived"), name
 
 
 @pytest.mark.parametrize("size", [400_000, LARGE])
@@ -128,4 +129,4 @@ def test_an_answer_nobody_reads_is_lost_when_its_connection_is_ended_for_it(serv
     with RawConnection(origin) as connection:
         connection.socket.setsockopt(1, 8, 4096)  # SO_RCVBUF: a window that is soon full
         connection.send(get(f"unread-{size}", size))
-        assert until(lambda: told.get(f"unread-{size}", Told()).words == ["lost"], 40)
+        assert words(told, f"unread-{size}", "lost")

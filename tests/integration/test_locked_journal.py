@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 import time
 
+import httpx2
 import psycopg
 from sqlalchemy import make_url
 
@@ -28,11 +29,15 @@ def locked(url: str):
             yield
 
 
+def readyz(gateway) -> httpx2.Response:
+    return loopback.get(f"{gateway.origin}/readyz", timeout=20)
+
+
 def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(start_gateway, database):
     url = database.fresh()
     gateway = start_gateway(SPILLWAY_DATABASE_URL=url)
     assert gateway.generate(prompt=unique()).status_code == 200
-    assert loopback.get(f"{gateway.origin}/readyz").status_code == 200
+    assert readyz(gateway).status_code == 200
 
     def ask(number: int) -> tuple[int, float]:
         time.sleep(number * 0.2)
@@ -44,8 +49,7 @@ def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(st
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         with locked(url):
             asked = [pool.submit(ask, number) for number in range(40)]
-            time.sleep(3)
-            ready = loopback.get(f"{gateway.origin}/readyz", timeout=10)
+            ready = seen(lambda: readyz(gateway), lambda ready: ready.status_code == 503)
             assert ready.status_code == 503
             assert "journal" in ready.json()["problems"][0]
             assert loopback.get(f"{gateway.origin}/healthz").status_code == 200
@@ -55,10 +59,7 @@ def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(st
     assert len(late) >= 10, "most come after it is known"
     assert sorted(late)[len(late) // 2] < 2, "and are told at once"
     assert max(wait for _, wait in told) < 40, "nobody waits for those before it"
-    for _ in range(100):
-        if loopback.get(f"{gateway.origin}/readyz", timeout=10).status_code == 200:
-            break
-        time.sleep(0.2)
+    assert seen(lambda: readyz(gateway).status_code, lambda status: status == 200) == 200
     assert gateway.generate(prompt=unique()).status_code == 200
 
 
@@ -72,11 +73,10 @@ def test_what_was_bought_before_the_journal_was_locked_is_delivered_and_booked_a
         with locked(url):
             answer = asked.result()
             assert answer.status_code == 200, "nobody is kept from what it paid for"
-    for _ in range(100):
-        record = gateway.client.get(f"/requests/{answer.json()['id']}").json()
-        if record["status"] == "completed":
-            break
-        time.sleep(0.2)
+    record = seen(
+        lambda: gateway.client.get(f"/requests/{answer.json()['id']}").json(),
+        lambda record: record["status"] == "completed",
+    )
     assert (record["status"], record["cost"]) == ("completed", answer.json()["metadata"]["cost"])
     assert gateway.simulator.made(prompt) == 1
 

@@ -1,7 +1,6 @@
 """Answer, stream, record, list, sums and webhook say the same cost; an unknown part is unknown in all of them."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -13,6 +12,7 @@ from tests.conftest import RunningGateway
 from tests.support.images import png
 from tests.support.odd_runware import Odd, OddRunware, envelope, item, odd_runware
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 KEYS = [f"key-{number}" for number in range(100)]
 
@@ -88,12 +88,10 @@ def costs_in(members: dict) -> dict:
 
 def ended(gateway, request_id: str, is_told: Callable[[dict], bool] = lambda _: True) -> dict:
     """The record of a request once it ended, and says what is waited for."""
-    deadline = time.monotonic() + 20
-    while True:
-        record = gateway.client.get(f"/requests/{request_id}").json()
-        if (record["completed_at"] is not None and is_told(record)) or time.monotonic() > deadline:
-            return record
-        time.sleep(0.05)
+    return seen(
+        lambda: gateway.client.get(f"/requests/{request_id}").json(),
+        lambda record: record["completed_at"] is not None and is_told(record),
+    )
 
 
 @pytest.mark.parametrize(("model", "costs", "total"), BILLS)
@@ -196,10 +194,8 @@ def test_a_cost_that_runware_never_tells_stays_unknown(runware, quiet_gateway):
     gateway = quiet_gateway
     runware.scripts["imageInference"] = runware.scripts["getResponse"] = priced_once(runware, None)
     answer = gateway.generate(prompt=unique()).json()
-    deadline = time.monotonic() + 20
-    while len(runware.sent("getTaskDetails")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(runware.sent("getTaskDetails")) >= 2, "it is asked more than once"
+    asked = seen(lambda: runware.sent("getTaskDetails"), lambda asked: len(asked) >= 2)
+    assert len(asked) >= 2, "it is asked more than once"
     assert costs_in(gateway.client.get(f"/requests/{answer['id']}").json()) == {"cost": None, "known_cost": 0}
 
 

@@ -32,13 +32,13 @@ class Stumbling(AiohttpTransport):
 
 def ended(gateway, request_id: str, seconds: float) -> dict:
     """What became of a request, once it has ended."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        record = gateway.client.get(f"/requests/{request_id}").json()
-        if record["status"] not in {"queued", "processing"}:
-            return record
-        time.sleep(0.1)
-    raise AssertionError(record)
+    record = seen(
+        lambda: gateway.client.get(f"/requests/{request_id}").json(),
+        lambda record: record["status"] not in {"queued", "processing"},
+        seconds,
+    )
+    assert record["status"] not in {"queued", "processing"}, record
+    return record
 
 
 @pytest.mark.parametrize("faults", [1, 3])

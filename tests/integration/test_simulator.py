@@ -1,6 +1,5 @@
 """The simulator by itself: as strict as Runware is documented to be, deterministic, and honest in its bytes."""
 
-import time
 import uuid
 
 import pytest
@@ -9,6 +8,7 @@ from app.simulator.rules import load_rules
 from app.simulator.validation import validate
 from tests.support import loopback
 from tests.support.images import data_uri, encode, open_base64, open_bytes, photo, png
+from tests.support.waiting import seen
 
 
 @pytest.fixture(scope="module")
@@ -149,17 +149,16 @@ def test_cost_seed_and_safety_appear_when_they_should(post):
 
 
 def test_a_used_task_id_conflicts_and_the_first_can_be_collected(post):
-    first = task(deliveryMethod="async", numberResults=2, positivePrompt="a boat [sim:slow=0.4]")
+    first = task(deliveryMethod="async", numberResults=2, positivePrompt="a boat [sim:slow=1.5]")
     assert post(first).json()["data"] == [{"taskType": "imageInference", "taskUUID": first["taskUUID"]}]
     again = post(first)
     assert (again.status_code, again.json()["errors"][0]["code"]) == (400, "conflictTaskUUID")
     question = {"taskType": "getResponse", "taskUUID": first["taskUUID"]}
     assert post(question).json()["data"][-1]["status"] == "processing"
-    for _ in range(100):
-        data = post(question).json()["data"]
-        if not any(item["status"] == "processing" for item in data):
-            break
-        time.sleep(0.05)
+    data = seen(
+        lambda: post(question).json()["data"],
+        lambda data: not any(item["status"] == "processing" for item in data),
+    )
     assert [item["status"] for item in data] == ["success", "success"]
     details = post({"taskType": "getTaskDetails", "taskUUID": first["taskUUID"]}).json()["data"][0]
     assert (details["request"], len(details["response"]["data"])) == ([first], 2)

@@ -97,16 +97,16 @@ def drip(connection: RawConnection, data: bytes, pause: float) -> float:
 )
 @pytest.mark.parametrize("first", [False, True], ids=["at first", "after a request"])
 def test_a_head_that_does_not_come_in_time_is_told(origin, begin, first):
+    started = time.monotonic()
     with RawConnection(origin) as connection:
         if first:
             connection.send(post("/count", 3) + b"abc")
             assert connection.answer().body == b"3"
         connection.send(begin)
-        started = time.monotonic()
         answer = connection.answer()
         assert (answer.status, answer.json()["error"]["code"]) == (408, "request_timeout")
-        assert connection.ends_within(5) is not None
-        assert 0.4 < time.monotonic() - started < 6
+        assert connection.ends_within(20) is not None
+        assert 0.5 < time.monotonic() - started < 20
 
 
 def test_a_head_that_drips_is_no_better(origin):
@@ -115,10 +115,10 @@ def test_a_head_that_drips_is_no_better(origin):
 
 
 def test_a_silent_connection_ends_like_an_idle_one(origin):
+    started = time.monotonic()
     with RawConnection(origin) as connection:
-        waited = connection.ends_within(15)
-        assert waited is not None
-        assert waited > 1.5
+        assert connection.ends_within(20) is not None
+    assert time.monotonic() - started > 1.5
 
 
 @pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
@@ -194,7 +194,7 @@ def test_one_address_has_so_many_connections_and_gets_others_when_it_ends_some(o
                 "too_many_connections",
                 "1",
             )
-            assert beyond.ends_within(5) is not None
+            assert beyond.ends_within(20) is not None
         connections[0].socket.close()
 
         def status_of_another() -> int:

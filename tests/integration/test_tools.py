@@ -1,13 +1,13 @@
 """Upscalers, background removers and vectorizers behind the same two endpoints; vector models; uploads; transparency."""
 
 import base64
-import time
 
 import httpx2
 import pytest
 
 from tests.support import loopback
 from tests.support.images import data_uri, open_base64, png
+from tests.support.waiting import seen
 
 
 def fates(response: httpx2.Response) -> list[tuple[str, str]]:
@@ -152,11 +152,8 @@ def test_images_that_several_tasks_need_are_uploaded_once_and_deleted_after(gate
         assert references[0] == references[1] == references[2]
         assert references[0][0] == references[0][2] != references[0][1]
         assert all(reference.startswith("http") for reference in references[0])
-    for _ in range(100):
-        if stored_uploads(gateway) == (uploads + 2, deletions + 2):
-            break
-        time.sleep(0.05)
-    assert stored_uploads(gateway) == (uploads + 2, deletions + 2)
+    wanted = (uploads + 2, deletions + 2)
+    assert seen(lambda: stored_uploads(gateway), lambda stored: stored == wanted) == wanted
 
 
 def test_images_of_a_single_task_travel_with_it(gateway):

@@ -1,7 +1,6 @@
 """`uploadEndpoint`: what lies at the address is what was asked for, or nothing is bought."""
 
 import threading
-import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.support.images import encode, open_bytes, png
+from tests.support.waiting import seen
 
 
 @pytest.fixture
@@ -32,20 +32,13 @@ def bucket():
     server.server_close()
 
 
-def wait_for(taken: list, count: int) -> None:
-    for _ in range(500):
-        if len(taken) >= count:
-            return
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("format_", ["png", "jpeg", "webp"])
 def test_what_runware_makes_itself_is_put_there(gateway, bucket, format_):
     address, taken = bucket
     answer = gateway.generate(output_format=format_, uploadEndpoint=address, response_format="b64_json")
     assert answer.status_code == 200, answer.text
     assert answer.json()["metadata"]["adjustments"] == []
-    wait_for(taken, 1)
+    assert seen(lambda: taken, bool)
     ((media_type, data),) = taken
     assert (media_type, open_bytes(data).format) == (f"image/{format_}", format_.upper())
     assert open_bytes(data).size == (256, 256)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.support.odd_runware import envelope, item, odd_runware
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 SAFETY = {"safety": {"checkContent": True}}
 MORE = {"contentCredentials": {"issuer": "simulator", "score": 0.5}, "inferenceTime": 1.25}
@@ -22,12 +22,9 @@ def said_of(members: dict) -> dict:
 
 
 def ended(gateway, request_id: str) -> dict:
-    deadline = time.monotonic() + 20
-    while True:
-        record = gateway.client.get(f"/requests/{request_id}").json()
-        if record["completed_at"] is not None or time.monotonic() > deadline:
-            return record
-        time.sleep(0.05)
+    return seen(
+        lambda: gateway.client.get(f"/requests/{request_id}").json(), lambda record: record["completed_at"] is not None
+    )
 
 
 @pytest.fixture
@@ -97,9 +94,7 @@ def test_record_result_webhook_and_replay_say_what_the_answer_said(start_gateway
     for again in (result, replayed):
         assert [said_of(one) for one in again["data"]] == images
         assert again["metadata"]["provider_fields"] == {"warnings": WARNINGS}
-    deadline = time.monotonic() + 20
-    while not told and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert seen(lambda: told, bool)
     assert (told[0]["data"]["images"], told[0]["data"]["provider_fields"]) == (images, {"warnings": WARNINGS})
 
 
