@@ -59,6 +59,8 @@ requests = Table(
     Column("known_cost", BigInteger),
     # Fields that were dropped and reported: a column, since usage sums it over many rows.
     Column("dropped", Integer, nullable=False, server_default="0"),
+    # Images that came, which a partial answer has fewer of than were asked for.
+    Column("images", Integer, nullable=False, server_default="0"),
     # Runware may know a cost only later: until all of it is known, this is the next time to ask (0101).
     Column("bill_next", Float),
     Column("bill_tries", Integer, nullable=False, server_default="0"),

@@ -15,6 +15,7 @@ from app.access.admission import Admission, Ticket
 from app.catalog.model import Mode
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
+from app.domain.answer import AdjustmentMode
 from app.errors import ConflictingKeyError, GatewayError, JournalError
 from app.jobs.codec import StoredPlan, encode_plan
 from app.jobs.leases import LeaseKeeper
@@ -187,6 +188,7 @@ def to_intent(prepared: Prepared) -> Intent:
         prompt=prepared.kept_prompt.replace("\x00", "") if prepared.kept_prompt else None,
         webhook_url=request.webhook_url,
         key=context.key,
+        dropped=sum(one.mode is AdjustmentMode.DROPPED for one in spec.adjustments),
     )
 
 

@@ -117,14 +117,16 @@ class Endings:
         """A good end; with `keeps` the images that were embedded are kept too."""
         stored = await self._results.store(answer.result, images=keeps)
         status = Status.PARTIAL if stored.failures else Status.COMPLETED
-        images_kept = has_all_images(stored)
-        await self._write(lease, status, costs, answer=encode_result(stored), images_kept=images_kept)
+        kept, count = has_all_images(stored), len(stored.images)
+        settlement = Settlement(status, encode_result(stored), None, None, images_kept=kept, images=count)
+        await self._write(lease, settlement, costs)
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
         """A bad end; where the caller may try again and surely nothing was bought, the key is free again."""
         # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
         releases = error.is_transient and not error.may_have_spent and total_cost(costs) == 0
-        await self._write(lease, Status.FAILED, costs, error=encode_error(error, may_retry=releases), releases=releases)
+        said = encode_error(error, may_retry=releases)
+        await self._write(lease, Settlement(Status.FAILED, None, said, None, releases=releases), costs)
 
     async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.
@@ -135,21 +137,10 @@ class Endings:
         await self._queue.post(lease.request_id, self._outcomes.book_costs, lease, costs)
         await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
 
-    async def _write(
-        self,
-        lease: Lease,
-        status: Status,
-        costs: Costs,
-        *,
-        answer: str | None = None,
-        images_kept: bool | None = None,
-        error: str | None = None,
-        releases: bool = False,
-    ) -> None:
+    async def _write(self, lease: Lease, settlement: Settlement, costs: Costs) -> None:
         total = total_cost(costs)
-        known = known_cost(costs) if total is None else None
-        settlement = Settlement(status, answer, error, total, known, releases=releases, images_kept=images_kept)
-        await self._queue.post(lease.request_id, self._outcomes.settle, lease, settlement, costs)
+        priced = replace(settlement, cost=total, known_cost=known_cost(costs) if total is None else None)
+        await self._queue.post(lease.request_id, self._outcomes.settle, lease, priced, costs)
 
 
 def needs_refetch(record: Record) -> bool:

@@ -63,6 +63,7 @@ class Outcomes:
                 "new_status": settlement.status.value,
                 "new_answer": settlement.answer,
                 "new_images_kept": settlement.images_kept,
+                "new_images": settlement.images,
                 "new_error": settlement.error,
                 "new_cost": write_money(settlement.cost),
                 "new_known_cost": write_money(settlement.known_cost),

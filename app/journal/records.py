@@ -150,6 +150,8 @@ class Settlement:
     releases: bool = False
     images_kept: bool | None = None
     """Whether every image of the answer is behind a link or stored here."""
+    images: int = 0
+    """How many images came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ SETTLE = (
         completed_at=bindparam("now"),
         answer=bindparam("new_answer"),
         images_kept=bindparam("new_images_kept"),
+        images=bindparam("new_images"),
         error=bindparam("new_error"),
         cost=bindparam("new_cost"),
         known_cost=bindparam("new_known_cost"),

@@ -114,3 +114,25 @@ def test_an_old_row_is_shown_and_judged_by_its_answer(database, images, is_lost)
     shown = view_of(record).result
     assert shown is not None
     assert (shown.images[0].seed, shown.images[0].url is None) == (7, is_lost)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "count"),
+    [
+        pytest.param("completed", OLD_ANSWER, 2, id="complete: what was asked for"),
+        pytest.param("partial", OLD_ANSWER, 1, id="partial: what the answer has"),
+        pytest.param("partial", "{", 2, id="partial and unreadable: what was asked for"),
+        pytest.param("failed", None, 0, id="failed: none"),
+        pytest.param("processing", None, 0, id="open: none"),
+    ],
+)
+def test_the_images_of_old_rows_are_counted(database, status, answer, count):
+    engine = open_engine(database.fresh())
+    upgrade_to(engine, "0005")
+    with engine.begin() as connection:
+        connection.execute(ROW_BEFORE_IMAGES_KEPT, {"id": "r", "answer": answer})
+        connection.execute(text("UPDATE requests SET status = :status, n = 2"), {"status": status})
+    migrate(engine)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT images FROM requests")).scalar_one() == count
+    engine.dispose()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.outcome import Answered
 from app.errors import ConflictingKeyError, OverloadedError
 from app.jobs.claiming import to_intent
@@ -145,3 +146,11 @@ def test_a_claim_holds_no_key_no_prompt_and_no_character_that_a_database_refuses
     assert (intent.prompt, intent.user, intent.client_request_id) == (None, "someone", ("id" * 200)[:200])
     assert not re.search("secret|harbor|private|\x00", repr(intent))
     assert to_intent(replace(prepared, kept_prompt="a secret\x00 harbor")).prompt == "a secret harbor"
+
+
+def test_a_claim_counts_the_fields_that_were_dropped_and_no_other_adjustment():
+    prepared = prepare()
+    modes = [AdjustmentMode.DROPPED, AdjustmentMode.CHANGED, AdjustmentMode.DROPPED, AdjustmentMode.EMULATED]
+    adjustments = tuple(Adjustment("quality", "hd", None, mode, "why") for mode in modes)
+    assert to_intent(prepared).dropped == 0
+    assert to_intent(replace(prepared, spec=replace(prepared.spec, adjustments=adjustments))).dropped == 2

@@ -1,5 +1,6 @@
 """API keys with accounts, the ledger, and money in whole nano-dollars instead of text."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -29,7 +30,9 @@ def upgrade() -> None:
     op.add_column("requests", sa.Column("dropped", sa.Integer, nullable=False, server_default="0"))
     for table, (key, columns) in _MONEY.items():
         _convert(table, key, columns, sa.BigInteger, _to_nanos)
+    op.add_column("requests", sa.Column("images", sa.Integer, nullable=False, server_default="0"))
     op.execute("UPDATE requests SET reserve = estimate")
+    _count_images()
     _open_ledger()
 
 
@@ -37,7 +40,7 @@ def downgrade() -> None:
     """Go back to text; keys, accounts and the ledger are forgotten."""
     for table, (key, columns) in _MONEY.items():
         _convert(table, key, columns, sa.String(40), _to_text)
-    for column in ("dropped", "reserve"):
+    for column in ("images", "dropped", "reserve"):
         op.drop_column("requests", column)
     for table in ("notices", "audit", "daily_totals", "highest_prices", "ledger_entries", "accounts", "api_keys"):
         op.drop_table(table)
@@ -97,6 +100,24 @@ def _entries(rows: Iterable[sa.Row[Any]]) -> Iterator[dict[str, object]]:
             yield entry | {"kind": "settle", "spent": row.cost, "is_estimated": False}
         else:
             yield entry | {"kind": "settle", "spent": max(row.known_cost or 0, reserve), "is_estimated": True}
+
+
+def _count_images() -> None:
+    """Complete answers have what was asked for; how many others have is read from what is stored of them."""
+    op.execute("UPDATE requests SET images = n WHERE status = 'completed'")
+    connection = op.get_bind()
+    partial = connection.execute(sa.text("SELECT id, n, answer FROM requests WHERE status = 'partial'")).all()
+    update = sa.text("UPDATE requests SET images = :images WHERE id = :id")
+    for part in _parts(partial):
+        connection.execute(update, [{"id": row.id, "images": _images_in(row.answer, row.n)} for row in part])
+
+
+def _images_in(answer: object, asked: int) -> int:
+    try:
+        images = json.loads(answer)["images"] if isinstance(answer, str) else None
+    except (ValueError, TypeError, KeyError):
+        return asked
+    return len(images) if isinstance(images, list) else asked
 
 
 def _parts(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
