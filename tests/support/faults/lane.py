@@ -141,6 +141,9 @@ class Lane:
             self._gateway.wait()
         await self._front.close()
         await self._back.close()
+        for one in self.asked.values():  # where a test ends early, calls would go on for minutes and keep their threads
+            if one.worker is not None:
+                one.worker.kill()
         self._threads.shutdown()
         self._log.close()
 
