@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from sqlalchemy import BigInteger, Connection, CursorResult, Executable, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from app.database.key_tables import accounts
 from app.database.tables import requests
 
 Row = Mapping[str, object]
@@ -22,7 +23,11 @@ READS = "spillway_reads"
 _NUMBERS = func.unnest(bindparam("numbers", type_=ARRAY(BigInteger))).column_valued("number")
 _TRY_NAMES = select(_NUMBERS).where(func.pg_try_advisory_xact_lock(_NUMBERS))
 _LOCK_NAMES = select(func.pg_advisory_xact_lock(_NUMBERS))
-_TENANTS = select(requests.c.tenant).where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
+_ACCOUNTS = select(accounts.c.key_id).where(
+    accounts.c.key_id.in_(
+        select(requests.c.tenant).where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
+    )
+)
 _LOCK_ROWS = (
     select(requests.c.id)
     .where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
@@ -87,9 +92,9 @@ class Transaction:
         """Write what was added, in the order in which the statements first came."""
         followed = {request_id for _, request_id in self._followed}
         if self._locks:
-            # Accounts before rows, as decisions take them (0114).
+            # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
             if followed:
-                self.lock_accounts(self.connection.execute(_TENANTS, {"ids": list(followed)}).scalars())
+                self.lock_accounts(self.connection.execute(_ACCOUNTS, {"ids": list(followed)}).scalars())
             # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
             # touch the same requests wait for one another, and never in a circle (0086).
             changed = [statement for statement in self._rows if not statement.is_insert]

@@ -5,6 +5,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 PLACES = 9
 """Digits behind the point that the tables keep. Runware names costs with up to six."""
 _NANO = Decimal(1).scaleb(-PLACES)
+_MOST_NANOS = 10**15
+"""A million dollars for one request: what is more was not written here, and a few of it would overflow a sum."""
 
 
 def to_nanos(dollars: Decimal) -> int:
@@ -18,3 +20,11 @@ def from_nanos(nanos: int) -> Decimal:
     if not rest:
         return Decimal(whole)
     return Decimal(nanos).scaleb(-PLACES).normalize()
+
+
+def read_nanos(value: object) -> int | None:
+    """The nano-dollars in a column, None where it is empty or holds nothing that can be money."""
+    # SQLite keeps whatever was written into a column, a text or a fraction too.
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST_NANOS else None

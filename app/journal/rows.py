@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.domain.answer import TaskCost
-from app.domain.money import from_nanos, to_nanos
+from app.domain.money import from_nanos, read_nanos, to_nanos
 from app.journal import statements as sql
 from app.journal.records import UNREADABLE, Intent, Record, Sighting, Status
 
@@ -140,12 +140,10 @@ def write_money(amount: Decimal | None) -> int | None:
     return None if amount is None else to_nanos(amount)
 
 
-def read_money(nanos: object) -> Decimal | None:
+def read_money(value: object) -> Decimal | None:
     """The amount in a column, None where it is empty or holds nothing that can be money."""
-    # SQLite keeps whatever was written into a column, a text or a fraction too.
-    if not isinstance(nanos, int) or isinstance(nanos, bool) or nanos < 0:
-        return None
-    return from_nanos(nanos)
+    nanos = read_nanos(value)
+    return None if nanos is None else from_nanos(nanos)
 
 
 def _to_cost(task_id: str, cost: object, known: object) -> TaskCost:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.database.key_tables import accounts, highest_prices, ledger_entries
 from app.database.tables import requests
 from app.database.transaction import Transaction
+from app.domain.money import read_nanos
 from app.ledger.standing import NOTHING, EntryKind, Money, Standing, kind_of, standing_of
 
 KEY_PREFIX = "key_"
@@ -37,20 +38,18 @@ _REQUESTS = select(
     requests.c.executed_model,
     requests.c.n,
 ).where(requests.c.id.in_(bindparam("ids", expanding=True)))
-_HELD = (
+_SUMS = (
     select(
         ledger_entries.c.request_id,
-        ledger_entries.c.tenant,
-        ledger_entries.c.day,
         func.sum(ledger_entries.c.reserved).label("reserved"),
         func.sum(ledger_entries.c.spent).label("spent"),
         func.max(ledger_entries.c.id).label("last"),
     )
     .where(ledger_entries.c.request_id.in_(bindparam("ids", expanding=True)))
-    .group_by(ledger_entries.c.request_id, ledger_entries.c.tenant, ledger_entries.c.day)
+    .group_by(ledger_entries.c.request_id)
 )
-_GUESSES = select(ledger_entries.c.id).where(
-    ledger_entries.c.id.in_(bindparam("ids", expanding=True)), ledger_entries.c.is_estimated
+_LAST = select(ledger_entries.c.id, ledger_entries.c.tenant, ledger_entries.c.day, ledger_entries.c.is_estimated).where(
+    ledger_entries.c.id.in_(bindparam("ids", expanding=True))
 )
 _CHARGE = (
     update(accounts)
@@ -74,7 +73,7 @@ _RAISE = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Owner:
+class Owner:
     """Whose request it is, and of which day."""
 
     tenant: str
@@ -82,11 +81,19 @@ class _Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What the entries of a request say."""
+
+    owner: Owner
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
 class _Change:
     """What is held for a request before and after; `unpriced` is a model without a price, and what an image cost."""
 
     request_id: str
-    owner: _Owner
+    owner: Owner
     kind: EntryKind
     before: Standing
     after: Standing
@@ -103,7 +110,7 @@ class Ledger:
         self, transaction: Transaction, request_id: str, tenant: str, created_at: float, reserve: int
     ) -> None:
         """Reserve for a request that is new; its account is charged by whoever decided that it may be."""
-        owner = _Owner(tenant, day_of(created_at))
+        owner = Owner(tenant, day_of(created_at))
         transaction.add(_INSERT, self._entry(request_id, owner, EntryKind.RESERVE, NOTHING, Standing(reserve)))
 
     def follow(self, transaction: Transaction, request_ids: Collection[str]) -> None:
@@ -132,7 +139,7 @@ class Ledger:
             transaction.execute(_RAISE[transaction.connection.dialect.name], rows)
 
     def _entry(
-        self, request_id: str, owner: _Owner, kind: EntryKind, before: Standing, after: Standing
+        self, request_id: str, owner: Owner, kind: EntryKind, before: Standing, after: Standing
     ) -> dict[str, object]:
         return {
             "request_id": request_id,
@@ -146,37 +153,49 @@ class Ledger:
         }
 
 
+def read_held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
+    """What the entries say is held for these requests, by id; nothing for those without one."""
+    sums = connection.execute(_SUMS, {"ids": ids}).all()
+    last = {row.id: row for row in connection.execute(_LAST, {"ids": [row.last for row in sums]})}
+    held = {}
+    for row in sums:
+        # The last entry's owner and day: one id may be claimed, taken back and claimed again across midnight (0051).
+        newest = last[row.last]
+        standing = Standing(int(row.reserved), int(row.spent), bool(newest.is_estimated))
+        held[row.request_id] = Held(Owner(newest.tenant, newest.day), standing)
+    return held
+
+
+def read_money(row: Row[*tuple[Any, ...]]) -> Money:
+    """The money of a row of `requests`. A damaged one counts as what can be read of it (0103)."""
+    return Money(row.status in _FINAL, read_nanos(row.reserve) or 0, read_nanos(row.cost), read_nanos(row.known_cost))
+
+
 def _changes(connection: Connection, ids: Sequence[str]) -> Iterator[_Change]:
     """What has changed of these requests since their last entries."""
     rows = {row.id: row for row in connection.execute(_REQUESTS, {"ids": ids})}
-    held = {row.request_id: row for row in connection.execute(_HELD, {"ids": ids})}
-    guesses = set(connection.execute(_GUESSES, {"ids": [row.last for row in held.values()]}).scalars())
+    held = read_held(connection, ids)
     for request_id in ids:
         row, earlier = rows.get(request_id), held.get(request_id)
-        before, unpriced = NOTHING, None
-        if earlier is not None:
-            before = Standing(int(earlier.reserved), int(earlier.spent), earlier.last in guesses)
-            owner = _Owner(earlier.tenant, earlier.day)
-        elif row is not None:
-            owner = _Owner(row.tenant, day_of(row.created_at))
-        else:
+        if earlier is None and row is not None:
+            earlier = Held(Owner(str(row.tenant), day_of(row.created_at)), NOTHING)
+        if earlier is None:
             continue
-        after = standing_of(None if row is None else _money_of(row), before)
+        before = earlier.standing
+        after = standing_of(None if row is None else read_money(row), before)
         kind = kind_of(before, after)
-        if kind is None:
-            continue
-        if row is not None and row.estimate is None and after.spent and not after.is_estimated and row.n > 0:
-            unpriced = (row.executed_model, -(-after.spent // row.n))  # rounded up: the next reservation must suffice
-        yield _Change(request_id, owner, kind, before, after, unpriced)
+        if kind is not None:
+            unpriced = None if row is None else _price_of(row, after)
+            yield _Change(request_id, earlier.owner, kind, before, after, unpriced)
 
 
-def _money_of(row: Row[*tuple[Any, ...]]) -> Money:
-    return Money(row.status in _FINAL, _whole(row.reserve) or 0, _whole(row.cost), _whole(row.known_cost))
-
-
-def _whole(value: object) -> int | None:
-    # A damaged row counts as what can be read of it; SQLite keeps any value in any column (0103).
-    return value if isinstance(value, int) and value >= 0 else None
+def _price_of(row: Row[*tuple[Any, ...]], after: Standing) -> tuple[str, int] | None:
+    """What one image cost of a model without a price; None where it has one, or that cannot be said."""
+    # Only where all images were made: shared among those that were asked for, a part of the cost is too low.
+    count = row.n if row.status == "completed" and isinstance(row.n, int) else 0
+    if row.estimate is not None or after.is_estimated or not after.spent or count <= 0:
+        return None
+    return str(row.executed_model), -(-after.spent // count)  # rounded up: the next reservation must suffice
 
 
 def _to_charge(change: _Change) -> dict[str, object]:

@@ -26,6 +26,11 @@ class Standing:
     is_estimated: bool = False
     """What is spent is a guess until Runware says what it cost."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it ended, and cost something as far as anybody knows."""
+        return self.spent > 0 or self.is_estimated
+
 
 NOTHING = Standing()
 
@@ -46,7 +51,7 @@ def standing_of(money: Money | None, before: Standing) -> Standing:
         return NOTHING
     if not money.is_final:
         # Opened again to fetch its images once more: what was paid stays paid, and nothing new is bought (0053).
-        return before if before.spent else Standing(reserved=money.reserve)
+        return before if before.is_settled else Standing(reserved=money.reserve)
     if money.cost is not None:
         return Standing(spent=money.cost)
     # Unknown is never free: the guess stands, or more where more is known already (0113).
@@ -59,6 +64,7 @@ def kind_of(before: Standing, after: Standing) -> EntryKind | None:
         return None
     if after.reserved > before.reserved:
         return EntryKind.RESERVE
-    if after.reserved == before.reserved:
+    # By what was spent, not by what was reserved: nothing is reserved for what has no price.
+    if before.is_settled:
         return EntryKind.ADJUST
-    return EntryKind.SETTLE if after.spent else EntryKind.RELEASE
+    return EntryKind.SETTLE if after.is_settled else EntryKind.RELEASE

@@ -15,7 +15,7 @@ _Row = TypeVar("_Row")
 _AT_ONCE = 1000
 _LONGEST_MONEY = 40
 _MONEY = {"requests": ("id", ("estimate", "cost", "known_cost")), "tasks": ("uuid", ("cost", "known_cost"))}
-_LARGEST = 2**63 - 1
+_LARGEST = 10**15
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _FINAL = frozenset({"completed", "partial", "failed"})
 _SECONDS_OF_A_DAY = 86_400
@@ -97,7 +97,7 @@ def _entries(rows: Iterable[sa.Row[Any]]) -> Iterator[dict[str, object]]:
         if row.status not in _FINAL:
             yield entry | {"at": created, "kind": "reserve", "reserved": reserve, "is_estimated": False}
         elif row.cost is not None:
-            yield entry | {"kind": "settle", "spent": row.cost, "is_estimated": False}
+            yield entry | {"kind": "settle" if row.cost else "release", "spent": row.cost, "is_estimated": False}
         else:
             yield entry | {"kind": "settle", "spent": max(row.known_cost or 0, reserve), "is_estimated": True}
 
