@@ -30,7 +30,7 @@ from app.api.routes import Handlers, describe_routes, route_table, serve_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
-from app.database.engine import open_database
+from app.database.schema import open_database
 from app.egress.download import DownloadPolicy, ResultDownloader
 from app.egress.names import Lookup, look_up
 from app.egress.ways_out import WaysOut, open_ways
@@ -260,8 +260,7 @@ async def _open_journal(settings: JournalSettings) -> Journal:
 def _open_database(settings: JournalSettings) -> Engine:
     """The journal's database, its tables up to date."""
     private_folder(settings.data_dir)
-    own = f"sqlite:///{(settings.data_dir / 'spillway.db').resolve()}"
-    return open_database(settings.database_url.get_secret_value() if settings.database_url else own)
+    return open_database(settings.journal_url)
 
 
 async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tuple[MediaStore, MediaStore]:

@@ -23,7 +23,8 @@ from pathlib import Path
 import psutil
 from sqlalchemy import make_url, text
 
-from app.database.engine import migrate, open_engine
+from app.database.engine import open_engine
+from app.database.schema import migrate
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.jobs.end_watch import EndWatch

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -21,15 +21,17 @@ from app.catalog.loader import InvalidCatalogError, load_catalog
 from app.catalog.published import Sources
 from app.catalog.registry import Registry, UnknownModelError
 from app.cli.client import collect, edit, generate
+from app.cli.journal import migrate, migrate_or_exit
 from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
 from app.cli.models import show_models
 from app.cli.options import ApiKey, AsJson, BaseUrl
 from app.cli.refresh import run_refresh
+from app.cli.settings import EnvFile, fail, settings_or_exit
 from app.server.configuration import server_options
 from app.server.process import prepare_process, private_folder
 from app.settings.groups import ModelSettings
-from app.settings.load import InvalidSettingsError, Settings, load_settings, read_environment
+from app.settings.load import Settings, load_settings
 from app.simulator.serve import announcement
 from app.simulator.serve import serve as serve_simulator
 
@@ -43,14 +45,11 @@ app = typer.Typer(
 app.command()(generate)
 app.command()(edit)
 app.command()(collect)
+app.command()(migrate)
 
-_DEFAULT_ENV_FILE = Path(".env")
 _SCHEMAS_URL = "https://schemas.runware.ai"
 _DOCS_URL = "https://runware.ai/docs"
 _CONTENT_URL = "https://content.runware.ai"
-EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="A file with settings. Default: .env, if it is there.")
-]
 
 
 @app.command()
@@ -64,7 +63,7 @@ def serve(
     # What the command line says is meant for this run, and wins.
     overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
     given = {name: value for name, value in overrides.items() if value is not None}
-    settings, environment = _settings_or_exit(env_file, given)
+    settings, environment = settings_or_exit(env_file, given)
     _catalog_or_exit(settings.models)
     prepare_process()
     _data_folder_or_exit(settings)
@@ -72,7 +71,9 @@ def serve(
         # Before the simulator and the workers start: a port that is taken should cost nothing and say so.
         sockets = take_port(settings.server.host, settings.server.port)
     except PortUnavailableError as error:
-        _fail([str(error)])
+        fail([str(error)])
+    # Once, before any worker: one that cannot start would be started again and again.
+    migrate_or_exit(settings)
     with _upstream(settings) as extra:
         # Workers are processes of their own and read their settings again.
         os.environ.update(environment | extra)
@@ -106,13 +107,13 @@ def simulate(
     except KeyboardInterrupt:
         return
     except OSError as error:
-        _fail([f"Cannot listen on {host}:{port}: {error.strerror}."])
+        fail([f"Cannot listen on {host}:{port}: {error.strerror}."])
 
 
 @app.command()
 def check(env_file: EnvFile = None) -> None:
     """Validate settings and catalog; say what is wrong and where, with exit code 1."""
-    settings, _ = _settings_or_exit(env_file, {})
+    settings, _ = settings_or_exit(env_file, {})
     registry = _catalog_or_exit(settings.models)
     faults = []
     for name, value in (
@@ -125,7 +126,7 @@ def check(env_file: EnvFile = None) -> None:
             hint = f"; did you mean {error.nearest[0]}?" if error.nearest else ""
             faults.append(f"{name}: there is no model {value!r}{hint}.")
     if faults:
-        _fail(faults)
+        fail(faults)
     upstream = "Runware" if settings.upstream.runware_api_key else "the built-in simulator (RUNWARE_API_KEY is not set)"
     Console().print(f"Settings and catalog are valid: {len(registry.models)} models, upstream is {upstream}.")
 
@@ -147,7 +148,7 @@ def models(
     if model_id != "refresh":
         show_models(model_id, base_url, api_key, as_json=as_json)
         return
-    folder = catalog or _settings_or_exit(env_file, {})[0].models.catalog_dir
+    folder = catalog or settings_or_exit(env_file, {})[0].models.catalog_dir
     sources = Sources(*(url.rstrip("/") for url in (schemas_url, docs_url, content_url)))
     if not run_refresh(folder, sources, write=not dry_run):
         raise typer.Exit(1)
@@ -159,21 +160,11 @@ def version() -> None:
     Console().print(__version__)
 
 
-def _settings_or_exit(env_file: Path | None, overrides: dict[str, str]) -> tuple[Settings, dict[str, str]]:
-    """The settings and the variables they came from; faults are printed and end the command."""
-    path = env_file or (_DEFAULT_ENV_FILE if _DEFAULT_ENV_FILE.is_file() else None)
-    try:
-        environment = {**read_environment(path), **overrides}
-        return load_settings(environment), environment
-    except InvalidSettingsError as error:
-        _fail(error.problems)
-
-
 def _catalog_or_exit(models: ModelSettings) -> Registry:
     try:
         return load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
     except InvalidCatalogError as error:
-        _fail(error.faults)
+        fail(error.faults)
 
 
 def _data_folder_or_exit(settings: Settings) -> None:
@@ -183,7 +174,7 @@ def _data_folder_or_exit(settings: Settings) -> None:
         with tempfile.TemporaryFile(dir=settings.journal.data_dir):
             return
     except OSError as error:
-        _fail([f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."])
+        fail([f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."])
 
 
 @contextmanager
@@ -198,7 +189,7 @@ def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
-                _fail(["The built-in simulator did not start."])
+                fail(["The built-in simulator did not start."])
             yield {
                 "RUNWARE_BASE_URL": str(json.loads(line)["simulator"]),
                 "SPILLWAY_UPSTREAM_NAME": "simulator",
@@ -220,10 +211,3 @@ def _say_where(settings: Settings) -> None:
     if settings.upstream.upstream_name == "simulator":
         note = "There is no RUNWARE_API_KEY: the built-in simulator makes the images, and nothing is billed."
         console.print(note, style="yellow", highlight=False)
-
-
-def _fail(lines: list[str]) -> NoReturn:
-    for line in lines:
-        # As they are: a bracket in a path is no markup, and a wrapped path cannot be copied.
-        Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
-    raise typer.Exit(1)

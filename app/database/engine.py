@@ -1,27 +1,13 @@
-"""Opens the database: SQLite in WAL mode by default, PostgreSQL by URL; migrates the tables."""
+"""Connects to the database: SQLite in WAL mode by default, PostgreSQL by URL. Leaves the tables to `schema`."""
 
-import time
-from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import begin_transaction
-from app.observability.logs import get_logger
-
-_logger = get_logger("database")
 
 _BUSY_SECONDS = 5
 """Longer than any writer of ours holds the lock; what waits has a caller that waits as well."""
-_START_SECONDS = 30.0
-_START_PAUSE_SECONDS = 0.5
-_MIGRATIONS = Path(__file__).with_name("migrations")
-_MIGRATION_LOCK = 7_229_114
 _POSTGRES_OPTIONS = (
     "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=30s "
     "-c plan_cache_mode=force_custom_plan"
@@ -72,35 +58,3 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
-
-
-def open_database(url: str, wait_seconds: float = _START_SECONDS) -> Engine:
-    """The engine for `url` with its tables up to date.
-
-    Waits `wait_seconds` for a database that is not there yet or is locked, then raises DatabaseUnavailableError.
-    """
-    engine = open_engine(url)
-    until = time.monotonic() + wait_seconds
-    while True:
-        try:
-            migrate(engine)
-        except OperationalError as error:
-            if time.monotonic() >= until:
-                engine.dispose()
-                raise DatabaseUnavailableError(f"the journal cannot be opened: {error.orig}") from None
-            _logger.warning("the journal cannot be opened yet; it is tried again")
-            time.sleep(_START_PAUSE_SECONDS)
-        else:
-            return engine
-
-
-def migrate(engine: Engine) -> None:
-    """Migrate the tables; processes that start together wait for one another."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # Ends with the transaction, also when the process dies, so the lock is never left behind (0050).
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

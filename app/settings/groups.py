@@ -187,6 +187,12 @@ class JournalSettings(SettingsGroup):
         default=False, alias="SPILLWAY_STORE_PROMPTS", description="Store prompts in the journal."
     )
 
+    @property
+    def journal_url(self) -> str:
+        """Where the journal is, with its password: not to be shown."""
+        own = f"sqlite:///{(self.data_dir / 'spillway.db').resolve()}"
+        return own if self.database_url is None else self.database_url.get_secret_value()
+
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: SecretStr | None) -> SecretStr | None:

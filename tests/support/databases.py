@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, make_url
 
-from app.database.engine import migrate, open_engine
+from app.database.engine import open_engine
+from app.database.schema import migrate
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,11 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import select, text
 
-from app.database import engine as database_engine
-from app.database.engine import migrate, open_engine
+from app.database.engine import open_engine
 from app.database.reader import Reader
+from app.database.schema import migrate
 from app.database.tables import requests
 from app.database.writer import Writer
 from app.domain.money import to_nanos
@@ -21,6 +19,7 @@ from app.journal.records import Record, Sums
 from app.journal.rows import to_record
 from app.ledger.bill import known_cost, total_cost
 from tests.support.databases import SQLiteFolder
+from tests.support.old_journals import upgrade_to
 
 OLD_ROW = text(
     "INSERT INTO requests (id, tenant, fingerprint, endpoint, model, executed_model, n, status, created_at, completed_at,"
@@ -37,14 +36,6 @@ OLD_ANSWER = (
     '{"created":1,"requested_model":"m","images":[{"size":[8,8],"format":"png","seed":7,"url":"https://x/a.png","expires_at":null,'
     '"name":null,"hosted":null}],"failures":[],"format":"png","cost":null,"task_ids":["a"],"attempts":[],"adjustments":[]}'
 )
-
-
-def upgrade_to(engine, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(database_engine.__file__).replace("engine.py", "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
 
 
 def look_after_the_migration(

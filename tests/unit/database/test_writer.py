@@ -8,8 +8,9 @@ import time
 import pytest
 from sqlalchemy import text
 
-from app.database.engine import migrate, open_engine
+from app.database.engine import open_engine
 from app.database.errors import DatabaseUnavailableError
+from app.database.schema import migrate
 from app.database.writer import Writer
 
 BUSY = 0.5

@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import sqlite
 
-from app.database.engine import migrate, open_database, open_engine
+from app.database.engine import open_engine
 from app.database.errors import DatabaseUnavailableError
+from app.database.schema import migrate, open_database
 from app.database.tables import requests, tasks
 from app.domain.answer import TaskCost
 from app.journal import statements

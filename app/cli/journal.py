@@ -1,0 +1,72 @@
+"""`spillway migrate`, and the journal's database for every other command that works on it without a gateway.
+
+What opens a database is imported when it is needed: most commands start without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from app.cli.settings import EnvFile, fail, settings_or_exit
+from app.observability.logs import configure_logs
+from app.server.process import prepare_process, private_folder
+from app.settings.load import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from app.database.schema import Migrated
+
+_START_SECONDS = 30.0
+NEWER_SCHEMA = 3
+"""The exit code for a journal that a newer version has migrated: starting again does not help."""
+
+
+def migrate(
+    env_file: EnvFile = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a database.")] = _START_SECONDS,
+) -> None:
+    """Bring the tables of the journal up to this version; says what it did. Ends with 3 where they are newer."""
+    settings, _ = settings_or_exit(env_file, {})
+    prepare_process()
+    done = migrate_or_exit(settings, wait)
+    if done.before == done.after:
+        said = f"The journal is up to date, at schema {done.after}."
+    elif done.before is None:
+        said = f"The journal was made, at schema {done.after}."
+    else:
+        said = f"The journal was migrated from schema {done.before} to {done.after}."
+    Console(soft_wrap=True).print(said, highlight=False)
+
+
+def migrate_or_exit(settings: Settings, wait: float = _START_SECONDS) -> Migrated:
+    """Bring the tables up to date; faults are printed and end the command."""
+    engine, done = _open(settings, wait)
+    engine.dispose()
+    return done
+
+
+def journal_or_exit(settings: Settings) -> Engine:
+    """The journal's database with its tables up to date; faults are printed and end the command."""
+    return _open(settings, _START_SECONDS)[0]
+
+
+def _open(settings: Settings, wait: float) -> tuple[Engine, Migrated]:
+    from app.database.engine import open_engine
+    from app.database.errors import DatabaseUnavailableError, NewerSchemaError
+    from app.database.schema import bring_up_to_date
+
+    configure_logs(settings.logs.log_format, settings.logs.log_level, settings.secret_values())
+    engine = open_engine(settings.journal.journal_url)
+    try:
+        private_folder(settings.journal.data_dir)
+        return engine, bring_up_to_date(engine, wait)
+    except NewerSchemaError as error:
+        fail([str(error)], NEWER_SCHEMA)
+    except DatabaseUnavailableError as error:
+        fail([f"SPILLWAY_DATABASE_URL: {error}."])
+    except OSError as error:
+        fail([f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."])
