@@ -125,7 +125,7 @@ class ContentPolicyError(InvalidRequestError):
 
 
 class AuthenticationError(GatewayError):
-    """No key, or one this gateway does not know."""
+    """No key, or one that is unknown, revoked, replaced or expired."""
 
     status = 401
     type = "authentication_error"
@@ -143,7 +143,7 @@ class QuotaError(GatewayError):
 
 
 class ForbiddenError(GatewayError):
-    """A web page that the operator did not allow, or a name this gateway does not go by."""
+    """What this caller may not do here: its web page, its name for this gateway, or its key is not allowed to."""
 
     status = 403
     type = "permission_error"

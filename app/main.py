@@ -15,7 +15,9 @@ from starlette.types import Lifespan
 
 from app import __version__
 from app.access.admission import MemoryBudget, TaskAdmission
-from app.access.authentication import Authenticator
+from app.access.authentication import Authenticator, KeyAuthenticator
+from app.access.key_cache import KeyCache
+from app.access.key_uses import KeyUses
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
 from app.api.docs_pages import DocsPages
@@ -106,11 +108,10 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         shutdown = Shutdown()
-        async with _build(settings, parts, registry, shutdown) as handlers:
+        async with _build(settings, parts, registry, shutdown) as (handlers, authenticator):
             routes = route_table(handlers)
-            # Every route is bound to the same keys here; a handler has no way to its caller but through them (0090).
-            authenticator = Authenticator(key.get_secret_value() for key in settings.server.api_keys)
             # In place and as a whole: a second start must not leave the handlers of the first one in front.
+            # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
             app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator)]
             app.openapi = partial(describe_routes, app, routes)  # type: ignore[method-assign]
             gc.collect()
@@ -181,8 +182,10 @@ async def _open(settings: Settings, parts: Parts, derive: Callable[[str], bytes]
 
 
 @asynccontextmanager
-async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown) -> AsyncIterator[Handlers]:
-    """Every part, in the order of dependency."""
+async def _build(
+    settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown
+) -> AsyncIterator[tuple[Handlers, Authenticator]]:
+    """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
     derive = partial(_derive, settings)
@@ -206,11 +209,14 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
     takeover = Takeover(journal, keeper, runner)
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)
+    cache, uses = KeyCache(journal.reader), KeyUses(journal.writer)
+    server = settings.server
+    authenticator = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     for part in (opened.workers, runner, takeover, bills, webhooks):
         part.start()
     try:
-        yield Handlers(
+        handlers = Handlers(
             images=ImageRoutes(service, runner.receipts, contexts, bodies),
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
@@ -218,6 +224,7 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
             health=HealthRoutes(runware, journal, registry, settings.upstream),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
+        yield handlers, authenticator
     finally:
         # The order matters: paid work ends and is written down while database and network are there, and the journal
         # closes behind everything that may still post an outcome.
@@ -225,6 +232,8 @@ async def _build(settings: Settings, parts: Parts, registry: Registry, shutdown:
         bills.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
+        await uses.close()
+        await cache.close()
         await opened.close()
 
 

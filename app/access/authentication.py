@@ -1,35 +1,133 @@
-"""Who may call: keys are compared by their SHA-256, and never kept, logged or shown."""
+"""Who may call: the keys of the settings, which need no database, and those of the database.
 
-import hashlib
-from collections.abc import Iterable, Mapping
+Digests are compared, in constant time; keys are never kept, logged or shown. What is wrong with a key is said only to
+who has it: to everybody else it is not valid.
+"""
 
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from hmac import compare_digest
+from typing import Protocol
+
+from app.access.key_cache import KeyCache
+from app.access.key_format import PREFIX, digest_of, id_in
+from app.access.key_store import StoredKey
+from app.access.key_uses import KeyUses
 from app.domain.caller import ANONYMOUS, Caller
 from app.errors import AuthenticationError
+from app.settings.named_keys import NamedKey
+
+_MOST_DIGESTS = 10_000
+_MISSING = "No API key was given: send the header Authorization: Bearer YOUR_KEY."
+_UNKNOWN = "This API key is not valid here. Check the key with this gateway's operator."
+_MISTYPED = "This API key was not copied as it is: its checksum is wrong. Copy the whole key again."
 
 
-class Authenticator:
-    """The keys of this gateway. Without any, everybody may call."""
+class Authenticator(Protocol):
+    """Says who calls."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        # A name for logs and rows from which nobody gets back to the key.
-        self._callers = {digest: Caller(digest[:16]) for digest in map(_digest, keys)}
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """Whose key is sent, raising AuthenticationError without a valid one."""
+        ...
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+
+class KeyAuthenticator:
+    """The keys of this gateway. Without any, in settings or database, everybody may call.
+
+    `clock` is unix seconds. Without `cache` and `uses` there are no keys but those of the settings.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[NamedKey],
+        admin_keys: Iterable[NamedKey] = (),
+        *,
+        cache: KeyCache | None = None,
+        uses: KeyUses | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        # Administrators last: a key that stands in both settings is theirs.
+        listed = [(key, False) for key in keys] + [(key, True) for key in admin_keys]
+        self._callers = dict(_to_caller(key, is_admin=is_admin) for key, is_admin in listed)
+        self._cache = cache
+        self._uses = uses
+        self._clock = clock
+        # By digest, so that a key in use is not taken apart for each request.
+        self._ids: OrderedDict[str, str] = OrderedDict()
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """Whose key is sent, raising AuthenticationError without a valid one.
 
         The key comes as `Authorization: Bearer KEY`, as `api-key: KEY` from Azure's flavor of the SDKs, or as
         `x-api-key: KEY`. Where several are sent, one that is valid is enough: SDKs insist on a key of their own.
         """
-        if not self._callers:
+        refusal: str | None = None
+        for key in _keys_in(headers):
+            found = await self._judge(key)
+            if isinstance(found, Caller):
+                return found
+            # Of several keys, what is known of one says more than that another is not valid.
+            refusal = found if refusal in {None, _UNKNOWN} else refusal
+        if not self._callers and (self._cache is None or not await self._cache.has_keys()):
             return ANONYMOUS
-        keys = _keys_in(headers)
-        if not keys:
-            raise AuthenticationError("No API key was given: send the header Authorization: Bearer YOUR_KEY.")
-        # Digests are compared, not keys: how long the comparison takes says nothing about a key.
-        for digest in map(_digest, keys):
-            if digest in self._callers:
-                return self._callers[digest]
-        raise AuthenticationError("This API key is not valid here. Check the key with this gateway's operator.")
+        raise AuthenticationError(refusal or _MISSING)
+
+    async def _judge(self, key: str) -> Caller | str:
+        """Whose key it is, or why it opens nothing."""
+        digest = digest_of(key)
+        caller = self._callers.get(digest)
+        if caller is not None:
+            return caller
+        key_id = None if self._cache is None else self._ids.get(digest) or id_in(key)
+        if key_id is None or self._cache is None:
+            return _MISTYPED if key.startswith(PREFIX) else _UNKNOWN
+        known = await self._cache.find(key_id)
+        if known is None or not _opens(known.stored, digest):
+            return _UNKNOWN
+        fault = _fault_of(known.stored, digest, self._clock())
+        if fault is not None:
+            return fault
+        self._remember(digest, key_id)
+        if self._uses is not None:
+            self._uses.note(key_id)
+        return known.caller
+
+    def _remember(self, digest: str, key_id: str) -> None:
+        if digest not in self._ids:
+            self._ids[digest] = key_id
+            if len(self._ids) > _MOST_DIGESTS:
+                self._ids.popitem(last=False)
+
+
+def _to_caller(named: NamedKey, *, is_admin: bool) -> tuple[str, Caller]:
+    digest = digest_of(named.key.get_secret_value())
+    # The tenant is a name for logs and rows from which nobody gets back to the key; it stays when the key gets a name.
+    return digest, Caller(digest[:16], named.name, is_admin)
+
+
+def _opens(stored: StoredKey, digest: str) -> bool:
+    """Whether it is the secret of this key, or was before it was rotated."""
+    # Both are compared, and in constant time: how long it takes says nothing about a digest.
+    is_current = compare_digest(stored.digest, digest)
+    return compare_digest(stored.previous_digest or "", digest) or is_current
+
+
+def _fault_of(stored: StoredKey, digest: str, now: float) -> str | None:
+    """Why who has the right secret may not call any more."""
+    key = stored.key
+    if key.revoked_at is not None:
+        return f"This API key was revoked on {_say(key.revoked_at)}. Use another key."
+    if digest != stored.digest and now >= (stored.previous_until or 0):
+        return f"This API key was replaced, and ended on {_say(stored.previous_until or 0)}. Use the new one."
+    if key.expires_at is not None and now >= key.expires_at:
+        return f"This API key expired on {_say(key.expires_at)}. Ask this gateway's operator for another one."
+    return None
+
+
+def _say(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _keys_in(headers: Mapping[str, str]) -> list[str]:
@@ -37,7 +135,3 @@ def _keys_in(headers: Mapping[str, str]) -> list[str]:
     bearer = token if scheme.lower() == "bearer" else ""
     given = (bearer, headers.get("api-key", ""), headers.get("x-api-key", ""))
     return [key.strip() for key in given if key.strip()]
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

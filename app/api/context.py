@@ -15,7 +15,7 @@ from app.access.authentication import Authenticator
 from app.domain.caller import Caller
 from app.domain.context import RequestContext
 from app.domain.request import Delivery
-from app.errors import InvalidRequestError
+from app.errors import ForbiddenError, InvalidRequestError
 from app.observability.logs import get_logger
 from app.openai_api.readers import read_boolean
 from app.server.delivery import state_of
@@ -56,15 +56,35 @@ class WithKey:
         return _Guard(self.handler, authenticator).call
 
 
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The handler is called for an administrator only."""
+
+    handler: Callable[[Request, Caller], Awaitable[Response]]
+
+    def endpoint(self, authenticator: Authenticator) -> Endpoint:
+        """What the server calls."""
+        return _Guard(self.handler, authenticator, needs_admin=True).call
+
+
 class _Guard:
     """Authenticates before a handler sees anything, so that no handler can forget to."""
 
-    def __init__(self, handler: Callable[[Request, Caller], Awaitable[Response]], authenticator: Authenticator) -> None:
-        self._handler, self._authenticator = handler, authenticator
+    def __init__(
+        self,
+        handler: Callable[[Request, Caller], Awaitable[Response]],
+        authenticator: Authenticator,
+        *,
+        needs_admin: bool = False,
+    ) -> None:
+        self._handler, self._authenticator, self._needs_admin = handler, authenticator, needs_admin
 
     async def call(self, request: Request) -> Response:
-        """Raises AuthenticationError before a byte of the body is read."""
-        return await self._handler(request, self._authenticator.authenticate(request.headers))
+        """Raises AuthenticationError or ForbiddenError before a byte of the body is read."""
+        caller = await self._authenticator.authenticate(request.headers)
+        if self._needs_admin and not caller.is_admin:
+            raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
+        return await self._handler(request, caller)
 
 
 class ContextReader:

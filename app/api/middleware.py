@@ -33,7 +33,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
     faults = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
     app.add_middleware(FaultMiddleware, answers=faults)
     # With keys a page of another site can do nothing: it does not have one (0011).
-    if not settings.server.api_keys:
+    if not settings.server.has_keys:
         rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)
         app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)
     # Around the rules, so that a page that may call can also read why it was refused.

@@ -48,7 +48,7 @@ _ERRORS = {
     400: "The request cannot be carried out as it is.",
     401: "No key, or one that is not valid here.",
     402: "The Runware account has no credit.",
-    403: "A web page, or a name of this gateway, that its operator did not allow.",
+    403: "A web page, a name of this gateway, or a use of this key that its operator did not allow.",
     404: "No such model.",
     405: "Another method is needed.",
     408: "The request did not arrive in time.",

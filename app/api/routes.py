@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Route as ServedRoute
 
 from app.access.authentication import Authenticator
-from app.api.context import Public, WithKey
+from app.api.context import Admin, Public, WithKey
 from app.api.docs_pages import DocsPages
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
@@ -43,7 +43,7 @@ class Route:
 
     method: str
     path: str
-    access: Public | WithKey
+    access: Public | WithKey | Admin
     tag: str | None = None
     """Its group in the OpenAPI document, which leaves out a route without one."""
     responses: dict[int | str, Documented] = field(default_factory=dict)

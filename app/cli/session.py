@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from app.cli.local import local_address, origin_of
+from app.settings.named_keys import split_key
 
 _TIMEOUT_SECONDS = 600.0
 _CONNECT_SECONDS = 10.0
@@ -49,8 +50,8 @@ def find_gateway(base_url: str | None, api_key: str | None, variables: Mapping[s
     key = api_key or variables.get("SPILLWAY_API_KEY")
     if named:
         return Address(named.rstrip("/"), key or "")
-    keys = [one.strip() for one in variables.get("SPILLWAY_API_KEYS", "").split(",") if one.strip()]
-    return Address(f"{origin_of(*local_address(variables))}/v1", key or (keys[0] if keys else ""))
+    keys = [one for one in variables.get("SPILLWAY_API_KEYS", "").split(",") if one.strip()]
+    return Address(f"{origin_of(*local_address(variables))}/v1", key or (split_key(keys[0])[1] if keys else ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Times are unix seconds, money is nano-dollars, days are UTC days since 1970-01-01.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, text
 
 from app.database.tables import metadata
 
@@ -15,7 +15,7 @@ api_keys = Table(
     metadata,
     # The tenant of its requests. It stays when the secret is rotated.
     Column("id", String(32), primary_key=True),
-    Column("name", String(100), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
     # SHA-256 of the whole key: secrets are random, so a slow hash would protect nothing more.
     Column("digest", String(64), nullable=False, unique=True),
     Column("last_four", String(4), nullable=False),
@@ -38,6 +38,14 @@ api_keys = Table(
     Column("forbid_unpriced", Boolean, nullable=False),
     Column("webhook_url", Text),
     Index("api_keys_age", "created_at"),
+    # A name means one key at a time; that of a revoked one may be given again.
+    Index(
+        "api_keys_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
 )
 """One row for each key of the database; a revoked one stays, since its requests name it."""
 

@@ -25,6 +25,7 @@ class Reader:
         # Two, so that one slow sum does not hold up every page, and a flood of questions does not fill the pool of
         # connections.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="journal-reader")
+        self._front = ThreadPoolExecutor(1, thread_name_prefix="journal-front")
 
     async def read(self, question: Callable[[Connection], _T]) -> _T:
         """What `question` finds of everything that was posted before, raising DatabaseUnavailableError."""
@@ -32,8 +33,13 @@ class Reader:
         await self._writer.catch_up()
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, question)
 
+    async def peek(self, question: Callable[[Connection], _T]) -> _T:
+        """As `read`, of what is committed by now, beside whatever else is asked: for what every caller waits for."""
+        return await asyncio.get_running_loop().run_in_executor(self._front, self._read, question)
+
     def close(self) -> None:
         """Finish what is being read."""
+        self._front.shutdown(cancel_futures=True)
         self._threads.shutdown(cancel_futures=True)
 
     def _read(self, question: Callable[[Connection], _T]) -> _T:

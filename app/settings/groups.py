@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from app.settings.durations import Seconds, WholeSeconds
+
 MIB = 1024 * 1024
 
 
@@ -54,13 +56,13 @@ class UpstreamSettings(SettingsGroup):
         alias="SPILLWAY_UPSTREAM_NAME",
         description="What answers at `RUNWARE_BASE_URL`. Set to `simulator` by `spillway serve` when it starts one.",
     )
-    sync_wait: float = Field(
+    sync_wait: Seconds = Field(
         100.0,
         alias="SPILLWAY_SYNC_WAIT",
         gt=0,
         description="How long to wait for a synchronous Runware answer before collecting it by polling, in seconds.",
     )
-    request_timeout: float = Field(
+    request_timeout: Seconds = Field(
         300.0,
         alias="SPILLWAY_REQUEST_TIMEOUT",
         gt=0,
@@ -131,7 +133,7 @@ class ImageSettings(SettingsGroup):
         le=64,
         description="Processes that convert images. 0: one for each processor, at least 2 and at most 8.",
     )
-    media_ttl: int = Field(
+    media_ttl: WholeSeconds = Field(
         3600, alias="SPILLWAY_MEDIA_TTL", ge=60, description="How long the link to a hosted image lives, in seconds."
     )
     host_all_images: bool = Field(
@@ -169,14 +171,14 @@ class JournalSettings(SettingsGroup):
         description="Signs links to hosted images; webhook secrets and task ids under a key are derived from it, so "
         "a new one changes them. At least 16 characters. Unset: derived from the Runware key.",
     )
-    idempotency_ttl: int = Field(
+    idempotency_ttl: WholeSeconds = Field(
         86_400,
         alias="SPILLWAY_IDEMPOTENCY_TTL",
         ge=60,
         description="How long an answer is remembered under its Idempotency-Key, in seconds.",
     )
     # Long enough for the retries of SDKs, short enough that a new request is not taken for an old one (0062).
-    adopt_window: float = Field(
+    adopt_window: Seconds = Field(
         60.0,
         alias="SPILLWAY_ADOPT_WINDOW",
         ge=0,

@@ -23,6 +23,7 @@ from app.settings.groups import (
     UpstreamSettings,
     WebhookSettings,
 )
+from app.settings.named_keys import NamedKey
 from app.settings.server import ServerSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -56,19 +57,21 @@ class Settings(BaseModel):
         """Whatever must not be shown anywhere: the values of all settings that are secrets."""
         values = [value for _, group in self for _, value in group]
         listed = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
-        return [one.get_secret_value() for one in listed if isinstance(one, SecretStr)]
+        secrets = [one.key if isinstance(one, NamedKey) else one for one in listed]
+        return [one.get_secret_value() for one in secrets if isinstance(one, SecretStr)]
 
     def cross_field_problems(self) -> list[str]:
         """Problems that only several settings together have, one line each."""
         problems, server = [], self.server
         # Refused at start: a gateway that anybody on the network can use spends money unnoticed.
-        if not (server.api_keys or server.allow_anonymous or server.host in LOOPBACK_HOSTS):
+        if not (server.has_keys or server.allow_anonymous or server.host in LOOPBACK_HOSTS):
             problems.append(
                 f"SPILLWAY_HOST is {server.host!r}, which others can reach, and SPILLWAY_API_KEYS is empty: set "
-                "SPILLWAY_API_KEYS, or SPILLWAY_ALLOW_ANONYMOUS=true if anyone may spend your credit."
+                "SPILLWAY_API_KEYS or SPILLWAY_ADMIN_KEYS, or SPILLWAY_ALLOW_ANONYMOUS=true if anyone may spend your "
+                "credit."
             )
         # Without keys the browser is the only guard; a page of anybody could then spend the operator's credit.
-        if "*" in server.cors_origins and not server.api_keys:
+        if "*" in server.cors_origins and not server.has_keys:
             problems.append(
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
                 "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
@@ -84,6 +87,12 @@ def setting_fields() -> dict[str, FieldInfo]:
     """Every setting by its environment variable, in the order in which they are documented."""
     fields = [field for group in _groups().values() for field in group.model_fields.values()]
     return {str(field.alias): field for field in fields}
+
+
+def is_secret(setting: FieldInfo) -> bool:
+    """Whether the value of a setting must not be shown."""
+    annotation = str(setting.annotation)
+    return SecretStr.__name__ in annotation or NamedKey.__name__ in annotation
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -127,7 +136,7 @@ def read_environment(env_file: Path | None, process: Mapping[str, str] | None = 
 
 def _explain(name: str, reason: str, values: Mapping[str, str]) -> str:
     expected = reason.removeprefix("Value error, ").removeprefix("Input should be ")
-    secret = "SecretStr" in str(setting_fields()[name].annotation)
+    secret = is_secret(setting_fields()[name])
     # A mistake in a secret must not print it.
     shown = "the value given (not shown: it is a secret)" if secret else repr(values.get(name))
     return f"{name}: expected {expected.removeprefix('expected ')}; got {shown}."

@@ -5,9 +5,11 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from app.settings.durations import Seconds, WholeSeconds
 from app.settings.groups import MIB, HttpUrl, SettingsGroup
+from app.settings.named_keys import NamedKey, read_keys
 
 _HOST_PATTERN = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -32,10 +34,17 @@ class ServerSettings(SettingsGroup):
     host: str = Field("127.0.0.1", alias="SPILLWAY_HOST", description="The address to listen on.")
     port: int = Field(8000, alias="SPILLWAY_PORT", ge=1, le=65535, description="The port to listen on.")
     # Secrets, so that no `repr` in a log or a traceback shows one.
-    api_keys: tuple[SecretStr, ...] = Field(
+    api_keys: tuple[NamedKey, ...] = Field(
         (),
         alias="SPILLWAY_API_KEYS",
-        description="Comma-separated keys that callers may use. Unset: no key is needed.",
+        description="Comma-separated keys that callers may use, each as `name=key` or alone; they need no database. "
+        "Without any key, here or made with `spillway keys`, none is needed.",
+    )
+    admin_keys: tuple[NamedKey, ...] = Field(
+        (),
+        alias="SPILLWAY_ADMIN_KEYS",
+        description="Comma-separated keys of administrators, each as `name=key` or alone: they may do everything that "
+        "other keys may, make and revoke keys, and see what others asked for.",
     )
     allow_anonymous: bool = Field(
         default=False,
@@ -52,7 +61,7 @@ class ServerSettings(SettingsGroup):
     max_body_bytes: int = Field(
         64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
     )
-    keep_alive: int = Field(
+    keep_alive: WholeSeconds = Field(
         75,
         alias="SPILLWAY_KEEP_ALIVE",
         ge=1,
@@ -85,11 +94,21 @@ class ServerSettings(SettingsGroup):
         description="Comma-separated origins of web pages that may call this gateway from a browser, for example "
         "https://app.example.com; `*` for every page, with API keys only. None: no page of another origin may.",
     )
-    grace: float = Field(
+    grace: Seconds = Field(
         25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
     )
 
-    @field_validator("api_keys", "allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
+    @property
+    def has_keys(self) -> bool:
+        """Whether the settings name a key, so that nobody calls without one."""
+        return bool(self.api_keys or self.admin_keys)
+
+    @field_validator("api_keys", "admin_keys", mode="before")
+    @classmethod
+    def _read_keys(cls, value: object) -> object:
+        return read_keys(value)
+
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -4,17 +4,19 @@ import re
 from pathlib import Path
 
 import yaml
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from app.access.authentication import Authenticator
+from app.access.authentication import KeyAuthenticator
 from app.api.context import Public, WithKey
 from app.api.routes import Route, serve_routes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
 from app.planning.decide import decide
+from app.settings.named_keys import NamedKey
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = {
@@ -44,7 +46,7 @@ def test_a_route_is_a_handler_and_who_may_call_it():
 
     routes = serve_routes(
         [Route("GET", "/greeting", Public(greet)), Route("GET", "/mine", WithKey(greet_caller))],
-        Authenticator(["a key of twenty characters"]),
+        KeyAuthenticator([NamedKey(SecretStr("a key of twenty characters"))]),
     )
     client = TestClient(Starlette(routes=routes), raise_server_exceptions=False)
     assert client.get("/greeting").text == "hello"

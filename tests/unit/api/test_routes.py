@@ -4,15 +4,17 @@ import asyncio
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.access.authentication import Authenticator
-from app.api.context import Public, WithKey
+from app.access.authentication import KeyAuthenticator
+from app.api.context import Admin, Public, WithKey
 from app.api.routes import Route, serve_routes
-from app.errors import AuthenticationError
+from app.errors import AuthenticationError, ForbiddenError
 from app.main import create_app
 from app.settings.load import load_settings
+from app.settings.named_keys import NamedKey
 from tests.support import loopback
 from tests.support.raw import RawConnection
 
@@ -39,6 +41,10 @@ PUBLIC = [
     ("GET", "/docs/{name}"),
     ("GET", "/openapi.json"),
 ]
+
+
+def keys_of(*keys: str, admin: str = "admin") -> KeyAuthenticator:
+    return KeyAuthenticator([NamedKey(SecretStr(key)) for key in keys], [NamedKey(SecretStr(admin))])
 
 
 def served(**variables: str) -> list[tuple[str, str]]:
@@ -99,21 +105,39 @@ def test_a_handler_behind_a_key_is_told_who_calls_and_never_called_by_anybody_el
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         asyncio.run(endpoint(Request({"type": "http", "headers": raw})))
 
-    keys = Authenticator(["one", "two"])
+    keys = keys_of("one", "two")
     (route,) = serve_routes([Route("GET", "/", WithKey(handler))], keys)
     endpoint = route.endpoint
     ask(authorization="Bearer two")
-    assert seen == [keys.authenticate({"authorization": "Bearer two"})]
+    assert seen == [asyncio.run(keys.authenticate({"authorization": "Bearer two"}))]
     with pytest.raises(AuthenticationError):
         ask(authorization="Bearer three")
     assert len(seen) == 1
+
+
+def test_a_handler_for_administrators_is_called_by_nobody_else():
+    async def handler(_: Request, caller) -> Response:
+        return Response(caller.name or "somebody")
+
+    (route,) = serve_routes([Route("GET", "/", Admin(handler))], keys_of("one"))
+
+    def ask(key: str) -> Response:
+        raw = [(b"api-key", key.encode())]
+        return asyncio.run(route.endpoint(Request({"type": "http", "headers": raw})))
+
+    assert ask("admin").body == b"somebody"
+    with pytest.raises(ForbiddenError) as caught:
+        ask("one")
+    assert (caught.value.status, caught.value.code) == (403, "admin_required")
+    with pytest.raises(AuthenticationError):
+        ask("another")
 
 
 def test_a_public_handler_is_called_as_it_is():
     async def handler(_: Request) -> Response:
         return Response()
 
-    (route,) = serve_routes([Route("GET", "/", Public(handler))], Authenticator(["one"]))
+    (route,) = serve_routes([Route("GET", "/", Public(handler))], keys_of("one"))
     assert route.endpoint is handler
 
 

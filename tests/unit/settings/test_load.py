@@ -3,7 +3,8 @@
 import pytest
 from pydantic import SecretStr
 
-from app.settings.load import InvalidSettingsError, load_settings, read_environment, setting_fields
+from app.settings.load import InvalidSettingsError, is_secret, load_settings, read_environment, setting_fields
+from app.settings.named_keys import NamedKey
 
 
 def test_defaults_need_no_environment():
@@ -25,10 +26,10 @@ def test_an_env_file_fills_in_what_the_environment_lacks(tmp_path):
     (tmp_path / "e").write_text('SPILLWAY_PORT=1234\nSPILLWAY_API_KEYS="a, b"\n# comment\nSPILLWAY_HOST=10.0.0.1\n')
     settings = load_settings(read_environment(tmp_path / "e", {"SPILLWAY_HOST": "127.0.0.1"}))
     assert (settings.server.port, settings.server.host) == (1234, "127.0.0.1")
-    assert settings.server.api_keys == (SecretStr("a"), SecretStr("b"))
+    assert settings.server.api_keys == (NamedKey(SecretStr("a")), NamedKey(SecretStr("b")))
 
 
-@pytest.mark.parametrize("name", ["RUNWARE_API_KEY", "SPILLWAY_SECRET", "SPILLWAY_API_KEYS"])
+@pytest.mark.parametrize("name", ["RUNWARE_API_KEY", "SPILLWAY_SECRET", "SPILLWAY_API_KEYS", "SPILLWAY_ADMIN_KEYS"])
 def test_secrets_are_never_shown(name):
     assert "very-secret-value-1" not in repr(load_settings({name: "very-secret-value-1"}))
 
@@ -81,11 +82,13 @@ def test_the_log_knows_the_value_of_every_secret():
         "RUNWARE_API_KEY": "runware-key",
         "SPILLWAY_SECRET": "s" * 16,
         "SPILLWAY_DATABASE_URL": "postgresql://user:password@host/name",
-        "SPILLWAY_API_KEYS": "one,two",
+        "SPILLWAY_API_KEYS": "one,name=two",
+        "SPILLWAY_ADMIN_KEYS": "ops=three",
     }
     values = load_settings(given).secret_values()
-    assert sorted(values) == sorted(["runware-key", "s" * 16, "postgresql://user:password@host/name", "one", "two"])
-    assert {name for name, field in setting_fields().items() if "SecretStr" in str(field.annotation)} == set(given)
+    expected = ["runware-key", "s" * 16, "postgresql://user:password@host/name", "one", "two", "three"]
+    assert sorted(values) == sorted(expected)
+    assert {name for name, field in setting_fields().items() if is_secret(field)} == set(given)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,7 @@ def test_the_log_knows_the_value_of_every_secret():
     [
         ({"SPILLWAY_HOST": "0.0.0.0"}, "SPILLWAY_HOST"),
         ({"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_API_KEYS": "a"}, None),
+        ({"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_ADMIN_KEYS": "a"}, None),
         ({"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_ALLOW_ANONYMOUS": "true"}, None),
         ({"SPILLWAY_HOST": "localhost"}, None),
         ({"SPILLWAY_CORS_ORIGINS": "*"}, "SPILLWAY_CORS_ORIGINS"),

@@ -146,7 +146,7 @@ def _make_keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("name", sa.String(100), nullable=False, unique=True),
+        sa.Column("name", sa.String(100), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False, unique=True),
         sa.Column("last_four", sa.String(4), nullable=False),
         sa.Column("previous_digest", sa.String(64), unique=True),
@@ -167,6 +167,8 @@ def _make_keys() -> None:
         sa.Column("webhook_url", sa.Text),
     )
     op.create_index("api_keys_age", "api_keys", ["created_at"])
+    valid = sa.text("revoked_at IS NULL")
+    op.create_index("api_keys_name", "api_keys", ["name"], unique=True, sqlite_where=valid, postgresql_where=valid)
     op.create_table(
         "accounts",
         sa.Column("key_id", sa.String(32), primary_key=True),
