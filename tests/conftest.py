@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, settings
 
 from app.main import create_app
 from app.server.configuration import server_options
@@ -24,6 +25,13 @@ from tests.support.postgres import postgres_server
 from tests.support.quick import QUICK_PARTS
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+# The same examples in each run, however slow the machine is, so that a run says what the one before it said.
+# `--hypothesis-profile=explore` looks for others.
+_ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", _ANY_MACHINE, derandomize=True)
+settings.register_profile("explore", _ANY_MACHINE, derandomize=False)
+settings.load_profile("repeatable")
 
 
 @dataclass(frozen=True)

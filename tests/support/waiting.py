@@ -1,5 +1,6 @@
 """Waits for what a gateway does a moment after it has answered: a line in its log, a receipt, a webhook."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,19 @@ def seen(look: Callable[[], _Seen], is_there: Callable[[_Seen], object], seconds
         if is_over or is_there(found):
             return found
         time.sleep(_PAUSE_SECONDS)
+
+
+async def seen_meanwhile(
+    look: Callable[[], _Seen], is_there: Callable[[_Seen], object], seconds: float = _SECONDS
+) -> _Seen:
+    """As `seen`, for what happens in the event loop of the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        is_over = time.monotonic() >= deadline
+        found = look()
+        if is_over or is_there(found):
+            return found
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def log_with(log: Path, *marks: str) -> str:

@@ -119,7 +119,7 @@ def test_a_waiting_request_is_told_when_its_turn_comes():
         await asyncio.sleep(0)
         assert not turn.done()
         first.release()
-        await asyncio.wait_for(turn, 1)
+        await asyncio.wait_for(turn, 10)
 
     asyncio.run(course())
 

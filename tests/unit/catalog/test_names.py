@@ -95,7 +95,7 @@ def test_letters_that_only_fold_to_latin_ones_make_no_air_id(registry, name):
     "name", ["a/" * 40_000, "x" * 100_000, "flux-" * 20_000, "-" * 100_000], ids=lambda name: name[:6]
 )
 def test_a_long_name_costs_nothing(registry, name):
-    started = time.perf_counter()
+    started = time.process_time()  # what else the machine does is no cost of the name
     with pytest.raises(UnknownModelError):
         registry.find_model(name)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -35,18 +35,15 @@ def stub():
 
 
 def test_slow_names_of_one_caller_hold_up_no_other(stub):
-    async def course() -> float:
-        names = NameResolver(threads=8, per_caller=4, wait=0.3, lookup=stub)
+    async def course() -> None:
+        names = NameResolver(threads=8, per_caller=4, wait=2, lookup=stub)
         slow = [asyncio.create_task(names.resolve(f"slow{number}", 80, "hostile")) for number in range(20)]
         await asyncio.sleep(0.1)
-        began = time.monotonic()
-        assert await names.resolve("quick", 80, "innocent") == ["192.0.2.1"]
-        took = time.monotonic() - began
+        assert await names.resolve("quick", 80, "innocent") == ["192.0.2.1"], "before any of them has ended"
         ends = await asyncio.gather(*slow, return_exceptions=True)
         assert {type(end) for end in ends} == {TimeoutError}
-        return took
 
-    assert asyncio.run(course()) < 0.25
+    asyncio.run(course())
     assert sum(host.startswith("slow") for host in stub.asked) == 4
 
 
@@ -107,12 +104,15 @@ class Course:
         self.answer: list[str] | Exception = ["192.0.2.1"]
         self.asked = 0
         self.delay = 0.0
-        self.names = RememberingResolver(self._resolve, clock=lambda: self.now, **({"wait": 0.05} | options))
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.names = RememberingResolver(self._resolve, clock=lambda: self.now, **({"wait": 5.0} | options))
 
     async def _resolve(self, host: str, port: int, caller: str) -> list[str]:
         self.asked += 1
         answer = self.answer
         await asyncio.sleep(self.delay)
+        await self.answers.wait()
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -134,7 +134,7 @@ def test_a_fresh_answer_is_not_asked_for_again_and_an_old_one_is():
 @pytest.mark.parametrize("fault", [OSError("dead"), [], "late"], ids=["fails", "empty", "silent"])
 def test_the_last_good_answer_serves_for_an_hour_when_names_are_dead(fault):
     async def course() -> None:
-        names = Course()
+        names = Course(wait=0.05)
         await names.ask()
         names.answer, names.delay = (["192.0.2.9"], 30) if fault == "late" else (fault, 0)
         for now in (31, 600, 3599):
@@ -149,13 +149,13 @@ def test_the_last_good_answer_serves_for_an_hour_when_names_are_dead(fault):
 
 def test_nobody_waits_again_and_again_for_names_that_are_dead():
     async def course() -> None:
-        names = Course(wait=0.2)
+        names = Course(wait=0.5)
         await names.ask()
         names.now, names.delay = 31, 30
         began = time.monotonic()
         for _ in range(50):
             await names.ask()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 50 * 0.5 / 2
         assert names.asked == 2
 
     asyncio.run(course())
@@ -175,9 +175,12 @@ def test_an_answer_that_came_too_late_for_one_serves_the_next():
     async def course() -> None:
         names = Course(wait=0.02)
         await names.ask()
-        names.now, names.answer, names.delay = 31, ["192.0.2.2"], 0.1
+        names.now, names.answer = 31, ["192.0.2.2"]
+        names.answers.clear()
         assert await names.ask() == ["192.0.2.1"]
-        await asyncio.sleep(0.3)
-        assert await names.ask() == ["192.0.2.2"]
+        names.answers.set()
+        for _ in range(5):  # in which what was asked is learned
+            await asyncio.sleep(0)
+        assert [await names.ask(), names.asked] == [["192.0.2.2"], 2]
 
     asyncio.run(course())

@@ -21,6 +21,7 @@ from app.jobs.leases import LeaseLostError
 from app.journal.records import Status
 from app.ledger.bill import total_cost
 from tests.support.jobs import COST, Maker, answer, failing, kept_open, open_runner, prepare, run
+from tests.support.waiting import seen_meanwhile
 
 
 def test_a_request_is_bought_once_answered_and_settled_with_its_bill(tmp_path):
@@ -189,7 +190,7 @@ def test_what_a_process_leaves_behind_is_resolved_by_the_next_and_bought_by_nobo
         _, slow = kept_open()
         async with open_runner(tmp_path, slow) as first:
             accepted = await first.runner.accept(prepare(idempotency_key="k"))
-            await asyncio.sleep(0.05)
+            assert await seen_meanwhile(lambda: slow.bought, bool)
             await first.runner.close(0)  # as at the end of a process whose grace is over
             async with open_runner(tmp_path, Maker()) as second:
                 second.takeover.start()

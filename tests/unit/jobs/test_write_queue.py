@@ -93,7 +93,7 @@ def test_where_nothing_was_refused_nobody_waits(book):
         queue = WriteQueue(book.writer)
         never = asyncio.Event()
         queue.enqueue("slow", never.wait)
-        await asyncio.wait_for(queue.flush(), 0.1)
+        await asyncio.wait_for(queue.flush(), 10)
         await queue.post("r", add, "line")
         assert (book.lines, queue.has_backlog) == (["line"], False)
         await queue.close(0)

@@ -113,18 +113,18 @@ def test_a_large_text_full_of_escapes_leaves_the_interpreter_to_others_meanwhile
     body = b'{"image":"%b"}' % (escaped * (40 * 1024 * 1024 // len(escaped)))
     ended, gaps = threading.Event(), [0.0]
 
-    def watch() -> None:
-        last = time.perf_counter()
+    def watch() -> None:  # in time of the processor: how long the machine does something else is no gap
+        last = time.process_time()
         while not ended.is_set():
             time.sleep(0.001)
-            last, before = time.perf_counter(), last
+            last, before = time.process_time(), last
             gaps.append(last - before)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    started = time.perf_counter()
+    started = time.process_time()
     decode_object(body)
-    took = time.perf_counter() - started
+    took = time.process_time() - started
     ended.set()
     watcher.join()
     assert max(gaps) < max(0.1, took / 6)

@@ -41,7 +41,7 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children() if "app.images.workers.inside" in child.cmdline()}
 
 
-async def until(condition, seconds: float = 20) -> None:
+async def until(condition, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -116,18 +116,15 @@ def test_one_caller_who_keeps_processes_busy_does_not_hold_up_another():
     long = Job("attacker", decoded=60_000_000)
 
     async def story(workers: Workers):
-        attacks = [asyncio.create_task(workers.run_in_worker(long, image_jobs.spin, 6.0)) for _ in range(4)]
+        attacks = [asyncio.create_task(workers.run_in_worker(long, image_jobs.sleep, 50.0)) for _ in range(4)]
         await asyncio.sleep(0.5)
-        began = time.monotonic()
         await asyncio.gather(*(workers.run_in_worker(SMALL, image_jobs.echo, b"") for _ in range(10)))
-        waited = time.monotonic() - began
-        assert not any(attack.done() for attack in attacks)
+        assert not any(attack.done() for attack in attacks), "nobody had to wait for one of them"
         for attack in attacks:
             attack.cancel()
         await asyncio.gather(*attacks, return_exceptions=True)
-        return waited
 
-    assert run(2, story) < 5
+    run(2, story)
 
 
 def test_work_nobody_waits_for_any_more_is_ended_and_its_place_given_on():
