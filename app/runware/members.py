@@ -18,8 +18,9 @@ JSONMember: TypeAlias = "bool | int | float | str | list[JSONMember] | dict[str,
 
 MAX_COST = Decimal(1000)
 """Dollars for one image; the dearest of the catalog costs less than one."""
-# Finer than that no price is, and the journal's columns hold no more.
-_SMALLEST_EXPONENT = -18
+# Nano-dollars, as the tables keep them: rounded here once, so that answer, record, ledger and webhook show one bill
+# (0125). Runware's own prices have six digits.
+_SMALLEST_EXPONENT = -9
 _MAX_NUMBER_CHARS = 64
 _MAX_TEXT_CHARS = 8192
 _MAX_INTEGER = 2**64 - 1
