@@ -125,11 +125,12 @@ class ContentPolicyError(InvalidRequestError):
 
 
 class AuthenticationError(GatewayError):
-    """No key, or one that is unknown, revoked, replaced or expired."""
+    """No key, one that is unknown, revoked, replaced or expired, or one that Runware refuses to its caller."""
 
     status = 401
     type = "authentication_error"
     default_code = "invalid_api_key"
+    is_transient = True  # nothing ran: where Runware refuses it, an Idempotency-Key is free again (0065)
 
 
 # 402, not 429: SDKs wait and repeat a 429, and credit does not come back by waiting.

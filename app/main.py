@@ -56,9 +56,11 @@ from app.journal.outcomes import OpenBills
 from app.journal.webhooks import WebhookBook
 from app.media.links import derive_secret
 from app.media.store import MediaStore
+from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
 from app.runware.client import RunwareClient
+from app.runware.keys import Keys, OwnKey
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
 from app.runware.transport import AiohttpTransport, Transport
@@ -79,8 +81,7 @@ _SHARE_OF_MEMORY = 3
 
 def connect_runware(upstream: UpstreamSettings, ways: WaysOut) -> Transport:
     """The transport of production."""
-    key = upstream.runware_api_key or SecretStr(SIMULATOR_KEY)
-    return AiohttpTransport(upstream.runware_base_url, key, ways.runware.resolve)
+    return AiohttpTransport(upstream.runware_base_url, ways.runware.resolve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,15 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     models = settings.models
     registry = load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
     # Known to the log, which blackens them wherever they turn up.
-    configure_logs(settings.logs.log_format, settings.logs.log_level, settings.secret_values())
+    hidden = HiddenValues(settings.secret_values())
+    configure_logs(settings.logs.log_format, settings.logs.log_level, hidden)
+
+    keys = OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         shutdown = Shutdown()
-        async with _build(settings, parts, registry, shutdown) as (handlers, authenticator):
+        async with _build(settings, parts, registry, keys, shutdown) as (handlers, authenticator):
             routes = route_table(handlers)
             # In place and as a whole: a second start must not leave the handlers of the first one in front.
             # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
@@ -122,7 +126,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
 
     app = _framework(settings, lifespan)
     framework_routes = tuple(app.router.routes)
-    add_middleware(app, settings)
+    add_middleware(app, settings, hidden)
     return app
 
 
@@ -166,13 +170,13 @@ class _Resources:
             await opened.close()
 
 
-async def _open(settings: Settings, parts: Parts, derive: Callable[[str], bytes]) -> _Resources:
+async def _open(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[str], bytes]) -> _Resources:
     ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
     transport = parts.connect(settings.upstream, ways)
     media, results = await _open_stores(settings, derive)
     return _Resources(
         ways,
-        RunwareClient(transport, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
+        RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
         MediaStorage(transport),
         Workers(settings.images.image_workers),
         media,
@@ -183,13 +187,13 @@ async def _open(settings: Settings, parts: Parts, derive: Callable[[str], bytes]
 
 @asynccontextmanager
 async def _build(
-    settings: Settings, parts: Parts, registry: Registry, shutdown: Shutdown
+    settings: Settings, parts: Parts, registry: Registry, keys: Keys, shutdown: Shutdown
 ) -> AsyncIterator[tuple[Handlers, Authenticator]]:
     """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
     derive = partial(_derive, settings)
-    opened = await _open(settings, parts, derive)
+    opened = await _open(settings, parts, keys, derive)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
@@ -205,8 +209,9 @@ async def _build(
     policy = _policy(settings, retries)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
-    bills = BillCompleter(journal.writer, OpenBills(retries.first_bill), runware, looks_every=retries.looks_for_bills)
-    takeover = Takeover(journal, keeper, runner)
+    due = OpenBills(retries.first_bill)
+    bills = BillCompleter(journal.writer, due, runware, looks_every=retries.looks_for_bills)
+    takeover = Takeover(journal, keeper, runner, keys)
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)
     cache, uses = KeyCache(journal.reader), KeyUses(journal.writer)

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from app.api.error_handlers import answer_exhaustion, answer_fault, answer_shutdown, refuse_origin, render_refusal
 from app.api.routes import PREFIX_NAMES, is_open, is_page
+from app.observability.hidden import HiddenValues
 from app.observability.logs import AccessLog
 from app.openai_api.render import render_error
 from app.server.browsers import BrowserRules
@@ -28,8 +29,8 @@ def connections_of(settings: Settings) -> Connections:
     return Connections(limits, render_error, settings.server.trusted_proxies, descriptor_limit())
 
 
-def add_middleware(app: FastAPI, settings: Settings) -> None:
-    """What every request passes, the innermost first."""
+def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues) -> None:
+    """What every request passes, the innermost first; `hidden` is what no line of the log may show."""
     faults = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
     app.add_middleware(FaultMiddleware, answers=faults)
     # With keys a page of another site can do nothing: it does not have one (0011).
@@ -42,6 +43,6 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         RequestMiddleware,
         extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream.upstream_name == "simulator" else {},
-        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level),
+        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, hidden),
         read_path=path_reader(PREFIX_NAMES),
     )

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from app.cli.settings import EnvFile, fail, settings_or_exit
+from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.server.process import prepare_process, private_folder
 from app.settings.load import Settings
@@ -59,7 +60,7 @@ def _open(settings: Settings, wait: float) -> tuple[Engine, Migrated]:
     from app.database.errors import DatabaseUnavailableError, NewerSchemaError
     from app.database.schema import bring_up_to_date
 
-    configure_logs(settings.logs.log_format, settings.logs.log_level, settings.secret_values())
+    configure_logs(settings.logs.log_format, settings.logs.log_level, HiddenValues(settings.secret_values()))
     engine = open_engine(settings.journal.journal_url)
     try:
         private_folder(settings.journal.data_dir)

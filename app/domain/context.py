@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from app.domain.caller import ApiKey
 from app.domain.request import Delivery
 
@@ -22,6 +24,8 @@ class RequestContext:
     tenant: str = "anonymous"
     key: ApiKey | None = None
     """The key that pays, where it is one of the database."""
+    runware_key: SecretStr | None = None
+    """The caller's own key at Runware, where the gateway passes it on: it pays, whatever is known of it later."""
     idempotency_key: str | None = None
     retries: bool = False
     """The caller's client says that this is a retry."""

@@ -14,7 +14,7 @@ from app.domain.answer import Adjustment, Answer
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
 from app.domain.spec import OutputSpec, TaskPlace
-from app.errors import Spent
+from app.errors import InternalError, Spent
 from app.generation.collect import TaskEnd, build_result, end_of
 from app.generation.deliver import ImageDelivery
 from app.generation.gather import gather_in_order
@@ -28,6 +28,7 @@ from app.observability.logs import stage
 from app.planning.plan import count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
+from app.runware.keys import RunwareKey
 from app.runware.media_storage import UploadedImage
 from app.runware.tasks import ImageTask, TaskResult
 
@@ -74,7 +75,7 @@ class ImageExecutor:
 
     async def execute(self, prepared: Prepared, job: Job) -> Outcome:
         """Buy and deliver what was prepared, raising the first image's GatewayError where there is none."""
-        spec, context = prepared.spec, prepared.context
+        spec, context, key = prepared.spec, prepared.context, self._key_for(prepared.context)
         created, deadline = int(self._clock()), self._monotonic() + self._longest_work
         wanted = _Wanted(spec.model, created, spec.adjustments, spec.output, context, prepared.base, deadline)
         # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
@@ -82,30 +83,46 @@ class ImageExecutor:
             plan = prepared.plan
             uploaded: Sequence[UploadedImage] = ()
             if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
-                plan, uploaded = await self._uploads.share(plan)
+                plan, uploaded = await self._uploads.share(plan, key)
             for task in plan.tasks:
                 # Before anything is sent: a fault from here on must not look free (0065).
                 job.bill.open_task(task.task_uuid)
             ends: Sequence[TaskEnd] = ()
             try:
                 work = zip(plan.tasks, plan.places, strict=True)
-                ends = await gather_in_order([self._run_task(task, place, wanted, job) for task, place in work])
+                ends = await gather_in_order([self._run_task(task, place, wanted, job, key) for task, place in work])
             finally:
                 # A task that may still run at Runware reads its uploaded inputs later.
                 if uploaded and not any(end.may_run for end in ends):
-                    self._uploads.release(uploaded)
+                    self._uploads.release(uploaded, key)
         return _conclude(wanted, ends, job)
 
     async def resolve(self, record: Record, job: Job) -> Outcome:
         """Find out what became of a request that another process began, and deliver what was made."""
-        found = await self._finder.find_tasks(record, job.bill)
+        key = self._runware.keys.key_of(record.tenant)
+        if key is None:  # forgotten since the takeover: its caller is waited for again (0136)
+            return Unresolved(job.request_id)
+        found = await self._finder.find_tasks(record, key, job.bill)
+        self._runware.keys.prove(record.tenant)
         wanted = _Wanted(found.model, int(record.created_at), found.adjustments, found.output, found.context)
         ends = await gather_in_order([self._deliver(place, result, wanted, job) for place, result in found.results])
         return _conclude(wanted, ends, job)
 
-    async def _run_task(self, task: ImageTask, place: TaskPlace, wanted: _Wanted, job: Job) -> TaskEnd:
+    def _key_for(self, context: RequestContext) -> RunwareKey:
+        """The key that pays for a request."""
+        # Its caller's own travels with it: whatever is forgotten meanwhile, its work can be paid for and collected.
+        if context.runware_key is not None:
+            return RunwareKey(context.runware_key, is_callers=True)
+        key = self._runware.keys.key_of(context.tenant)
+        if key is None:
+            raise InternalError("The gateway has no Runware key for this request, and sent nothing.")
+        return key
+
+    async def _run_task(self, task: ImageTask, place: TaskPlace, wanted: _Wanted, job: Job, key: RunwareKey) -> TaskEnd:
         with stage("runware", model=wanted.model.id):
-            result = await self._runware.run_task(task, wanted.deadline, job.confirm)
+            result = await self._runware.run_task(task, key, wanted.deadline, job.confirm)
+        if result.images:
+            self._runware.keys.prove(wanted.context.tenant)
         end = await self._deliver(place, result, wanted, job)
         if job.parts is not None and end.images:
             part = _to_answer(wanted, [end], job, job.bill.costs_of((place.task_id,)))

@@ -16,6 +16,7 @@ from app.journal.records import Record, Status
 from app.ledger.bill import Bill, total_cost
 from app.observability.logs import get_logger
 from app.runware.client import RunwareClient
+from app.runware.keys import RunwareKey
 
 _logger = get_logger("bills")
 _LOOKS_EVERY_SECONDS = 5.0
@@ -54,11 +55,18 @@ class BillCompleter:
             await asyncio.sleep(self._looks_every)
             try:
                 # `take_due` counts a try for each record: none is spent while nobody could answer.
-                due = [] if self._runware.unreachable else await self._writer.write(self._bills.take_due)
+                due = [] if self._runware.unreachable else await self._take_due()
             except DatabaseUnavailableError:
                 _logger.warning("open bills cannot be looked for")
                 continue
             await gather_in_order([self._try_one(record) for record in due])
+
+    async def _take_due(self) -> list[Record]:
+        return await self._writer.write(self._bills.take_due, self._is_known)
+
+    def _is_known(self, tenant: str) -> bool:
+        """Whether Runware can be asked in a tenant's name."""
+        return self._runware.keys.key_of(tenant) is not None
 
     async def _try_one(self, record: Record) -> None:
         try:
@@ -68,18 +76,21 @@ class BillCompleter:
 
     async def _complete(self, record: Record) -> None:
         """Ask for every unknown part, and write the bill down once it is whole."""
-        bill = Bill(record.costs)
+        bill, key = Bill(record.costs), self._runware.keys.key_of(record.tenant)
+        if key is None:  # forgotten since the bill was found due
+            return
         for cost in record.costs:
             if not cost.is_complete:
-                await self._ask(record, cost, bill)
+                await self._ask(record, cost, key, bill)
         total = total_cost(bill.costs)
         if total is not None:
             await self._writer.post(self._bills.complete, record.id, bill.costs, total)
             _logger.info("Runware reported the cost after all", id=record.id, cost=total)
 
-    async def _ask(self, record: Record, cost: TaskCost, bill: Bill) -> None:
+    async def _ask(self, record: Record, cost: TaskCost, key: RunwareKey, bill: Bill) -> None:
         try:
-            result = await self._runware.find_costs(cost.task_id, self._monotonic() + _LONGEST_QUESTION_SECONDS)
+            until = self._monotonic() + _LONGEST_QUESTION_SECONDS
+            result = await self._runware.find_costs(cost.task_id, key, until)
         except TimeoutError:
             return
         if result is not None:

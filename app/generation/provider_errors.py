@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from app.catalog.model import USUAL_FIELDS
 from app.errors import (
+    AuthenticationError,
     ContentPolicyError,
     GatewayError,
     InvalidRequestError,
@@ -84,7 +85,7 @@ def _moderation(failure: ProviderFailure, text: str) -> GatewayError:
 
 
 def _money(failure: ProviderFailure, text: str) -> GatewayError:
-    message = f"The Runware account of this gateway has no credit for this request. {text}".strip()
+    message = f"The Runware account that pays for this request has no credit for it. {text}".strip()
     return QuotaError(message, provider_code=failure.code)
 
 
@@ -92,6 +93,12 @@ def _authentication(failure: ProviderFailure, _: str) -> GatewayError:
     # 502, not 401: the caller's own key is fine, and SDKs would tell its user otherwise.
     message = "Runware refuses this gateway's API key. Its operator must set a valid RUNWARE_API_KEY."
     return ProviderAuthenticationError(message, provider_code=failure.code, should_retry=False)
+
+
+def _callers_key(failure: ProviderFailure, _: str) -> GatewayError:
+    # Without Runware's text, which might repeat the key.
+    message = "Runware refuses this API key: send the key of your own Runware account, as it stands there."
+    return AuthenticationError(message, provider_code=failure.code, should_retry=False)
 
 
 def _rate_limit(failure: ProviderFailure, _: str) -> GatewayError:
@@ -124,6 +131,7 @@ _BUILDERS = {
     Kind.MODERATION: _moderation,
     Kind.MONEY: _money,
     Kind.AUTHENTICATION: _authentication,
+    Kind.CALLERS_KEY: _callers_key,
     Kind.RATE_LIMIT: _rate_limit,
     Kind.CAPACITY: _capacity,
     Kind.TIMEOUT: _timeout,
@@ -142,7 +150,15 @@ def error_class(code: str) -> type[GatewayError]:
     return _CLASSES.get(code, ProviderError)
 
 
-_OWN_CODES = (ContentPolicyError, InvalidRequestError, NotFoundError, QuotaError, RateLimitedError, UnavailableError)
+_OWN_CODES = (
+    AuthenticationError,
+    ContentPolicyError,
+    InvalidRequestError,
+    NotFoundError,
+    QuotaError,
+    RateLimitedError,
+    UnavailableError,
+)
 _CLASSES: Mapping[str, type[GatewayError]] = {
     **{kind.default_code: kind for kind in (*_OWN_CODES, ProviderAuthenticationError, ProviderTimeoutError)},
     "invalid_image": InvalidRequestError,

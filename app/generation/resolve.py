@@ -24,6 +24,7 @@ from app.ledger.bill import Bill
 from app.observability.logs import stage
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind, ProviderFailure
+from app.runware.keys import RunwareKey
 from app.runware.tasks import TaskResult
 
 _SHORTEST_SEARCH_SECONDS = 60.0
@@ -61,8 +62,8 @@ class TaskFinder:
         self._clock = clock
         self._monotonic = monotonic
 
-    async def find_tasks(self, record: Record, bill: Bill) -> FoundTasks:
-        """What Runware has of a request, raising UnavailableError where it never heard of any of its tasks.
+    async def find_tasks(self, record: Record, key: RunwareKey, bill: Bill) -> FoundTasks:
+        """What Runware has of a request under `key`, raising UnavailableError where it never heard of any of its tasks.
 
         Raises NotFoundError where it had them once and has them no more, InternalError for a record that is no plan.
         """
@@ -72,7 +73,7 @@ class TaskFinder:
         deadline = self._monotonic() + max(remaining, _SHORTEST_SEARCH_SECONDS)
         with stage("resolve"):
             found = await gather_in_order(
-                [self._find_task(task.task_id, task.number_results, deadline) for task in plan.places]
+                [self._find_task(task.task_id, key, task.number_results, deadline) for task in plan.places]
             )
         if all(result is None for result in found):
             # A known cost proves that it ran: "not started" would free the key, and a retry would pay again (0065).
@@ -85,9 +86,11 @@ class TaskFinder:
         results = tuple((place, result or _NEVER_SENT) for place, result in zip(plan.places, found, strict=True))
         return self._to_found(record, plan, results)
 
-    async def _find_task(self, task_id: str, number_results: int, deadline: float) -> TaskResult | None:
+    async def _find_task(
+        self, task_id: str, key: RunwareKey, number_results: int, deadline: float
+    ) -> TaskResult | None:
         try:
-            return await self._runware.recover(task_id, number_results, deadline)
+            return await self._runware.recover(task_id, key, number_results, deadline)
         except TimeoutError:
             return _UNRESOLVED
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from app.generation.gather import gather_in_order
 from app.planning.plan import Plan
+from app.runware.keys import RunwareKey
 from app.runware.media_storage import MediaStorage, UploadedImage
 from app.runware.tasks import InlineImage, InputReference
 
@@ -15,19 +16,19 @@ class InputUploads:
     def __init__(self, storage: MediaStorage) -> None:
         self._storage = storage
 
-    async def share(self, plan: Plan) -> tuple[Plan, tuple[UploadedImage, ...]]:
+    async def share(self, plan: Plan, key: RunwareKey) -> tuple[Plan, tuple[UploadedImage, ...]]:
         """The plan with every embedded image uploaded once and named by all its tasks, and what was uploaded."""
         embedded = _embedded(plan)
         if not embedded:
             return plan, ()
-        uploads = await gather_in_order([self._storage.upload_image(image) for image in embedded])
+        uploads = await gather_in_order([self._storage.upload_image(image, key) for image in embedded])
         shared = _with_addresses(plan, dict(zip(embedded, uploads, strict=True)))
         return shared, tuple(image for image in uploads if image is not None)
 
-    def release(self, uploaded: Sequence[UploadedImage]) -> None:
+    def release(self, uploaded: Sequence[UploadedImage], key: RunwareKey) -> None:
         """Delete what was uploaded, in the background: input images are the caller's own."""
         for image in uploaded:
-            self._storage.delete_image(image)
+            self._storage.delete_image(image, key)
 
 
 def _embedded(plan: Plan) -> list[InlineImage]:

@@ -164,6 +164,11 @@ class LeaseKeeper:
         """Those that still stand as they were seen, now to be resolved here, raising DatabaseUnavailableError."""
         return await self._journal.writer.write(self._journal.leases.take_over, sightings) if sightings else []
 
+    async def let_go(self, sightings: Sequence[Sighting]) -> None:
+        """Make those that still stand as they were seen anybody's, raising DatabaseUnavailableError."""
+        if sightings:
+            await self._journal.writer.write(self._journal.leases.let_go, sightings)
+
     async def renew(self) -> None:
         """Move on every lease of what runs or is delivered here, raising DatabaseUnavailableError."""
         asked, leases = self.now(), {request_id: held.lease for request_id, held in self._held.items()}

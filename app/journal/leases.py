@@ -52,6 +52,14 @@ class Leases:
         rows = [{"request_id": lease.request_id, "held_fence": lease.fence, "now": now} for lease in leases]
         transaction.add(sql.RELEASE, *rows)
 
+    def let_go(self, transaction: Transaction, sightings: Sequence[Sighting]) -> None:
+        """Those that still stand as they were seen are anybody's; their callers have left."""
+        now = self._clock()
+        transaction.lock_rows([seen.request_id for seen in sightings])
+        for seen in sightings:
+            values = {"request_id": seen.request_id, "held_fence": seen.fence, "seen_beat": seen.beat, "now": now}
+            transaction.execute(sql.LET_GO, values)
+
     def list_watched(self, connection: Connection) -> list[Sighting]:
         """Everything that somebody must hold, as it stands now."""
         return [to_sighting(row) for row in connection.execute(sql.WATCHED).all()]

@@ -19,15 +19,22 @@ from app.journal.rows import to_record, write_money
 from app.ledger.entries import Ledger
 
 _PAUSE_GROWTH = 4.0
+_TENANTS_AT_ONCE = 500
+"""Values in one statement: databases bound how many it may have."""
 _MAX_TRIES = 7
 """The last one some eight days after the end, with two minutes before the first."""
 _FINAL = [status.value for status in Status if status.final]
+_IS_DUE = (
+    requests.c.bill_next <= bindparam("now"),
+    # The first look waits, however long ago the row was marked: Runware rarely knows more right after the end.
+    or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")),
+    func.coalesce(requests.c.status, "").in_(_FINAL),  # hidden from SQLite's planner: few are due
+)
+WAITING_TENANTS = select(requests.c.tenant).where(*_IS_DUE).distinct()
 DUE = (
     select(requests)
-    .where(requests.c.bill_next <= bindparam("now"))
-    # The first look waits, however long ago the row was marked: Runware rarely knows more right after the end.
-    .where(or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")))
-    .where(func.coalesce(requests.c.status, "").in_(_FINAL))  # hidden from SQLite's planner: few are due
+    .where(*_IS_DUE)
+    .where(func.coalesce(requests.c.tenant, "").in_(bindparam("tenants", expanding=True)))  # hidden likewise
     .limit(bindparam("limit"))
     # Rows that another replica is taking are left to it.
     .with_for_update(skip_locked=True)
@@ -111,13 +118,21 @@ class OpenBills:
         self._clock = clock
         self._ledger = Ledger(clock)
 
-    def take_due(self, transaction: Transaction, limit: int = 20) -> list[Record]:
+    def take_due(
+        self, transaction: Transaction, is_known: Callable[[str], bool] = lambda _: True, limit: int = 20
+    ) -> list[Record]:
         """Requests to ask Runware about now; each is counted as asked, and nobody else gets it meanwhile.
 
+        Those of tenants that `is_known` denies are left alone: nobody here could ask for them (0136).
         The first time is `first_pause` after the end: Runware rarely knows more at once.
         """
         now = self._clock()
-        due = {"now": now, "ended_before": now - self._first_pause, "limit": limit}
+        due: dict[str, object] = {"now": now, "ended_before": now - self._first_pause}
+        # Not picked out of the rows: those of callers who never come again would fill every look.
+        tenants = [one for one in transaction.connection.execute(WAITING_TENANTS, due).scalars() if is_known(one)]
+        if not tenants:
+            return []
+        due |= {"tenants": tenants[:_TENANTS_AT_ONCE], "limit": limit}
         rows = transaction.connection.execute(DUE, due).all()
         for row in rows:
             tries = row.bill_tries + 1

@@ -132,6 +132,7 @@ class Sighting:
     beat: int
     tries: int
     is_open: bool
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _to_time(seconds: object) -> float | None:
 
 def to_sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
     """How the request of a row was seen."""
-    return Sighting(row.id, row.owner, row.fence, row.beat, row.tries, str(row.status) in _OPEN)
+    return Sighting(row.id, row.owner, row.fence, row.beat, row.tries, str(row.status) in _OPEN, row.tenant)
 
 
 def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str, object]:

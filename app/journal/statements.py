@@ -137,7 +137,13 @@ STORE_ANSWER = (
 # The key stays, so that its derived task ids cannot bring the images back (0055).
 PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())
 WATCHED = select(
-    requests.c.id, requests.c.owner, requests.c.fence, requests.c.beat, requests.c.tries, requests.c.status
+    requests.c.id,
+    requests.c.owner,
+    requests.c.fence,
+    requests.c.beat,
+    requests.c.tries,
+    requests.c.status,
+    requests.c.tenant,
 ).where(or_(requests.c.status.in_(_OPEN), _UNSERVED))
 """What somebody must hold: work that has not ended, and answers whose callers are yet to get them."""
 # Both numbers must stand as they were seen. Of two processes that look at once one matches, and a holder that renewed
@@ -155,6 +161,12 @@ TAKE = (
     .returning(requests)
 )
 """Only what stands as it was seen: its holder may have moved meanwhile, or another process been quicker."""
+# Not counted as a try, since nobody tried: it waits for a key, and a long wait must not look like a fault (0136).
+LET_GO = (
+    update(requests)
+    .where(*_HELD, requests.c.beat == bindparam("seen_beat"), requests.c.status.in_(_OPEN))
+    .values(owner="", fence=requests.c.fence + 1, connected=0, broken_at=bindparam("now"))
+)
 # No fencing number here: of what another process has taken, the answer tells (`owner`, `fence`), and the holder gives
 # it up.
 RENEW = (

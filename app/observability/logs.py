@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, cast
@@ -19,6 +19,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 from structlog.typing import FilteringBoundLogger
 
+from app.observability.hidden import HiddenValues
 from app.observability.standard_error import standard_error
 
 _MAX_VALUE = 2000
@@ -27,7 +28,6 @@ _MAX_EXCEPTION = 6000
 _NEAREST_FRAMES = 8
 _EXCEPTION = "exception"
 _FACTS = "_spillway_facts"
-_REDACTED = "[redacted]"
 # What would make a bare value read as something else.
 _QUOTED = frozenset(' "=\\')
 
@@ -37,9 +37,8 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(component=name))
 
 
-def configure_logs(format_: Literal["console", "json"], level: str, secrets: Iterable[str]) -> None:
-    """Send structlog's and the standard library's lines to stderr, redacting `secrets` wherever they appear."""
-    hidden = tuple(secret for secret in secrets if secret)
+def configure_logs(format_: Literal["console", "json"], level: str, hidden: HiddenValues) -> None:
+    """Send structlog's and the standard library's lines to stderr, redacting what is hidden wherever it appears."""
     stream = standard_error()
     codecs.lookup("unicode_escape")  # is read from a file when it is first used, and then none may be left
 
@@ -68,26 +67,26 @@ def configure_logs(format_: Literal["console", "json"], level: str, secrets: Ite
 class _Redactor:
     """A processor of structlog's: every text of an event without secrets, cut to a sensible length."""
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
-        self._secrets = secrets
+    def __init__(self, hidden: HiddenValues) -> None:
+        self._hidden = hidden
 
     def __call__(self, _: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
         for key, value in event.items():
             if isinstance(value, str):
-                event[key] = _clean(value, self._secrets, keeps_end=key == _EXCEPTION)
+                event[key] = _clean(value, self._hidden, keeps_end=key == _EXCEPTION)
         return event
 
 
 class _LineFormatter(logging.Formatter):
     """Lines of libraries, with the same care as our own."""
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
+    def __init__(self, hidden: HiddenValues) -> None:
         super().__init__(logging.BASIC_FORMAT)
-        self._secrets = secrets
+        self._hidden = hidden
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        return escape(_clean(super().format(record), self._secrets, keeps_end=record.exc_info is not None))
+        return escape(_clean(super().format(record), self._hidden, keeps_end=record.exc_info is not None))
 
 
 @contextmanager
@@ -120,7 +119,8 @@ def facts_of(error: BaseException | None) -> Mapping[str, object]:
 class AccessLog:
     """One line per request, like every other line but without their cost: it is written on the hot path."""
 
-    def __init__(self, format_: Literal["console", "json"], level: str) -> None:
+    def __init__(self, format_: Literal["console", "json"], level: str, hidden: HiddenValues) -> None:
+        self._hidden = hidden
         self._json = format_ == "json"
         self._stream = standard_error()
         self._silent = logging.getLevelNamesMapping()[level.upper()] > logging.INFO
@@ -130,7 +130,7 @@ class AccessLog:
         if self._silent:
             return
         # The path only: a query may carry the signature of a link.
-        path = path[:_MAX_PATH]
+        path = self._hidden.clean(path)[:_MAX_PATH]
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         if self._json:
             line = json.dumps(
@@ -172,11 +172,10 @@ def _describe_fault(_: object, __: str, event: MutableMapping[str, object]) -> M
     return event
 
 
-def _clean(value: str, secrets: tuple[str, ...], *, keeps_end: bool = False) -> str:
+def _clean(value: str, hidden: HiddenValues, *, keeps_end: bool = False) -> str:
     """The value without secrets, cut to a sensible length; of a traceback the end has the cause."""
     # By value and in every line: also libraries and tracebacks may print a key.
-    for secret in secrets:
-        value = value.replace(secret, _REDACTED)
+    value = hidden.clean(value)
     if keeps_end and len(value) > _MAX_EXCEPTION:
         return f"({len(value)} characters) …{value[-_MAX_EXCEPTION:]}"
     if keeps_end or len(value) <= _MAX_VALUE:

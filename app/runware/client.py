@@ -14,6 +14,7 @@ from dataclasses import replace
 from app.runware.collector import Collector
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
+from app.runware.keys import Keys, RunwareKey
 from app.runware.retry import RetryPolicy, backoff
 from app.runware.tasks import ImageTask, TaskResult, encode, encode_task, get_response
 from app.runware.transport import LateError, LostError, NotSentError, Permit, Transport
@@ -25,11 +26,15 @@ _INLINE_BYTES = 256 * 1024
 
 
 class RunwareClient:
-    """Sends tasks over a transport. `clock` is monotonic seconds; `chance` draws from [0, 1)."""
+    """Sends tasks over a transport, each paid with a key out of `keys`.
+
+    `clock` is monotonic seconds; `chance` draws from [0, 1).
+    """
 
     def __init__(
         self,
         transport: Transport,
+        keys: Keys,
         *,
         sync_wait: float,
         retry: RetryPolicy | None = None,
@@ -37,7 +42,8 @@ class RunwareClient:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._retry = retry or RetryPolicy()
-        self._exchange = RunwareExchange(transport, clock)
+        self.keys = keys
+        self._exchange = RunwareExchange(transport, clock, keys.key_of(""))
         self._collector = Collector(self._exchange, self._retry, sync_wait, clock)
         self._sync_wait = sync_wait
         self._clock = clock
@@ -53,10 +59,12 @@ class RunwareClient:
         """Whether Runware's last word about our key was no."""
         return self._exchange.key_refused
 
-    async def run_task(self, task: ImageTask, deadline: float, permit: Permit | None = None) -> TaskResult:
+    async def run_task(
+        self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None = None
+    ) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
         body, question = await _encode_task(task), encode([get_response(task.task_uuid)])
-        run = Run(task.task_uuid, task.number_results, task.max_answer_bytes, deadline, body, question, permit)
+        run = Run(task.task_uuid, key, task.number_results, task.max_answer_bytes, deadline, body, question, permit)
         # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
         attempt = 0
         while True:
@@ -72,13 +80,13 @@ class RunwareClient:
                 return await self._give_up(run, outcome)
             await asyncio.sleep(delay)
 
-    async def recover(self, task_uuid: str, number_results: int, deadline: float) -> TaskResult | None:
+    async def recover(self, task_uuid: str, key: RunwareKey, number_results: int, deadline: float) -> TaskResult | None:
         """What became of a task that another process sent: see Collector."""
-        return await self._collector.recover(task_uuid, number_results, deadline)
+        return await self._collector.recover(task_uuid, key, number_results, deadline)
 
-    async def find_costs(self, task_uuid: str, deadline: float) -> TaskResult | None:
+    async def find_costs(self, task_uuid: str, key: RunwareKey, deadline: float) -> TaskResult | None:
         """What a task that has ended cost: see Collector."""
-        return await self._collector.find_costs(task_uuid, deadline)
+        return await self._collector.find_costs(task_uuid, key, deadline)
 
     async def close(self) -> None:
         """Give back all connections."""

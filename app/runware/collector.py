@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
+from app.runware.keys import RunwareKey
 from app.runware.retry import RetryPolicy, poll_delay
 from app.runware.tasks import TaskResult, encode, get_response, get_task_details, largest_answer
 from app.runware.transport import TransportError
@@ -57,13 +58,13 @@ class Collector:
         self._sync_wait = sync_wait
         self._clock = clock
 
-    async def recover(self, task_uuid: str, number_results: int, deadline: float) -> TaskResult | None:
+    async def recover(self, task_uuid: str, key: RunwareKey, number_results: int, deadline: float) -> TaskResult | None:
         """What became of a task that another process sent; None when Runware has never heard of it.
 
         Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
         """
         question = encode([get_response(task_uuid)])
-        run = Run(task_uuid, number_results, largest_answer(number_results), deadline, b"", question)
+        run = Run(task_uuid, key, number_results, largest_answer(number_results), deadline, b"", question)
         unknown = polls = 0
         while self._clock() < deadline:
             try:
@@ -81,15 +82,15 @@ class Collector:
             await asyncio.sleep(poll_delay(self._retry, polls))
         raise TimeoutError
 
-    async def find_costs(self, task_uuid: str, deadline: float) -> TaskResult | None:
+    async def find_costs(self, task_uuid: str, key: RunwareKey, deadline: float) -> TaskResult | None:
         """What a task that has ended cost, as far as Runware says by now; None when it has never heard of it.
 
         Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
         """
-        found = await self.recover(task_uuid, 1, deadline)
+        found = await self.recover(task_uuid, key, 1, deadline)
         if found is None or (found.is_billed and None not in found.costs):
             return found
-        return await self._look_up(Run(task_uuid, 1, largest_answer(1), deadline, b"", b"")) or found
+        return await self._look_up(Run(task_uuid, key, 1, largest_answer(1), deadline, b"", b"")) or found
 
     async def _look_up(self, run: Run) -> TaskResult | None:
         """The last resort for a task `getResponse` does not know: the record of past tasks."""

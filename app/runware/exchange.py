@@ -1,18 +1,19 @@
 """One POST to Runware and its answer, read: what it says of a task, or how it failed.
 
-Owns the circuit breaker and what is known of our key. Leaves when to send again to `client`, and asking until a task
-has ended to `collector`.
+Owns the circuit breaker and what is known of our own key. Leaves when to send again to `client`, and asking until
+a task has ended to `collector`.
 """
 
 import asyncio
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
+from app.runware.keys import RunwareKey
 from app.runware.members import Image
 from app.runware.tasks import Exchange, TaskResult, encode, get_response
 from app.runware.transport import HTTPReply, LostError, NotSentError, Permit, Transport, TransportError
@@ -39,6 +40,7 @@ class Run:
     """
 
     task_uuid: str
+    key: RunwareKey
     wanted: int
     """How many images were asked for."""
     max_answer_bytes: int
@@ -53,7 +55,7 @@ class Run:
         """The result of what Runware said last; images reported twice count once."""
         # Polls may report an image twice; counted twice it would be billed twice.
         distinct: dict[str, Image] = {image.image_uuid or str(index): image for index, image in enumerate(reply.images)}
-        failures = (*(to_failure(fault, OK) for fault in reply.faults), *more)
+        failures = tuple(self._judge(one) for one in (*(to_failure(fault, OK) for fault in reply.faults), *more))
         return TaskResult(tuple(distinct.values()), failures, tuple(self.exchanges), unresolved, others=reply.others)
 
     def end_unread(self) -> TaskResult:
@@ -61,12 +63,21 @@ class Run:
         failure = ProviderFailure(Kind.PROVIDER, OVERSIZED, "")
         return TaskResult((), (failure,), tuple(self.exchanges), is_read=False)
 
+    def _judge(self, failure: ProviderFailure) -> ProviderFailure:
+        """A refused key is the fault of whoever brought it."""
+        if failure.kind is Kind.AUTHENTICATION and self.key.is_callers:
+            return replace(failure, kind=Kind.CALLERS_KEY)
+        return failure
+
 
 class RunwareExchange:
-    """Exchanges over a transport. `clock` is monotonic seconds."""
+    """Exchanges over a transport. `clock` is monotonic seconds; `own_key` asks what is asked for nobody."""
 
-    def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, transport: Transport, clock: Callable[[], float] = time.monotonic, own_key: RunwareKey | None = None
+    ) -> None:
         self._transport = transport
+        self._own_key = own_key
         self._clock = clock
         self._breaker = CircuitBreaker()
         self._probing: asyncio.Task[None] | None = None
@@ -95,7 +106,7 @@ class RunwareExchange:
             seconds = max(min(wait, run.deadline - started), 0.001)
             # Questions cost nothing and may be asked by anyone; only buying needs the lease (0059).
             permit = run.permit if kind == "submit" else None
-            answer = await self._transport.post(body, seconds, run.max_answer_bytes, permit)
+            answer = await self._transport.post(body, run.key, seconds, run.max_answer_bytes, permit)
             status = answer.status
             reply = self._read(run, answer)
             outcome = reply.kind.value if isinstance(reply, ProviderFailure) else "ok"
@@ -111,7 +122,7 @@ class RunwareExchange:
 
     async def post(self, run: Run, body: bytes, wait: float) -> HTTPReply:
         """One POST whose answer the caller reads, raising what the transport raises."""
-        return await self._transport.post(body, wait, run.max_answer_bytes)
+        return await self._transport.post(body, run.key, wait, run.max_answer_bytes)
 
     def _read(self, run: Run, answer: HTTPReply) -> Reply | ProviderFailure:
         status, retry_after = answer.status, answer.retry_after
@@ -135,7 +146,7 @@ class RunwareExchange:
             self.key_refused = False
             return reply
         failure = to_failure(reply.faults[0], status, retry_after) if reply.faults else None
-        if failure is not None:
+        if failure is not None and not run.key.is_callers:
             self._watch_key(failure)
         if status == OK:
             return reply
@@ -148,11 +159,13 @@ class RunwareExchange:
 
     async def _probe(self) -> None:
         """Ask after a task nobody has, which costs nothing, until there is any sensible answer."""
+        # Never with the key of a caller, who did not ask for it: that a key is missing is a sensible answer too (0135).
         while self._breaker.is_open:
             await asyncio.sleep(self._breaker.next_probe())
             task_uuid = str(uuid.uuid4())
             try:
-                answer = await self._transport.post(encode([get_response(task_uuid)]), _PROBE_SECONDS, _PROBE_BYTES)
+                question = encode([get_response(task_uuid)])
+                answer = await self._transport.post(question, self._own_key, _PROBE_SECONDS, _PROBE_BYTES)
                 decode(answer.body, task_uuid)
             except (TransportError, UnreadableReplyError):
                 continue

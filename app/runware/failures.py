@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     CONFLICT = "conflict"  # this taskUUID was accepted before: collect it
     AUTHENTICATION = "authentication"  # our own key
+    CALLERS_KEY = "callers_key"  # the same of a key that came with the request
     MONEY = "money"
     MODERATION = "moderation"
     RATE_LIMIT = "rate_limit"

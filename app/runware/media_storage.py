@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.observability.logs import get_logger
+from app.runware.keys import RunwareKey
 from app.runware.tasks import InlineImage, encode, encode_data_uri
 from app.runware.transport import Transport, TransportError
 
@@ -47,13 +48,13 @@ class MediaStorage:
         self._new_id = new_id
         self._running: set[asyncio.Task[None]] = set()
 
-    async def upload_image(self, image: InlineImage) -> UploadedImage | None:
+    async def upload_image(self, image: InlineImage, key: RunwareKey) -> UploadedImage | None:
         """The image at Runware, or None when Runware did not take it."""
         task = {"taskType": "mediaStorage", "taskUUID": self._new_id(), "operation": "upload"}
         # Base64 of a large image would hold up the event loop.
         body = await asyncio.to_thread(lambda: encode([task | {"media": encode_data_uri(image)}]))
         try:
-            answer = await self._transport.post(body, _SECONDS)
+            answer = await self._transport.post(body, key, _SECONDS)
             items = _decoder.decode(answer.body).data if answer.status == _OK else None
         # No retry: sending the image with each task costs bytes, waiting for another attempt costs the caller time.
         except (TransportError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -64,9 +65,9 @@ class MediaStorage:
         _logger.warning("Runware did not store an input image; it is sent with each task instead")
         return None
 
-    def delete_image(self, image: UploadedImage) -> None:
+    def delete_image(self, image: UploadedImage, key: RunwareKey) -> None:
         """Delete an image in the background; one that cannot be deleted is only logged."""
-        running = asyncio.create_task(self._delete(image))
+        running = asyncio.create_task(self._delete(image, key))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
@@ -76,11 +77,11 @@ class MediaStorage:
         if self._running:
             await asyncio.wait(self._running, timeout=_SECONDS)
 
-    async def _delete(self, image: UploadedImage) -> None:
+    async def _delete(self, image: UploadedImage, key: RunwareKey) -> None:
         uuid_, media = self._new_id(), image.media_uuid
         task = {"taskType": "mediaStorage", "taskUUID": uuid_, "operation": "delete", "media": media}
         try:
-            answer = await self._transport.post(encode([task]), _SECONDS)
+            answer = await self._transport.post(encode([task]), key, _SECONDS)
         except TransportError:
             answer = None
         if answer is None or answer.status != _OK:

@@ -1,16 +1,16 @@
 """One POST to Runware: the seam at which everything below the client is exchanged.
 
-Owns the connections and the key. What matters about a failed exchange is whether Runware may have accepted the task,
-so that is what the errors say: never sent, lost, or late. Leaves retries and meaning to `client`.
+Owns the connections; the key comes with each exchange. What matters about a failed one is whether Runware may have
+accepted the task, so that is what the errors say: never sent, lost, or late. Leaves retries and meaning to `client`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 import aiohttp
-from pydantic import SecretStr
 
 from app import __version__
+from app.runware.keys import RunwareKey
 from app.runware.permitted_body import PermittedBody
 from app.runware.resolver import FindAddresses, RunwareResolver
 
@@ -64,10 +64,16 @@ class Transport(Protocol):
     """Anything that can carry a body to Runware and an answer back."""
 
     async def post(
-        self, body: bytes, timeout_seconds: float, max_bytes: int = MAX_BYTES, permit: Permit | None = None
+        self,
+        body: bytes,
+        key: RunwareKey | None,
+        timeout_seconds: float,
+        max_bytes: int = MAX_BYTES,
+        permit: Permit | None = None,
     ) -> HTTPReply:
         """Send `body`, raising NotSentError, LostError or LateError when no answer comes, or what `permit` raises.
 
+        Without a key Runware refuses it, which shows all the same that Runware is there.
         An answer of more than `max_bytes`, once unpacked, is not read to its end.
         """
         ...
@@ -80,7 +86,7 @@ class Transport(Protocol):
 class AiohttpTransport:
     """The transport of production; `docs/decisions/0002` says why it is aiohttp."""
 
-    def __init__(self, url: str, key: SecretStr, find_addresses: FindAddresses | None = None) -> None:
+    def __init__(self, url: str, find_addresses: FindAddresses | None = None) -> None:
         self._url = url
         resolver = RunwareResolver(find_addresses) if find_addresses else None
         self._session = aiohttp.ClientSession(
@@ -90,27 +96,32 @@ class AiohttpTransport:
                 resolver=resolver,
                 use_dns_cache=resolver is None,  # what finds addresses remembers them itself
             ),
-            headers={
-                "Authorization": f"Bearer {key.get_secret_value()}",
-                "Content-Type": "application/json",
-                "User-Agent": f"spillway/{__version__}",
-            },
+            headers={"Content-Type": "application/json", "User-Agent": f"spillway/{__version__}"},
             # No state between tasks of different callers.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
         )
 
     async def post(
-        self, body: bytes, timeout_seconds: float, max_bytes: int = MAX_BYTES, permit: Permit | None = None
+        self,
+        body: bytes,
+        key: RunwareKey | None,
+        timeout_seconds: float,
+        max_bytes: int = MAX_BYTES,
+        permit: Permit | None = None,
     ) -> HTTPReply:
         """See Transport."""
+        headers = {"Content-Length": str(len(body))}
+        if key is not None:
+            # With the exchange, not with the connection: connections are shared by the callers' accounts (0135).
+            headers["Authorization"] = f"Bearer {key.secret.get_secret_value()}"
         data = _payload(body) if permit is None else PermittedBody(body, permit)
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(_CONNECT_SECONDS, timeout_seconds))
         try:
             async with self._session.post(
                 self._url,
                 data=data,
-                headers={"Content-Length": str(len(body))},
+                headers=headers,
                 timeout=timeout,
                 # A redirect would carry the API key to another host.
                 allow_redirects=False,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
-from pydantic import SecretStr
 
 from app.runware.transport import AiohttpTransport, HTTPReply
 from tests.conftest import RunningGateway
@@ -214,17 +213,16 @@ class StumblingBefore(AiohttpTransport):
 
     stumbled = False
 
-    async def post(self, body: bytes, timeout_seconds: float, *rest: object) -> HTTPReply:
+    async def post(self, body: bytes, *rest: object) -> HTTPReply:
         if not self.stumbled:
             self.stumbled = True
             raise ZeroDivisionError
-        return await super().post(body, timeout_seconds, *rest)
+        return await super().post(body, *rest)
 
 
 def test_what_runware_never_heard_of_cost_nothing_and_its_key_is_free_again(runware, start_gateway):
     runware.scripts |= {"imageInference": priced_once(runware, 0.01)}
-    key = SecretStr("test-runware-key")
-    gateway = start_gateway(upstream=runware.url, parts={"connect": lambda *_: StumblingBefore(runware.url, key)})
+    gateway = start_gateway(upstream=runware.url, parts={"connect": lambda *_: StumblingBefore(runware.url)})
     body, headers = {"prompt": unique(), "size": "256x256"}, {"Idempotency-Key": unique()}
     first = gateway.client.post("/images/generations", json=body, headers=headers)
     assert first.json()["error"]["code"] == "still_processing"

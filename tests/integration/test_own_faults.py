@@ -5,9 +5,9 @@ import sqlite3
 import time
 
 import pytest
-from pydantic import SecretStr
 
 from app.jobs.lease_watch import MAX_TRIES
+from app.runware.keys import RunwareKey
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support.processes import unique
 from tests.support.waiting import seen
@@ -17,13 +17,18 @@ class Stumbling(AiohttpTransport):
     """Fails unexpectedly after Runware has answered about a task, so often."""
 
     def __init__(self, url: str, left: int) -> None:
-        super().__init__(url, SecretStr("test-runware-key"))
+        super().__init__(url)
         self.left = left
 
     async def post(
-        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
+        self,
+        body: bytes,
+        key: RunwareKey | None,
+        timeout_seconds: float,
+        max_bytes: int = 0,
+        permit: Permit | None = None,
     ) -> HTTPReply:
-        reply = await super().post(body, timeout_seconds, max_bytes, permit)
+        reply = await super().post(body, key, timeout_seconds, max_bytes, permit)
         if self.left and reply.status == 200:
             self.left -= 1
             raise ZeroDivisionError

@@ -12,9 +12,9 @@ from decimal import Decimal
 import httpx2
 import openai
 import pytest
-from pydantic import SecretStr
 
 from app.domain.money import from_nanos
+from app.runware.keys import RunwareKey
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support import loopback
 from tests.support.holding import holding
@@ -505,9 +505,14 @@ class Stumbling(AiohttpTransport):
     stumbled = False
 
     async def post(
-        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
+        self,
+        body: bytes,
+        key: RunwareKey | None,
+        timeout_seconds: float,
+        max_bytes: int = 0,
+        permit: Permit | None = None,
     ) -> HTTPReply:
-        reply = await super().post(body, timeout_seconds, permit=permit)
+        reply = await super().post(body, key, timeout_seconds, permit=permit)
         if not self.stumbled:
             self.stumbled = True
             raise ZeroDivisionError
@@ -515,8 +520,8 @@ class Stumbling(AiohttpTransport):
 
 
 def test_a_stream_that_meets_a_fault_of_our_own_says_where_its_image_will_be(start_gateway, simulator):
-    address, key = f"{simulator.url}/v1", SecretStr("test-runware-key")
-    gateway, prompt = start_gateway(parts={"connect": lambda *_: Stumbling(address, key)}), unique()
+    address = f"{simulator.url}/v1"
+    gateway, prompt = start_gateway(parts={"connect": lambda *_: Stumbling(address)}), unique()
     answer = post(gateway, prompt=prompt, stream=True)
     assert [event["error"]["code"] for event in events_of(answer)] == ["still_processing"]
     found = collected(gateway, answer.headers["x-request-id"])

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from app.access.admission import Admission
 from app.catalog.model import Mode
 from app.catalog.registry import Registry, unlisted_model
@@ -28,11 +30,13 @@ from app.planning.decide import bind, decide
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
+from app.runware.keys import Keys, OwnKey
 from tests.support.databases import open_migrated
 
 MODEL = unlisted_model("civitai:1@1")
 TASK_IDS = TaskIds(b"secret", uuid.uuid4)
 COST = Decimal("0.01")
+KEYS = OwnKey(SecretStr("the-gateways-own-key"))
 _numbers = itertools.count()
 
 
@@ -128,6 +132,7 @@ async def open_runner(
     capacity: int = 100,
     max_queued: int = 100,
     key_ttl: float = 1000.0,
+    keys: Keys | None = None,
 ) -> AsyncIterator[Replica]:
     """A process's runner; `url` is the journal that several share."""
     engine = open_migrated(url or f"sqlite:///{folder / 'journal.db'}")
@@ -139,7 +144,7 @@ async def open_runner(
     wakes, admission = Wakes(), Admission(capacity, max_queued)
     results = ResultStore(kept, media, Registry([MODEL]))
     runner = JobRunner(journal, results, keeper, maker, admission=admission, task_ids=TASK_IDS, webhooks=wakes)
-    takeover = Takeover(journal, keeper, runner)
+    takeover = Takeover(journal, keeper, runner, keys or KEYS)
     runner.start()
     try:
         yield Replica(runner, takeover, journal, maker, wakes, admission)

@@ -3,7 +3,12 @@
 import json
 from collections.abc import Callable
 
+from pydantic import SecretStr
+
+from app.runware.keys import RunwareKey
 from app.runware.transport import HTTPReply, Permit
+
+KEY = RunwareKey(SecretStr("the-gateways-own-key"))
 
 
 class RecordingTransport:
@@ -13,7 +18,12 @@ class RecordingTransport:
         self.tasks: list[dict] = []
 
     async def post(
-        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
+        self,
+        body: bytes,
+        key: RunwareKey | None,
+        timeout_seconds: float,
+        max_bytes: int = 0,
+        permit: Permit | None = None,
     ) -> HTTPReply:
         """Answer at once."""
         if permit is not None:
@@ -45,15 +55,22 @@ class ScriptedTransport:
     def __init__(self, *script: object) -> None:
         self._script = list(script)
         self.sent: list[dict] = []
+        self.keys: list[RunwareKey | None] = []
 
     async def post(
-        self, body: bytes, timeout_seconds: float, max_bytes: int = 0, permit: Permit | None = None
+        self,
+        body: bytes,
+        key: RunwareKey | None,
+        timeout_seconds: float,
+        max_bytes: int = 0,
+        permit: Permit | None = None,
     ) -> HTTPReply:
         """Play the next entry; the last one repeats."""
         if permit is not None:
             await permit()
         (task,) = json.loads(body)
         self.sent.append(task)
+        self.keys.append(key)
         entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(entry, Callable):
             entry = entry(task)

@@ -13,9 +13,10 @@ def lines_of(work: str, format_: str = "json") -> list[dict]:
     program = textwrap.dedent(
         f"""
         import asyncio
+        from app.observability.hidden import HiddenValues
         from app.observability.logs import configure_logs, get_logger
         from app.observability.logs import begin_request, stage
-        configure_logs({format_!r}, "info", ["s3cret-key"])
+        configure_logs({format_!r}, "info", HiddenValues(["s3cret-key"]))
         log = get_logger("test")
         """
     ) + textwrap.dedent(work)

@@ -7,10 +7,11 @@ import pytest
 
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
+from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
 from app.runware.tasks import ImageTask
 from app.runware.transport import LateError, LostError, NotSentError
-from tests.support.upstreams import ScriptedTransport, image, raw, reply
+from tests.support.upstreams import KEY, ScriptedTransport, image, raw, reply
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
 POLICY = RetryPolicy(
@@ -26,8 +27,8 @@ def task(count: int = 1) -> ImageTask:
 def run(*script: object, count: int = 1, seconds: float = 5.0):
     async def work():
         transport = ScriptedTransport(*script)
-        client = RunwareClient(transport, sync_wait=100, retry=POLICY, chance=lambda: 0.5)
-        result = await client.run_task(task(count), time.monotonic() + seconds)
+        client = RunwareClient(transport, OwnKey(KEY.secret), sync_wait=100, retry=POLICY, chance=lambda: 0.5)
+        result = await client.run_task(task(count), KEY, time.monotonic() + seconds)
         return transport, result
 
     return asyncio.run(work())

@@ -10,7 +10,7 @@ from app.runware.collector import Collector
 from app.runware.exchange import RunwareExchange
 from app.runware.retry import RetryPolicy
 from app.runware.transport import HTTPReply, LateError
-from tests.support.upstreams import ScriptedTransport, image, raw, reply
+from tests.support.upstreams import KEY, ScriptedTransport, image, raw, reply
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
 POLICY = RetryPolicy(first_poll=0.001, longest_poll=0.002)
@@ -27,8 +27,8 @@ def ask(method: str, *script: object, seconds: float = 5.0):
         collector = Collector(RunwareExchange(transport), POLICY, 5.0)
         deadline = time.monotonic() + seconds
         if method == "recover":
-            return await collector.recover(UUID, 1, deadline), transport.kinds
-        return await collector.find_costs(UUID, deadline), transport.kinds
+            return await collector.recover(UUID, KEY, 1, deadline), transport.kinds
+        return await collector.find_costs(UUID, KEY, deadline), transport.kinds
 
     return asyncio.run(work())
 

@@ -8,7 +8,7 @@ import pytest
 from app.runware.media_storage import MediaStorage, UploadedImage
 from app.runware.tasks import InlineImage
 from app.runware.transport import LateError, NotSentError
-from tests.support.upstreams import ScriptedTransport, raw, reply
+from tests.support.upstreams import KEY, ScriptedTransport, raw, reply
 
 IMAGE = InlineImage(b"\x89PNG", "png")
 STORED = {"taskType": "mediaStorage", "taskUUID": "u", "mediaUUID": "m1", "mediaURL": "https://im.example/m1.png"}
@@ -23,7 +23,7 @@ def storage(*script: object) -> tuple[MediaStorage, ScriptedTransport]:
 @pytest.mark.parametrize("data", [[STORED], STORED], ids=["in a list", "alone"])
 def test_an_image_is_uploaded_and_named_by_its_address(data):
     media, transport = storage(reply(data=data))
-    assert asyncio.run(media.upload_image(IMAGE)) == UploadedImage("m1", "https://im.example/m1.png")
+    assert asyncio.run(media.upload_image(IMAGE, KEY)) == UploadedImage("m1", "https://im.example/m1.png")
     (sent,) = transport.sent
     assert (sent["operation"], sent["media"], sent["taskUUID"]) == ("upload", "data:image/png;base64,iVBORw==", "id-0")
 
@@ -41,7 +41,7 @@ def test_an_image_is_uploaded_and_named_by_its_address(data):
 )
 def test_an_upload_that_fails_is_no_error(entry):
     media, _ = storage(entry)
-    assert asyncio.run(media.upload_image(IMAGE)) is None
+    assert asyncio.run(media.upload_image(IMAGE, KEY)) is None
 
 
 @pytest.mark.parametrize("entry", [reply(), NotSentError(), raw(404, "")], ids=["deleted", "unreachable", "unknown"])
@@ -49,7 +49,7 @@ def test_the_process_ends_only_after_its_deletions(entry):
     media, transport = storage(entry)
 
     async def work() -> None:
-        media.delete_image(UploadedImage("m1", "https://im.example/m1.png"))
+        media.delete_image(UploadedImage("m1", "https://im.example/m1.png"), KEY)
         assert transport.sent == []
         await media.close()
 

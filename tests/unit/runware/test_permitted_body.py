@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from pydantic import SecretStr
 
 from app.runware.transport import AiohttpTransport, LostError
+from tests.support.upstreams import KEY
 
 
 class NoMoreError(Exception):
@@ -41,9 +41,9 @@ def send(server: Server, body: bytes, permit) -> int:
     async def course() -> int:
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=1 << 16)
         port = listening.sockets[0].getsockname()[1]
-        transport = AiohttpTransport(f"http://127.0.0.1:{port}/", SecretStr("k"), None)
+        transport = AiohttpTransport(f"http://127.0.0.1:{port}/")
         try:
-            return (await transport.post(body, 20, permit=permit)).status
+            return (await transport.post(body, KEY, 20, permit=permit)).status
         finally:
             await transport.close()
             await asyncio.sleep(0.05)

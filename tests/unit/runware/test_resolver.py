@@ -4,10 +4,10 @@ import asyncio
 import socket
 
 import pytest
-from pydantic import SecretStr
 
 from app.runware.resolver import RunwareResolver
 from app.runware.transport import AiohttpTransport, NotSentError
+from tests.support.upstreams import KEY
 
 BOTH = ["192.0.2.1", "2001:db8::1"]
 
@@ -49,10 +49,10 @@ def test_a_task_whose_runware_has_no_address_was_surely_not_sent(error):
         raise error
 
     async def course() -> None:
-        transport = AiohttpTransport("http://runware.test:1/v1", SecretStr("k"), addresses)
+        transport = AiohttpTransport("http://runware.test:1/v1", addresses)
         try:
             with pytest.raises(NotSentError):
-                await transport.post(b"[]", 5)
+                await transport.post(b"[]", KEY, 5)
         finally:
             await transport.close()
 

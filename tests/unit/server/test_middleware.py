@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from starlette.responses import Response
 
+from app.observability.hidden import HiddenValues
 from app.observability.logs import AccessLog
 from app.server.browsers import BrowserRules
 from app.server.delivery import state_of
@@ -92,7 +93,9 @@ def test_an_answer_bears_the_id_it_has_when_it_begins(joins):
     async def send(message) -> None:
         sent.append(message)
 
-    middleware = RequestMiddleware(app, {}, AccessLog("console", "error"), path_reader(("v1",)), lambda: "req_own")
+    middleware = RequestMiddleware(
+        app, {}, AccessLog("console", "error", HiddenValues()), path_reader(("v1",)), lambda: "req_own"
+    )
     asyncio.run(middleware(scope_of("//v1/models/", "GET"), None, send))
     headers = dict(sent[0]["headers"])
     assert headers[b"x-request-id"] == headers[b"x-spillway-request-id"] == (joins or "req_own").encode()
