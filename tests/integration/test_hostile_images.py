@@ -18,7 +18,9 @@ HOSTILE = {
     "a HEIC that says 64 and holds 8000": partial(lying_boxes, "HEIF", 8000, 64),
     "an AVIF that says 64 and holds 8000": partial(lying_boxes, "AVIF", 8000, 64),
 }
-"""Made when they are needed: some take seconds."""
+"""Made when they are needed: some take seconds, on a busy machine minutes."""
+
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
