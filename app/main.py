@@ -18,6 +18,7 @@ from app.access.admission import MemoryBudget, TaskAdmission
 from app.access.authentication import Authenticator, KeyAuthenticator
 from app.access.key_cache import KeyCache
 from app.access.key_uses import KeyUses
+from app.api.balance import BalanceRoutes
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
 from app.api.docs_pages import DocsPages
@@ -29,6 +30,7 @@ from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
 from app.api.requests import RequestRoutes, webhook_body
 from app.api.routes import Handlers, describe_routes, route_table, serve_routes
+from app.api.usage import UsageRoutes
 from app.catalog.loader import load_catalog
 from app.catalog.model import Mode
 from app.catalog.registry import Registry
@@ -59,6 +61,7 @@ from app.media.store import MediaStore
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
+from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.runware.keys import Keys, OwnKey
 from app.runware.media_storage import MediaStorage
@@ -157,6 +160,7 @@ class _Resources:
 
     ways: WaysOut
     runware: RunwareClient
+    account: RunwareAccount
     storage: MediaStorage
     workers: Workers
     media: MediaStore
@@ -166,21 +170,20 @@ class _Resources:
     async def close(self) -> None:
         """Give all of it back; the journal first, since its last outcomes are still to be written."""
         await asyncio.to_thread(self.journal.close)
-        for opened in (self.ways, self.storage, self.runware, self.workers):
+        for opened in (self.account, self.ways, self.storage, self.runware, self.workers):
             await opened.close()
 
 
 async def _open(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[str], bytes]) -> _Resources:
     ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
     transport = parts.connect(settings.upstream, ways)
-    media, results = await _open_stores(settings, derive)
     return _Resources(
         ways,
         RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
+        RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
         MediaStorage(transport),
         Workers(settings.images.image_workers),
-        media,
-        results,
+        *(await _open_stores(settings, derive)),
         await _open_journal(settings.journal),
     )
 
@@ -199,8 +202,7 @@ async def _build(
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, webhook_body, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
-    ids = TaskIds(derive("task ids"))
-    keeper = LeaseKeeper(journal, parts.lease_seconds)
+    ids, keeper = TaskIds(derive("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images)
     kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
     runner = JobRunner(journal, kept, keeper, executor, admission=admission, task_ids=ids, webhooks=webhooks)
@@ -218,7 +220,7 @@ async def _build(
     server = settings.server
     authenticator = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    for part in (opened.workers, runner, takeover, bills, webhooks):
+    for part in (opened.workers, opened.account, runner, takeover, bills, webhooks):
         part.start()
     try:
         handlers = Handlers(
@@ -226,7 +228,9 @@ async def _build(
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets),
-            health=HealthRoutes(runware, journal, registry, settings.upstream),
+            health=HealthRoutes(runware, opened.account, journal, registry, settings.upstream),
+            usage=UsageRoutes(journal.reader, registry, authenticator.names),
+            balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
         yield handlers, authenticator

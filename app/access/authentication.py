@@ -57,6 +57,11 @@ class KeyAuthenticator:
         # By digest, so that a key in use is not taken apart for each request.
         self._ids: OrderedDict[str, str] = OrderedDict()
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What the operator calls the keys of the settings, by tenant; those that have a name."""
+        return {caller.tenant: caller.name for caller in self._callers.values() if caller.name}
+
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """Whose key is sent, raising AuthenticationError without a valid one.
 

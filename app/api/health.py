@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.catalog.registry import Registry
 from app.journal.journal import Journal
+from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.settings.groups import UpstreamSettings
 
@@ -16,9 +17,15 @@ class HealthRoutes:
     """`/healthz` and `/readyz`."""
 
     def __init__(
-        self, runware: RunwareClient, journal: Journal, registry: Registry, upstream: UpstreamSettings
+        self,
+        runware: RunwareClient,
+        account: RunwareAccount,
+        journal: Journal,
+        registry: Registry,
+        upstream: UpstreamSettings,
     ) -> None:
         self._runware = runware
+        self._account = account
         self._journal = journal
         self._registry = registry
         self._upstream = upstream.upstream_name
@@ -37,6 +44,9 @@ class HealthRoutes:
         ready = not problems
         if self._runware.unreachable:  # another replica would fare no better, so this one stays in service
             problems.append("Runware does not answer; new requests are refused until it does.")
+        # Not how much: anybody may ask here (0131).
+        if self._account.is_low:
+            problems.append("The balance at Runware is low: add credit there.")
         body: dict[str, object] = {
             "status": "ready" if ready else "not ready",
             "upstream": self._upstream,

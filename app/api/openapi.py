@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from app.openai_api.request_schemas import RUNWARE, describe_requests
 from app.openai_api.schemas import DryRunResponse, ErrorResponse, ImagesResponse
+from app.openai_api.usage import QUERY
+from app.openai_api.usage_schemas import UsageResponse
 
 _IMAGE_HEADERS = {
     "x-request-id": "The id of this request.",
@@ -44,6 +46,10 @@ SCHEMA = {
     "description": "true: a JSON Schema of everything this model accepts here, with the mode of each field.",
     "schema": {"type": "boolean", "default": False},
 }
+USAGE_QUERY = [
+    {"name": name, "in": "query", "required": False, "description": meaning, "schema": {"type": "string"}}
+    for name, meaning in QUERY.items()
+]
 _ERRORS = {
     400: "The request cannot be carried out as it is.",
     401: "No key, or one that is not valid here.",
@@ -82,6 +88,13 @@ def describe_results() -> dict[int | str, Documented]:
     answers = describe_images()
     answers[200] = {**answers[200], "model": ImagesResponse}
     return {**answers, 202: {"description": "It is still being made: ask again later."}}
+
+
+def describe_usage() -> dict[int | str, Documented]:
+    """The answers of usage: JSON, or CSV with the same columns as its rows."""
+    csv: Documented = {"text/csv": {"schema": {"type": "string"}}}
+    success: Documented = {"model": UsageResponse, "content": csv, "description": "The sums."}
+    return {200: success, **describe_errors(400, 401, 403, 404)}
 
 
 def describe_body(json_schema: str, form_schema: str | None = None) -> Documented:

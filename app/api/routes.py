@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import Route as ServedRoute
 
 from app.access.authentication import Authenticator
+from app.api.balance import BalanceRoutes
 from app.api.context import Admin, Public, WithKey
 from app.api.docs_pages import DocsPages
 from app.api.health import HealthRoutes
@@ -16,17 +17,21 @@ from app.api.media import MediaRoutes
 from app.api.models import ModelRoutes
 from app.api.openapi import (
     SCHEMA,
+    USAGE_QUERY,
     Documented,
     DocumentedRoute,
     describe_body,
     describe_errors,
     describe_images,
     describe_results,
+    describe_usage,
     document,
 )
 from app.api.requests import RequestRoutes
+from app.api.usage import UsageRoutes
 from app.openai_api.request_schemas import EDIT, EDIT_FORM, GENERATION
 from app.openai_api.schemas import ModelItem, ModelList
+from app.openai_api.usage_schemas import BalanceModel
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
@@ -59,13 +64,15 @@ class Handlers:
     media: MediaRoutes
     requests: RequestRoutes
     health: HealthRoutes
+    usage: UsageRoutes
+    balance: BalanceRoutes
     docs: DocsPages | None
     """None where the operator does not want them served."""
 
 
 def route_table(handlers: Handlers) -> tuple[Route, ...]:
     """Every route there is."""
-    return (*_image_routes(handlers.images), *_api_routes(handlers), *_page_routes(handlers))
+    return (*_image_routes(handlers.images), *_api_routes(handlers), *_money_routes(handlers), *_page_routes(handlers))
 
 
 def serve_routes(routes: Iterable[Route], authenticator: Authenticator) -> list[ServedRoute]:
@@ -140,6 +147,16 @@ def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
         # Public: monitoring has no key of a gateway.
         Route("GET", "/healthz", Public(health.healthz), "operations"),
         Route("GET", "/readyz", Public(health.readyz), "operations"),
+    )
+
+
+def _money_routes(handlers: Handlers) -> tuple[Route, ...]:
+    balances: dict[int | str, Documented] = {200: {"model": BalanceModel}, **describe_errors(401, 403, 502, 503)}
+    usage = WithKey(handlers.usage.retrieve_usage)
+    return (
+        Route("GET", "/usage", usage, "usage", describe_usage(), {"parameters": USAGE_QUERY}),
+        # The account is the operator's, and all keys together spend from it.
+        Route("GET", "/balance", Admin(handlers.balance.retrieve_balance), "usage", balances),
     )
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -90,6 +91,7 @@ def simulate(
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8001,
     latency: Annotated[float, typer.Option(help="Seconds each image takes.", min=0)] = 0.3,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    balance: Annotated[float, typer.Option(help="US dollars that the simulated account starts with.")] = 1000.0,
     exit_with_stdin: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Start the Runware simulator alone."""
@@ -102,7 +104,14 @@ def simulate(
 
     try:
         asyncio.run(
-            serve_simulator(host, port, latency_seconds=latency, announce=announce, ends_with_stdin=exit_with_stdin)
+            serve_simulator(
+                host,
+                port,
+                latency_seconds=latency,
+                balance=Decimal(str(balance)),
+                announce=announce,
+                ends_with_stdin=exit_with_stdin,
+            )
         )
     except KeyboardInterrupt:
         return

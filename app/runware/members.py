@@ -21,6 +21,7 @@ MAX_COST = Decimal(1000)
 # Nano-dollars, as the tables keep them: rounded here once, so that answer, record, ledger and webhook show one bill
 # (0125). Runware's own prices have six digits.
 _SMALLEST_EXPONENT = -9
+_MAX_BALANCE = Decimal(10**12)
 _MAX_NUMBER_CHARS = 64
 _MAX_TEXT_CHARS = 8192
 _MAX_INTEGER = 2**64 - 1
@@ -104,6 +105,21 @@ def read_cost(members: Members) -> Decimal | None:
     too_fine = isinstance(exponent, int) and exponent < _SMALLEST_EXPONENT
     rounded = cost.quantize(Decimal((0, (1,), _SMALLEST_EXPONENT))) if too_fine else cost
     return None if rounded == 0 != cost else rounded
+
+
+def read_balance(members: Members) -> Decimal | None:
+    """The balance of an account, which may be below zero; None where none is said that can be believed."""
+    text = bytes(members.get("balance", b"null"))
+    if len(text) > _MAX_NUMBER_CHARS:
+        return None
+    try:
+        balance = Decimal(text.decode("ascii").strip('"'))
+    except (InvalidOperation, UnicodeDecodeError):
+        return None
+    # Bounded before it is written out: a short text may be a number of a million digits.
+    if not (balance.is_finite() and abs(balance) <= _MAX_BALANCE):
+        return None
+    return round(balance, -_SMALLEST_EXPONENT).normalize() + 0
 
 
 def quote_cost(item: Members) -> str | None:

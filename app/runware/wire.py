@@ -7,6 +7,7 @@ are worth is judged in `members`.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from app.runware.members import (
     Members,
     has_image,
     quote_cost,
+    read_balance,
     read_image,
     read_others,
     read_text,
@@ -101,6 +103,18 @@ def decode_details(body: bytes, task_uuid: str) -> Reply:
         raise UnreadableReplyError from None
     response = details[0].get("response") if details else None
     return Reply() if response is None else decode(bytes(response), task_uuid)
+
+
+def decode_balance(body: bytes, task_uuid: str) -> Decimal | None:
+    """The balance in the details of an account, in dollars; None where they name none that can be believed."""
+    envelope = _open_envelope(body)
+    try:
+        items = _entries(envelope, "data") if isinstance(envelope, dict) else []
+    except _UNREADABLE:
+        raise UnreadableReplyError from None
+    own = msgspec.json.encode(task_uuid)
+    found = (read_balance(item) for item in items[:_MAX_ENTRIES] if _is_about(item, task_uuid, own))
+    return next((balance for balance in found if balance is not None), None)
 
 
 def _open_envelope(body: bytes) -> _Envelope:

@@ -3,6 +3,7 @@
 Each group is one concern of the gateway; `load` puts them together and reads the environment.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -67,6 +68,15 @@ class UpstreamSettings(SettingsGroup):
         alias="SPILLWAY_REQUEST_TIMEOUT",
         gt=0,
         description="How long a caller waits that sends no timeout, in seconds; then 504 still_processing.",
+    )
+    low_balance: Decimal | None = Field(
+        None,
+        alias="SPILLWAY_LOW_BALANCE",
+        ge=0,
+        max_digits=18,
+        decimal_places=9,
+        description="The balance at Runware in US dollars below which `/readyz` and the log warn. It is asked for "
+        "every minute then. Unset: it is not watched.",
     )
 
 

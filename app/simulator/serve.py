@@ -4,9 +4,11 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 
 from aiohttp import web
 
+from app.simulator.account import OPENING
 from app.simulator.server import Simulator
 from app.simulator.state import TaskStore
 
@@ -17,13 +19,14 @@ async def serve(
     *,
     latency_seconds: float,
     keys: frozenset[str] | None = None,
+    balance: Decimal = OPENING,
     announce: Callable[[str], None],
     ends_with_stdin: bool = False,
 ) -> None:
     """Serve until cancelled, or until stdin closes; `announce` gets the address once it listens."""
     store = TaskStore(latency_seconds)
     # No access log: benchmarks would measure it.
-    runner = web.AppRunner(Simulator(store, keys).application(), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(Simulator(store, keys, balance).application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()

@@ -7,11 +7,13 @@ both are ours, not Runware's. Faults are asked for in the prompt: see `scenarios
 import asyncio
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from app.simulator.account import OPENING, Spent, check_account, describe_account
 from app.simulator.faults import Fault, missing
 from app.simulator.inputs import InputImageError
 from app.simulator.rules import JSONObject
@@ -39,11 +41,12 @@ class _PlainError(Exception):
 
 
 class Simulator:
-    """The service over HTTP. `keys` None takes any key that is not empty."""
+    """The service over HTTP. `keys` None takes any key that is not empty; `balance` is what the account starts with."""
 
-    def __init__(self, store: TaskStore, keys: frozenset[str] | None = None) -> None:
+    def __init__(self, store: TaskStore, keys: frozenset[str] | None = None, balance: Decimal = OPENING) -> None:
         self._store = store
         self._keys = keys
+        self._balance = balance
 
     def application(self) -> web.Application:
         """Its routes."""
@@ -108,10 +111,8 @@ class Simulator:
     async def _answer_task(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
         """Data, errors, and the status when there are only errors."""
         kind = wire.get("taskType")
-        if kind == "authentication":
-            return [], [], 200
-        if kind == "ping":
-            return [{"taskType": "ping", "pong": True}], [], 200
+        if kind in {"authentication", "ping"}:
+            return [{"taskType": "ping", "pong": True}] if kind == "ping" else [], [], 200
         try:
             if kind in TASK_TYPES:
                 return await self._infer(wire)
@@ -121,6 +122,8 @@ class Simulator:
                 return self._details(wire)
             if kind in {"imageUpload", "mediaStorage"}:
                 return await self._upload(wire)
+            if kind == "accountManagement":
+                return self._account(wire)
         except InputImageError as error:
             return [], [error.fault.to_wire(wire)], error.fault.status
         fault = Fault("unsupportedTaskType", f"The task type '{kind}' is not supported.", parameter="taskType")
@@ -194,6 +197,14 @@ class Simulator:
             "response": response,
         }
         return [details], [], 200
+
+    def _account(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+        fault = check_account(wire)
+        if fault is not None:
+            return [], [fault.to_wire(wire)], fault.status
+        spent = [Spent(task.started, task.billed) for task in self._store.tasks.values()]
+        opening = self._balance - self._store.forgotten_bills
+        return [describe_account(wire, opening, spent, time.time())], [], 200
 
     async def _upload(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
         field = "image" if wire["taskType"] == "imageUpload" else "media"

@@ -30,6 +30,10 @@ WITH_KEY = [
     ("GET", "/requests/{request_id}/result"),
     ("DELETE", "/requests/{request_id}/payloads"),
     ("GET", "/webhooks/secret"),
+    ("GET", "/usage"),
+]
+ADMIN = [
+    ("GET", "/balance"),
 ]
 PUBLIC = [
     ("POST", "/images/variations"),
@@ -59,7 +63,7 @@ def served(**variables: str) -> list[tuple[str, str]]:
 
 
 def test_every_route_that_is_served_is_listed_here(tmp_path):
-    assert sorted(served(SPILLWAY_DATA_DIR=str(tmp_path))) == sorted(WITH_KEY + PUBLIC)
+    assert sorted(served(SPILLWAY_DATA_DIR=str(tmp_path))) == sorted(WITH_KEY + ADMIN + PUBLIC)
 
 
 def test_the_pages_are_served_only_where_they_are_wanted(tmp_path):
@@ -77,7 +81,7 @@ def call(gateway, method: str, path: str, **headers: str) -> httpx2.Response:
     return loopback.request(method, url, headers=headers, content=b"{}" if method == "POST" else None)
 
 
-@pytest.mark.parametrize(("method", "path"), WITH_KEY, ids=str)
+@pytest.mark.parametrize(("method", "path"), WITH_KEY + ADMIN, ids=str)
 def test_a_route_with_a_key_is_refused_without_a_valid_one(gateway, method, path):
     for headers in ({}, {"Authorization": "Bearer of-somebody-else"}):
         answer = call(gateway, method, path, **headers)
@@ -87,6 +91,12 @@ def test_a_route_with_a_key_is_refused_without_a_valid_one(gateway, method, path
 @pytest.mark.parametrize(("method", "path"), WITH_KEY, ids=str)
 def test_a_route_with_a_key_is_reached_with_one(gateway, method, path):
     assert call(gateway, method, path, Authorization="Bearer test-key").status_code not in {401, 405, 500}
+
+
+@pytest.mark.parametrize(("method", "path"), ADMIN, ids=str)
+def test_a_route_of_administrators_is_refused_to_every_other_key(gateway, method, path):
+    answer = call(gateway, method, path, Authorization="Bearer test-key")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "admin_required")
 
 
 @pytest.mark.parametrize(("method", "path"), PUBLIC, ids=str)

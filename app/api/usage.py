@@ -1,0 +1,101 @@
+"""What was used: sums over the requests of a key, over all of them for an administrator."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.catalog.registry import Registry
+from app.database.reader import Reader
+from app.domain.caller import Caller
+from app.domain.usage import GroupBy, UsageQuestion, UsageReport, UsageRow
+from app.errors import ForbiddenError, NotFoundError
+from app.ledger.usage import Usage
+from app.openai_api.usage import UsageQuery, next_page_url, read_usage, render_usage, render_usage_csv
+
+_CSV, _JSON = "text/csv", "application/json"
+
+
+class UsageRoutes:
+    """`/usage`. `names` has what the operator calls the keys of its settings, by tenant."""
+
+    def __init__(self, reader: Reader, registry: Registry, names: Mapping[str, str]) -> None:
+        self._usage = Usage(reader)
+        self._registry = registry
+        self._names = names
+
+    async def retrieve_usage(self, request: Request, caller: Caller) -> Response:
+        """Sums by day, model, key, user or status, as JSON or (with `Accept: text/csv`) as CSV."""
+        query = read_usage(request.query_params, datetime.now(UTC))
+        tenant = await self._tenant_of(query, caller)
+        question = replace(query.question, tenant=tenant)
+        report = name_rows(await self._usage.report(question), question, self._registry, self._names)
+        # A cache must not give the one form for the other, and no proxy one caller's sums to another.
+        headers = {"Vary": "Accept", "Cache-Control": "private, no-store"}
+        if not _wants_csv(request.headers):
+            return Response(render_usage(report, query), media_type=_JSON, headers=headers)
+        more = next_page_url(report, query)
+        if more is not None:
+            headers["Link"] = f'<{more}>; rel="next"'
+        headers["Content-Disposition"] = f'attachment; filename="usage-by-{question.group_by.value}.csv"'
+        return Response(render_usage_csv(report, question.group_by), media_type=_CSV, headers=headers)
+
+    async def _tenant_of(self, query: UsageQuery, caller: Caller) -> str | None:
+        """Whose requests are summed, None for all."""
+        wanted = query.key
+        if wanted is None:
+            return None if caller.is_admin else caller.tenant
+        if not caller.is_admin:
+            if wanted in {caller.tenant, caller.name}:
+                return caller.tenant
+            # The same whether or not there is such a key.
+            raise ForbiddenError("Only an admin key may see what other keys used.", param="key", code="admin_required")
+        found = await self._usage.find_key(wanted)
+        if found is not None:
+            return found[0]
+        named = next((tenant for tenant, name in self._names.items() if wanted in {tenant, name}), None)
+        if named is None:
+            raise NotFoundError("There is no key with this id or name.", param="key", code="key_not_found")
+        return named
+
+
+def name_rows(
+    report: UsageReport, question: UsageQuestion, registry: Registry, names: Mapping[str, str]
+) -> UsageReport:
+    """The report with the ids of models that the catalog knows, and the names of keys of the settings."""
+    if question.group_by is GroupBy.MODEL:
+        rows = tuple(replace(row, value=_model_id(row, registry)) for row in report.rows)
+    elif question.group_by is GroupBy.KEY:
+        rows = tuple(replace(row, name=row.name or names.get(row.value or "") or None) for row in report.rows)
+    else:
+        return report
+    return replace(report, rows=rows)
+
+
+def _model_id(row: UsageRow, registry: Registry) -> str | None:
+    # Looked up by its AIR, exactly: a name that only resembles one would add up what differs.
+    return next((model.id for model in registry.models if model.air == row.value), row.value)
+
+
+def _wants_csv(headers: Headers) -> bool:
+    """Whether CSV is preferred to JSON, which is what anything else means."""
+    weights = {_CSV: 0.0, _JSON: 0.0}
+    for part in ",".join(headers.getlist("accept")).split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if kind in weights:
+            weights[kind] = _weight(parameters)
+    return weights[_CSV] > weights[_JSON]
+
+
+def _weight(parameters: list[str]) -> float:
+    for one in parameters:
+        name, _, value = one.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
