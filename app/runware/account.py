@@ -33,7 +33,10 @@ class Balance:
 
 
 class RunwareAccount:
-    """Asks for the balance of the account of `key`. `low` is in dollars; `clock` is monotonic seconds, `now` unix seconds."""
+    """Asks for the balance of the account of `key`.
+
+    `low` is in dollars; `clock` is monotonic seconds, `now` unix seconds.
+    """
 
     def __init__(
         self,

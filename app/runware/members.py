@@ -117,7 +117,7 @@ def read_balance(members: Members) -> Decimal | None:
     except (InvalidOperation, UnicodeDecodeError):
         return None
     # Bounded before it is written out: a short text may be a number of a million digits.
-    if not (balance.is_finite() and abs(balance) <= _MAX_BALANCE):
+    if not (balance.is_finite() and balance.copy_abs() <= _MAX_BALANCE):
         return None
     return round(balance, -_SMALLEST_EXPONENT).normalize() + 0
 

@@ -79,7 +79,7 @@ def test_a_key_sees_its_own_and_an_administrator_all(shop):
 
 
 def test_a_cost_that_is_not_known_is_shown_apart(shop):
-    shop.generate(prompt=f"{unique()} [sim:costless]", model="flux.1-schnell")
+    shop.generate(prompt=f"{unique()} [sim:costless]", model="riverflow-1-mini")
     total = settled(shop, 1)["total"]
     record = shop.client.get("/requests").json()["data"][0]
     assert (total["cost"], total["estimated_cost"], record["cost"]) == (0, record["estimated_cost"], None)
