@@ -16,6 +16,7 @@ from starlette.types import Lifespan
 from app import __version__
 from app.access.admission import MemoryBudget, TaskAdmission
 from app.access.authentication import Authenticator, KeyAuthenticator
+from app.access.gates import Gates
 from app.access.key_cache import KeyCache
 from app.access.key_uses import KeyUses
 from app.api.balance import BalanceRoutes
@@ -205,7 +206,8 @@ async def _build(
     ids, keeper = TaskIds(derive("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images)
     kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
-    runner = JobRunner(journal, kept, keeper, executor, admission=admission, task_ids=ids, webhooks=webhooks)
+    gates = Gates.on(admission, journal.reader, settings.spending)
+    runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
     work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
     inputs = InputImages(work, ways.inputs, links, max_bytes=images.max_image_bytes)
     policy = _policy(settings, retries)

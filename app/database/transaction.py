@@ -6,6 +6,7 @@ in which order locks are taken on PostgreSQL; SQLite has one lock, which the tra
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import BigInteger, Connection, CursorResult, Executable, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -13,10 +14,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.database.key_tables import accounts
 from app.database.tables import requests
 
+_T = TypeVar("_T")
 Row = Mapping[str, object]
-Mark = tuple[int, Mapping[Executable, int], int]
+Mark = tuple[int, Mapping[Executable, int], int, int]
 Follow = Callable[["Transaction", Collection[str]], None]
 """What is done for requests once all that was added is written."""
+Store = Callable[["Transaction", Mapping[str, _T]], None]
+"""Writes values by their names."""
 ENDS_CHANNEL = "spillway_ends"
 READS = "spillway_reads"
 """The execution option of an engine whose transactions only read, and wait for no writer."""
@@ -62,6 +66,8 @@ class Transaction:
         self._rows: dict[Executable, list[Row]] = {}
         self._ended: list[str] = []
         self._followed: list[tuple[Follow, str]] = []
+        self._kept: list[tuple[Store[Any], str, object]] = []
+        self._newest: dict[tuple[Store[Any], str], object] = {}
         self._executed = 0
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
@@ -76,6 +82,18 @@ class Transaction:
     def added(self, statement: Executable) -> Sequence[Row]:
         """What was added and is not written yet."""
         return self._rows.get(statement, ())
+
+    def keep(self, store: Store[_T], name: str, value: _T) -> None:
+        """Have `store` write a value once at the end of the group, instead of what was kept by this name before.
+
+        So what every piece of a group decides upon is read once and written once.
+        """
+        self._kept.append((store, name, value))
+        self._newest[store, name] = value
+
+    def kept(self, store: Store[_T], name: str) -> _T | None:
+        """What was last kept by this name, and is not written yet."""
+        return cast("_T | None", self._newest.get((store, name)))
 
     def announce_end(self, request_id: str) -> None:
         """Let other processes know with the commit that this request has ended."""
@@ -100,6 +118,7 @@ class Transaction:
             changed = [statement for statement in self._rows if not statement.is_insert]
             self.lock_rows({name for statement in changed for name in self._named(statement)}, followed)
         self.write_only(*self._rows)
+        self._store()
         self._follow()
         if self._locks and self._ended:
             self.connection.execute(_NOTIFY, {"ids": self._ended})
@@ -139,17 +158,29 @@ class Transaction:
 
     def mark(self) -> Mark:
         """How far it is, to come back to."""
-        return self._executed, {statement: len(rows) for statement, rows in self._rows.items()}, len(self._followed)
+        counts = {statement: len(rows) for statement, rows in self._rows.items()}
+        return self._executed, counts, len(self._followed), len(self._kept)
 
     def forget_since(self, mark: Mark) -> bool:
         """Drop what was added since; False where something was written meanwhile, which only a rollback undoes."""
-        executed, counts, followed = mark
+        executed, counts, followed, kept_before = mark
         if executed != self._executed:
             return False
         kept = ((statement, rows) for statement, rows in self._rows.items() if statement in counts)
         self._rows = {statement: rows[: counts[statement]] for statement, rows in kept}
         del self._followed[followed:]
+        if len(self._kept) > kept_before:
+            del self._kept[kept_before:]
+            self._newest = {(store, name): value for store, name, value in self._kept}
         return True
+
+    def _store(self) -> None:
+        by_store: dict[Store[Any], dict[str, object]] = {}
+        for (store, name), value in self._newest.items():
+            by_store.setdefault(store, {})[name] = value
+        self._kept, self._newest = [], {}
+        for store, values in by_store.items():
+            store(self, values)
 
     def _follow(self) -> None:
         by_work: dict[Follow, dict[str, None]] = {}

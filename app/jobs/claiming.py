@@ -9,9 +9,11 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
-from app.access.admission import Admission, Ticket
+from app.access.account import Account
+from app.access.admission import Ticket
+from app.access.budgets import RefusedError
+from app.access.gates import Gates
 from app.catalog.model import Mode
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
@@ -48,12 +50,12 @@ class Books:
 class Claimer:
     """Makes claims. `clock` is monotonic seconds."""
 
-    def __init__(self, books: Books, admission: Admission, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, books: Books, gates: Gates, clock: Callable[[], float] = time.monotonic) -> None:
         self._journal = books.journal
         self._keeper = books.keeper
         self._queue = books.queue
         self._receipts = books.receipts
-        self._admission = admission
+        self._admission, self._accounts, self._meters = gates.admission, gates.accounts, gates.meters
         self._clock = clock
 
     async def claim(self, intent: Intent, caller_left: asyncio.Event) -> tuple[Claim, Ticket | None]:
@@ -136,23 +138,41 @@ class Claimer:
         return claim
 
     async def _claim_once(self, intent: Intent) -> Claim:
-        """A claim as things are now, durable when this returns."""
+        """A claim as things are now, durable when this returns, raising what the key's account does not allow."""
         names = self._journal.claims.names_of(intent)
         accounts = () if intent.key is None else (intent.tenant,)
         try:
-            return await self._journal.writer.decide(names, accounts, self._accept, intent)
+            claim, account = await self._journal.writer.decide(names, accounts, self._accept, intent)
         except KeyExpiredError as expired:
             # By itself, since the claim it was found by leaves nothing behind.
             await self._journal.writer.post(self._journal.claims.forget_key, expired.earlier_id)
             raise
+        except RefusedError as refused:
+            if refused.account is not None:
+                self._meters.note(refused.account)
+            if refused.is_unwarned:
+                # By itself too, and not waited for: a refusal writes nothing, and its caller need not wait to hear it.
+                self._queue.enqueue(intent.request_id, lambda: self._warn_used_up(intent.tenant))
+            raise refused.error from None
+        if account is not None:
+            self._meters.note(account)
+        return claim
 
-    def _accept(self, transaction: Transaction, intent: Intent) -> Claim:
+    def _accept(self, transaction: Transaction, intent: Intent) -> tuple[Claim, Account | None]:
         """The unit of work of a request that is accepted: what other rooms must hold of it is called here.
 
-        Where one of them raises, there is no claim either.
+        Where one of them raises, there is no claim either. Who joins an earlier request pays nothing, and is not
+        counted.
         """
         joined = self._journal.claims.join(transaction, intent)
-        return joined or self._journal.claims.open(transaction, replace(intent, reserve=intent.estimate or Decimal(0)))
+        if joined is not None:
+            return joined, None
+        charge = self._accounts.charge(transaction, intent)
+        claim = self._journal.claims.open(transaction, replace(intent, reserve=charge.reserve), charge.at)
+        return claim, charge.account
+
+    async def _warn_used_up(self, key_id: str) -> None:
+        await self._journal.writer.write(self._accounts.warn_used_up, key_id)
 
     async def _withdraw(self, intent: Intent) -> None:
         claims = self._journal.claims

@@ -8,8 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from app.access.admission import Admission, Ticket
+from app.access.admission import Ticket
+from app.access.gates import Gates
 from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
@@ -23,7 +25,7 @@ from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
 from app.journal.journal import Journal
 from app.journal.records import KeyExpiredError, Lease, Receipt, Record
-from app.ledger.bill import Bill
+from app.ledger.bill import Bill, total_cost
 from app.observability.logs import begin_request, get_logger
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import with_ids
@@ -61,7 +63,7 @@ class JobRunner:
         keeper: LeaseKeeper,
         executor: Executor,
         *,
-        admission: Admission,
+        gates: Gates,
         task_ids: TaskIds,
         webhooks: Wakeable,
         clock: Callable[[], float] = time.monotonic,
@@ -70,7 +72,7 @@ class JobRunner:
         self._results = results
         self._keeper = keeper
         self._executor = executor
-        self._admission = admission
+        self._gates = gates
         self._task_ids = task_ids
         self._webhooks = webhooks
         self._clock = clock
@@ -79,7 +81,7 @@ class JobRunner:
         self._endings = Endings(journal.outcomes, results, keeper, self._queue)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)
-        self._claimer = Claimer(books, admission, clock)
+        self._claimer = Claimer(books, gates, clock)
         self._waiting = Waiting(books, results, clock)
 
     def start(self) -> None:
@@ -123,7 +125,7 @@ class JobRunner:
         self._keeper.hold(lease, asked)
         # What was known to be paid stays known, even if a second look at Runware says less.
         job = Job(lease, Bill(record.costs), self._keeper)
-        self._begin(record, job, self._admission.admit_unmetered())
+        self._begin(record, job, self._gates.admission.admit_unmetered())
 
     async def rejoin(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent."""
@@ -245,6 +247,8 @@ class JobRunner:
             # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
             case Unresolved():
                 await self._endings.leave_to_others(job.lease, costs)
+        if total_cost(costs) != _expected_cost(work):
+            self._gates.meters.mark_stale(work.tenant if isinstance(work, Record) else work.context.tenant)
 
     def _may_be_asked_again(self, work: Prepared | Record, job: Job) -> bool:
         """Whether embedded images must be stored before their bytes are freed (0053)."""
@@ -255,6 +259,11 @@ class JobRunner:
 
 def _webhook_of(work: Prepared | Record) -> str | None:
     return work.webhook_url if isinstance(work, Record) else work.request.webhook_url
+
+
+def _expected_cost(work: Prepared | Record) -> Decimal | None:
+    """What was reserved for it as long as nothing else is said; None where it is not known here."""
+    return None if isinstance(work, Record) else work.price.total
 
 
 def _as_replay(outcome: Outcome) -> Outcome:

@@ -135,9 +135,12 @@ class Claims:
             raise NothingToJoinError
         return None
 
-    def open(self, transaction: Transaction, intent: Intent) -> Claim:
-        """A claim on a request that is new, with what is reserved for it; in the transaction in which it was sought."""
-        now = self._clock()
+    def open(self, transaction: Transaction, intent: Intent, at: float | None = None) -> Claim:
+        """A claim on a request that is new, with what is reserved for it; in the transaction in which it was sought.
+
+        `at` is when it counts as made, where that was decided with what is reserved.
+        """
+        now = self._clock() if at is None else at
         row = to_row(intent, self.owner, now, now + self._key_ttl)
         record = new_record(row, intent)
         self._insert(transaction, row, intent)

@@ -16,11 +16,12 @@ from app.database.key_tables import accounts, highest_prices, ledger_entries
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.money import read_nanos
+from app.ledger.periods import SECONDS_OF_A_DAY
 from app.ledger.standing import NOTHING, EntryKind, Money, Standing, kind_of, standing_of
+from app.ledger.warnings import warn_owners
 
 KEY_PREFIX = "key_"
 """Of the ids of keys of the database; no other tenant has an account."""
-SECONDS_OF_A_DAY = 86_400
 _END_OF_TIME = 253_402_300_800
 _FINAL = frozenset({"completed", "partial", "failed"})
 _AT_ONCE = 500
@@ -122,11 +123,14 @@ class Ledger:
     def _follow(self, transaction: Transaction, ids: Sequence[str]) -> None:
         entries: list[dict[str, object]] = []
         charges: list[dict[str, object]] = []
+        rising: set[str] = set()
         prices: dict[str, int] = {}
         for change in _changes(transaction.connection, ids):
             entries.append(self._entry(change.request_id, change.owner, change.kind, change.before, change.after))
             if change.owner.tenant.startswith(KEY_PREFIX):
                 charges.append(_to_charge(change))
+                if change.after.taken > change.before.taken:
+                    rising.add(change.owner.tenant)
             if change.unpriced is not None:
                 model, per_image = change.unpriced
                 prices[model] = max(prices.get(model, 0), per_image)
@@ -134,6 +138,9 @@ class Ledger:
             transaction.execute(_INSERT, entries)
         if charges:
             transaction.execute(_CHARGE, charges)
+        if rising:
+            # More is taken than was reserved: no claim has warned of that.
+            warn_owners(transaction, sorted(rising), self._clock())
         if prices:
             rows = [{"model": model, "per_image": prices[model]} for model in sorted(prices)]
             transaction.execute(_RAISE[transaction.connection.dialect.name], rows)

@@ -31,6 +31,11 @@ class Standing:
         """Whether it ended, and cost something as far as anybody knows."""
         return self.spent > 0 or self.is_estimated
 
+    @property
+    def taken(self) -> int:
+        """What others cannot spend any more."""
+        return self.reserved + self.spent
+
 
 NOTHING = Standing()
 

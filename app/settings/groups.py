@@ -252,14 +252,43 @@ class LoadSettings(SettingsGroup):
     )
 
 
-class WebhookSettings(SettingsGroup):
-    """Calls to callers."""
+class SpendingSettings(SettingsGroup):
+    """What keys may spend."""
 
+    unpriced_reserve: Decimal = Field(
+        Decimal("0.25"),
+        alias="SPILLWAY_UNPRICED_RESERVE",
+        ge=0,
+        le=1000,
+        max_digits=12,
+        decimal_places=9,
+        allow_inf_nan=False,
+        description="What is reserved of a budget for each image whose price nobody knows, in US dollars; once such a "
+        "model has cost more, the most that one image of it cost.",
+    )
+
+
+class WebhookSettings(SettingsGroup):
+    """Calls to callers, and to the operator."""
+
+    operator_webhook_url: SecretStr | None = Field(
+        None,
+        alias="SPILLWAY_OPERATOR_WEBHOOK_URL",
+        description="Where warnings about budgets go whose keys have no webhook of their own.",
+    )
     allow_private_webhooks: bool = Field(
         default=False,
         alias="SPILLWAY_ALLOW_PRIVATE_WEBHOOKS",
         description="Let callers name webhooks over http and on private addresses (intranets only).",
     )
+
+    # A secret: such addresses often are the whole of a permission to post somewhere.
+    @field_validator("operator_webhook_url")
+    @classmethod
+    def _check_operator(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _check_url(value.get_secret_value())
+        return value
 
 
 class LogSettings(SettingsGroup):

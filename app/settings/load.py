@@ -20,6 +20,7 @@ from app.settings.groups import (
     LogSettings,
     ModelSettings,
     SettingsGroup,
+    SpendingSettings,
     UpstreamSettings,
     WebhookSettings,
 )
@@ -50,6 +51,7 @@ class Settings(BaseModel):
     images: ImageSettings = Field(default_factory=ImageSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     load: LoadSettings = Field(default_factory=LoadSettings)
+    spending: SpendingSettings = Field(default_factory=SpendingSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from app.access.admission import Admission
+from app.access.budgets import Accounts
+from app.access.gates import Gates
+from app.access.meters import Meters
 from app.catalog.model import Mode
 from app.catalog.registry import Registry, unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result
@@ -37,6 +40,7 @@ MODEL = unlisted_model("civitai:1@1")
 TASK_IDS = TaskIds(b"secret", uuid.uuid4)
 COST = Decimal("0.01")
 KEYS = OwnKey(SecretStr("the-gateways-own-key"))
+UNPRICED = Decimal("0.25")
 _numbers = itertools.count()
 
 
@@ -143,7 +147,8 @@ async def open_runner(
         await store.open()
     wakes, admission = Wakes(), Admission(capacity, max_queued)
     results = ResultStore(kept, media, Registry([MODEL]))
-    runner = JobRunner(journal, results, keeper, maker, admission=admission, task_ids=TASK_IDS, webhooks=wakes)
+    gates = Gates(admission, Accounts(UNPRICED), Meters(journal.reader))
+    runner = JobRunner(journal, results, keeper, maker, gates=gates, task_ids=TASK_IDS, webhooks=wakes)
     takeover = Takeover(journal, keeper, runner, keys or KEYS)
     runner.start()
     try:

@@ -11,6 +11,9 @@ from decimal import Decimal
 import pytest
 
 from app.access.admission import Admission
+from app.access.budgets import Accounts
+from app.access.gates import Gates
+from app.access.meters import Meters
 from app.errors import ConflictingKeyError, JournalError, OverloadedError
 from app.jobs.claiming import Books, Claimer
 from app.jobs.leases import LeaseKeeper
@@ -31,8 +34,9 @@ def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = Fa
 class Process:
     """What makes claims in one process."""
 
-    def __init__(self, path, journal, *, places: int = 100) -> None:
+    def __init__(self, path, journal, clock, *, places: int = 100) -> None:
         self.path = path
+        self.clock = clock
         self.journal = journal
         self.hand = ByHand(journal)
         self.keeper = LeaseKeeper(journal)
@@ -40,7 +44,12 @@ class Process:
         # No images are kept here, so there is no store.
         self.receipts = DeliveryReceipts(journal, None, self.queue, self.keeper, {})
         self.admission = Admission(places, 0)
-        self.claimer = Claimer(Books(journal, self.keeper, self.queue, self.receipts), self.admission)
+        self.claimer = self.new_claimer()
+
+    def new_claimer(self) -> Claimer:
+        """One for the places there are now."""
+        gates = Gates(self.admission, Accounts(Decimal("0.25"), self.clock), Meters(self.journal.reader))
+        return Claimer(Books(self.journal, self.keeper, self.queue, self.receipts), gates)
 
     async def claim(self, wanted: Intent, *, has_left: bool = False):
         caller_left = asyncio.Event()
@@ -64,7 +73,7 @@ def clock():
 def here(tmp_path, clock):
     path = tmp_path / "journal.db"
     journal = open_journal(f"sqlite:///{path}?timeout=0.05", clock, "here")
-    yield Process(path, journal)
+    yield Process(path, journal, clock)
     journal.close()
 
 
@@ -95,7 +104,7 @@ def test_for_a_caller_that_left_before_its_claim_only_a_key_keeps_it(here, key, 
 def test_where_there_is_no_place_only_what_was_bought_is_had(here):
     async def course():
         here.admission = Admission(1, 0)
-        here.claimer = Claimer(Books(here.journal, here.keeper, here.queue, here.receipts), here.admission)
+        here.claimer = here.new_claimer()
         first, _ = await here.claim(intent(key="k"))
         with pytest.raises(OverloadedError):
             await here.claim(intent("g"))
@@ -153,7 +162,7 @@ def test_a_retry_beside_a_caller_that_stays_is_an_order_of_its_own_after_a_secon
 
 
 def test_a_caller_of_a_process_that_gives_no_sign_of_life_is_not_believed_to_be_there(here, clock):
-    there = Process(here.path, as_process(here.journal, clock, "there"))
+    there = Process(here.path, as_process(here.journal, clock, "there"), clock)
 
     async def course():
         first, _ = await there.claim(intent())

@@ -1,0 +1,24 @@
+"""What a request passes before it is carried out, as one value."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from app.access.admission import Admission
+from app.access.budgets import Accounts
+from app.access.meters import Meters
+from app.database.reader import Reader
+from app.settings.groups import SpendingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """How much runs at once, what keys may spend and how fast, and what is shown of that."""
+
+    admission: Admission
+    accounts: Accounts
+    meters: Meters
+
+    @classmethod
+    def on(cls, admission: Admission, reader: Reader, spending: SpendingSettings) -> Self:
+        """Those of a gateway with these settings."""
+        return cls(admission, Accounts(spending.unpriced_reserve), Meters(reader))
