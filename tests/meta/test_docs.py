@@ -186,16 +186,6 @@ def test_relative_links_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_compose_file_is_one_service_and_a_volume():
-    document = yaml.safe_load(read("docker-compose.yml"))
-    assert (list(document["services"]), list(document["volumes"])) == (["spillway"], ["spillway-data"])
-    service = document["services"]["spillway"]
-    assert service["ports"] == ["127.0.0.1:${SPILLWAY_PORT:-8000}:${SPILLWAY_PORT:-8000}"]
-    assert service["env_file"] == [{"path": ".env", "required": False}]
-    assert service["environment"]["SPILLWAY_PORT"] == "${SPILLWAY_PORT:-8000}"
-    assert service["volumes"] == ["spillway-data:/data"]
-
-
 def test_the_image_is_slim_rootless_and_healthy():
     text = read("Dockerfile")
     assert text.count("FROM python:3.13-slim") == 2
