@@ -55,6 +55,8 @@ class Piece(Generic[_T]):
     is_aside: bool = False
     """Another process holds a name of it: it is tried again."""
     is_told: bool = False
+    is_given_up: bool = False
+    """Whoever asked was told that the database does not answer."""
 
 
 class _UndoneError(Exception):

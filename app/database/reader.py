@@ -14,6 +14,7 @@ from app.database.writer import Writer
 
 _T = TypeVar("_T")
 _AT_ONCE = 2
+_LONGEST_WAIT_SECONDS = 20.0
 
 
 class Reader:
@@ -31,16 +32,25 @@ class Reader:
         """What `question` finds of everything that was posted before, raising DatabaseUnavailableError."""
         # A caller finds its own request in the list: what was posted before is committed when this returns.
         await self._writer.catch_up()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, question)
+        return await self._ask(self._threads, question)
 
     async def peek(self, question: Callable[[Connection], _T]) -> _T:
         """As `read`, of what is committed by now, beside whatever else is asked: for what every caller waits for."""
-        return await asyncio.get_running_loop().run_in_executor(self._front, self._read, question)
+        return await self._ask(self._front, question)
 
     def close(self) -> None:
         """Finish what is being read."""
         self._front.shutdown(cancel_futures=True)
         self._threads.shutdown(cancel_futures=True)
+
+    async def _ask(self, threads: ThreadPoolExecutor, question: Callable[[Connection], _T]) -> _T:
+        try:
+            # A server that stands still answers nothing and breaks nothing off. The thread stays with it; whoever asked
+            # does not (0141).
+            async with asyncio.timeout(_LONGEST_WAIT_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(threads, self._read, question)
+        except TimeoutError:
+            raise DatabaseUnavailableError("the database does not answer") from None
 
     def _read(self, question: Callable[[Connection], _T]) -> _T:
         try:

@@ -28,6 +28,9 @@ _DOUBT_SECONDS = 5.0
 _SHORTEST_DOUBT_SECONDS = 0.25
 _PATIENCE_SECONDS = 0.2
 """How long what nobody waits for may wait for a group."""
+_LONGEST_WAIT_SECONDS = 20.0
+"""Longer than a statement waits for a lock, or a decision for a name that another process holds. What is not answered
+by then may still be written, as with any commit in doubt (0051, 0141)."""
 _ASIDE_SECONDS = 0.01
 """How soon a decision is tried again whose name another process holds; it holds it for one commit."""
 
@@ -139,7 +142,12 @@ class Writer:
         piece = Piece(kind, work, args, kwargs, future, loop, time.monotonic(), names, accounts, patient)
         self._last = piece
         self._items.put(piece)
-        return await future
+        # A server that stands still answers nothing and breaks nothing off: nobody is to wait for it without an end.
+        handle = loop.call_later(_LONGEST_WAIT_SECONDS, _give_up, piece)
+        try:
+            return await future
+        finally:
+            handle.cancel()
 
     def close(self) -> None:
         """Commit all that waits, then end: outcomes of paid work are among it."""
@@ -159,11 +167,12 @@ class Writer:
             busy = sum(not piece.patient for piece in group) > 1
             # What waits for a key says nothing of the database.
             self._oldest = min((piece.asked for piece in group if not piece.patient), default=time.monotonic())
+            # Nobody waits any more for what a database that stood still kept too long: it is not begun (0141).
             group = [*self._aside, *group]
-            self._group_commit.commit(group)
+            self._group_commit.commit([piece for piece in group if not piece.is_given_up])
             self._oldest = None
-            self._aside = [piece for piece in group if piece.is_aside]
-            _tell([piece for piece in group if not piece.is_aside])
+            self._aside = [piece for piece in group if piece.is_aside and not piece.is_given_up]
+            _tell([piece for piece in group if piece.is_given_up or not piece.is_aside])
 
     def _first(self) -> Pieces:
         """What comes next, at least one piece that does not want to wait; whatever came when patience ends."""
@@ -195,6 +204,12 @@ class Writer:
                 break
             group.append(piece)
         return group
+
+
+def _give_up(piece: Piece[Any]) -> None:
+    if not piece.future.done():
+        piece.is_given_up = True
+        piece.future.set_exception(DatabaseUnavailableError("the database does not answer"))
 
 
 def _nothing(_: Transaction) -> None:

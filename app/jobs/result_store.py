@@ -17,6 +17,7 @@ from app.domain.outcome import Answered, Failed, Outcome
 from app.errors import GatewayError, NotFoundError, Spent
 from app.jobs.codec import decode_error, decode_result, encode_error, encode_result
 from app.jobs.leases import LeaseKeeper
+from app.jobs.memory import KeyMemory
 from app.jobs.write_queue import WriteQueue
 from app.journal.outcomes import Outcomes
 from app.journal.records import UNREADABLE, Lease, Record, Settlement, Status
@@ -107,11 +108,14 @@ class ResultStore:
 class Endings:
     """Writes down how requests end; through the queue, so that no caller waits for a database that is away."""
 
-    def __init__(self, outcomes: Outcomes, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue) -> None:
+    def __init__(
+        self, outcomes: Outcomes, results: ResultStore, keeper: LeaseKeeper, queue: WriteQueue, memory: KeyMemory
+    ) -> None:
         self._outcomes = outcomes
         self._results = results
         self._keeper = keeper
         self._queue = queue
+        self._memory = memory
 
     async def write_answer(self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool) -> None:
         """A good end; with `keeps` the images that were embedded are kept too."""
@@ -140,6 +144,8 @@ class Endings:
     async def _write(self, lease: Lease, settlement: Settlement, costs: Costs) -> None:
         total = total_cost(costs)
         priced = replace(settlement, cost=total, known_cost=known_cost(costs) if total is None else None)
+        # First, so that the end is known here also where the journal is away.
+        self._memory.end(lease.request_id, priced, costs)
         await self._queue.post(lease.request_id, self._outcomes.settle, lease, priced, costs)
 
 

@@ -19,8 +19,9 @@ from app.jobs.claiming import Books, Claimer, to_intent
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
 from app.jobs.lease_watch import MAX_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
+from app.jobs.memory import KeyMemory
 from app.jobs.receipts import DeliveryReceipts
-from app.jobs.result_store import Endings, ResultStore, is_embedded
+from app.jobs.result_store import Endings, ResultStore, is_embedded, needs_refetch
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
 from app.journal.journal import Journal
@@ -78,7 +79,8 @@ class JobRunner:
         self._clock = clock
         self._running: RunningJobs = {}
         self._queue = WriteQueue(journal.writer)
-        self._endings = Endings(journal.outcomes, results, keeper, self._queue)
+        self._memory = KeyMemory(clock=clock)
+        self._endings = Endings(journal.outcomes, results, keeper, self._queue, self._memory)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)
         self._claimer = Claimer(books, gates, clock)
@@ -92,7 +94,13 @@ class JobRunner:
         """Claim the request and begin its work where it is new, raising what keeps it from being claimed."""
         # Refused at once: behind a locked database a waiting claim only holds memory and cannot be sent (0043).
         if self._journal.writer.is_behind:
-            raise JournalError
+            return self._remembered(prepared)
+        try:
+            return await self._claimed(prepared)
+        except JournalError:
+            return self._remembered(prepared)
+
+    async def _claimed(self, prepared: Prepared) -> Accepted:
         caller_left = asyncio.Event()
         accepting = asyncio.create_task(self._claim_and_begin(prepared, caller_left))
         try:
@@ -102,6 +110,21 @@ class JobRunner:
             caller_left.set()
             accepting.add_done_callback(self._acknowledge_lost)
             raise
+
+    def _remembered(self, prepared: Prepared) -> Accepted:
+        """What the key of the request led to in this process, raising JournalError where it led to nothing yet.
+
+        Nothing is bought without the journal, but what was bought is given again (0142).
+        """
+        intent = to_intent(prepared)
+        record = self._memory.find(intent)
+        running = None if record is None else self._running.get(record.id)
+        if record is None or (running is None and (not record.status.final or needs_refetch(record))):
+            raise JournalError
+        self._keeper.add_caller(record.id)
+        # Under another name than the claim that failed: taking that back must not take back this.
+        self._queue.post_later(record.id, self._journal.claims.rejoin, record.id, f"{intent.request_id}-2")
+        return Accepted(record, is_new=False, is_replay=True, running=running)
 
     async def wait_for(self, accepted: Accepted, seconds: float) -> Outcome:
         """How an accepted request ends, or that it has not ended after so many seconds."""
@@ -137,6 +160,7 @@ class JobRunner:
         if not record.status.final:
             message = "This request is still being carried out; forget it when it has ended."
             raise InvalidRequestError(message, code="request_running")
+        self._memory.forget(record.id)
         await self._results.delete_images(record)
         await self._journal.writer.post(self._journal.outcomes.purge_payloads, record.id)
 
@@ -162,7 +186,9 @@ class JobRunner:
         context = prepared.context
         while True:
             try:
-                claim, ticket = await self._claimer.claim(to_intent(prepared), caller_left)
+                intent = to_intent(prepared)
+                claim, ticket = await self._claimer.claim(intent, caller_left)
+                self._memory.note(intent, claim.record)
                 break
             # With the old ids Runware would return the old image (0058).
             except KeyExpiredError as error:
