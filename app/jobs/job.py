@@ -5,10 +5,10 @@ Owns the parts of an answer as they come, for callers that listen. Leaves the ma
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
-from app.domain.outcome import Failed, Outcome, Part, Unresolved
+from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
 from app.errors import GatewayError, Spent
 from app.jobs.leases import LeaseKeeper
 from app.journal.records import Lease, Record
@@ -127,3 +127,14 @@ class RunningJob:
 
 RunningJobs: TypeAlias = dict[str, RunningJob]
 """The jobs of this process by request id; the runner alone changes it."""
+
+
+def as_replay(outcome: Outcome) -> Outcome:
+    """The outcome, as one that was there before; one that is not there yet cannot be."""
+    match outcome:
+        case Answered(answer):
+            return Answered(replace(answer, replayed=True))
+        case Failed():
+            return replace(outcome, is_replay=True)
+        case Unresolved():
+            return outcome

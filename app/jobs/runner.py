@@ -16,7 +16,7 @@ from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
 from app.jobs.claiming import Books, Claimer, to_intent
-from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable
+from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable, as_replay
 from app.jobs.lease_watch import MAX_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
 from app.jobs.memory import KeyMemory
@@ -136,7 +136,7 @@ class JobRunner:
         except asyncio.CancelledError:
             self.receipts.acknowledge(accepted.record.id, Receipt.LOST)
             raise
-        return _as_replay(outcome) if accepted.is_replay else outcome
+        return as_replay(outcome) if accepted.is_replay else outcome
 
     async def join(self, record: Record, seconds: float) -> Outcome:
         """How a request ends that was asked for by its id."""
@@ -290,14 +290,3 @@ def _webhook_of(work: Prepared | Record) -> str | None:
 def _expected_cost(work: Prepared | Record) -> Decimal | None:
     """What was reserved for it as long as nothing else is said; None where it is not known here."""
     return None if isinstance(work, Record) else work.price.total
-
-
-def _as_replay(outcome: Outcome) -> Outcome:
-    """The outcome, as one that was there before; one that is not there yet cannot be."""
-    match outcome:
-        case Answered(answer):
-            return Answered(replace(answer, replayed=True))
-        case Failed():
-            return replace(outcome, is_replay=True)
-        case Unresolved():
-            return outcome
