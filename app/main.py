@@ -110,17 +110,16 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     # Known to the log, which blackens them wherever they turn up.
     hidden = HiddenValues(settings.secret_values())
     configure_logs(settings.logs.log_format, settings.logs.log_level, hidden)
-
     keys = OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         shutdown = Shutdown()
-        async with _build(settings, parts, registry, keys, shutdown) as (handlers, authenticator):
+        async with _build(settings, parts, registry, keys, shutdown) as (handlers, authenticator, gates):
             routes = route_table(handlers)
             # In place and as a whole: a second start must not leave the handlers of the first one in front.
             # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
-            app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator)]
+            app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator, gates.meters)]
             app.openapi = partial(describe_routes, app, routes)  # type: ignore[method-assign]
             gc.collect()
             # What exists now lives as long as the process: the collector need not walk over it again.
@@ -192,7 +191,7 @@ async def _open(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[
 @asynccontextmanager
 async def _build(
     settings: Settings, parts: Parts, registry: Registry, keys: Keys, shutdown: Shutdown
-) -> AsyncIterator[tuple[Handlers, Authenticator]]:
+) -> AsyncIterator[tuple[Handlers, Authenticator, Gates]]:
     """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
@@ -218,8 +217,7 @@ async def _build(
     takeover = Takeover(journal, keeper, runner, keys)
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)
-    cache, uses = KeyCache(journal.reader), KeyUses(journal.writer)
-    server = settings.server
+    server, cache, uses = settings.server, KeyCache(journal.reader), KeyUses(journal.writer)
     authenticator = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     for part in (opened.workers, opened.account, runner, takeover, bills, webhooks):
@@ -235,7 +233,7 @@ async def _build(
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
-        yield handlers, authenticator
+        yield handlers, authenticator, gates
     finally:
         # The order matters: paid work ends and is written down while database and network are there, and the journal
         # closes behind everything that may still post an outcome.

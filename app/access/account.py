@@ -9,8 +9,8 @@ from app.access.rate_limits import FULL, Tokens, refill, take
 from app.domain.caller import Limits, Period
 from app.domain.money import from_nanos
 from app.errors import QuotaError, RateLimitedError
+from app.ledger.budget_state import BudgetState
 from app.ledger.periods import SECONDS_OF_A_DAY, first_day, resets_at, shown_time
-from app.ledger.warnings import BudgetState
 
 BUDGET_EXCEEDED = "budget_exceeded"
 _LOOKS_AGAIN_SECONDS = 1

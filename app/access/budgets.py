@@ -22,8 +22,9 @@ from app.domain.caller import Limits, Period
 from app.domain.money import from_nanos, to_nanos
 from app.errors import AuthenticationError, GatewayError
 from app.journal.records import Intent, Status
+from app.ledger.budget_state import NEARLY_USED_UP, USED_UP
 from app.ledger.periods import first_day
-from app.ledger.warnings import INSERT_NOTICE, NEARLY_USED_UP, USED_UP, notice_of, warn_owners
+from app.ledger.warnings import INSERT_NOTICE, notice_of, warn_owners
 
 _OPEN = [status.value for status in Status if not status.final]
 _KEY: BindParameter[str] = bindparam("of_key")

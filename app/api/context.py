@@ -3,7 +3,7 @@
 Owns authentication: a route is given to the server through `Public` or `WithKey`, and nothing else asks for a key.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.authentication import Authenticator
+from app.access.meters import Meters, is_metered
 from app.domain.caller import Caller
 from app.domain.context import RequestContext
 from app.domain.request import Delivery
 from app.errors import ForbiddenError, InvalidRequestError
 from app.observability.logs import get_logger
+from app.openai_api.limit_headers import limit_headers
 from app.openai_api.readers import read_boolean
 from app.server.delivery import state_of
 from app.server.hosts import known_hosts
@@ -39,9 +41,9 @@ class Public:
 
     handler: Endpoint
 
-    def endpoint(self, authenticator: Authenticator) -> Endpoint:
+    def endpoint(self, authenticator: Authenticator, meters: Meters | None = None) -> Endpoint:
         """What the server calls."""
-        del authenticator
+        del authenticator, meters
         return self.handler
 
 
@@ -51,9 +53,9 @@ class WithKey:
 
     handler: Callable[[Request, Caller], Awaitable[Response]]
 
-    def endpoint(self, authenticator: Authenticator) -> Endpoint:
+    def endpoint(self, authenticator: Authenticator, meters: Meters | None = None) -> Endpoint:
         """What the server calls."""
-        return _Guard(self.handler, authenticator).call
+        return _Guard(self.handler, authenticator, meters).call
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ class Admin:
 
     handler: Callable[[Request, Caller], Awaitable[Response]]
 
-    def endpoint(self, authenticator: Authenticator) -> Endpoint:
+    def endpoint(self, authenticator: Authenticator, meters: Meters | None = None) -> Endpoint:
         """What the server calls."""
-        return _Guard(self.handler, authenticator, needs_admin=True).call
+        return _Guard(self.handler, authenticator, meters, needs_admin=True).call
 
 
 class _Guard:
@@ -74,17 +76,38 @@ class _Guard:
         self,
         handler: Callable[[Request, Caller], Awaitable[Response]],
         authenticator: Authenticator,
+        meters: Meters | None,
         *,
         needs_admin: bool = False,
     ) -> None:
-        self._handler, self._authenticator, self._needs_admin = handler, authenticator, needs_admin
+        self._handler, self._needs_admin = handler, needs_admin
+        self._authenticator, self._meters = authenticator, meters
 
     async def call(self, request: Request) -> Response:
         """Raises AuthenticationError or ForbiddenError before a byte of the body is read."""
         caller = await self._authenticator.authenticate(request.headers)
         if self._needs_admin and not caller.is_admin:
             raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
-        return await self._handler(request, caller)
+        if self._meters is None or caller.key is None or not is_metered(caller.key):
+            return await self._handler(request, caller)
+        state_of(request.scope).head = _LimitHead(self._meters, caller.key.id)
+        try:
+            return await self._handler(request, caller)
+        finally:
+            # Refusals tell it too, and they are made into answers further out (0123).
+            await self._meters.freshen(caller.key)
+
+
+@dataclass(frozen=True, slots=True)
+class _LimitHead:
+    """How a key stands when its answer begins."""
+
+    meters: Meters
+    key_id: str
+
+    def lines(self) -> Sequence[tuple[bytes, bytes]]:
+        account = self.meters.account_of(self.key_id)
+        return () if account is None else limit_headers(account)
 
 
 class ContextReader:

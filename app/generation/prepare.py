@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from app.access.model_access import check_model
 from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.domain.context import RequestContext
@@ -67,6 +68,7 @@ class Preparer:
         """`request` fitted to its model, raising what is wrong with it."""
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
+        check_model(context.key, model)
         # Before anything is fetched or decoded: what is certain to be refused should cost nothing.
         needs = self._check(request, model)
         opened = await self._open(request, context.tenant, needs, model)

@@ -6,7 +6,6 @@ Owns when there is one and what it says. `webhooks` sends it; what a budget allo
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -14,11 +13,10 @@ from app.database.key_tables import accounts, api_keys, notices
 from app.database.transaction import Transaction
 from app.domain.caller import Period
 from app.domain.money import from_nanos
+from app.ledger.budget_state import NEARLY_USED_UP, USED_UP, BudgetState
 from app.ledger.periods import resets_at, shown_time
 
 EVENT = "key.budget_warning"
-USED_UP, NEARLY_USED_UP = 100, 80
-"""Percent of a budget."""
 INSERT_NOTICE = insert(notices)
 _UNWARNED = (
     select(
@@ -37,28 +35,6 @@ _UNWARNED = (
     .where((accounts.c.spent + accounts.c.reserved) * 100 >= api_keys.c.budget * NEARLY_USED_UP)
 )
 _WARNED = update(accounts).where(accounts.c.key_id == bindparam("of_key")).values(warned=bindparam("level"))
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetState:
-    """The budget of a key and what is taken of it; amounts are nano-dollars. `first_day` begins its period."""
-
-    key_id: str
-    name: str
-    budget: int
-    period: Period
-    first_day: int
-    spent: int
-    reserved: int
-
-    @property
-    def level(self) -> int:
-        """How much of it is taken, as far as somebody is to be told."""
-        # Nothing of a budget of nothing can be taken: such a key was never meant to spend.
-        if self.budget <= 0:
-            return 0
-        percent = (self.spent + self.reserved) * 100 // self.budget
-        return USED_UP if percent >= USED_UP else NEARLY_USED_UP if percent >= NEARLY_USED_UP else 0
 
 
 def notice_of(state: BudgetState, level: int, url: str | None, now: float) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """A model of the catalog as GET /v1/models shows it. Pure."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -27,7 +27,12 @@ CURRENCY = "USD"
 @lru_cache(maxsize=2)
 def render_list(registry: Registry) -> bytes:
     """All models, in the order of the catalog. Made once: a catalog never changes while it is served."""
-    return json.dumps({"object": "list", "data": [render_model(registry, model) for model in registry.models]}).encode()
+    return render_models(registry, registry.models)
+
+
+def render_models(registry: Registry, models: Iterable[CatalogModel]) -> bytes:
+    """Some models as a list."""
+    return json.dumps({"object": "list", "data": [render_model(registry, model) for model in models]}).encode()
 
 
 def render_model(registry: Registry, model: CatalogModel) -> dict[str, JSONValue]:

@@ -6,7 +6,7 @@ Owns the key under which ASGI carries this. What a delivery or a loss means for 
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from starlette.types import Receive, Scope
@@ -29,6 +29,14 @@ class DeliveryListener(Protocol):
         ...
 
 
+class HeadSource(Protocol):
+    """What adds headers to an answer."""
+
+    def lines(self) -> Sequence[tuple[bytes, bytes]]:
+        """The headers as they are when the answer begins."""
+        ...
+
+
 class RequestState:
     """One HTTP request: its id, its connection, and who wants to know whether its answer was read."""
 
@@ -36,6 +44,8 @@ class RequestState:
         self.request_id = ""
         """That of the answer: a request that joins an earlier one bears that one's id."""
         self.transport: asyncio.Transport | None = None
+        self.head: HeadSource | None = None
+        """Adds headers to the answer, whoever makes it."""
         self._listener: DeliveryListener | None = None
         self._has_ended = False
 

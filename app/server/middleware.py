@@ -68,7 +68,8 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 # Read when the answer begins: a request that joined an earlier one carries that one's id by then.
-                message["headers"] = [*message["headers"], *self._headers(state.request_id, started)]
+                more = () if state.head is None else state.head.lines()
+                message["headers"] = [*message["headers"], *more, *self._headers(state.request_id, started)]
             await send(message)
 
         try:
