@@ -48,9 +48,9 @@ def test_an_image_is_sent_before_the_slower_ones_exist(start_gateway):
     with openai.OpenAI(api_key="test-key", base_url=gateway.base_url, max_retries=0) as client:
         started = time.monotonic()
         stream = client.images.generate(
-            prompt="a dune [sim:fail-odd] [sim:slow=2]", size="256x256", stream=True, extra_body={"seed": 2}
+            prompt="a dune [sim:fail-odd] [sim:slow=4]", size="256x256", stream=True, extra_body={"seed": 2}
         )
-        assert time.monotonic() - started < 1.5, "the head must not wait for the first image"
+        assert time.monotonic() - started < 4, "the head must not wait for the first image"
         assert len(list(stream)) == 1
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.images import png_of
+from tests.support.waiting import seen
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -23,8 +24,13 @@ class SlowUpload:
         self._rest = size - len(self._head)
         self._socket.sendall(
             b"POST /v1/images/edits HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-key\r\n"
-            b"content-type: multipart/form-data; boundary=b\r\ncontent-length: %d\r\n\r\n%s" % (size, self._head)
+            b"content-type: multipart/form-data; boundary=b\r\ncontent-length: %d\r\nexpect: 100-continue\r\n\r\n%s"
+            % (size, self._head)
         )
+
+    def has_room(self) -> bool:
+        """Wait until its body is read, of which it is told."""
+        return self._socket.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
     def send(self, size: int) -> None:
         """Send some more, as far as the system takes it."""
@@ -56,7 +62,7 @@ class SlowUpload:
 def test_a_body_that_does_not_fit_waits_unread_until_there_is_room(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
     first = SlowUpload(gateway.origin, 900 * KIB)
-    time.sleep(0.3)
+    assert first.has_room()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         second = pool.submit(gateway.edit, [("image", ("a.png", png_of(400 * KIB)))])
         time.sleep(0.5)
@@ -70,8 +76,9 @@ def test_a_body_that_does_not_fit_waits_unread_until_there_is_room(start_gateway
 
 def test_what_waits_unread_stays_with_the_system(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
-    first, waiting = SlowUpload(gateway.origin, 900 * KIB), SlowUpload(gateway.origin, 60 * MIB)
-    time.sleep(0.5)
+    first = SlowUpload(gateway.origin, 900 * KIB)
+    assert first.has_room()
+    waiting = SlowUpload(gateway.origin, 60 * MIB)
     assert waiting.taken(59 * MIB) < 48 * MIB, "no more than the buffers of two sockets hold"
     waiting.leave()
     first.end()
@@ -80,7 +87,7 @@ def test_what_waits_unread_stays_with_the_system(start_gateway):
 def test_a_body_waits_as_long_as_its_caller_does_and_is_then_told_to_come_back(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
     first = SlowUpload(gateway.origin, 900 * KIB)
-    time.sleep(0.3)
+    assert first.has_room()
     answer = gateway.client.post(
         "/images/edits",
         data={"prompt": "make it night"},
@@ -103,15 +110,22 @@ def test_a_body_as_large_as_the_bound_goes_alone_not_never(start_gateway, size):
 )
 def test_a_caller_that_leaves_while_its_body_waits_makes_room_in_the_queue(start_gateway, sent):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB), SPILLWAY_MAX_QUEUED="1")
-    first, waiting = SlowUpload(gateway.origin, 900 * KIB), SlowUpload(gateway.origin, 900 * KIB)
+    first = SlowUpload(gateway.origin, 900 * KIB)
+    assert first.has_room()
+    waiting = SlowUpload(gateway.origin, 900 * KIB)
     image = [("image", ("a.png", png_of(400 * KIB)))]
-    time.sleep(0.5)
+    time.sleep(1.5)  # nothing tells that it is in the queue now
     assert gateway.edit(image).status_code == 429, "the queue is full"
     waiting.send(sent)
     waiting.leave()
-    time.sleep(2)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        third = pool.submit(gateway.edit, image)
-        time.sleep(0.5)
+        third: list[concurrent.futures.Future] = []
+
+        def is_queued() -> bool:
+            """Whether another one is not refused at once."""
+            third.append(pool.submit(gateway.edit, image))
+            return bool(concurrent.futures.wait(third[-1:], 2).not_done)
+
+        assert seen(is_queued, bool)
         first.end()
-        assert third.result(timeout=30).status_code == 200
+        assert third[-1].result(timeout=60).status_code == 200

@@ -2,12 +2,12 @@
 
 import json
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 ODD = [
     pytest.param("status = 'somewhere'", id="a status of the future"),
@@ -33,6 +33,10 @@ def change(folder: Path, request_id: str, assignments: str) -> None:
     with sqlite3.connect(folder / "spillway.db", timeout=20) as connection:
         connection.execute(f"UPDATE requests SET {assignments} WHERE id = ?", [request_id])
     connection.close()
+
+
+def status_of(gateway, request_id: str) -> str:
+    return gateway.client.get(f"/requests/{request_id}").json()["status"]
 
 
 @pytest.fixture
@@ -76,14 +80,10 @@ def test_one_odd_row_never_keeps_others_from_being_resolved(start_gateway, folde
     behind = "owner = '', fence = fence + 1"
     change(folder, odd, f"{assignments}, {behind}")
     change(folder, left, f"status = 'processing', answer = NULL, delivered_at = NULL, {behind}")
-    deadline = time.monotonic() + 30
-    while gateway.client.get(f"/requests/{left}").json()["status"] != "completed" and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert gateway.client.get(f"/requests/{left}").json()["status"] == "completed"
+    assert seen(lambda: status_of(gateway, left), lambda status: status == "completed", 60) == "completed"
     assert gateway.client.get(f"/requests/{left}/result").status_code == 200
-    while gateway.client.get(f"/requests/{odd}").json()["status"] == "processing" and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert gateway.client.get(f"/requests/{odd}").json()["status"] in {"completed", "failed"}
+    ends = {"completed", "failed"}
+    assert seen(lambda: status_of(gateway, odd), ends.__contains__, 60) in ends
 
 
 def as_once_written(plan: str) -> str:
@@ -105,9 +105,7 @@ def test_what_an_older_version_left_behind_is_resolved(start_gateway, folder, fo
         connection.execute("UPDATE requests SET plan = ? WHERE id = ?", [as_once_written(plan), left])
     connection.close()
     change(folder, left, "status = 'processing', answer = NULL, delivered_at = NULL, owner = '', fence = fence + 1")
-    deadline = time.monotonic() + 30
-    while gateway.client.get(f"/requests/{left}").json()["status"] == "processing" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert seen(lambda: status_of(gateway, left), lambda status: status == "completed", 60) == "completed"
     result = gateway.client.get(f"/requests/{left}/result").json()
     assert (result["size"], result["output_format"]) == ("300x200", "webp")
     assert [("url" if form == "url" else "b64_json") in image for image in result["data"]] == [True]
