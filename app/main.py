@@ -16,9 +16,11 @@ from starlette.types import Lifespan
 from app import __version__
 from app.access.admission import MemoryBudget, TaskAdmission
 from app.access.authentication import Authenticator, KeyAuthenticator
+from app.access.callers_keys import CallersKeys
 from app.access.gates import Gates
 from app.access.key_cache import KeyCache
 from app.access.key_uses import KeyUses
+from app.access.passthrough import PassthroughAuthenticator
 from app.api.balance import BalanceRoutes
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
@@ -33,7 +35,6 @@ from app.api.requests import RequestRoutes, webhook_body
 from app.api.routes import Handlers, describe_routes, route_table, serve_routes
 from app.api.usage import UsageRoutes
 from app.catalog.loader import load_catalog
-from app.catalog.model import Mode
 from app.catalog.registry import Registry
 from app.database.schema import open_database
 from app.egress.download import DownloadPolicy, ResultDownloader
@@ -45,7 +46,7 @@ from app.generation.image_work import ImageWork
 from app.generation.inputs import InputImages
 from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
-from app.generation.prepare import Policy, Preparer
+from app.generation.prepare import Preparer, policy_of
 from app.generation.resolve import TaskFinder
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
@@ -110,12 +111,11 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     # Known to the log, which blackens them wherever they turn up.
     hidden = HiddenValues(settings.secret_values())
     configure_logs(settings.logs.log_format, settings.logs.log_level, hidden)
-    keys = OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         shutdown = Shutdown()
-        async with _build(settings, parts, registry, keys, shutdown) as (handlers, authenticator, gates):
+        async with _build(settings, parts, registry, hidden, shutdown) as (handlers, authenticator, gates):
             routes = route_table(handlers)
             # In place and as a whole: a second start must not leave the handlers of the first one in front.
             # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
@@ -190,12 +190,14 @@ async def _open(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[
 
 @asynccontextmanager
 async def _build(
-    settings: Settings, parts: Parts, registry: Registry, keys: Keys, shutdown: Shutdown
+    settings: Settings, parts: Parts, registry: Registry, hidden: HiddenValues, shutdown: Shutdown
 ) -> AsyncIterator[tuple[Handlers, Authenticator, Gates]]:
     """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
     derive = partial(_derive, settings)
+    callers_keys = CallersKeys() if settings.server.passes_keys_on else None
+    keys = callers_keys or OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
     opened = await _open(settings, parts, keys, derive)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(derive)
@@ -209,7 +211,7 @@ async def _build(
     runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
     work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
     inputs = InputImages(work, ways.inputs, links, max_bytes=images.max_image_bytes)
-    policy = _policy(settings, retries)
+    policy = policy_of(settings, retries.longest_work)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
     due = OpenBills(retries.first_bill)
@@ -218,7 +220,8 @@ async def _build(
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)
     server, cache, uses = settings.server, KeyCache(journal.reader), KeyUses(journal.writer)
-    authenticator = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
+    own = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
+    passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     for part in (opened.workers, opened.account, runner, takeover, bills, webhooks):
         part.start()
@@ -229,11 +232,11 @@ async def _build(
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets),
             health=HealthRoutes(runware, opened.account, journal, registry, settings.upstream),
-            usage=UsageRoutes(journal.reader, registry, authenticator.names),
+            usage=UsageRoutes(journal.reader, registry, own.names),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
-        yield handlers, authenticator, gates
+        yield handlers, passing or own, gates
     finally:
         # The order matters: paid work ends and is written down while database and network are there, and the journal
         # closes behind everything that may still post an outcome.
@@ -255,18 +258,6 @@ def _executor(
     finder = TaskFinder(opened.runware, registry, parts.retries.longest_search)
     uploads, longest = InputUploads(opened.storage), parts.retries.longest_work
     return ImageExecutor(opened.runware, uploads, delivery, finder, memory=memory.work, longest_work=longest)
-
-
-def _policy(settings: Settings, retries: RetryPolicy) -> Policy:
-    models = settings.models
-    return Policy(
-        {Mode.GENERATE: models.default_model, Mode.EDIT: models.default_edit_model},
-        settings.upstream.request_timeout,
-        native_links=not settings.images.host_all_images,
-        stores_prompts=settings.journal.store_prompts,
-        longest_work=retries.longest_work,
-        max_output_pixels=settings.images.max_output_pixels,
-    )
 
 
 async def _open_journal(settings: JournalSettings) -> Journal:

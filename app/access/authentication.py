@@ -69,7 +69,7 @@ class KeyAuthenticator:
         `x-api-key: KEY`. Where several are sent, one that is valid is enough: SDKs insist on a key of their own.
         """
         refusal: str | None = None
-        for key in _keys_in(headers):
+        for key in keys_in(headers):
             found = await self._judge(key)
             if isinstance(found, Caller):
                 return found
@@ -78,6 +78,10 @@ class KeyAuthenticator:
         if not self._callers and (self._cache is None or not await self._cache.has_keys()):
             return ANONYMOUS
         raise AuthenticationError(refusal or _MISSING)
+
+    def find_listed(self, key: str) -> Caller | None:
+        """Whose key it is, where it stands in the settings."""
+        return self._callers.get(digest_of(key))
 
     async def _judge(self, key: str) -> Caller | str:
         """Whose key it is, or why it opens nothing."""
@@ -135,7 +139,8 @@ def _say(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _keys_in(headers: Mapping[str, str]) -> list[str]:
+def keys_in(headers: Mapping[str, str]) -> list[str]:
+    """The keys that came with a request, in the order in which they count."""
     scheme, _, token = headers.get("authorization", "").strip().partition(" ")
     bearer = token if scheme.lower() == "bearer" else ""
     given = (bearer, headers.get("api-key", ""), headers.get("x-api-key", ""))

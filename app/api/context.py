@@ -32,6 +32,7 @@ _SHORTEST_MARGIN, _LONGEST_MARGIN = 0.5, 5.0
 _EMBEDDING_CLIENT = "ai-sdk"
 """In the user agent of a client that reads base64 only and never says so."""
 _REMEMBERED_ORIGINS = 64
+_NO_RUNWARE_KEY = "Images are paid by the callers here: send the key of a Runware account, not one of this gateway."
 _logger = get_logger("http")
 
 
@@ -115,10 +116,14 @@ class ContextReader:
 
     def __init__(self, server: ServerSettings, models: ModelSettings) -> None:
         self._origins = LinkOrigins(server)
+        self._needs_runware_key = server.passes_keys_on
         self._delivery = Delivery.LINK if models.default_response_format == "url" else Delivery.EMBEDDED
 
     def read_context(self, request: Request, caller: Caller) -> RequestContext:
         """The context of one request, raising InvalidRequestError for a header that cannot be meant."""
+        # Nothing else pays here; and a key of this gateway must not be tried at Runware.
+        if self._needs_runware_key and caller.runware_key is None:
+            raise ForbiddenError(_NO_RUNWARE_KEY)
         headers = request.headers
         embeds = _EMBEDDING_CLIENT in headers.get("user-agent", "")
         strict = headers.get("x-spillway-strict")
@@ -129,6 +134,7 @@ class ContextReader:
             strict=strict is not None and bool(read_boolean({"X-Spillway-Strict": strict}, "X-Spillway-Strict")),
             tenant=caller.tenant,
             key=caller.key,
+            runware_key=caller.runware_key,
             idempotency_key=_key_of(headers),
             retries=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
             wait=_wait_of(headers),

@@ -136,7 +136,8 @@ def check(env_file: EnvFile = None) -> None:
             faults.append(f"{name}: there is no model {value!r}{hint}.")
     if faults:
         fail(faults)
-    upstream = "Runware" if settings.upstream.runware_api_key else "the built-in simulator (RUNWARE_API_KEY is not set)"
+    is_given = settings.upstream.runware_api_key is not None or settings.server.passes_keys_on
+    upstream = "Runware" if is_given else "the built-in simulator (RUNWARE_API_KEY is not set)"
     Console().print(f"Settings and catalog are valid: {len(registry.models)} models, upstream is {upstream}.")
 
 
@@ -189,7 +190,8 @@ def _data_folder_or_exit(settings: Settings) -> None:
 @contextmanager
 def _upstream(settings: Settings) -> Iterator[dict[str, str]]:
     """The variables that name the upstream; without a Runware key a simulator is started and ended."""
-    if settings.upstream.runware_api_key is not None or settings.upstream.upstream_name == "simulator":
+    is_given = settings.upstream.runware_api_key is not None or settings.server.passes_keys_on
+    if is_given or settings.upstream.upstream_name == "simulator":
         yield {}
         return
     # Port 0: it takes a free one and says which.

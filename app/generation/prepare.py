@@ -17,6 +17,7 @@ from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
 from app.openai_api.vocabulary import KNOWN_NAMES
+from app.planning.callers_key import refuse_key_in
 from app.planning.check import InputNeeds, check
 from app.planning.decide import SpecMemory, bind, decide
 from app.planning.dry_run import DryRun
@@ -25,6 +26,7 @@ from app.planning.output import OutputRules
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
+from app.settings.load import Settings
 from app.webhooks.sender import WebhookSender
 
 
@@ -50,6 +52,19 @@ class Policy:
         return min(context.wait or self.request_timeout, self.request_timeout)
 
 
+def policy_of(settings: Settings, longest_work: float) -> Policy:
+    """The policy of a gateway with these settings; `longest_work` is in seconds."""
+    models = settings.models
+    return Policy(
+        {Mode.GENERATE: models.default_model, Mode.EDIT: models.default_edit_model},
+        settings.upstream.request_timeout,
+        longest_work,
+        settings.images.max_output_pixels,
+        native_links=not settings.images.host_all_images,
+        stores_prompts=settings.journal.store_prompts,
+    )
+
+
 class Preparer:
     """Prepares requests; buys nothing, so that everything it refuses is free."""
 
@@ -66,6 +81,8 @@ class Preparer:
 
     async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
         """`request` fitted to its model, raising what is wrong with it."""
+        if context.runware_key is not None:
+            refuse_key_in(request, context.client_request_id, context.runware_key)
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
         check_model(context.key, model)

@@ -78,6 +78,24 @@ class Settings(BaseModel):
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
                 "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
             )
+        return problems + self._passthrough_problems()
+
+    def _passthrough_problems(self) -> list[str]:
+        """What does not go together with keys that callers bring."""
+        if not self.server.passes_keys_on:
+            return []
+        problems = []
+        # There is no key of the gateway's to derive it from, and with a known one links and tenants could be forged.
+        if self.journal.secret is None:
+            problems.append("SPILLWAY_AUTH is passthrough and SPILLWAY_SECRET is empty: set it to a long random text.")
+        # Refused, not ignored: whoever sets them expects them to matter.
+        if self.upstream.runware_api_key is not None:
+            problems.append("SPILLWAY_AUTH is passthrough, so RUNWARE_API_KEY pays for nothing: remove one of the two.")
+        if self.server.api_keys:
+            problems.append(
+                "SPILLWAY_AUTH is passthrough, so callers send Runware keys: remove SPILLWAY_API_KEYS, or set "
+                "SPILLWAY_AUTH=keys."
+            )
         return problems
 
 

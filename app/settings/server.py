@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -45,6 +45,12 @@ class ServerSettings(SettingsGroup):
         alias="SPILLWAY_ADMIN_KEYS",
         description="Comma-separated keys of administrators, each as `name=key` or alone: they may do everything that "
         "other keys may, make and revoke keys, and see what others asked for.",
+    )
+    auth: Literal["keys", "passthrough"] = Field(
+        "keys",
+        alias="SPILLWAY_AUTH",
+        description="`keys`: this gateway's Runware key pays, and callers have keys of this gateway. `passthrough`: "
+        "each caller sends the key of its own Runware account, which pays for its requests and is never stored.",
     )
     allow_anonymous: bool = Field(
         default=False,
@@ -100,8 +106,13 @@ class ServerSettings(SettingsGroup):
 
     @property
     def has_keys(self) -> bool:
-        """Whether the settings name a key, so that nobody calls without one."""
-        return bool(self.api_keys or self.admin_keys)
+        """Whether nobody calls without a key: the settings name one, or callers bring their own."""
+        return bool(self.api_keys or self.admin_keys) or self.passes_keys_on
+
+    @property
+    def passes_keys_on(self) -> bool:
+        """Whether callers send keys of Runware."""
+        return self.auth == "passthrough"
 
     @field_validator("api_keys", "admin_keys", mode="before")
     @classmethod

@@ -16,6 +16,7 @@ Before the task is accepted (nothing is billed):
 After it (the task runs and is billed, save where it fails):
     [sim:slow=SECONDS]       takes so long
     [sim:hang] [sim:hang=S]  the synchronous answer never comes; the task ends after S seconds (0)
+    [sim:revoke-key]         the key that sent it is refused from then on
     [sim:drop]               the connection is cut; the task runs on
     [sim:partial=K]          only K images of the task come, the rest fail
     [sim:fail-odd]           tasks with an odd seed fail

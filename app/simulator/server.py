@@ -16,6 +16,7 @@ from aiohttp import web
 from app.simulator.account import OPENING, Spent, check_account, describe_account
 from app.simulator.faults import Fault, missing
 from app.simulator.inputs import InputImageError
+from app.simulator.owners import account_of
 from app.simulator.rules import JSONObject
 from app.simulator.scenarios import read_scenario
 from app.simulator.state import Task, TaskStore
@@ -23,6 +24,7 @@ from app.simulator.validation import TASK_TYPES, UUID, validate
 
 _MAX_BODY = 256 * 1024 * 1024
 _FOREVER_SECONDS = 3600.0
+_INVALID = "invalid"
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _WARNING: JSONObject = {"code": "deprecatedParameter", "message": "A warning about the whole request."}
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
@@ -41,7 +43,10 @@ class _PlainError(Exception):
 
 
 class Simulator:
-    """The service over HTTP. `keys` None takes any key that is not empty; `balance` is what the account starts with."""
+    """The service over HTTP. `keys` None takes any key but one that begins with `invalid`.
+
+    `balance` is what the account starts with.
+    """
 
     def __init__(self, store: TaskStore, keys: frozenset[str] | None = None, balance: Decimal = OPENING) -> None:
         self._store = store
@@ -79,7 +84,7 @@ class Simulator:
         if refusal is not None:
             return _envelope([], [refusal.to_wire({"taskType": "authentication"})], refusal.status)
         try:
-            return await self._answer(tasks)
+            return await self._answer(tasks, account_of(_key_in(request, tasks[0])))
         except _PlainError as plain:
             return web.Response(status=plain.status, text=plain.text, content_type=plain.content_type)
         except _CutError:
@@ -89,18 +94,17 @@ class Simulator:
             return web.Response()
 
     def _check_key(self, request: web.Request, first: JSONObject) -> Fault | None:
-        key = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        if first.get("taskType") == "authentication":
-            key = str(first.get("apiKey", ""))
-        if key and (self._keys is None or key in self._keys):
+        key = _key_in(request, first)
+        known = not key.startswith(_INVALID) if self._keys is None else key in self._keys
+        if key and known and not self._store.owners.is_revoked(account_of(key)):
             return None
         return Fault("invalidApiKey", "Invalid API key. Get one at https://my.runware.ai/signup", 401, "apiKey")
 
-    async def _answer(self, tasks: list[JSONObject]) -> web.Response:
+    async def _answer(self, tasks: list[JSONObject], account: str) -> web.Response:
         data: list[JSONObject] = []
         errors: list[JSONObject] = []
         status = 400
-        for outcome in await asyncio.gather(*(self._answer_task(task) for task in tasks)):
+        for outcome in await asyncio.gather(*(self._answer_task(task, account) for task in tasks)):
             data += outcome[0]
             errors += outcome[1]
             status = outcome[2] if outcome[1] else status
@@ -108,20 +112,20 @@ class Simulator:
         warnings = [_WARNING for task in known if task is not None and task.scenario.has("says-more")]
         return _envelope(data, errors, 200 if data or not errors else status, warnings)
 
-    async def _answer_task(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+    async def _answer_task(self, wire: JSONObject, account: str) -> tuple[list[JSONObject], list[JSONObject], int]:
         """Data, errors, and the status when there are only errors."""
         kind = wire.get("taskType")
         if kind in {"authentication", "ping"}:
             return [{"taskType": "ping", "pong": True}] if kind == "ping" else [], [], 200
         try:
             if kind in TASK_TYPES:
-                return await self._infer(wire)
+                return await self._infer(wire, account)
             if kind == "getResponse":
-                return self._respond(wire)
+                return self._respond(wire, account)
             if kind == "getTaskDetails":
-                return self._details(wire)
+                return self._details(wire, account)
             if kind in {"imageUpload", "mediaStorage"}:
-                return await self._upload(wire)
+                return await self._upload(wire, account)
             if kind == "accountManagement":
                 return self._account(wire)
         except InputImageError as error:
@@ -129,7 +133,7 @@ class Simulator:
         fault = Fault("unsupportedTaskType", f"The task type '{kind}' is not supported.", parameter="taskType")
         return [], [fault.to_wire(wire)], 400
 
-    async def _infer(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+    async def _infer(self, wire: JSONObject, account: str) -> tuple[list[JSONObject], list[JSONObject], int]:
         scenario = read_scenario(wire.get("positivePrompt"))
         # Counted before anything can fail, so that a fault "for the first N times" ends.
         submission = self._store.count_submission(wire.get("taskUUID"))
@@ -150,7 +154,7 @@ class Simulator:
         early = scenario.before_acceptance(submission)
         if early is not None:
             return [], [early.to_wire(wire)], early.status
-        task = await self._store.accept(wire)
+        task = await self._store.accept(wire, account)
         if wire.get("deliveryMethod") == "async":
             return [{"taskType": wire["taskType"], "taskUUID": wire["taskUUID"]}], [], 200
         return await self._wait_for(task)
@@ -171,10 +175,10 @@ class Simulator:
         items = [{name: value for name, value in item.items() if name not in hidden} for item in task.items]
         return items, task.faults, 400
 
-    def _respond(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+    def _respond(self, wire: JSONObject, account: str) -> tuple[list[JSONObject], list[JSONObject], int]:
         task = self._store.tasks.get(str(wire.get("taskUUID")))
-        # No error: the gateway must read an empty answer as "not known".
-        if task is None:
+        # No error: the gateway must read an empty answer as "not known". Nobody is shown the tasks of another account.
+        if task is None or task.account != account:
             return [], [], 200
         late = task.scenario.has("late-cost") and time.time() < task.started + task.scenario.number("late-cost", 0)
         data = [item | {"cost": None} if late else item for item in task.items]
@@ -184,9 +188,9 @@ class Simulator:
             data.append({"taskType": task.rules.task, "taskUUID": uuid, "status": "processing"})
         return data, list(task.faults), 200
 
-    def _details(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+    def _details(self, wire: JSONObject, account: str) -> tuple[list[JSONObject], list[JSONObject], int]:
         task = self._store.tasks.get(str(wire.get("taskUUID")))
-        if task is None:
+        if task is None or task.account != account:
             fault = Fault("taskNotFound", "There is no task with this taskUUID.", 404, "taskUUID")
             return [], [fault.to_wire(wire)], 404
         response = {"data": task.items, **({"errors": task.faults} if task.faults else {})}
@@ -206,17 +210,17 @@ class Simulator:
         opening = self._balance - self._store.forgotten_bills
         return [describe_account(wire, opening, spent, time.time())], [], 200
 
-    async def _upload(self, wire: JSONObject) -> tuple[list[JSONObject], list[JSONObject], int]:
+    async def _upload(self, wire: JSONObject, account: str) -> tuple[list[JSONObject], list[JSONObject], int]:
         field = "image" if wire["taskType"] == "imageUpload" else "media"
         uuid = wire.get("taskUUID")
         if not isinstance(uuid, str) or not UUID.fullmatch(uuid):
             return [], [missing("taskUUID").to_wire(wire)], 400
         if wire.get("operation") == "delete" and field == "media":
-            if not self._store.delete(wire.get("media")):
+            if not self._store.delete(wire.get("media"), account):
                 return [], [Fault("mediaNotFound", "There is no such media.", 404, "media").to_wire(wire)], 404
             done = {"taskType": wire["taskType"], "taskUUID": uuid, "operation": "delete", "mediaUUID": wire["media"]}
             return [done], [], 200
-        image_id = await self._store.upload(wire.get(field))
+        image_id = await self._store.upload(wire.get(field), account)
         url = f"{self._store.base_url}/image/os/a15d18/ws/2/ii/{image_id}.png"
         answer = {"taskType": wire["taskType"], "taskUUID": uuid, f"{field}UUID": image_id, f"{field}URL": url}
         return [answer], [], 200
@@ -266,7 +270,15 @@ def _show(task: Task) -> JSONObject:
         "errors": len(task.faults),
         "finished": task.finished.is_set(),
         "billed": str(task.billed),
+        "account": task.account,
     }
+
+
+def _key_in(request: web.Request, first: JSONObject) -> str:
+    """The key of a request, out of its header or its leading task."""
+    if first.get("taskType") == "authentication":
+        return str(first.get("apiKey", ""))
+    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 
 def _envelope(

@@ -19,6 +19,7 @@ from app.simulator.billing import price_image
 from app.simulator.faults import Fault
 from app.simulator.images import cut_out, draw, draw_vector, edit, encode, plain
 from app.simulator.inputs import InputImageError, InputReader
+from app.simulator.owners import Owners
 from app.simulator.rules import JSONObject, ModelRules, rules_for
 from app.simulator.scenarios import Scenario, read_scenario
 from app.simulator.uploads import ResultUploads
@@ -39,6 +40,7 @@ class Task:
     scenario: Scenario
     rules: ModelRules
     started: float
+    account: str
     items: list[JSONObject] = field(default_factory=list)
     faults: list[JSONObject] = field(default_factory=list)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +67,7 @@ class TaskStore:
         self._images: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._image_bytes = 0
         self._image_faults: dict[str, tuple[float, float]] = {}
+        self.owners = Owners()
         self._running: set[asyncio.Task[None]] = set()
         self._inputs = InputReader(self)
 
@@ -82,12 +85,12 @@ class TaskStore:
         self.submissions[key] = self.submissions.get(key, 0) + 1
         return self.submissions[key]
 
-    async def accept(self, wire: JSONObject) -> Task:
+    async def accept(self, wire: JSONObject, account: str) -> Task:
         """Take a valid task and start it, raising InputImageError for inputs that cannot be read."""
         rules = rules_for(str(wire["model"]))
         assert rules is not None  # noqa: S101 - validated before
         # Its own clock and no injected one: it stands for a service elsewhere.
-        task = Task(wire, {}, read_scenario(wire.get("positivePrompt")), rules, time.time())
+        task = Task(wire, {}, read_scenario(wire.get("positivePrompt")), rules, time.time(), account)
         key = str(wire["taskUUID"])
         self.tasks[key] = task  # before the images are read: the id is taken from here on
         try:
@@ -99,6 +102,8 @@ class TaskStore:
         while len(self.tasks) > _MAX_TASKS:
             _, oldest = self.tasks.popitem(last=False)
             self._count_forgotten(oldest)
+        if task.scenario.has("revoke-key"):
+            self.owners.revoke(account)
         running = asyncio.create_task(self._run(task, references, mask))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -131,17 +136,18 @@ class TaskStore:
         """An uploaded or finished image by its id."""
         return next((data for name, (_, data) in self._images.items() if name.startswith(image_id)), None)
 
-    async def upload(self, reference: object) -> str:
-        """Store an uploaded image; its id."""
+    async def upload(self, reference: object, account: str) -> str:
+        """Store an uploaded image of an account; its id."""
         data = await self._inputs.load("image", reference)
         image_id = str(uuid.uuid4())
         self._store_image(f"{image_id}.png", "image/png", data)
+        self.owners.note_upload(image_id, account)
         self.uploads += 1
         return image_id
 
-    def delete(self, image_id: object) -> bool:
-        """Delete an uploaded image; False when there is none."""
-        found = self._images.pop(f"{image_id}.png", None)
+    def delete(self, image_id: object, account: str) -> bool:
+        """Delete an uploaded image; False when this account has none."""
+        found = self._images.pop(f"{image_id}.png", None) if self.owners.owns(account, image_id) else None
         self._image_bytes -= len(found[1]) if found else 0
         self.deletions += found is not None
         return found is not None
