@@ -53,13 +53,15 @@ class UsageRoutes:
                 return caller.tenant
             # The same whether or not there is such a key.
             raise ForbiddenError("Only an admin key may see what other keys used.", param="key", code="admin_required")
-        found = await self._usage.find_key(wanted)
-        if found is not None:
-            return found[0]
-        named = next((tenant for tenant, name in self._names.items() if wanted in {tenant, name}), None)
-        if named is None:
-            raise NotFoundError("There is no key with this id or name.", param="key", code="key_not_found")
-        return named
+        found = await self._usage.find_tenant(wanted, self._names)
+        if found is None:
+            raise no_key()
+        return found
+
+
+def no_key() -> NotFoundError:
+    """The error of a key that there is not."""
+    return NotFoundError("There is no key with this id or name.", param="key", code="key_not_found")
 
 
 def name_rows(

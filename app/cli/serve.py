@@ -29,6 +29,7 @@ from app.cli.models import show_models
 from app.cli.options import ApiKey, AsJson, BaseUrl
 from app.cli.refresh import run_refresh
 from app.cli.settings import EnvFile, fail, settings_or_exit
+from app.cli.usage import usage
 from app.server.configuration import server_options
 from app.server.process import prepare_process, private_folder
 from app.settings.groups import ModelSettings
@@ -47,6 +48,7 @@ app.command()(generate)
 app.command()(edit)
 app.command()(collect)
 app.command()(migrate)
+app.command()(usage)
 
 _SCHEMAS_URL = "https://schemas.runware.ai"
 _DOCS_URL = "https://runware.ai/docs"

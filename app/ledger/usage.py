@@ -57,21 +57,30 @@ class Usage:
         """The rows that a question asks for, and the sums over all of them."""
         return await self._reader.read(partial(report_usage, question=question))
 
-    async def find_key(self, wanted: str) -> tuple[str, str] | None:
-        """The id and the name of a key of the database, by either; None where there is none."""
-        return await self._reader.read(partial(find_key, wanted=wanted))
+    async def find_tenant(self, wanted: str, names: Mapping[str, str]) -> str | None:
+        """Whose requests a key's are: see `find_tenant`."""
+        return await self._reader.read(partial(find_tenant, wanted=wanted, names=names))
 
 
-def find_key(connection: Connection, wanted: str) -> tuple[str, str] | None:
-    """The id and the name of a key of the database, by either; None where there is none."""
+def find_tenant(connection: Connection, wanted: str, names: Mapping[str, str]) -> str | None:
+    """The tenant of the key with this id or name, None where there is none.
+
+    `names` are those of the keys of the settings, by tenant; one without a name goes by its tenant.
+    """
     found = connection.execute(
-        select(api_keys.c.id, api_keys.c.name)
+        select(api_keys.c.id)
         .where(or_(api_keys.c.id == wanted, api_keys.c.name == wanted))
         # An id is nobody's name but by mischief: then the id is meant.
         .order_by(case((api_keys.c.id == wanted, 0), else_=1))
         .limit(1)
-    ).first()
-    return None if found is None else (found.id, found.name)
+    ).scalar()
+    if found is not None:
+        return str(found)
+    named = next((tenant for tenant, name in names.items() if name == wanted), None)
+    if named is not None:
+        return named
+    known = (select(table.c.tenant).where(table.c.tenant == wanted).limit(1) for table in (requests, daily_totals))
+    return next((wanted for query in known if connection.execute(query).first() is not None), None)
 
 
 def report_usage(connection: Connection, question: UsageQuestion) -> UsageReport:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, text
 from app.database.key_tables import api_keys, daily_totals
 from app.database.tables import requests
 from app.domain.usage import GroupBy, UsageQuestion, UsageReport
-from app.ledger.usage import find_key, report_usage
+from app.ledger.usage import find_tenant, report_usage
 from tests.support.databases import SQLiteFolder, open_migrated
 
 BERLIN, APIA = ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Apia")
@@ -184,9 +184,12 @@ def test_keys_of_the_database_have_their_names_and_are_found_by_them(engine):
     key = {"id": "key_1", "name": "mobile", "digest": "d", "last_four": "abcd", "created_at": 0.0, "is_admin": False, "period": "total", "models": "[]", "defaults": "{}", "forbid_unpriced": False}  # fmt: skip
     with engine.begin() as connection:
         connection.execute(insert(api_keys), [key, key | {"id": "key_2", "name": "key_1", "digest": "e"}])
-        found = [find_key(connection, wanted) for wanted in ("key_1", "mobile", "nobody")]
-    assert found == [("key_1", "mobile"), ("key_1", "mobile"), None]
     fill(engine, row(1, FIRST, tenant="key_1"), row(2, FIRST, tenant="anonymous"))
+    names = {"0123": "settings", "4567": "mobile"}
+    wanted = ("key_1", "key_2", "mobile", "settings", "anonymous", "0123", "nobody", "")
+    with engine.begin() as connection:
+        found = [find_tenant(connection, one, names) for one in wanted]
+    assert found == ["key_1", "key_2", "key_1", "0123", "anonymous", None, None, None]
     assert {one.value: one.name for one in ask(engine, "key").rows} == {"key_1": "mobile", "anonymous": None}
 
 
