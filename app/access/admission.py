@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from app.errors import OverloadedError, UnavailableError
-from app.settings.groups import LoadSettings
+from app.settings.limits import LoadSettings
 
 _UNREACHABLE_SECONDS = 5
 """When to try again while the provider is away."""

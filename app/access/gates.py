@@ -7,7 +7,7 @@ from app.access.admission import Admission
 from app.access.budgets import Accounts
 from app.access.meters import Meters
 from app.database.reader import Reader
-from app.settings.groups import SpendingSettings
+from app.settings.limits import SpendingSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,13 @@ from pydantic.fields import FieldInfo
 from app.settings.groups import (
     ImageSettings,
     JournalSettings,
-    LoadSettings,
     LogSettings,
     ModelSettings,
     SettingsGroup,
-    SpendingSettings,
     UpstreamSettings,
     WebhookSettings,
 )
+from app.settings.limits import LoadSettings, SpendingSettings
 from app.settings.named_keys import NamedKey
 from app.settings.server import ServerSettings
 

@@ -13,7 +13,8 @@ from app.catalog.model import Mode
 from app.domain.context import RequestContext
 from app.domain.request import Delivery
 from app.errors import InvalidRequestError, OverloadedError
-from app.settings.groups import ImageSettings, LoadSettings, UpstreamSettings
+from app.settings.groups import ImageSettings, UpstreamSettings
+from app.settings.limits import LoadSettings
 from app.settings.server import ServerSettings
 from tests.support.images import png
 
