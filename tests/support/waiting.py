@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,16 @@ async def seen_meanwhile(
         if is_over or is_there(found):
             return found
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def longest_stall(ask: Callable[[], object], running: Future) -> float:
+    """The longest wait for an answer while something runs, as far as this process was at work then, not the machine."""
+    longest = 0.0
+    while not running.done():
+        began, worked = time.monotonic(), time.process_time()
+        ask()
+        longest = max(longest, min(time.monotonic() - began, time.process_time() - worked))
+    return longest
 
 
 def log_with(log: Path, *marks: str) -> str:
