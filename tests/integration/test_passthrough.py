@@ -25,7 +25,7 @@ def caller(passing):
 @pytest.mark.parametrize("header", ["Authorization", "api-key", "x-api-key"])
 def test_a_task_is_paid_by_the_account_of_the_caller_who_asked_for_it(passing, simulator, header):
     key, prompt = new_key(), unique()
-    caller = Caller(passing.origin, key, **{header: f"Bearer {key}" if header == "Authorization" else key})
+    caller = Caller(passing.origin, key, {header: f"Bearer {key}" if header == "Authorization" else key})
     assert caller.generate(prompt=prompt).status_code == 200
     assert [task["account"] for task in simulator.tasks(prompt)] == [account_of(key)]
 

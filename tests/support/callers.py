@@ -29,10 +29,10 @@ def account_of(key: str) -> str:
 class Caller:
     """A caller with a key of its own."""
 
-    def __init__(self, origin: str, key: str | None = None, **headers: str) -> None:
+    def __init__(self, origin: str, key: str | None = None, headers: dict[str, str] | None = None) -> None:
         self.key = key or new_key()
         self.origin = origin
-        self.headers = headers or {"Authorization": f"Bearer {self.key}"}
+        self.headers = {"Authorization": f"Bearer {self.key}"} if headers is None else headers
 
     def request(self, method: str, path: str, headers: dict | None = None, **rest: object) -> httpx2.Response:
         url, own = f"{self.origin}/v1{path}", self.headers | (headers or {})

@@ -12,11 +12,10 @@ from app.access.authentication import KeyAuthenticator
 from app.api.context import Admin, Public, WithKey
 from app.api.routes import Route, serve_routes
 from app.errors import AuthenticationError, ForbiddenError
-from app.main import create_app
-from app.settings.load import load_settings
 from app.settings.named_keys import NamedKey
 from tests.support import loopback
 from tests.support.raw import RawConnection
+from tests.support.routes import served_routes
 
 WITH_KEY = [
     ("POST", "/images/generations"),
@@ -51,23 +50,12 @@ def keys_of(*keys: str, admin: str = "admin") -> KeyAuthenticator:
     return KeyAuthenticator([NamedKey(SecretStr(key)) for key in keys], [NamedKey(SecretStr(admin))])
 
 
-def served(**variables: str) -> list[tuple[str, str]]:
-    async def start() -> list:
-        app = create_app(load_settings({"RUNWARE_API_KEY": "k" * 32, "SPILLWAY_LOG_LEVEL": "error"} | variables))
-        for _ in range(2):  # a second start has the same routes, not all of them twice
-            async with app.router.lifespan_context(app):
-                routes = list(app.router.routes)
-        return routes
-
-    return [(method, route.path) for route in asyncio.run(start()) for method in route.methods - {"HEAD"}]
-
-
 def test_every_route_that_is_served_is_listed_here(tmp_path):
-    assert sorted(served(SPILLWAY_DATA_DIR=str(tmp_path))) == sorted(WITH_KEY + ADMIN + PUBLIC)
+    assert sorted(served_routes(SPILLWAY_DATA_DIR=str(tmp_path))) == sorted(WITH_KEY + ADMIN + PUBLIC)
 
 
 def test_the_pages_are_served_only_where_they_are_wanted(tmp_path):
-    left = [path for _, path in served(SPILLWAY_DATA_DIR=str(tmp_path), SPILLWAY_DOCS="false")]
+    left = [path for _, path in served_routes(SPILLWAY_DATA_DIR=str(tmp_path), SPILLWAY_DOCS="false")]
     assert not {"/docs", "/redoc", "/docs/{name}", "/openapi.json"} & set(left)
 
 
