@@ -10,7 +10,6 @@ from functools import partial
 
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import Engine
 from starlette.types import Lifespan
 
 from app import __version__
@@ -28,6 +27,7 @@ from app.api.docs_pages import DocsPages
 from app.api.error_handlers import error_handlers
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
+from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
 from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
@@ -53,11 +53,13 @@ from app.generation.uploads import InputUploads
 from app.images.workers.pool import Workers
 from app.jobs.leases import LEASE_SECONDS, LeaseKeeper
 from app.jobs.result_store import ResultStore
+from app.jobs.retention import JournalSweeper
 from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
 from app.journal.outcomes import OpenBills
 from app.journal.webhooks import WebhookBook
+from app.ledger.retention import Retention
 from app.media.links import derive_secret
 from app.media.store import MediaStore
 from app.observability.hidden import HiddenValues
@@ -214,8 +216,8 @@ async def _build(
     policy = policy_of(settings, retries.longest_work)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
-    due = OpenBills(retries.first_bill)
-    bills = BillCompleter(journal.writer, due, runware, looks_every=retries.looks_for_bills)
+    bills = BillCompleter(journal.writer, OpenBills(retries.first_bill), runware, looks_every=retries.looks_for_bills)
+    sweeper = JournalSweeper(journal, Retention(settings.journal.journal_ttl))
     takeover = Takeover(journal, keeper, runner, keys)
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)
@@ -223,7 +225,7 @@ async def _build(
     own = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    for part in (opened.workers, opened.account, runner, takeover, bills, webhooks):
+    for part in (opened.workers, opened.account, runner, takeover, bills, webhooks, sweeper):
         part.start()
     try:
         handlers = Handlers(
@@ -234,14 +236,15 @@ async def _build(
             health=HealthRoutes(runware, opened.account, journal, registry, settings.upstream),
             usage=UsageRoutes(journal.reader, registry, own.names),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
+            ledger=LedgerRoutes(journal.reader),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
         )
         yield handlers, passing or own, gates
     finally:
         # The order matters: paid work ends and is written down while database and network are there, and the journal
         # closes behind everything that may still post an outcome.
-        takeover.stop()
-        bills.stop()
+        for looking in (takeover, sweeper, bills):
+            looking.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
         await uses.close()
@@ -261,15 +264,10 @@ def _executor(
 
 
 async def _open_journal(settings: JournalSettings) -> Journal:
-    """What is written down of requests, and how."""
-    engine = await asyncio.to_thread(_open_database, settings)
-    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-
-
-def _open_database(settings: JournalSettings) -> Engine:
-    """The journal's database, its tables up to date."""
+    """What is written down of requests, and how, in tables that are up to date."""
     private_folder(settings.data_dir)
-    return open_database(settings.journal_url)
+    engine = await asyncio.to_thread(open_database, settings.journal_url)
+    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
 
 
 async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tuple[MediaStore, MediaStore]:

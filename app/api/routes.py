@@ -14,6 +14,7 @@ from app.api.context import Admin, Public, WithKey
 from app.api.docs_pages import DocsPages
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
+from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
 from app.api.models import ModelRoutes
 from app.api.openapi import (
@@ -67,6 +68,7 @@ class Handlers:
     health: HealthRoutes
     usage: UsageRoutes
     balance: BalanceRoutes
+    ledger: LedgerRoutes
     docs: DocsPages | None
     """None where the operator does not want them served."""
 
@@ -163,6 +165,7 @@ def _money_routes(handlers: Handlers) -> tuple[Route, ...]:
         Route("GET", "/usage", usage, "usage", describe_usage(), {"parameters": USAGE_QUERY}),
         # The account is the operator's, and all keys together spend from it.
         Route("GET", "/balance", Admin(handlers.balance.retrieve_balance), "usage", balances),
+        Route("GET", "/ledger/verify", Admin(handlers.ledger.verify), "usage", describe_errors(401, 403)),
     )
 
 

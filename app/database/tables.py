@@ -85,6 +85,8 @@ requests = Table(
     Index("requests_key", "tenant", "key_hash", unique=True),
     Index("requests_undelivered", "tenant", "fingerprint", "delivered_at"),
     Index("requests_age", "tenant", "created_at"),
+    # The oldest of all tenants, for their removal and for sums.
+    Index("requests_created", "created_at"),
     Index("requests_open", "status"),
     Index("requests_connected", "connected"),
     Index("requests_webhook", "webhook_next"),

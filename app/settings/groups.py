@@ -188,6 +188,13 @@ class JournalSettings(SettingsGroup):
         ge=60,
         description="How long an answer is remembered under its Idempotency-Key, in seconds.",
     )
+    journal_ttl: WholeSeconds = Field(
+        400 * 86_400,
+        alias="SPILLWAY_JOURNAL_TTL",
+        ge=3600,
+        description="How long requests are kept, in seconds; then only their daily sums are. What is open, remembered "
+        "under its key or not billed yet stays longer.",
+    )
     # Long enough for the retries of SDKs, short enough that a new request is not taken for an old one (0062).
     adopt_window: Seconds = Field(
         60.0,

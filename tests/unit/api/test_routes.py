@@ -33,6 +33,7 @@ WITH_KEY = [
 ]
 ADMIN = [
     ("GET", "/balance"),
+    ("GET", "/ledger/verify"),
 ]
 PUBLIC = [
     ("POST", "/images/variations"),

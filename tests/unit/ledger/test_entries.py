@@ -2,88 +2,19 @@
 
 import asyncio
 import threading
-import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import select, text, update
 
 from app.database.key_tables import accounts, highest_prices, ledger_entries
-from app.database.tables import requests
 from app.domain.answer import TaskCost
-from app.domain.money import to_nanos
 from app.journal.outcomes import OpenBills
-from app.journal.records import Intent, Lease, Settlement, Status
+from app.journal.records import Lease, Status
 from app.ledger.entries import SECONDS_OF_A_DAY
-from tests.support.journals import ByHand, Clock, as_process, join_or_open, open_journal
-
-KEY = "key_a"
-RESERVE, COST = Decimal("0.03"), Decimal("0.0123")
-DONE = Settlement(Status.COMPLETED, "{}", None, COST)
-UNKNOWN = Settlement(Status.COMPLETED, "{}", None, None, Decimal("0.01"))
-FREE = Settlement(Status.FAILED, None, "{}", Decimal(0))
-
-
-@dataclass
-class Books:
-    """A journal whose requests one key pays, and what its ledger says."""
-
-    journal: object
-    clock: Clock
-    hand: ByHand = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.hand = ByHand(self.journal)
-
-    async def open_account(self, period_start: int = 0) -> None:
-        row = {"key_id": KEY, "period_start": period_start, "spent": 0, "reserved": 0}
-        await self.journal.writer.write(lambda t: t.execute(insert(accounts), row))
-
-    async def claim(self, wanted: Intent) -> Lease:
-        """As the unit of work of a claim does it: the account is charged in its transaction."""
-
-        def accept(transaction):
-            claim = join_or_open(transaction, self.journal.claims, wanted)
-            more = {"reserved": accounts.c.reserved + to_nanos(wanted.reserve)}
-            transaction.execute(update(accounts).where(accounts.c.key_id == wanted.tenant).values(more), {})
-            return claim
-
-        names = self.journal.claims.names_of(wanted)
-        claim = await self.journal.writer.decide(names, (wanted.tenant,), accept)
-        return Lease(wanted.request_id, claim.record.fence)
-
-    async def entries(self, request_id: str) -> list[tuple[str, int, int, bool]]:
-        table = ledger_entries.c
-        query = (
-            select(table.kind, table.reserved, table.spent, table.is_estimated)
-            .where(table.request_id == request_id)
-            .order_by(table.id)
-        )
-        return [tuple(row) for row in await self.journal.reader.read(lambda c: c.execute(query).all())]
-
-    async def account(self) -> tuple[int, int]:
-        query = select(accounts.c.reserved, accounts.c.spent)
-        return tuple(await self.journal.reader.read(lambda c: c.execute(query).one()))
-
-    async def damage(self, request_id: str, **values: object) -> None:
-        statement = update(requests).where(requests.c.id == request_id).values(values)
-        await self.journal.writer.write(lambda t: t.execute(statement, {}))
-
-
-def intent(**values: object) -> Intent:
-    own = {
-        "request_id": f"req_{uuid.uuid4().hex}",
-        "task_ids": (str(uuid.uuid4()),),
-        "reserve": RESERVE,
-        "estimate": RESERVE,
-    }
-    blank = Intent("", KEY, None, uuid.uuid4().hex, "generations", "m", "runware:1@1", 1, (), None, "{}")
-    return replace(blank, **(own | values))
-
-
-def known(wanted: Intent, cost: Decimal = COST) -> list[TaskCost]:
-    return [TaskCost(wanted.task_ids[0], cost, is_complete=True)]
+from tests.support.journals import ByHand, Clock, as_process, open_journal
+from tests.support.ledgers import COST, DONE, FREE, PART, RESERVE, UNKNOWN, Books, intent, known
 
 
 @pytest.fixture
@@ -114,6 +45,7 @@ def test_a_request_is_reserved_and_settled_and_its_account_charged_the_same(book
         await books.hand.settle(lease, DONE, known(wanted))
         assert await books.entries(wanted.request_id) == [RESERVED, SETTLED]
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -130,6 +62,7 @@ def test_an_end_that_is_written_again_is_booked_once(books):
         await asyncio.gather(*(books.hand.settle(lease, DONE, known(wanted)) for _ in range(3)))
         assert await books.entries(wanted.request_id) == [RESERVED, SETTLED]
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -147,6 +80,7 @@ def test_a_process_that_lost_the_request_books_nothing(books):
         await books.hand.settle(lost, FREE, known(wanted, Decimal(0)))
         assert await books.entries(wanted.request_id) == [RESERVED, SETTLED]
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -190,6 +124,7 @@ def test_a_claim_that_is_made_again_after_it_was_taken_back_is_booked_by_its_las
         days = await books.journal.reader.read(lambda c: set(c.execute(query).scalars()))
         assert days == {int(books.clock.now // SECONDS_OF_A_DAY)}
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -199,12 +134,13 @@ def test_an_unknown_cost_stands_as_what_was_reserved_until_the_bill_comes_and_th
         await books.open_account()
         wanted, bills = intent(), OpenBills(1, books.clock)
         lease = await books.claim(wanted)
-        await books.hand.settle(lease, UNKNOWN, [TaskCost(wanted.task_ids[0], Decimal("0.01"), is_complete=False)])
+        await books.hand.settle(lease, UNKNOWN, [TaskCost(wanted.task_ids[0], PART, is_complete=False)])
         assert await books.account() == (0, 30_000_000)
         for _ in range(2):
             await books.journal.writer.post(bills.complete, wanted.request_id, known(wanted), COST)
         assert await books.entries(wanted.request_id) == [RESERVED, GUESSED, BILLED]
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -229,6 +165,7 @@ def test_a_request_that_is_opened_again_is_not_paid_again(books, first, booked):
         await books.hand.settle(Lease(lease.request_id, lease.fence + 1), DONE, known(wanted))
         assert await books.entries(wanted.request_id) == booked
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -246,6 +183,7 @@ def test_what_follows_several_changes_of_one_request_in_one_group_is_one_entry(b
         await books.journal.writer.post(end_and_bill)
         assert await books.entries(wanted.request_id) == [RESERVED, SETTLED]
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 
@@ -333,6 +271,7 @@ def test_a_cost_beyond_any_sum_is_unknown_and_spoils_no_balance(books):
         assert await books.account() == (0, 30_000_000)
         await books.hand.settle(lease, DONE, known(wanted))
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
 
     asyncio.run(course())
 

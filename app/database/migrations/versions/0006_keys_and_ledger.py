@@ -31,6 +31,7 @@ def upgrade() -> None:
     for table, (key, columns) in _MONEY.items():
         _convert(table, key, columns, sa.BigInteger, _to_nanos)
     op.add_column("requests", sa.Column("images", sa.Integer, nullable=False, server_default="0"))
+    op.create_index("requests_created", "requests", ["created_at"])
     op.execute("UPDATE requests SET reserve = estimate")
     _count_images()
     _open_ledger()
@@ -40,6 +41,7 @@ def downgrade() -> None:
     """Go back to text; keys, accounts and the ledger are forgotten."""
     for table, (key, columns) in _MONEY.items():
         _convert(table, key, columns, sa.String(40), _to_text)
+    op.drop_index("requests_created", "requests")
     for column in ("images", "dropped", "reserve"):
         op.drop_column("requests", column)
     for table in ("notices", "audit", "daily_totals", "highest_prices", "ledger_entries", "accounts", "api_keys"):

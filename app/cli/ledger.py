@@ -1,0 +1,74 @@
+"""`spillway ledger verify`: on the database of the settings at hand, or of a running gateway over HTTP."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.cli.client import open_session
+from app.cli.journal import journal_or_exit
+from app.cli.options import ApiKey, AsJson
+from app.cli.settings import EnvFile, settings_or_exit
+from app.server.process import prepare_process
+
+_WHERE = "A running gateway, asked with an admin key. Default: the database of the settings at hand."
+ledger = typer.Typer(name="ledger", help="What was reserved and spent.", no_args_is_help=True)
+
+
+@ledger.callback()
+def _group() -> None:
+    """What was reserved and spent."""
+
+
+@ledger.command()
+def verify(
+    base_url: Annotated[str | None, typer.Option("--base-url", help=_WHERE)] = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    env_file: EnvFile = None,
+) -> None:
+    """Recompute every balance and compare it with the journal; with exit code 1 where anything differs."""
+    found = _verify_here(env_file) if base_url is None else _verify_there(base_url, api_key)
+    if as_json:
+        print(json.dumps(found, indent=2))  # noqa: T201 - output
+    else:
+        _show(found)
+    if not found["exact"]:
+        raise typer.Exit(1)
+
+
+def _verify_there(base_url: str, api_key: str | None) -> dict[str, Any]:
+    with open_session(base_url, api_key) as session:
+        return session.get("/ledger/verify")
+
+
+def _verify_here(env_file: Path | None) -> dict[str, Any]:
+    # Imported when it is needed: most commands start without a database.
+    from app.database.transaction import READS
+    from app.ledger.verification import verify_ledger
+    from app.openai_api.ledger import render_verification
+
+    settings, _ = settings_or_exit(env_file, {})
+    prepare_process()
+    engine = journal_or_exit(settings)
+    try:
+        with engine.execution_options(**{READS: True}).begin() as connection:
+            return render_verification(verify_ledger(connection))
+    finally:
+        engine.dispose()
+
+
+def _show(found: dict[str, Any]) -> None:
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(
+        f"{found['requests']} requests, {found['entries']} entries and {found['accounts']} accounts were compared: "
+        f"{found['reserved']} USD reserved, {found['spent']} USD spent ({found['estimated']} USD of it estimated), "
+        f"{found['removed']} USD in daily totals."
+    )
+    for one in found["differences"]:
+        console.print(f"{one['subject']} {one['id']}: the ledger says {one['ledger']}, the journal {one['journal']}.")
+    if found["more_differences"]:
+        console.print(f"… and {found['more_differences']} more.")
+    console.print("Every balance agrees." if found["exact"] else "The balances do not agree.")
