@@ -6,13 +6,14 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 
 import httpx2
 
 from tests.support.faults.clients import ClientKilledError, ClientProcess, Job, Outcome
-from tests.support.faults.databases import Journal
+from tests.support.faults.databases import Journal, Journaled
 from tests.support.faults.proxy import CutError, FaultProxy, Stage
 from tests.support.processes import free_port, start_process
 
@@ -106,12 +107,15 @@ class Lane:
         await asyncio.gather(*(self._work_off() for _ in range(self._clients)))
         await self._restart
 
-    async def settled(self) -> None:
-        """Wait until no request is unfinished."""
+    async def settled(self) -> tuple[list[Journaled], Decimal]:
+        """What the journal says once no request is unfinished.
+
+        To be judged by this very look: what nobody received may be opened again right after it, to fetch its images.
+        """
         for _ in range(600):
-            listed, _ = await asyncio.to_thread(self._journal.read)
+            listed, booked = await asyncio.to_thread(self._journal.read)
             if all(one.status not in {"queued", "processing"} for one in listed):
-                return
+                return listed, booked
             await asyncio.sleep(0.2)
         raise AssertionError([one for one in listed if one.status in {"queued", "processing"}])
 

@@ -71,9 +71,8 @@ async def inject(
             running.append((Lane(simulator.url, journal, own, clients), journal, asked))
         try:
             await asyncio.gather(*(_run(lane, asked, chance) for lane, _, asked in running))
-            for lane, journal, _ in running:
-                await lane.settled()
-                await check(simulator, lane, journal)
+            for lane, _, _ in running:
+                await check(simulator, lane)
         finally:
             for lane, _, _ in running:
                 await lane.close()
@@ -90,8 +89,9 @@ async def _run(lane: Lane, asked: list[Asked], chance: random.Random) -> None:
             return
 
 
-async def check(simulator, lane: Lane, journal: Journal) -> None:
+async def check(simulator, lane: Lane) -> None:
     """Bought once, booked to the last digit, delivered or collectable."""
+    listed, booked = await lane.settled()
     tasks = [task for task in simulator.tasks() if "fault-" in str(task["request"].get("positivePrompt"))]
     bought: Counter = Counter()
     billed: dict[str, Decimal] = {}
@@ -99,7 +99,6 @@ async def check(simulator, lane: Lane, journal: Journal) -> None:
         token = task["request"]["positivePrompt"].split()[0]
         bought[token] += task["images"]
         billed[token] = billed.get(token, Decimal(0)) + Decimal(task["billed"])
-    listed, booked = await asyncio.to_thread(journal.read)
     finished = {one.prompt.split()[0]: one for one in listed if one.status in {"completed", "partial"}}
     wrong = []
     for one in lane.asked.values():
