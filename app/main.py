@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,10 @@ from starlette.types import Lifespan
 
 from app import __version__
 from app.access.admission import MemoryBudget, TaskAdmission
-from app.access.authentication import Authenticator, KeyAuthenticator
+from app.access.authentication import Authenticator
 from app.access.callers_keys import CallersKeys
 from app.access.gates import Gates
-from app.access.key_cache import KeyCache
-from app.access.key_uses import KeyUses
+from app.access.key_ring import KeyRing
 from app.access.passthrough import PassthroughAuthenticator
 from app.api.balance import BalanceRoutes
 from app.api.bodies import BodyReader
@@ -27,6 +27,7 @@ from app.api.docs_pages import DocsPages
 from app.api.error_handlers import error_handlers
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
+from app.api.keys import KeyRoutes
 from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
 from app.api.middleware import add_middleware, connections_of
@@ -221,8 +222,8 @@ async def _build(
     takeover = Takeover(journal, keeper, runner, keys)
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, images, settings.upstream)
-    server, cache, uses = settings.server, KeyCache(journal.reader), KeyUses(journal.writer)
-    own = KeyAuthenticator(server.api_keys, server.admin_keys, cache=cache, uses=uses)
+    ring = KeyRing.on(journal.writer, journal.reader, settings.server, time.time)
+    own = ring.authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     for part in (opened.workers, opened.account, runner, takeover, bills, webhooks, sweeper):
@@ -232,7 +233,8 @@ async def _build(
             images=ImageRoutes(service, runner.receipts, contexts, bodies),
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
-            requests=RequestRoutes(journal.history, runner, secrets),
+            requests=RequestRoutes(journal.history, runner, secrets, ring.audit),
+            keys=KeyRoutes(ring),
             health=HealthRoutes(runware, opened.account, journal, registry, settings.upstream),
             usage=UsageRoutes(journal.reader, registry, own.names),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
@@ -247,8 +249,7 @@ async def _build(
             looking.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
-        await uses.close()
-        await cache.close()
+        await ring.close()
         await opened.close()
 
 

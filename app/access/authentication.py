@@ -7,11 +7,11 @@ who has it: to everybody else it is not valid.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Protocol
 
 from app.access.key_cache import KeyCache
+from app.access.key_facts import show_time
 from app.access.key_format import PREFIX, digest_of, id_in
 from app.access.key_store import StoredKey
 from app.access.key_uses import KeyUses
@@ -127,16 +127,12 @@ def _fault_of(stored: StoredKey, digest: str, now: float) -> str | None:
     """Why who has the right secret may not call any more."""
     key = stored.key
     if key.revoked_at is not None:
-        return f"This API key was revoked on {_say(key.revoked_at)}. Use another key."
+        return f"This API key was revoked on {show_time(key.revoked_at)}. Use another key."
     if digest != stored.digest and now >= (stored.previous_until or 0):
-        return f"This API key was replaced, and ended on {_say(stored.previous_until or 0)}. Use the new one."
+        return f"This API key was replaced, and ended on {show_time(stored.previous_until or 0)}. Use the new one."
     if key.expires_at is not None and now >= key.expires_at:
-        return f"This API key expired on {_say(key.expires_at)}. Ask this gateway's operator for another one."
+        return f"This API key expired on {show_time(key.expires_at)}. Ask this gateway's operator for another one."
     return None
-
-
-def _say(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def keys_in(headers: Mapping[str, str]) -> list[str]:

@@ -126,13 +126,6 @@ def touch_keys(transaction: Transaction, uses: Iterable[tuple[str, float]]) -> N
         transaction.execute(_TOUCH, rows)
 
 
-def status_of(key: ApiKey, now: float) -> KeyStatus:
-    """Whether a key opens anything."""
-    if key.revoked_at is not None:
-        return KeyStatus.REVOKED
-    return KeyStatus.EXPIRED if key.expires_at is not None and key.expires_at <= now else KeyStatus.ACTIVE
-
-
 def _has_status(status: KeyStatus, now: float) -> ColumnElement[bool]:
     revoked, ends = api_keys.c.revoked_at, api_keys.c.expires_at
     match status:

@@ -1,10 +1,15 @@
-"""Requests of the past: what became of them, their images, and forgetting them. Each key sees its own only."""
+"""Requests of the past: what became of them, their images, and forgetting them.
+
+Each key sees its own only; an administrator reads those of all, and each such reading is written down.
+"""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.access.audit import REQUEST_READ, RESULT_READ, AuditLog
 from app.api.error_handlers import answer_failure
-from app.api.responses import answer_images
+from app.api.keys import NOT_STORED
+from app.api.responses import answer_images, show_images
 from app.domain.caller import Caller
 from app.domain.outcome import Failed, Unresolved
 from app.errors import NotFoundError
@@ -23,10 +28,11 @@ _JSON = "application/json"
 class RequestRoutes:
     """`/requests/…`, and the secret that signs what is called when one ends."""
 
-    def __init__(self, history: History, runner: JobRunner, secrets: WebhookSecrets) -> None:
+    def __init__(self, history: History, runner: JobRunner, secrets: WebhookSecrets, audit: AuditLog) -> None:
         self._history = history
         self._runner = runner
         self._secrets = secrets
+        self._audit = audit
 
     async def list_requests(self, request: Request, caller: Caller) -> Response:
         """The newest requests of this key, in pages; with `summary=true` sums over all of them."""
@@ -42,17 +48,21 @@ class RequestRoutes:
 
     async def retrieve_request(self, request: Request, caller: Caller) -> Response:
         """What became of one request."""
-        return Response(render_record(view_of(await self._find_own(request, caller))), media_type=_JSON)
+        return Response(
+            render_record(view_of(await self._find_readable(request, caller, REQUEST_READ))), media_type=_JSON
+        )
 
     async def retrieve_result(self, request: Request, caller: Caller) -> Response:
         """The images answer of a request; 202 with its state while it runs, the error it ended with."""
-        record = await self._find_own(request, caller)
+        record = await self._find_readable(request, caller, RESULT_READ)
         outcome = await self._runner.join(record, 0)
         if isinstance(outcome, Unresolved):
             body = render_record(view_of(record))
             return Response(body, status_code=202, headers={"Retry-After": "1"}, media_type=_JSON)
         if isinstance(outcome, Failed):
             return answer_failure(outcome)
+        if record.tenant != caller.tenant:
+            return show_images(outcome.answer)
         # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
         await self._runner.rejoin(record.id, state_of(request.scope).request_id)
         return answer_images(request, self._runner.receipts, outcome.answer)
@@ -64,14 +74,35 @@ class RequestRoutes:
 
     async def retrieve_webhook_secret(self, _: Request, caller: Caller) -> Response:
         """The secret that signs this key's webhooks."""
-        return JSONResponse({"object": "webhook_secret", "secret": self._secrets.shown(caller.tenant)})
+        return JSONResponse(
+            {"object": "webhook_secret", "secret": self._secrets.shown(caller.tenant)}, headers=NOT_STORED
+        )
+
+    async def _find_readable(self, request: Request, caller: Caller, action: str) -> Record:
+        """The caller's own request, or for an administrator that of anybody, once the reading is written down."""
+        if not caller.is_admin:
+            return await self._find_own(request, caller)
+        record = await self._history.find_request(_id_in(request))
+        if record is None:
+            raise _no_request()
+        if record.tenant != caller.tenant:
+            await self._audit.note_reading(caller, action, record.id)
+        return record
 
     async def _find_own(self, request: Request, caller: Caller) -> Record:
-        record = await self._history.find_request(str(request.path_params["request_id"])[:_LONGEST_ID], caller.tenant)
+        record = await self._history.find_request(_id_in(request), caller.tenant)
         if record is None:
-            # The same for requests of other keys: ids must not tell whether they exist.
-            raise NotFoundError("There is no such request of this key.", code="request_not_found")
+            raise _no_request()
         return record
+
+
+def _id_in(request: Request) -> str:
+    return str(request.path_params["request_id"])[:_LONGEST_ID]
+
+
+def _no_request() -> NotFoundError:
+    # The same for requests of other keys: ids must not tell whether they exist.
+    return NotFoundError("There is no such request of this key.", code="request_not_found")
 
 
 def webhook_body(record: Record) -> bytes:

@@ -96,12 +96,15 @@ class _SentAnswer:
 
 
 class PiecewiseResponse(Response):
-    """A JSON body in pieces, sent one after the other; large ones are never joined."""
+    """A JSON body in pieces, sent one after the other; large ones are never joined.
+
+    Without `delivery` nobody minds whether it arrives.
+    """
 
     media_type = "application/json"
 
     def __init__(
-        self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker, status: int = 200
+        self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker | None, status: int = 200
     ) -> None:
         self._delivery = delivery
         self.held_bytes = length = sum(len(chunk) for chunk in chunks)
@@ -113,10 +116,11 @@ class PiecewiseResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
-            if index == last:
+            if index == last and self._delivery is not None:
                 await self._delivery.check_connection(receive)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
-        self._delivery.settle_receipt(scope)
+        if self._delivery is not None:
+            self._delivery.settle_receipt(scope)
 
 
 def answer_images(request: Request, receipts: DeliveryReceipts, answer: Answer) -> PiecewiseResponse:
@@ -124,6 +128,11 @@ def answer_images(request: Request, receipts: DeliveryReceipts, answer: Answer) 
     state_of(request.scope).request_id = answer.request_id
     delivery = DeliveryTracker(receipts, answer.request_id, answer)
     return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
+
+
+def show_images(answer: Answer) -> PiecewiseResponse:
+    """The images of another's request, for an administrator: to their owner nothing is delivered by that (0118)."""
+    return PiecewiseResponse(render_answer(answer), answer_headers(answer), None)
 
 
 class EventResponse(Response):

@@ -14,6 +14,7 @@ from app.api.context import Admin, Public, WithKey
 from app.api.docs_pages import DocsPages
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
+from app.api.keys import KeyRoutes
 from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
 from app.api.models import ModelRoutes
@@ -65,6 +66,7 @@ class Handlers:
     models: ModelRoutes
     media: MediaRoutes
     requests: RequestRoutes
+    keys: KeyRoutes
     health: HealthRoutes
     usage: UsageRoutes
     balance: BalanceRoutes
@@ -75,7 +77,13 @@ class Handlers:
 
 def route_table(handlers: Handlers) -> tuple[Route, ...]:
     """Every route there is."""
-    return (*_image_routes(handlers.images), *_api_routes(handlers), *_money_routes(handlers), *_page_routes(handlers))
+    return (
+        *_image_routes(handlers.images),
+        *_api_routes(handlers),
+        *_money_routes(handlers),
+        *_key_routes(handlers.keys),
+        *_page_routes(handlers),
+    )
 
 
 def serve_routes(
@@ -166,6 +174,19 @@ def _money_routes(handlers: Handlers) -> tuple[Route, ...]:
         # The account is the operator's, and all keys together spend from it.
         Route("GET", "/balance", Admin(handlers.balance.retrieve_balance), "usage", balances),
         Route("GET", "/ledger/verify", Admin(handlers.ledger.verify), "usage", describe_errors(401, 403)),
+    )
+
+
+def _key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
+    one, refused, unknown = "/keys/{key_id}", describe_errors(400, 401, 403), describe_errors(400, 401, 403, 404)
+    return (
+        Route("POST", "/keys", Admin(keys.create_key), "keys", refused),
+        Route("GET", "/keys", Admin(keys.list_keys), "keys", refused),
+        Route("GET", one, Admin(keys.retrieve_key), "keys", unknown),
+        Route("PATCH", one, Admin(keys.update_key), "keys", unknown),
+        Route("DELETE", one, Admin(keys.revoke_key), "keys", unknown),
+        Route("POST", f"{one}/rotate", Admin(keys.rotate_key), "keys", unknown),
+        Route("GET", "/audit", Admin(keys.list_audit), "keys", refused),
     )
 
 

@@ -23,6 +23,7 @@ from app.catalog.published import Sources
 from app.catalog.registry import Registry, UnknownModelError
 from app.cli.client import collect, edit, generate
 from app.cli.journal import migrate, migrate_or_exit
+from app.cli.keys import keys
 from app.cli.ledger import ledger
 from app.cli.listen import PortUnavailableError, run_server, take_port
 from app.cli.local import origin_of
@@ -51,6 +52,7 @@ app.command()(collect)
 app.command()(migrate)
 app.command()(usage)
 app.add_typer(ledger)
+app.add_typer(keys, name="keys")
 
 _SCHEMAS_URL = "https://schemas.runware.ai"
 _DOCS_URL = "https://runware.ai/docs"

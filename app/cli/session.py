@@ -87,6 +87,10 @@ class Session:
         """The JSON at `path`."""
         return self._read(self._ask("GET", path))
 
+    def send(self, method: str, path: str, body: JSONObject | None = None) -> JSONObject:
+        """The JSON that answers to a body; sent once, since it may change something."""
+        return self._read(self._ask(method, path, body))
+
     def buy(self, purchase: Purchase) -> JSONObject:
         """The answer to a purchase, waited for as long as the gateway says that it is being made."""
         try:
@@ -153,9 +157,9 @@ class Session:
             purchase.path, json=purchase.json_body, data=purchase.form, files=files, headers=headers
         )
 
-    def _ask(self, method: str, path: str) -> httpx2.Response:
+    def _ask(self, method: str, path: str, body: JSONObject | None = None) -> httpx2.Response:
         try:
-            return self._client.request(method, path)
+            return self._client.request(method, path, json=body)
         except (httpx2.HTTPError, httpx2.InvalidURL):
             raise self._nobody() from None
 

@@ -12,6 +12,9 @@ from pydantic import SecretStr
 REDACTED = "[redacted]"
 SHORTEST_HELD = 16
 """Characters; words of a line are rarely so long, and a caller whose key were `error` would blacken all errors."""
+_KEY_BEGINS = "sk-spw-"
+_KEYS = re.compile(rf"{_KEY_BEGINS}[\w-]+")
+"""Keys of the database, whose values nobody here knows (0116)."""
 _RUN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 """Where a held value may stand: keys of callers are bearer tokens (RFC 6750)."""
 
@@ -38,6 +41,8 @@ class HiddenValues:
         """The text without any of them."""
         for value in self._fixed:
             text = text.replace(value, REDACTED)
+        if _KEY_BEGINS in text:
+            text = _KEYS.sub(REDACTED, text)
         # By windows, not by values: how long it takes does not grow with the number of callers.
         return _RUN.sub(self._blacken, text) if self._held else text
 

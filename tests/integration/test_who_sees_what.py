@@ -17,6 +17,8 @@ from tests.support.keys import numbered_key, put_key
 from tests.support.processes import unique
 from tests.support.routes import served_routes
 
+_NOBODYS = 7
+"""The key that administrators change here, rotate and revoke."""
 _LONG_AGO, _FAR_AWAY = 1_000.0, 4_000_000_000.0
 
 
@@ -41,12 +43,20 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/models"): Rule.KEY,
     ("GET", "/models/{model_id:path}"): Rule.KEY,
     ("GET", "/requests"): Rule.KEY,
-    ("GET", "/requests/{request_id}"): Rule.OWN,
-    ("GET", "/requests/{request_id}/result"): Rule.OWN,
+    ("GET", "/requests/{request_id}"): Rule.READ,
+    ("GET", "/requests/{request_id}/result"): Rule.READ,
     ("DELETE", "/requests/{request_id}/payloads"): Rule.OWN,
     ("GET", "/webhooks/secret"): Rule.KEY,
     ("GET", "/usage"): Rule.KEY,
     ("GET", "/balance"): Rule.ADMIN,
+    ("GET", "/ledger/verify"): Rule.ADMIN,
+    ("POST", "/keys"): Rule.ADMIN,
+    ("GET", "/keys"): Rule.ADMIN,
+    ("GET", "/keys/{key_id}"): Rule.ADMIN,
+    ("PATCH", "/keys/{key_id}"): Rule.ADMIN,
+    ("DELETE", "/keys/{key_id}"): Rule.ADMIN,
+    ("POST", "/keys/{key_id}/rotate"): Rule.ADMIN,
+    ("GET", "/audit"): Rule.ADMIN,
     ("GET", "/media/{name}"): Rule.LINK,
     ("GET", "/healthz"): Rule.PUBLIC,
     ("GET", "/readyz"): Rule.PUBLIC,
@@ -107,7 +117,7 @@ class House:
         assert answer.status_code == 200, answer.text
         link = answer.json()["data"][0]["url"].partition("/media/")[2]
         named = {"deployment:path": "flux.1-schnell", "model_id:path": "flux.1-schnell", "name": link}
-        return named | {"request_id": answer.json()["id"], "key_id": numbered_key(1)[0]}
+        return named | {"request_id": answer.json()["id"], "key_id": numbered_key(_NOBODYS)[0]}
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -166,6 +176,7 @@ def keys_house(start_shared_gateway, tmp_path_factory) -> House:
         "admin of the database": bearer(put_key(engine, 5, is_admin=True)),
     }
     put_key(engine, 6, (older, _LONG_AGO))
+    put_key(engine, _NOBODYS)
     given["rotated after grace"] = bearer(older)
     engine.dispose()
     settings = {"SPILLWAY_DATABASE_URL": url, "SPILLWAY_ADMIN_KEYS": "an-administrators-key"}
@@ -174,8 +185,13 @@ def keys_house(start_shared_gateway, tmp_path_factory) -> House:
 
 
 @pytest.fixture(scope="module")
-def passthrough_house(start_shared_gateway) -> House:
-    origin = start_shared_gateway(**PASSTHROUGH, SPILLWAY_ADMIN_KEYS="an-administrators-key").origin
+def passthrough_house(start_shared_gateway, tmp_path_factory) -> House:
+    url = f"sqlite:///{tmp_path_factory.mktemp('passthrough') / 'spillway.db'}"
+    engine = open_migrated(url)
+    put_key(engine, _NOBODYS)
+    engine.dispose()
+    settings = {"SPILLWAY_DATABASE_URL": url, "SPILLWAY_ADMIN_KEYS": "an-administrators-key"}
+    origin = start_shared_gateway(**PASSTHROUGH, **settings).origin
     tenant = new_key()
     given = {
         "none": {},

@@ -98,7 +98,7 @@ def test_every_field_is_in_the_api_page():
 def test_every_route_is_in_the_api_page(gateway):
     page = read("docs/api.md")
     for path in gateway.client.get(f"{gateway.origin}/openapi.json").json()["paths"]:
-        assert path.replace("{model_id}", "{id}").replace("{request_id}", "{id}") in page
+        assert path.replace("{model_id}", "{id}").replace("{request_id}", "{id}").replace("{key_id}", "{id}") in page
     assert all(prefix in page for prefix in PREFIXES)
 
 

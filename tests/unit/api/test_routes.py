@@ -34,6 +34,13 @@ WITH_KEY = [
 ADMIN = [
     ("GET", "/balance"),
     ("GET", "/ledger/verify"),
+    ("POST", "/keys"),
+    ("GET", "/keys"),
+    ("GET", "/keys/{key_id}"),
+    ("PATCH", "/keys/{key_id}"),
+    ("DELETE", "/keys/{key_id}"),
+    ("POST", "/keys/{key_id}/rotate"),
+    ("GET", "/audit"),
 ]
 PUBLIC = [
     ("POST", "/images/variations"),

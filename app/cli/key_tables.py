@@ -1,0 +1,94 @@
+"""How `spillway keys` prints keys: a table of all, one fact a line of one, and a new secret once."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.session import JSONObject
+
+
+def print_json(answer: JSONObject) -> None:
+    """The answer as it came."""
+    print(json.dumps(answer, indent=2))  # noqa: T201 - output
+
+
+def show_secret(answer: JSONObject, *, as_json: bool) -> None:
+    """A key with its text: on a line of its own, so that it can be copied or taken by a script."""
+    if as_json:
+        print_json(answer)
+        return
+    note = Console(stderr=True, soft_wrap=True)
+    note.print(f"{answer['name']} ({answer['id']}) has this key. It is not shown again.", markup=False, highlight=False)
+    print(answer["key"])  # noqa: T201 - output
+
+
+def show_key(answer: JSONObject, *, as_json: bool) -> None:
+    """One key, one fact a line; what is not set gets none."""
+    if as_json:
+        print_json(answer)
+        return
+    budget = answer["budget"]
+    facts = {
+        "id": answer["id"],
+        "name": answer["name"],
+        "key": f"ends in {answer['last_four']}",
+        "status": answer["status"],
+        "admin": "yes" if answer["admin"] else None,
+        "created": _time(answer["created_at"]),
+        "expires": _time(answer["expires_at"]),
+        "revoked": _time(answer["revoked_at"]),
+        "last used": _time(answer["last_used_at"]),
+        "budget": _budget(budget),
+        "spent": _money(budget["spent"]),
+        "reserved": _money(budget["reserved"]) if budget["reserved"] else None,
+        "left": _money(budget["remaining"]),
+        "resets": _time(budget["resets_at"]),
+        "requests per minute": answer["rpm"],
+        "images per minute": answer["images_per_minute"],
+        "requests at once": answer["concurrency"],
+        "models": ", ".join(answer["models"]),
+        "unpriced models": "refused" if answer["forbid_unpriced"] else None,
+        "defaults": json.dumps(answer["defaults"]) if answer["defaults"] else None,
+        "warnings go to": answer["webhook_url"],
+    }
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            table.add_row(name, str(value))
+    Console(markup=False, highlight=False).print(table)
+
+
+def show_keys(found: Sequence[JSONObject]) -> None:
+    """All keys, one a line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    # Ids are there to be copied: they are never cut.
+    table.add_column("id", no_wrap=True, overflow="ignore")
+    for name in ("name", "status", "ends in", "budget", "left", "last used"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        budget = one["budget"]
+        name = f"{one['name']} (admin)" if one["admin"] else one["name"]
+        cells = [name, one["status"], one["last_four"], _budget(budget), _money(budget["remaining"])]
+        table.add_row(one["id"], *(cell or "" for cell in cells), _time(one["last_used_at"]) or "never")
+    Console(markup=False, highlight=False).print(table)
+
+
+def _budget(budget: JSONObject) -> str | None:
+    limit = _money(budget["limit"])
+    return None if limit is None else f"{limit} {_EACH[budget['period']]}"
+
+
+_EACH = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"}
+
+
+def _money(dollars: float | None) -> str | None:
+    return None if dollars is None else f"${dollars:.9f}".rstrip("0").rstrip(".")
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
