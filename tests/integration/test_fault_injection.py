@@ -2,15 +2,12 @@
 
 import asyncio
 
-import pytest
-
 from tests.support.faults.lane import Victim
 from tests.support.faults.suite import EVERYWHERE, inject
 
 ONCE_EACH = dict.fromkeys(Victim, 1)
 
 
-@pytest.mark.timeout(300)
 def test_faults_at_every_step_cost_nothing_twice_and_lose_nothing(simulator, postgres):
     injected = asyncio.run(
         inject(simulator, postgres.fresh(), len(EVERYWHERE), lanes=2, clients=8, seed=1, weights=ONCE_EACH)

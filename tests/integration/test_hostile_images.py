@@ -20,8 +20,6 @@ HOSTILE = {
 }
 """Made when they are needed: some take seconds, on a busy machine minutes."""
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def attacked(start_shared_gateway):

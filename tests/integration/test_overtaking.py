@@ -72,7 +72,6 @@ def port(simulator, tmp_path):
         yield own
 
 
-@pytest.mark.timeout(300)
 def test_two_hundred_retries_that_overtake_their_own_disconnect_buy_nothing_twice(simulator, port):
     assert pairs(simulator, port, 200, at_once=4) == [1] * 200
 

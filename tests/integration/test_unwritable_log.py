@@ -17,7 +17,6 @@ def closed_reader() -> int:
     return writer
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["nobody reads it", "its reader is gone", "its disk is full", "it is closed"])
 def test_requests_are_served_whatever_becomes_of_the_log(simulator, tmp_path, kind):
     port, reader = free_port(), None
