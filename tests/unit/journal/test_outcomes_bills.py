@@ -41,8 +41,8 @@ class Bills:
     def __init__(self, opened, clock) -> None:
         self._writer, self._bills = opened.writer, OpenBills(FIRST_PAUSE, clock)
 
-    async def due(self):
-        return await self._writer.write(self._bills.take_due)
+    async def due(self, is_known=lambda _: True):
+        return await self._writer.write(self._bills.take_due, is_known)
 
     async def complete(self, *bill) -> None:
         await self._writer.post(self._bills.complete, *bill)
@@ -83,6 +83,17 @@ def test_only_open_bills_are_due_and_not_right_after_the_end(journal, bills, clo
         assert (record.id, total_cost(record.costs), known_cost(record.costs)) == (request_id, None, CENT)
         sums = await journal.journal.history.sums(Filter("t"))
         assert (sums.unknown, sums.known_cost) == (1, 3 * CENT)
+
+    asyncio.run(course())
+
+
+def test_the_bill_of_a_caller_whose_key_is_not_known_here_waits_and_counts_no_try(journal, bills, clock):
+    async def course():
+        request_id, _ = await ended(journal, known=CENT)
+        clock.now += FIRST_PAUSE
+        for _ in range(20):
+            assert await bills.due(lambda tenant: tenant != "t") == []
+        assert [record.id for record in await bills.due()] == [request_id]
 
     asyncio.run(course())
 

@@ -93,6 +93,9 @@ def test_the_log_knows_the_value_of_every_secret():
     assert {name for name, field in setting_fields().items() if is_secret(field)} == set(given)
 
 
+PASSING = {"SPILLWAY_AUTH": "passthrough", "SPILLWAY_SECRET": "s" * 16}
+
+
 @pytest.mark.parametrize(
     ("given", "refused"),
     [
@@ -103,6 +106,12 @@ def test_the_log_knows_the_value_of_every_secret():
         ({"SPILLWAY_HOST": "localhost"}, None),
         ({"SPILLWAY_CORS_ORIGINS": "*"}, "SPILLWAY_CORS_ORIGINS"),
         ({"SPILLWAY_CORS_ORIGINS": "*", "SPILLWAY_API_KEYS": "a"}, None),
+        (PASSING, None),
+        (PASSING | {"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_CORS_ORIGINS": "*"}, None),
+        (PASSING | {"SPILLWAY_ADMIN_KEYS": "a"}, None),
+        ({"SPILLWAY_AUTH": "passthrough"}, "SPILLWAY_AUTH is passthrough and SPILLWAY_SECRET is empty"),
+        (PASSING | {"RUNWARE_API_KEY": "k"}, "SPILLWAY_AUTH is passthrough, so RUNWARE_API_KEY"),
+        (PASSING | {"SPILLWAY_API_KEYS": "a"}, "SPILLWAY_AUTH is passthrough, so callers send"),
     ],
     ids=str,
 )
