@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.access.callers_keys import CallersKeys
+from app.jobs.lease_watch import LOOKS
 from app.journal.records import Status
 from tests.support.jobs import Maker, kept_open, open_runner, prepare, run
 from tests.support.waiting import seen_meanwhile
@@ -24,8 +25,8 @@ class Awaited(CallersKeys):
 
 
 async def looked(keys: Awaited) -> None:
-    """Wait until it was looked for abandoned requests several times."""
-    assert await seen_meanwhile(lambda: keys.looks, lambda looks: looks > 2)
+    """Wait until it was looked for abandoned requests for longer than a lease."""
+    assert await seen_meanwhile(lambda: keys.looks, lambda looks: looks > LOOKS)
 
 
 def known() -> CallersKeys:
