@@ -24,6 +24,7 @@ from app.domain.caller import Limits, Period
 from app.domain.money import to_nanos
 from tests.conftest import SimulatorProcess
 from tests.support import loopback
+from tests.support.commands import spillway
 from tests.support.databases import open_migrated
 from tests.support.keys import change_key, numbered_key, put_key
 from tests.support.processes import free_port, start_process, unique, wait_until_it_answers
@@ -131,6 +132,8 @@ def test_two_gateways_hold_budgets_limits_and_keys_together_while_one_is_killed(
         assert account_of(engine, BUDGETED) == (to_nanos(budget), 0)
         assert books(engine) == (to_nanos(own_simulator.ledger()[1]), 0, 0)
         assert own_simulator.ledger()[0] == AFFORDABLE + told.count(200)
+        verified = spillway(tmp_path, "ledger", "verify", "--json", SPILLWAY_DATABASE_URL=url)
+        assert (verified.returncode, json.loads(verified.stdout)["exact"]) == (0, True), verified.stdout
         assert pair.ask(0, revoked, unique()).status_code == 200
         change_key(engine, REVOKED, revoked_at=time.time())
         for index in range(2):
