@@ -85,11 +85,11 @@ def _read(events: Iterable) -> Outcome:
     return Outcome(request_id, tuple(images), None)
 
 
-def _serve(connection: Connection, base_url: str) -> None:
+def _serve(connection: Connection, base_url: str, api_key: str) -> None:
     """The life of a client process: one job after the other."""
     logging.getLogger("openai").setLevel(logging.DEBUG)
     logging.getLogger("openai").addHandler(_Ear())
-    client = openai.OpenAI(base_url=base_url, api_key="test-key", max_retries=_RETRIES, timeout=_TIMEOUT_SECONDS)
+    client = openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=_RETRIES, timeout=_TIMEOUT_SECONDS)
     with contextlib.suppress(EOFError, OSError):  # whoever gave the jobs is gone
         while True:
             connection.send(_call(client, connection.recv()))
@@ -102,10 +102,10 @@ class ClientKilledError(Exception):
 class ClientProcess:
     """One process with the SDK in it."""
 
-    def __init__(self, base_url: str, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, base_url: str, api_key: str, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self._connection, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(theirs, base_url), daemon=True)
+        self._process = _CONTEXT.Process(target=_serve, args=(theirs, base_url, api_key), daemon=True)
         self._process.start()
         theirs.close()
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx2
 
+from app.domain.verification import Verification
+from tests.support.faults.budgets import BUDGETED_KEY, read_ledger
 from tests.support.faults.clients import ClientKilledError, ClientProcess, Job, Outcome
 from tests.support.faults.databases import Journal, Journaled
 from tests.support.faults.proxy import CutError, FaultProxy, Stage
@@ -21,9 +23,11 @@ _START_SECONDS = 60.0
 _ACCEPTED = 202
 _SHORTEST_LIFE_SECONDS = 3.0
 """A gateway that is killed as soon as it listens would never finish anything that takes a moment."""
+_BILL_LOOKS = 240
+"""Seconds: an unknown cost is asked for two minutes after the end of its request."""
 _CALLS, _PAUSE_SECONDS = 8, 0.5
 """How often a caller asks again whose process was killed, or whose stream broke off."""
-_AUTH = {"Authorization": "Bearer test-key"}
+_AUTH = {"Authorization": f"Bearer {BUDGETED_KEY}"}
 
 
 class Victim(Enum):
@@ -119,6 +123,15 @@ class Lane:
             await asyncio.sleep(0.2)
         raise AssertionError([one for one in listed if one.status in {"queued", "processing"}])
 
+    async def ledger(self, *, waits_for_bills: bool) -> tuple[Verification, tuple[int, int]]:
+        """What the ledger says; with `waits_for_bills` once Runware was asked for every cost that lost answers named."""
+        for _ in range(_BILL_LOOKS):
+            found = await asyncio.to_thread(read_ledger, self._journal.url)
+            if not (found[0].estimated and waits_for_bills):
+                break
+            await asyncio.sleep(1)
+        return found
+
     async def collect(self, request_id: str) -> httpx2.Response:
         """What the gateway answers when the result of a request is asked for, again while it is not there yet."""
         url = f"http://127.0.0.1:{self._port}/v1/requests/{request_id}/result"
@@ -172,7 +185,7 @@ class Lane:
         worker.close()
 
     def _new_worker(self) -> ClientProcess:
-        return ClientProcess(f"http://127.0.0.1:{self._front.port}/v1", self._threads)
+        return ClientProcess(f"http://127.0.0.1:{self._front.port}/v1", BUDGETED_KEY, self._threads)
 
     async def _at(self, side: str, token: str, stage: Stage) -> None:
         """Break what is due at this stage of this request."""

@@ -8,7 +8,9 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+from app.domain.money import to_nanos
 from app.runware.retry import RetryPolicy
+from tests.support.faults.budgets import open_account
 from tests.support.faults.clients import Job
 from tests.support.faults.databases import Journal, PostgresJournal, SQLiteJournal
 from tests.support.faults.lane import Asked, Lane, Step, Victim, new_token
@@ -57,7 +59,15 @@ def _ask(faults: list[tuple[Victim, Step]], index: int, chance: random.Random) -
 
 
 async def inject(
-    simulator, postgres_url: str, faults: int, *, lanes: int, clients: int, seed: int, weights: dict[Victim, int]
+    simulator,
+    postgres_url: str,
+    faults: int,
+    *,
+    lanes: int,
+    clients: int,
+    seed: int,
+    weights: dict[Victim, int],
+    waits_for_bills: bool = False,
 ) -> Counter:
     """Run all lanes at once, check every sum, and return how often which fault was injected."""
     chance = random.Random(seed)
@@ -67,12 +77,13 @@ async def inject(
             own = Path(folder) / f"lane{index}"
             own.mkdir()
             journal: Journal = PostgresJournal(postgres_url) if index % 2 else SQLiteJournal(own / "journal.db")
+            open_account(journal.url)
             asked = plan(faults // lanes, chance, weights)
             running.append((Lane(simulator.url, journal, own, clients), journal, asked))
         try:
             await asyncio.gather(*(_run(lane, asked, chance) for lane, _, asked in running))
             for lane, _, _ in running:
-                await check(simulator, lane)
+                await check(simulator, lane, waits_for_bills=waits_for_bills)
         finally:
             for lane, _, _ in running:
                 await lane.close()
@@ -89,7 +100,7 @@ async def _run(lane: Lane, asked: list[Asked], chance: random.Random) -> None:
             return
 
 
-async def check(simulator, lane: Lane) -> None:
+async def check(simulator, lane: Lane, *, waits_for_bills: bool) -> None:
     """Bought once, booked to the last digit, delivered or collectable."""
     listed, booked = await lane.settled()
     tasks = [task for task in simulator.tasks() if "fault-" in str(task["request"].get("positivePrompt"))]
@@ -121,4 +132,16 @@ async def check(simulator, lane: Lane) -> None:
     own = sum((billed.get(one.token, Decimal(0)) for one in lane.asked.values()), Decimal(0))
     assert booked == own, (booked, own)
     assert sum((one.cost or Decimal(0) for one in listed), Decimal(0)) == own
+    await _check_ledger(lane, own, waits_for_bills=waits_for_bills)
     assert "unexpected fault" not in lane.log(), lane.log()[-5000:]
+
+
+async def _check_ledger(lane: Lane, bought: Decimal, *, waits_for_bills: bool) -> None:
+    """Every reservation closed, and the ledger is the simulator's bill."""
+    ledger, (reserved, spent) = await lane.ledger(waits_for_bills=waits_for_bills)
+    assert ledger.is_exact, ledger.differences
+    assert (ledger.reserved, reserved, spent) == (0, 0, to_nanos(ledger.spent))
+    if waits_for_bills:
+        assert (ledger.estimated, ledger.spent) == (0, bought)
+    # Until Runware was asked, what an answer that was lost cost stands as what was reserved for it.
+    assert ledger.spent - ledger.estimated <= bought <= ledger.spent
