@@ -34,6 +34,7 @@ from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
 from app.api.requests import RequestRoutes, webhook_body
 from app.api.routes import Handlers, describe_routes, route_table, serve_routes
+from app.api.tenants import Tenants
 from app.api.usage import UsageRoutes
 from app.catalog.loader import load_catalog
 from app.catalog.registry import Registry
@@ -228,15 +229,16 @@ async def _build(
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     for part in (opened.workers, opened.account, runner, takeover, bills, webhooks, sweeper):
         part.start()
+    tenants = Tenants(journal.reader, own.names)
     try:
         handlers = Handlers(
             images=ImageRoutes(service, runner.receipts, contexts, bodies),
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
-            requests=RequestRoutes(journal.history, runner, secrets, ring.audit),
+            requests=RequestRoutes(journal.history, runner, secrets, ring.audit, tenants),
             keys=KeyRoutes(ring),
             health=HealthRoutes(runware, opened.account, journal, registry, settings.upstream),
-            usage=UsageRoutes(journal.reader, registry, own.names),
+            usage=UsageRoutes(journal.reader, registry, tenants),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             ledger=LedgerRoutes(journal.reader),
             docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,

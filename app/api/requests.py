@@ -10,6 +10,7 @@ from app.access.audit import REQUEST_READ, RESULT_READ, AuditLog
 from app.api.error_handlers import answer_failure
 from app.api.keys import NOT_STORED
 from app.api.responses import answer_images, show_images
+from app.api.tenants import Tenants
 from app.domain.caller import Caller
 from app.domain.outcome import Failed, Unresolved
 from app.errors import NotFoundError
@@ -28,17 +29,21 @@ _JSON = "application/json"
 class RequestRoutes:
     """`/requests/…`, and the secret that signs what is called when one ends."""
 
-    def __init__(self, history: History, runner: JobRunner, secrets: WebhookSecrets, audit: AuditLog) -> None:
+    def __init__(
+        self, history: History, runner: JobRunner, secrets: WebhookSecrets, audit: AuditLog, tenants: Tenants
+    ) -> None:
         self._history = history
+        self._tenants = tenants
         self._runner = runner
         self._secrets = secrets
         self._audit = audit
 
     async def list_requests(self, request: Request, caller: Caller) -> Response:
-        """The newest requests of this key, in pages; with `summary=true` sums over all of them."""
+        """The newest requests of this key, for an administrator those of all, in pages; `summary=true` adds sums."""
         question = read_question(request.query_params)
         status = question.status.value if question.status else None
-        wanted = Filter(caller.tenant, question.created_after, question.created_before, status, question.model)
+        tenant = await self._tenants.tenant_of(question.key, caller)
+        wanted = Filter(tenant, question.created_after, question.created_before, status, question.model)
         records, more = await self._history.page(
             wanted, question.limit, after=question.starting_after, before=question.ending_before
         )

@@ -8,31 +8,31 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.tenants import Tenants
 from app.catalog.registry import Registry
 from app.database.reader import Reader
 from app.domain.caller import Caller
 from app.domain.usage import GroupBy, UsageQuestion, UsageReport, UsageRow
-from app.errors import ForbiddenError, NotFoundError
 from app.ledger.usage import Usage
-from app.openai_api.usage import UsageQuery, next_page_url, read_usage, render_usage, render_usage_csv
+from app.openai_api.usage import next_page_url, read_usage, render_usage, render_usage_csv
 
 _CSV, _JSON = "text/csv", "application/json"
 
 
 class UsageRoutes:
-    """`/usage`. `names` has what the operator calls the keys of its settings, by tenant."""
+    """`/usage`."""
 
-    def __init__(self, reader: Reader, registry: Registry, names: Mapping[str, str]) -> None:
+    def __init__(self, reader: Reader, registry: Registry, tenants: Tenants) -> None:
         self._usage = Usage(reader)
         self._registry = registry
-        self._names = names
+        self._tenants = tenants
 
     async def retrieve_usage(self, request: Request, caller: Caller) -> Response:
         """Sums by day, model, key, user or status, as JSON or (with `Accept: text/csv`) as CSV."""
         query = read_usage(request.query_params, datetime.now(UTC))
-        tenant = await self._tenant_of(query, caller)
+        tenant = await self._tenants.tenant_of(query.key, caller)
         question = replace(query.question, tenant=tenant)
-        report = name_rows(await self._usage.report(question), question, self._registry, self._names)
+        report = name_rows(await self._usage.report(question), question, self._registry, self._tenants.names)
         # A cache must not give the one form for the other, and no proxy one caller's sums to another.
         headers = {"Vary": "Accept", "Cache-Control": "private, no-store"}
         if not _wants_csv(request.headers):
@@ -42,26 +42,6 @@ class UsageRoutes:
             headers["Link"] = f'<{more}>; rel="next"'
         headers["Content-Disposition"] = f'attachment; filename="usage-by-{question.group_by.value}.csv"'
         return Response(render_usage_csv(report, question.group_by), media_type=_CSV, headers=headers)
-
-    async def _tenant_of(self, query: UsageQuery, caller: Caller) -> str | None:
-        """Whose requests are summed, None for all."""
-        wanted = query.key
-        if wanted is None:
-            return None if caller.is_admin else caller.tenant
-        if not caller.is_admin:
-            if wanted in {caller.tenant, caller.name}:
-                return caller.tenant
-            # The same whether or not there is such a key.
-            raise ForbiddenError("Only an admin key may see what other keys used.", param="key", code="admin_required")
-        found = await self._usage.find_tenant(wanted, self._names)
-        if found is None:
-            raise no_key()
-        return found
-
-
-def no_key() -> NotFoundError:
-    """The error of a key that there is not."""
-    return NotFoundError("There is no key with this id or name.", param="key", code="key_not_found")
 
 
 def name_rows(

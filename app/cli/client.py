@@ -25,7 +25,7 @@ def generate(prompt: Annotated[str, typer.Argument(help="What the image shows.")
     """Make images from text."""
     with open_session(options.base_url, options.api_key) as session:
         # Before anything is bought: a full disk or a wrong folder should cost nothing.
-        target = _ready_target(options.output, options.fields)
+        target = ready_target(options.output, options.fields)
         fields = _fields_for(prompt, options, target)
         _buy(session, Purchase("/images/generations", _key_of(options), fields), target, options)
 
@@ -39,7 +39,7 @@ def edit(
 ) -> None:
     """Change images as the prompt says."""
     with open_session(options.base_url, options.api_key) as session:
-        target = _ready_target(options.output, options.fields)
+        target = ready_target(options.output, options.fields)
         # Forms know nothing but text.
         form = {name: str(value) for name, value in _fields_for(prompt, options, target).items()}
         files = [("image[]", _file(path)) for path in images] + ([("mask", _file(mask))] if mask else [])
@@ -56,8 +56,8 @@ def collect(
 ) -> None:
     """Get the images of a request of before: nothing is bought."""
     with open_session(base_url, api_key) as session:
-        target = _ready_target(output, {})
-        _write(session, session.collect(request_id), target, as_json=as_json)
+        target = ready_target(output, {})
+        write_answer(session, session.collect(request_id), target, as_json=as_json)
 
 
 def _fields_for(prompt: str, options: BuyOptions, target: Target) -> JSONObject:
@@ -85,7 +85,7 @@ def open_session(base_url: str | None, api_key: str | None) -> Iterator[Session]
         raise typer.Exit(1) from None
 
 
-def _ready_target(output: Path | None, fields: Mapping[str, object]) -> Target:
+def ready_target(output: Path | None, fields: Mapping[str, object]) -> Target:
     """The target, tried out: nothing is bought for a file that cannot be written."""
     format_ = fields.get("output_format")
     target = choose_target(output, None if format_ is None else str(format_))
@@ -104,10 +104,10 @@ def _buy(session: Session, purchase: Purchase, target: Target, options: BuyOptio
     """Buy, with a spinner on a terminal, and write what came."""
     with Console(stderr=True).status("Making images…"):
         answer = session.buy(purchase)
-    _write(session, answer, target, as_json=options.as_json)
+    write_answer(session, answer, target, as_json=options.as_json)
 
 
-def _write(session: Session, answer: JSONObject, target: Target, *, as_json: bool) -> None:
+def write_answer(session: Session, answer: JSONObject, target: Target, *, as_json: bool) -> None:
     """Write the images and say so; with --json say it in JSON, without the images themselves."""
     request_id = str(answer.get("id", ""))
     items: list[JSONObject] = answer.get("data") or []

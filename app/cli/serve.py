@@ -30,6 +30,7 @@ from app.cli.local import origin_of
 from app.cli.models import show_models
 from app.cli.options import ApiKey, AsJson, BaseUrl
 from app.cli.refresh import run_refresh
+from app.cli.requests import requests
 from app.cli.settings import EnvFile, fail, settings_or_exit
 from app.cli.usage import usage
 from app.server.configuration import server_options
@@ -51,6 +52,7 @@ app.command()(edit)
 app.command()(collect)
 app.command()(migrate)
 app.command()(usage)
+app.command()(requests)
 app.add_typer(ledger)
 app.add_typer(keys, name="keys")
 

@@ -68,7 +68,8 @@ def _look_up(query: Mapping[str, str], env_file: Path | None) -> JSONObject:
     from dataclasses import replace
 
     from app.access.authentication import KeyAuthenticator
-    from app.api.usage import name_rows, no_key
+    from app.api.tenants import no_key
+    from app.api.usage import name_rows
     from app.catalog.loader import load_catalog
     from app.database.transaction import READS
     from app.errors import GatewayError

@@ -20,9 +20,9 @@ _FINAL = frozenset(status.value for status in Status if status.final)
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which requests are meant; None means any. Times are unix seconds, both exclusive."""
+    """Which requests are meant; None means any, of every tenant. Times are unix seconds, both exclusive."""
 
-    tenant: str
+    tenant: str | None
     created_after: float | None = None
     created_before: float | None = None
     status: str | None = None
@@ -67,7 +67,8 @@ class History:
             cursor = after or before
             if cursor is not None:
                 at = connection.execute(
-                    select(requests.c.created_at).where(requests.c.id == cursor)
+                    # A foreign request is no cursor: pages must not tell which ids there are.
+                    select(requests.c.created_at).where(requests.c.id == cursor, *_owner(wanted))
                 ).scalar_one_or_none()
                 if at is None:
                     return [], False
@@ -99,8 +100,12 @@ class History:
         return await self._reader.read(work)
 
 
+def _owner(wanted: Filter) -> list[ColumnElement[bool]]:
+    return [] if wanted.tenant is None else [requests.c.tenant == wanted.tenant]
+
+
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions = [requests.c.tenant == wanted.tenant]
+    conditions = _owner(wanted)
     if wanted.created_after is not None:
         conditions.append(requests.c.created_at > wanted.created_after)
     if wanted.created_before is not None:

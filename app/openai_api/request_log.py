@@ -14,7 +14,8 @@ from app.ledger.bill import known_cost, total_cost
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
 from app.openai_api.render import CURRENCY, PROVIDER, cost_members, image_members
 
-_NAMES = ("limit", "starting_after", "ending_before", "created_after", "created_before", "status", "model", "summary")
+_FILTERS = ("created_after", "created_before", "status", "model", "key")
+_NAMES = ("limit", "starting_after", "ending_before", *_FILTERS, "summary")
 _MOST, _USUAL = 100, 20
 _encoder = msgspec.json.Encoder()
 
@@ -30,6 +31,8 @@ class Question:
     created_before: float | None = None
     status: Status | None = None
     model: str | None = None
+    key: str | None = None
+    """The id or the name of the key it is about."""
     summary: bool = False
 
 
@@ -51,6 +54,7 @@ def read_question(query: Mapping[str, str]) -> Question:
         created_before=_read_time(query, "created_before"),
         status=None if status is None else Status(status),
         model=read_text(query, "model"),
+        key=read_text(query, "key"),
         summary=bool(read_boolean(query, "summary")),
     )
 
@@ -95,6 +99,7 @@ def _members_of(view: RequestView) -> dict[str, object]:
         "adjustments": result.adjustments if result else [],
         "error": None if view.error is None else _render_error(view.error),
         "errors": result.failures if result else [],
+        "key": record.tenant,
         "user": record.user,
         "client_request_id": record.client_request_id,
         "webhook": _render_webhook_state(record),
@@ -178,6 +183,7 @@ def _page_url(question: Question, cursor: str, request_id: str | None) -> str:
         "created_before": question.created_before,
         "status": question.status.value if question.status else None,
         "model": question.model,
+        "key": question.key,
         cursor: request_id,
     }
     return "/v1/requests?" + urlencode({name: value for name, value in filters.items() if value is not None})

@@ -1,0 +1,242 @@
+"""`spillway requests`: what was asked for, one request or many, also while they go on, and getting their images.
+
+Always asks a gateway, which owns the images and the links to them (0132).
+"""
+
+import json
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.client import open_session, ready_target, write_answer
+from app.cli.options import ApiKey, AsJson, BaseUrl
+from app.cli.session import ClientError, JSONObject, Session
+from app.cli.texts import plain, show_money, show_seconds
+
+_LOOK_SECONDS = 1.0
+_PAGE = 100
+_REMEMBERED = 10_000
+"""Requests whose last state is known while they are followed; older ones have ended long ago."""
+_COLLECTABLE = frozenset({"completed", "partial"})
+_OPEN = frozenset({"queued", "processing"})
+_STATUS = "queued, processing, completed, partial or failed."
+
+
+def requests(
+    request_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One request. Default: the newest.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what changes; one: until it ends.")
+    ] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Of this key, by id or name; needs the key of an administrator.")
+    ] = None,
+    status: Annotated[str | None, typer.Option(help=_STATUS)] = None,
+    model: Annotated[str | None, typer.Option(help="With this model, as it was named or executed.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, the newest.", min=1, max=_PAGE)] = 20,
+    collect: Annotated[bool, typer.Option("--collect", help="Get the images of those that are shown.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="With --collect: the folder.")] = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show requests of a running gateway, follow them, or collect their images."""
+    asked = {"key": key, "status": status, "model": model, "limit": str(limit)}
+    query = {name: value for name, value in asked.items() if value}
+    with open_session(base_url, api_key) as session:
+        try:
+            shown = _shown(session, request_id, query, follow=follow, as_json=as_json)
+        except KeyboardInterrupt:
+            # How following many is ended.
+            raise typer.Exit(0) from None
+        if collect:
+            _collect(session, shown, output)
+
+
+def _shown(
+    session: Session, request_id: str | None, query: dict[str, str], *, follow: bool, as_json: bool
+) -> list[JSONObject]:
+    """Print what is asked for; what was printed."""
+    if request_id is not None:
+        record = _until_ended(session, request_id) if follow else _find(session, request_id)
+        _print_one(record, as_json=as_json)
+        return [record]
+    if follow:
+        for record in _changes(session, query):
+            _print_line(record, as_json=as_json)
+        return []
+    page = session.get(f"/requests?{urlencode(query)}")
+    if as_json:
+        _print_json(page)
+    else:
+        Console(markup=False, highlight=False).print(_table(page["data"]))
+    return [*page["data"]]
+
+
+def _find(session: Session, request_id: str) -> JSONObject:
+    return session.get(f"/requests/{quote(request_id, safe='')}")
+
+
+def _until_ended(session: Session, request_id: str) -> JSONObject:
+    """The request once it has ended; each state on the way goes to standard error."""
+    console, last = Console(stderr=True, markup=False, highlight=False), None
+    while True:
+        record = _find(session, request_id)
+        if record["status"] not in _OPEN:
+            return record
+        if record["status"] != last:
+            last = record["status"]
+            console.print(f"{request_id} {last}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _changes(session: Session, query: dict[str, str]) -> Iterator[JSONObject]:
+    """The newest requests, the oldest of them first, and from then on each that is new or has changed."""
+    # In the order in which they were first seen, so that the oldest are forgotten first.
+    known: OrderedDict[str, str] = OrderedDict()
+    first = True
+    while True:
+        for record in reversed(_news(session, query, known, one_page=first)):
+            if known.get(record["id"]) != record["status"]:
+                known[record["id"]] = record["status"]
+                yield record
+        while len(known) > _REMEMBERED:
+            known.popitem(last=False)
+        first = False
+        time.sleep(_LOOK_SECONDS)
+
+
+def _news(session: Session, query: dict[str, str], known: OrderedDict[str, str], *, one_page: bool) -> list[JSONObject]:
+    """The newest requests down to those that were known to have ended, and those that were still open."""
+    page = session.get(f"/requests?{urlencode(query if one_page else query | {'limit': str(_PAGE)})}")
+    found: list[JSONObject] = page["data"]
+    # More came within one pause than a page holds.
+    while not one_page and page["has_more"] and found[-1]["id"] not in known:
+        page = session.get(f"/requests?{urlencode(query | {'limit': str(_PAGE), 'starting_after': found[-1]['id']})}")
+        found += page["data"]
+    if not one_page and "status" not in query:
+        listed = {record["id"] for record in found}
+        running = [one for one, state in known.items() if state in _OPEN and one not in listed]
+        # Older than the page, and not ended when last seen.
+        found += [_find(session, one) for one in reversed(running)]
+    if not one_page:
+        oldest = next(iter(known), None)
+        ids = [record["id"] for record in found]
+        # What is older than the first one shown was not asked for.
+        found = found[: ids.index(oldest) + 1] if oldest in ids else found
+    return found
+
+
+def _collect(session: Session, records: list[JSONObject], output: Path | None) -> None:
+    """Write the images of these requests; one whose images are gone keeps none of the others from coming."""
+    folder = output or Path()
+    if len(records) > 1:
+        folder.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for record in records:
+        if record["status"] not in _COLLECTABLE:
+            continue
+        target = ready_target(folder, {})
+        try:
+            write_answer(session, session.collect(record["id"]), target, as_json=False)
+        except ClientError as error:
+            failed += 1
+            Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"{record['id']}: {error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_one(record: JSONObject, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(record)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(record):
+        if value:
+            table.add_row(name, value)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _facts(record: JSONObject) -> Iterator[tuple[str, str]]:
+    """What is known of a request, what is not known is empty."""
+    known = record.get("known_cost")
+    yield "id", plain(record["id"])
+    yield "status", plain(record["status"])
+    yield "key", plain(record.get("key"))
+    yield "begun", _time(record["created_at"])
+    yield "ended", _time(record["completed_at"])
+    yield "took", _took(record)
+    yield "endpoint", plain(record["endpoint"])
+    yield "model", f"{plain(record['model'])} ({plain(record['executed_model'])})"
+    yield "images", _images(record)
+    yield "cost", _cost(record) + (f" ({show_money(known)} known)" if known else "")
+    yield "estimated", "" if record["estimated_cost"] is None else show_money(record["estimated_cost"])
+    yield "user", plain(record["user"]) if record["user"] else ""
+    error = record.get("error")
+    yield "error", f"{plain(error['code'])}: {_long(error['message'])}" if error else ""
+    for adjustment in record["adjustments"]:
+        yield "adjusted", f"{plain(adjustment['param'])} {adjustment['mode']}: {_long(adjustment['reason'])}"
+    for failure in record["errors"]:
+        yield "missing", f"image {failure['index'] + 1}: {_long(failure['message'])}"
+    for task in record["task_uuids"]:
+        yield "task", plain(task)
+
+
+def _long(text: str) -> str:
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
+def _table(records: list[JSONObject]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    # Ids are there to be copied: they are never cut.
+    table.add_column("id", no_wrap=True, overflow="ignore")
+    for name in ("begun", "status", "model"):
+        table.add_column(name, no_wrap=True)
+    for name in ("images", "cost", "took"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        table.add_row(*_cells(record))
+    return table
+
+
+def _cells(record: JSONObject) -> list[str]:
+    texts = [plain(record["id"]), _time(record["created_at"]), plain(record["status"]), plain(record["model"])]
+    return [*texts, _images(record), _cost(record), _took(record)]
+
+
+def _print_line(record: JSONObject, *, as_json: bool) -> None:
+    # Each at once, also into a pipe.
+    line = json.dumps(record) if as_json else "  ".join(cell for cell in _cells(record) if cell)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _print_json(value: JSONObject) -> None:
+    print(json.dumps(value, indent=2))  # noqa: T201 - output
+
+
+def _images(record: JSONObject) -> str:
+    return f"{len(record['images'])}/{record['n']}"
+
+
+def _cost(record: JSONObject) -> str:
+    return "" if record["status"] in _OPEN else show_money(record["cost"])
+
+
+def _took(record: JSONObject) -> str:
+    milliseconds = record["duration_ms"]
+    return "" if milliseconds is None else show_seconds(milliseconds / 1000)
+
+
+def _time(seconds: int | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
