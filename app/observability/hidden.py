@@ -39,10 +39,11 @@ class HiddenValues:
 
     def clean(self, text: str) -> str:
         """The text without any of them."""
-        for value in self._fixed:
-            text = text.replace(value, REDACTED)
+        # First: a secret so short that it stands in the beginning of a key would hide from us that it is one.
         if _KEY_BEGINS in text:
             text = _KEYS.sub(REDACTED, text)
+        for value in self._fixed:
+            text = text.replace(value, REDACTED)
         # By windows, not by values: how long it takes does not grow with the number of callers.
         return _RUN.sub(self._blacken, text) if self._held else text
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from app.observability.hidden import HiddenValues
+from tests.support.keys import numbered_key
 
 KEY = "0123456789abcdefABCDEF9876543210"
 
@@ -76,3 +77,25 @@ def _time(hidden: HiddenValues, text: str) -> float:
     for _ in range(20):
         hidden.clean(text)
     return time.perf_counter() - begun
+
+
+DATABASE_KEY = numbered_key(1)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"/v1/requests/{DATABASE_KEY}", "/v1/requests/[redacted]"),
+        (f"{DATABASE_KEY},{DATABASE_KEY}", "[redacted],[redacted]"),
+        (f"'{DATABASE_KEY[:-5]}' was cut", "'[redacted]' was cut"),
+        (f"Bearer {DATABASE_KEY}\n", "Bearer [redacted]\n"),
+        ("sk-spw- alone", "sk-spw- alone"),
+    ],
+    ids=["in a path", "two", "cut", "in a header", "the beginning alone"],
+)
+def test_a_key_of_the_database_is_hidden_though_nobody_knows_its_value(text, shown):
+    assert HiddenValues().clean(text) == shown
+
+
+def test_a_secret_that_stands_in_every_key_does_not_show_the_rest_of_them():
+    assert HiddenValues(["k", "spw"]).clean(f"/{DATABASE_KEY}") == "/[redacted]"
