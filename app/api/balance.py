@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.caller import Caller
-from app.errors import GatewayError, ProviderError, UnavailableError
+from app.errors import GatewayError, InvalidRequestError, ProviderError, UnavailableError
 from app.generation.provider_errors import to_caller_text, to_error
 from app.openai_api.usage import render_balance
 from app.runware.account import RunwareAccount
@@ -25,6 +25,9 @@ class BalanceRoutes:
     async def retrieve_balance(self, _: Request, caller: Caller) -> Response:
         """The balance of the account at Runware, at most a minute old."""
         del caller
+        if not self._account.has_key:
+            message = "Callers pay with Runware accounts of their own here: this gateway has no balance."
+            raise InvalidRequestError(message, code="unsupported_endpoint")
         found = await self._account.find_balance()
         if isinstance(found, ProviderFailure):
             raise _to_error(found)

@@ -60,6 +60,11 @@ class RunwareAccount:
         self.is_low = False
         """Whether the balance was below `low` when it was last heard of."""
 
+    @property
+    def has_key(self) -> bool:
+        """Whether there is an account of this gateway's."""
+        return self._key is not None
+
     def start(self) -> None:
         """Watch the balance, where a low one is named."""
         if self._low is not None and self._key is not None:
