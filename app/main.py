@@ -60,7 +60,6 @@ from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
 from app.journal.outcomes import OpenBills
-from app.journal.webhooks import WebhookBook
 from app.ledger.retention import Retention
 from app.media.links import derive_secret
 from app.media.store import MediaStore
@@ -77,7 +76,7 @@ from app.server.connections import ProcessState
 from app.server.process import Shutdown, machine_memory, private_folder
 from app.settings.groups import ImageSettings, JournalSettings, UpstreamSettings
 from app.settings.load import Settings, load_settings
-from app.webhooks.dispatcher import DeliverySchedule, WebhookDispatcher
+from app.webhooks.dispatcher import DeliverySchedule, Dispatchers
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
@@ -206,7 +205,8 @@ async def _build(
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
-    webhooks = WebhookDispatcher(WebhookBook(journal.writer), sender, secrets, webhook_body, parts.webhooks)
+    operator = settings.webhooks.operator_url
+    webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
     ids, keeper = TaskIds(derive("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images)

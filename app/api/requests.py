@@ -13,10 +13,11 @@ from app.api.responses import answer_images, show_images
 from app.api.tenants import Tenants
 from app.domain.caller import Caller
 from app.domain.outcome import Failed, Unresolved
-from app.errors import NotFoundError
+from app.errors import ForbiddenError, NotFoundError
 from app.jobs.codec import view_of
 from app.jobs.runner import JobRunner
 from app.journal.history import Filter, History
+from app.journal.notices import OPERATOR
 from app.journal.records import Record
 from app.openai_api.request_log import read_question, render_list, render_record, render_webhook
 from app.server.delivery import state_of
@@ -77,11 +78,14 @@ class RequestRoutes:
         await self._runner.forget_request(await self._find_own(request, caller))
         return Response(status_code=204)
 
-    async def retrieve_webhook_secret(self, _: Request, caller: Caller) -> Response:
-        """The secret that signs this key's webhooks."""
-        return JSONResponse(
-            {"object": "webhook_secret", "secret": self._secrets.shown(caller.tenant)}, headers=NOT_STORED
-        )
+    async def retrieve_webhook_secret(self, request: Request, caller: Caller) -> Response:
+        """The secret that signs this key's webhooks; with `?of=operator` that of the operator's, for administrators."""
+        owner = caller.tenant
+        if request.query_params.get("of") == OPERATOR:
+            if not caller.is_admin:
+                raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
+            owner = OPERATOR
+        return JSONResponse({"object": "webhook_secret", "secret": self._secrets.shown(owner)}, headers=NOT_STORED)
 
     async def _find_readable(self, request: Request, caller: Caller, action: str) -> Record:
         """The caller's own request, or for an administrator that of anybody, once the reading is written down."""

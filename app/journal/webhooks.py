@@ -12,7 +12,7 @@ from app.database.writer import Writer
 from app.journal.records import Record, Status
 from app.journal.rows import to_record
 
-_ATTEMPT_SECONDS = 60.0
+ATTEMPT_SECONDS = 60.0
 """After so long an attempt without an end is taken to have died with its process."""
 _FINAL = [status.value for status in Status if status.final]
 DUE = (
@@ -48,7 +48,7 @@ class WebhookBook:
         mine = requests.c.id.in_(ids)
         # Moved on in the same transaction that took it: no other replica sends it, and if this one dies, one does
         # later.
-        attempt = {"webhook_next": now + _ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
+        attempt = {"webhook_next": now + ATTEMPT_SECONDS, "webhook_attempts": requests.c.webhook_attempts + 1}
         transaction.execute(update(requests).where(mine).values(attempt), {})
         rows = connection.execute(select(requests).where(mine)).all()
         return [to_record(connection, row) for row in rows]
@@ -60,7 +60,7 @@ class WebhookBook:
         """
         # User, password and query often are credentials; nobody needs them after the last attempt.
         is_last = next_at is None and record.webhook_url is not None
-        url = _without_secrets(record.webhook_url or "") if is_last else record.webhook_url
+        url = without_secrets(record.webhook_url or "") if is_last else record.webhook_url
         values: dict[str, object] = {"request_id": record.id, "new_status": status, "next_at": next_at, "new_url": url}
         await self._writer.post(_note, values)
 
@@ -69,7 +69,7 @@ def _note(transaction: Transaction, values: dict[str, object]) -> None:
     transaction.add(_NOTE, values)
 
 
-def _without_secrets(url: str) -> str:
+def without_secrets(url: str) -> str:
     """An address without user, password and query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

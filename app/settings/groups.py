@@ -246,6 +246,11 @@ class WebhookSettings(SettingsGroup):
         description="Let callers name webhooks over http and on private addresses (intranets only).",
     )
 
+    @property
+    def operator_url(self) -> str | None:
+        """The address as it is called."""
+        return None if self.operator_webhook_url is None else self.operator_webhook_url.get_secret_value()
+
     # A secret: such addresses often are the whole of a permission to post somewhere.
     @field_validator("operator_webhook_url")
     @classmethod

@@ -8,9 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.writer import Writer
 from app.egress.address_guard import RefusedAddressError
+from app.journal.notices import NoticeBook, body_of
 from app.journal.records import Record
 from app.journal.webhooks import WebhookBook
 from app.observability.logs import get_logger
@@ -28,15 +31,54 @@ class DeliverySchedule:
     looks_every: float = 5.0
 
 
-class WebhookDispatcher:
+class Message(Protocol):
+    """What is sent, and how often that was tried; this time counts."""
+
+    @property
+    def id(self) -> str:
+        """The same in every attempt."""
+        ...
+
+    @property
+    def tenant(self) -> str:
+        """Whose secret signs it."""
+        ...
+
+    @property
+    def webhook_url(self) -> str | None:
+        """Where it goes."""
+        ...
+
+    @property
+    def webhook_attempts(self) -> int:
+        """How often it was tried."""
+        ...
+
+
+_M = TypeVar("_M", bound=Message)
+
+
+class Book(Protocol[_M]):
+    """Where it stands which messages are due."""
+
+    async def due(self) -> list[_M]:
+        """Those to be sent now; nobody else gets them meanwhile."""
+        ...
+
+    async def note(self, message: _M, status: int | None, next_at: float | None, /) -> None:
+        """How an attempt went, and when to try again, None for never."""
+        ...
+
+
+class WebhookDispatcher(Generic[_M]):
     """Sends webhooks in the background. `render` makes the body; `clock` is unix seconds."""
 
     def __init__(
         self,
-        book: WebhookBook,
+        book: Book[_M],
         sender: WebhookSender,
         secrets: WebhookSecrets,
-        render: Callable[[Record], bytes],
+        render: Callable[[_M], bytes],
         schedule: DeliverySchedule | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -83,7 +125,7 @@ class WebhookDispatcher:
                 continue
             self._news.clear()
 
-    async def _send(self, record: Record) -> None:
+    async def _send(self, record: _M) -> None:
         """One attempt; `record.webhook_attempts` counts it already."""
         body = self._render(record)
         # The id is the same in every attempt: receivers drop repetitions by it.
@@ -105,9 +147,39 @@ class WebhookDispatcher:
         if not done and remaining:
             asyncio.get_running_loop().call_later(remaining[0], self.wake)
 
-    async def _note(self, record: Record, status: int | None, next_at: float | None) -> None:
+    async def _note(self, record: _M, status: int | None, next_at: float | None) -> None:
         try:
             await self._book.note(record, status, next_at)
         # Not noted means sent again: receivers may see it twice, never not at all.
         except DatabaseUnavailableError:
             _logger.exception("the end of a webhook cannot be written down", id=record.id)
+
+
+class Dispatchers:
+    """Sends what is due of requests and what belongs to none. `render` makes the body of a request's webhook."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        sender: WebhookSender,
+        secrets: WebhookSecrets,
+        render: Callable[[Record], bytes],
+        operator_url: str | None,
+        schedule: DeliverySchedule,
+    ) -> None:
+        self._requests = WebhookDispatcher(WebhookBook(writer), sender, secrets, render, schedule)
+        self._notices = WebhookDispatcher(NoticeBook(writer, operator_url), sender, secrets, body_of, schedule)
+
+    def start(self) -> None:
+        """Begin to look for what is due."""
+        self._requests.start()
+        self._notices.start()
+
+    def wake(self) -> None:
+        """A webhook of a request may be due now; notices are looked for in their own time."""
+        self._requests.wake()
+
+    async def close(self) -> None:
+        """Look no more."""
+        await self._notices.close()
+        await self._requests.close()

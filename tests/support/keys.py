@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Engine, update
 
+from app.access.budgets import restate_account
 from app.access.key_format import ID_BYTES, SECRET_BYTES, digest_of, make_id, make_key
 from app.access.key_store import StoredKey, insert_key
 from app.database.key_tables import api_keys
@@ -26,6 +27,14 @@ def put_key(engine: Engine, number: int = 1, previous: tuple[str, float] | None 
     before = (None, None) if previous is None else (digest_of(previous[0]), previous[1])
     with engine.begin() as connection:
         insert_key(Transaction(connection), StoredKey(key, digest_of(text), *before))
+    return text
+
+
+def put_paying_key(engine: Engine, number: int = 1, **known: object) -> str:
+    """Write a key with its account, as an administrator's does; its text."""
+    text = put_key(engine, number, **known)
+    with engine.begin() as connection:
+        restate_account(Transaction(connection), numbered_key(number)[0], float(number))
     return text
 
 

@@ -7,7 +7,7 @@ from typing import Self
 import pytest
 
 from app.egress.address_guard import AddressGuard, RefusedAddressError
-from app.journal.webhooks import _ATTEMPT_SECONDS
+from app.journal.webhooks import ATTEMPT_SECONDS
 from app.webhooks import sender as module
 from app.webhooks.sender import WebhookSender
 
@@ -97,7 +97,7 @@ def test_a_call_ends_however_slowly_its_receiver_answers():
 
 
 def test_an_attempt_ends_before_another_process_takes_it_over():
-    assert module._TURN_SECONDS + module._TIMEOUT_SECONDS < _ATTEMPT_SECONDS
+    assert module._TURN_SECONDS + module._TIMEOUT_SECONDS < ATTEMPT_SECONDS
 
 
 def test_an_address_that_leads_inside_meanwhile_is_not_called():
