@@ -86,7 +86,7 @@ def test_the_simulator_ends_with_the_gateway_however_it_ends(tmp_path, number):
 
 
 def test_what_runs_is_finished_before_the_gateway_ends(tmp_path, simulator):
-    variables = {"RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
+    variables = {"RUNWARE_API_KEY": "a-runware-key", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
     with served(tmp_path, **variables) as (origin, process):
         body = {"prompt": f"{unique()} [sim:slow=1.5]", "size": "256x256"}
         with concurrent.futures.ThreadPoolExecutor() as pool:

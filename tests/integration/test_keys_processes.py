@@ -37,7 +37,7 @@ def keys(folder: Path, *arguments: str, **variables: str) -> dict:
 
 
 def test_the_first_key_closes_an_open_gateway_that_runs(simulator, tmp_path):
-    runware = {"RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
+    runware = {"RUNWARE_API_KEY": "a-runware-key", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
     with served(tmp_path, **runware) as (origin, _):
         assert status(origin) == 200
         assert loopback.post(f"{origin}/v1/keys", json={"name": "me"}).status_code == 403  # nobody becomes its boss

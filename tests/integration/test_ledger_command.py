@@ -16,7 +16,7 @@ def asked(folder, origin: str, *more: str):
 
 
 def test_the_ledger_is_verified_here_and_over_http_and_a_difference_is_named_with_exit_code_1(simulator, tmp_path):
-    variables = KEYS | {"RUNWARE_API_KEY": "k" * 32, "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
+    variables = KEYS | {"RUNWARE_API_KEY": "a-runware-key" * 32, "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
     with served(tmp_path, **variables) as (origin, _):
         body = {"prompt": "a ledger", "model": "flux.1-schnell", "size": "256x256"}
         headers = {"Authorization": "Bearer test-key"}

@@ -27,7 +27,7 @@ def logged(request, simulator, tmp_path_factory):
     (data / "old").write_bytes(b"from before")
     port = free_port()
     environment = os.environ | {
-        "SPILLWAY_DATA_DIR": str(data), "SPILLWAY_PORT": str(port), "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1",
+        "SPILLWAY_DATA_DIR": str(data), "SPILLWAY_PORT": str(port), "RUNWARE_API_KEY": "a-runware-key", "RUNWARE_BASE_URL": f"{simulator.url}/v1",
         "SPILLWAY_LOG_FORMAT": request.param, "SPILLWAY_STORE_PROMPTS": "true", "SPILLWAY_API_KEYS": "test-key",
     }  # fmt: skip
     with (

@@ -22,7 +22,7 @@ from app.settings.load import load_settings
 from tests.conftest import serving
 from tests.support import loopback
 from tests.support.processes import free_port, wait_until_it_answers
-from tests.support.raw import RawConnection
+from tests.support.raw import RawConnection, head
 from tests.support.waiting import log_with, seen
 
 LIMITS = ConnectionLimits(head_seconds=0.6, window_seconds=1.5, bytes_per_second=1000, per_address=20)
@@ -211,7 +211,7 @@ def gateway_with(descriptors: int, folder, **variables: str):
     port, log = free_port(), folder / "log"
     environment = (
         os.environ
-        | {"SPILLWAY_DATA_DIR": str(folder / "data"), "SPILLWAY_PORT": str(port), "RUNWARE_API_KEY": "k"}
+        | {"SPILLWAY_DATA_DIR": str(folder / "data"), "SPILLWAY_PORT": str(port), "RUNWARE_API_KEY": "a-runware-key"}
         | variables
     )
     limit = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (128, {descriptors})); os.execv(sys.argv[1], sys.argv[1:])"
@@ -243,7 +243,9 @@ def test_when_descriptors_run_out_the_idle_make_room_then_the_next_is_told_and_t
         with contextlib.ExitStack() as stack:
             for _ in range(260):
                 last = stack.enter_context(RawConnection(origin))
-                last.try_send(post("/v1/images/generations", 9000))
+                last.try_send(
+                    head("/v1/images/generations", "Content-Length: 9000")
+                )  # which is waited for, so it is busy
             told = last.answer()
             assert (told.status, told.json()["error"]["code"]) == (503, "too_many_connections")
         # Once it has noticed that they are closed, which it has to before their descriptors are free.

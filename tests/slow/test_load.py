@@ -62,7 +62,7 @@ def test_a_thousand_requests_full_of_faults_balance_the_books(start_gateway):
 
 
 def test_memory_stays_flat_under_bad_input(tmp_path, simulator):
-    variables = {"RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
+    variables = {"RUNWARE_API_KEY": "a-runware-key", "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
     bodies = [
         {"files": [("image", ("a.png", bomb()))]},
         {"files": [("image", ("a.png", b"\x89PNG" + b"\0" * 40_000_000))]},

@@ -51,7 +51,7 @@ def start_process(
 ) -> subprocess.Popen:
     """A gateway that is about to listen; what it says goes to `log`. `before` is a command that runs it."""
     environment = os.environ | {
-        "RUNWARE_API_KEY": "k", "RUNWARE_BASE_URL": f"{simulator_url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
+        "RUNWARE_API_KEY": "a-runware-key", "RUNWARE_BASE_URL": f"{simulator_url}/v1", "SPILLWAY_DATA_DIR": str(folder), "SPILLWAY_API_KEYS": "test-key",
         "SPILLWAY_PORT": str(port), "SPILLWAY_LOG_LEVEL": "error",
     } | variables  # fmt: skip
     return subprocess.Popen([*before, sys.executable, *program], env=environment, stderr=log)

@@ -110,7 +110,7 @@ PASSING = {"SPILLWAY_AUTH": "passthrough", "SPILLWAY_SECRET": "s" * 16}
         (PASSING | {"SPILLWAY_HOST": "0.0.0.0", "SPILLWAY_CORS_ORIGINS": "*"}, None),
         (PASSING | {"SPILLWAY_ADMIN_KEYS": "a"}, None),
         ({"SPILLWAY_AUTH": "passthrough"}, "SPILLWAY_AUTH is passthrough and SPILLWAY_SECRET is empty"),
-        (PASSING | {"RUNWARE_API_KEY": "k"}, "SPILLWAY_AUTH is passthrough, so RUNWARE_API_KEY"),
+        (PASSING | {"RUNWARE_API_KEY": "a-runware-key"}, "SPILLWAY_AUTH is passthrough, so RUNWARE_API_KEY"),
         (PASSING | {"SPILLWAY_API_KEYS": "a"}, "SPILLWAY_AUTH is passthrough, so callers send"),
     ],
     ids=str,
