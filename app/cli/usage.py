@@ -7,7 +7,7 @@ is summed to the rooms that the route of the gateway takes both from.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,7 @@ from app.cli.texts import plain, show_money, show_seconds
 _WHERE = "A running gateway. Default: SPILLWAY_BASE_URL, else the database of the settings."
 _KEY = "With --base-url: a key of the gateway. Default: SPILLWAY_API_KEY."
 _WIDEST_BAR = 24
+_NUMBERS = ("requests", "images", "cost", "estimated", "failed", "p50", "p95", "dropped")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -98,26 +99,34 @@ def _look_up(query: Mapping[str, str], env_file: Path | None) -> JSONObject:
 
 def _print(console: Console, report: JSONObject) -> None:
     group, rows, total = report["group_by"], report["data"], report["total"]
+    labels = [plain(row.get("name") or row[group]) for row in rows]
+    lines = [*([label, *_cells(row)] for label, row in zip(labels, rows, strict=True)), ["total", *_cells(total)]]
+    # A column that says nothing takes the room of one that does.
+    shown = [place for place in range(len(lines[0])) if any(line[place] for line in lines)]
+    lines = [[line[place] for place in shown] for line in lines]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    # What rows are called is there to be copied.
-    table.add_column(group, no_wrap=True, overflow="ellipsis")
-    for name in ("requests", "images", "cost", "estimated", "failed", "p50", "p95", "dropped"):
-        table.add_column(name, justify="right", no_wrap=True)
+    names = (group, *_NUMBERS)
+    for place in shown:
+        # Figures are never cut short: half a sum is a wrong one. What rows are called is there to be copied.
+        table.add_column(names[place], justify="right" if place else "left", no_wrap=True, overflow="fold")
+    used = sum(2 + max(len(names[place]), *(len(line[at]) for line in lines)) for at, place in enumerate(shown))
+    bars = _bars(rows, min(_WIDEST_BAR, console.width - used), blocks=console.encoding.lower().startswith("utf"))
     table.add_column("", no_wrap=True)
-    # By what was paid; where nothing was, by requests.
-    measures = [_paid(row) for row in rows]
-    if not any(measures):
-        measures = [Decimal(row["requests"]) for row in rows]
-    highest, blocks = max(measures, default=Decimal(0)), console.encoding.lower().startswith("utf")
-    for row, measure in zip(rows, measures, strict=True):
-        label = row.get("name") or row[group]
-        table.add_row(plain(label), *_cells(row), _bar(measure / highest if highest else Decimal(0), blocks=blocks))
-    table.add_section()
-    table.add_row("total", *_cells(total), "", style="bold")
-    console.print(table)
+    for line, bar in zip(lines, [*bars, ""], strict=True):
+        table.add_row(*line, bar, style="bold" if line is lines[-1] else "")
+    console.print(table, soft_wrap=True)
     console.print(f"{report['from']} to {report['to']}, {report['tz']}, in US dollars", style="dim")
     if report["has_more"]:
         console.print(f"There are more rows: --limit shows up to 1000; these are {len(rows)}.")
+
+
+def _bars(rows: Sequence[JSONObject], widest: int, *, blocks: bool) -> list[str]:
+    """A bar for each row by what was paid; where nothing was, by requests."""
+    measures = [_paid(row) for row in rows]
+    if not any(measures):
+        measures = [Decimal(row["requests"]) for row in rows]
+    highest = max(measures, default=Decimal(0)) or Decimal(1)
+    return [_bar(measure / highest, max(widest, 0), blocks=blocks) for measure in measures]
 
 
 def _cells(row: JSONObject) -> list[str]:
@@ -131,9 +140,11 @@ def _paid(row: JSONObject) -> Decimal:
     return Decimal(str(row["cost"])) + Decimal(str(row["estimated_cost"]))
 
 
-def _bar(share: Decimal, *, blocks: bool) -> str:
-    """A bar of so much of the widest one; what is not nothing shows."""
+def _bar(share: Decimal, widest: int, *, blocks: bool) -> str:
+    """A bar of so much of the widest one; what is not nothing shows, where there is room."""
+    if not widest:
+        return ""
     if not blocks:
-        return "#" * max(round(share * _WIDEST_BAR), 1 if share else 0)
-    eighths = max(round(share * _WIDEST_BAR * 8), 1 if share else 0)
+        return "#" * max(round(share * widest), 1 if share else 0)
+    eighths = max(round(share * widest * 8), 1 if share else 0)
     return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
