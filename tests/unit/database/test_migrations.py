@@ -18,6 +18,9 @@ from app.journal.history import Filter, History
 from app.journal.records import Record, Sums
 from app.journal.rows import to_record
 from app.ledger.bill import known_cost, total_cost
+from app.ledger.entries import read_held
+from app.ledger.standing import Standing
+from app.ledger.verification import verify_ledger
 from tests.support.databases import SQLiteFolder
 from tests.support.old_journals import upgrade_to
 
@@ -127,3 +130,47 @@ def test_the_images_of_old_rows_are_counted(database, status, answer, count):
     with engine.begin() as connection:
         assert connection.execute(text("SELECT images FROM requests")).scalar_one() == count
     engine.dispose()
+
+
+ROW_BEFORE_THE_LEDGER = text(
+    "INSERT INTO requests (id, tenant, fingerprint, endpoint, model, executed_model, n, status, created_at, completed_at,"
+    " key_until, connected, owner, estimate, cost, known_cost, plan)"
+    " VALUES (:id, 't', 'f', 'generations', 'm', 'runware:100@1', 1, :status, 86400.0, 86401.0, 0.0, 0, 'o',"
+    " :estimate, :cost, :known, '{}')"
+)
+TASK_BEFORE_THE_LEDGER = text("INSERT INTO tasks (uuid, request_id, position, cost) VALUES (:uuid, :id, 0, :cost)")
+
+
+@pytest.mark.parametrize(
+    ("status", "texts", "tasks", "standing"),
+    [
+        pytest.param("completed", ("0.03", "0.0123", None), ["0.0123"], (0, 12_300_000, False), id="a cost"),
+        pytest.param("completed", (None, "0.000000001", None), ["0.000000001"], (0, 1, False), id="the last digit"),
+        pytest.param(
+            "completed", ("0.03", "0.0000000015", None), ["0.0000000005"] * 3, (0, 0, False), id="parts finer than the tables"
+        ),
+        pytest.param("completed", ("0.03", "0.0000000018", None), ["0.0000000006"] * 3, (0, 3, False), id="parts rounded up"),
+        pytest.param("failed", ("0.03", "0", None), ["0"], (0, 0, False), id="free"),
+        pytest.param("completed", ("0.03", None, "0.01"), [None], (0, 30_000_000, True), id="unknown: what was estimated"),
+        pytest.param("completed", ("0.03", None, "0.05"), [None], (0, 50_000_000, True), id="unknown, and more is known"),
+        pytest.param("completed", (None, None, None), [None], (0, 0, True), id="nothing is known at all"),
+        pytest.param("processing", ("0.03", None, None), [None], (30_000_000, 0, False), id="it runs"),
+        pytest.param("completed", ("0.03", "9" * 20, None), ["9" * 20], (0, 30_000_000, True), id="more than money can be"),
+    ],
+)  # fmt: skip
+def test_money_in_texts_becomes_nano_dollars_and_a_ledger_that_agrees(database, status, texts, tasks, standing):
+    engine = open_engine(database.fresh())
+    upgrade_to(engine, "0005")
+    with engine.begin() as connection:
+        values = dict(zip(("estimate", "cost", "known"), texts, strict=True))
+        connection.execute(ROW_BEFORE_THE_LEDGER, {"id": "r", "status": status} | values)
+        for number, cost in enumerate(tasks):
+            connection.execute(TASK_BEFORE_THE_LEDGER, {"uuid": f"u{number}", "id": "r", "cost": cost})
+    migrate(engine)
+    with engine.begin() as connection:
+        (held,) = read_held(connection, ["r"]).values()
+        found = verify_ledger(connection)
+    engine.dispose()
+    assert held.standing == Standing(*standing)
+    assert (held.owner.tenant, held.owner.day) == ("t", 1)
+    assert found.is_exact, found.differences

@@ -19,6 +19,11 @@ _LARGEST = 10**15
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _FINAL = frozenset({"completed", "partial", "failed"})
 _SECONDS_OF_A_DAY = 86_400
+_OF_TASKS = "(SELECT CAST(SUM(tasks.cost) AS BIGINT) FROM tasks WHERE tasks.request_id = requests.id)"
+# Costs could have eighteen digits: the sum of the rounded parts is the bill, not the rounded sum (0125).
+_SUM_ROUNDED = (
+    f"UPDATE requests SET cost = {_OF_TASKS} WHERE cost IS NOT NULL AND ABS(cost - {_OF_TASKS}) BETWEEN 1 AND 20"  # noqa: S608 - of constants
+)
 
 
 def upgrade() -> None:
@@ -30,6 +35,7 @@ def upgrade() -> None:
     op.add_column("requests", sa.Column("dropped", sa.Integer, nullable=False, server_default="0"))
     for table, (key, columns) in _MONEY.items():
         _convert(table, key, columns, sa.BigInteger, _to_nanos)
+    op.execute(_SUM_ROUNDED)
     op.add_column("requests", sa.Column("images", sa.Integer, nullable=False, server_default="0"))
     op.create_index("requests_created", "requests", ["created_at"])
     op.execute("UPDATE requests SET reserve = estimate")
