@@ -23,7 +23,8 @@ _FRESH_SECONDS = 1.0
 """Younger, it is not even looked up in the background."""
 _BELIEVED_SECONDS = 2.5
 _PATIENCE_SECONDS = 1.5
-"""How long a caller waits for a look-up; together with what was believed before, less than the five promised."""
+"""How long a caller waits for another look at what was known; with what it was believed before, less than the five
+seconds promised. What was never known is waited for as long as the database is (0141)."""
 _WITHOUT_DATABASE_SECONDS = 600.0
 """How long a key that was known is believed while the database does not answer. Nothing can be spent meanwhile: claims
 need the same database."""
@@ -72,7 +73,7 @@ class KeyCache:
                 if age >= _FRESH_SECONDS:
                     self._ask(key_id)
                 return known
-        if await self._answered(key_id):
+        if await self._answered(key_id, None if known is None else _PATIENCE_SECONDS):
             return self._known.get(key_id)
         if known is not None and self._clock() - known.read_at < _WITHOUT_DATABASE_SECONDS:
             return known
@@ -88,7 +89,8 @@ class KeyCache:
             if age >= _FRESH_SECONDS:
                 self._ask(None)
             return False
-        if not await self._answered(None) and self._clock() - self._looked_at >= _WITHOUT_DATABASE_SECONDS:
+        was_known = age < _WITHOUT_DATABASE_SECONDS
+        if not await self._answered(None, _PATIENCE_SECONDS if was_known else None) and not was_known:
             raise JournalError("nobody knows whether a key is needed")
         return self._has_keys
 
@@ -102,9 +104,9 @@ class KeyCache:
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def _answered(self, key_id: str | None) -> bool:
+    async def _answered(self, key_id: str | None, patience: float | None) -> bool:
         done = self._ask(key_id)
-        await asyncio.wait({done}, timeout=_PATIENCE_SECONDS)
+        await asyncio.wait({done}, timeout=patience)
         return done.done() and done.result()
 
     def _ask(self, key_id: str | None) -> asyncio.Future[bool]:
