@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
@@ -16,6 +16,7 @@ from app.catalog.model import Mode
 from app.domain.context import RequestContext
 from app.domain.request import IgnoredField, ImageRequest, JSONValue, UploadedImage
 from app.errors import InvalidRequestError, OverloadedError
+from app.openai_api.defaults import with_defaults
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
@@ -29,6 +30,19 @@ _LOOK_SECONDS = 0.5
 """How often it is looked whether a caller is still there."""
 _JSON_COPIES = 3
 """While JSON with base64 is read there are its text, the text of its images, and their bytes."""
+
+
+Fields = Mapping[str, JSONValue]
+NO_DEFAULTS: Fields = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose body is read, for which endpoint, and what its key says where it is silent."""
+
+    request: Request
+    mode: Mode
+    defaults: Fields
 
 
 class BodyReader:
@@ -56,34 +70,37 @@ class BodyReader:
             ticket.release()
             raise
 
-    async def read_request(self, request: Request, mode: Mode, ticket: Ticket) -> ImageRequest:
+    async def read_request(
+        self, request: Request, mode: Mode, ticket: Ticket, defaults: Fields = NO_DEFAULTS
+    ) -> ImageRequest:
         """What a body asks for, raising InvalidRequestError and what `read_body` raises."""
-        understood = await self._understand(request, mode)
+        understood = await self._understand(_Asked(request, mode, defaults))
         # The body is freed by now; what still counts are the images in it.
         held = _weigh_images(understood)
         if held != ticket.weight:
             ticket.resize(held)
         return understood
 
-    async def _understand(self, request: Request, mode: Mode) -> ImageRequest:
+    async def _understand(self, asked: _Asked) -> ImageRequest:
+        request = asked.request
         content_type = request.headers.get("content-type", "")
         chunks = read_body(request, self._body_bytes)
         kind = content_type.lower()
         if kind.startswith("multipart/form-data"):
-            return await self._read_form(request, mode, chunks)
+            return await self._read_form(asked, chunks)
         if kind.startswith("application/x-www-form-urlencoded"):
             message = "Send JSON with Content-Type: application/json, or a multipart form."
             raise InvalidRequestError(message, param="body", code="unsupported_content_type")
         # Whatever else it calls itself is read as JSON: some clients send no type, or text/plain.
-        return await _read_json(request, mode, chunks)
+        return await _read_json(asked, chunks)
 
-    async def _read_form(self, request: Request, mode: Mode, chunks: AsyncIterator[bytes]) -> ImageRequest:
-        with closing(FormParser(request.headers["content-type"], self._image_bytes)) as parser:
+    async def _read_form(self, asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
+        with closing(FormParser(asked.request.headers["content-type"], self._image_bytes)) as parser:
             async for chunk in chunks:
                 parser.feed(chunk)
             if parser.text_bytes <= INLINE_BYTES:
-                return _understand_form(request, mode, parser)
-            return await asyncio.to_thread(_understand_form, request, mode, parser)
+                return _understand_form(asked, parser)
+            return await asyncio.to_thread(_understand_form, asked, parser)
 
 
 def _weigh_images(understood: ImageRequest) -> int:
@@ -115,34 +132,36 @@ def _weigh(request: Request, limit: int) -> int:
     return size if is_form else size * _JSON_COPIES
 
 
-async def _read_json(request: Request, mode: Mode, chunks: AsyncIterator[bytes]) -> ImageRequest:
+async def _read_json(asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
     body, guard = bytearray(), StructureGuard()
     async for chunk in chunks:
         # Judged as it arrives: a body made to be deep or crowded is refused before it is held whole.
         guard.feed(chunk)
         body += chunk
     if len(body) <= INLINE_BYTES:
-        return _parse(request, mode, decode_object(body))
+        return _parse(asked, decode_object(body))
     fields = await asyncio.to_thread(decode_object, body)
     body.clear()  # what it held stands in the fields: large images are not kept twice
-    return await asyncio.to_thread(_parse, request, mode, fields)
+    return await asyncio.to_thread(_parse, asked, fields)
 
 
-def _understand_form(request: Request, mode: Mode, parser: FormParser) -> ImageRequest:
+def _understand_form(asked: _Asked, parser: FormParser) -> ImageRequest:
     form = parser.finish()
-    return _parse(request, mode, form.fields, form.files)
+    return _parse(asked, form.fields, form.files)
 
 
-def _parse(
-    request: Request, mode: Mode, fields: Mapping[str, JSONValue], files: Sequence[FilePart] = ()
-) -> ImageRequest:
+def _parse(asked: _Asked, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
     """What is asked for; an address of Azure's form names the model, and another one in the body is reported."""
-    deployment = request.path_params.get("deployment")
-    if deployment is None:
-        return parse_request(mode, fields, files)
-    understood = parse_request(mode, {**fields, "model": str(deployment)}, files)
+    deployment = asked.request.path_params.get("deployment")
     named = fields.get("model")
-    if named is None or named in ("", deployment):
+    own = fields if deployment is None else {**fields, "model": str(deployment)}
+    completed = with_defaults(own, files, asked.defaults)
+    understood = parse_request(asked.mode, completed, files)
+    if completed is not own:
+        # What the caller itself said: nothing else is reported to it as adjusted.
+        added = completed.keys() - {name for name, value in own.items() if value is not None and value != ""}
+        understood = replace(understood, given=understood.given - added)
+    if deployment is None or named is None or named in ("", deployment):
         return understood
     ignored = IgnoredField("model", named, "The address of the request names the model.")
     return replace(understood, ignored=(*understood.ignored, ignored))

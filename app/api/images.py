@@ -6,7 +6,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.bodies import BodyReader
+from app.api.bodies import NO_DEFAULTS, BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
@@ -59,7 +59,8 @@ class ImageRoutes:
         """The answer to a request, holding its place in memory until it is sent."""
         context = self._contexts.read_context(request, caller)
         async with self._bodies.admit_body(request, context) as ticket:
-            understood = await self._bodies.read_request(request, mode, ticket)
+            defaults = NO_DEFAULTS if caller.key is None else caller.key.defaults
+            understood = await self._bodies.read_request(request, mode, ticket, defaults)
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             try:

@@ -4,7 +4,7 @@ Nothing is sent to Runware and nothing is written down here.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -13,6 +13,7 @@ from app.catalog.model import CatalogModel, Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.domain.context import RequestContext
 from app.domain.request import ImageRequest
+from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
@@ -98,6 +99,8 @@ class Preparer:
             original_size=opened.first_size,
             memory=self._memory,
         )
+        if context.key is not None and context.key.defaults:
+            spec = _without_defaults(spec, context.key.defaults.keys() - request.given)
         fitted = NO_FITTED_INPUTS
         if opened.images or spec.blank is not None:
             fitted = await self._inputs.fit(opened, spec, context.tenant)
@@ -140,3 +143,8 @@ class Preparer:
         if not request.images and not request.passthrough:
             return NO_INPUTS
         return await self._inputs.open(request, tenant, needs, model)
+
+
+def _without_defaults(spec: ImageSpec, silent: Collection[str]) -> ImageSpec:
+    """The spec without a word of what only the defaults of the key asked for: the caller did not (0124)."""
+    return replace(spec, adjustments=tuple(one for one in spec.adjustments if one.param not in silent))

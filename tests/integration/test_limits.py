@@ -156,3 +156,20 @@ def test_the_sdk_raises_its_own_class_and_asks_once_where_waiting_does_not_help(
         sdk.images.generate(model="flux.1-schnell", prompt=unique(), size="512x512", n=2)
     assert raised.value.response.request.headers["x-stainless-retry-count"] == "0"
     assert (raised.value.status_code, raised.value.code) == (status, code)
+
+
+def test_defaults_apply_where_the_request_is_silent_and_are_never_reported(started):
+    start, put = started
+    defaults = {"model": "flux.1-schnell", "response_format": "b64_json", "size": "512x512", "quality": "high"}
+    (gateway,), key = start(), put(defaults=defaults)
+    with client_of(gateway, key) as client:
+        silent = client.post("/images/generations", json={"prompt": unique()}, headers={"X-Spillway-Strict": "true"})
+        assert silent.status_code == 200, silent.text
+        answer = silent.json()
+        assert (answer["metadata"]["model"], answer["size"]) == ("flux.1-schnell", "512x512")
+        assert "b64_json" in answer["data"][0]
+        assert answer["metadata"]["adjustments"] == []
+        own = {"prompt": unique(), "size": "256x256", "response_format": "url", "quality": "low"}
+        spoken = client.post("/images/generations", json=own).json()
+        assert (spoken["size"], "url" in spoken["data"][0]) == ("256x256", True)
+        assert [one["param"] for one in spoken["metadata"]["adjustments"]] == ["quality"]
