@@ -66,7 +66,7 @@ def leave_running(process: Crashing, caller: Caller, prompt: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "marker", ["[sim:slow=2]", "[sim:slow=2][sim:late-cost=4]", "[sim:hang=2]"], ids=["slow", "late-cost", "hang"]
+    "marker", ["[sim:slow=5]", "[sim:slow=5][sim:late-cost=8]", "[sim:hang=5]"], ids=["slow", "late-cost", "hang"]
 )
 def test_after_a_crash_a_request_waits_for_its_caller_and_is_then_found(crashing, marker):
     caller, other, prompt = Caller(crashing.origin), Caller(crashing.origin), f"{marker} {unique()}"
@@ -85,7 +85,7 @@ def test_after_a_crash_a_request_waits_for_its_caller_and_is_then_found(crashing
 
 
 def test_a_wait_for_a_caller_counts_as_no_try(crashing):
-    caller, prompt = Caller(crashing.origin), f"[sim:slow=1] {unique()}"
+    caller, prompt = Caller(crashing.origin), f"[sim:slow=5] {unique()}"
     made = leave_running(crashing, caller, prompt)
     for count in range(1, 4):
         crashing.kill()
@@ -100,7 +100,7 @@ def test_a_wait_for_a_caller_counts_as_no_try(crashing):
 
 
 def test_a_retry_after_a_crash_joins_what_was_bought_before(crashing):
-    caller, prompt = Caller(crashing.origin), f"[sim:slow=2] {unique()}"
+    caller, prompt = Caller(crashing.origin), f"[sim:slow=6] {unique()}"
     with RawConnection(crashing.origin) as connection:  # which ends before the image is there
         body = json.dumps({"prompt": prompt, "size": "256x256"}).encode()
         fields = "Content-Type: application/json", f"Content-Length: {len(body)}"
@@ -115,7 +115,7 @@ def test_a_retry_after_a_crash_joins_what_was_bought_before(crashing):
 
 
 def test_a_caller_who_comes_back_at_another_replica_has_its_request_finished_there(crashing, simulator):
-    caller, prompt = Caller(crashing.origin), f"[sim:slow=1] {unique()}"
+    caller, prompt = Caller(crashing.origin), f"[sim:slow=5] {unique()}"
     made = leave_running(crashing, caller, prompt)
     crashing.kill()
     with Crashing(simulator, crashing.folder) as other:
@@ -141,7 +141,7 @@ def test_no_key_is_in_any_file_or_line_also_after_a_crash(crashing):
         caller.get(f"/requests/{key}?key={key}")
         caller.generate(stream=True, unknown=key)
         caller.generate(prompt=f"[sim:empty] {key}")
-    leave_running(crashing, callers[0], f"[sim:slow=3] {unique()}")
+    leave_running(crashing, callers[0], f"[sim:slow=5] {unique()}")
     crashing.kill()
     assert files_with(crashing.folder.parent, *keys) == []
     crashing.start()
