@@ -30,6 +30,13 @@ class HeldFlow(FlowControl):
     """Reads no further while `held`, whatever asks for it."""
 
     held = False
+    pauses = 0
+    """How often reading stopped so far."""
+
+    def pause_reading(self) -> None:
+        """Read no further for now."""
+        self.pauses += not self.read_paused
+        super().pause_reading()
 
     def resume_reading(self) -> None:
         """Read on, unless held: uvicorn resumes after each answer, also while requests sent ahead must wait."""
@@ -64,6 +71,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         self._is_idle = self._was_paused = False
         self._body_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._head_pauses = 0
         rate = (self.shared.limits.window_seconds, self.shared.limits.bytes_per_second)
         self._body_watch = RateWatch(*rate, self._count_body, self._end_slow_body)
         self._answer_watch = RateWatch(*rate, self._count_answer, self._end_unread)
@@ -134,7 +142,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         if not begun:
             self._stop_head_timer()
         elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.shared.limits.head_seconds, self._end_slow_head)
+            self._time_head()
         if self.reading is Reading.BODY:
             self._body_watch.start()
         else:
@@ -201,8 +209,16 @@ class PacedProtocol(DeliveryTrackingProtocol):
         if self.transport.get_write_buffer_size():
             self._answer_watch.start()
 
+    def _time_head(self) -> None:
+        self._head_pauses = self.flow.pauses
+        self._head_timer = self.loop.call_later(self.shared.limits.head_seconds, self._end_slow_head)
+
     def _end_slow_head(self) -> None:
         self._head_timer = None
+        # Requests sent ahead wait unread for the answers before them: so long it is not the caller who is slow (0010).
+        if self.flow.read_paused or self.flow.pauses != self._head_pauses:
+            self._time_head()
+            return
         self.refuse(RequestTimeoutError("The head of the request did not come in time."))
 
     def _end_slow_body(self) -> None:

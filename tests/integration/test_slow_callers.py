@@ -1,5 +1,6 @@
 """Callers that hold connections without using them: each is ended in time, told why where it can be, and nobody else waits."""
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -45,6 +46,14 @@ async def wait_first(request: Request) -> Response:
     return Response(str(len(await request.body())))
 
 
+async def brief(_: Request) -> Response:
+    """Takes a moment, as most answers do."""
+    import asyncio
+
+    await asyncio.sleep(0.005)
+    return Response("done")
+
+
 async def refuse(_: Request) -> Response:
     """Answers before the body is there."""
     return Response("no", status_code=401)
@@ -70,7 +79,14 @@ def origin():
     async def lifespan(_):
         yield ProcessState(Connections(LIMITS, render), Shutdown()).as_lifespan_state()
 
-    endpoints = {"/count": count, "/wait": wait_first, "/refuse": refuse, "/large": large, "/stream": stream}
+    endpoints = {
+        "/count": count,
+        "/wait": wait_first,
+        "/brief": brief,
+        "/refuse": refuse,
+        "/large": large,
+        "/stream": stream,
+    }
     routes = [Route(path, endpoint, methods=["GET", "POST"]) for path, endpoint in endpoints.items()]
     with serving(Starlette(routes=routes, lifespan=lifespan), load_settings({"SPILLWAY_KEEP_ALIVE": "2"})) as origin:
         yield origin
@@ -159,6 +175,15 @@ def test_a_body_that_waits_for_us_is_not_called_slow(origin):
         assert connection._until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue"
         connection.send(b"abcde")
         assert connection.answer().body == b"5"
+
+
+def test_a_head_that_waits_for_us_is_not_called_slow(origin):
+    """Sent ahead, and read in part: the rest comes as soon as we read on."""
+    count, request = 600, b"GET /brief HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n" % (b"a" * 1000)
+    with RawConnection(origin) as connection, concurrent.futures.ThreadPoolExecutor(1) as threads:
+        sending = threads.submit(connection.socket.sendall, request * count)
+        assert [connection.answer().body for _ in range(count)] == [b"done"] * count
+        sending.result()
 
 
 @pytest.mark.parametrize("path", ["/large", "/stream"])
