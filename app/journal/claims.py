@@ -101,10 +101,11 @@ class Claims:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         owner: str | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._key_ttl = key_ttl
         self._clock = clock
-        self._ledger = Ledger(clock)
+        self._ledger = ledger or Ledger(clock)
         self._broken = BrokenConnections(adopt_window, clock, steady)
         self.owner = owner or name_process()
 

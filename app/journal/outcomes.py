@@ -50,9 +50,9 @@ _SET = (
 class Outcomes:
     """Writes ends. `clock` is unix seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, ledger: Ledger | None = None) -> None:
         self._clock = clock
-        self._ledger = Ledger(clock)
+        self._ledger = ledger or Ledger(clock)
 
     def begin_work(self, transaction: Transaction, lease: Lease) -> None:
         """A request that waited for its turn is carried out now."""
