@@ -24,6 +24,7 @@ from sqlalchemy import insert, select, text, update
 
 from app.access.budgets import Accounts, RefusedError, read_account
 from app.database.key_tables import accounts, api_keys
+from app.database.tables import requests
 from app.domain.answer import TaskCost
 from app.domain.caller import ApiKey
 from app.domain.money import to_nanos
@@ -123,8 +124,10 @@ class Money(RuleBasedStateMachine):
         cost=costs,
         fate=st.sampled_from(["kept"] * 4 + ["taken back"]),
         times=twice,
+        hours=st.sampled_from([0, 0, 25]),
     )
-    def claim(self, owner, estimate, cost, fate, times):
+    def claim(self, owner, estimate, cost, fate, times, hours):
+        self.world.clock.now += hours * 3600  # in the next period of the key, perhaps
         if owner in self.revoked:
             return  # refused before anything of it is written
         wanted = Intent(
@@ -208,6 +211,13 @@ class Money(RuleBasedStateMachine):
             self.world.post(bills.complete, one.lease.request_id, booked, cost)
         if not one.is_open:
             one.is_known, one.spent = True, to_nanos(cost)
+
+    @precondition(lambda self: self.there)
+    @rule(place=places)
+    def give_up_the_bill(self, place):
+        """Runware never said what it cost."""
+        given_up = update(requests).where(requests.c.id == self._pick(place).lease.request_id).values(bill_next=None)
+        self.world.write(lambda t: t.execute(given_up, {}))
 
     @precondition(lambda self: self.there)
     @rule(place=places)
