@@ -16,7 +16,7 @@ from typing import IO
 
 import psutil
 
-_START_SECONDS = 90
+_START_SECONDS = 180
 _PORTS = range(10_000, 32_000)
 
 

@@ -19,7 +19,7 @@ from tests.support.faults.databases import Journal, Journaled
 from tests.support.faults.proxy import CutError, FaultProxy, Stage
 from tests.support.processes import free_port, start_process
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _ACCEPTED = 202
 _SHORTEST_LIFE_SECONDS = 3.0
 """A gateway that is killed as soon as it listens would never finish anything that takes a moment."""
