@@ -40,9 +40,9 @@ def blocks(kind: str, word: str) -> list[str]:
     return [text for language, text in BLOCKS if language == kind and word in text]
 
 
-def run(command: list[str], folder: Path, gateway) -> str:
+def run(command: list[str], folder: Path, gateway=None) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "SPILLWAY_BASE_URL": gateway.base_url}
+    environment = os.environ | {"PATH": path} | ({"SPILLWAY_BASE_URL": gateway.base_url} if gateway else {})
     finished = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
@@ -91,6 +91,14 @@ def test_the_commands_work(open_gateway, folder):
     assert open_bytes((folder / "hat.png").read_bytes()).format == "PNG"
 
 
+def test_the_commands_of_the_operator_work(folder):
+    (text,) = blocks("bash", "spillway keys")
+    out = run(["bash", "-euc", text], folder)
+    assert re.search(r"^sk-spw-\w+-\w+$", out, re.MULTILINE)
+    assert "$20 a month" in out
+    assert "Every balance agrees." in out
+
+
 def test_the_first_two_commands_are_make_run_and_make_test():
     assert [text.strip() for _, text in BLOCKS[:2]] == ["make run", "make test"]
 
@@ -103,5 +111,6 @@ def test_no_other_command_is_left_untested():
         *blocks("python", "OpenAI"),
         *blocks("js", "OpenAI"),
         *blocks("bash", "spillway generate"),
+        *blocks("bash", "spillway keys"),
     ]
     assert [text for _, text in BLOCKS[2:] if text not in tested] == []
