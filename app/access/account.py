@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from app.access.rate_limits import FULL, Tokens, refill, take
 from app.domain.caller import Limits, Period
 from app.domain.money import from_nanos
-from app.errors import QuotaError, RateLimitedError
+from app.errors import AuthenticationError, QuotaError, RateLimitedError
 from app.ledger.budget_state import BudgetState
 from app.ledger.periods import SECONDS_OF_A_DAY, first_day, resets_at, shown_time
 
@@ -46,6 +46,7 @@ class Account:
     running: int = 0
     """Requests that have not ended; counted only where they are limited."""
     webhook_url: str | None = None
+    is_revoked: bool = False
 
     @property
     def remaining(self) -> int | None:
@@ -80,6 +81,9 @@ class Account:
 
     def charge(self, ask: Ask) -> "Account":
         """The account after the request, raising what keeps it from being carried out; `at` comes first."""
+        # However long a process believes a key while it cannot look it up: once revoked, it buys nothing (0115).
+        if self.is_revoked:
+            raise AuthenticationError("This API key was revoked. Nothing was sent. Use another key.")
         # What waiting does not help comes first: no client should wait for its turn to hear it.
         if self.limits.forbid_unpriced and not ask.is_priced:
             raise QuotaError(_unpriced(ask.model), param="model", code="unpriced_model", should_retry=False)

@@ -41,6 +41,7 @@ _READ = (
         api_keys.c.concurrency,
         api_keys.c.forbid_unpriced,
         api_keys.c.webhook_url,
+        api_keys.c.revoked_at,
         accounts.c.period_start,
         accounts.c.spent,
         accounts.c.reserved,
@@ -263,4 +264,5 @@ def _to_account(row: Row[*tuple[Any, ...]], running: int) -> Account:
         row.warned,
         running,
         row.webhook_url,
+        row.revoked_at is not None,
     )

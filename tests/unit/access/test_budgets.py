@@ -253,6 +253,20 @@ def test_without_a_price_the_highest_one_seen_is_reserved_else_what_the_operator
     asyncio.run(course())
 
 
+def test_a_revoked_key_buys_nothing_however_long_a_process_believes_it(here):
+    async def course():
+        await here.add_key(budget=2 * PRICE)
+        running = await here.claim(intent())
+        await here.journal.writer.write(_change, here.accounts, revoked_at=2.0)
+        assert await here.try_claim(intent()) == "invalid_api_key"
+        await here.settle(running, PRICE)
+        account = await here.account()
+        assert (account.spent, account.reserved) == (NANOS, 0)
+        assert await here.is_worth_its_entries()
+
+    asyncio.run(course())
+
+
 def test_changed_limits_hold_from_their_commit_on_and_a_changed_period_is_summed_up_anew(here, clock):
     async def course():
         clock.now = 20_003 * SECONDS_OF_A_DAY + 10.0  # a Tuesday
