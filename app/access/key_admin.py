@@ -31,7 +31,9 @@ from app.database.writer import Writer
 from app.domain.caller import ApiKey
 from app.domain.key_records import KeyBudget, KeyDraft, KeyPage, KeyStatus, KeyView
 from app.domain.money import from_nanos
+from app.domain.request import JSONValue
 from app.errors import InvalidRequestError, NotFoundError
+from app.journal.webhooks import without_secrets
 from app.ledger.periods import first_day, resets_at
 
 # One deed at a time on all replicas: two of them must not give one name twice, and there are few.
@@ -184,8 +186,8 @@ class KeyAdmin:
             at=now,
             actor=actor,
             target=after.id,
-            before=None if before is None else facts_of(before, status_of(before, now)),
-            after={**facts_of(after, status_of(after, now)), **(more or {})},
+            before=None if before is None else _written(before, now),
+            after={**_written(after, now), **(more or {})},
         )
 
     def _view(self, connection: Connection, key: ApiKey) -> KeyView:
@@ -197,6 +199,12 @@ def _find(connection: Connection, reference: str) -> StoredKey:
     if stored is None:
         raise NotFoundError("There is no key with this id or name.", code="key_not_found")
     return stored
+
+
+def _written(key: ApiKey, now: float) -> dict[str, JSONValue]:
+    """What the log keeps of a key: of its address not what permits to post there."""
+    url = None if key.webhook_url is None else without_secrets(key.webhook_url)
+    return {**facts_of(key, status_of(key, now)), "webhook_url": url}
 
 
 def _draft_of(key: ApiKey) -> KeyDraft:

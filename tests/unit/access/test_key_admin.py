@@ -98,6 +98,17 @@ def test_a_change_touches_what_it_names_and_tells_what_stood_before(during):
     during(story)
 
 
+def test_the_log_keeps_no_password_and_no_token_of_an_address(during):
+    async def story(desk: Desk) -> None:
+        await desk.create("ci", webhook_url="https://me:hunter2@example.com/hook?token=hunter3")
+        await desk.admin.update("boss", "ci", desk.fields(rpm=1))
+        changed, made = await desk.entries()
+        logged = [made.after, changed.before, changed.after]
+        assert [json.loads(one)["webhook_url"] for one in logged] == ["https://example.com/hook"] * 3
+
+    during(story)
+
+
 def test_a_rotated_key_has_another_secret_and_keeps_the_old_one_for_a_while(during):
     async def story(desk: Desk) -> None:
         made = await desk.create("ci")
