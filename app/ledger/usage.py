@@ -71,7 +71,12 @@ def find_tenant(connection: Connection, wanted: str, names: Mapping[str, str]) -
         select(api_keys.c.id)
         .where(or_(api_keys.c.id == wanted, api_keys.c.name == wanted))
         # An id is nobody's name but by mischief: then the id is meant.
-        .order_by(case((api_keys.c.id == wanted, 0), else_=1))
+        # The name of a revoked key may be given again: the one that is not revoked is meant, else the latest.
+        .order_by(
+            case((api_keys.c.id == wanted, 0), else_=1),
+            api_keys.c.revoked_at.is_not(None),
+            api_keys.c.created_at.desc(),
+        )
         .limit(1)
     ).scalar()
     if found is not None:

@@ -193,6 +193,20 @@ def test_keys_of_the_database_have_their_names_and_are_found_by_them(engine):
     assert {one.value: one.name for one in ask(engine, "key").rows} == {"key_1": "mobile", "anonymous": None}
 
 
+def test_a_name_that_was_given_again_is_that_of_the_key_that_opens(engine):
+    key = {"name": "mobile", "last_four": "abcd", "is_admin": False, "period": "total", "models": "[]", "defaults": "{}", "forbid_unpriced": False}  # fmt: skip
+    rows = [
+        {"id": "key_1", "digest": "a", "created_at": 1.0, "revoked_at": 2.0},
+        {"id": "key_2", "digest": "b", "created_at": 3.0, "revoked_at": None},
+        {"id": "key_3", "digest": "c", "created_at": 4.0, "revoked_at": 5.0},
+    ]
+    with engine.begin() as connection:
+        connection.execute(insert(api_keys), [key | one for one in rows])
+        assert find_tenant(connection, "mobile", {}) == "key_2"
+        connection.execute(text("UPDATE api_keys SET revoked_at = 6 WHERE id = 'key_2'"))
+        assert find_tenant(connection, "mobile", {}) == "key_3"
+
+
 def test_users_who_are_not_named_are_one_row_without_a_value(engine):
     fill(engine, row(1, FIRST), row(2, FIRST, user=""), row(3, FIRST, user="ann", cost=9 * CENT))
     assert [(one.value, one.requests) for one in ask(engine, "user").rows] == [("ann", 1), (None, 2)]
