@@ -20,7 +20,8 @@ from app.runware.keys import CALLERS_PREFIX
 _LONGEST_KEY = 128
 # A bearer token (RFC 6750): what else a header may hold could not be sent on as it came, nor be found in a line (0137).
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_TENANT_DIGITS = 32
+_TENANT_DIGITS = 29
+"""With the prefix as many characters as a tenant has in the tables: PostgreSQL takes no more."""
 _MISSING = "No API key was given: send the key of your Runware account as the header Authorization: Bearer YOUR_KEY."
 _MALFORMED = "This is no API key of Runware: send the key of your Runware account as it stands there."
 

@@ -13,6 +13,8 @@ from app.domain.caller import Caller
 from app.errors import AuthenticationError
 from app.observability.hidden import HiddenValues
 from app.settings.named_keys import NamedKey
+from tests.support.journals import ByHand, Clock, open_journal
+from tests.support.ledgers import intent
 
 KEY, OTHER, ADMIN = "k" * 32, "o" * 32, "an-administrators-key"
 
@@ -51,6 +53,20 @@ def test_a_tenant_is_the_same_for_a_key_everywhere_and_another_with_another_key_
         len({first.ask(api_key=KEY).tenant, first.ask(api_key=OTHER).tenant, House(b"2").ask(api_key=KEY).tenant}) == 3
     )
     assert first.ask(api_key=KEY).tenant.startswith("rw_")
+
+
+def test_what_a_callers_key_is_charged_for_is_written_down_in_every_database(database):
+    journal = open_journal(database.fresh(), Clock())
+    wanted = intent(tenant=House().ask(api_key=KEY).tenant)
+
+    async def course():
+        claim = await ByHand(journal).claim(wanted)
+        return (await journal.history.find_request(claim.record.id, wanted.tenant)).tenant
+
+    try:
+        assert asyncio.run(course()) == wanted.tenant
+    finally:
+        journal.close()
 
 
 def test_of_several_keys_the_bearer_token_counts():
