@@ -24,6 +24,16 @@ _IMAGE_HEADERS = {
     "X-Spillway-Cost": "US dollars charged, when all of the cost is known.",
     "X-Spillway-Adjustments": "Short form of metadata.adjustments, when it is not empty.",
     "X-Spillway-Upstream": "`simulator` when no Runware key is set.",
+    "X-Spillway-Budget-Remaining": "US dollars that are left of the budget of this key, where it has one.",
+    **{
+        f"x-ratelimit-{name}-{noun}": f"{meaning}, where the key has a limit of {noun} per minute."
+        for noun in ("requests", "images")
+        for name, meaning in (
+            ("limit", "How many there may be in a minute"),
+            ("remaining", "How many are left for now"),
+            ("reset", "How long until all are there again, such as `340ms` or `1m0s`"),
+        )
+    },
 }
 STRICT_HEADER = {
     "name": "X-Spillway-Strict",
@@ -53,7 +63,7 @@ USAGE_QUERY = [
 _ERRORS = {
     400: "The request cannot be carried out as it is.",
     401: "No key, or one that is not valid here.",
-    402: "The Runware account has no credit.",
+    402: "The budget of this key does not suffice, or the Runware account has no credit.",
     403: "A web page, a name of this gateway, or a use of this key that its operator did not allow.",
     404: "No such model.",
     405: "Another method is needed.",
