@@ -9,11 +9,12 @@ from rich.console import Console
 
 from app.cli.client import open_session
 from app.cli.journal import journal_or_exit
+from app.cli.local import read_variables
 from app.cli.options import ApiKey, AsJson
 from app.cli.settings import EnvFile, settings_or_exit
 from app.server.process import prepare_process
 
-_WHERE = "A running gateway, asked with an admin key. Default: the database of the settings at hand."
+_WHERE = "A running gateway, asked with an admin key. Default: SPILLWAY_BASE_URL, else the database of the settings."
 ledger = typer.Typer(name="ledger", help="What was reserved and spent.", no_args_is_help=True)
 
 
@@ -30,7 +31,9 @@ def verify(
     env_file: EnvFile = None,
 ) -> None:
     """Recompute every balance and compare it with the journal; with exit code 1 where anything differs."""
-    found = _verify_here(env_file) if base_url is None else _verify_there(base_url, api_key)
+    # As for keys and usage: whose gateway is elsewhere means that one, never a database of its own folder (0132).
+    named = base_url or read_variables().get("SPILLWAY_BASE_URL")
+    found = _verify_there(named, api_key) if named else _verify_here(env_file)
     if as_json:
         print(json.dumps(found, indent=2))  # noqa: T201 - output
     else:

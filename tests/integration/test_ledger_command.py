@@ -15,7 +15,9 @@ def asked(folder, origin: str, *more: str):
     return spillway(folder, "ledger", "verify", "--base-url", f"{origin}/v1", "--api-key", "admin-key", *more)
 
 
-def test_the_ledger_is_verified_here_and_over_http_and_a_difference_is_named_with_exit_code_1(simulator, tmp_path):
+def test_the_ledger_is_verified_here_and_over_http_and_a_difference_is_named_with_exit_code_1(
+    simulator, tmp_path, tmp_path_factory
+):
     variables = KEYS | {"RUNWARE_API_KEY": "a-runware-key" * 32, "RUNWARE_BASE_URL": f"{simulator.url}/v1"}
     with served(tmp_path, **variables) as (origin, _):
         body = {"prompt": "a ledger", "model": "flux.1-schnell", "size": "256x256"}
@@ -35,5 +37,8 @@ def test_the_ledger_is_verified_here_and_over_http_and_a_difference_is_named_wit
             assert finished.returncode == 1
             assert f"request {answer['id']}: the ledger says" in finished.stdout
             assert "The balances do not agree." in finished.stdout
+        elsewhere = {"SPILLWAY_BASE_URL": f"{origin}/v1", "SPILLWAY_API_KEY": "admin-key"}
+        named = spillway(tmp_path_factory.mktemp("elsewhere"), "ledger", "verify", "--json", **elsewhere)
+        assert (named.returncode, json.loads(named.stdout)["requests"]) == (1, 1), named.stderr
         refused = spillway(tmp_path, "ledger", "verify", "--base-url", f"{origin}/v1", "--api-key", "test-key")
         assert (refused.returncode, "administrator" in refused.stderr) == (1, True)
