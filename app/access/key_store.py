@@ -79,6 +79,9 @@ def fetch_keys(connection: Connection, key_ids: Collection[str]) -> list[StoredK
 
 def find_key(connection: Connection, reference: str) -> StoredKey | None:
     """The key with this id or name."""
+    # PostgreSQL refuses the character, and nothing is called so.
+    if "\x00" in reference:
+        return None
     values = {"reference": reference}
     row = connection.execute(_BY_ID, values).first() or connection.execute(_BY_NAME, values).first()
     return None if row is None else _read(row)

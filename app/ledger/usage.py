@@ -67,6 +67,9 @@ def find_tenant(connection: Connection, wanted: str, names: Mapping[str, str]) -
 
     `names` are those of the keys of the settings, by tenant; one without a name goes by its tenant.
     """
+    # PostgreSQL refuses the character, and nothing is called so.
+    if "\x00" in wanted:
+        return None
     found = connection.execute(
         select(api_keys.c.id)
         .where(or_(api_keys.c.id == wanted, api_keys.c.name == wanted))

@@ -161,7 +161,8 @@ def test_what_is_refused_leaves_nothing_behind(during):
         for fields in ({"name": "a", "budget": -1}, {}, {"name": "a", "rmp": 1}):
             with pytest.raises(InvalidRequestError):
                 await desk.admin.create("boss", KeyFields(fields, desk.clock.now))
-        for deed in (desk.admin.show("a"), desk.admin.revoke("boss", "a"), desk.admin.rotate("boss", "a", 1)):
+        deeds = (desk.admin.show("a"), desk.admin.revoke("boss", "a"), desk.admin.rotate("boss", "a", 1))
+        for deed in (*deeds, desk.admin.show("a\x00b"), desk.admin.revoke("boss", "a\x00b")):
             with pytest.raises(NotFoundError):
                 await deed
         assert (desk.rows(api_keys), desk.rows(accounts), await desk.entries()) == ([], [], [])

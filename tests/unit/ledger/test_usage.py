@@ -186,10 +186,10 @@ def test_keys_of_the_database_have_their_names_and_are_found_by_them(engine):
         connection.execute(insert(api_keys), [key, key | {"id": "key_2", "name": "key_1", "digest": "e"}])
     fill(engine, row(1, FIRST, tenant="key_1"), row(2, FIRST, tenant="anonymous"))
     names = {"0123": "settings", "4567": "mobile"}
-    wanted = ("key_1", "key_2", "mobile", "settings", "anonymous", "0123", "nobody", "")
+    wanted = ("key_1", "key_2", "mobile", "settings", "anonymous", "0123", "nobody", "", "a\x00b")
     with engine.begin() as connection:
         found = [find_tenant(connection, one, names) for one in wanted]
-    assert found == ["key_1", "key_2", "key_1", "0123", "anonymous", None, None, None]
+    assert found == ["key_1", "key_2", "key_1", "0123", "anonymous", None, None, None, None]
     assert {one.value: one.name for one in ask(engine, "key").rows} == {"key_1": "mobile", "anonymous": None}
 
 
