@@ -149,7 +149,7 @@ def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
     found, one = describe_errors(401, 404), "/requests/{request_id}"
     model_found: dict[int | str, Documented] = {200: {"model": ModelItem}, **found}
     schema: Documented = {"parameters": [SCHEMA]}
-    listed, results = describe_errors(400, 401), describe_results()
+    listed, secret, results = describe_errors(400, 401, 403, 404), describe_errors(401, 403), describe_results()
     return (
         Route("GET", "/models", WithKey(models.list_models), "models", models_listed),
         Route("GET", "/models/{model_id:path}", WithKey(models.retrieve_model), "models", model_found, schema),
@@ -159,7 +159,7 @@ def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
         Route("GET", one, WithKey(requests.retrieve_request), "requests", found),
         Route("GET", f"{one}/result", WithKey(requests.retrieve_result), "requests", results),
         Route("DELETE", f"{one}/payloads", WithKey(requests.delete_payloads), "requests", found),
-        Route("GET", "/webhooks/secret", WithKey(requests.retrieve_webhook_secret), "requests", describe_errors(401)),
+        Route("GET", "/webhooks/secret", WithKey(requests.retrieve_webhook_secret), "requests", secret),
         # Public: monitoring has no key of a gateway.
         Route("GET", "/healthz", Public(health.healthz), "operations"),
         Route("GET", "/readyz", Public(health.readyz), "operations"),
@@ -167,7 +167,7 @@ def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
 
 
 def _money_routes(handlers: Handlers) -> tuple[Route, ...]:
-    balances: dict[int | str, Documented] = {200: {"model": BalanceModel}, **describe_errors(401, 403, 502, 503)}
+    balances: dict[int | str, Documented] = {200: {"model": BalanceModel}, **describe_errors(400, 401, 403, 502, 503)}
     usage = WithKey(handlers.usage.retrieve_usage)
     return (
         Route("GET", "/usage", usage, "usage", describe_usage(), {"parameters": USAGE_QUERY}),

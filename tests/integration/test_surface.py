@@ -196,6 +196,18 @@ def test_every_status_the_gateway_can_answer_is_documented(document):
         )
 
 
+@pytest.mark.parametrize(
+    ("path", "statuses"),
+    [
+        pytest.param("/v1/requests", {"403", "404"}, id="of a key that is another's, or that there is not"),
+        pytest.param("/v1/webhooks/secret", {"403"}, id="of the operator"),
+        pytest.param("/v1/balance", {"400", "403"}, id="where callers pay, or for administrators"),
+    ],
+)
+def test_what_a_key_may_not_ask_is_documented(document, path, statuses):
+    assert statuses <= set(document["paths"][path]["get"]["responses"])
+
+
 def test_answers_fit_their_documented_schemas(gateway):
     forbid = {"extra": "forbid"}
     for fields in (
