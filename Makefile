@@ -64,6 +64,8 @@ lock: ## Pin all dependencies anew, with hashes (needs uv)
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --extra otel --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements-dev.lock -o requirements-otel.lock
 
 clean: ## Remove what was installed and made
 	rm -rf $(VENV) data tests/contract/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
