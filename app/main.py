@@ -1,12 +1,10 @@
-"""The composition root: every part is built here."""
+"""The composition root: every part is built here, on what `resources` opened."""
 
-import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
 from fastapi import FastAPI
@@ -38,10 +36,7 @@ from app.api.tenants import Tenants
 from app.api.usage import UsageRoutes
 from app.catalog.loader import load_catalog
 from app.catalog.registry import Registry
-from app.database.schema import open_database
-from app.egress.download import DownloadPolicy, ResultDownloader
-from app.egress.names import Lookup, look_up
-from app.egress.ways_out import WaysOut, open_ways
+from app.egress.download import ResultDownloader
 from app.generation.deliver import ImageDelivery
 from app.generation.execute import ImageExecutor
 from app.generation.image_work import ImageWork
@@ -50,61 +45,31 @@ from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
 from app.generation.prepare import Preparer, policy_of
 from app.generation.resolve import TaskFinder
-from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
-from app.images.workers.pool import Workers
-from app.jobs.leases import LEASE_SECONDS, LeaseKeeper
+from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.retention import JournalSweeper
 from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
-from app.journal.journal import Journal
 from app.journal.outcomes import OpenBills
 from app.ledger.retention import Retention
-from app.media.links import derive_secret
-from app.media.store import MediaStore
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
-from app.runware.account import RunwareAccount
-from app.runware.client import RunwareClient
-from app.runware.keys import Keys, OwnKey
-from app.runware.media_storage import MediaStorage
-from app.runware.retry import RetryPolicy
-from app.runware.transport import AiohttpTransport, Transport
+from app.resources import SIMULATOR_KEY, Parts, Resources, derive_from, open_resources
+from app.runware.keys import OwnKey
 from app.server.connections import ProcessState
-from app.server.process import Shutdown, machine_memory, private_folder
-from app.settings.groups import ImageSettings, JournalSettings, UpstreamSettings
+from app.server.process import Shutdown, machine_memory
+from app.settings.groups import ImageSettings
 from app.settings.load import Settings, load_settings
-from app.webhooks.dispatcher import DeliverySchedule, Dispatchers
+from app.webhooks.dispatcher import Dispatchers
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
-SIMULATOR_KEY = "simulator"
 TITLE = "Spillway"
 _GC_THRESHOLD = 50_000
 _SHARE_OF_MEMORY = 3
 """A third of the memory is held at most, unless the settings say otherwise."""
-
-
-def connect_runware(upstream: UpstreamSettings, ways: WaysOut) -> Transport:
-    """The transport of production."""
-    return AiohttpTransport(upstream.runware_base_url, ways.runware.resolve)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts that a gateway is built with beside its settings. The defaults are production's; tests replace some."""
-
-    connect: Callable[[UpstreamSettings, WaysOut], Transport] = connect_runware
-    service: Callable[..., ImageService] = ImageService
-    retries: RetryPolicy = field(default_factory=RetryPolicy)
-    webhooks: DeliverySchedule = field(default_factory=DeliverySchedule)
-    downloads: DownloadPolicy = field(default_factory=DownloadPolicy)
-    lookup: Lookup = look_up
-    """Finds the addresses of names."""
-    lease_seconds: float = LEASE_SECONDS
-    """How long a process that stands still keeps what it runs."""
 
 
 def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
@@ -157,40 +122,6 @@ def application() -> FastAPI:
     return create_app(load_settings(os.environ))
 
 
-@dataclass(frozen=True, slots=True)
-class _Resources:
-    """What is opened at the start: the network, the database, folders and processes."""
-
-    ways: WaysOut
-    runware: RunwareClient
-    account: RunwareAccount
-    storage: MediaStorage
-    workers: Workers
-    media: MediaStore
-    results: MediaStore
-    journal: Journal
-
-    async def close(self) -> None:
-        """Give all of it back; the journal first, since its last outcomes are still to be written."""
-        await asyncio.to_thread(self.journal.close)
-        for opened in (self.account, self.ways, self.storage, self.runware, self.workers):
-            await opened.close()
-
-
-async def _open(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[str], bytes]) -> _Resources:
-    ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
-    transport = parts.connect(settings.upstream, ways)
-    return _Resources(
-        ways,
-        RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
-        RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
-        MediaStorage(transport),
-        Workers(settings.images.image_workers),
-        *(await _open_stores(settings, derive)),
-        await _open_journal(settings.journal),
-    )
-
-
 @asynccontextmanager
 async def _build(
     settings: Settings, parts: Parts, registry: Registry, hidden: HiddenValues, shutdown: Shutdown
@@ -198,10 +129,10 @@ async def _build(
     """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
-    derive = partial(_derive, settings)
+    derive = partial(derive_from, settings)
     callers_keys = CallersKeys() if settings.server.passes_keys_on else None
     keys = callers_keys or OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
-    opened = await _open(settings, parts, keys, derive)
+    opened = await open_resources(settings, parts, keys, derive)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
@@ -256,7 +187,7 @@ async def _build(
 
 
 def _executor(
-    opened: _Resources, parts: Parts, registry: Registry, memory: MemoryBudget, images: ImageSettings
+    opened: Resources, parts: Parts, registry: Registry, memory: MemoryBudget, images: ImageSettings
 ) -> ImageExecutor:
     """Makes images of tasks, and finds those of tasks that were sent before."""
     downloads = ResultDownloader(opened.ways.results, parts.downloads)
@@ -264,29 +195,3 @@ def _executor(
     finder = TaskFinder(opened.runware, registry, parts.retries.longest_search)
     uploads, longest = InputUploads(opened.storage), parts.retries.longest_work
     return ImageExecutor(opened.runware, uploads, delivery, finder, memory=memory.work, longest_work=longest)
-
-
-async def _open_journal(settings: JournalSettings) -> Journal:
-    """What is written down of requests, and how, in tables that are up to date."""
-    private_folder(settings.data_dir)
-    engine = await asyncio.to_thread(open_database, settings.journal_url)
-    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
-
-
-async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tuple[MediaStore, MediaStore]:
-    """Of images behind links, and of answers that may be asked for again."""
-    folder, kept = settings.journal.data_dir, settings.journal.idempotency_ttl
-    # Two secrets: a link to a hosted image must not open a stored result.
-    stores = (
-        MediaStore(folder / "media", derive("media links"), settings.images.media_ttl, kept),
-        MediaStore(folder / "results", derive("results"), kept),
-    )
-    for store in stores:
-        await store.open()
-    return stores
-
-
-def _derive(settings: Settings, purpose: str) -> bytes:
-    """A secret for one purpose, out of the operator's own or the Runware key."""
-    material = settings.journal.secret or settings.upstream.runware_api_key
-    return derive_secret(purpose, material.get_secret_value() if material else SIMULATOR_KEY)

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from app.main import Parts, create_app
+from app.main import create_app
+from app.resources import Parts
 from app.settings.load import load_settings
 from tests.conftest import FIXTURES, serving
 from tests.support.captures import load

@@ -1,7 +1,7 @@
 """Shorter times than production's, for gateways of tests."""
 
 from app.egress.download import DownloadPolicy
-from app.main import Parts
+from app.resources import Parts
 from app.runware.retry import RetryPolicy
 
 BRIEF = DownloadPolicy(first_wait=0.02, longest_wait=0.05, absent=0.5, unreachable=1.0)

@@ -1,0 +1,112 @@
+"""What a gateway is built with, and what it opens at the start: network, database, folders, processes.
+
+Owns opening and closing them, and the secrets that follow from the settings. Leaves to `main` what is built on them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.database.schema import open_database
+from app.egress.download import DownloadPolicy
+from app.egress.names import Lookup, look_up
+from app.egress.ways_out import WaysOut, open_ways
+from app.generation.service import ImageService
+from app.images.workers.pool import Workers
+from app.jobs.leases import LEASE_SECONDS
+from app.journal.journal import Journal
+from app.media.links import derive_secret
+from app.media.store import MediaStore
+from app.runware.account import RunwareAccount
+from app.runware.client import RunwareClient
+from app.runware.keys import Keys
+from app.runware.media_storage import MediaStorage
+from app.runware.retry import RetryPolicy
+from app.runware.transport import AiohttpTransport, Transport
+from app.server.process import private_folder
+from app.settings.groups import JournalSettings, UpstreamSettings
+from app.settings.load import Settings
+from app.webhooks.dispatcher import DeliverySchedule
+
+SIMULATOR_KEY = "simulator"
+
+
+def connect_runware(upstream: UpstreamSettings, ways: WaysOut) -> Transport:
+    """The transport of production."""
+    return AiohttpTransport(upstream.runware_base_url, ways.runware.resolve)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that a gateway is built with beside its settings. The defaults are production's; tests replace some."""
+
+    connect: Callable[[UpstreamSettings, WaysOut], Transport] = connect_runware
+    service: Callable[..., ImageService] = ImageService
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    webhooks: DeliverySchedule = field(default_factory=DeliverySchedule)
+    downloads: DownloadPolicy = field(default_factory=DownloadPolicy)
+    lookup: Lookup = look_up
+    """Finds the addresses of names."""
+    lease_seconds: float = LEASE_SECONDS
+    """How long a process that stands still keeps what it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What is opened at the start: the network, the database, folders and processes."""
+
+    ways: WaysOut
+    runware: RunwareClient
+    account: RunwareAccount
+    storage: MediaStorage
+    workers: Workers
+    media: MediaStore
+    results: MediaStore
+    journal: Journal
+
+    async def close(self) -> None:
+        """Give all of it back; the journal first, since its last outcomes are still to be written."""
+        await asyncio.to_thread(self.journal.close)
+        for opened in (self.account, self.ways, self.storage, self.runware, self.workers):
+            await opened.close()
+
+
+async def open_resources(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[str], bytes]) -> Resources:
+    """Open all of it; `derive` makes the secret for a purpose. What cannot be opened is an error."""
+    ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
+    transport = parts.connect(settings.upstream, ways)
+    return Resources(
+        ways,
+        RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
+        RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
+        MediaStorage(transport),
+        Workers(settings.images.image_workers),
+        *(await _open_stores(settings, derive)),
+        await _open_journal(settings.journal),
+    )
+
+
+async def _open_journal(settings: JournalSettings) -> Journal:
+    """What is written down of requests, and how, in tables that are up to date."""
+    private_folder(settings.data_dir)
+    engine = await asyncio.to_thread(open_database, settings.journal_url)
+    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
+
+
+async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tuple[MediaStore, MediaStore]:
+    """Of images behind links, and of answers that may be asked for again."""
+    folder, kept = settings.journal.data_dir, settings.journal.idempotency_ttl
+    # Two secrets: a link to a hosted image must not open a stored result.
+    stores = (
+        MediaStore(folder / "media", derive("media links"), settings.images.media_ttl, kept),
+        MediaStore(folder / "results", derive("results"), kept),
+    )
+    for store in stores:
+        await store.open()
+    return stores
+
+
+def derive_from(settings: Settings, purpose: str) -> bytes:
+    """A secret for one purpose, out of the operator's own or the Runware key."""
+    material = settings.journal.secret or settings.upstream.runware_api_key
+    return derive_secret(purpose, material.get_secret_value() if material else SIMULATOR_KEY)
