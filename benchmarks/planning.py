@@ -9,7 +9,8 @@ import uuid
 from itertools import repeat
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import CatalogModel, FixedSizes, Mode
+from app.catalog.model import CatalogModel, FixedSizes
+from app.catalog.modes import Mode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
 from app.planning.check import check
 from app.planning.decide import decide

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from app.catalog.loader import SharedFields, load_catalog
-from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, Mode, UnpublishedSizes
+from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, UnpublishedSizes
+from app.catalog.modes import Mode
 from app.catalog.prices import price_in_words
 from app.errors import GatewayError
 from app.openai_api.model_schema import field_mode

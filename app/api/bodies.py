@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 
 from app.access.admission import MemoryBudget, Ticket
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.context import RequestContext
 from app.domain.request import IgnoredField, ImageRequest, JSONValue, UploadedImage
 from app.errors import InvalidRequestError, OverloadedError

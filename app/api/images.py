@@ -10,7 +10,7 @@ from app.api.bodies import NO_DEFAULTS, BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.caller import Caller
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Unresolved

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.admission import Ticket
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.answer import Answer
 from app.domain.outcome import Failed, Part, Unresolved
 from app.errors import StillProcessingError

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from app.catalog.field_rules import FieldRule
+from app.catalog.modes import Mode
 from app.catalog.prices import Pricing
 
 AIR_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]*:[a-z0-9][a-z0-9_.-]*@[a-z0-9][a-z0-9_.-]*", re.IGNORECASE | re.ASCII)
@@ -56,13 +57,6 @@ Side = Annotated[int, Field(ge=1, le=65_536)]
 class _Entry(BaseModel):
     # A misspelled limit would be no limit: unknown members are faults.
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Mode(StrEnum):
-    """What a model can be asked for."""
-
-    GENERATE = "generate"
-    EDIT = "edit"
 
 
 class FixedSizes(_Entry):

@@ -7,7 +7,8 @@ that is not listed is a model too: Runware judges it.
 
 from collections.abc import Iterable, Mapping
 
-from app.catalog.model import AIR_PATTERN, USUAL_FIELDS, CatalogModel, ImageRules, Mode, ParameterMap, UnpublishedSizes
+from app.catalog.model import AIR_PATTERN, USUAL_FIELDS, CatalogModel, ImageRules, ParameterMap, UnpublishedSizes
+from app.catalog.modes import Mode
 from app.catalog.names import find_nearest, loosen, without_vendors
 
 _SUGGESTIONS = 3

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.images.types import Fit
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from app.access.model_access import check_model
-from app.catalog.model import CatalogModel, Mode
+from app.catalog.model import CatalogModel
+from app.catalog.modes import Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.domain.context import RequestContext
 from app.domain.request import ImageRequest

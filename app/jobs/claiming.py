@@ -14,7 +14,7 @@ from app.access.account import Account
 from app.access.admission import Ticket
 from app.access.budgets import RefusedError
 from app.access.gates import Gates
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
 from app.domain.answer import AdjustmentMode

@@ -6,7 +6,7 @@ something failed. Every event ends with a blank line: SDKs lose a last one witho
 
 import msgspec
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.answer import Answer, DeliveredImage
 from app.domain.request import JSONValue
 from app.errors import GatewayError, Spent

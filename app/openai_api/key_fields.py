@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.caller import Limits, Period
 from app.domain.key_records import AuditPage, KeyDraft, KeyPage, KeyStatus
 from app.domain.request import JSONValue

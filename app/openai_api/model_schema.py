@@ -5,7 +5,8 @@ A field of Runware's that is another name of one here says so in `x-same-as`.
 """
 
 from app.catalog.field_rules import FieldRule
-from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode, SizeUse
+from app.catalog.model import CatalogModel, FixedSizes, GridSizes, SizeUse
+from app.catalog.modes import Mode
 from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
 from app.openai_api.request_schemas import describe_field

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from app.catalog.model import CatalogModel, Mode
+from app.catalog.model import CatalogModel
+from app.catalog.modes import Mode
 from app.catalog.prices import confidence_of, price_in_short, price_in_words
 from app.catalog.registry import Registry
 from app.domain.request import JSONValue

@@ -7,7 +7,7 @@ caller's words; a field nobody knows is kept in `passthrough` for the provider. 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import IgnoredField, ImageFormat, ImageRequest, InputImage, JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.input_images import FilePart, read_images, read_single

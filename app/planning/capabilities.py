@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from app.catalog.model import CatalogModel, Mode
+from app.catalog.model import CatalogModel
+from app.catalog.modes import Mode
 from app.domain.request import ImageRequest, JSONValue
 
 _SENT_ANYWAY = frozenset({"positivePrompt", "width", "height", "inputs", "resolution"})

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from app.catalog.model import CatalogModel, Mode
+from app.catalog.model import CatalogModel
+from app.catalog.modes import Mode
 from app.domain.request import ImageFormat, ImageRequest, LinkedImage
 from app.errors import InvalidRequestError
 from app.planning.capabilities import (

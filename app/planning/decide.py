@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from app.catalog.model import CatalogModel, Dimensions, Mode
+from app.catalog.model import CatalogModel, Dimensions
+from app.catalog.modes import Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, SizeRequest

@@ -7,7 +7,8 @@ answers rest on the same predicates that the decisions do.
 from collections.abc import Callable, Mapping
 from enum import StrEnum, auto
 
-from app.catalog.model import CatalogModel, Mode, SizeUse
+from app.catalog.model import CatalogModel, SizeUse
+from app.catalog.modes import Mode
 from app.domain.spec import NATIVE_FORMATS
 from app.planning.capabilities import is_tool, takes_mask
 from app.planning.derived_size import SCALE_FACTOR, scales_by_size

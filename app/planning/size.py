@@ -6,7 +6,8 @@ image was made is said by `composition`.
 
 import math
 
-from app.catalog.model import CatalogModel, Dimensions, Mode, SizeUse
+from app.catalog.model import CatalogModel, Dimensions, SizeUse
+from app.catalog.modes import Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, SizeRequest
 from app.images.geometry import TargetShape

@@ -6,7 +6,8 @@ import uuid
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import CatalogModel, FixedSizes, Mode
+from app.catalog.model import CatalogModel, FixedSizes
+from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, LinkedImage, SizeRequest
 from app.errors import InvalidRequestError

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import CatalogModel, FixedSizes, GridSizes, Mode
+from app.catalog.model import CatalogModel, FixedSizes, GridSizes
+from app.catalog.modes import Mode
 from app.openai_api.model_schema import describe_model
 from app.settings.load import Settings
 from tests.support.images import data_uri, encode, photo

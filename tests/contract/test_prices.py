@@ -13,7 +13,8 @@ from itertools import product
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import CatalogModel, FixedSizes, Mode
+from app.catalog.model import CatalogModel, FixedSizes
+from app.catalog.modes import Mode
 from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
 from app.ledger.order import Estimate, Order
 from app.ledger.pricing import estimate_price

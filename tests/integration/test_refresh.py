@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.catalog.published import RefreshError, Sources
 from app.catalog.update import refresh as update
 from app.cli.refresh import price_example

@@ -13,7 +13,7 @@ from app.access.authentication import KeyAuthenticator
 from app.api.context import Public, WithKey
 from app.api.routes import Route, serve_routes
 from app.catalog.loader import load_catalog
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
 from app.planning.decide import decide
 from app.settings.named_keys import NamedKey

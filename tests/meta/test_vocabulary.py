@@ -27,7 +27,7 @@ LOOK = """
 import json
 from typer.main import get_command
 from app.catalog.loader import load_catalog
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.cli.serve import app
 from app.errors import InvalidRequestError
 from app.openai_api.form_fields import rebuild_fields

@@ -15,7 +15,7 @@ from app.access.admission import Admission
 from app.access.budgets import Accounts
 from app.access.gates import Gates
 from app.access.meters import Meters
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.catalog.registry import Registry, unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result
 from app.domain.context import RequestContext

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from app.access.admission import MemoryBudget
 from app.api.bodies import BodyReader
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.context import RequestContext
 from app.domain.request import Delivery
 from app.errors import InvalidRequestError, OverloadedError

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.access.admission import Admission
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.outcome import Unresolved
 from app.generation.stream import Stream

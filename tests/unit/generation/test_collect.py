@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.answer import DeliveredImage
 from app.domain.request import Delivery, ImageFormat, ImageRequest

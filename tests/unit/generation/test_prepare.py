@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.catalog.registry import Registry
 from app.domain.context import RequestContext
 from app.domain.request import Delivery, ImageRequest

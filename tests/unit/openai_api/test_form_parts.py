@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import LinkedImage
 from app.errors import InvalidRequestError
 from app.openai_api.multipart import FormParser

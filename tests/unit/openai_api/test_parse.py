@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.errors import GatewayError, InvalidRequestError
 from app.openai_api.form_fields import rebuild_fields
 from app.openai_api.json_body import decode_object

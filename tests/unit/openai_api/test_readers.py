@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.errors import InvalidRequestError
 from app.openai_api.parse import parse_request
 from app.openai_api.readers import read_size

@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from app.catalog.model import CHOICE_NAMES, USUAL_FIELDS, Mode, ParameterMap
+from app.catalog.model import CHOICE_NAMES, USUAL_FIELDS, ParameterMap
+from app.catalog.modes import Mode
 from app.domain.request import ImageRequest
 from app.errors import InvalidRequestError
 from app.openai_api.parse import parse_request

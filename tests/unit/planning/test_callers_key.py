@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import IgnoredField, ImageRequest, LinkedImage
 from app.errors import InvalidRequestError
 from app.planning.callers_key import refuse_key_in

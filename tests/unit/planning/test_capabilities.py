@@ -3,7 +3,7 @@
 import pytest
 
 from app.catalog.loader import load_catalog
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, SizeRequest
 from app.errors import InvalidRequestError

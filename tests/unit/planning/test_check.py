@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import ImageFormat, ImageRequest, LinkedImage, SizeRequest
 from app.errors import InvalidRequestError
 from app.planning.check import NO_NEEDS, InputNeeds, check

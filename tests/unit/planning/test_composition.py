@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import ImageFormat, ImageRequest, SizeRequest
 from app.domain.spec import Composition
 from app.errors import InvalidRequestError

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
 from app.domain.request import (

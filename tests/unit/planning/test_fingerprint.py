@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.context import RequestContext
 from app.domain.request import (
     Delivery,

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import Delivery, ImageFormat, ImageRequest
 from app.domain.spec import Composition, FormatPlan
 from app.errors import InvalidRequestError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import ImageRequest
 from app.planning.parameters import Parameters, decide_parameters, decide_passthrough
 from tests.support.planning import IMAGE, in_short, model_of

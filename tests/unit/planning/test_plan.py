@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.context import RequestContext
 from app.domain.request import Delivery, ImageFormat, ImageRequest

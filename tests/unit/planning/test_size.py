@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog.model import Mode
+from app.catalog.modes import Mode
 from app.domain.request import ImageRequest, SizeRequest
 from app.images.geometry import TargetShape
 from app.planning.size import decide_size
