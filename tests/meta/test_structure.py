@@ -122,4 +122,4 @@ def test_an_error_that_was_caught_is_never_changed():
 def test_that_a_wait_is_over_is_an_error_at_the_edge_only():
     """Inside it is an outcome: nobody knows yet (0111)."""
     named = {path.relative_to(ROOT / "app").parts[0] for path in SOURCES if "StillProcessingError" in path.read_text()}
-    assert named == {"errors.py", "api", "openai_api"}
+    assert named == {"errors", "api", "openai_api"}
