@@ -114,7 +114,8 @@ class Preparer:
         """What `request` would send and cost, raising the same refusals as `prepare`."""
         prepared = await self.prepare(request, context)
         spec, plan = prepared.spec, prepared.plan
-        return DryRun(spec.model, plan.images_made, prepared.price, plan, spec.adjustments)
+        made = spec.output.composition.size if spec.output.composition is not None else spec.output.size
+        return DryRun(spec.model, plan.images_made, prepared.price, plan, spec.adjustments, made)
 
     def _find(self, name: str) -> CatalogModel:
         try:

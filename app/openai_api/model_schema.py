@@ -5,7 +5,7 @@ A field of Runware's that is another name of one here says so in `x-same-as`.
 """
 
 from app.catalog.field_rules import FieldRule
-from app.catalog.model import CatalogModel, FixedSizes, GridSizes, SizeUse
+from app.catalog.model import CatalogModel, Dimensions, FixedSizes, GridSizes, SizeUse
 from app.catalog.modes import Mode
 from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
@@ -14,6 +14,7 @@ from app.openai_api.vocabulary import BY_NAME, FIELDS, MAX_IMAGES, OWN_NAMES, SY
 from app.planning.decide import MAX_PROMPT_CHARS
 from app.planning.field_modes import mode_of, mode_of_parameter, mode_of_passthrough
 from app.planning.output import makes_vectors
+from app.planning.shapes import offered_sizes
 from app.planning.validation import find_rule
 
 _MODE, _FIELD, _SAME = "x-spillway-mode", "x-runware-field", "x-same-as"
@@ -96,11 +97,20 @@ def _parameter_limits(model: CatalogModel, target: str) -> dict[str, JSONValue]:
 
 
 def _native_sizes(model: CatalogModel) -> dict[str, JSONValue]:
+    offered: list[JSONValue] = [
+        {"ratio": one.ratio, **({"resolution": one.resolution} if one.resolution else {}), "size": _name(one.size)}
+        for one in offered_sizes(model.sizes, model.default_pixels)
+    ]
+    shapes: dict[str, JSONValue] = {"x-shapes": offered} if offered else {}
     if isinstance(model.sizes, FixedSizes):
-        return {"x-native": [f"{w}x{h}" for listed in model.sizes.tiers.values() for w, h in listed]}
+        return {"x-native": [_name(size) for listed in model.sizes.tiers.values() for size in listed], **shapes}
     if isinstance(model.sizes, GridSizes):
-        return {"x-native": model.sizes.model_dump(mode="json", exclude_none=True)}
-    return {}
+        return {"x-native": model.sizes.model_dump(mode="json", exclude_none=True), **shapes}
+    return shapes
+
+
+def _name(size: Dimensions) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def _to_schema(rule: FieldRule) -> dict[str, JSONValue]:

@@ -87,6 +87,7 @@ def render_dry_run(dry_run: DryRun) -> bytes:
         "currency": CURRENCY,
         "components": components,
         "reason": estimate.reason,
+        "size": None if dry_run.size is None else f"{dry_run.size[0]}x{dry_run.size[1]}",
         "plan": [show_task(task) for task in dry_run.plan.tasks],
         "adjustments": dry_run.adjustments,
     }

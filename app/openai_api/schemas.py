@@ -109,6 +109,7 @@ class DryRunResponse(BaseModel):
     currency: Literal["USD"]
     components: list[PriceComponent]
     reason: str | None = Field(description="Why there is no total, or why it is an estimate.")
+    size: str | None = Field(description="What the images will measure; null where the model decides that itself.")
     plan: list[dict[str, JsonValue]] = Field(description="The Runware tasks that would be sent.")
     adjustments: list[AdjustmentModel]
 

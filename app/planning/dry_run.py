@@ -24,6 +24,8 @@ class DryRun:
     estimate: Estimate
     plan: Plan
     adjustments: tuple[Adjustment, ...]
+    size: tuple[int, int] | None
+    """What the images will measure; None where the model decides that itself."""
 
 
 def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:

@@ -15,6 +15,7 @@ Before the task is accepted (nothing is billed):
     [sim:unreachable] [sim:unreachable=N]    the connection is cut before the task is read
 After it (the task runs and is billed, save where it fails):
     [sim:slow=SECONDS]       takes so long
+    [sim:hold]               waits until `POST /_simulator/release` lets it go on, two minutes at most
     [sim:hang] [sim:hang=S]  the synchronous answer never comes; the task ends after S seconds (0)
     [sim:revoke-key]         the key that sent it is refused from then on
     [sim:drop]               the connection is cut; the task runs on

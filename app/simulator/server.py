@@ -1,7 +1,8 @@
 """The simulated service over HTTP: `POST /v1`, image addresses, and a view for tests and the curious.
 
-`GET /_simulator/tasks` (or `/ID`, or `?prompt=`) shows what was accepted, `GET /_simulator/ledger` what was billed:
-both are ours, not Runware's. Faults are asked for in the prompt: see `scenarios`.
+`GET /_simulator/tasks` (or `/ID`, or `?prompt=`) shows what was accepted, `GET /_simulator/ledger` what was billed,
+and `POST /_simulator/release` lets held tasks go on: these are ours, not Runware's. Faults are asked for in the
+prompt: see `scenarios`.
 """
 
 import asyncio
@@ -63,6 +64,7 @@ class Simulator:
                 web.get("/_simulator/tasks", self._tasks),
                 web.get("/_simulator/tasks/{uuid}", self._task),
                 web.get("/_simulator/ledger", self._ledger),
+                web.post("/_simulator/release", self._release),
             ]
         )
         application.on_cleanup.append(self._close)
@@ -251,6 +253,11 @@ class Simulator:
         if task is None:
             return web.Response(status=404, text="not found")
         return web.Response(body=_encoder.encode(_show(task)), content_type="application/json")
+
+    async def _release(self, request: web.Request) -> web.Response:
+        count = request.query.get("count", "1")
+        released = self._store.held.release(request.query.get("prompt", ""), int(count) if count.isdigit() else 0)
+        return web.Response(body=_encoder.encode({"released": released}), content_type="application/json")
 
     async def _ledger(self, _: web.Request) -> web.Response:
         store, tasks = self._store, self._store.tasks.values()

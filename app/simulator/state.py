@@ -15,8 +15,10 @@ from decimal import Decimal
 import pybase64
 from PIL import Image
 
+from app.simulator.asked import is_transparent, prompt_of, size_of
 from app.simulator.billing import price_image
 from app.simulator.faults import Fault
+from app.simulator.holding import HeldTasks
 from app.simulator.images import cut_out, draw, draw_vector, edit, encode, plain
 from app.simulator.inputs import InputImageError, InputReader
 from app.simulator.owners import Owners
@@ -63,6 +65,7 @@ class TaskStore:
         self.forgotten_tasks = self.forgotten_images = self.uploads = self.deletions = 0
         self.forgotten_bills = Decimal(0)
         self.puts = ResultUploads()
+        self.held = HeldTasks()
         self._latency = latency_seconds
         self._images: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._image_bytes = 0
@@ -155,6 +158,8 @@ class TaskStore:
     async def _run(self, task: Task, references: list[Image.Image], mask: Image.Image | None) -> None:
         scenario = task.scenario
         await asyncio.sleep(scenario.number("slow", self._latency) if scenario.has("slow") else self._latency)
+        if scenario.has("hold"):
+            await self.held.wait_for_release(prompt_of(task.wire))
         if scenario.has("hang"):
             await asyncio.sleep(scenario.number("hang", 0))
         seed = task.wire.get("seed")
@@ -181,7 +186,7 @@ class TaskStore:
             seed = self._seed(task, place)
             # In a thread: drawing must not delay the answers to other tasks, whose times tests measure.
             data, format_ = await asyncio.to_thread(_make, task, references, mask, seed)
-            cost = price_image(task.rules.price, task.wire, sizes, _size_of(task, references))
+            cost = price_image(task.rules.price, task.wire, sizes, size_of(task.wire, task.rules.task, references))
             task.items.append(self._to_item(task, data, format_, seed, cost))
             # Of every image that was made, delivered or not: the sum that callers' answers are held against.
             task.billed += cost
@@ -246,15 +251,15 @@ def _make(task: Task, references: list[Image.Image], mask: Image.Image | None, s
     """The bytes of one image, and the format they are in."""
     wire, scenario = task.wire, task.scenario
     if task.rules.task == "vectorize":
-        return draw_vector(prompt_of(wire), references, seed, _size_of(task, references)), "SVG"
-    size = _size_of(task, references)
+        return draw_vector(prompt_of(wire), references, seed, size_of(wire, task.rules.task, references)), "SVG"
+    size = size_of(wire, task.rules.task, references)
     if scenario.has("wrong-size"):
         size = (max(64, size[0] - 64), size[1])
     prompt = prompt_of(wire)
     asked = str(wire.get("outputFormat", task.rules.formats[0])).upper().replace("JPEG", "JPG")
     made = "JPG" if scenario.has("wrong-format") else asked
     if scenario.has("plain"):
-        return plain("RGBA" if _is_transparent(wire) else "RGB", size, made, wire.get("outputQuality")), asked
+        return plain("RGBA" if is_transparent(wire) else "RGB", size, made, wire.get("outputQuality")), asked
     if task.rules.task == "removeBackground":
         image = cut_out(references[0])
     elif task.rules.task == "upscale":
@@ -262,39 +267,6 @@ def _make(task: Task, references: list[Image.Image], mask: Image.Image | None, s
     elif references:
         image = edit(references[0], mask, prompt, seed, size)
     else:
-        image = draw(prompt, seed, size, transparent=_is_transparent(wire) and not scenario.has("opaque"))
+        image = draw(prompt, seed, size, transparent=is_transparent(wire) and not scenario.has("opaque"))
     data = encode(image, made, wire.get("outputQuality"))
     return (data[: len(data) // 2] if scenario.has("broken") else data), asked
-
-
-def prompt_of(wire: JSONObject) -> str:
-    """The prompt, empty for a task without one."""
-    return str(wire.get("positivePrompt", ""))
-
-
-def _is_transparent(wire: JSONObject) -> bool:
-    """Whether a transparent image was asked for, in any of the ways that models know."""
-    listed = [wire.get("settings"), *(wire.get("providerSettings") or {}).values()]
-    settings = [one for one in listed if isinstance(one, dict)]
-    asked = any(
-        one.get("background") == "transparent" or one.get("backgroundMode") == "transparent" or one.get("transparency")
-        for one in settings
-    )
-    return bool(asked or (wire.get("advancedFeatures") or {}).get("layerDiffuse") or wire.get("layerDiffuse"))
-
-
-def _size_of(task: Task, references: list[Image.Image]) -> tuple[int, int]:
-    wire = task.wire
-    if "width" in wire and "height" in wire:
-        return int(wire["width"]), int(wire["height"])
-    if task.rules.task == "upscale":
-        factor = float(wire.get("upscaleFactor", 2))
-        return round(references[0].width * factor), round(references[0].height * factor)
-    if not references:
-        return 1024, 1024
-    width, height = references[0].size
-    added = {side: int(pixels) for side, pixels in (wire.get("outpaint") or {}).items()}
-    return (
-        width + added.get("left", 0) + added.get("right", 0),
-        height + added.get("top", 0) + added.get("bottom", 0),
-    )

@@ -133,3 +133,18 @@ def test_a_quality_that_is_asked_for_has_its_price(gateway):
     body = {"model": "gpt-image-2", "prompt": "a fox", "quality": "medium", "size": "1024x1024", "n": 2}
     estimate = gateway.client.post("/images/generations?dryRun=true", json=body).json()
     assert estimate["total_cost_micros"] == 106_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        pytest.param(
+            {"model": "flux.1-schnell", "size": "1000x700"}, "1008x704", id="the nearest that the model makes"
+        ),
+        pytest.param({"model": "flux.1-schnell", "size": "1000x700", "fit": "cover"}, "1000x700", id="made to fit"),
+        pytest.param({"model": "flux.1-schnell"}, "1024x1024", id="none asked for"),
+        pytest.param({"model": "recraft-vectorize", "image": data_uri(png())}, None, id="the model's to decide"),
+    ],
+)
+def test_an_estimate_says_what_the_images_will_measure(alone, fields, size):
+    assert dry(alone, "edits" if "image" in fields else "generations", **fields).json()["size"] == size

@@ -195,3 +195,24 @@ def test_every_models_own_sizes_are_legal_for_it(air):
             "height": height,
         }
         assert not [fault for fault in validate(wire) if fault.parameter in {"width", "height"}]
+
+
+def test_held_tasks_go_on_one_by_one_when_they_are_released(post, simulator):
+    prompt = f"a harbor {uuid.uuid4().hex} [sim:hold]"
+    for _ in range(3):
+        post(task(positivePrompt=prompt, deliveryMethod="async"))
+
+    def release(count: int) -> int:
+        query = {"prompt": prompt, "count": count}
+        return simulator.client.post(f"{simulator.url}/_simulator/release", params=query).json()["released"]
+
+    def finished() -> int:
+        return sum(one["finished"] for one in simulator.tasks(prompt))
+
+    # The tasks wait from a moment after they were accepted.
+    assert seen(lambda: release(1), bool) == 1
+    assert seen(finished, lambda count: count >= 1) == 1
+    remaining = [seen(lambda: release(1), bool), seen(lambda: release(5), bool)]
+    assert remaining == [1, 1]
+    assert seen(finished, lambda count: count >= 3) == 3
+    assert release(1) == 0
