@@ -158,7 +158,7 @@ async def _build(
     own = ring.authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    for part in (opened.workers, opened.account, runner, takeover, bills, webhooks, sweeper):
+    for part in (opened.workers, opened.account, runner, takeover.loop, bills.loop, webhooks, sweeper.loop):
         part.start()
     tenants = Tenants(journal.reader, own.names)
     try:
@@ -179,7 +179,7 @@ async def _build(
         # The order matters: paid work ends and is written down while database and network are there, and the journal
         # closes behind everything that may still post an outcome.
         for looking in (takeover, sweeper, bills):
-            looking.stop()
+            looking.loop.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
         await ring.close()

@@ -3,7 +3,6 @@
 Nothing is sent to be made, and no image is fetched. Which requests are due, and when again, is in the journal.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ from app.generation.gather import gather_in_order
 from app.journal.outcomes import OpenBills
 from app.journal.records import Record, Status
 from app.ledger.bill import Bill, total_cost
+from app.observability.background import Loop
 from app.observability.logs import get_logger
 from app.runware.client import RunwareClient
 from app.runware.keys import RunwareKey
@@ -38,28 +38,14 @@ class BillCompleter:
         self._bills = bills
         self._runware = runware
         self._monotonic = monotonic
-        self._looks_every = looks_every
-        self._watching: asyncio.Task[None] | None = None
+        trouble, passing = "open bills cannot be looked for", DatabaseUnavailableError
+        self.loop = Loop(self._look, looks_every, _logger, trouble, passing=passing, pauses_first=True)
+        """What was being asked when it is stopped is asked again by the process that looks next."""
 
-    def start(self) -> None:
-        """Begin to look, in the background."""
-        self._watching = asyncio.create_task(self._watch())
-
-    def stop(self) -> None:
-        """Look no more; what was being asked is asked again by the process that looks next."""
-        if self._watching is not None:
-            self._watching.cancel()
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._looks_every)
-            try:
-                # `take_due` counts a try for each record: none is spent while nobody could answer.
-                due = [] if self._runware.unreachable else await self._take_due()
-            except DatabaseUnavailableError:
-                _logger.warning("open bills cannot be looked for")
-                continue
-            await gather_in_order([self._try_one(record) for record in due])
+    async def _look(self) -> None:
+        # `take_due` counts a try for each record: none is spent while nobody could answer.
+        due = [] if self._runware.unreachable else await self._take_due()
+        await gather_in_order([self._try_one(record) for record in due])
 
     async def _take_due(self) -> list[Record]:
         return await self._writer.write(self._bills.take_due, self._is_known)

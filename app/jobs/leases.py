@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from app.database.errors import DatabaseUnavailableError
 from app.journal.journal import Journal
 from app.journal.records import Lease, Record, Sighting
+from app.observability.background import Loop
 from app.observability.logs import get_logger
 
 _logger = get_logger("leases")
@@ -65,17 +66,16 @@ class LeaseKeeper:
         self._wall = wall
         self._held: dict[str, _Held] = {}
         self._callers: Counter[str] = Counter()
-        self._released = asyncio.Event()
-        self._renewing: asyncio.Task[None] | None = None
+        self._wake: Callable[[], None] | None = None
+        # Several times in the length of a lease: one failure must not lose it.
+        every, trouble = seconds / _RENEWALS, "leases cannot be renewed"
+        passing = DatabaseUnavailableError
+        self.loop = Loop(self.renew, every, _logger, trouble, passing=passing, pauses_first=True)
+        """Renews; what is not released once it is stopped runs out and is taken over."""
 
-    def start(self) -> None:
-        """Renew from now on, several times in the length of a lease: one failure must not lose it."""
-        self._renewing = asyncio.create_task(self._renew_regularly())
-
-    def stop(self) -> None:
-        """Renew no more: what is not released after this runs out and is taken over."""
-        if self._renewing is not None:
-            self._renewing.cancel()
+    def on_release(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever something was let go: somebody looks for that."""
+        self._wake = wake
 
     def now(self) -> Moment:
         """What to note before the journal is asked: a lease counts from there."""
@@ -142,16 +142,9 @@ class LeaseKeeper:
             await self._journal.writer.post(self._journal.leases.release, leases)
 
     def wake(self) -> None:
-        """Something was let go: look for it now."""
-        self._released.set()
-
-    async def woken(self, seconds: float) -> None:
-        """Wait for that, at most so long."""
-        try:
-            await asyncio.wait_for(self._released.wait(), seconds)
-        except TimeoutError:
-            return
-        self._released.clear()
+        """Something was let go: have it looked for now."""
+        if self._wake is not None:
+            self._wake()
 
     async def list_watched(self) -> list[Sighting]:
         """Everything that some process must hold, as it stands now, raising DatabaseUnavailableError."""
@@ -189,13 +182,3 @@ class LeaseKeeper:
         """How long ago that was, at worst: a machine that was paused may know by one clock and not by the other."""
         # Both clocks, and the worse counts: a false alarm costs one question to the journal, a missed one an image.
         return max(self._steady() - since.steady, abs(self._wall() - since.wall))
-
-    async def _renew_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(self.seconds / _RENEWALS)
-            try:
-                await self.renew()
-            except DatabaseUnavailableError:
-                _logger.warning("leases cannot be renewed")
-            except Exception:
-                _logger.exception("unexpected fault while renewing leases")

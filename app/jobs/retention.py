@@ -8,6 +8,7 @@ import asyncio
 from app.database.errors import DatabaseUnavailableError
 from app.journal.journal import Journal
 from app.ledger.retention import AT_ONCE, Retention
+from app.observability.background import Loop
 from app.observability.logs import get_logger
 
 _logger = get_logger("retention")
@@ -23,17 +24,9 @@ class JournalSweeper:
     def __init__(self, journal: Journal, retention: Retention, every: float = _EVERY_SECONDS) -> None:
         self._journal = journal
         self._retention = retention
-        self._every = every
-        self._watching: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin, in the background."""
-        self._watching = asyncio.create_task(self._watch())
-
-    def stop(self) -> None:
-        """Sweep no more; a transaction that was begun ends by itself, as a whole."""
-        if self._watching is not None:
-            self._watching.cancel()
+        trouble = "old requests cannot be removed now; it is tried again in an hour"
+        self.loop = Loop(self._sweep_and_tell, every, _logger, trouble, passing=DatabaseUnavailableError)
+        """A transaction that was begun when it is stopped ends by itself, as a whole."""
 
     async def sweep(self) -> int:
         """Remove everything that is old, raising DatabaseUnavailableError; how many requests there were."""
@@ -57,14 +50,7 @@ class JournalSweeper:
             await asyncio.sleep(_PAUSE_SECONDS)
         return removed
 
-    async def _watch(self) -> None:
-        while True:
-            try:
-                removed = await self.sweep()
-                if removed:
-                    _logger.info("old requests were summed up and removed", count=removed)
-            except DatabaseUnavailableError:
-                _logger.warning("old requests cannot be removed now; it is tried again in an hour")
-            except Exception:  # whatever is wrong with a row, requests go on
-                _logger.exception("unexpected fault while removing old requests")
-            await asyncio.sleep(self._every)
+    async def _sweep_and_tell(self) -> None:
+        removed = await self.sweep()
+        if removed:
+            _logger.info("old requests were summed up and removed", count=removed)

@@ -88,7 +88,7 @@ class JobRunner:
 
     def start(self) -> None:
         """Renew the leases of what runs here, without which other processes would take it over."""
-        self._keeper.start()
+        self._keeper.loop.start()
 
     async def accept(self, prepared: Prepared) -> Accepted:
         """Claim the request and begin its work where it is new, raising what keeps it from being claimed."""
@@ -175,7 +175,7 @@ class JobRunner:
         for running in list(self._running.values()):
             running.task.cancel()
         await self._queue.close(max(until - self._clock(), _SHORTEST_GOODBYE_SECONDS))
-        self._keeper.stop()
+        self._keeper.loop.stop()
         self._waiting.stop()
         try:
             await self._keeper.release_all(unfinished)

@@ -3,7 +3,6 @@
 Leaves to `lease_watch` which are abandoned. What is paid with a key that only its caller has waits for that caller.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from app.jobs.lease_watch import LOOKS, LeaseWatch
@@ -13,6 +12,7 @@ from app.jobs.runner import JobRunner
 from app.journal.journal import Journal
 from app.journal.processes import is_dead
 from app.journal.records import Sighting
+from app.observability.background import Loop
 from app.observability.logs import get_logger
 from app.runware.keys import Keys
 
@@ -30,25 +30,14 @@ class Takeover:
         self._runner = runner
         self._keys = keys
         self._seen = LeaseWatch(keeper.seconds, is_dead, steady_clock)
-        self._watching: asyncio.Task[None] | None = None
+        # At once the first time, for what an earlier process left.
+        self.loop = Loop(self._look, keeper.seconds / LOOKS, _logger, "abandoned requests cannot be looked for")
+        """What was found goes on when it is stopped."""
+        keeper.on_release(self.loop.wake)
 
-    def start(self) -> None:
-        """Look in the background; at once the first time, for what an earlier process left."""
-        self._watching = asyncio.create_task(self._watch())
-
-    def stop(self) -> None:
-        """Look no more; what was found goes on."""
-        if self._watching is not None:
-            self._watching.cancel()
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                while await self._take_over():
-                    pass
-            except Exception:  # the database may be away for a while
-                _logger.exception("abandoned requests cannot be looked for")
-            await self._keeper.woken(self._keeper.seconds / LOOKS)
+    async def _look(self) -> None:
+        while await self._take_over():
+            pass
 
     async def _take_over(self) -> bool:
         """Take over what nobody holds; whether there may be more."""

@@ -16,6 +16,7 @@ from app.egress.address_guard import RefusedAddressError
 from app.journal.notices import NoticeBook, body_of
 from app.journal.records import Record
 from app.journal.webhooks import WebhookBook
+from app.observability.background import Loop
 from app.observability.logs import get_logger
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets, signed_headers
@@ -88,42 +89,24 @@ class WebhookDispatcher(Generic[_M]):
         self._render = render
         self._schedule = schedule or DeliverySchedule()
         self._clock = clock
-        self._news = asyncio.Event()
-        self._working: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
-
-    def start(self) -> None:
-        """Begin to look for what is due."""
-        self._working = asyncio.create_task(self._work())
-
-    def wake(self) -> None:
-        """Something may be due now."""
-        self._news.set()
+        # Nothing is lost while the database is away: what is due stands in the journal. Woken for webhooks of this
+        # process; those of others are found by looking.
+        every, trouble = self._schedule.looks_every, "webhooks cannot be looked for"
+        self.loop = Loop(self._look, every, _logger, trouble, passing=DatabaseUnavailableError)
 
     async def close(self) -> None:
         """Look no more; what is being sent is given up, and sent again by the process that looks next."""
-        if self._working is not None:
-            self._working.cancel()
+        self.loop.stop()
         for task in self._sending:
             task.cancel()
         await self._sender.close()
 
-    async def _work(self) -> None:
-        while True:
-            try:
-                for record in await self._book.due():
-                    task = asyncio.create_task(self._send(record))
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
-            # Nothing is lost: what is due stands in the journal, and is found when the database is back.
-            except DatabaseUnavailableError:
-                _logger.exception("webhooks cannot be looked for")
-            try:
-                # Woken for webhooks of this process; those of others are found by looking.
-                await asyncio.wait_for(self._news.wait(), self._schedule.looks_every)
-            except TimeoutError:
-                continue
-            self._news.clear()
+    async def _look(self) -> None:
+        for record in await self._book.due():
+            task = asyncio.create_task(self._send(record))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     async def _send(self, record: _M) -> None:
         """One attempt; `record.webhook_attempts` counts it already."""
@@ -145,7 +128,7 @@ class WebhookDispatcher(Generic[_M]):
             _logger.error("webhook given up", id=record.id, attempts=record.webhook_attempts, status=status)
         await self._note(record, status, None if done or not remaining else self._clock() + remaining[0])
         if not done and remaining:
-            asyncio.get_running_loop().call_later(remaining[0], self.wake)
+            asyncio.get_running_loop().call_later(remaining[0], self.loop.wake)
 
     async def _note(self, record: _M, status: int | None, next_at: float | None) -> None:
         try:
@@ -172,12 +155,12 @@ class Dispatchers:
 
     def start(self) -> None:
         """Begin to look for what is due."""
-        self._requests.start()
-        self._notices.start()
+        self._requests.loop.start()
+        self._notices.loop.start()
 
     def wake(self) -> None:
         """A webhook of a request may be due now; notices are looked for in their own time."""
-        self._requests.wake()
+        self._requests.loop.wake()
 
     async def close(self) -> None:
         """Look no more."""

@@ -154,7 +154,7 @@ async def open_runner(
     try:
         yield Replica(runner, takeover, journal, maker, wakes, admission)
     finally:
-        takeover.stop()
+        takeover.loop.stop()
         await runner.close(5)
         await asyncio.to_thread(journal.close)
 

@@ -111,7 +111,7 @@ def test_base64_that_was_reset_on_the_way_is_fetched_from_the_provider_again_and
 
     async def course():
         async with open_runner(tmp_path, Maker(embedded, embedded)) as replica:
-            replica.takeover.start()
+            replica.takeover.loop.start()
             accepted = await replica.runner.accept(prepare())
             await answered(replica, accepted)
             replica.runner.receipts.acknowledge(accepted.record.id, Receipt.DELIVERED)

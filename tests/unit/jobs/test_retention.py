@@ -77,12 +77,12 @@ def test_it_happens_at_the_start_and_again_and_ends_with_the_process(tmp_path, c
         await fill(books, 2)
         clock.now += 2 * TTL
         sweeper = JournalSweeper(journal, Retention(TTL, clock), every=0.05)
-        sweeper.start()
+        sweeper.loop.start()
         assert await until_summed_up(books, 2) == 2
         await fill(books, 3)
         clock.now += 2 * TTL
         assert await until_summed_up(books, 5) == 5
-        sweeper.stop()
+        sweeper.loop.stop()
 
     try:
         asyncio.run(course())
@@ -102,14 +102,14 @@ def test_a_database_that_refuses_is_asked_again_later(tmp_path, clock):
         clock.now += 2 * TTL
         await rename("daily_totals", "elsewhere")
         sweeper = JournalSweeper(journal, Retention(TTL, clock), every=0.05)
-        sweeper.start()
+        sweeper.loop.start()
         await asyncio.sleep(0.3)
         assert (
             await books.journal.reader.read(lambda c: c.execute(text("SELECT COUNT(*) FROM requests")).scalar())
         ) == 2
         await rename("elsewhere", "daily_totals")
         assert await until_summed_up(books, 2) == 2
-        sweeper.stop()
+        sweeper.loop.stop()
 
     try:
         asyncio.run(course())

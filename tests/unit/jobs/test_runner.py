@@ -96,7 +96,7 @@ def test_an_error_that_was_raised_is_never_changed(tmp_path):
 def test_a_fault_of_ours_is_no_end_and_is_found_out_by_whoever_looks_next(tmp_path):
     async def course():
         async with open_runner(tmp_path, failing(ZeroDivisionError())) as replica:
-            replica.takeover.start()
+            replica.takeover.loop.start()
             accepted = await replica.runner.accept(prepare())
             assert await replica.runner.wait_for(accepted, 10) == Unresolved(accepted.record.id)
             record = await replica.ended(accepted.record.id)
@@ -193,7 +193,7 @@ def test_what_a_process_leaves_behind_is_resolved_by_the_next_and_bought_by_nobo
             assert await seen_meanwhile(lambda: slow.bought, bool)
             await first.runner.close(0)  # as at the end of a process whose grace is over
             async with open_runner(tmp_path, Maker()) as second:
-                second.takeover.start()
+                second.takeover.loop.start()
                 record = await second.ended(accepted.record.id)
                 joined = await second.runner.accept(prepare(idempotency_key="k"))
                 assert isinstance(await second.runner.wait_for(joined, 10), Answered)

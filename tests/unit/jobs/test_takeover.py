@@ -54,7 +54,7 @@ def test_without_its_key_a_request_is_let_go_and_no_try_is_counted(tmp_path, url
     async def course():
         request_id, keys = await abandoned(tmp_path, url), Awaited()
         async with open_runner(tmp_path, Maker(), url=url, lease_seconds=0.5, keys=keys) as replica:
-            replica.takeover.start()
+            replica.takeover.loop.start()
             await looked(keys)
             record = await replica.record(request_id)
             assert (record.status, record.owner, record.tries) == (Status.PROCESSING, "", 0)
@@ -67,7 +67,7 @@ def test_once_its_caller_comes_it_is_resolved_by_the_first_try(tmp_path, url):
     async def course():
         request_id, keys = await abandoned(tmp_path, url), Awaited()
         async with open_runner(tmp_path, Maker(), url=url, lease_seconds=0.5, keys=keys) as replica:
-            replica.takeover.start()
+            replica.takeover.loop.start()
             await looked(keys)
             keys.remember("rw_of_somebody_else", SECRET)
             keys.remember(TENANT, SECRET)
@@ -84,9 +84,9 @@ def test_the_replica_that_knows_the_key_takes_what_another_let_go(tmp_path, url)
             open_runner(tmp_path, Maker(), url=url, lease_seconds=0.5, keys=keys) as blind,
             open_runner(tmp_path, Maker(), url=url, lease_seconds=0.5, keys=known()) as knowing,
         ):
-            blind.takeover.start()
+            blind.takeover.loop.start()
             await looked(keys)
-            knowing.takeover.start()
+            knowing.takeover.loop.start()
             await knowing.ended(request_id)
             assert (blind.maker.resolved, knowing.maker.resolved) == ([], [request_id])
 
@@ -97,7 +97,7 @@ def test_a_retry_joins_what_was_let_go(tmp_path, url):
     async def course():
         request_id, keys = await abandoned(tmp_path, url), Awaited()
         async with open_runner(tmp_path, Maker(), url=url, lease_seconds=0.5, keys=keys) as replica:
-            replica.takeover.start()
+            replica.takeover.loop.start()
             await looked(keys)
             keys.remember(TENANT, SECRET)
             accepted = await replica.runner.accept(prepare(tenant=TENANT, retries=True))

@@ -61,7 +61,7 @@ def dispatch(book: Book, sender: Sender) -> None:
     async def work() -> None:
         secrets = WebhookSecrets(lambda purpose: purpose.encode())
         webhooks = WebhookDispatcher(book, sender, secrets, lambda _: b"{}", SCHEDULE, lambda: NOW)
-        webhooks.start()
+        webhooks.loop.start()
         async with asyncio.timeout(10):
             await book.done.wait()
         await webhooks.close()
