@@ -88,7 +88,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
             # In place and as a whole: a second start must not leave the handlers of the first one in front.
             # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
             app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator, gates.meters)]
-            app.openapi = partial(describe_routes, app, routes)  # type: ignore[method-assign]
+            app.openapi = partial(describe_routes, app, settings.server.public_url, routes)  # type: ignore[method-assign]
             gc.collect()
             # What exists now lives as long as the process: the collector need not walk over it again.
             gc.freeze()

@@ -1,7 +1,7 @@
 """The table of routes: what is served where, who may call it, and what the OpenAPI document says of it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,37 +9,27 @@ from starlette.routing import Route as ServedRoute
 
 from app.access.authentication import Authenticator
 from app.access.meters import Meters
+from app.api import key_operations as about_keys
+from app.api import operations as about
 from app.api.balance import BalanceRoutes
 from app.api.context import Admin, Public, WithKey
 from app.api.docs_pages import DocsPages
+from app.api.documented import Operation
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
 from app.api.keys import KeyRoutes
 from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
 from app.api.models import ModelRoutes
-from app.api.openapi import (
-    SCHEMA,
-    USAGE_QUERY,
-    Documented,
-    DocumentedRoute,
-    describe_body,
-    describe_errors,
-    describe_images,
-    describe_results,
-    describe_usage,
-    document,
-)
+from app.api.openapi import DocumentedRoute, Title, document
 from app.api.requests import RequestRoutes
 from app.api.usage import UsageRoutes
-from app.openai_api.request_schemas import EDIT, EDIT_FORM, GENERATION
-from app.openai_api.schemas import ModelItem, ModelList
-from app.openai_api.usage_schemas import BalanceModel
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
 PREFIX_NAMES = ("v1", "openai")
 _HEALTH = frozenset({"/healthz", "/readyz"})
+_ACCESS: Mapping[type, str] = {Public: "public", WithKey: "key", Admin: "admin"}
 _PAGES = frozenset({"/", "/docs", "/redoc"})
 _DEPLOYMENT = "/deployments/{deployment:path}"
 """Where Azure's SDK classes put the model."""
@@ -52,10 +42,8 @@ class Route:
     method: str
     path: str
     access: Public | WithKey | Admin
-    tag: str | None = None
-    """Its group in the OpenAPI document, which leaves out a route without one."""
-    responses: dict[int | str, Documented] = field(default_factory=dict)
-    body: Documented | None = None
+    about: Operation | None = None
+    """What the OpenAPI document says of it; a route of which it says nothing is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +84,22 @@ def serve_routes(
     ]
 
 
-def describe_routes(app: FastAPI, routes: Sequence[Route]) -> dict[str, Any]:
+def describe_routes(app: FastAPI, public_url: str | None, routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document, under the first prefix; health stands outside of all."""
     # Made when it is first asked for: it takes a while, and few gateways are asked.
-    if app.openapi_schema is not None:
-        return app.openapi_schema
-    documented = [
-        DocumentedRoute(
-            route.method,
-            route.path if route.tag == "operations" else PREFIXES[0] + route.path,
-            route.access.handler,
-            route.tag,
-            route.responses,
-            route.body,
-        )
-        for route in routes
-        if route.tag is not None
-    ]
-    app.openapi_schema = document(app, documented)
+    if app.openapi_schema is None:
+        documented = [
+            DocumentedRoute(
+                route.method,
+                route.path if route.path in _HEALTH else PREFIXES[0] + route.path,
+                route.access.handler,
+                _ACCESS[type(route.access)],
+                route.about,
+            )
+            for route in routes
+            if route.about is not None
+        ]
+        app.openapi_schema = document(Title(app.title, app.version, app.summary or "", public_url), documented)
     return app.openapi_schema
 
 
@@ -131,11 +117,10 @@ def is_page(path: str) -> bool:
 
 
 def _image_routes(images: ImageRoutes) -> tuple[Route, ...]:
-    answers = describe_images()
     create, edit = WithKey(images.create_image), WithKey(images.edit_image)
     return (
-        Route("POST", "/images/generations", create, "images", answers, describe_body(GENERATION)),
-        Route("POST", "/images/edits", edit, "images", answers, describe_body(EDIT, EDIT_FORM)),
+        Route("POST", "/images/generations", create, about.create_image()),
+        Route("POST", "/images/edits", edit, about.edit_image()),
         Route("POST", f"{_DEPLOYMENT}/images/generations", create),
         Route("POST", f"{_DEPLOYMENT}/images/edits", edit),
         # Public: it says the same to everybody, and spends nothing.
@@ -145,48 +130,42 @@ def _image_routes(images: ImageRoutes) -> tuple[Route, ...]:
 
 def _api_routes(handlers: Handlers) -> tuple[Route, ...]:
     models, media, requests, health = handlers.models, handlers.media, handlers.requests, handlers.health
-    models_listed: dict[int | str, Documented] = {200: {"model": ModelList}, **describe_errors(401)}
-    found, one = describe_errors(401, 404), "/requests/{request_id}"
-    model_found: dict[int | str, Documented] = {200: {"model": ModelItem}, **found}
-    schema: Documented = {"parameters": [SCHEMA]}
-    listed, secret, results = describe_errors(400, 401, 403, 404), describe_errors(401, 403), describe_results()
+    one = "/requests/{request_id}"
     return (
-        Route("GET", "/models", WithKey(models.list_models), "models", models_listed),
-        Route("GET", "/models/{model_id:path}", WithKey(models.retrieve_model), "models", model_found, schema),
+        Route("GET", "/models", WithKey(models.list_models), about.list_models()),
+        Route("GET", "/models/{model_id:path}", WithKey(models.retrieve_model), about.retrieve_model()),
         # Public: the signature of the link is the permission.
-        Route("GET", "/media/{name}", Public(media.get_media), "media", describe_errors(404)),
-        Route("GET", "/requests", WithKey(requests.list_requests), "requests", listed),
-        Route("GET", one, WithKey(requests.retrieve_request), "requests", found),
-        Route("GET", f"{one}/result", WithKey(requests.retrieve_result), "requests", results),
-        Route("DELETE", f"{one}/payloads", WithKey(requests.delete_payloads), "requests", found),
-        Route("GET", "/webhooks/secret", WithKey(requests.retrieve_webhook_secret), "requests", secret),
+        Route("GET", "/media/{name}", Public(media.get_media), about.get_media()),
+        Route("GET", "/requests", WithKey(requests.list_requests), about.list_requests()),
+        Route("GET", one, WithKey(requests.retrieve_request), about.retrieve_request()),
+        Route("GET", f"{one}/result", WithKey(requests.retrieve_result), about.retrieve_result()),
+        Route("DELETE", f"{one}/payloads", WithKey(requests.delete_payloads), about.delete_payloads()),
+        Route("GET", "/webhooks/secret", WithKey(requests.retrieve_webhook_secret), about.retrieve_webhook_secret()),
         # Public: monitoring has no key of a gateway.
-        Route("GET", "/healthz", Public(health.healthz), "operations"),
-        Route("GET", "/readyz", Public(health.readyz), "operations"),
+        Route("GET", "/healthz", Public(health.healthz), about.healthz()),
+        Route("GET", "/readyz", Public(health.readyz), about.readyz()),
     )
 
 
 def _money_routes(handlers: Handlers) -> tuple[Route, ...]:
-    balances: dict[int | str, Documented] = {200: {"model": BalanceModel}, **describe_errors(400, 401, 403, 502, 503)}
-    usage = WithKey(handlers.usage.retrieve_usage)
     return (
-        Route("GET", "/usage", usage, "usage", describe_usage(), {"parameters": USAGE_QUERY}),
+        Route("GET", "/usage", WithKey(handlers.usage.retrieve_usage), about_keys.retrieve_usage()),
         # The account is the operator's, and all keys together spend from it.
-        Route("GET", "/balance", Admin(handlers.balance.retrieve_balance), "usage", balances),
-        Route("GET", "/ledger/verify", Admin(handlers.ledger.verify), "usage", describe_errors(401, 403)),
+        Route("GET", "/balance", Admin(handlers.balance.retrieve_balance), about_keys.retrieve_balance()),
+        Route("GET", "/ledger/verify", Admin(handlers.ledger.verify), about_keys.verify_ledger()),
     )
 
 
 def _key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
-    one, refused, unknown = "/keys/{key_id}", describe_errors(400, 401, 403), describe_errors(400, 401, 403, 404)
+    one = "/keys/{key_id}"
     return (
-        Route("POST", "/keys", Admin(keys.create_key), "keys", refused),
-        Route("GET", "/keys", Admin(keys.list_keys), "keys", refused),
-        Route("GET", one, Admin(keys.retrieve_key), "keys", unknown),
-        Route("PATCH", one, Admin(keys.update_key), "keys", unknown),
-        Route("DELETE", one, Admin(keys.revoke_key), "keys", unknown),
-        Route("POST", f"{one}/rotate", Admin(keys.rotate_key), "keys", unknown),
-        Route("GET", "/audit", Admin(keys.list_audit), "keys", refused),
+        Route("POST", "/keys", Admin(keys.create_key), about_keys.create_key()),
+        Route("GET", "/keys", Admin(keys.list_keys), about_keys.list_keys()),
+        Route("GET", one, Admin(keys.retrieve_key), about_keys.retrieve_key()),
+        Route("PATCH", one, Admin(keys.update_key), about_keys.update_key()),
+        Route("DELETE", one, Admin(keys.revoke_key), about_keys.revoke_key()),
+        Route("POST", f"{one}/rotate", Admin(keys.rotate_key), about_keys.rotate_key()),
+        Route("GET", "/audit", Admin(keys.list_audit), about_keys.list_audit()),
     )
 
 

@@ -32,11 +32,11 @@ FIELDS = (
 )
 DEFAULT_GRACE = 86_400.0
 _MOST, _USUAL = 100, 20
-_LONGEST_NAME = 100
-_LARGEST_NUMBER = 1_000_000
-_LARGEST_BUDGET = Decimal(1_000_000_000)
+LONGEST_NAME = 100
+LARGEST_NUMBER = 1_000_000
+LARGEST_BUDGET = Decimal(1_000_000_000)
 _PLACES = 9
-_MOST_GLOBS, _LONGEST_GLOB = 200, 200
+MOST_GLOBS, _LONGEST_GLOB = 200, 200
 _LONGEST_DEFAULTS, _LONGEST_URL = 16_384, 2000
 _LONGEST_LIFE = 100 * 365 * 86_400.0
 _LONGEST_GRACE = 365 * 86_400.0
@@ -74,8 +74,8 @@ class KeyFields:
             message = "`name` is missing: say whose key it is."
             raise InvalidRequestError(message, param="name", code="missing_required_parameter")
         # A name stands in addresses, and where an id may stand as well.
-        if len(name) > _LONGEST_NAME or not name.isprintable() or "/" in name or name.startswith("key_"):
-            expected = f"up to {_LONGEST_NAME} printable characters without a slash, not beginning with key_"
+        if len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or name.startswith("key_"):
+            expected = f"up to {LONGEST_NAME} printable characters without a slash, not beginning with key_"
             raise wrong("name", expected, name)
         return name
 
@@ -87,11 +87,11 @@ class KeyFields:
             period = read_choice(given, "period", [one.value for one in Period])
             limits = replace(limits, period=Period(period or Period.TOTAL))
         if "rpm" in given:
-            limits = replace(limits, rpm=read_integer(given, "rpm", 1, _LARGEST_NUMBER))
+            limits = replace(limits, rpm=read_integer(given, "rpm", 1, LARGEST_NUMBER))
         if "images_per_minute" in given:
-            limits = replace(limits, images_per_minute=read_integer(given, "images_per_minute", 1, _LARGEST_NUMBER))
+            limits = replace(limits, images_per_minute=read_integer(given, "images_per_minute", 1, LARGEST_NUMBER))
         if "concurrency" in given:
-            limits = replace(limits, concurrency=read_integer(given, "concurrency", 1, _LARGEST_NUMBER))
+            limits = replace(limits, concurrency=read_integer(given, "concurrency", 1, LARGEST_NUMBER))
         if "models" in given:
             limits = replace(limits, models=self._models())
         if "forbid_unpriced" in given:
@@ -107,8 +107,8 @@ class KeyFields:
         except InvalidOperation:
             budget = Decimal("NaN")
         places = budget.as_tuple().exponent
-        if not (isinstance(places, int) and places >= -_PLACES and 0 <= budget <= _LARGEST_BUDGET):
-            expected = f"dollars from 0 to {_LARGEST_BUDGET}, with up to {_PLACES} digits behind the point"
+        if not (isinstance(places, int) and places >= -_PLACES and 0 <= budget <= LARGEST_BUDGET):
+            expected = f"dollars from 0 to {LARGEST_BUDGET}, with up to {_PLACES} digits behind the point"
             raise wrong("budget", expected, value)
         return budget
 
@@ -119,8 +119,8 @@ class KeyFields:
             raise wrong("models", "a list of names of models, in which * stands for anything", value)
         globs = [one.strip() if isinstance(one, str) else "" for one in listed]
         globs = [one for one in globs if one] if isinstance(value, str) else globs
-        if len(globs) > _MOST_GLOBS or not all(_is_glob(one) for one in globs):
-            expected = f"up to {_MOST_GLOBS} names of models, in which * stands for anything"
+        if len(globs) > MOST_GLOBS or not all(_is_glob(one) for one in globs):
+            expected = f"up to {MOST_GLOBS} names of models, in which * stands for anything"
             raise wrong("models", expected, value)
         return tuple(dict.fromkeys(globs))
 
@@ -211,8 +211,8 @@ def refuse_unknown(fields: Mapping[str, JSONValue], names: Sequence[str], what: 
     """Raise InvalidRequestError for a name that means nothing: a limit in it would not hold."""
     unknown = next((name for name in fields if name not in names), None)
     if unknown is not None:
-        message = f"`{unknown[:_LONGEST_NAME]}` is not {what}. There are {', '.join(names)}."
-        raise InvalidRequestError(message, param=unknown[:_LONGEST_NAME], code="unknown_parameter")
+        message = f"`{unknown[:LONGEST_NAME]}` is not {what}. There are {', '.join(names)}."
+        raise InvalidRequestError(message, param=unknown[:LONGEST_NAME], code="unknown_parameter")
 
 
 def _read_cursors(query: Mapping[str, str]) -> tuple[str | None, str | None]:

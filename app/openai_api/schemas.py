@@ -79,8 +79,37 @@ class ImagesResponse(BaseModel):
     data: list[Image]
     id: str
     size: str | None = Field(None, description="`WxH` of the delivered images, read from them where they pass through.")
-    output_format: Literal["png", "jpeg", "webp", "gif", "avif"]
+    output_format: Literal["png", "jpeg", "webp", "gif", "avif", "svg"]
     metadata: Metadata
+
+
+class NoTokens(BaseModel):
+    """Images are billed, not tokens: all of these are 0."""
+
+    total_tokens: Literal[0]
+    input_tokens: Literal[0]
+    output_tokens: Literal[0]
+    input_tokens_details: dict[str, int]
+
+
+class ImageEvent(BaseModel):
+    """The data of one event of a stream: an image that is there."""
+
+    type: Literal["image_generation.completed", "image_edit.completed"]
+    b64_json: str
+    created_at: int
+    size: str
+    quality: Literal["auto"]
+    background: Literal["auto"]
+    output_format: Literal["png", "jpeg", "webp", "gif", "avif", "svg"]
+    usage: NoTokens
+    id: str
+    index: int = Field(description="Which of the `n` images it is, from 0.")
+    metadata: Metadata = Field(description="Of the task that made it.")
+    seed: int | None = None
+    image_uuid: str | None = None
+    nsfw_content: bool | None = None
+    provider_fields: dict[str, JsonValue] | None = None
 
 
 class PriceComponent(BaseModel):

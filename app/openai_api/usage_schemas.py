@@ -1,6 +1,6 @@
-"""Usage and balance as documentation: what /openapi.json says of these answers.
+"""Usage, balance and ledger as documentation: what /openapi.json says of these answers.
 
-They are written by `usage`, not by these models; tests hold the two together.
+They are written by `usage` and `ledger`, not by these models; tests hold the two together.
 """
 
 from typing import Literal
@@ -56,3 +56,29 @@ class BalanceModel(BaseModel):
     asked_at: int = Field(description="When Runware said so, in unix seconds; at most a minute ago.")
     low_balance: float | None = Field(description="SPILLWAY_LOW_BALANCE, null where it is not set.")
     is_low: bool | None = Field(description="Whether the balance is below it.")
+
+
+class LedgerDifference(BaseModel):
+    """Two places that do not say the same."""
+
+    subject: Literal["request", "bill", "account", "totals", "ledger"]
+    id: str
+    ledger: str = Field(description="What the ledger's entries add up to.")
+    journal: str = Field(description="What stands elsewhere.")
+
+
+class LedgerVerification(BaseModel):
+    """What was compared, and what does not agree. In US dollars."""
+
+    object: Literal["ledger.verification"]
+    exact: bool = Field(description="Whether every balance agrees.")
+    requests: int
+    entries: int
+    accounts: int
+    reserved: float
+    spent: float
+    estimated: float = Field(description="Booked, though Runware has not said the cost yet.")
+    removed: float = Field(description="Paid for requests that are summed up.")
+    currency: Literal["USD"]
+    differences: list[LedgerDifference]
+    more_differences: int = Field(description="How many there are beside those listed.")

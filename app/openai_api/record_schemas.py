@@ -1,0 +1,125 @@
+"""Records of requests, webhooks and health as documentation: what /openapi.json says of these answers.
+
+They are written by `request_log` and the handlers, not by these models; tests hold the two together.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, JsonValue
+
+from app.openai_api.schemas import AdjustmentModel, AttemptModel, FailureModel
+
+Status = Literal["queued", "processing", "completed", "partial", "failed"]
+
+
+class RecordedImage(BaseModel):
+    """What Runware said of an image. The image itself is in the result."""
+
+    seed: int | None = None
+    image_uuid: str | None = None
+    nsfw_content: bool | None = None
+    provider_fields: dict[str, JsonValue] | None = None
+
+
+class RecordedError(BaseModel):
+    """Why a request failed."""
+
+    message: str
+    param: str | None
+    code: str
+    provider_code: str | None
+
+
+class WebhookState(BaseModel):
+    """How far the webhook of a request is."""
+
+    url: str = Field(description="After the last call without its password and query.")
+    attempts: int
+    last_status: int | None
+    state: Literal["pending", "delivered", "failed"]
+
+
+class RequestRecord(BaseModel):
+    """A request of the past, or one that runs."""
+
+    id: str
+    object: Literal["request"]
+    created_at: int
+    completed_at: int | None
+    status: Status
+    endpoint: str
+    model: str
+    executed_model: str
+    n: int
+    cost: float | None = Field(description="Null before the end, and while a part of it is unknown.")
+    known_cost: float | None = Field(None, description="The known part, where `cost` is null.")
+    estimated_cost: float | None
+    currency: Literal["USD"]
+    duration_ms: int | None
+    images: list[RecordedImage]
+    provider_fields: dict[str, JsonValue] | None = None
+    attempts: list[AttemptModel]
+    task_uuids: list[str]
+    adjustments: list[AdjustmentModel]
+    error: RecordedError | None
+    errors: list[FailureModel] = Field(description="Of single images.")
+    key: str = Field(description="The id of the key that asked.")
+    user: str | None
+    client_request_id: str | None
+    webhook: WebhookState | None
+    delivered: bool
+    result_url: str
+
+
+class RequestSummary(BaseModel):
+    """Sums over all requests that a question covers."""
+
+    requests: int
+    cost: float | None = Field(description="Null while the cost of one is unknown.")
+    known_cost: float | None = None
+    cost_text: str | None = Field(description="The same, with every digit.")
+    requests_with_unknown_cost: int
+    currency: Literal["USD"]
+    by_status: dict[str, int]
+
+
+class RequestList(BaseModel):
+    """A page of requests, the newest first."""
+
+    object: Literal["list"]
+    data: list[RequestRecord]
+    has_more: bool
+    next_page_url: str | None
+    previous_page_url: str | None
+    summary: RequestSummary | None = Field(None, description="With `summary=true`.")
+
+
+class WebhookSecret(BaseModel):
+    """What signs the webhooks of a key."""
+
+    object: Literal["webhook_secret"]
+    secret: str
+
+
+class RequestWebhook(BaseModel):
+    """What is sent when a request has ended."""
+
+    type: Literal["image.completed", "image.failed"]
+    timestamp: str
+    data: RequestRecord
+
+
+class Health(BaseModel):
+    """That the process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served, and what stands in the way."""
+
+    status: Literal["ready", "not ready"]
+    upstream: Literal["runware", "simulator"]
+    models: int
+    problems: list[str]
+    note: str | None = None
