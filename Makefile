@@ -33,8 +33,13 @@ tests/contract/node_modules/.installed: tests/contract/package.json
 		cd tests/contract && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.installed; \
 	else echo "There is no Node here: the tests with OpenAI's Node SDK are left out."; fi
 
+tests/browser/node_modules/.installed: tests/browser/package.json
+	@if command -v npm >/dev/null; then \
+		cd tests/browser && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.installed; \
+	else echo "There is no Node here: the tests in a browser fail, since they need axe-core."; fi
+
 install: $(VENV)/.installed ## Install Spillway into .venv
-install-dev: $(VENV)/.installed-dev tests/contract/node_modules/.installed ## Install what the checks and tests need
+install-dev: $(VENV)/.installed-dev tests/contract/node_modules/.installed tests/browser/node_modules/.installed ## Install what the checks and tests need
 
 run: install ## Start the gateway on 127.0.0.1:8000 (without RUNWARE_API_KEY: over the built-in simulator)
 	$(BIN)/spillway serve
@@ -68,4 +73,4 @@ lock: ## Pin all dependencies anew, with hashes (needs uv)
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements-dev.lock -o requirements-otel.lock
 
 clean: ## Remove what was installed and made
-	rm -rf $(VENV) data tests/contract/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) data tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

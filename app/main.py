@@ -21,7 +21,6 @@ from app.access.passthrough import PassthroughAuthenticator
 from app.api.balance import BalanceRoutes
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
-from app.api.docs_pages import DocsPages
 from app.api.error_handlers import error_handlers
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
@@ -32,6 +31,7 @@ from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
 from app.api.requests import RequestRoutes, webhook_body
 from app.api.routes import Handlers, describe_routes, route_table, serve_routes
+from app.api.site import TITLE, Site
 from app.api.tenants import Tenants
 from app.api.usage import UsageRoutes
 from app.catalog.loader import load_catalog
@@ -66,7 +66,6 @@ from app.webhooks.dispatcher import Dispatchers
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
-TITLE = "Spillway"
 _GC_THRESHOLD = 50_000
 _SHARE_OF_MEMORY = 3
 """A third of the memory is held at most, unless the settings say otherwise."""
@@ -172,7 +171,7 @@ async def _build(
             usage=UsageRoutes(journal.reader, registry, tenants),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             ledger=LedgerRoutes(journal.reader),
-            docs=DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
+            site=Site.on(settings),
         )
         yield handlers, passing or own, gates
     finally:

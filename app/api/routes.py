@@ -1,7 +1,8 @@
 """The table of routes: what is served where, who may call it, and what the OpenAPI document says of it."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,14 +24,29 @@ from app.api.media import MediaRoutes
 from app.api.models import ModelRoutes
 from app.api.openapi import DocumentedRoute, Title, document
 from app.api.requests import RequestRoutes
+from app.api.site import Site
 from app.api.usage import UsageRoutes
+from app.api.web import Page
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
 PREFIX_NAMES = ("v1", "openai")
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _ACCESS: Mapping[type, str] = {Public: "public", WithKey: "key", Admin: "admin"}
-_PAGES = frozenset({"/", "/docs", "/redoc"})
+_PAGES = frozenset({"/", "/docs", "/redoc", "/playground", "/models", "/requests", "/usage", "/keys"})
+_PAGES_OF_ONE = re.compile(r"/models/.+|/requests/[^/]+")
+"""Not what stands below a request: fetching its result says that the caller has it."""
+_PAGE_OF = {
+    "/": "home",
+    "/playground": "playground",
+    "/models": "models",
+    "/models/{model_id:path}": "models",
+    "/requests": "requests",
+    "/requests/{request_id}": "requests",
+    "/usage": "usage",
+    "/keys": "keys",
+}
+"""Pages by the path of the route before which they stand."""
 _DEPLOYMENT = "/deployments/{deployment:path}"
 """Where Azure's SDK classes put the model."""
 
@@ -44,6 +60,8 @@ class Route:
     access: Public | WithKey | Admin
     about: Operation | None = None
     """What the OpenAPI document says of it; a route of which it says nothing is not there."""
+    page: Page | None = None
+    """What a browser is shown at this path in the place of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +77,38 @@ class Handlers:
     usage: UsageRoutes
     balance: BalanceRoutes
     ledger: LedgerRoutes
-    docs: DocsPages | None
-    """None where the operator does not want them served."""
+    site: Site
 
 
 def route_table(handlers: Handlers) -> tuple[Route, ...]:
     """Every route there is."""
-    return (
+    web = handlers.site.web
+    # By path: each row goes on saying who may call what stands there for programs.
+    pages = {} if web is None else {path: web.page(name) for path, name in _PAGE_OF.items()}
+    routes = (
         *_image_routes(handlers.images),
         *_api_routes(handlers),
         *_money_routes(handlers),
         *_key_routes(handlers.keys),
-        *_page_routes(handlers),
+        *_root_routes(handlers.site),
+        *_docs_routes(handlers.site.docs),
     )
+    return tuple(replace(route, page=pages.get(route.path)) if route.method == "GET" else route for route in routes)
 
 
 def serve_routes(
     routes: Iterable[Route], authenticator: Authenticator, meters: Meters | None = None
 ) -> list[ServedRoute]:
     """Plain Starlette routes: they take the raw request, and FastAPI's solving costs 40 µs a call."""
-    return [
-        ServedRoute(route.path, route.access.endpoint(authenticator, meters), methods=[route.method])
-        for route in routes
-    ]
+    return [_serve(route, authenticator, meters) for route in routes]
+
+
+def _serve(route: Route, authenticator: Authenticator, meters: Meters | None) -> ServedRoute:
+    served = ServedRoute(route.path, route.access.endpoint(authenticator, meters), methods=[route.method])
+    if route.page is not None:
+        # Before the key is asked for: a page holds no data, and a browser has no key to send yet (0180).
+        served.app = route.page.before(served.app)
+    return served
 
 
 def describe_routes(app: FastAPI, public_url: str | None, routes: Sequence[Route]) -> dict[str, Any]:
@@ -113,7 +140,7 @@ def is_open(path: str) -> bool:
 
 def is_page(path: str) -> bool:
     """Whether a path shows itself to a person."""
-    return path in _PAGES
+    return path in _PAGES or _PAGES_OF_ONE.fullmatch(path) is not None
 
 
 def _image_routes(images: ImageRoutes) -> tuple[Route, ...]:
@@ -169,8 +196,24 @@ def _key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
     )
 
 
-def _page_routes(handlers: Handlers) -> tuple[Route, ...]:
-    docs = handlers.docs
+def _root_routes(site: Site) -> tuple[Route, ...]:
+    root, web = site.root, site.web
+    # Public: they say the same to everybody, and the pages hold no data (0180).
+    for_programs = (
+        Route("GET", "/", Public(root.show_root)),
+        Route("GET", "/llms.txt", Public(root.show_llms)),
+        Route("GET", "/robots.txt", Public(root.show_robots)),
+    )
+    if web is None:
+        return for_programs
+    return (
+        *for_programs,
+        Route("GET", "/playground", Public(root.show_root)),
+        Route("GET", "/web/{name}", Public(web.send_file)),
+    )
+
+
+def _docs_routes(docs: DocsPages | None) -> tuple[Route, ...]:
     if docs is None:
         return ()
     # Public: they show what is published anyway, and a person who opens them sends no key.

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.accept import CSV, JSON, prefers
 from app.api.tenants import Tenants
 from app.catalog.registry import Registry
 from app.database.reader import Reader
@@ -15,8 +15,6 @@ from app.domain.caller import Caller
 from app.domain.usage import GroupBy, UsageQuestion, UsageReport, UsageRow
 from app.ledger.usage import Usage
 from app.openai_api.usage import next_page_url, read_usage, render_usage, render_usage_csv
-
-_CSV, _JSON = "text/csv", "application/json"
 
 
 class UsageRoutes:
@@ -35,13 +33,13 @@ class UsageRoutes:
         report = name_rows(await self._usage.report(question), question, self._registry, self._tenants.names)
         # A cache must not give the one form for the other, and no proxy one caller's sums to another.
         headers = {"Vary": "Accept", "Cache-Control": "private, no-store"}
-        if not _wants_csv(request.headers):
-            return Response(render_usage(report, query), media_type=_JSON, headers=headers)
+        if not prefers(request.headers, CSV):
+            return Response(render_usage(report, query), media_type=JSON, headers=headers)
         more = next_page_url(report, query)
         if more is not None:
             headers["Link"] = f'<{more}>; rel="next"'
         headers["Content-Disposition"] = f'attachment; filename="usage-by-{question.group_by.value}.csv"'
-        return Response(render_usage_csv(report, question.group_by), media_type=_CSV, headers=headers)
+        return Response(render_usage_csv(report, question.group_by), media_type=CSV, headers=headers)
 
 
 def name_rows(
@@ -60,24 +58,3 @@ def name_rows(
 def _model_id(row: UsageRow, registry: Registry) -> str | None:
     # Looked up by its AIR, exactly: a name that only resembles one would add up what differs.
     return next((model.id for model in registry.models if model.air == row.value), row.value)
-
-
-def _wants_csv(headers: Headers) -> bool:
-    """Whether CSV is preferred to JSON, which is what anything else means."""
-    weights = {_CSV: 0.0, _JSON: 0.0}
-    for part in ",".join(headers.getlist("accept")).split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if kind in weights:
-            weights[kind] = _weight(parameters)
-    return weights[_CSV] > weights[_JSON]
-
-
-def _weight(parameters: list[str]) -> float:
-    for one in parameters:
-        name, _, value = one.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0

@@ -64,6 +64,11 @@ class ServerSettings(SettingsGroup):
         "Unset: the name each caller used, where it is a known one.",
     )
     docs: bool = Field(default=True, alias="SPILLWAY_DOCS", description="Serve `/docs`, `/redoc` and `/openapi.json`.")
+    web: bool = Field(
+        default=True,
+        alias="SPILLWAY_WEB",
+        description="Show browsers web pages: `/`, `/playground`, `/models`, `/requests`, `/usage` and `/keys`.",
+    )
     max_body_bytes: int = Field(
         64 * MIB, alias="SPILLWAY_MAX_BODY_BYTES", ge=1024, description="The largest request body, in bytes."
     )

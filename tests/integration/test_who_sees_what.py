@@ -60,11 +60,20 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/media/{name}"): Rule.LINK,
     ("GET", "/healthz"): Rule.PUBLIC,
     ("GET", "/readyz"): Rule.PUBLIC,
+    ("GET", "/"): Rule.PUBLIC,
+    ("GET", "/llms.txt"): Rule.PUBLIC,
+    ("GET", "/robots.txt"): Rule.PUBLIC,
+    ("GET", "/playground"): Rule.PUBLIC,
+    ("GET", "/web/{name}"): Rule.PUBLIC,
     ("GET", "/docs"): Rule.PUBLIC,
     ("GET", "/redoc"): Rule.PUBLIC,
     ("GET", "/docs/{name}"): Rule.PUBLIC,
     ("GET", "/openapi.json"): Rule.PUBLIC,
 }
+
+
+FILES = {"/docs/{name}": "/docs/swagger-ui.css", "/web/{name}": "/web/shell.js"}
+"""What pages are made of has names of its own."""
 
 
 class Kind(Enum):
@@ -236,8 +245,7 @@ def differences(house: House, name: str) -> Iterator[str]:
     made = house.make()
     # What deletes comes last.
     for (method, path), rule in sorted(ROUTES.items(), key=lambda row: row[0][0] == "DELETE"):
-        place = "/swagger-ui.css" if path == "/docs/{name}" else None
-        where = f"/docs{place}" if place else filled(path, made)
+        where = FILES.get(path) or filled(path, made)
         answer = ask(house, headers, method, where)
         wanted = expected(rule, kind)
         if not verdict(answer, wanted) and (method, path) != ("POST", "/images/variations"):

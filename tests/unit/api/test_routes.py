@@ -47,6 +47,11 @@ PUBLIC = [
     ("GET", "/media/{name}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/"),
+    ("GET", "/llms.txt"),
+    ("GET", "/robots.txt"),
+    ("GET", "/playground"),
+    ("GET", "/web/{name}"),
     ("GET", "/docs"),
     ("GET", "/redoc"),
     ("GET", "/docs/{name}"),
@@ -65,6 +70,12 @@ def test_every_route_that_is_served_is_listed_here(tmp_path):
 def test_the_pages_are_served_only_where_they_are_wanted(tmp_path):
     left = [path for _, path in served_routes(SPILLWAY_DATA_DIR=str(tmp_path), SPILLWAY_DOCS="false")]
     assert not {"/docs", "/redoc", "/docs/{name}", "/openapi.json"} & set(left)
+
+
+def test_web_pages_are_served_only_where_they_are_wanted(tmp_path):
+    left = [path for _, path in served_routes(SPILLWAY_DATA_DIR=str(tmp_path), SPILLWAY_WEB="false")]
+    assert not {"/playground", "/web/{name}"} & set(left)
+    assert {"/", "/llms.txt", "/robots.txt"} <= set(left)
 
 
 def test_a_route_that_does_not_say_who_may_call_cannot_be_made():

@@ -1,0 +1,79 @@
+// Talks to the gateway: the key, the prefix a proxy may put before everything, and errors as the API means them.
+
+import { readKey, signIn } from "./session.js";
+
+/** Where the gateway begins: a proxy may serve it under a path. */
+export const root = new URL("../", import.meta.url);
+
+/** What the gateway refused, in its own words. `status` is 0 where it did not answer. */
+export class ApiError extends Error {
+  constructor(status, { message, param = null, code = null } = {}, requestId = null) {
+    super(message || `The gateway answered with status ${status}.`);
+    this.name = "ApiError";
+    this.status = status;
+    this.param = param;
+    this.code = code;
+    this.requestId = requestId;
+  }
+}
+
+/** An address of this gateway, such as `at("models")`. */
+export function at(path) {
+  return new URL(path.replace(/^\/+/, ""), root).href;
+}
+
+/**
+ * Ask the gateway.
+ * @param {string} path Such as `/v1/models`.
+ * @param {{method?: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal, quiet?: boolean}} [options]
+ *   A plain object as `body` is sent as JSON. `quiet` asks for no key where one is missing.
+ * @returns {Promise<Response>} Throws ApiError for everything that is no success.
+ */
+export async function api(path, options = {}) {
+  const response = await send(path, options);
+  if (response.ok) return response;
+  const error = await toError(response);
+  const refused = error.status === 401 && error.code === "invalid_api_key" && !options.quiet;
+  // Asked once more with another key, as often as its owner wants to try.
+  if (refused && (await signIn(readKey() ? error.message : ""))) return api(path, options);
+  throw error;
+}
+
+/** The JSON of an answer. */
+export async function json(path, options = {}) {
+  return (await api(path, options)).json();
+}
+
+async function send(path, { method = "GET", body, headers = {}, signal }) {
+  const key = readKey();
+  const plain = body !== undefined && (body === null || Object.getPrototypeOf(body) === Object.prototype);
+  try {
+    return await fetch(at(path), {
+      method,
+      headers: {
+        // Never text/html, which would be answered with this page.
+        Accept: "application/json",
+        ...(key ? { Authorization: `Bearer ${key}` } : {}),
+        ...(plain ? { "Content-Type": "application/json" } : {}),
+        ...headers,
+      },
+      body: plain ? JSON.stringify(body) : body,
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, { message: "The gateway does not answer. Is it running?" });
+  }
+}
+
+async function toError(response) {
+  let said = {};
+  try {
+    said = (await response.json()).error ?? {};
+  } catch {
+    // Something between here and the gateway answered in its own way: the status is all there is.
+  }
+  return new ApiError(response.status, said, response.headers.get("x-request-id"));
+}

@@ -1,0 +1,5 @@
+// The page "Keys".
+
+import { page } from "./shell.js";
+
+page("Keys", []);

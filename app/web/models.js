@@ -1,0 +1,5 @@
+// The page "Models".
+
+import { page } from "./shell.js";
+
+page("Models", []);

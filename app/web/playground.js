@@ -1,0 +1,5 @@
+// The page "Playground".
+
+import { page } from "./shell.js";
+
+page("Playground", []);

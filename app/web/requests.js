@@ -1,0 +1,5 @@
+// The page "Requests".
+
+import { page } from "./shell.js";
+
+page("Requests", []);

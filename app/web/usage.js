@@ -1,0 +1,5 @@
+// The page "Usage".
+
+import { page } from "./shell.js";
+
+page("Usage", []);
