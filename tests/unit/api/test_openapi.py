@@ -21,7 +21,7 @@ from app.settings.load import load_settings
 APP = Path(__file__).resolve().parents[3] / "app"
 METHODS = {"get", "post", "patch", "delete", "head", "put"}
 NOT_DOCUMENTED = {
-    "content-type", "content-length", "content-encoding", "accept", "host", "origin", "user-agent",  # HTTP's own
+    "content-type", "content-length", "content-encoding", "accept", "if-none-match", "host", "origin", "user-agent",  # HTTP's own
     "authorization", "api-key", "x-api-key",  # the security schemes
     "x-stainless-retry-count", "x-stainless-read-timeout", "x-stainless-timeout",  # what SDKs send by themselves
 }  # fmt: skip
