@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, func, insert, literal_column, select, update
 
 from app.access.account import BUDGET_EXCEEDED, Account, Ask
 from app.access.rate_limits import Tokens
 from app.database.key_tables import accounts, api_keys, daily_totals, highest_prices, ledger_entries
+from app.database.prepared import find
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.caller import Limits, Period
@@ -26,7 +27,7 @@ from app.ledger.budget_state import NEARLY_USED_UP, USED_UP
 from app.ledger.periods import first_day
 from app.ledger.warnings import INSERT_NOTICE, notice_of, warn_owners
 
-_OPEN = [status.value for status in Status if not status.final]
+_OPEN = [literal_column(f"'{status.value}'", Text) for status in Status if not status.final]
 _KEY: BindParameter[str] = bindparam("of_key")
 _DAY: BindParameter[int] = bindparam("first_day")
 _READ = (
@@ -53,7 +54,12 @@ _READ = (
     .outerjoin(accounts, accounts.c.key_id == api_keys.c.id)
     .where(api_keys.c.id == _KEY)
 )
-_RUNNING = select(func.count()).select_from(requests).where(requests.c.tenant == _KEY, requests.c.status.in_(_OPEN))
+# By status, hidden from SQLite's planner, which would rather count through all that the key ever asked for.
+_RUNNING = (
+    select(func.count().label("running"))
+    .select_from(requests)
+    .where(func.coalesce(requests.c.tenant, "") == _KEY, requests.c.status.in_(_OPEN))
+)
 _HIGHEST = select(highest_prices.c.per_image).where(highest_prices.c.model == bindparam("of_model"))
 _STORE = (
     update(accounts)
@@ -177,8 +183,8 @@ class Accounts:
         """Nano-dollars that a request may cost, as far as that can be known beforehand (0122)."""
         if intent.estimate is not None:
             return to_nanos(intent.estimate)
-        highest = transaction.connection.execute(_HIGHEST, {"of_model": intent.executed_model}).scalar()
-        return (self._unpriced if highest is None else int(highest)) * intent.n
+        seen = find(transaction.connection, _HIGHEST, {"of_model": intent.executed_model})
+        return (int(seen[0].per_image) if seen else self._unpriced) * intent.n
 
     def _with_warning(self, transaction: Transaction, account: Account, now: float) -> Account:
         """The account, its owner told of what is used of its budget by now."""
@@ -191,12 +197,12 @@ class Accounts:
 
 def read_account(connection: Connection, key_id: str) -> Account | None:
     """The account of a key as it was last written, None where there is no such key or account."""
-    row = connection.execute(_READ, {"of_key": key_id}).first()
-    if row is None or row.period_start is None:
+    rows = find(connection, _READ, {"of_key": key_id})
+    if not rows or rows[0].period_start is None:
         return None
-    running = 0
+    row, running = rows[0], 0
     if row.concurrency is not None:
-        running = connection.execute(_RUNNING, {"of_key": key_id}).scalar() or 0
+        running = int(find(connection, _RUNNING, {"of_key": key_id})[0].running)
     return _to_account(row, running)
 
 
@@ -215,7 +221,7 @@ def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> 
         }
         for key_id, account in changed.items()
     ]
-    transaction.execute(_STORE, rows)
+    transaction.run(_STORE, *rows)
 
 
 def restate_account(transaction: Transaction, key_id: str, now: float) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Connection, CursorResult, Executable, bindpar
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
+from app.database.prepared import run
 from app.database.tables import requests
 
 _T = TypeVar("_T")
@@ -75,6 +76,11 @@ class Transaction:
         self._executed += 1
         return self.connection.execute(statement, values)
 
+    def run(self, statement: Executable, *rows: Row) -> int:
+        """As `execute`, of a statement that never changes; how many rows that changed."""
+        self._executed += 1
+        return run(self.connection, statement, rows)
+
     def add(self, statement: Executable, *rows: Row) -> None:
         """Write rows after all work of the group. A row of a request names it as `request_id` or `of_request`."""
         self._rows.setdefault(statement, []).extend(rows)
@@ -130,7 +136,7 @@ class Transaction:
             rows = self._rows.pop(statement, None)
             if rows:
                 # Nobody may undo these by themselves any more.
-                self.execute(statement, rows)
+                self.run(statement, *rows)
 
     def lock_rows(self, request_ids: Collection[str], followed: Collection[str] = ()) -> None:
         """Let nobody else change these requests until the end; once in a transaction, before anything is changed."""

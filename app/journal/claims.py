@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, delete
 
+from app.database.prepared import find
 from app.database.tables import tasks
 from app.database.transaction import Transaction
 from app.domain.money import to_nanos
@@ -118,8 +119,8 @@ class Claims:
         now, connection = self._clock(), transaction.connection
         # One transaction from this look to the insert, under the names of `names_of`: no equal claim can come between
         # (0086).
-        find = self._by_key if intent.key_hash else self._adoptable
-        earlier = find(transaction, intent, now)
+        look = self._by_key if intent.key_hash else self._adoptable
+        earlier = look(transaction, intent, now)
         if earlier is not None:
             # In this transaction: a second retry must already see this caller (0062).
             transaction.add(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
@@ -202,14 +203,15 @@ class Claims:
             transaction.add(sql.INSERT_REQUEST, row)
             transaction.add(sql.INSERT_TASKS, *task_rows)
         else:  # derived ids may be those of a request whose key was released or forgotten
-            transaction.execute(sql.INSERT_REQUEST, row)
+            transaction.run(sql.INSERT_REQUEST, row)
             transaction.execute(delete(tasks).where(tasks.c.uuid.in_(intent.task_ids)), {})
-            transaction.execute(sql.INSERT_TASKS, task_rows)
+            transaction.run(sql.INSERT_TASKS, *task_rows)
 
     def _by_key(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
-        row = transaction.connection.execute(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash}).first()
-        if row is None:
+        rows = find(transaction.connection, sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash})
+        if not rows:
             return None
+        row = rows[0]
         # An open request keeps its key: expiry in the middle of the work would buy it again (0058).
         if row.key_until < now and Status(row.status).final:
             raise KeyExpiredError(row.id)
@@ -225,7 +227,7 @@ class Claims:
         since = 0.0 if intent.retries else self._broken.since()
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
         # Few: ordering them in SQL tempts SQLite to a full scan.
-        rows = transaction.connection.execute(sql.ADOPTABLE, equal).all()
+        rows = find(transaction.connection, sql.ADOPTABLE, equal)
         taken = _joined_in(transaction) if rows else set()
         free = [row for row in rows if row.id not in taken]
         recent = free if intent.retries else [row for row in free if self._broken.is_recent(row)]

@@ -1,6 +1,21 @@
 """The statements that every request runs, built once: building them anew costs more than running them."""
 
-from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, insert, null, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from app.database.tables import requests, tasks
 from app.journal.records import Status
@@ -17,7 +32,8 @@ _EQUAL = (
     requests.c.key_until >= bindparam("now"),
 )
 """An equal request without a key that nobody got yet."""
-_OPEN = (Status.QUEUED.value, Status.PROCESSING.value)
+_OPEN = tuple(literal_column(f"'{status.value}'", Text) for status in (Status.QUEUED, Status.PROCESSING))
+"""In the statement itself, so that one text serves every execution."""
 _BY_ID = requests.c.id == bindparam("request_id")
 _HELD = (_BY_ID, requests.c.fence == bindparam("held_fence"))
 """What only the holder of a lease may write: one that lost it writes nothing."""

@@ -5,14 +5,15 @@ difference is written before the commit. Owns the sums of accounts; leaves to `a
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database.key_tables import accounts, highest_prices, ledger_entries
+from app.database.prepared import find, listed, one_of
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.money import read_nanos
@@ -27,31 +28,35 @@ _FINAL = frozenset({"completed", "partial", "failed"})
 _AT_ONCE = 500
 """Ids in one statement: databases bound how many values it may have."""
 _INSERT = insert(ledger_entries)
-_REQUESTS = select(
-    requests.c.id,
-    requests.c.tenant,
-    requests.c.created_at,
-    requests.c.status,
-    requests.c.reserve,
-    requests.c.cost,
-    requests.c.known_cost,
-    requests.c.estimate,
-    requests.c.executed_model,
-    requests.c.n,
-).where(requests.c.id.in_(bindparam("ids", expanding=True)))
-_SUMS = (
-    select(
+_DIALECTS = ("sqlite", "postgresql")
+_REQUESTS = {
+    dialect: select(
+        requests.c.id,
+        requests.c.tenant,
+        requests.c.created_at,
+        requests.c.status,
+        requests.c.reserve,
+        requests.c.cost,
+        requests.c.known_cost,
+        requests.c.estimate,
+        requests.c.executed_model,
+        requests.c.n,
+    ).where(one_of(requests.c.id, "ids", dialect))
+    for dialect in _DIALECTS
+}
+_ENTRIES = {
+    dialect: select(
         ledger_entries.c.request_id,
-        func.sum(ledger_entries.c.reserved).label("reserved"),
-        func.sum(ledger_entries.c.spent).label("spent"),
-        func.max(ledger_entries.c.id).label("last"),
+        ledger_entries.c.tenant,
+        ledger_entries.c.day,
+        ledger_entries.c.reserved,
+        ledger_entries.c.spent,
+        ledger_entries.c.is_estimated,
     )
-    .where(ledger_entries.c.request_id.in_(bindparam("ids", expanding=True)))
-    .group_by(ledger_entries.c.request_id)
-)
-_LAST = select(ledger_entries.c.id, ledger_entries.c.tenant, ledger_entries.c.day, ledger_entries.c.is_estimated).where(
-    ledger_entries.c.id.in_(bindparam("ids", expanding=True))
-)
+    .where(one_of(ledger_entries.c.request_id, "ids", dialect))
+    .order_by(ledger_entries.c.id)
+    for dialect in _DIALECTS
+}
 _CHARGE = (
     update(accounts)
     # A request of an earlier period counts in that one.
@@ -135,15 +140,15 @@ class Ledger:
                 model, per_image = change.unpriced
                 prices[model] = max(prices.get(model, 0), per_image)
         if entries:
-            transaction.execute(_INSERT, entries)
+            transaction.run(_INSERT, *entries)
         if charges:
-            transaction.execute(_CHARGE, charges)
+            transaction.run(_CHARGE, *charges)
         if rising:
             # More is taken than was reserved: no claim has warned of that.
             warn_owners(transaction, sorted(rising), self._clock())
         if prices:
             rows = [{"model": model, "per_image": prices[model]} for model in sorted(prices)]
-            transaction.execute(_RAISE[transaction.connection.dialect.name], rows)
+            transaction.run(_RAISE[transaction.connection.dialect.name], *rows)
 
     def _entry(
         self, request_id: str, owner: Owner, kind: EntryKind, before: Standing, after: Standing
@@ -162,15 +167,20 @@ class Ledger:
 
 def read_held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
     """What the entries say is held for these requests, by id; nothing for those without one."""
-    sums = connection.execute(_SUMS, {"ids": ids}).all()
-    last = {row.id: row for row in connection.execute(_LAST, {"ids": [row.last for row in sums]})}
-    held = {}
-    for row in sums:
+    held: dict[str, Held] = {}
+    # Summed here: a request has two or three entries, and whose it is and whether it is a guess only its last one says.
+    for request_id, tenant, day, reserved, spent, is_estimated in _rows_of(connection, _ENTRIES, ids):
+        before = held[request_id].standing if request_id in held else NOTHING
+        standing = Standing(before.reserved + reserved, before.spent + spent, is_estimated)
         # The last entry's owner and day: one id may be claimed, taken back and claimed again across midnight (0051).
-        newest = last[row.last]
-        standing = Standing(int(row.reserved), int(row.spent), bool(newest.is_estimated))
-        held[row.request_id] = Held(Owner(newest.tenant, newest.day), standing)
+        held[request_id] = Held(Owner(tenant, day), standing)
     return held
+
+
+def _rows_of(
+    connection: Connection, statements: Mapping[str, Select[*tuple[Any, ...]]], ids: Sequence[str]
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    return find(connection, statements[connection.dialect.name], {"ids": listed(connection, ids)})
 
 
 def read_money(row: Row[*tuple[Any, ...]]) -> Money:
@@ -180,7 +190,7 @@ def read_money(row: Row[*tuple[Any, ...]]) -> Money:
 
 def _changes(connection: Connection, ids: Sequence[str]) -> Iterator[_Change]:
     """What has changed of these requests since their last entries."""
-    rows = {row.id: row for row in connection.execute(_REQUESTS, {"ids": ids})}
+    rows = {row.id: row for row in _rows_of(connection, _REQUESTS, ids)}
     held = read_held(connection, ids)
     for request_id in ids:
         row, earlier = rows.get(request_id), held.get(request_id)

@@ -1,0 +1,167 @@
+"""Runs statements that never change on the driver itself: compiled once for a connection, rows as plain values.
+
+What SQLAlchemy does anew for each execution costs several times what the database does. Owns compiling, the order of
+values, and that faults are SQLAlchemy's all the same. Leaves to SQLAlchemy what is built for one occasion, and all
+pooling, transactions and types of rows.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final, cast
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Executable,
+    Insert,
+    Row,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.exc import DBAPIError
+
+Values = Mapping[str, object]
+Found = Row[tuple[object, ...]]
+_KEY: Final = "spillway_prepared"
+Bound = Sequence[object] | Values
+_Read = Callable[[Sequence[object]], Sequence[object]]
+
+
+class _Prepared:
+    """One statement as one driver takes it."""
+
+    __slots__ = ("_bind", "_fixed", "_read", "_rows", "text")
+
+    def __init__(self, connection: Connection, statement: Executable, columns: Sequence[str]) -> None:
+        keys = columns if isinstance(statement, Insert) else None
+        compiled = cast("Any", connection.dialect.statement_compiler)(connection.dialect, statement, column_keys=keys)
+        self.text = str(compiled)
+        if "POSTCOMPILE" in self.text:
+            message = f"this is not one statement, but one for each execution: {self.text}"
+            raise TypeError(message)
+        # Constants that stand in the statement itself.
+        self._fixed = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
+        names = compiled.positiontup
+        # Drivers that take names find the values themselves.
+        self._bind = None if names is None else _in_order(names)
+        self._rows, self._read = _reader(statement, connection.dialect.name)
+
+    def bind(self, values: Values) -> Bound:
+        """The values of one execution, in the form of the driver."""
+        if self._fixed:
+            values = {**self._fixed, **values}
+        return values if self._bind is None else self._bind(values)
+
+    def read(self, rows: Sequence[Sequence[object]]) -> Sequence[Found]:
+        """Rows of the driver as SQLAlchemy's."""
+        if not rows:
+            return ()
+        read = rows if self._read is None else [self._read(row) for row in rows]
+        return cast("Sequence[Found]", IteratorResult(self._rows, iter(read)).all())
+
+
+def one_of(column: ColumnElement[str], name: str, dialect: str) -> ColumnElement[bool]:
+    """Whether a column has one of the values that `name` is given as `listed`: one text for any number of them."""
+    if dialect == "sqlite":
+        return column.in_(select(func.json_each(bindparam(name)).table_valued("value").c.value))
+    return column == any_(bindparam(name, type_=ARRAY(Text)))
+
+
+def listed(connection: Connection, values: Sequence[str]) -> object:
+    """Values for `one_of`, as the driver takes them."""
+    return json.dumps(values) if connection.dialect.name == "sqlite" else list(values)
+
+
+def find(connection: Connection, statement: Select[Any], values: Values) -> Sequence[Found]:
+    """All rows of a constant query. Raises as SQLAlchemy."""
+    prepared = _prepared(connection, statement, ())
+    cursor = _cursor(connection)
+    try:
+        cursor.execute(prepared.text, prepared.bind(values))
+        rows = cursor.fetchall()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _fault(connection, cursor, prepared.text, error) from error
+    finally:
+        cursor.close()
+    return prepared.read(rows)
+
+
+def run(connection: Connection, statement: Executable, rows: Sequence[Values]) -> int:
+    """Execute a constant statement for each of these values; how many rows it changed. Raises as SQLAlchemy."""
+    prepared = _prepared(connection, statement, tuple(rows[0]))
+    cursor = _cursor(connection)
+    try:
+        if len(rows) == 1:
+            cursor.execute(prepared.text, prepared.bind(rows[0]))
+        else:
+            cursor.executemany(prepared.text, cast("Sequence[Values]", [prepared.bind(row) for row in rows]))
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _fault(connection, cursor, prepared.text, error) from error
+    else:
+        return cursor.rowcount
+    finally:
+        cursor.close()
+
+
+def _prepared(connection: Connection, statement: Executable, columns: Sequence[str]) -> _Prepared:
+    # On the connection, so that it goes when that goes: another dialect, or a schema that was migrated meanwhile.
+    known: dict[tuple[Executable, Sequence[str]], _Prepared] = connection.info.setdefault(_KEY, {})
+    key = (statement, columns if statement.is_insert else ())
+    found = known.get(key)
+    if found is None:
+        found = known[key] = _Prepared(connection, statement, columns)
+    return found
+
+
+def _cursor(connection: Connection) -> DBAPICursor:
+    return connection.connection.cursor()
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Values], Sequence[object]]:
+    if not names:
+        return lambda _: ()
+    return itemgetter(*names) if len(names) > 1 else lambda values: (values[names[0]],)
+
+
+def _reader(statement: Executable, dialect: str) -> tuple[SimpleResultMetaData, _Read | None]:
+    """The names of what is found; and what turns SQLite's numbers into truth values, where there are some."""
+    columns = tuple(statement.selected_columns) if isinstance(statement, Select) else ()
+    names = SimpleResultMetaData([str(column.key) for column in columns])
+    if dialect != "sqlite":
+        return names, None
+    flags = frozenset(index for index, column in enumerate(columns) if isinstance(column.type, Boolean))
+    return names, _Truths(flags) if flags else None
+
+
+class _Truths:
+    """Turns the numbers at these places into truth values."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, places: frozenset[int]) -> None:
+        self._places = places
+
+    def __call__(self, row: Sequence[object]) -> Sequence[object]:
+        places = self._places
+        return [bool(value) if index in places and value is not None else value for index, value in enumerate(row)]
+
+
+def _fault(connection: Connection, cursor: DBAPICursor, text: str, error: Exception) -> BaseException:
+    """The fault as SQLAlchemy would raise it; a connection that is gone is not used again."""
+    dialect = connection.dialect
+    is_gone = dialect.is_disconnect(cast("Any", error), connection.connection, cursor)
+    if is_gone:
+        connection.invalidate(error)
+    # Without the values: they may be prompts, and the fault may be logged.
+    return DBAPIError.instance(
+        text, None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_gone, dialect=dialect
+    )
