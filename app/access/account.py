@@ -3,7 +3,7 @@
 Amounts are nano-dollars, times unix seconds. Where accounts lie, and who may decide at once, is `budgets`'.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from app.access.rate_limits import FULL, Tokens, refill, take
 from app.domain.caller import Limits, Period
@@ -18,8 +18,7 @@ _LOOKS_AGAIN_SECONDS = 1
 _NAMES = {Period.DAY: " a day", Period.WEEK: " a week", Period.MONTH: " a month", Period.TOTAL: ""}
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """What one request asks of an account. `reserve` is what it may cost; without `is_priced` nobody knows."""
 
     model: str
@@ -28,8 +27,7 @@ class Ask:
     is_priced: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """The account of a key, with the limits that hold for it. `budget` is that of the limits."""
 
     key_id: str
@@ -72,8 +70,8 @@ class Account:
         first = first_day(self.limits.period, now)
         # Never back: another replica whose clock is ahead has begun the period (0120).
         if first <= self.first_day:
-            return replace(self, tokens=tokens)
-        return replace(self, tokens=tokens, first_day=first, spent=0, reserved=0, warned=0)
+            return self._replace(tokens=tokens)
+        return self._replace(tokens=tokens, first_day=first, spent=0, reserved=0, warned=0)
 
     def moment(self, now: float) -> float:
         """When a request counts as made that was asked for at `now`: in the period of the account."""
@@ -92,11 +90,11 @@ class Account:
             raise QuotaError(self._exceeded(ask, remaining), code="budget_exceeded", should_retry=False)
         self._check_running()
         tokens = take(self.tokens, self.limits, ask.images)
-        return replace(self, tokens=tokens, reserved=self.reserved + ask.reserve, running=self.running + 1)
+        return self._replace(tokens=tokens, reserved=self.reserved + ask.reserve, running=self.running + 1)
 
     def warned_of(self, level: int) -> "Account":
         """The account, its owner told that so much of the budget is used."""
-        return replace(self, warned=level)
+        return self._replace(warned=level)
 
     def _check_running(self) -> None:
         most = self.limits.concurrency

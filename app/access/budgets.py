@@ -7,9 +7,8 @@ of a reservation the ledger's.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, func, insert, literal_column, select, update
 
@@ -55,7 +54,7 @@ _READ = (
     .where(api_keys.c.id == _KEY)
 )
 # By status, hidden from SQLite's planner, which would rather count through all that the key ever asked for.
-_RUNNING = (
+RUNNING = (
     select(func.count().label("running"))
     .select_from(requests)
     .where(func.coalesce(requests.c.tenant, "") == _KEY, requests.c.status.in_(_OPEN))
@@ -90,8 +89,7 @@ _OPEN_ACCOUNT = insert(accounts)
 _WARN_LESS = update(accounts).where(accounts.c.key_id == _KEY).values(warned=bindparam("new_warned"))
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """What a request that may be carried out reserves, in dollars, and when it counts as made.
 
     `account` is what is left after it; None where nobody's account was charged.
@@ -202,7 +200,7 @@ def read_account(connection: Connection, key_id: str) -> Account | None:
         return None
     row, running = rows[0], 0
     if row.concurrency is not None:
-        running = int(find(connection, _RUNNING, {"of_key": key_id})[0].running)
+        running = int(find(connection, RUNNING, {"of_key": key_id})[0].running)
     return _to_account(row, running)
 
 

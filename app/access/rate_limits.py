@@ -4,7 +4,7 @@ A bucket starts full and holds one minute's worth. Where the buckets lie, and wh
 """
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from app.domain.caller import Limits
 from app.errors import RateLimitedError
@@ -14,8 +14,7 @@ _ROUNDING = 1e-6
 """Of a token: what fractions of seconds add up to must not cost a caller that waited as it was told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """What is left in the buckets at a moment; None where there is no bucket, or none was taken from yet."""
 
     requests: float | None = None
@@ -27,8 +26,7 @@ FULL = Tokens()
 """Those of a key that was never used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """One bucket at one moment, as it is shown."""
 
     limit: int
@@ -71,7 +69,7 @@ def take(tokens: Tokens, limits: Limits, images: int) -> Tokens:
     ):
         if bucket is not None:
             _check(noun, bucket, count)
-    return replace(tokens, requests=_less(tokens.requests, 1), images=_less(tokens.images, images))
+    return tokens._replace(requests=_less(tokens.requests, 1), images=_less(tokens.images, images))
 
 
 def request_bucket(tokens: Tokens, limits: Limits) -> Bucket | None:

@@ -6,8 +6,7 @@ difference is written before the commit. Owns the sums of accounts; leaves to `a
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -78,24 +77,21 @@ _RAISE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Whose request it is, and of which day."""
 
     tenant: str
     day: int
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What the entries of a request say."""
 
     owner: Owner
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """What is held for a request before and after; `unpriced` is a model without a price, and what an image cost."""
 
     request_id: str

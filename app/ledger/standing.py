@@ -1,7 +1,7 @@
 """What the ledger must hold for a request, and the entry that takes it there. Pure; amounts are nano-dollars."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class EntryKind(StrEnum):
@@ -17,8 +17,7 @@ class EntryKind(StrEnum):
     """What it cost is known better than when it was settled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What is held for one request: reserved while it runs, spent once it ended."""
 
     reserved: int = 0
@@ -40,8 +39,7 @@ class Standing:
 NOTHING = Standing()
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(NamedTuple):
     """What the journal knows of a request's money. `cost` is None until all of it is known."""
 
     is_final: bool

@@ -1,7 +1,5 @@
 """Token buckets: a minute's worth, full at the start, the same on clocks that differ."""
 
-from dataclasses import replace
-
 import pytest
 
 from app.access.rate_limits import FULL, Tokens, image_bucket, refill, request_bucket, take
@@ -95,7 +93,7 @@ def test_a_clock_that_was_a_day_ahead_does_not_keep_the_key_waiting_for_a_day():
     ],
 )
 def test_changed_limits_hold_for_what_is_in_the_buckets(limits, requests, images):
-    tokens = replace(refill(FULL, SIXTY, NOW), requests=50.0)
+    tokens = refill(FULL, SIXTY, NOW)._replace(requests=50.0)
     now = refill(tokens, limits, NOW)
     buckets = request_bucket(now, limits), image_bucket(now, limits)
     assert tuple(None if bucket is None else bucket.remaining for bucket in buckets) == (requests, images)
