@@ -1,9 +1,9 @@
-// Uses OpenAI's Node SDK as its users do and prints what came back as JSON: node node_client.mjs CASE BASE_URL FILE
+// Uses OpenAI's Node SDK as its users do and prints what came back as JSON: node node_client.mjs CASE BASE_URL FILE [KEY]
 import fs from "node:fs";
 import OpenAI, { toFile } from "openai";
 
-const [name, baseURL, file] = process.argv.slice(2);
-const client = new OpenAI({ apiKey: "test-key", baseURL, maxRetries: 0 });
+const [name, baseURL, file, apiKey = "test-key"] = process.argv.slice(2);
+const client = new OpenAI({ apiKey, baseURL, maxRetries: 0 });
 const small = { size: "256x256" };
 
 const cases = {
@@ -48,6 +48,13 @@ const cases = {
   models: async () => ({ ids: (await client.models.list()).data.map((model) => model.id) }),
   model: () => client.models.retrieve("sourceful:1@1"),
   slash: () => client.models.retrieve("runware/riverflow-1"),
+  again: async () => {
+    // The first takes all images of a minute; the SDK waits for the next one as long as Retry-After says.
+    const started = Date.now();
+    await client.images.generate({ prompt: "a lighthouse [sim:plain]", n: 10, ...small });
+    const made = await client.images.generate({ prompt: "another lighthouse", ...small }, { maxRetries: 3 });
+    return Object.assign(made, { elapsed_ms: Date.now() - started });
+  },
   badModel: () => client.images.generate({ model: "nobody", prompt: "a pear" }),
   moderation: () => client.images.generate({ prompt: "a pear [sim:moderation]", ...small }),
 };
@@ -62,7 +69,9 @@ try {
       status: error.status,
       code: error.code,
       param: error.param,
+      type: error.type,
       message: error.message,
+      retry_after: error.headers?.get("retry-after") ?? null,
       request_id: error.requestID,
     }),
   );

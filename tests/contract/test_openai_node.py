@@ -23,8 +23,8 @@ def image(tmp_path_factory):
 
 @pytest.fixture
 def run(gateway, image):
-    def run(case: str) -> dict:
-        command = ["node", "node_client.mjs", case, gateway.base_url, str(image)]
+    def run(case: str, of=None, key: str = "test-key") -> dict:
+        command = ["node", "node_client.mjs", case, (of or gateway).base_url, str(image), key]
         finished = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
         assert finished.returncode == 0, finished.stderr
         return json.loads(finished.stdout)
@@ -88,3 +88,47 @@ def test_errors_arrive_as_the_sdks_own_exceptions(run, case, error, status, code
     failure = run(case)
     assert (failure["error"], failure["status"], failure["code"], failure["param"]) == (error, status, code, param)
     assert failure["request_id"].startswith("req_")
+
+
+@pytest.fixture(scope="module")
+def house(start_shared_gateway):
+    """A gateway whose administrator makes keys."""
+    return start_shared_gateway(SPILLWAY_ADMIN_KEYS="boss")
+
+
+@pytest.fixture
+def make_key(house):
+    def make(name: str, **limits: object) -> str:
+        headers = {"Authorization": "Bearer boss"}
+        made = house.client.post("/keys", json={"name": name, **limits}, headers=headers)
+        return made.json()["key"]
+
+    return make
+
+
+def test_a_spent_budget_is_told_and_not_tried_again(run, house, make_key):
+    failure = run("generate", house, make_key("poor", budget=0))
+    assert (failure["error"], failure["status"], failure["code"]) == ("APIError", 402, "budget_exceeded")
+    assert failure["type"] == "insufficient_quota"
+    assert failure["retry_after"] is None
+
+
+def test_a_model_the_key_may_not_use_is_told(run, house, make_key):
+    failure = run("generate", house, make_key("narrow", models=["riverflow-*"]))
+    assert (failure["error"], failure["status"]) == ("PermissionDeniedError", 403)
+    assert (failure["code"], failure["param"]) == ("model_not_allowed", "model")
+
+
+def test_too_many_requests_are_told_with_how_long_to_wait(run, house, make_key):
+    key = make_key("slow", rpm=1)
+    assert run("generate", house, key)["data"]
+    failure = run("generate", house, key)
+    assert (failure["error"], failure["status"], failure["code"]) == ("RateLimitError", 429, "rate_limit_exceeded")
+    assert 1 <= int(failure["retry_after"]) <= 60
+
+
+def test_the_sdk_waits_as_long_as_it_is_told_and_succeeds(run, house, make_key):
+    answer = run("again", house, make_key("steady", images_per_minute=10))
+    assert len(answer["data"]) == 1
+    # Ten a minute: after ten at once the next one is there six seconds later.
+    assert answer["elapsed_ms"] > 5900
