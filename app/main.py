@@ -17,16 +17,19 @@ from app.access.authentication import Authenticator
 from app.access.callers_keys import CallersKeys
 from app.access.gates import Gates
 from app.access.key_ring import KeyRing
+from app.access.metrics_key import MetricsKey
 from app.access.passthrough import PassthroughAuthenticator
 from app.api.balance import BalanceRoutes
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
 from app.api.error_handlers import error_handlers
+from app.api.gauges import Gauges, Watched
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
 from app.api.keys import KeyRoutes
 from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
+from app.api.metrics import MetricsRoutes
 from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
 from app.api.requests import RequestRoutes, webhook_body
@@ -56,7 +59,7 @@ from app.ledger.retention import Retention
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
-from app.resources import SIMULATOR_KEY, Parts, Resources, derive_from, open_resources
+from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, derive_from, open_counts, open_resources
 from app.runware.keys import OwnKey
 from app.server.connections import ProcessState
 from app.server.process import Shutdown, machine_memory
@@ -78,11 +81,12 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
     # Known to the log, which blackens them wherever they turn up.
     hidden = HiddenValues(settings.secret_values())
     configure_logs(settings.logs.log_format, settings.logs.log_level, hidden)
+    counts = open_counts(settings.metrics, registry)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         shutdown = Shutdown()
-        async with _build(settings, parts, registry, hidden, shutdown) as (handlers, authenticator, gates):
+        async with _build(settings, parts, registry, hidden, counts, shutdown) as (handlers, authenticator, gates):
             routes = route_table(handlers)
             # In place and as a whole: a second start must not leave the handlers of the first one in front.
             # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
@@ -123,7 +127,7 @@ def application() -> FastAPI:
 
 @asynccontextmanager
 async def _build(
-    settings: Settings, parts: Parts, registry: Registry, hidden: HiddenValues, shutdown: Shutdown
+    settings: Settings, parts: Parts, registry: Registry, hidden: HiddenValues, counts: Counts, shutdown: Shutdown
 ) -> AsyncIterator[tuple[Handlers, Authenticator, Gates]]:
     """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
@@ -142,10 +146,10 @@ async def _build(
     executor = _executor(opened, parts, registry, memory, images)
     kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
     gates = Gates.on(admission, journal.reader, settings.spending)
+    gauges = Gauges(counts.metrics, Watched(admission, memory, runware, opened.account, journal.writer, opened.workers))
     runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
-    work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
-    inputs = InputImages(work, ways.inputs, links, max_bytes=images.max_image_bytes)
     policy = policy_of(settings, retries.longest_work)
+    inputs = _inputs(opened, images)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
     bills = BillCompleter(journal.writer, OpenBills(retries.first_bill), runware, looks_every=retries.looks_for_bills)
@@ -157,7 +161,8 @@ async def _build(
     own = ring.authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    for part in (opened.workers, opened.account, runner, takeover.loop, bills.loop, webhooks, sweeper.loop):
+    background = (takeover.loop, bills.loop, sweeper.loop, gauges.loop)
+    for part in (opened.workers, opened.account, runner, webhooks, *background):
         part.start()
     tenants = Tenants(journal.reader, own.names)
     try:
@@ -172,17 +177,29 @@ async def _build(
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             ledger=LedgerRoutes(journal.reader),
             site=Site.on(settings),
+            metrics=_metrics_routes(counts, gauges, settings),
         )
         yield handlers, passing or own, gates
     finally:
         # The order matters: paid work ends and is written down while database and network are there, and the journal
         # closes behind everything that may still post an outcome.
-        for looking in (takeover, sweeper, bills):
-            looking.loop.stop()
+        for loop in background:
+            loop.stop()
         await runner.close(shutdown.remaining(settings.server.grace))
         await webhooks.close()
         await ring.close()
+        gauges.state()  # a last time: what was counted in passing since the last look is in it
         await opened.close()
+
+
+def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
+    work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
+    return InputImages(work, opened.ways.inputs, links, max_bytes=images.max_image_bytes)
+
+
+def _metrics_routes(counts: Counts, gauges: Gauges, settings: Settings) -> MetricsRoutes | None:
+    shown = counts.exposition
+    return None if shown is None else MetricsRoutes(shown, gauges, MetricsKey(settings.metrics.key))
 
 
 def _executor(

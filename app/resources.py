@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app import __version__
+from app.catalog.registry import Registry
 from app.database.schema import open_database
 from app.egress.download import DownloadPolicy
 from app.egress.names import Lookup, look_up
@@ -17,6 +19,9 @@ from app.jobs.leases import LEASE_SECONDS
 from app.journal.journal import Journal
 from app.media.links import derive_secret
 from app.media.store import MediaStore
+from app.observability.exposition import Exposition
+from app.observability.metrics import Metrics
+from app.observability.numbers import Numbers, Readable, SharedNumbers
 from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.runware.keys import Keys
@@ -26,6 +31,7 @@ from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import private_folder
 from app.settings.groups import JournalSettings, UpstreamSettings
 from app.settings.load import Settings
+from app.settings.metrics import MetricsSettings
 from app.webhooks.dispatcher import DeliverySchedule
 
 SIMULATOR_KEY = "simulator"
@@ -104,6 +110,28 @@ async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tu
     for store in stores:
         await store.open()
     return stores
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What counts, and what shows it here: nothing where metrics are off, or on a port of their own."""
+
+    metrics: Metrics
+    exposition: Exposition | None
+
+
+def open_counts(settings: MetricsSettings, registry: Registry) -> Counts:
+    """Metrics of this process, counted together with those of others where they share a folder."""
+    if not settings.enabled:
+        return Counts(Metrics.off(), None)
+    if settings.folder is None:
+        own = Numbers.private()
+        source: Readable = own
+    else:
+        source = SharedNumbers(settings.folder)
+        own = source.take_slot()
+    exposition = Exposition(source, __version__) if settings.port is None else None
+    return Counts(Metrics(own, {model.air.lower(): model.id for model in registry.models}), exposition)
 
 
 def derive_from(settings: Settings, purpose: str) -> bytes:

@@ -69,7 +69,8 @@ class Admission:
     """
 
     def __init__(self, capacity: int, max_queued: int, max_queued_per_key: int | None = None) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
+        """Units that there are."""
         self._max_queued = max_queued
         self._max_queued_per_key = max_queued if max_queued_per_key is None else max_queued_per_key
         self._queues: dict[str, deque[Ticket]] = {}
@@ -77,6 +78,8 @@ class Admission:
         """Units that are given out now."""
         self.queued = 0
         """Requests that wait now."""
+        self.refused = 0
+        """Requests for which not even the queue had room."""
 
     def take(self, tenant: str, weight: int) -> Ticket:
         """A place for a request of so many units, raising OverloadedError when even the queue is full.
@@ -84,7 +87,7 @@ class Admission:
         The queue is bounded per key as well: the keys that wait less still get in when one has filled its share.
         """
         # A request larger than the capacity would wait forever.
-        ticket = Ticket(self, tenant, min(weight, self._capacity))
+        ticket = Ticket(self, tenant, min(weight, self.capacity))
         waiting = len(self._queues.get(tenant, ()))
         # Not past those who wait, even if this one is small enough: small requests would starve large ones.
         if not self.queued and self._fits(ticket):
@@ -93,6 +96,7 @@ class Admission:
             self._queues.setdefault(tenant, deque()).append(ticket)
             self.queued += 1
         else:
+            self.refused += 1
             raise OverloadedError
         return ticket
 
@@ -147,7 +151,7 @@ class Admission:
             self._begin(ticket)
 
     def _fits(self, ticket: Ticket) -> bool:
-        return self.in_flight + ticket.weight <= self._capacity
+        return self.in_flight + ticket.weight <= self.capacity
 
     def _begin(self, ticket: Ticket) -> None:
         self.in_flight += ticket.weight
@@ -173,6 +177,16 @@ class MemoryBudget:
     def in_flight(self) -> int:
         """Bytes that are counted now."""
         return self.bodies.in_flight + self.work.in_flight
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait now to be read or to begin."""
+        return self.bodies.queued + self.work.queued
+
+    @property
+    def refused(self) -> int:
+        """Requests for which there was no room."""
+        return self.bodies.refused
 
     def take_body(self, tenant: str, announced: int) -> Ticket:
         """A place for a body of `announced` bytes, raising OverloadedError when even the queue is full."""

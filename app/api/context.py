@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from app.access.authentication import Authenticator
 from app.access.meters import Meters, is_metered
-from app.domain.caller import Caller
+from app.access.metrics_key import MetricsKey
+from app.domain.caller import ANONYMOUS, Caller
 from app.domain.context import RequestContext
 from app.domain.request import Delivery
 from app.errors import ForbiddenError, InvalidRequestError
@@ -60,6 +61,22 @@ class WithKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrape:
+    """The handler is called for who has the key of metrics, and for an administrator; where there are no keys, for all.
+
+    Counts say what was spent, so that those who may only ask for images must not read them (0150).
+    """
+
+    handler: Endpoint
+    key: MetricsKey
+
+    def endpoint(self, authenticator: Authenticator, meters: Meters | None = None) -> Endpoint:
+        """What the server calls."""
+        del meters
+        return _ScrapeGuard(self.handler, authenticator, self.key).call
+
+
+@dataclass(frozen=True, slots=True)
 class Admin:
     """The handler is called for an administrator only."""
 
@@ -97,6 +114,25 @@ class _Guard:
         finally:
             # Refusals tell it too, and they are made into answers further out (0123).
             await self._meters.freshen(caller.key)
+
+
+class _ScrapeGuard:
+    """Lets in who may read metrics."""
+
+    def __init__(self, handler: Endpoint, authenticator: Authenticator, key: MetricsKey) -> None:
+        self._handler, self._authenticator, self._key = handler, authenticator, key
+
+    async def call(self, request: Request) -> Response:
+        """Raises AuthenticationError or ForbiddenError."""
+        # Before any other key: this one is known also while the database is away, which is when metrics matter.
+        if self._key.opens(request.headers):
+            return await self._handler(request)
+        caller = await self._authenticator.authenticate(request.headers)
+        if not caller.is_admin and (self._key.is_set or caller is not ANONYMOUS):
+            raise ForbiddenError(
+                "This needs SPILLWAY_METRICS_KEY or the key of an administrator.", code="admin_required"
+            )
+        return await self._handler(request)
 
 
 @dataclass(frozen=True, slots=True)

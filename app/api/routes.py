@@ -13,7 +13,7 @@ from app.access.meters import Meters
 from app.api import key_operations as about_keys
 from app.api import operations as about
 from app.api.balance import BalanceRoutes
-from app.api.context import Admin, Public, WithKey
+from app.api.context import Admin, Public, Scrape, WithKey
 from app.api.docs_pages import DocsPages
 from app.api.documented import Operation
 from app.api.health import HealthRoutes
@@ -21,6 +21,7 @@ from app.api.images import ImageRoutes
 from app.api.keys import KeyRoutes
 from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
+from app.api.metrics import MetricsRoutes
 from app.api.models import ModelRoutes
 from app.api.openapi import DocumentedRoute, Title, document
 from app.api.requests import RequestRoutes
@@ -57,7 +58,7 @@ class Route:
 
     method: str
     path: str
-    access: Public | WithKey | Admin
+    access: Public | WithKey | Admin | Scrape
     about: Operation | None = None
     """What the OpenAPI document says of it; a route of which it says nothing is not there."""
     page: Page | None = None
@@ -78,6 +79,8 @@ class Handlers:
     balance: BalanceRoutes
     ledger: LedgerRoutes
     site: Site
+    metrics: MetricsRoutes | None
+    """None where there are no metrics, or on a port of their own."""
 
 
 def route_table(handlers: Handlers) -> tuple[Route, ...]:
@@ -92,6 +95,7 @@ def route_table(handlers: Handlers) -> tuple[Route, ...]:
         *_key_routes(handlers.keys),
         *_root_routes(handlers.site),
         *_docs_routes(handlers.site.docs),
+        *_metrics_routes(handlers.metrics),
     )
     return tuple(replace(route, page=pages.get(route.path)) if route.method == "GET" else route for route in routes)
 
@@ -194,6 +198,10 @@ def _key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
         Route("POST", f"{one}/rotate", Admin(keys.rotate_key), about_keys.rotate_key()),
         Route("GET", "/audit", Admin(keys.list_audit), about_keys.list_audit()),
     )
+
+
+def _metrics_routes(metrics: MetricsRoutes | None) -> tuple[Route, ...]:
+    return () if metrics is None else (Route("GET", "/metrics", Scrape(metrics.show_metrics, metrics.key)),)
 
 
 def _root_routes(site: Site) -> tuple[Route, ...]:

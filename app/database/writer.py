@@ -58,6 +58,11 @@ class Writer:
         return waits > (_SHORTEST_DOUBT_SECONDS if self.failed_lately else _BEHIND_SECONDS)
 
     @property
+    def backlog(self) -> int:
+        """How much waits to be written, about."""
+        return self._items.qsize() + len(self._aside)
+
+    @property
     def failed_lately(self) -> bool:
         """Whether a commit failed so recently that the next one is likely to fail too."""
         return time.monotonic() - self._group_commit.failed < _DOUBT_SECONDS

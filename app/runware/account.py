@@ -65,6 +65,11 @@ class RunwareAccount:
         """Whether there is an account of this gateway's."""
         return self._key is not None
 
+    @property
+    def last_known(self) -> Balance | None:
+        """The balance as it was when it was last heard of."""
+        return None if self._known is None else self._known[0]
+
     def start(self) -> None:
         """Watch the balance, where a low one is named."""
         if self._low is not None and self._key is not None:

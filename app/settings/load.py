@@ -23,6 +23,7 @@ from app.settings.groups import (
     WebhookSettings,
 )
 from app.settings.limits import LoadSettings, SpendingSettings
+from app.settings.metrics import MetricsSettings
 from app.settings.named_keys import NamedKey
 from app.settings.server import ServerSettings
 
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     spending: SpendingSettings = Field(default_factory=SpendingSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
 
     def secret_values(self) -> list[str]:
         """Whatever must not be shown anywhere: the values of all settings that are secrets."""
@@ -77,6 +79,9 @@ class Settings(BaseModel):
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
                 "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
             )
+        # Two programs cannot listen on one port, and the words of the second one would not say why.
+        if self.metrics.port == server.port:
+            problems.append("SPILLWAY_METRICS_PORT is SPILLWAY_PORT: choose another one, or leave it out.")
         return problems + self._passthrough_problems()
 
     def _passthrough_problems(self) -> list[str]:

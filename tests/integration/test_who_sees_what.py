@@ -57,6 +57,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", "/keys/{key_id}"): Rule.ADMIN,
     ("POST", "/keys/{key_id}/rotate"): Rule.ADMIN,
     ("GET", "/audit"): Rule.ADMIN,
+    ("GET", "/metrics"): Rule.ADMIN,
     ("GET", "/media/{name}"): Rule.LINK,
     ("GET", "/healthz"): Rule.PUBLIC,
     ("GET", "/readyz"): Rule.PUBLIC,

@@ -40,6 +40,12 @@ class _Place:
             self._replace(process)
             raise
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its process has started."""
+        starting = self._starting
+        return starting is not None and starting.done() and starting.exception() is None
+
     async def discard(self) -> None:
         """Replace the process."""
         self._replace(await self._process())
@@ -85,6 +91,12 @@ class Workers:
         """Begin to start all processes."""
         for place in self._places:
             place.fill()
+
+    def states(self) -> dict[str, int]:
+        """How many processes are idle, busy or starting."""
+        idle = sum(place.is_ready for place in self._free)
+        starting = len(self._free) - idle
+        return {"idle": idle, "busy": self._count - idle - starting, "starting": starting}
 
     async def close(self) -> None:
         """End all processes, whatever they do."""

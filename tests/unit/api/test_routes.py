@@ -41,6 +41,7 @@ ADMIN = [
     ("DELETE", "/keys/{key_id}"),
     ("POST", "/keys/{key_id}/rotate"),
     ("GET", "/audit"),
+    ("GET", "/metrics"),
 ]
 PUBLIC = [
     ("POST", "/images/variations"),

@@ -85,10 +85,11 @@ def test_the_log_knows_the_value_of_every_secret():
         "SPILLWAY_API_KEYS": "one,name=two",
         "SPILLWAY_ADMIN_KEYS": "ops=three",
         "SPILLWAY_OPERATOR_WEBHOOK_URL": "https://example.com/hook",
+        "SPILLWAY_METRICS_KEY": "m" * 16,
     }
     values = load_settings(given).secret_values()
     expected = ["runware-key", "s" * 16, "postgresql://user:password@host/name", "one", "two", "three"]
-    expected.append(given["SPILLWAY_OPERATOR_WEBHOOK_URL"])
+    expected += [given["SPILLWAY_OPERATOR_WEBHOOK_URL"], "m" * 16]
     assert sorted(values) == sorted(expected)
     assert {name for name, field in setting_fields().items() if is_secret(field)} == set(given)
 
