@@ -48,6 +48,7 @@ from app.generation.open_bills import BillCompleter
 from app.generation.own_links import OwnLinks
 from app.generation.prepare import Preparer, policy_of
 from app.generation.resolve import TaskFinder
+from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
@@ -139,8 +140,9 @@ async def _build(
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(derive)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
-    operator = settings.webhooks.operator_url
-    webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
+    webhooks = Dispatchers(
+        journal.writer, sender, secrets, webhook_body, settings.webhooks.operator_url, parts.webhooks
+    )
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
     ids, keeper = TaskIds(derive("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images)
@@ -148,15 +150,12 @@ async def _build(
     gates = Gates.on(admission, journal.reader, settings.spending)
     gauges = Gauges(counts.metrics, Watched(admission, memory, runware, opened.account, journal.writer, opened.workers))
     runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
-    policy = policy_of(settings, retries.longest_work)
-    inputs = _inputs(opened, images)
+    policy, inputs = policy_of(settings, retries.longest_work), _inputs(opened, images)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
     bills = BillCompleter(journal.writer, OpenBills(retries.first_bill), runware, looks_every=retries.looks_for_bills)
     sweeper = JournalSweeper(journal, Retention(settings.journal.journal_ttl))
     takeover = Takeover(journal, keeper, runner, keys)
-    contexts = ContextReader(settings.server, settings.models)
-    bodies = BodyReader(memory, settings.server, images, settings.upstream)
     ring = KeyRing.on(journal.writer, journal.reader, settings.server, time.time)
     own = ring.authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
@@ -167,7 +166,7 @@ async def _build(
     tenants = Tenants(journal.reader, own.names)
     try:
         handlers = Handlers(
-            images=ImageRoutes(service, runner.receipts, contexts, bodies),
+            images=_image_routes(service, runner, memory, settings),
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets, ring.audit, tenants),
@@ -195,6 +194,12 @@ async def _build(
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
     work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
     return InputImages(work, opened.ways.inputs, links, max_bytes=images.max_image_bytes)
+
+
+def _image_routes(service: ImageService, runner: JobRunner, memory: MemoryBudget, settings: Settings) -> ImageRoutes:
+    contexts = ContextReader(settings.server, settings.models)
+    bodies = BodyReader(memory, settings.server, settings.images, settings.upstream)
+    return ImageRoutes(service, runner.receipts, contexts, bodies)
 
 
 def _metrics_routes(counts: Counts, gauges: Gauges, settings: Settings) -> MetricsRoutes | None:
