@@ -57,11 +57,13 @@ from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.outcomes import OpenBills
 from app.ledger.retention import Retention
+from app.observability.background import Loop
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
 from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, derive_from, open_counts, open_resources
 from app.runware.keys import OwnKey
+from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState
 from app.server.process import Shutdown, machine_memory
 from app.settings.groups import ImageSettings
@@ -153,14 +155,11 @@ async def _build(
     policy, inputs = policy_of(settings, retries.longest_work), _inputs(opened, images)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
-    bills = BillCompleter(journal.writer, OpenBills(retries.first_bill), runware, looks_every=retries.looks_for_bills)
-    sweeper = JournalSweeper(journal, Retention(settings.journal.journal_ttl))
-    takeover = Takeover(journal, keeper, runner, keys)
     ring = KeyRing.on(journal.writer, journal.reader, settings.server, time.time)
     own = ring.authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    background = (takeover.loop, bills.loop, sweeper.loop, gauges.loop)
+    background = (Takeover(journal, keeper, runner, keys).loop, *_background(opened, settings, retries), gauges.loop)
     for part in (opened.workers, opened.account, runner, webhooks, *background):
         part.start()
     tenants = Tenants(journal.reader, own.names)
@@ -189,6 +188,13 @@ async def _build(
         await ring.close()
         gauges.state()  # a last time: what was counted in passing since the last look is in it
         await opened.close()
+
+
+def _background(opened: Resources, settings: Settings, retries: RetryPolicy) -> tuple[Loop, ...]:
+    """What looks after requests that have ended."""
+    journal, first, every = opened.journal, OpenBills(retries.first_bill), retries.looks_for_bills
+    bills = BillCompleter(journal.writer, first, opened.runware, looks_every=every)
+    return bills.loop, JournalSweeper(journal, Retention(settings.journal.journal_ttl)).loop
 
 
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
