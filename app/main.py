@@ -160,8 +160,10 @@ async def _build(
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     background = (Takeover(journal, keeper, runner, keys).loop, *_background(opened, settings, retries), gauges.loop)
-    for part in (opened.workers, opened.account, runner, webhooks, *background):
+    for part in (opened.workers, opened.account, runner, webhooks):
         part.start()
+    for loop in background:
+        loop.start()
     tenants = Tenants(journal.reader, own.names)
     try:
         handlers = Handlers(
