@@ -37,6 +37,9 @@ api_keys = Table(
     Column("defaults", Text, nullable=False),
     Column("forbid_unpriced", Boolean, nullable=False),
     Column("webhook_url", Text),
+    # How long its images live, in seconds, where it is not the gateway's way.
+    Column("media_ttl", Integer),
+    Column("result_ttl", Integer),
     Index("api_keys_age", "created_at"),
     # A name means one key at a time; that of a revoked one may be given again.
     Index(

@@ -71,6 +71,10 @@ requests = Table(
     # Whether every image of the answer is behind a link or stored here. A column, since this is asked of many rows that
     # nobody reads otherwise; null in rows that are older than it (0076).
     Column("images_kept", Boolean),
+    # Until when its images may be asked for, from the store or from Runware (0165). Null in older rows.
+    Column("images_until", Float),
+    # When its payloads were deleted: nothing of it is stored any more after this (0055).
+    Column("purged_at", Float),
     Column("error", Text),
     Column("user", String(256)),
     Column("client_request_id", String(256)),
