@@ -61,7 +61,11 @@ from app.observability.background import Loop
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
+<<<<<<< HEAD
 from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, derive_from, open_counts, open_resources
+=======
+from app.resources import SIMULATOR_KEY, Parts, Resources, open_resources, secrets_of
+>>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
 from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState
@@ -135,18 +139,18 @@ async def _build(
     """Every part, in the order of dependency: what answers, and what says who asks."""
     images, load, retries = settings.images, settings.load, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
-    derive = partial(derive_from, settings)
+    own_secrets = secrets_of(settings)
     callers_keys = CallersKeys() if settings.server.passes_keys_on else None
     keys = callers_keys or OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
-    opened = await open_resources(settings, parts, keys, derive)
+    opened = await open_resources(settings, parts, keys, own_secrets)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
-    secrets = WebhookSecrets(derive)
+    secrets = WebhookSecrets(own_secrets.every)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     webhooks = Dispatchers(
         journal.writer, sender, secrets, webhook_body, settings.webhooks.operator_url, parts.webhooks
     )
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
-    ids, keeper = TaskIds(derive("task ids")), LeaseKeeper(journal, parts.lease_seconds)
+    ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images)
     kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
     gates = Gates.on(admission, journal.reader, settings.spending)
@@ -157,7 +161,7 @@ async def _build(
     service = parts.service(preparer, runner, policy)
     ring = KeyRing.on(journal.writer, journal.reader, settings.server, time.time)
     own = ring.authenticator
-    passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, derive("callers"))
+    passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, own_secrets.lasting("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     background = (Takeover(journal, keeper, runner, keys).loop, *_background(opened, settings, retries), gauges.loop)
     for part in (opened.workers, opened.account, runner, webhooks):

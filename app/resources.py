@@ -17,11 +17,17 @@ from app.generation.service import ImageService
 from app.images.workers.pool import Workers
 from app.jobs.leases import LEASE_SECONDS
 from app.journal.journal import Journal
+<<<<<<< HEAD
 from app.media.links import derive_secret
 from app.media.store import MediaStore
 from app.observability.exposition import Exposition
 from app.observability.metrics import Metrics
 from app.observability.numbers import Numbers, Readable, SharedNumbers
+=======
+from app.media.backend import open_store
+from app.media.links import LinkSigner
+from app.media.store import Lifetimes, MediaStore
+>>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
 from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.runware.keys import Keys
@@ -31,7 +37,11 @@ from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import private_folder
 from app.settings.groups import JournalSettings, UpstreamSettings
 from app.settings.load import Settings
+<<<<<<< HEAD
 from app.settings.metrics import MetricsSettings
+=======
+from app.settings.secrets import Secrets
+>>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
 from app.webhooks.dispatcher import DeliverySchedule
 
 SIMULATOR_KEY = "simulator"
@@ -77,8 +87,8 @@ class Resources:
             await opened.close()
 
 
-async def open_resources(settings: Settings, parts: Parts, keys: Keys, derive: Callable[[str], bytes]) -> Resources:
-    """Open all of it; `derive` makes the secret for a purpose. What cannot be opened is an error."""
+async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: Secrets) -> Resources:
+    """Open all of it. What cannot be opened is an error."""
     ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
     transport = parts.connect(settings.upstream, ways)
     return Resources(
@@ -87,7 +97,7 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, derive: C
         RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
         MediaStorage(transport),
         Workers(settings.images.image_workers),
-        *(await _open_stores(settings, derive)),
+        *(await _open_stores(settings, secrets)),
         await _open_journal(settings.journal),
     )
 
@@ -99,19 +109,22 @@ async def _open_journal(settings: JournalSettings) -> Journal:
     return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
 
 
-async def _open_stores(settings: Settings, derive: Callable[[str], bytes]) -> tuple[MediaStore, MediaStore]:
+async def _open_stores(settings: Settings, secrets: Secrets) -> tuple[MediaStore, MediaStore]:
     """Of images behind links, and of answers that may be asked for again."""
-    folder, kept = settings.journal.data_dir, settings.journal.idempotency_ttl
+    kept, links, place = settings.journal.idempotency_ttl, settings.images.media_ttl, settings.storage
+    store = await asyncio.to_thread(open_store, place.storage_url, settings.journal.data_dir)
+    presigned, signer = place.media_links == "presigned", LinkSigner(secrets.every("media links"))
     # Two secrets: a link to a hosted image must not open a stored result.
     stores = (
-        MediaStore(folder / "media", derive("media links"), settings.images.media_ttl, kept),
-        MediaStore(folder / "results", derive("results"), kept),
+        MediaStore(store, "media", signer, Lifetimes(links, kept), presigned=presigned),
+        MediaStore(store, "results", LinkSigner(secrets.every("results")), Lifetimes(kept)),
     )
-    for store in stores:
-        await store.open()
+    for one in stores:
+        await one.open()
     return stores
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What counts, and what shows it here: nothing where metrics are off, or on a port of their own."""
@@ -136,5 +149,10 @@ def open_counts(settings: MetricsSettings, registry: Registry) -> Counts:
 
 def derive_from(settings: Settings, purpose: str) -> bytes:
     """A secret for one purpose, out of the operator's own or the Runware key."""
+=======
+def secrets_of(settings: Settings) -> Secrets:
+    """Out of the operator's own secret, else out of the Runware key, and those that were listed as old."""
+>>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
     material = settings.journal.secret or settings.upstream.runware_api_key
-    return derive_secret(purpose, material.get_secret_value() if material else SIMULATOR_KEY)
+    old = [secret.get_secret_value() for secret in settings.journal.old_secrets]
+    return Secrets(material.get_secret_value() if material else SIMULATOR_KEY, old)

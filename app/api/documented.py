@@ -20,15 +20,18 @@ ERRORS: Mapping[int, str] = {
     404: "There is nothing under this name.",
     405: "Another method is needed.",
     408: "The request did not arrive in time.",
+    410: "The link has ended.",
     413: "The body or an image is too large.",
     415: "The body's Content-Encoding is not supported.",
+    416: "The image has no bytes in this range.",
     429: "Too many requests.",
     431: "The head of the request is too large.",
     500: "The gateway failed.",
     502: "Runware failed, or answered nonsense.",
-    503: "Runware or the journal cannot be reached, or has no capacity.",
+    503: "Runware, the journal or the store cannot be reached, or has no capacity.",
     504: "Runware did not finish in time.",
 }
+_OF_LINKS = frozenset({410, 416})
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -44,8 +47,9 @@ class Operation:
 
 
 def errors(*statuses: int) -> dict[int, Documented]:
-    """Error answers; all that there are when none is named."""
-    return {status: {"$ref": f"#/components/responses/Error{status}"} for status in statuses or ERRORS}
+    """Error answers; all that the image routes have when none is named."""
+    chosen = statuses or tuple(status for status in ERRORS if status not in _OF_LINKS)
+    return {status: {"$ref": f"#/components/responses/Error{status}"} for status in chosen}
 
 
 def error_answer(status: int) -> Documented:

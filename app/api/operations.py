@@ -117,7 +117,10 @@ def get_media() -> Operation:
     types = ("png", "jpeg", "webp", "gif", "avif", "svg+xml")
     headers = given.header_references(*given.PUBLIC_HEADERS)
     found = {"description": "The image.", "headers": headers, "content": {f"image/{kind}": image for kind in types}}
-    return Operation("Media", "Get an image", {200: found, **errors(404)}, given.MEDIA_QUERY)
+    part = {**found, "description": "The bytes that `Range` asks for."}
+    same = {"description": "It is still the image that `If-None-Match` names.", "headers": headers}
+    answers = {200: found, 206: part, 304: same, **errors(403, 404, 410, 416, 503)}
+    return Operation("Media", "Get an image", answers, given.MEDIA_QUERY)
 
 
 def healthz() -> Operation:

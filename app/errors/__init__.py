@@ -12,8 +12,10 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     ├── NotFoundError              404  invalid_request_error   not_found
     ├── MethodNotAllowedError      405  invalid_request_error   method_not_allowed
     ├── RequestTimeoutError        408  invalid_request_error   request_timeout
+    ├── GoneError                  410  invalid_request_error   link_expired
     ├── TooLargeError              413  invalid_request_error   request_too_large
     ├── UnsupportedEncodingError   415  invalid_request_error   unsupported_content_encoding
+    ├── RangeError                 416  invalid_request_error   range_not_satisfiable
     ├── HeadTooLargeError          431  invalid_request_error   head_too_large
     ├── RateLimitedError           429  rate_limit_error        rate_limit_exceeded
     │   └── OverloadedError        429  rate_limit_error        overloaded
@@ -22,6 +24,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     │   └── ProviderAuthenticationError  502  server_error      provider_authentication_error
     ├── UnavailableError           503  service_unavailable_error  provider_unavailable
     │   ├── JournalError           503  service_unavailable_error  journal_unavailable
+    │   ├── StorageError           503  service_unavailable_error  storage_unavailable
     │   └── TooManyConnectionsError  503  service_unavailable_error  too_many_connections
     └── ProviderTimeoutError       504  server_error            provider_timeout
         └── StillProcessingError   504  server_error            still_processing
@@ -41,6 +44,7 @@ from app.errors.faults import (
     ProviderError,
     ProviderTimeoutError,
     StillProcessingError,
+    StorageError,
     TooManyConnectionsError,
     UnavailableError,
 )
@@ -49,12 +53,14 @@ from app.errors.refusals import (
     ConflictingKeyError,
     ContentPolicyError,
     ForbiddenError,
+    GoneError,
     HeadTooLargeError,
     InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
     OverloadedError,
     QuotaError,
+    RangeError,
     RateLimitedError,
     RequestTimeoutError,
     TooLargeError,
@@ -68,6 +74,7 @@ __all__ = [
     "ContentPolicyError",
     "ForbiddenError",
     "GatewayError",
+    "GoneError",
     "HeadTooLargeError",
     "InternalError",
     "InvalidRequestError",
@@ -79,10 +86,12 @@ __all__ = [
     "ProviderError",
     "ProviderTimeoutError",
     "QuotaError",
+    "RangeError",
     "RateLimitedError",
     "RequestTimeoutError",
     "Spent",
     "StillProcessingError",
+    "StorageError",
     "TooLargeError",
     "TooManyConnectionsError",
     "UnavailableError",

@@ -64,6 +64,16 @@ class JournalError(UnavailableError):
         super().__init__(message, retry_after=2, should_retry=True)
 
 
+class StorageError(UnavailableError):
+    """The store of this gateway's images does not answer."""
+
+    default_code = "storage_unavailable"
+
+    def __init__(self) -> None:
+        message = "The gateway's store of images does not answer. Try again shortly."
+        super().__init__(message, retry_after=2, should_retry=True)
+
+
 class TooManyConnectionsError(UnavailableError):
     """There are more connections than this gateway holds, in all or from one address."""
 

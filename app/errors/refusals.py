@@ -66,6 +66,14 @@ class NotFoundError(GatewayError):
     default_code = "not_found"
 
 
+class GoneError(GatewayError):
+    """What was there for a time only, and that time is over."""
+
+    status = 410
+    type = "invalid_request_error"
+    default_code = "link_expired"
+
+
 class MethodNotAllowedError(GatewayError):
     """The route exists, but not for this method."""
 
@@ -89,6 +97,18 @@ class TooLargeError(GatewayError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class RangeError(GatewayError):
+    """The image has no bytes in the range that was asked for."""
+
+    status = 416
+    type = "invalid_request_error"
+    default_code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The image has {size} bytes, and none of them is in this range.", param="Range")
+        self.size = size
 
 
 class UnsupportedEncodingError(GatewayError):

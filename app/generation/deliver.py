@@ -30,7 +30,8 @@ from app.images.headers import read_header
 from app.images.types import CompositeBase, Header
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
-from app.media.store import MediaStore, MediaUnavailableError
+from app.media.errors import MediaUnavailableError
+from app.media.store import MediaStore
 from app.observability.logs import get_logger, stage
 from app.planning.output import converts
 from app.runware.members import Image
@@ -168,7 +169,7 @@ class ImageDelivery:
                 # A full disk is our fault: the caller gets the paid image in the answer instead (0104).
                 not_hosted = (report_not_hosted(),)
             else:
-                url = f"{context.origin}{hosted.path}"
+                url = hosted.url_at(context.origin)
                 return replace(made, url=url, expires_at=hosted.expires_at, hosted=hosted.name), ()
         text = await asyncio.to_thread(pybase64.b64encode, form.data)
         as_uri = output.delivery is not Delivery.EMBEDDED

@@ -1,7 +1,8 @@
 """Reads images behind links this gateway signed from its own store: nobody else may be able to reach them."""
 
 from app.generation.image_work import bad_image, too_large
-from app.media.store import MediaNotFoundError, MediaStore
+from app.media.errors import LinkEndedError, MediaNotFoundError
+from app.media.store import MediaStore
 
 
 class OwnLinks:
@@ -16,10 +17,10 @@ class OwnLinks:
         # Asked of every address: only the store can tell a link of ours, whatever name the gateway is reached by.
         try:
             stored = await self._store.find_link(url)
-        except MediaNotFoundError:
+        except (LinkEndedError, MediaNotFoundError):
             raise bad_image(param, "is a link of this gateway that has ended") from None
         if stored is None:
             return None
-        if stored.size > self._max_bytes:
+        if stored.found.size > self._max_bytes:
             raise too_large(param, self._max_bytes)
         return b"".join([chunk async for chunk in stored.chunks])

@@ -22,7 +22,9 @@ from app.jobs.write_queue import WriteQueue
 from app.journal.outcomes import Outcomes
 from app.journal.records import UNREADABLE, Lease, Record, Settlement, Status
 from app.ledger.bill import Costs, known_cost, total_cost
-from app.media.store import MEDIA_PATH, MediaNotFoundError, MediaStore, MediaUnavailableError
+from app.media.errors import MediaNotFoundError, MediaUnavailableError
+from app.media.links import MEDIA_PATH
+from app.media.store import MediaStore
 from app.observability.logs import get_logger
 
 _logger = get_logger("results")
@@ -81,9 +83,9 @@ class ResultStore:
         # A link is never prolonged: one that leaked ends when it said so (0057).
         if image.hosted is None or (image.expires_at or 0) > self._clock():
             return image
-        link = await self._media.renew_link(image.hosted)
+        link = await self._media.renew_link(image.hosted, image.url)
         origin = image.url.partition(MEDIA_PATH)[0]
-        return replace(image, url=f"{origin}{link.path}", expires_at=link.expires_at)
+        return replace(image, url=link.url_at(origin), expires_at=link.expires_at)
 
     async def delete_images(self, record: Record) -> None:
         """Delete the images of a request."""

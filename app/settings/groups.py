@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 from app.settings.durations import Seconds, WholeSeconds
 
 MIB = 1024 * 1024
+_LEAST_SECRET = 16
 
 
 def _check_url(value: str) -> str:
@@ -182,6 +183,12 @@ class JournalSettings(SettingsGroup):
         description="Signs links to hosted images; webhook secrets and task ids under a key are derived from it, so "
         "a new one changes them. At least 16 characters. Unset: derived from the Runware key.",
     )
+    old_secrets: tuple[SecretStr, ...] = Field(
+        (),
+        alias="SPILLWAY_OLD_SECRETS",
+        description="What `SPILLWAY_SECRET` was before, from the newest to the oldest, separated by commas: links live "
+        "out their time, and task ids, tenants and webhooks stay good while it is listed.",
+    )
     idempotency_ttl: WholeSeconds = Field(
         86_400,
         alias="SPILLWAY_IDEMPOTENCY_TTL",
@@ -225,11 +232,21 @@ class JournalSettings(SettingsGroup):
     @field_validator("secret")
     @classmethod
     def _check_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        minimum = 16
-        if value is not None and len(value.get_secret_value()) < minimum:
-            message = f"expected at least {minimum} characters"
+        if value is not None and len(value.get_secret_value()) < _LEAST_SECRET:
+            message = f"expected at least {_LEAST_SECRET} characters"
             raise ValueError(message)
         return value
+
+    @field_validator("old_secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+        if any(len(part) < _LEAST_SECRET for part in parts):
+            message = f"expected secrets of at least {_LEAST_SECRET} characters, separated by commas"
+            raise ValueError(message)
+        return parts
 
 
 class WebhookSettings(SettingsGroup):

@@ -26,6 +26,7 @@ from app.settings.limits import LoadSettings, SpendingSettings
 from app.settings.metrics import MetricsSettings
 from app.settings.named_keys import NamedKey
 from app.settings.server import ServerSettings
+from app.settings.storage import StorageSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 CLIENT_VARIABLES = frozenset({"SPILLWAY_BASE_URL", "SPILLWAY_API_KEY"})
@@ -50,6 +51,7 @@ class Settings(BaseModel):
     models: ModelSettings = Field(default_factory=ModelSettings)
     images: ImageSettings = Field(default_factory=ImageSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
     load: LoadSettings = Field(default_factory=LoadSettings)
     spending: SpendingSettings = Field(default_factory=SpendingSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
@@ -79,9 +81,13 @@ class Settings(BaseModel):
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
                 "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
             )
+<<<<<<< HEAD
         # Two programs cannot listen on one port, and the words of the second one would not say why.
         if self.metrics.port == server.port:
             problems.append("SPILLWAY_METRICS_PORT is SPILLWAY_PORT: choose another one, or leave it out.")
+=======
+        problems += self.storage.link_problems(self.images.media_ttl)
+>>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
         return problems + self._passthrough_problems()
 
     def _passthrough_problems(self) -> list[str]:

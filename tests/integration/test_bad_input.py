@@ -254,7 +254,7 @@ def test_a_chunked_body_that_grows_too_large_is_refused(start_gateway):
         ("POST", "/images/upscales", 404, "unknown_url"),
         ("POST", "/images/generations/more", 404, "unknown_url"),
         ("POST", "/images/variations", 400, "unsupported_endpoint"),
-        ("GET", "/media/nothing.png", 404, "media_not_found"),
+        ("GET", "/media/nothing.png", 403, "link_forged"),
     ],
 )
 def test_the_frameworks_own_refusals_wear_the_envelope(gateway, method, path, status, code):

@@ -293,4 +293,4 @@ def test_a_hosted_image_is_given_to_whoever_has_its_link_and_to_nobody_with_anot
         assert ask(house, headers, "GET", f"/media/{name}?{query}").status_code == 200
         for link in (name, f"{name}?expires=9999999999&signature={signature}", f"{other}?{query}"):
             answer = ask(house, headers, "GET", f"/media/{link}")
-            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "media_not_found")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "link_forged")

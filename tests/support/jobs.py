@@ -28,13 +28,13 @@ from app.jobs.runner import Accepted, JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
 from app.journal.records import Record
-from app.media.store import MediaStore
 from app.planning.decide import bind, decide
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.runware.keys import Keys, OwnKey
 from tests.support.databases import open_migrated
+from tests.support.media import folder_store
 
 MODEL = unlisted_model("civitai:1@1")
 TASK_IDS = TaskIds(b"secret", uuid.uuid4)
@@ -142,7 +142,7 @@ async def open_runner(
     engine = open_migrated(url or f"sqlite:///{folder / 'journal.db'}")
     journal = Journal.on(engine, key_ttl=key_ttl, adopt_window=60.0, owner=uuid.uuid4().hex)
     keeper = LeaseKeeper(journal, lease_seconds)
-    media, kept = (MediaStore(folder / name, b"secret", 3600) for name in ("media", "results"))
+    media, kept = (folder_store(folder, name) for name in ("media", "results"))
     for store in (media, kept):
         await store.open()
     wakes, admission = Wakes(), Admission(capacity, max_queued)

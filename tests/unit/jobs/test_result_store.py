@@ -16,7 +16,7 @@ from app.jobs.codec import encode_result
 from app.jobs.result_store import ResultStore, has_all_images, is_embedded, needs_refetch
 from app.journal.records import Intent, Record, Status
 from app.journal.rows import new_record, to_row
-from app.media.store import MediaStore
+from tests.support.media import folder_store
 
 BYTES = b"the bytes of an image"
 EMBEDDED = DeliveredImage((8, 8), ImageFormat.PNG, 7, base64=memoryview(pybase64.b64encode(BYTES)))
@@ -38,7 +38,7 @@ def record_of(*images: DeliveredImage, images_kept: bool | None = None, delivere
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResultStore:
-    results, media = (MediaStore(tmp_path / name, b"secret", 3600) for name in ("results", "media"))
+    results, media = (folder_store(tmp_path, name) for name in ("results", "media"))
     return ResultStore(results, media, Registry([]))
 
 

@@ -59,7 +59,7 @@ class Sender:
 
 def dispatch(book: Book, sender: Sender) -> None:
     async def work() -> None:
-        secrets = WebhookSecrets(lambda purpose: purpose.encode())
+        secrets = WebhookSecrets(lambda purpose: [purpose.encode()])
         webhooks = WebhookDispatcher(book, sender, secrets, lambda _: b"{}", SCHEDULE, lambda: NOW)
         webhooks.loop.start()
         async with asyncio.timeout(10):

@@ -1,0 +1,212 @@
+"""Bytes under names in one store, each call within a bound of time.
+
+Owns how long each call may take, and the errors of all stores. Leaves which address means which store to `backend`,
+and names, links and lifetimes of images to `store`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
+
+from app.media.errors import InvalidStorageError, MediaNotFoundError, MediaUnavailableError
+
+if TYPE_CHECKING:  # exists only in the stubs
+    from obstore import Attributes, GetOptions, GetResult, ObjectMeta
+
+_T = TypeVar("_T")
+_ANSWER_SECONDS = 10.0
+"""For a call that carries no bytes, and between two pieces of one that does."""
+_SLOWEST_BYTES = 1024 * 1024
+"""A second: slower no store takes what is written."""
+_PART = 8 * 1024 * 1024
+"""What is larger is written in parts; S3 takes none below 5 MiB."""
+_PARTS_AT_ONCE = 2
+_CHUNK = 256 * 1024
+"""An image is read in such pieces, so that a large one is never in memory whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBytes:
+    """What lies under a name; `modified_at` in unix seconds."""
+
+    name: str
+    size: int
+    modified_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBytes:
+    """Bytes `start` to `end` of what lies under a name, on their way."""
+
+    stored: StoredBytes
+    start: int
+    end: int
+    chunks: AsyncIterator[bytes]
+
+
+class ObjectStore:
+    """One store. Every method raises MediaUnavailableError where it does not do its part in time."""
+
+    def __init__(self, store: LocalStore | S3Store | GCSStore | AzureStore) -> None:
+        self._store = store
+
+    @property
+    def signs(self) -> bool:
+        """Whether it gives links of its own; a folder cannot."""
+        return not isinstance(self._store, LocalStore)
+
+    async def put(self, name: str, data: bytes | memoryview, media_type: str = "") -> None:
+        """Store bytes under a name, all or nothing."""
+        with _translated(MediaUnavailableError):
+            async with asyncio.timeout(_ANSWER_SECONDS + len(data) / _SLOWEST_BYTES):
+                # Up to a part in one call, without a copy; more in parts, of which only few are held.
+                await obstore.put_async(
+                    self._store,
+                    name,
+                    data,
+                    attributes=self._attributes(media_type),
+                    use_multipart=len(data) > _PART,
+                    chunk_size=_PART,
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
+
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes], media_type: str = "") -> None:
+        """Store bytes as they come, all or nothing; what `chunks` raises is raised, and nothing is stored."""
+        with _translated(MediaUnavailableError):
+            async with asyncio.timeout(_ANSWER_SECONDS) as limit:
+                await obstore.put_async(
+                    self._store,
+                    name,
+                    _within(limit, chunks),
+                    attributes=self._attributes(media_type),
+                    chunk_size=_PART,
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
+
+    async def get(self, name: str, start: int = 0, end: int | None = None) -> OpenedBytes:
+        """Open what lies under a name, with an `end` only a part of it, raising MediaNotFoundError."""
+        with _translated():
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                part: GetOptions = {} if end is None else {"range": (start, end)}
+                found = await obstore.get_async(self._store, name, options=part)
+        return OpenedBytes(_stored(found.meta), *found.range, chunks=_read(found))
+
+    async def read(self, name: str) -> memoryview:
+        """All bytes under a name, raising MediaNotFoundError."""
+        with _translated():
+            async with asyncio.timeout(_ANSWER_SECONDS) as limit:
+                found = await obstore.get_async(self._store, name)
+                _extend(limit, _ANSWER_SECONDS + found.meta["size"] / _SLOWEST_BYTES)
+                # A view of the library's own memory: bytes would be a second copy.
+                return memoryview(await found.bytes_async())
+
+    async def head(self, name: str) -> StoredBytes:
+        """What is known of a name, raising MediaNotFoundError."""
+        with _translated():
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return _stored(await obstore.head_async(self._store, name))
+
+    async def delete(self, name: str) -> None:
+        """Delete what lies under a name, if it is there."""
+        try:
+            with _translated():
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await obstore.delete_async(self._store, name)
+        except MediaNotFoundError:  # a folder says so, object stores do not
+            return
+
+    async def walk(self, prefix: str) -> AsyncIterator[StoredBytes]:
+        """What lies below a prefix such as `media`, in no order."""
+        with _translated():
+            batches = aiter(obstore.list(self._store, prefix))
+            while True:
+                batch = await _next(batches)
+                if batch is None:
+                    return
+                for meta in batch:
+                    yield _stored(meta)
+
+    async def sign(self, name: str, seconds: int) -> str:
+        """An address at the store itself under which anybody can read for so long; nobody asks whether it is there."""
+        if isinstance(self._store, LocalStore):
+            raise InvalidStorageError("A folder signs no links.")
+        with _translated():
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await obstore.sign_async(self._store, "GET", name, timedelta(seconds=seconds))
+
+    async def check(self, name: str) -> None:
+        """Write, and delete again, something under a name that nothing else uses.
+
+        Raises InvalidStorageError where the store refuses it for good.
+        """
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await obstore.put_async(self._store, name, b"", use_multipart=False)
+                await obstore.delete_async(self._store, name)
+        except (PermissionDeniedError, UnauthenticatedError, PermissionError):
+            raise InvalidStorageError("it refuses to be written: check its keys and their rights") from None
+        except FileNotFoundError:
+            raise InvalidStorageError("it does not exist: create it first") from None
+        except (OSError, BaseError) as error:
+            raise MediaUnavailableError from error
+
+    def _attributes(self, media_type: str) -> "Attributes | None":
+        # A folder keeps none; whoever reads by a presigned link has only what the object store says.
+        return None if isinstance(self._store, LocalStore) or not media_type else {"Content-Type": media_type}
+
+
+async def _within(limit: asyncio.Timeout, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Bytes as they come; the store has its time for each piece, and none is counted while their source is awaited."""
+    limit.reschedule(None)
+    async for chunk in chunks:
+        _extend(limit, _ANSWER_SECONDS)
+        yield chunk
+        limit.reschedule(None)
+    _extend(limit, _ANSWER_SECONDS)
+
+
+def _extend(limit: asyncio.Timeout, seconds: float) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+async def _read(found: "GetResult") -> AsyncIterator[bytes]:
+    with _translated():
+        chunks = aiter(found.stream(min_chunk_size=_CHUNK))
+        while True:
+            # For each piece alone: between two of them a slow reader may take its time.
+            chunk = await _next(chunks)
+            if chunk is None:
+                return
+            yield bytes(chunk)
+
+
+async def _next(pieces: AsyncIterator[_T]) -> _T | None:
+    """The next of them, None at their end."""
+    async with asyncio.timeout(_ANSWER_SECONDS):
+        try:
+            # Without its second argument, which the library's iterators do not bear.
+            return await anext(pieces)
+        except StopAsyncIteration:
+            return None
+
+
+@contextmanager
+def _translated(missing: type[Exception] = MediaNotFoundError) -> Iterator[None]:
+    """One error for every store, so that those who use it need not know which it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise missing from None
+    except (OSError, BaseError) as error:
+        raise MediaUnavailableError from error
+
+
+def _stored(meta: "ObjectMeta") -> StoredBytes:
+    return StoredBytes(meta["path"], meta["size"], meta["last_modified"].timestamp())
