@@ -61,11 +61,7 @@ from app.observability.background import Loop
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
 from app.planning.fingerprint import TaskIds
-<<<<<<< HEAD
-from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, derive_from, open_counts, open_resources
-=======
-from app.resources import SIMULATOR_KEY, Parts, Resources, open_resources, secrets_of
->>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
+from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, open_counts, open_resources, secrets_of
 from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState

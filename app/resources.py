@@ -17,17 +17,12 @@ from app.generation.service import ImageService
 from app.images.workers.pool import Workers
 from app.jobs.leases import LEASE_SECONDS
 from app.journal.journal import Journal
-<<<<<<< HEAD
-from app.media.links import derive_secret
-from app.media.store import MediaStore
-from app.observability.exposition import Exposition
-from app.observability.metrics import Metrics
-from app.observability.numbers import Numbers, Readable, SharedNumbers
-=======
 from app.media.backend import open_store
 from app.media.links import LinkSigner
 from app.media.store import Lifetimes, MediaStore
->>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
+from app.observability.exposition import Exposition
+from app.observability.metrics import Metrics
+from app.observability.numbers import Numbers, Readable, SharedNumbers
 from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.runware.keys import Keys
@@ -37,11 +32,8 @@ from app.runware.transport import AiohttpTransport, Transport
 from app.server.process import private_folder
 from app.settings.groups import JournalSettings, UpstreamSettings
 from app.settings.load import Settings
-<<<<<<< HEAD
 from app.settings.metrics import MetricsSettings
-=======
 from app.settings.secrets import Secrets
->>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
 from app.webhooks.dispatcher import DeliverySchedule
 
 SIMULATOR_KEY = "simulator"
@@ -124,7 +116,6 @@ async def _open_stores(settings: Settings, secrets: Secrets) -> tuple[MediaStore
     return stores
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What counts, and what shows it here: nothing where metrics are off, or on a port of their own."""
@@ -147,12 +138,8 @@ def open_counts(settings: MetricsSettings, registry: Registry) -> Counts:
     return Counts(Metrics(own, {model.air.lower(): model.id for model in registry.models}), exposition)
 
 
-def derive_from(settings: Settings, purpose: str) -> bytes:
-    """A secret for one purpose, out of the operator's own or the Runware key."""
-=======
 def secrets_of(settings: Settings) -> Secrets:
     """Out of the operator's own secret, else out of the Runware key, and those that were listed as old."""
->>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
     material = settings.journal.secret or settings.upstream.runware_api_key
     old = [secret.get_secret_value() for secret in settings.journal.old_secrets]
     return Secrets(material.get_secret_value() if material else SIMULATOR_KEY, old)

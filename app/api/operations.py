@@ -115,12 +115,13 @@ def get_media() -> Operation:
     """Of `/media/{name}`."""
     image = {"schema": {"type": "string", "format": "binary"}}
     types = ("png", "jpeg", "webp", "gif", "avif", "svg+xml")
-    headers = given.header_references(*given.PUBLIC_HEADERS)
+    headers = given.header_references(*given.MEDIA_ANSWER_HEADERS)
     found = {"description": "The image.", "headers": headers, "content": {f"image/{kind}": image for kind in types}}
-    part = {**found, "description": "The bytes that `Range` asks for."}
+    of_part = {**headers, **given.header_references("Content-Range")}
+    part = {**found, "description": "The bytes that `Range` asks for.", "headers": of_part}
     same = {"description": "It is still the image that `If-None-Match` names.", "headers": headers}
     answers = {200: found, 206: part, 304: same, **errors(403, 404, 410, 416, 503)}
-    return Operation("Media", "Get an image", answers, given.MEDIA_QUERY)
+    return Operation("Media", "Get an image", answers, (*given.MEDIA_QUERY, *given.MEDIA_HEADERS))
 
 
 def healthz() -> Operation:

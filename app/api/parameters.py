@@ -107,6 +107,11 @@ IMAGE_HEADERS = (
     ),
     _header("X-Client-Request-Id", "A name of your own for the request. It is kept in its record."),
 )
+MEDIA_HEADERS = (
+    _header("Range", "`bytes=0-1023`, `bytes=1024-` or `bytes=-1024`: this part only, with status 206."),
+    _header("If-Range", "An `ETag` or `Last-Modified`: the part only of these bytes, else all of the image."),
+    _header("If-None-Match", "An `ETag`: nothing but 304 where the image is still the same."),
+)
 _EVERYWHERE: Mapping[str, str] = {
     "x-request-id": "The id of this request.",
     "X-Spillway-Request-Id": "The same id.",
@@ -141,10 +146,15 @@ _OF_SOME: Mapping[str, str] = {
     "Link": '`rel="next"`: where the next rows are.',
     "Vary": "`Accept`.",
     "Content-Disposition": "A name for the file.",
+    "ETag": "Names these bytes; the same wherever the image is stored.",
+    "Last-Modified": "When the image was stored.",
+    "Accept-Ranges": "`bytes`.",
+    "Content-Range": "Which bytes of how many.",
 }
 PUBLIC_HEADERS = tuple(_EVERYWHERE)
 KEY_HEADERS = (*_EVERYWHERE, *_OF_KEYS)
 IMAGE_ANSWER_HEADERS = (*KEY_HEADERS, *_OF_IMAGES)
+MEDIA_ANSWER_HEADERS = (*_EVERYWHERE, "ETag", "Last-Modified", "Accept-Ranges", "Content-Disposition")
 RETRY_HEADERS = ("Retry-After", "x-should-retry")
 
 

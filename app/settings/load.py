@@ -81,13 +81,10 @@ class Settings(BaseModel):
                 "SPILLWAY_CORS_ORIGINS is * and SPILLWAY_API_KEYS is empty, so any web page that somebody opens could "
                 "spend your credit: set SPILLWAY_API_KEYS, or name the origins."
             )
-<<<<<<< HEAD
         # Two programs cannot listen on one port, and the words of the second one would not say why.
         if self.metrics.port == server.port:
             problems.append("SPILLWAY_METRICS_PORT is SPILLWAY_PORT: choose another one, or leave it out.")
-=======
         problems += self.storage.link_problems(self.images.media_ttl)
->>>>>>> 941cb58 (Keep images in one store by its address: a folder, S3, Google Cloud Storage or Azure)
         return problems + self._passthrough_problems()
 
     def _passthrough_problems(self) -> list[str]:

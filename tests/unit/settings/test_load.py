@@ -70,7 +70,7 @@ def test_a_wrong_value_is_shown_with_what_was_expected():
         load_settings({"SPILLWAY_PORT": "http"})
 
 
-@pytest.mark.parametrize("name", ["SPILLWAY_SECRET", "SPILLWAY_DATABASE_URL"])
+@pytest.mark.parametrize("name", ["SPILLWAY_SECRET", "SPILLWAY_OLD_SECRETS", "SPILLWAY_DATABASE_URL"])
 def test_a_wrong_secret_is_not_shown(name):
     with pytest.raises(InvalidSettingsError, match="not shown: it is a secret") as caught:
         load_settings({name: "very-secret"})
@@ -81,6 +81,7 @@ def test_the_log_knows_the_value_of_every_secret():
     given = {
         "RUNWARE_API_KEY": "runware-key",
         "SPILLWAY_SECRET": "s" * 16,
+        "SPILLWAY_OLD_SECRETS": f"{'t' * 16}, {'u' * 16}",
         "SPILLWAY_DATABASE_URL": "postgresql://user:password@host/name",
         "SPILLWAY_API_KEYS": "one,name=two",
         "SPILLWAY_ADMIN_KEYS": "ops=three",
@@ -88,7 +89,16 @@ def test_the_log_knows_the_value_of_every_secret():
         "SPILLWAY_METRICS_KEY": "m" * 16,
     }
     values = load_settings(given).secret_values()
-    expected = ["runware-key", "s" * 16, "postgresql://user:password@host/name", "one", "two", "three"]
+    expected = [
+        "runware-key",
+        "s" * 16,
+        "t" * 16,
+        "u" * 16,
+        "postgresql://user:password@host/name",
+        "one",
+        "two",
+        "three",
+    ]
     expected += [given["SPILLWAY_OPERATOR_WEBHOOK_URL"], "m" * 16]
     assert sorted(values) == sorted(expected)
     assert {name for name, field in setting_fields().items() if is_secret(field)} == set(given)
