@@ -123,6 +123,7 @@ _TAKES = {
     Kind.INTEGER: "a whole number",
     Kind.NUMBER: "a number",
     Kind.BOOLEAN: "true or false",
+    Kind.DURATION: "a duration",
     Kind.OBJECT: "an object",
     Kind.SIZE: "a size",
     Kind.IMAGES: "images",

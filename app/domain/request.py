@@ -124,6 +124,8 @@ class ImageRequest:
     user: str | None = None
     stream: bool = False
     webhook_url: str | None = None
+    ttl: int | None = None
+    """How long its images can be had, in seconds."""
     in_background: bool = False
     """The body itself asks not to wait."""
     names: Mapping[str, str] = field(default_factory=dict)

@@ -39,6 +39,19 @@ class Composition:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long images of a request are here, in seconds: behind their links, and to be asked for again."""
+
+    link: int
+    result: int
+
+    @property
+    def longest(self) -> int:
+        """How long an image stays whose link may be asked for again."""
+        return max(self.link, self.result)
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSpec:
     """What becomes of made images: all that delivery needs of a spec."""
 
@@ -49,11 +62,13 @@ class OutputSpec:
     """The caller gets the provider's own link: nobody has to touch the image."""
     format: FormatPlan
     composition: Composition | None
-    # The defaults are for rows of the journal that are older than these two (0075).
+    # The defaults are for rows of the journal that are older than these three (0075).
     transparent: bool = False
     """The images must have an alpha channel."""
     link_seconds: int | None = None
     """How long the provider's own link lives, where the caller said."""
+    lives: Lifetimes | None = None
+    """How long the images are here; where it is not said, as this gateway does."""
 
 
 @dataclass(frozen=True, slots=True)

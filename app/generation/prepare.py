@@ -14,7 +14,7 @@ from app.catalog.modes import Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.domain.context import RequestContext
 from app.domain.request import ImageRequest
-from app.domain.spec import ImageSpec
+from app.domain.spec import ImageSpec, Lifetimes
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
@@ -24,7 +24,7 @@ from app.planning.check import InputNeeds, check
 from app.planning.decide import SpecMemory, bind, decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds
-from app.planning.output import OutputRules
+from app.planning.output import DEFAULT_RULES, OutputRules
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
@@ -43,6 +43,8 @@ class Policy:
     max_output_pixels: int
     native_links: bool = True
     stores_prompts: bool = False
+    lives: Lifetimes = DEFAULT_RULES.lives
+    """How long images stay, where neither key nor request says."""
 
     @property
     def longest_wait(self) -> float:
@@ -64,6 +66,7 @@ def policy_of(settings: Settings, longest_work: float) -> Policy:
         settings.images.max_output_pixels,
         native_links=not settings.images.host_all_images,
         stores_prompts=settings.journal.store_prompts,
+        lives=Lifetimes(settings.images.media_ttl, settings.result_ttl),
     )
 
 
@@ -79,7 +82,7 @@ class Preparer:
         self._policy = policy
         self._webhooks = webhooks
         self._memory = SpecMemory()
-        self._rules = OutputRules(policy.native_links, policy.max_output_pixels)
+        self._rules = OutputRules(policy.native_links, policy.max_output_pixels, policy.lives)
 
     async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
         """`request` fitted to its model, raising what is wrong with it."""

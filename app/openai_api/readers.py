@@ -12,6 +12,7 @@ from app.domain.request import JSONValue, SizeRequest
 from app.errors import InvalidRequestError
 from app.openai_api.vocabulary import MAX_SIDE, Field, Kind
 from app.planning.sizing import tier_area
+from app.settings.durations import FORMS, read_duration
 
 Fields = Mapping[str, JSONValue]
 
@@ -58,8 +59,9 @@ def read_field(field: Field, fields: Fields) -> JSONValue | SizeRequest:
             return None if word is None else field.choices[word]
         case Kind.OPEN_CHOICE:
             return _read_open_choice(fields, name, field.choices)
-        case Kind.INTEGER:
-            return read_integer(fields, name, field.low, field.high)
+        case Kind.INTEGER | Kind.DURATION:
+            read = read_integer if field.kind is Kind.INTEGER else read_seconds
+            return read(fields, name, field.low, field.high)
         case Kind.NUMBER:
             return _read_number(fields, name, field.low, field.high)
         case Kind.BOOLEAN:
@@ -143,6 +145,20 @@ def read_boolean(fields: Fields, name: str) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     raise wrong(name, "true or false", value)
+
+
+def read_seconds(fields: Fields, name: str, low: int, high: int) -> int | None:
+    """A duration in whole seconds from `low` to `high`, given as seconds or with a unit."""
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        seconds = -1.0 if isinstance(value, bool | list | dict) else read_duration(str(value))
+    except ValueError:
+        seconds = -1.0
+    if not (seconds.is_integer() and low <= seconds <= high):
+        raise wrong(name, f"{FORMS}, whole seconds from {low} to {high}", value)
+    return int(seconds)
 
 
 def read_size(fields: Fields) -> SizeRequest:

@@ -17,6 +17,7 @@ _NESTING = "Nested fields may use brackets: `lora[][model]`."
 _BESIDE = "OpenAI's names may stand beside these and win; any other field goes to Runware."
 
 _TEXT: Schema = {"type": "string"}
+_DURATION: Schema = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *[smhdSMHD]?$"}
 _OBJECT_WITH_IMAGE: Schema = {"type": "object", "additionalProperties": _TEXT}
 _IMAGES: Schema = {
     "anyOf": [_TEXT, _OBJECT_WITH_IMAGE, {"type": "array", "items": {"anyOf": [_TEXT, _OBJECT_WITH_IMAGE]}}],
@@ -80,6 +81,8 @@ def describe_field(field: Field) -> Schema:
 def _type_of(field: Field) -> Schema:
     if field.kind is Kind.CHOICE:
         return {**_TEXT, "enum": [*field.choices]}
+    if field.kind is Kind.DURATION:
+        return {"anyOf": [{"type": "integer", "minimum": field.low, "maximum": field.high}, _DURATION]}
     if field.kind in {Kind.INTEGER, Kind.NUMBER}:
         return {**_TYPES[field.kind], "minimum": field.low, "maximum": field.high}
     native = _NATIVE_TYPES.get(field.kind) if field in RUNWARE_FIELDS else None

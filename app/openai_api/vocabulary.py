@@ -17,6 +17,7 @@ MAX_SIDE = 65_536
 _MAX_PROMPT_CHARS = 100_000
 """A bound on what is looked at; each model has its own, lower one."""
 _MAX_SEED = 2**63 - 1
+_LONGEST_TTL = 366 * 86_400
 
 
 class Kind(StrEnum):
@@ -30,6 +31,8 @@ class Kind(StrEnum):
     INTEGER = auto()
     NUMBER = auto()
     BOOLEAN = auto()
+    DURATION = auto()
+    """Seconds, or a text with a unit."""
     OBJECT = auto()
     SIZE = auto()
     """A part of what is asked of the size: all fields of this kind are read together."""
@@ -151,6 +154,11 @@ FIELDS = (
     Field("safety_identifier", Kind.TEXT, "Recorded in the log; wins over `user`.", "user"),
     Field("user", Kind.TEXT, "Recorded in the log.", "user"),
     Field("webhook_url", Kind.TEXT, "Called when the request has ended; https only.", "webhook_url"),
+    Field(
+        "ttl", Kind.DURATION,
+        "How long the images can be had: seconds, or `90s`, `30m`, `12h`, `7d`. Reported where that is too long here.",
+        "ttl", low=60, high=_LONGEST_TTL, examples=("1h",), options=("--ttl",),
+    ),
 )  # fmt: skip
 """Every field that has a meaning here; any other is the provider's."""
 

@@ -80,7 +80,7 @@ def decide(
 def _is_plain(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether nothing but the model, the shape of the request and the length of its prompt decides."""
     brings = request.images or request.mask or request.markup or request.parameters or request.passthrough
-    asks = request.background or request.fit or request.seed is not None
+    asks = request.background or request.fit or request.seed is not None or request.ttl is not None
     # What the caller wrote is remembered with its size, and may be as long as a body.
     size = request.size
     is_long = size.ignored or len(size.text) + len(size.area_text) > _LONGEST_SIZE
@@ -141,7 +141,7 @@ def _decide_spec(
         request, model, size.size, merged, composition, delivery, rules, transparent=parameters.transparent
     )
     # After the output, which decides whether the link is Runware's own.
-    fields, about_storage = decide_storage(merged, output)
+    fields = decide_storage(merged, output)
     about_made = (*about_parameters, *about_size, *about_composition, *about_fields)
     return ImageSpec(
         model=model,
@@ -153,7 +153,7 @@ def _decide_spec(
         fields=fields,
         blank=size.blank,
         reference_shape=size.reference_shape,
-        adjustments=(*about_made, *about_output, *about_storage, *about_count),
+        adjustments=(*about_made, *about_output, *about_count),
     )
 
 

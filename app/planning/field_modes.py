@@ -33,7 +33,7 @@ class FieldMode(StrEnum):
     """The gateway's own, dropped and reported."""
 
 
-_WHERE_CONVERTED = {"ttl": FieldMode.DROPPED, "uploadEndpoint": FieldMode.REFUSED}
+_WHERE_CONVERTED = {"uploadEndpoint": FieldMode.REFUSED}
 """Runware's fields for images as it makes them: what becomes of these where every image of a model is converted."""
 
 

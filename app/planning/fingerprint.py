@@ -78,7 +78,7 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
         seed=request.seed,
         parameters=request.parameters,
         # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
-        passthrough={name: value for name, value in request.passthrough.items() if name not in OWN_FIELDS},
+        passthrough=_extras_of(request),
         stream=request.stream,
         webhook_url=request.webhook_url,
         in_background=request.in_background,
@@ -87,6 +87,12 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
     )
     # Strictness decides between an answer and a refusal, so it belongs to what is asked for.
     return hashlib.sha256(_encoder.encode((counted, context.strict))).hexdigest()
+
+
+def _extras_of(request: ImageRequest) -> Mapping[str, JSONValue]:
+    # `ttl` stands where it stood while it was Runware's alone, so that it counts as before (0070).
+    own: dict[str, JSONValue] = {} if request.ttl is None else {"ttl": request.ttl}
+    return {name: value for name, value in request.passthrough.items() if name not in OWN_FIELDS} | own
 
 
 def _by_hash(image: InputImage) -> InputImage:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
-from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, OutputSpec
+from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, Lifetimes, OutputSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped
 from app.planning.derived_size import SCALE_FACTOR
@@ -28,6 +28,7 @@ LONGEST_SIDES: Mapping[ImageFormat, int] = MappingProxyType(
     {ImageFormat.WEBP: 16_383, ImageFormat.JPEG: 65_500, ImageFormat.GIF: 65_535, ImageFormat.AVIF: 32_768}
 )
 """What encoders write and decoders read again; the standards of JPEG and AVIF would allow more."""
+_USUAL_LIVES = Lifetimes(3600, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class OutputRules:
     native_links: bool = True
     """Links may lead to the provider's own images."""
     max_pixels: int = 2**31
+    lives: Lifetimes = _USUAL_LIVES
+    """How long images stay where the caller does not say, and at most."""
 
 
 DEFAULT_RULES = OutputRules()
@@ -71,10 +74,23 @@ def decide_output(
     format_plan, about_format = decide_format(request, model, composed=composition is not None)
     promised = _promises_transparency(model, fields, format_plan.delivered, transparent=transparent)
     native = rules.native_links and delivery is Delivery.LINK and not converts(format_plan) and composition is None
-    ttl = fields.get("ttl") if native else None
-    seconds = ttl if isinstance(ttl, int) else None
-    output = OutputSpec(size, delivery, native, format_plan, composition, promised, seconds)
-    return output, (*about_delivery, *about_format)
+    lives, about_lives = _decide_lives(request.ttl, rules.lives, is_here=not native)
+    seconds = request.ttl if native else None
+    output = OutputSpec(size, delivery, native, format_plan, composition, promised, seconds, lives)
+    return output, (*about_delivery, *about_format, *about_lives)
+
+
+def _decide_lives(asked: int | None, usual: Lifetimes, *, is_here: bool) -> tuple[Lifetimes, _Adjustments]:
+    """How long images stay that are to go after so many seconds; those that are not here, their provider judges."""
+    if asked is None:
+        return usual, ()
+    # Bounded by what the operator allows without a word: a caller must not fill the store for a year (0169).
+    applied = min(asked, usual.longest) if is_here else asked
+    lives = Lifetimes(applied, applied)
+    if applied == asked:
+        return lives, ()
+    reason = f"Images stay here for at most {applied} seconds."
+    return lives, (Adjustment("ttl", asked, applied, AdjustmentMode.CHANGED, reason),)
 
 
 def _decide_delivery(request: ImageRequest, default: Delivery) -> tuple[Delivery, _Adjustments]:
@@ -132,8 +148,8 @@ def _promises_transparency(model: CatalogModel, fields: _Fields, delivered: Imag
     return layered or transparent
 
 
-def decide_storage(fields: _Fields, output: OutputSpec) -> tuple[_Fields, _Adjustments]:
-    """The fields without the provider's own ways of keeping images, where ours come between.
+def decide_storage(fields: _Fields, output: OutputSpec) -> _Fields:
+    """The fields with how long the provider keeps an image behind its own link, where the caller said.
 
     Raises InvalidRequestError where Runware would upload another image than the one that was asked for.
     """
@@ -146,11 +162,8 @@ def decide_storage(fields: _Fields, output: OutputSpec) -> tuple[_Fields, _Adjus
             "(`fit`, `mask`, output_format gif and avif, output_compression below 20), or upload the answer yourself."
         )
         raise InvalidRequestError(message, param="uploadEndpoint", code="unsupported_value")
-    if "ttl" not in fields or output.native_link:
-        return fields, ()
-    # It is about Runware's own link; where the caller gets ours it would delete the image before we fetch it.
-    others = {name: value for name, value in fields.items() if name != "ttl"}
-    return others, (dropped("ttl", fields["ttl"], "It is for Runware's own links; this answer has none."),)
+    # For Runware's own link only: elsewhere it could delete an image before we have fetched it.
+    return fields if output.link_seconds is None else {**fields, "ttl": output.link_seconds}
 
 
 def check_output_size(

@@ -25,6 +25,7 @@ from app.settings.groups import (
 from app.settings.limits import LoadSettings, SpendingSettings
 from app.settings.metrics import MetricsSettings
 from app.settings.named_keys import NamedKey
+from app.settings.retention import RetentionSettings
 from app.settings.server import ServerSettings
 from app.settings.storage import StorageSettings
 
@@ -52,11 +53,17 @@ class Settings(BaseModel):
     images: ImageSettings = Field(default_factory=ImageSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     load: LoadSettings = Field(default_factory=LoadSettings)
     spending: SpendingSettings = Field(default_factory=SpendingSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+
+    @property
+    def result_ttl(self) -> int:
+        """How long the images of a request can be asked for again, in seconds."""
+        return self.retention.result_ttl or self.journal.idempotency_ttl
 
     def secret_values(self) -> list[str]:
         """Whatever must not be shown anywhere: the values of all settings that are secrets."""

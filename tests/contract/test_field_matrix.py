@@ -18,7 +18,7 @@ MODELS = load_catalog(Settings().models.catalog_dir).models
 IMAGE = data_uri(encode(photo(320, 320)))
 MASK = data_uri(encode(photo(320, 320).convert("L")))
 PROMPT = "[sim:plain][sim:slow=0] a harbor"
-PLATFORM = {"ttl": 120, "uploadEndpoint": "http://127.0.0.1:9/a", "safety": {"checkContent": True, "mode": "fast"}}
+PLATFORM = {"uploadEndpoint": "http://127.0.0.1:9/a", "safety": {"checkContent": True, "mode": "fast"}}
 PROTECTED = {
     "taskType": "caption", "taskUUID": str(uuid.uuid4()), "includeCost": False,
 }  # fmt: skip
@@ -34,7 +34,7 @@ VALUES = {
     "frame_count": 2, "frame_duration_ms": 50, "partial_images": 1, "svg": {"a": 1}, "user": "u", "safety_identifier": "s", "seed": 7,
     "negative_prompt": "fog and rain", "guidance_scale": 4, "num_inference_steps": 20, "scale_factor": 2, "n": 2, "aspect_ratio": "3:2",
     "resolution": "1K", "mask": MASK, "markup": IMAGE, "image": IMAGE, "image_url": IMAGE, "images": [IMAGE], "reference_images": [IMAGE],
-    "webhook_url": "http://127.0.0.1:9/nobody-listens",
+    "webhook_url": "http://127.0.0.1:9/nobody-listens", "ttl": 120,
 }  # fmt: skip
 
 
@@ -195,6 +195,12 @@ class Cells:
             assert response.json()["output_format"] == ("svg" if "SVG" in self.model.formats else value)
         if name == "fit":
             assert "size" in response.json()
+        if name == "ttl":
+            # Of Runware's own link it is Runware's to know; of ours the answer says when it ends.
+            assert {"ttl": json.dumps(value)}.items() <= dict(leaves(tasks[0])).items() or changed == set()
+            assert all(
+                0 < image["expires_at"] - response.json()["created"] <= value + 60 for image in response.json()["data"]
+            )
         if name == "webhook_url":
             record = self.gateway.client.get(f"/requests/{response.json()['id']}").json()
             assert record["webhook"]["url"] == value

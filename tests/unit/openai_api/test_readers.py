@@ -69,3 +69,24 @@ def test_a_size_that_means_nothing_is_refused_by_field(field, value):
 @pytest.mark.parametrize("seed", [-1, "-1", -1.0])
 def test_minus_one_is_no_seed(seed):
     assert parse_request(Mode.GENERATE, {"prompt": "a", "seed": seed}).seed is None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(60, 60), ("60", 60), ("90s", 90), (90.0, 90), ("1.5m", 90), (" 12 H ", 43_200), ("7d", 604_800), ("366d", 366 * 86_400), (None, None), ("", None)],
+)  # fmt: skip
+def test_a_duration_is_seconds_or_has_a_unit(value, seconds):
+    assert parse_request(Mode.GENERATE, {"prompt": "a", "ttl": value}).ttl == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [59, "59s", 60.5, "1.001m", "367d", 10**12, -60, "-1h", "soon", "1w", "1h 5m", True, [60], {"s": 60}, float("inf"), float("nan")],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_duration_or_out_of_bounds_is_refused(value):
+    with pytest.raises(
+        InvalidRequestError, match=r"`ttl`: expected seconds, or a duration like .*from 60 to"
+    ) as caught:
+        parse_request(Mode.GENERATE, {"prompt": "a", "ttl": value})
+    assert caught.value.param == "ttl"

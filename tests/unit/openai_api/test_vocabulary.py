@@ -31,7 +31,7 @@ def test_every_field_fills_an_attribute_of_a_request(field):
 
 @pytest.mark.parametrize("field", [*FIELDS, *RUNWARE_FIELDS], ids=lambda field: field.name)
 def test_bounds_and_choices_stand_where_the_kind_has_them(field):
-    assert (field.low < field.high) == (field.kind in {Kind.INTEGER, Kind.NUMBER, Kind.PROMPT})
+    assert (field.low < field.high) == (field.kind in {Kind.INTEGER, Kind.NUMBER, Kind.PROMPT, Kind.DURATION})
     assert bool(field.choices) == (field.kind in {Kind.CHOICE, Kind.OPEN_CHOICE})
     assert field.description.endswith(".")
 

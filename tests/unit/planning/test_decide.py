@@ -48,7 +48,8 @@ def test_adjustments_come_in_the_order_of_the_decisions_under_the_callers_names(
             stream=True,
             delivery=Delivery.LINK,
             parameters={"guidance_scale": 4},
-            passthrough={"taskUUID": "t", "ttl": 120},
+            passthrough={"taskUUID": "t"},
+            ttl=100_000_000,
             ignored=(IgnoredField("outputType", "dataURI", "because"),),
             names={"output_compression": "outputQuality"},
         ),
@@ -64,7 +65,7 @@ def test_adjustments_come_in_the_order_of_the_decisions_under_the_callers_names(
         "taskUUID dropped None",
         "response_format dropped None",
         "outputQuality dropped None",
-        "ttl dropped None",
+        "ttl changed 86400",
     ]
 
 
@@ -186,6 +187,7 @@ NOT_PLAIN = {
     "seed": 7,
     "parameters": {"guidance_scale": 4},
     "passthrough": {"steps": 9},
+    "ttl": 90,
     "names": {"size": "width"},
     "ignored": (IgnoredField("outputType", "dataURI", "because"),),
 }

@@ -65,6 +65,7 @@ OTHER = {
     "stream": False,
     "webhook_url": None,
     "in_background": False,
+    "ttl": 60,
     "names": {},
     "ignored": (),
 }
@@ -88,6 +89,11 @@ SAME = {
 )
 def test_fingerprints_that_journals_keep_stay_what_they_are(request_, strict, kept):
     assert fingerprint(request_, replace(CONTEXT, strict=strict)) == kept
+
+
+def test_how_long_images_stay_counts_as_it_did_when_it_was_runwares_own_field():
+    own, theirs = (replace(PLAIN, **extra) for extra in ({"ttl": 60}, {"passthrough": {"ttl": 60}}))
+    assert fingerprint(own, CONTEXT) == fingerprint(theirs, CONTEXT)
 
 
 @pytest.mark.parametrize("name", OTHER)

@@ -1,11 +1,13 @@
 """The output aspect: format, delivery and transparency, decided together with what is said of them, and its limits."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from app.catalog.modes import Mode
 from app.domain.request import Delivery, ImageFormat, ImageRequest
-from app.domain.spec import Composition, FormatPlan
+from app.domain.spec import Composition, FormatPlan, Lifetimes
 from app.errors import InvalidRequestError
 from app.images.convert import encode_image
 from app.planning.output import DEFAULT_RULES, LONGEST_SIDES, OutputRules, decide_output, decide_storage
@@ -139,25 +141,26 @@ def test_layers_need_a_format_that_holds_them():
         decide("flux.1-dev", made={**MADE, "fields": {"layerDiffuse": True}}, format=ImageFormat.JPEG)
 
 
+HOSTED = {"format": ImageFormat.GIF}
+STEPS = {"steps": 9}
+
+
 @pytest.mark.parametrize(
-    ("fields", "asked", "kept", "seconds", "adjusted"),
+    ("asked", "sent", "lives", "adjusted"),
     [
-        pytest.param({"ttl": 60, "steps": 9}, {}, {"ttl": 60, "steps": 9}, 60, [], id="a link of Runware's"),
-        pytest.param(
-            {"ttl": 60, "steps": 9},
-            {"delivery": Delivery.EMBEDDED},
-            {"steps": 9},
-            None,
-            ["ttl dropped None"],
-            id="no link of Runware's",
-        ),
-        pytest.param({"steps": 9}, {}, {"steps": 9}, None, [], id="nothing said"),
+        pytest.param({"ttl": 60}, {**STEPS, "ttl": 60}, (60, 60), [], id="a link of Runware's"),
+        pytest.param({"ttl": 10**7}, {**STEPS, "ttl": 10**7}, (10**7, 10**7), [], id="as long as Runware says"),
+        pytest.param({"ttl": 60, **HOSTED}, STEPS, (60, 60), [], id="a link of ours"),
+        pytest.param({"ttl": 60, "delivery": Delivery.EMBEDDED}, STEPS, (60, 60), [], id="no link"),
+        pytest.param({"ttl": 500, **HOSTED}, STEPS, (500, 500), [], id="as long as anything stays here"),
+        pytest.param({"ttl": 501, **HOSTED}, STEPS, (500, 500), ["ttl changed 500"], id="longer than that"),
+        pytest.param(HOSTED, STEPS, (100, 500), [], id="nothing said"),
     ],
 )
-def test_a_links_life_holds_for_the_providers_own_links(fields, asked, kept, seconds, adjusted):
-    output, _ = decide("flux.1-dev", made={**MADE, "fields": fields}, **asked)
-    left, adjustments = decide_storage(fields, output)
-    assert (left, output.link_seconds, in_short(adjustments)) == (kept, seconds, adjusted)
+def test_how_long_images_stay_is_the_callers_to_say_up_to_what_the_operator_allows(asked, sent, lives, adjusted):
+    rules = replace(DEFAULT_RULES, lives=Lifetimes(100, 500))
+    output, adjustments = decide("flux.1-dev", made={**MADE, "fields": STEPS}, rules=rules, **asked)
+    assert (decide_storage(STEPS, output), output.lives, adjustments) == (sent, Lifetimes(*lives), adjusted)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_an_upload_gets_the_image_that_was_asked_for_or_none(made, asked, refusa
     fields = {"uploadEndpoint": "https://bucket.example/a"}
     output, _ = decide("flux.1-dev", made={**made, "fields": fields}, **asked)
     if refusal is None:
-        assert decide_storage(fields, output) == (fields, ())
+        assert decide_storage(fields, output) == fields
         return
     with pytest.raises(InvalidRequestError, match=refusal):
         decide_storage(fields, output)

@@ -7,6 +7,7 @@ from app.catalog.loader import load_catalog
 from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, LinkedImage
+from app.domain.spec import Lifetimes
 from app.errors import InvalidRequestError
 from app.planning.decide import decide
 from app.settings.load import Settings
@@ -48,7 +49,7 @@ LEGAL = [
     ("better faces", {"ultralytics": {"CFGScale": 50, "confidence": 0.01, "maskBlur": 100, "maskPadding": 20, "steps": 100, "strength": 1}}),
     ("a guidance of its own", {"trueCFGScale": 4.25}),
     ("safety", {"safety": {"checkContent": True, "mode": "fast"}}),
-    ("storage", {"ttl": 60, "uploadEndpoint": "https://bucket.example/x?X-Amz-Signature=1"}),
+    ("storage", {"uploadEndpoint": "https://bucket.example/x?X-Amz-Signature=1"}),
     ("what nobody knows", {"wobble": {"deep": [1, None]}, "lora": [LORA | {"newThing": 1}]}),
 ]  # fmt: skip
 
@@ -106,7 +107,7 @@ ILLEGAL = [
     ("ultralytics.steps", {"ultralytics": {"steps": 101}}), ("ultralytics.CFGScale", {"ultralytics": {"CFGScale": 50.1}}),
     ("inputs.seedImage", {"inputs": {"seedImage": ["a"]}}),
     ("safety.checkContent", {"safety": {"checkContent": "yes"}}), ("safety.mode", {"safety": {"mode": "full"}}), ("safety", {"safety": True}),
-    ("ttl", {"ttl": 59}), ("ttl", {"ttl": 60.5}), ("uploadEndpoint", {"uploadEndpoint": "ftp://x"}), ("uploadEndpoint", {"uploadEndpoint": 3}),
+    ("uploadEndpoint", {"uploadEndpoint": "ftp://x"}), ("uploadEndpoint", {"uploadEndpoint": 3}),
 ]  # fmt: skip
 
 
@@ -124,7 +125,6 @@ def test_what_the_page_forbids_is_refused_at_its_exact_place(place, passthrough)
         ({"lora": [LORA, LORA | {"weight": 9}]}, "Invalid value for `lora[1].weight`: expected a number from -4 to 4 in steps of 0.01; got 9."),
         ({"safety": {"mode": 1}}, "Invalid value for `safety.mode`: expected one of none, fast; got 1."),
         ({"pulid": {"images": []}}, "Invalid value for `pulid.images`: expected a list of 1 items; got a list of 0."),
-        ({"ttl": 1}, "Invalid value for `ttl`: expected a whole number of at least 60; got 1."),
         ({"scheduler": "x"}, "Invalid value for `scheduler`: expected one of DDIM, DDIMScheduler, "),
         ({"steps": 8, "acceleratorOptions": {"cacheEndStep": 9}}, "it must be at most `steps`, which is 8."),
     ],
@@ -157,15 +157,15 @@ def test_the_gateways_own_fields_cannot_be_set_and_that_is_told(model, name):
 
 @pytest.mark.parametrize("model", ["riverflow-1-mini", "riverflow-1-pro"])
 def test_riverflows_platform_fields_pass(model):
-    passthrough = {"safety": {"checkContent": True}, "ttl": 120, "uploadEndpoint": "https://bucket.example/a"}
+    passthrough = {"safety": {"checkContent": True}, "uploadEndpoint": "https://bucket.example/a"}
     spec = fit(model, Mode.EDIT, 1, passthrough=passthrough)
     assert {name: spec.fields[name] for name in passthrough} == passthrough
 
 
-def test_a_life_time_for_runwares_links_means_nothing_where_the_answer_has_none():
-    spec = fit(passthrough={"ttl": 120}, delivery=Delivery.EMBEDDED)
-    assert "ttl" not in spec.fields
-    assert [(one.param, one.mode) for one in spec.adjustments] == [("ttl", AdjustmentMode.DROPPED)]
+@pytest.mark.parametrize(("delivery", "sent"), [(Delivery.LINK, 120), (Delivery.EMBEDDED, None)])
+def test_how_long_images_stay_is_sent_for_links_of_runwares_and_kept_here_for_all_else(delivery, sent):
+    spec = fit(ttl=120, delivery=delivery)
+    assert (spec.fields.get("ttl"), spec.output.lives, spec.adjustments) == (sent, Lifetimes(120, 120), ())
 
 
 @pytest.mark.parametrize(
