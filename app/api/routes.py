@@ -217,7 +217,7 @@ def _root_routes(site: Site) -> tuple[Route, ...]:
     return (
         *for_programs,
         Route("GET", "/playground", Public(root.show_root)),
-        Route("GET", "/web/{name}", Public(web.send_file)),
+        Route("GET", "/web/{name:path}", Public(web.send_file)),
     )
 
 

@@ -5,9 +5,10 @@ to `root`.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -32,12 +33,7 @@ class WebPages:
     """The pages and what they are made of, read once. `image_origins` are those of results beside https addresses."""
 
     def __init__(self, image_origins: Iterable[str] = ()) -> None:
-        folder = files("app") / "web"
-        self._files = {
-            entry.name: _File(entry.read_bytes(), _MEDIA_TYPES[entry.name.rpartition(".")[2]])
-            for entry in folder.iterdir()
-            if entry.name.rpartition(".")[2] in _MEDIA_TYPES
-        }
+        self._files = dict(_read_folder(files("app") / "web"))
         # No page takes HTML from a string: names and errors of callers can only become text (0181).
         self._policy = "; ".join([
             "default-src 'none'",
@@ -114,6 +110,16 @@ class _PageOrAnswer:
             await send(message)
 
         await self._app(scope, receive, send_varied)
+
+
+def _read_folder(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, _File]]:
+    """Every file of a kind that pages are made of, by its path below the folder."""
+    for entry in folder.iterdir():
+        ending = entry.name.rpartition(".")[2]
+        if entry.is_dir():
+            yield from _read_folder(entry, f"{prefix}{entry.name}/")
+        elif ending in _MEDIA_TYPES:
+            yield prefix + entry.name, _File(entry.read_bytes(), _MEDIA_TYPES[ending])
 
 
 def image_origins(base_url: str) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/llms.txt"): Rule.PUBLIC,
     ("GET", "/robots.txt"): Rule.PUBLIC,
     ("GET", "/playground"): Rule.PUBLIC,
-    ("GET", "/web/{name}"): Rule.PUBLIC,
+    ("GET", "/web/{name:path}"): Rule.PUBLIC,
     ("GET", "/docs"): Rule.PUBLIC,
     ("GET", "/redoc"): Rule.PUBLIC,
     ("GET", "/docs/{name}"): Rule.PUBLIC,
@@ -73,7 +73,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
 }
 
 
-FILES = {"/docs/{name}": "/docs/swagger-ui.css", "/web/{name}": "/web/shell.js"}
+FILES = {"/docs/{name}": "/docs/swagger-ui.css", "/web/{name:path}": "/web/shell.js"}
 """What pages are made of has names of its own."""
 
 

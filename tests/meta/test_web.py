@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "app" / "web"
-FILES = sorted(WEB.iterdir())
+FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 PAGES = [path for path in FILES if path.suffix == ".html"]
 MAX_LINES = 300
@@ -19,7 +19,7 @@ SINKS = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Fu
 
 
 def names(paths: list[Path]) -> list[str]:
-    return [path.name for path in paths]
+    return [path.relative_to(WEB).as_posix() for path in paths]
 
 
 @pytest.mark.parametrize("path", FILES, ids=names(FILES))

@@ -52,7 +52,7 @@ PUBLIC = [
     ("GET", "/llms.txt"),
     ("GET", "/robots.txt"),
     ("GET", "/playground"),
-    ("GET", "/web/{name}"),
+    ("GET", "/web/{name:path}"),
     ("GET", "/docs"),
     ("GET", "/redoc"),
     ("GET", "/docs/{name}"),
@@ -75,7 +75,7 @@ def test_the_pages_are_served_only_where_they_are_wanted(tmp_path):
 
 def test_web_pages_are_served_only_where_they_are_wanted(tmp_path):
     left = [path for _, path in served_routes(SPILLWAY_DATA_DIR=str(tmp_path), SPILLWAY_WEB="false")]
-    assert not {"/playground", "/web/{name}"} & set(left)
+    assert not {"/playground", "/web/{name:path}"} & set(left)
     assert {"/", "/llms.txt", "/robots.txt"} <= set(left)
 
 
