@@ -3,67 +3,105 @@
 Their scripts come from an installed package, so that they work without the internet. Leaves the document to `openapi`.
 """
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from app.api.web import way_up
+
 _PACKAGE = "fastapi_offline"
+_SCRIPT = "text/javascript"
 _ASSETS = {
-    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui-bundle.js": _SCRIPT,
     "swagger-ui.css": "text/css",
-    "redoc.standalone.js": "text/javascript",
+    "redoc.standalone.js": _SCRIPT,
     "favicon.png": "image/png",
 }
-# Scripts begin inside the pages, and ReDoc starts a worker from a blob; nothing is loaded from anywhere else but the
-# images that answers link to.
+_KEPT = {"Cache-Control": "public, max-age=86400"}
+# In files of their own: no script stands inside a page, so the policy need not allow any there.
+_STARTS = {
+    "start-swagger.js": """\
+SwaggerUIBundle({
+  url: document.body.dataset.document,
+  dom_id: "#docs",
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+  defaultModelsExpandDepth: 0,
+});
+""",
+    "start-redoc.js": """\
+Redoc.init(
+  document.body.dataset.document,
+  { disableSearch: true, hideLoading: true, nativeScrollbars: true },
+  document.getElementById("docs"),
+);
+""",
+}
+_EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+"""The hash of nothing: both pages put empty style elements into themselves and fill them by script."""
 _POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob: https:; worker-src blob:; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' {empty}; connect-src 'self'; img-src {images}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="{root}docs/favicon.png">
+{sheet}<script src="{root}docs/{script}" defer></script>
+<script src="{root}docs/{start}" defer></script>
+</head>
+<body data-document="{root}openapi.json"><div id="docs"></div></body>
+</html>
+"""
 
 
 class DocsPages:
-    """The pages and what they are made of. Addresses are relative: a proxy may put a path before them."""
+    """The pages and what they are made of. Addresses are relative: a proxy may put a path before them.
 
-    def __init__(self, title: str) -> None:
-        swagger = get_swagger_ui_html(
-            openapi_url="openapi.json",
-            title=title,
-            swagger_js_url="docs/swagger-ui-bundle.js",
-            swagger_css_url="docs/swagger-ui.css",
-            swagger_favicon_url="docs/favicon.png",
-            swagger_ui_parameters={"validatorUrl": None, "defaultModelsExpandDepth": 0},
-        )
-        redoc = get_redoc_html(
-            openapi_url="openapi.json",
-            title=title,
-            redoc_js_url="docs/redoc.standalone.js",
-            redoc_favicon_url="docs/favicon.png",
-            with_google_fonts=False,
-        )
-        self._swagger, self._redoc = bytes(swagger.body), bytes(redoc.body)
+    `image_origins` are those of results beside https addresses.
+    """
 
-    async def show_swagger(self, _: Request) -> Response:
+    def __init__(self, title: str, image_origins: Iterable[str] = ()) -> None:
+        self._title = title
+        # Answers link to images; the page to read has none, and would fetch its maker's logo from elsewhere.
+        self._swagger_policy = _POLICY.format(
+            empty=_EMPTY_STYLE, images=" ".join(["'self' data: blob: https:", *image_origins])
+        )
+        self._redoc_policy = _POLICY.format(empty=_EMPTY_STYLE, images="'self' data:")
+
+    async def show_swagger(self, request: Request) -> Response:
         """The document to try out."""
-        return _page(self._swagger)
+        sheet = '<link rel="stylesheet" href="{root}docs/swagger-ui.css">\n'
+        return self._page(request, self._swagger_policy, sheet, ("swagger-ui-bundle.js", "start-swagger.js"))
 
-    async def show_redoc(self, _: Request) -> Response:
+    async def show_redoc(self, request: Request) -> Response:
         """The document to read."""
-        return _page(self._redoc)
+        return self._page(request, self._redoc_policy, "", ("redoc.standalone.js", "start-redoc.js"))
 
     async def send_asset(self, request: Request) -> Response:
         """A script, style or icon of the pages."""
         name = str(request.path_params["name"])
+        if name in _STARTS:
+            return Response(_STARTS[name], media_type=_SCRIPT, headers=_KEPT)
         # Only names of the table: a path from outside must never be joined to a folder.
         if name not in _ASSETS:
             raise HTTPException(404)
         path = Path(str(files(_PACKAGE) / "static" / name))
-        return FileResponse(path, media_type=_ASSETS[name], headers={"Cache-Control": "public, max-age=86400"})
+        return FileResponse(path, media_type=_ASSETS[name], headers=_KEPT)
 
-
-def _page(body: bytes) -> Response:
-    return Response(body, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+    def _page(self, request: Request, policy: str, sheet: str, scripts: tuple[str, str]) -> Response:
+        root = way_up(request.scope).decode()
+        script, start = scripts
+        body = _PAGE.format(title=self._title, root=root, sheet=sheet.format(root=root), script=script, start=start)
+        headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
+        return Response(body, media_type="text/html", headers=headers)

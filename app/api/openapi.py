@@ -22,7 +22,7 @@ _OPENAPI = "3.1.0"
 _MODULES = (schemas, record_schemas, usage_schemas, key_schemas)
 _IN_PATH = re.compile(r"\{(\w+)(?::\w+)?\}")
 _ABOUT = (
-    "The official OpenAI SDKs work with this API once their base URL is `{origin}/v1`. "
+    "The official OpenAI SDKs work with this API: set their base URL to the address of this gateway and `/v1`. "
     "The same routes also stand under `/openai/v1`, `/openai` and at the root. "
     "Every error has OpenAI's envelope, and every answer an `x-request-id`."
 )

@@ -22,8 +22,9 @@ class Site:
     @classmethod
     def on(cls, settings: Settings) -> "Site":
         """The site of a gateway with these settings."""
+        origins = image_origins(settings.upstream.runware_base_url)
         return cls(
             RootRoutes(settings),
-            DocsPages(f"{TITLE} {__version__}") if settings.server.docs else None,
-            WebPages(image_origins(settings.upstream.runware_base_url)) if settings.server.web else None,
+            DocsPages(f"{TITLE} {__version__}", origins) if settings.server.docs else None,
+            WebPages(origins) if settings.server.web else None,
         )

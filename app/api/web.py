@@ -54,7 +54,7 @@ class WebPages:
     def answer_page(self, name: str, request: Request) -> Response:
         """A page for the address it was asked under."""
         file = self._files[f"{name}.html"]
-        content = file.content.replace(_ROOT_MARK, _way_up(request.scope))
+        content = file.content.replace(_ROOT_MARK, way_up(request.scope))
         headers = {
             "Vary": "Accept",
             "Content-Security-Policy": self._policy,
@@ -128,7 +128,7 @@ def image_origins(base_url: str) -> tuple[str, ...]:
     return (f"{parts.scheme}://{parts.netloc}",) if parts.scheme == "http" else ()
 
 
-def _way_up(scope: Scope) -> bytes:
+def way_up(scope: Scope) -> bytes:
     """The relative way from the address of a page to the root: a proxy may put a path before all of them."""
     # As it was sent: a slash that was escaped is none to a browser.
     path: bytes = scope.get("raw_path") or scope["path"].encode()

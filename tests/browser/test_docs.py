@@ -1,0 +1,27 @@
+"""The API's page in a real browser: signed in for as long as it is open, and an example makes an image."""
+
+import json
+
+KEPT = "() => [Object.keys(localStorage), Object.keys(sessionStorage), document.cookie]"
+
+
+def test_an_example_makes_an_image_once_a_key_is_given(gateway, visit):
+    """Every test here asserts that nothing stands in the console and nobody else is asked."""
+    reader = visit(gateway.origin, images=gateway.simulator.url)
+    page = reader.page
+    page.goto(f"{gateway.origin}/docs")
+    page.get_by_role("button", name="Authorize", exact=True).click()
+    page.get_by_label("auth-bearer-value").fill("test-key")
+    page.get_by_role("button", name="Apply credentials").first.click()
+    page.get_by_role("button", name="Close").first.click()
+    page.get_by_text("Create images").click()
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table .response-col_status", has_text="200").wait_for()
+    answer = json.loads(page.locator(".live-responses-table .microlight").first.inner_text())
+    assert (answer["size"], len(answer["data"])) == ("1024x768", 1)
+    assert page.evaluate(KEPT) == [[], [], ""]
+
+    page.reload()
+    page.get_by_text("Create images").wait_for()
+    page.get_by_role("button", name="Authorize", exact=True).click()
+    assert page.get_by_label("auth-bearer-value").input_value() == ""
