@@ -5,6 +5,7 @@ from app.api.documented import Documented, Operation, errors, json_answer, json_
 from app.api.examples import CHANGES, KEYS, ROTATIONS
 from app.openai_api.key_schemas import (
     AuditList,
+    CallerItem,
     KeyChanges,
     KeyItem,
     KeyList,
@@ -46,6 +47,12 @@ def list_keys() -> Operation:
     """Of `GET /keys`."""
     answers = {200: json_answer(KeyList, description="A page, the newest first."), **errors(400, 401, 403, 503)}
     return Operation("Keys", "List keys", answers, given.KEYS_QUERY)
+
+
+def retrieve_own() -> Operation:
+    """Of `GET /key`."""
+    shown = json_answer(CallerItem, description="The caller.", headers=(*given.KEY_HEADERS, "Cache-Control"))
+    return Operation("Keys", "Get your own key", {200: shown, **errors(401, 503)})
 
 
 def retrieve_key() -> Operation:

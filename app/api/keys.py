@@ -13,7 +13,7 @@ from app.domain.key_records import KeyView
 from app.domain.request import JSONValue
 from app.openai_api.json_body import StructureGuard, decode_object
 from app.openai_api.key_fields import KeyFields, read_audit_page, read_grace, read_key_page
-from app.openai_api.key_render import audit_members, keys_members, render_key, render_members
+from app.openai_api.key_render import audit_members, keys_members, render_caller, render_key, render_members
 from app.server.body import read_body
 
 _LARGEST_BODY = 64 * 1024
@@ -23,7 +23,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 
 
 class KeyRoutes:
-    """`/keys/…` and `/audit`. `clock` is unix seconds."""
+    """`/keys/…`, `/key` and `/audit`. `clock` is unix seconds."""
 
     def __init__(self, ring: KeyRing, clock: Callable[[], float] = time.time) -> None:
         self._admin = ring.admin
@@ -47,6 +47,11 @@ class KeyRoutes:
     async def retrieve_key(self, request: Request, _: Caller) -> Response:
         """One key, by its id or its name."""
         return _answer(await self._admin.show(_reference(request)))
+
+    async def retrieve_own(self, _: Request, caller: Caller) -> Response:
+        """Who calls, what the gateway takes it for, and how its own key stands."""
+        view = None if caller.key is None else await self._admin.show(caller.key.id)
+        return Response(render_caller(caller, view), headers=NOT_STORED, media_type=_JSON)
 
     async def update_key(self, request: Request, caller: Caller) -> Response:
         """Change the fields of a key that the body names."""

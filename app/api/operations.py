@@ -95,7 +95,7 @@ def retrieve_result() -> Operation:
     later = json_answer(
         RequestRecord, description="It is still being made.", headers=(*given.KEY_HEADERS, "Retry-After")
     )
-    return Operation("Requests", "Get the images of a request", {200: made, 202: later, **errors()})
+    return Operation("Requests", "Get the images of a request", {200: made, 202: later, **errors()}, (given.PEEK,))
 
 
 def delete_payloads() -> Operation:

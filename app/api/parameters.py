@@ -59,6 +59,7 @@ _CURSORS = (
     _query("starting_after", "The id behind which the page begins: older ones."),
     _query("ending_before", "The id before which the page ends: newer ones."),
 )
+PEEK = _query("peek", "true: only look. The answer does not count as delivered.", _FLAG)
 REQUESTS_QUERY = (
     _query("limit", "How many at most.", _limit(100, 20)),
     *_CURSORS,
@@ -67,6 +68,7 @@ REQUESTS_QUERY = (
     _query("status", "How far they are.", {"type": "string", "enum": [*get_args(Status)]}),
     _query("model", "The model, by any of its names.", example="flux.1-schnell"),
     _query("key", "For administrators: one key, by id or name."),
+    _query("id", "A part of the id."),
     _query("summary", "true: sums over all requests that the question covers.", _FLAG, example=True),
 )
 KEYS_QUERY = (

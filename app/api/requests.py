@@ -19,6 +19,7 @@ from app.jobs.runner import JobRunner
 from app.journal.history import Filter, History
 from app.journal.notices import OPERATOR
 from app.journal.records import Record
+from app.openai_api.readers import read_boolean
 from app.openai_api.request_log import read_question, render_list, render_record, render_webhook
 from app.server.delivery import state_of
 from app.webhooks.signing import WebhookSecrets
@@ -44,7 +45,7 @@ class RequestRoutes:
         question = read_question(request.query_params)
         status = question.status.value if question.status else None
         tenant = await self._tenants.tenant_of(question.key, caller)
-        wanted = Filter(tenant, question.created_after, question.created_before, status, question.model)
+        wanted = Filter(tenant, question.created_after, question.created_before, status, question.model, question.id)
         records, more = await self._history.page(
             wanted, question.limit, after=question.starting_after, before=question.ending_before
         )
@@ -67,7 +68,8 @@ class RequestRoutes:
             return Response(body, status_code=202, headers={"Retry-After": "1"}, media_type=_JSON)
         if isinstance(outcome, Failed):
             return answer_failure(outcome)
-        if record.tenant != caller.tenant:
+        # A look delivers nothing: the caller that lost this answer may still come for it (0182).
+        if record.tenant != caller.tenant or read_boolean({"peek": request.query_params.get("peek")}, "peek"):
             return show_images(outcome.answer)
         # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
         await self._runner.rejoin(record.id, state_of(request.scope).request_id)

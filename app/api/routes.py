@@ -190,6 +190,7 @@ def _money_routes(handlers: Handlers) -> tuple[Route, ...]:
 def _key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
     one = "/keys/{key_id}"
     return (
+        Route("GET", "/key", WithKey(keys.retrieve_own), about_keys.retrieve_own()),
         Route("POST", "/keys", Admin(keys.create_key), about_keys.create_key()),
         Route("GET", "/keys", Admin(keys.list_keys), about_keys.list_keys()),
         Route("GET", one, Admin(keys.retrieve_key), about_keys.retrieve_key()),

@@ -47,6 +47,9 @@ class Attempt:
     outcome: str
     status: int | None
     duration_ms: int
+    # The default is for rows that are older than this member.
+    started_ms: int | None = None
+    """When it began, counted from the first exchange about its task."""
 
 
 @dataclass(frozen=True, slots=True)

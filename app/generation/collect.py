@@ -55,8 +55,8 @@ def end_of(place: TaskPlace, result: TaskResult) -> tuple[TaskEnd, dict[int, Ima
         for offset in range(len(made), place.wanted)
     )
     attempts = tuple(
-        Attempt(place.task_id, exchange.kind, exchange.outcome, exchange.status, exchange.duration_ms)
-        for exchange in result.exchanges
+        Attempt(place.task_id, one.kind, one.outcome, one.status, one.duration_ms, one.started_ms)
+        for one in result.exchanges
     )
     may_run = result.unresolved or any(failure.kind is Kind.TIMEOUT for failure in result.failures)
     end = TaskEnd(place, attempts, result.others, failed=failed, is_unresolved=result.unresolved, may_run=may_run)

@@ -10,7 +10,7 @@ import msgspec
 from app.domain.answer import Adjustment, Result
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import GatewayError, InternalError
-from app.journal.records import UNREADABLE, Record, RequestView
+from app.journal.records import UNREADABLE, PlanView, Record, RequestView
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,15 @@ def view_of(record: Record) -> RequestView:
     except msgspec.MsgspecError:
         # One damaged row must not break the whole list (0103).
         return RequestView(record, None, decode_error(UNREADABLE))
-    return RequestView(record, result, error)
+    return RequestView(record, result, error, _plan_of(record))
+
+
+def _plan_of(record: Record) -> PlanView | None:
+    try:
+        plan = decode_plan(record.plan)
+    except msgspec.MsgspecError:
+        return None
+    return PlanView(plan.places, plan.output)
 
 
 def encode_plan(plan: StoredPlan) -> str:

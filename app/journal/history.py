@@ -27,6 +27,8 @@ class Filter:
     created_before: float | None = None
     status: str | None = None
     model: str | None = None
+    id: str | None = None
+    """A part of its id."""
 
 
 class History:
@@ -112,6 +114,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(requests.c.created_at < wanted.created_before)
     if wanted.status is not None:
         conditions.append(requests.c.status == wanted.status)
+    if wanted.id is not None:
+        conditions.append(requests.c.id.contains(wanted.id, autoescape=True))
     if wanted.model is not None:
         conditions.append(or_(requests.c.model == wanted.model, requests.c.executed_model == wanted.model))
     return conditions

@@ -7,6 +7,7 @@ from enum import Enum, StrEnum
 
 from app.domain.answer import Result, TaskCost
 from app.domain.caller import ApiKey
+from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import GatewayError
 
 UNREADABLE = "unreadable"
@@ -97,6 +98,8 @@ class Record:
     webhook_status: int | None = None
     images_kept: bool | None = None
     """Whether every image of the answer is behind a link or stored here; None in rows that are older than this."""
+    prompt: str | None = None
+    """Only where prompts are stored."""
     costs: tuple[TaskCost, ...] = ()
 
     @property
@@ -106,12 +109,22 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanView:
+    """What a request became: its tasks by the places of their images, and what becomes of the images."""
+
+    places: tuple[TaskPlace, ...]
+    output: OutputSpec
+
+
+@dataclass(frozen=True, slots=True)
 class RequestView:
     """A request as it may be shown: what is known of it, with its result or its error where it ended."""
 
     record: Record
     result: Result | None
     error: GatewayError | None
+    plan: PlanView | None = None
+    """None where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

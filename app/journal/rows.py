@@ -78,6 +78,7 @@ def _to_record(values: Mapping[str, Any], costs: tuple[TaskCost, ...]) -> Record
         webhook_next=values.get("webhook_next"),
         webhook_status=values.get("webhook_status"),
         images_kept=values.get("images_kept"),
+        prompt=values.get("prompt"),
         costs=costs,
     )
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from app.access.key_facts import facts_of
+from app.domain.caller import ANONYMOUS, Caller
 from app.domain.key_records import AuditEntry, AuditPage, KeyPage, KeyView
 from app.domain.request import JSONValue
 
@@ -44,6 +45,18 @@ def key_members(view: KeyView, text: str | None = None) -> dict[str, JSONValue]:
 def render_key(view: KeyView, text: str | None = None) -> bytes:
     """One key."""
     return _encoder.encode(key_members(view, text))
+
+
+def render_caller(caller: Caller, view: KeyView | None) -> bytes:
+    """Who calls; with its key, where that is one of the database."""
+    return _encoder.encode({
+        "object": "caller",
+        "id": caller.tenant,
+        "name": caller.name or None,
+        "admin": caller.is_admin,
+        "anonymous": caller == ANONYMOUS,
+        "key": None if view is None else key_members(view),
+    })  # fmt: skip
 
 
 def keys_members(views: Sequence[KeyView], page: KeyPage, *, more: bool) -> dict[str, JSONValue]:

@@ -87,6 +87,17 @@ class KeyItem(BaseModel):
     webhook_url: str | None
 
 
+class CallerItem(BaseModel):
+    """Who calls, and what the gateway takes it for."""
+
+    object: Literal["caller"]
+    id: str = Field(description="What `key` is in the records of its requests.")
+    name: str | None
+    admin: bool
+    anonymous: bool = Field(description="Whether no key is asked for here.")
+    key: KeyItem | None = Field(description="Its key, where that was made by an administrator; null for others.")
+
+
 class KeyWithSecret(KeyItem):
     """A key that was just made or rotated."""
 

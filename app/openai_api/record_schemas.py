@@ -39,6 +39,28 @@ class WebhookState(BaseModel):
     state: Literal["pending", "delivered", "failed"]
 
 
+class PlannedTask(BaseModel):
+    """One task at Runware."""
+
+    task_uuid: str
+    first_index: int = Field(description="The place of its first image in the answer, from 0.")
+    images: int
+    cost: float | None
+    known_cost: float | None = None
+
+
+class RequestPlan(BaseModel):
+    """What a request became."""
+
+    tasks: list[PlannedTask]
+    size: str | None = Field(description="What the model was asked for.")
+    runware_format: str
+    output_format: str
+    response_format: str
+    fit: str | None = Field(description="How the images get exactly the size that was asked for.")
+    pasted: bool = Field(description="Whether the results are pasted into the caller's image, inside the mask.")
+
+
 class RequestRecord(BaseModel):
     """A request of the past, or one that runs."""
 
@@ -60,6 +82,7 @@ class RequestRecord(BaseModel):
     provider_fields: dict[str, JsonValue] | None = None
     attempts: list[AttemptModel]
     task_uuids: list[str]
+    plan: RequestPlan | None
     adjustments: list[AdjustmentModel]
     error: RecordedError | None
     errors: list[FailureModel] = Field(description="Of single images.")
@@ -68,6 +91,11 @@ class RequestRecord(BaseModel):
     client_request_id: str | None
     webhook: WebhookState | None
     delivered: bool
+    delivered_at: int | None
+    images_kept: bool = Field(description="Whether the result has every image.")
+    prompt: str | None = Field(
+        None, description="In the record itself, not in lists and webhooks; null unless prompts are stored."
+    )
     result_url: str
 
 

@@ -7,16 +7,18 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from app.domain.request import JSONValue
+from app.domain.answer import TaskCost
+from app.domain.request import Delivery, JSONValue
 from app.errors import GatewayError, InvalidRequestError
 from app.journal.records import Record, RequestView, Status, Sums
 from app.ledger.bill import known_cost, total_cost
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
 from app.openai_api.render import CURRENCY, PROVIDER, cost_members, image_members
 
-_FILTERS = ("created_after", "created_before", "status", "model", "key")
+_FILTERS = ("created_after", "created_before", "status", "model", "key", "id")
 _NAMES = ("limit", "starting_after", "ending_before", *_FILTERS, "summary")
 _MOST, _USUAL = 100, 20
+_FORMATS = {Delivery.LINK: "url", Delivery.EMBEDDED: "b64_json", Delivery.DATA_URI: "dataURI"}
 _encoder = msgspec.json.Encoder()
 
 
@@ -33,6 +35,8 @@ class Question:
     model: str | None = None
     key: str | None = None
     """The id or the name of the key it is about."""
+    id: str | None = None
+    """A part of its id."""
     summary: bool = False
 
 
@@ -55,6 +59,7 @@ def read_question(query: Mapping[str, str]) -> Question:
         status=None if status is None else Status(status),
         model=read_text(query, "model"),
         key=read_text(query, "key"),
+        id=read_text(query, "id"),
         summary=bool(read_boolean(query, "summary")),
     )
 
@@ -71,7 +76,8 @@ def _read_time(query: Mapping[str, str], name: str) -> float | None:
 
 def render_record(view: RequestView) -> bytes:
     """One request; what became of it is shown once it ended."""
-    return _encoder.encode(_members_of(view))
+    # Its prompt stands here only: a list is read by administrators without a line in the audit log (0133).
+    return _encoder.encode({**_members_of(view), "prompt": view.record.prompt})
 
 
 def _members_of(view: RequestView) -> dict[str, object]:
@@ -96,6 +102,7 @@ def _members_of(view: RequestView) -> dict[str, object]:
         **({"provider_fields": result.provider_fields} if result and result.provider_fields else {}),
         "attempts": result.attempts if result else [],
         "task_uuids": record.task_ids,
+        "plan": _render_plan(view),
         "adjustments": result.adjustments if result else [],
         "error": None if view.error is None else _render_error(view.error),
         "errors": result.failures if result else [],
@@ -104,8 +111,41 @@ def _members_of(view: RequestView) -> dict[str, object]:
         "client_request_id": record.client_request_id,
         "webhook": _render_webhook_state(record),
         "delivered": record.delivered_at is not None,
+        "delivered_at": None if record.delivered_at is None else int(record.delivered_at),
+        "images_kept": result is not None and bool(record.images_kept),
         "result_url": f"/v1/requests/{record.id}/result",
     }
+
+
+def _render_plan(view: RequestView) -> JSONValue:
+    """What was asked of Runware: each task with its images and its cost, and what becomes of them here."""
+    plan, costs = view.plan, {cost.task_id: cost for cost in view.record.costs}
+    if plan is None:
+        return None
+    output, composition = plan.output, plan.output.composition
+    return {
+        "tasks": [
+            {
+                "task_uuid": place.task_id,
+                "first_index": place.first_index,
+                "images": place.number_results,
+                **_render_task_cost(view.record, costs.get(place.task_id)),
+            }
+            for place in plan.places
+        ],
+        "size": None if output.size is None else "{}x{}".format(*output.size),
+        "runware_format": output.format.native.lower(),
+        "output_format": output.format.delivered.value,
+        "response_format": _FORMATS[output.delivery],
+        "fit": None if composition is None or composition.pastes else composition.fit,
+        "pasted": composition is not None and composition.pastes,
+    }
+
+
+def _render_task_cost(record: Record, cost: TaskCost | None) -> dict[str, JSONValue]:
+    if cost is None or not record.status.final:
+        return {"cost": None}
+    return cost_members(total_cost([cost]), known_cost([cost]))
 
 
 def _render_error(error: GatewayError) -> dict[str, JSONValue]:
@@ -184,6 +224,7 @@ def _page_url(question: Question, cursor: str, request_id: str | None) -> str:
         "status": question.status.value if question.status else None,
         "model": question.model,
         "key": question.key,
+        "id": question.id,
         cursor: request_id,
     }
     return "/v1/requests?" + urlencode({name: value for name, value in filters.items() if value is not None})

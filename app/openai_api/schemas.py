@@ -42,6 +42,9 @@ class AttemptModel(BaseModel):
     outcome: str
     status: int | None
     duration_ms: int
+    started_ms: int | None = Field(
+        None, description="When it began, in milliseconds from the first exchange about its task."
+    )
 
 
 class FailureModel(BaseModel):

@@ -50,6 +50,8 @@ class Run:
     permit: Permit | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     unsure: bool = False
+    began: float | None = None
+    """When the first exchange about it began."""
 
     def end(self, reply: Reply, *more: ProviderFailure, unresolved: bool = False) -> TaskResult:
         """The result of what Runware said last; images reported twice count once."""
@@ -101,6 +103,7 @@ class RunwareExchange:
         A ProviderFailure is an answer that is not 200.
         """
         started = self._clock()
+        run.began = started if run.began is None else run.began
         outcome, status = "lost", None
         try:
             seconds = max(min(wait, run.deadline - started), 0.001)
@@ -117,7 +120,8 @@ class RunwareExchange:
                 self._count_failure()
             raise
         finally:
-            run.exchanges.append(Exchange(kind, outcome, status, round((self._clock() - started) * 1000)))
+            lasted, before = self._clock() - started, started - run.began
+            run.exchanges.append(Exchange(kind, outcome, status, round(lasted * 1000), round(before * 1000)))
         return reply
 
     async def post(self, run: Run, body: bytes, wait: float) -> HTTPReply:

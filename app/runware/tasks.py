@@ -156,6 +156,8 @@ class Exchange:
     outcome: str
     status: int | None
     duration_ms: int
+    started_ms: int
+    """When it began, counted from the first exchange about its task."""
 
 
 @dataclass(frozen=True, slots=True)

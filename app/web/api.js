@@ -14,6 +14,8 @@ export class ApiError extends Error {
     this.param = param;
     this.code = code;
     this.requestId = requestId;
+    /** The whole answer, where it was JSON. @type {any} */
+    this.body = null;
   }
 }
 
@@ -69,11 +71,13 @@ async function send(path, { method = "GET", body, headers = {}, signal }) {
 }
 
 async function toError(response) {
-  let said = {};
+  let body = null;
   try {
-    said = (await response.json()).error ?? {};
+    body = await response.json();
   } catch {
     // Something between here and the gateway answered in its own way: the status is all there is.
   }
-  return new ApiError(response.status, said, response.headers.get("x-request-id"));
+  const error = new ApiError(response.status, body?.error ?? {}, response.headers.get("x-request-id"));
+  error.body = body;
+  return error;
 }

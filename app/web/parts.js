@@ -78,7 +78,7 @@ export function badge(text, kind = "") {
 
 /** A place that says it is loading, then shows what came or what failed. @param {() => Promise<Node | Node[]>} load */
 export function later(load) {
-  const place = el("div", { "aria-busy": "true" }, el("p", { class: "muted" }, "Loading …"));
+  const place = el("div", { class: "stack", "aria-busy": "true" }, el("p", { class: "muted" }, "Loading …"));
   load().then((content) => fill(place, content), (error) => fill(place, failure(error))).finally(() => {
     place.removeAttribute("aria-busy");
   });

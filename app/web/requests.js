@@ -1,5 +1,134 @@
-// The page "Requests".
+// The list of requests: the newest first, filtered, kept up to date while somebody looks; one request has its own address.
 
-import { page } from "./shell.js";
+import { showRequest } from "./request.js";
+import { ago, at, badge, el, failure, fill, json, moment, money, duration, page, plural } from "./shell.js";
+import { hasImages, LazyThumbs } from "./thumbs.js";
+import { statusBadge } from "./words.js";
 
-page("Requests", []);
+const EVERY_MS = 3000;
+const PAGE = 25;
+const STATUSES = ["queued", "processing", "completed", "partial", "failed"];
+const thumbs = new LazyThumbs();
+
+/** What the reader chose; it stands in the address. */
+const chosen = Object.fromEntries(new URL(location.href).searchParams);
+/** @type {Map<string, object>} What is shown, by id, in order of the list. */
+let records = new Map();
+/** @type {Map<string, {text: string, row: Node}>} Rows that need not be drawn again. */
+const drawn = new Map();
+let older = null;
+let asked = 0;
+let me = { admin: false };
+
+const list = el("ul", { class: "requests" });
+const state = el("p", { class: "muted", role: "status" });
+const problem = el("div", {});
+const more = el("button", { type: "button", hidden: true, onclick: () => load({ page: older }) }, "Older requests");
+const live = el("input", { type: "checkbox", checked: true });
+
+function question() {
+  const query = new URLSearchParams({ limit: String(PAGE) });
+  for (const name of ["status", "model", "key", "id"]) if (chosen[name]) query.set(name, chosen[name].trim());
+  if (chosen.day) {
+    const [year, month, day] = chosen.day.split("-").map(Number);
+    // Both ends are exclusive, and the first moment of the day belongs to it.
+    query.set("created_after", String(new Date(year, month - 1, day).getTime() / 1000 - 0.001));
+    query.set("created_before", String(new Date(year, month - 1, day + 1).getTime() / 1000));
+  }
+  return `/v1/requests?${query}`;
+}
+
+async function load({ page: next = null, fresh = false } = {}) {
+  const turn = ++asked;
+  try {
+    const answer = await json(next ?? question());
+    // A later question was asked meanwhile: its answer counts.
+    if (turn !== asked) return;
+    const found = new Map(answer.data.map((record) => [record.id, record]));
+    if (next) records = new Map([...records, ...found]);
+    else records = fresh ? found : new Map([...found, ...[...records].filter(([id]) => !found.has(id))]);
+    if (next || fresh) older = answer.next_page_url;
+    fill(problem);
+    draw();
+  } catch (error) {
+    if (turn === asked) fill(problem, failure(error));
+  }
+}
+
+function draw() {
+  const rows = [...records.values()].map((record) => {
+    const text = JSON.stringify(record) + (record.completed_at ? "" : Date.now());
+    const known = drawn.get(record.id);
+    if (known?.text === text) return known.row;
+    const made = row(record);
+    drawn.set(record.id, { text, row: made });
+    return made;
+  });
+  list.replaceChildren(...rows);
+  state.textContent = rows.length ? `${plural(rows.length, "request")} shown` : "No request fits. New ones appear here by themselves.";
+  more.hidden = !older;
+}
+
+function row(record) {
+  const facts = [
+    el("span", {}, plural(record.n, "image")),
+    el("span", {}, record.completed_at === null ? "running" : duration(record.duration_ms)),
+    el("span", {}, record.completed_at === null ? "cost not known yet" : record.cost === null ? "cost unknown" : money(record.cost)),
+    record.adjustments.length ? el("span", {}, plural(record.adjustments.length, "adjustment")) : null,
+    record.user ? el("span", {}, `user ${record.user}`) : null,
+  ];
+  return el("li", {}, el("a", { href: `${at("requests")}/${encodeURIComponent(record.id)}` },
+    // Not for administrators: each look at another key's image is a line in the audit log.
+    hasImages(record) && !me.admin ? thumbs.place(record) : el("span", { class: "thumb" }),
+    el("span", { class: "what" },
+      el("span", { class: "row" }, el("strong", {}, record.model), statusBadge(record.status), record.endpoint.endsWith("edits") ? badge("edit") : null),
+      el("span", { class: "facts muted small" }, facts),
+      record.error ? el("span", { class: "small error" }, record.error.message) : null),
+    el("span", { class: "when small muted" }, el("time", { title: moment(record.created_at) }, ago(record.created_at)), el("span", { class: "mono id" }, record.id))));
+}
+
+function filters() {
+  let waiting;
+  const change = (name, value) => {
+    if (value) chosen[name] = value;
+    else delete chosen[name];
+    const query = new URLSearchParams(chosen).toString();
+    history.replaceState(null, "", query ? `?${query}` : location.pathname);
+    clearTimeout(waiting);
+    waiting = setTimeout(() => load({ fresh: true }), 250);
+  };
+  const field = (name, label, props = {}) => el("div", { class: "field" }, el("label", { for: `filter-${name}` }, label),
+    el("input", { id: `filter-${name}`, value: chosen[name] ?? "", oninput: (event) => change(name, event.target.value), ...props }));
+  const status = el("div", { class: "field" }, el("label", { for: "filter-status" }, "Status"),
+    el("select", { id: "filter-status", onchange: (event) => change("status", event.target.value) },
+      el("option", { value: "" }, "Any"), STATUSES.map((one) => el("option", { value: one, selected: chosen.status === one }, one))));
+  const key = field("key", "Key", { placeholder: "Id or name" });
+  key.hidden = !me.admin;
+  return el("search", { class: "card filters" }, status,
+    field("model", "Model", { placeholder: "As it was called" }), key, field("day", "Day", { type: "date" }),
+    field("id", "Id", { type: "search", placeholder: "Any part of it" }),
+    el("label", { class: "check live" }, live, "Keep up to date"));
+}
+
+async function showList() {
+  const place = el("div", { class: "stack", "aria-busy": "true" });
+  page("Requests", place, { lead: "What was asked, what became of it, and what it cost." });
+  try {
+    me = await json("/v1/key");
+    fill(place, filters(), problem, state, list, el("div", { class: "row" }, more));
+    await load({ fresh: true });
+  } catch (error) {
+    fill(place, failure(error));
+  }
+  place.removeAttribute("aria-busy");
+  setInterval(() => {
+    // Nobody looks at a hidden page, and the gateway has other things to do.
+    if (live.checked && document.visibilityState === "visible" && !document.querySelector("dialog")) load();
+  }, EVERY_MS);
+}
+
+const base = new URL(at("requests")).pathname;
+const id = location.pathname.startsWith(`${base}/`) ? location.pathname.slice(base.length + 1).replace(/\/+$/, "") : "";
+
+if (id) showRequest(decodeURIComponent(id));
+else showList();

@@ -49,6 +49,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("DELETE", "/requests/{request_id}/payloads"): Rule.OWN,
     ("GET", "/webhooks/secret"): Rule.KEY,
     ("GET", "/usage"): Rule.KEY,
+    ("GET", "/key"): Rule.KEY,
     ("GET", "/balance"): Rule.ADMIN,
     ("GET", "/ledger/verify"): Rule.ADMIN,
     ("POST", "/keys"): Rule.ADMIN,

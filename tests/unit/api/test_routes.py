@@ -30,6 +30,7 @@ WITH_KEY = [
     ("DELETE", "/requests/{request_id}/payloads"),
     ("GET", "/webhooks/secret"),
     ("GET", "/usage"),
+    ("GET", "/key"),
 ]
 ADMIN = [
     ("GET", "/balance"),
