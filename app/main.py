@@ -138,7 +138,7 @@ async def _build(
     own_secrets = secrets_of(settings)
     callers_keys = CallersKeys() if settings.server.passes_keys_on else None
     keys = callers_keys or OwnKey(settings.upstream.runware_api_key or SecretStr(SIMULATOR_KEY))
-    opened = await open_resources(settings, parts, keys, own_secrets)
+    opened = await open_resources(settings, parts, keys, own_secrets, counts.metrics)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(own_secrets.every)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)

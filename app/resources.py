@@ -79,7 +79,7 @@ class Resources:
             await opened.close()
 
 
-async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: Secrets) -> Resources:
+async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: Secrets, metrics: Metrics) -> Resources:
     """Open all of it. What cannot be opened is an error."""
     ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
     transport = parts.connect(settings.upstream, ways)
@@ -89,7 +89,7 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
         RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
         MediaStorage(transport),
         Workers(settings.images.image_workers),
-        *(await _open_stores(settings, secrets)),
+        *(await _open_stores(settings, secrets, metrics)),
         await _open_journal(settings.journal),
     )
 
@@ -101,10 +101,10 @@ async def _open_journal(settings: JournalSettings) -> Journal:
     return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
 
 
-async def _open_stores(settings: Settings, secrets: Secrets) -> tuple[MediaStore, MediaStore]:
+async def _open_stores(settings: Settings, secrets: Secrets, metrics: Metrics) -> tuple[MediaStore, MediaStore]:
     """Of images behind links, and of answers that may be asked for again."""
     kept, links, place = settings.journal.idempotency_ttl, settings.images.media_ttl, settings.storage
-    store = await asyncio.to_thread(open_store, place.storage_url, settings.journal.data_dir)
+    store = await asyncio.to_thread(open_store, place.storage_url, settings.journal.data_dir, metrics)
     presigned, signer = place.media_links == "presigned", LinkSigner(secrets.every("media links"))
     # Two secrets: a link to a hosted image must not open a stored result.
     stores = (

@@ -7,13 +7,14 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from app.media.errors import InvalidStorageError
-from app.media.object_store import ObjectStore
+from app.media.object_store import ANSWER_SECONDS, AnyStore, ObjectStore
+from app.observability.metrics import Metrics
 
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore.store import ClientConfig, RetryConfig
@@ -33,37 +34,42 @@ _HTTP_ENDPOINTS = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT",
+    "GOOGLE_BASE_URL",
     "AZURE_STORAGE_ENDPOINT",
     "AZURE_ENDPOINT",
 )
 
 
-def open_store(url: str, data_dir: Path) -> ObjectStore:
-    """The store at an address of the settings; without one the data folder.
+def open_store(url: str, data_dir: Path, metrics: Metrics, patience: float = ANSWER_SECONDS) -> ObjectStore:
+    """The store at an address of the settings, without one the data folder; `patience` is in seconds.
 
     Raises InvalidStorageError, whose message is a sentence, where there can be none.
     """
     parts = urlsplit(url)
-    place, prefix = parts.netloc, parts.path.strip("/") or None
-    allow_http = any(os.environ.get(name, "").startswith("http://") for name in _HTTP_ENDPOINTS)
-    client: ClientConfig = {**_CLIENT, "allow_http": allow_http}
     try:
-        match parts.scheme:
-            case "s3":
-                return ObjectStore(S3Store(place, prefix=prefix, client_options=client, retry_config=_RETRIES))
-            case "gs":
-                return ObjectStore(GCSStore(place, prefix=prefix, client_options=client, retry_config=_RETRIES))
-            case "az":
-                return ObjectStore(AzureStore(place, prefix=prefix, client_options=client, retry_config=_RETRIES))
-            case _:
-                folder = Path(unquote(parts.path)) if url else data_dir
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                return ObjectStore(LocalStore(folder))
+        return ObjectStore(_open(parts, data_dir), metrics, patience)
     except OSError as error:
         reason = error.strerror or "it is no folder"
         raise InvalidStorageError(f"SPILLWAY_STORAGE_URL: the folder cannot be made: {reason}.") from None
     except (BaseError, ValueError):
-        message = (
-            f"SPILLWAY_STORAGE_URL: {parts.scheme}://{place} cannot be opened: set the variables its service needs."
-        )
+        place = f"{parts.scheme}://{parts.netloc}"
+        # What the library says may hold a key.
+        message = f"SPILLWAY_STORAGE_URL: {place} cannot be opened: set the variables that its service needs."
         raise InvalidStorageError(message) from None
+
+
+def _open(parts: SplitResult, data_dir: Path) -> AnyStore:
+    place, prefix = parts.netloc, parts.path.strip("/") or None
+    allow_http = any(os.environ.get(name, "").startswith("http://") for name in _HTTP_ENDPOINTS)
+    client: ClientConfig = {**_CLIENT, "allow_http": allow_http}
+    match parts.scheme:
+        case "s3":
+            return S3Store(place, prefix=prefix, client_options=client, retry_config=_RETRIES)
+        case "gs":
+            return GCSStore(place, prefix=prefix, client_options=client, retry_config=_RETRIES)
+        case "az":
+            return AzureStore(place, prefix=prefix, client_options=client, retry_config=_RETRIES)
+        case _:
+            folder = Path(unquote(parts.path)) if parts.path else data_dir
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return LocalStore(folder)

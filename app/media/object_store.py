@@ -16,12 +16,14 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from app.media.errors import InvalidStorageError, MediaNotFoundError, MediaUnavailableError
+from app.observability.metrics import Metrics
 
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import Attributes, GetOptions, GetResult, ObjectMeta
 
 _T = TypeVar("_T")
-_ANSWER_SECONDS = 10.0
+AnyStore = LocalStore | S3Store | GCSStore | AzureStore
+ANSWER_SECONDS = 10.0
 """For a call that carries no bytes, and between two pieces of one that does."""
 _SLOWEST_BYTES = 1024 * 1024
 """A second: slower no store takes what is written."""
@@ -52,10 +54,17 @@ class OpenedBytes:
 
 
 class ObjectStore:
-    """One store. Every method raises MediaUnavailableError where it does not do its part in time."""
+    """One store. Every method raises MediaUnavailableError where it does not do its part within `patience`."""
 
-    def __init__(self, store: LocalStore | S3Store | GCSStore | AzureStore) -> None:
+    def __init__(
+        self,
+        store: AnyStore,
+        metrics: Metrics,
+        patience: float = ANSWER_SECONDS,
+    ) -> None:
         self._store = store
+        self._metrics = metrics
+        self._patience = patience
 
     @property
     def signs(self) -> bool:
@@ -64,8 +73,8 @@ class ObjectStore:
 
     async def put(self, name: str, data: bytes | memoryview, media_type: str = "") -> None:
         """Store bytes under a name, all or nothing."""
-        with _translated(MediaUnavailableError):
-            async with asyncio.timeout(_ANSWER_SECONDS + len(data) / _SLOWEST_BYTES):
+        with self._translated(MediaUnavailableError):
+            async with asyncio.timeout(self._patience + len(data) / _SLOWEST_BYTES):
                 # Up to a part in one call, without a copy; more in parts, of which only few are held.
                 await obstore.put_async(
                     self._store,
@@ -79,12 +88,21 @@ class ObjectStore:
 
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes], media_type: str = "") -> None:
         """Store bytes as they come, all or nothing; what `chunks` raises is raised, and nothing is stored."""
-        with _translated(MediaUnavailableError):
-            async with asyncio.timeout(_ANSWER_SECONDS) as limit:
+        first = bytearray()
+        async for chunk in chunks:
+            first += chunk
+            if len(first) >= _PART:
+                break
+        else:
+            # Three calls for what fits into one would take three times as long.
+            await self.put(name, memoryview(first), media_type)
+            return
+        with self._translated(MediaUnavailableError):
+            async with asyncio.timeout(self._patience) as limit:
                 await obstore.put_async(
                     self._store,
                     name,
-                    _within(limit, chunks),
+                    self._within(limit, first, chunks),
                     attributes=self._attributes(media_type),
                     chunk_size=_PART,
                     max_concurrency=_PARTS_AT_ONCE,
@@ -92,42 +110,42 @@ class ObjectStore:
 
     async def get(self, name: str, start: int = 0, end: int | None = None) -> OpenedBytes:
         """Open what lies under a name, with an `end` only a part of it, raising MediaNotFoundError."""
-        with _translated():
-            async with asyncio.timeout(_ANSWER_SECONDS):
+        with self._translated():
+            async with asyncio.timeout(self._patience):
                 part: GetOptions = {} if end is None else {"range": (start, end)}
                 found = await obstore.get_async(self._store, name, options=part)
-        return OpenedBytes(_stored(found.meta), *found.range, chunks=_read(found))
+        return OpenedBytes(_stored(found.meta), *found.range, chunks=self._read(found))
 
     async def read(self, name: str) -> memoryview:
         """All bytes under a name, raising MediaNotFoundError."""
-        with _translated():
-            async with asyncio.timeout(_ANSWER_SECONDS) as limit:
+        with self._translated():
+            async with asyncio.timeout(self._patience) as limit:
                 found = await obstore.get_async(self._store, name)
-                _extend(limit, _ANSWER_SECONDS + found.meta["size"] / _SLOWEST_BYTES)
+                _extend(limit, self._patience + found.meta["size"] / _SLOWEST_BYTES)
                 # A view of the library's own memory: bytes would be a second copy.
                 return memoryview(await found.bytes_async())
 
     async def head(self, name: str) -> StoredBytes:
         """What is known of a name, raising MediaNotFoundError."""
-        with _translated():
-            async with asyncio.timeout(_ANSWER_SECONDS):
+        with self._translated():
+            async with asyncio.timeout(self._patience):
                 return _stored(await obstore.head_async(self._store, name))
 
     async def delete(self, name: str) -> None:
         """Delete what lies under a name, if it is there."""
         try:
-            with _translated():
-                async with asyncio.timeout(_ANSWER_SECONDS):
+            with self._translated():
+                async with asyncio.timeout(self._patience):
                     await obstore.delete_async(self._store, name)
         except MediaNotFoundError:  # a folder says so, object stores do not
             return
 
     async def walk(self, prefix: str) -> AsyncIterator[StoredBytes]:
         """What lies below a prefix such as `media`, in no order."""
-        with _translated():
+        with self._translated():
             batches = aiter(obstore.list(self._store, prefix))
             while True:
-                batch = await _next(batches)
+                batch = await self._next(batches)
                 if batch is None:
                     return
                 for meta in batch:
@@ -137,8 +155,8 @@ class ObjectStore:
         """An address at the store itself under which anybody can read for so long; nobody asks whether it is there."""
         if isinstance(self._store, LocalStore):
             raise InvalidStorageError("A folder signs no links.")
-        with _translated():
-            async with asyncio.timeout(_ANSWER_SECONDS):
+        with self._translated():
+            async with asyncio.timeout(self._patience):
                 return await obstore.sign_async(self._store, "GET", name, timedelta(seconds=seconds))
 
     async def check(self, name: str) -> None:
@@ -147,7 +165,7 @@ class ObjectStore:
         Raises InvalidStorageError where the store refuses it for good.
         """
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(self._patience):
                 await obstore.put_async(self._store, name, b"", use_multipart=False)
                 await obstore.delete_async(self._store, name)
         except (PermissionDeniedError, UnauthenticatedError, PermissionError):
@@ -161,51 +179,53 @@ class ObjectStore:
         # A folder keeps none; whoever reads by a presigned link has only what the object store says.
         return None if isinstance(self._store, LocalStore) or not media_type else {"Content-Type": media_type}
 
-
-async def _within(limit: asyncio.Timeout, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Bytes as they come; the store has its time for each piece, and none is counted while their source is awaited."""
-    limit.reschedule(None)
-    async for chunk in chunks:
-        _extend(limit, _ANSWER_SECONDS)
-        yield chunk
+    async def _within(
+        self, limit: asyncio.Timeout, first: bytearray, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes | bytearray]:
+        """Bytes as they come; the store has its time for each piece, stopped while their source is waited for."""
+        yield first
         limit.reschedule(None)
-    _extend(limit, _ANSWER_SECONDS)
+        async for chunk in chunks:
+            _extend(limit, self._patience)
+            yield chunk
+            limit.reschedule(None)
+        _extend(limit, self._patience)
+
+    async def _read(self, found: "GetResult") -> AsyncIterator[bytes]:
+        with self._translated():
+            chunks = aiter(found.stream(min_chunk_size=_CHUNK))
+            while True:
+                # For each piece alone: between two of them a slow reader may take its time.
+                chunk = await self._next(chunks)
+                if chunk is None:
+                    return
+                yield bytes(chunk)
+
+    async def _next(self, pieces: AsyncIterator[_T]) -> _T | None:
+        """The next of them, None at their end."""
+        async with asyncio.timeout(self._patience):
+            try:
+                # Without its second argument, which the library's iterators do not bear.
+                return await anext(pieces)
+            except StopAsyncIteration:
+                return None
+
+    @contextmanager
+    def _translated(self, missing: type[Exception] = MediaNotFoundError) -> Iterator[None]:
+        """One error for every store, so that those who use it need not know which it is."""
+        try:
+            yield
+        except FileNotFoundError:
+            if missing is not MediaNotFoundError:
+                self._metrics.storage_failed()
+            raise missing from None
+        except (OSError, BaseError) as error:
+            self._metrics.storage_failed()
+            raise MediaUnavailableError from error
 
 
 def _extend(limit: asyncio.Timeout, seconds: float) -> None:
     limit.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-async def _read(found: "GetResult") -> AsyncIterator[bytes]:
-    with _translated():
-        chunks = aiter(found.stream(min_chunk_size=_CHUNK))
-        while True:
-            # For each piece alone: between two of them a slow reader may take its time.
-            chunk = await _next(chunks)
-            if chunk is None:
-                return
-            yield bytes(chunk)
-
-
-async def _next(pieces: AsyncIterator[_T]) -> _T | None:
-    """The next of them, None at their end."""
-    async with asyncio.timeout(_ANSWER_SECONDS):
-        try:
-            # Without its second argument, which the library's iterators do not bear.
-            return await anext(pieces)
-        except StopAsyncIteration:
-            return None
-
-
-@contextmanager
-def _translated(missing: type[Exception] = MediaNotFoundError) -> Iterator[None]:
-    """One error for every store, so that those who use it need not know which it is."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise missing from None
-    except (OSError, BaseError) as error:
-        raise MediaUnavailableError from error
 
 
 def _stored(meta: "ObjectMeta") -> StoredBytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.media.backend import open_store
 from app.media.links import LinkSigner
 from app.media.store import Lifetimes, MediaStore
+from app.observability.metrics import Metrics
 
 SECRET = b"a secret of thirty-two bytes ..."
 
@@ -20,4 +21,6 @@ def folder_store(
     clock: Callable[[], float] = time.time,
 ) -> MediaStore:
     """A store in a folder; its images are in the folder of its prefix there."""
-    return MediaStore(open_store("", folder), prefix, LinkSigner([SECRET]), Lifetimes(link, longer), clock)
+    return MediaStore(
+        open_store("", folder, Metrics.off()), prefix, LinkSigner([SECRET]), Lifetimes(link, longer), clock
+    )
