@@ -1,7 +1,6 @@
 """The composition root: every part is built here, on what `resources` opened."""
 
 import gc
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,7 +66,7 @@ from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState
 from app.server.process import Shutdown, machine_memory
 from app.settings.groups import ImageSettings
-from app.settings.load import Settings, load_settings
+from app.settings.load import Settings, load_settings, read_environment
 from app.webhooks.dispatcher import Dispatchers
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
@@ -125,7 +124,7 @@ def _framework(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
 
 def application() -> FastAPI:
     """The gateway of one server process, from the environment that `spillway serve` prepared."""
-    return create_app(load_settings(os.environ))
+    return create_app(load_settings(read_environment(None)))
 
 
 @asynccontextmanager

@@ -3,26 +3,32 @@
 They speak the public API like any other client; of the gateway they share the names of its fields alone.
 """
 
+from __future__ import annotations
+
 import json
 import mimetypes
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from app.cli.local import read_variables
+from app.cli.exits import CommandError, ExitCode
+from app.cli.gateway import JSONObject, how_to_collect, open_session
 from app.cli.options import ApiKey, AsJson, BaseUrl, BuyOptions, Output, with_buy_options
-from app.cli.session import ClientError, JSONObject, Purchase, Session, find_gateway, how_to_collect
-from app.cli.targets import Target, TargetError, choose_target, try_target, write_images
+from app.cli.targets import Target, choose_target, try_target, write_images
+
+if TYPE_CHECKING:
+    from app.cli.session import Purchase, Session
 
 
 @with_buy_options
 def generate(prompt: Annotated[str, typer.Argument(help="What the image shows.")], options: BuyOptions) -> None:
     """Make images from text."""
+    from app.cli.session import Purchase
+
     with open_session(options.base_url, options.api_key) as session:
         # Before anything is bought: a full disk or a wrong folder should cost nothing.
         target = ready_target(options.output, options.fields)
@@ -38,6 +44,8 @@ def edit(
     mask: Annotated[Path | None, typer.Option(help="Transparent where to edit.", exists=True, dir_okay=False)] = None,
 ) -> None:
     """Change images as the prompt says."""
+    from app.cli.session import Purchase
+
     with open_session(options.base_url, options.api_key) as session:
         target = ready_target(options.output, options.fields)
         # Forms know nothing but text.
@@ -71,20 +79,6 @@ def _key_of(options: BuyOptions) -> str:
     return options.idempotency_key or str(uuid.uuid4())
 
 
-@contextmanager
-def open_session(base_url: str | None, api_key: str | None) -> Iterator[Session]:
-    """A session whose faults end the command with one sentence and exit code 1."""
-    try:
-        session = Session(find_gateway(base_url, api_key, read_variables()))
-        try:
-            yield session
-        finally:
-            session.close()
-    except (ClientError, TargetError) as error:
-        Console(stderr=True, soft_wrap=True).print(str(error), markup=False, highlight=False)
-        raise typer.Exit(1) from None
-
-
 def ready_target(output: Path | None, fields: Mapping[str, object]) -> Target:
     """The target, tried out: nothing is bought for a file that cannot be written."""
     format_ = fields.get("output_format")
@@ -97,7 +91,7 @@ def _file(path: Path) -> tuple[str, bytes, str]:
     try:
         return path.name, path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     except OSError as error:
-        raise ClientError(f"{path} cannot be read: {error.strerror}.") from None
+        raise CommandError(f"{path} cannot be read: {error.strerror}.", code=ExitCode.WRONG_USE) from None
 
 
 def _buy(session: Session, purchase: Purchase, target: Target, options: BuyOptions) -> None:
@@ -117,8 +111,8 @@ def write_answer(session: Session, answer: JSONObject, target: Target, *, as_jso
         paths = target.paths(len(images), own_name, str(answer.get("output_format", "png")))
         write_images(paths, images)
     # It has been paid for: whatever failed here, say how to get it.
-    except (ClientError, TargetError) as error:
-        raise ClientError(f"{error} {how_to_collect(request_id)}") from None
+    except CommandError as error:
+        raise CommandError(f"{error} {how_to_collect(request_id)}", code=error.code) from None
     if as_json:
         # The images are in the files; megabytes of base64 would bury the rest.
         shown = [{name: value for name, value in item.items() if name != "b64_json"} for item in items]

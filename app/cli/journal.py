@@ -10,27 +10,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.settings import EnvFile, fail, settings_or_exit
-from app.observability.hidden import HiddenValues
-from app.observability.logs import configure_logs
-from app.server.process import prepare_process, private_folder
-from app.settings.load import Settings
+from app.cli.exits import ExitCode
+from app.cli.options import EnvFile
+from app.cli.settings import fail, settings_or_exit
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.database.schema import Migrated
+    from app.settings.load import Settings
 
 _START_SECONDS = 30.0
 NEWER_SCHEMA = 3
-"""The exit code for a journal that a newer version has migrated: starting again does not help."""
+"""The exit code of `serve` and `migrate` for a journal of a newer version: starting again does not help."""
 
 
 def migrate(
     env_file: EnvFile = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a database.")] = _START_SECONDS,
 ) -> None:
-    """Bring the tables of the journal up to this version; says what it did. Ends with 3 where they are newer."""
+    """Bring the tables of the journal up to this version.
+
+    Says what it did. Ends with exit code 3 where a newer version has migrated them.
+    """
+    from app.server.process import prepare_process
+
     settings, _ = settings_or_exit(env_file, {})
     prepare_process()
     done = migrate_or_exit(settings, wait)
@@ -45,20 +49,23 @@ def migrate(
 
 def migrate_or_exit(settings: Settings, wait: float = _START_SECONDS) -> Migrated:
     """Bring the tables up to date; faults are printed and end the command."""
-    engine, done = _open(settings, wait)
+    engine, done = _open(settings, wait, NEWER_SCHEMA)
     engine.dispose()
     return done
 
 
 def journal_or_exit(settings: Settings) -> Engine:
     """The journal's database with its tables up to date; faults are printed and end the command."""
-    return _open(settings, _START_SECONDS)[0]
+    return _open(settings, _START_SECONDS, ExitCode.OTHER)[0]
 
 
-def _open(settings: Settings, wait: float) -> tuple[Engine, Migrated]:
+def _open(settings: Settings, wait: float, newer: int) -> tuple[Engine, Migrated]:
     from app.database.engine import open_engine
     from app.database.errors import DatabaseUnavailableError, NewerSchemaError
     from app.database.schema import bring_up_to_date
+    from app.observability.hidden import HiddenValues
+    from app.observability.logs import configure_logs
+    from app.server.process import private_folder
 
     configure_logs(settings.logs.log_format, settings.logs.log_level, HiddenValues(settings.secret_values()))
     engine = open_engine(settings.journal.journal_url)
@@ -66,8 +73,11 @@ def _open(settings: Settings, wait: float) -> tuple[Engine, Migrated]:
         private_folder(settings.journal.data_dir)
         return engine, bring_up_to_date(engine, wait)
     except NewerSchemaError as error:
-        fail([str(error)], NEWER_SCHEMA)
+        fail([str(error)], newer)
     except DatabaseUnavailableError as error:
         fail([f"SPILLWAY_DATABASE_URL: {error}."])
     except OSError as error:
-        fail([f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."])
+        fail(
+            [f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."],
+            ExitCode.UNWRITABLE,
+        )

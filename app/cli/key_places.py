@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlencode
 
-from app.cli.client import open_session
+from app.cli.gateway import JSONObject, open_session
 from app.cli.journal import journal_or_exit
 from app.cli.local import read_variables
-from app.cli.session import ClientError, JSONObject, Session
-from app.cli.settings import fail, settings_or_exit
+from app.cli.settings import settings_or_exit
+
+if TYPE_CHECKING:
+    from app.cli.session import Session
 
 
 class Keys(Protocol):
@@ -77,7 +79,7 @@ class RemoteKeys:
 
 @contextmanager
 def open_keys(base_url: str | None, api_key: str | None, env_file: Path | None) -> Iterator[Keys]:
-    """The keys; faults end the command with one sentence and exit code 1.
+    """The keys; faults end the command with one sentence.
 
     Whose gateway is elsewhere works on that, never on a database of its own folder.
     """
@@ -93,8 +95,6 @@ def open_keys(base_url: str | None, api_key: str | None, env_file: Path | None) 
     engine = journal_or_exit(settings)
     try:
         yield LocalKeys(engine)
-    except ClientError as error:
-        fail([str(error)])
     finally:
         engine.dispose()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.session import JSONObject
+from app.cli.gateway import JSONObject
 
 
 def print_json(answer: JSONObject) -> None:

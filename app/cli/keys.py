@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from app.cli.gateway import JSONObject
+from app.cli.groups import CommandGroup
 from app.cli.key_places import open_keys
 from app.cli.key_tables import print_json, show_key, show_keys, show_secret
-from app.cli.options import AsJson
-from app.cli.session import JSONObject
-from app.cli.settings import EnvFile, fail
+from app.cli.options import AsJson, EnvFile
+from app.cli.settings import fail
 
-keys = typer.Typer(help="Make, list, change and revoke keys of callers.", no_args_is_help=True)
+keys = typer.Typer(cls=CommandGroup, help="Make, list, change and revoke keys of callers.", no_args_is_help=True)
 _WHERE = "A running gateway, and a key of an administrator of it. Default: the database of the settings."
 _CLEARED = "An empty text takes it away."
 _PAGE = 100

@@ -7,20 +7,20 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from app.cli.client import open_session
+from app.cli.gateway import open_session
+from app.cli.groups import CommandGroup
 from app.cli.journal import journal_or_exit
 from app.cli.local import read_variables
-from app.cli.options import ApiKey, AsJson
-from app.cli.settings import EnvFile, settings_or_exit
-from app.server.process import prepare_process
+from app.cli.options import ApiKey, AsJson, EnvFile
+from app.cli.settings import settings_or_exit
 
 _WHERE = "A running gateway, asked with an admin key. Default: SPILLWAY_BASE_URL, else the database of the settings."
-ledger = typer.Typer(name="ledger", help="What was reserved and spent.", no_args_is_help=True)
+ledger = typer.Typer(cls=CommandGroup, help="Verify what was reserved and spent.", no_args_is_help=True)
 
 
 @ledger.callback()
 def _group() -> None:
-    """What was reserved and spent."""
+    """Verify what was reserved and spent."""
 
 
 @ledger.command()
@@ -52,6 +52,7 @@ def _verify_here(env_file: Path | None) -> dict[str, Any]:
     from app.database.transaction import READS
     from app.ledger.verification import verify_ledger
     from app.openai_api.ledger import render_verification
+    from app.server.process import prepare_process
 
     settings, _ = settings_or_exit(env_file, {})
     prepare_process()

@@ -1,4 +1,4 @@
-"""Where the gateway of this machine is, as its own settings say: the process's variables over those of `.env`.
+"""Where the gateway of this machine is, as its own settings say.
 
 Imports little: the health check of a container starts it every few seconds.
 """
@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
+from app.cli.exits import CommandError, ExitCode
+from app.settings.sources import EnvFileError, Given, SourceError, read_sources
 
 _DEFAULT_PORT = "8000"
 # What a server listens on with these is reached by its loopback address.
@@ -15,14 +16,21 @@ _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S1
 
 
 def read_variables(env_file: Path = Path(".env"), process: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables that are set, those of the process (default: this one's) before those of the file."""
+    """The variables that are set, from the same sources in the same order as the server's own settings."""
+    own = os.environ if process is None else process
     try:
-        listed = dotenv_values(env_file, interpolate=False) if env_file.is_file() else {}
-    except (OSError, UnicodeDecodeError):
-        listed = {}
-    # The same order as the server's own settings, or the client would look for it elsewhere.
-    merged = {**listed, **(os.environ if process is None else process)}
-    return {name: value.strip() for name, value in merged.items() if value is not None and value.strip()}
+        found = _read(env_file, own)
+    except SourceError as error:
+        raise CommandError(str(error), code=ExitCode.WRONG_USE) from None
+    return {name: given.value.strip() for name, given in found.items() if given.value.strip()}
+
+
+def _read(env_file: Path, own: Mapping[str, str]) -> dict[str, Given]:
+    try:
+        return read_sources(env_file if env_file.is_file() else None, own)
+    # A folder may hold a `.env` of something else; a file that SPILLWAY_CONFIG names is meant.
+    except (EnvFileError, OSError):
+        return read_sources(None, own)
 
 
 def reachable(host: str) -> str:

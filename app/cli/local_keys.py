@@ -13,7 +13,8 @@ from typing import TypeVar
 from sqlalchemy import Engine
 
 from app.access.key_admin import KeyAdmin
-from app.cli.session import ClientError, JSONObject
+from app.cli.exits import CommandError, code_of
+from app.cli.gateway import JSONObject
 from app.database.errors import DatabaseUnavailableError
 from app.database.reader import Reader
 from app.database.writer import Writer
@@ -83,6 +84,6 @@ def _said(act: Callable[[], _T]) -> _T:
     try:
         return act()
     except GatewayError as error:
-        raise ClientError(f"{error.message} [{error.code}]") from None
+        raise CommandError(f"{error.message} [{error.code}]", code=code_of(error.status, error.code)) from None
     except DatabaseUnavailableError:
-        raise ClientError("The database does not take it. Nothing was changed; try again shortly.") from None
+        raise CommandError("The database does not take it. Nothing was changed; try again shortly.") from None

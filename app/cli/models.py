@@ -1,103 +1,218 @@
-"""What `spillway models` prints: all models as a table, or one with everything it accepts.
+"""`spillway models`: the models of a running gateway, one with everything it accepts, and refreshing the catalog.
 
-Both are readable at 80 columns: ids are never cut, since they are there to be copied, and what does not fit is left to
-wider terminals or to the page of one model.
+The list is readable at 80 columns: ids are never cut, since they are there to be copied, and what does not fit is left
+to wider terminals or to the page of one model.
 """
 
-import json
-from collections.abc import Iterator
+from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperCommand, TyperGroup
 
-from app.cli.client import open_session
-from app.cli.session import JSONObject
+from app.cli.gateway import JSONObject, open_session
+from app.cli.groups import CommandGroup
+from app.cli.options import ApiKey, AsJson, BaseUrl, EnvFile
+from app.cli.tables import Column, on_terminal, print_facts, print_json, print_rows
 
 # Columns from which names and AIR ids stand in the list too.
 _WIDE = 120
-_MODES = {"text-to-image": "text", "image-edit": "edit"}
+_WORDS = {"text-to-image": "text", "image-edit": "edit"}
+_SCHEMAS_URL = "https://schemas.runware.ai"
+_DOCS_URL = "https://runware.ai/docs"
+_CONTENT_URL = "https://content.runware.ai"
+_AMOUNT = re.compile(r"\$([0-9.]+)")
 
 
-def show_models(model_id: str | None, base_url: str | None, api_key: str | None, *, as_json: bool) -> None:
-    """List the models, or show one with everything it accepts."""
+class Mode(StrEnum):
+    """What a model can be filtered by."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+
+
+_MODES = {Mode.GENERATE: "text-to-image", Mode.EDIT: "image-edit"}
+
+
+class Order(StrEnum):
+    """What models can be sorted by."""
+
+    ID = "id"
+    NAME = "name"
+    PRICE = "price"
+    NEWEST = "newest"
+
+
+class ModelGroup(CommandGroup):
+    """`spillway models ID` is `spillway models show ID`."""
+
+    def resolve_command(  # type: ignore[override]  # all contexts are Typer's
+        self, ctx: typer.Context, args: list[str]
+    ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
+        """The command that the arguments name, else `show`."""
+        known = args[0] in self.commands or args[0].startswith("-")
+        name, command, rest = super().resolve_command(ctx, args if known else ["show", *args])
+        return name, command, rest  # type: ignore[return-value]  # all commands are Typer's
+
+
+models = typer.Typer(cls=ModelGroup, help="List models with their prices, show one, or refresh the catalog.")
+
+
+@models.callback(invoke_without_command=True)
+def list_models(
+    ctx: typer.Context,
+    search: Annotated[str | None, typer.Option(help="Words of the id, name, alias, creator or AIR id.")] = None,
+    mode: Annotated[Mode | None, typer.Option(help="What it makes.")] = None,
+    max_price: Annotated[
+        float | None, typer.Option(help="The most that an image may cost, in dollars, at its lowest price.", min=0)
+    ] = None,
+    sort: Annotated[Order | None, typer.Option(help="Default: by creator, as in the catalog.")] = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """List models with their prices, show one, or refresh the catalog."""
+    if ctx.invoked_subcommand is not None:
+        return
     with open_session(base_url, api_key) as session:
-        answer = session.get("/models" if model_id is None else f"/models/{model_id}")
-        # Two answers: what the model is, and what it takes.
-        schema = None if model_id is None else session.get(f"/models/{model_id}?schema=true")
+        answer = session.get("/models")
+    kept = [one for one in answer["data"] if _fits(one, search, mode, max_price)]
+    listed = kept if sort is None else sorted(kept, key=partial(_place, order=sort))
     if as_json:
-        print(json.dumps(answer if schema is None else answer | {"schema": schema}, indent=2))  # noqa: T201 - output
+        print_json({**answer, "data": listed})
         return
-    console = Console(markup=False, highlight=False)
-    if schema is None:
-        console.print(_list_table(answer["data"], wide=console.width >= _WIDE))
-        for line in _legend(answer["data"]):
-            console.print(line)
-        return
-    _print_facts(console, answer)
-    console.print(_field_table(schema))
+    _print_list(listed)
 
 
-def _list_table(listed: list[JSONObject], *, wide: bool) -> Table:
+@models.command()
+def show(
+    model_id: Annotated[str, typer.Argument(help="An id, an alias or an AIR id.")],
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one model with its price and everything it accepts."""
+    path = f"/models/{quote(model_id, safe=':@/', errors='replace')}"
+    with open_session(base_url, api_key) as session:
+        # Two answers: what the model is, and what it takes.
+        model, schema = session.get(path), session.get(f"{path}?schema=true")
+    if as_json:
+        print_json(model | {"schema": schema})
+        return
+    _print_facts(model)
+    Console(markup=False, highlight=False, emoji=False).print(_field_table(schema))
+
+
+@models.command()
+def refresh(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    catalog: Annotated[Path | None, typer.Option(help="The folder. Default: the gateway's own.")] = None,
+    schemas_url: Annotated[str, typer.Option(help="The schema service.")] = _SCHEMAS_URL,
+    docs_url: Annotated[str, typer.Option(help="The documentation.")] = _DOCS_URL,
+    content_url: Annotated[str, typer.Option(help="Lists and prices of models.")] = _CONTENT_URL,
+    env_file: EnvFile = None,
+) -> None:
+    """Update the catalog from what Runware publishes."""
+    from app.catalog.published import Sources
+    from app.cli.refresh import run_refresh
+    from app.cli.settings import settings_or_exit
+
+    folder = catalog or settings_or_exit(env_file, {})[0].models.catalog_dir
+    run_refresh(folder, Sources(*(url.rstrip("/") for url in (schemas_url, docs_url, content_url))), write=not dry_run)
+
+
+def _fits(model: JSONObject, search: str | None, mode: Mode | None, max_price: float | None) -> bool:
+    if mode is not None and _MODES[mode] not in model["modes"]:
+        return False
+    lowest = _lowest(model)
+    if max_price is not None and (lowest is None or lowest > Decimal(str(max_price))):
+        return False
+    text = " ".join([model["id"], model["name"], model["creator"], model["air"], *model["aliases"]]).lower()
+    return all(word in text for word in (search or "").lower().split())
+
+
+def _lowest(model: JSONObject) -> Decimal | None:
+    """The lowest price of an image, None for an unknown one."""
+    found = _AMOUNT.search(model["pricing"]["summary"])
+    return None if found is None else Decimal(found[1])
+
+
+def _place(model: JSONObject, order: Order) -> tuple[object, ...]:
+    """What a model is sorted by; what is not known comes last."""
+    lowest, created = _lowest(model), model.get("created")
+    places: dict[Order, tuple[object, ...]] = {
+        Order.ID: (),
+        Order.NAME: (model["name"].lower(),),
+        Order.PRICE: (lowest is None, lowest or 0),
+        Order.NEWEST: (created is None, -(created or 0)),
+    }
+    return (*places[order], model["id"])
+
+
+def _print_list(listed: Sequence[JSONObject]) -> None:
     """One row a model: what to call it, what it makes, how many images it takes and what one costs."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    # Ids are there to be copied: they are never cut.
-    table.add_column("id", no_wrap=True, overflow="ignore")
-    table.add_column("makes", no_wrap=True)
-    table.add_column("in", justify="right", no_wrap=True)
-    table.add_column("price", no_wrap=True)
-    if wide:
-        table.add_column("name", overflow="fold")
-        table.add_column("AIR", no_wrap=True, overflow="ignore")
-    for item in listed:
-        mark = "*" if item.get("unlisted") else ""
-        cells = [f"{item['id']}{mark}", _makes(item), str(item["max_input_images"]), item["pricing"]["summary"]]
-        table.add_row(*cells, *((item["name"], item["air"]) if wide else ()))
-    return table
+    wide = not on_terminal() or Console().width >= _WIDE
+    columns = [Column("id", copied=True), Column("makes"), Column("in", number=True), Column("price")]
+    more = [Column("name", folds=True), Column("AIR", copied=True)] if wide else []
+    print_rows([*columns, *more], (_cells(one, wide=wide) for one in listed))
+    if on_terminal():
+        for line in _legend(listed):
+            print(line)  # noqa: T201 - output
 
 
-def _makes(item: JSONObject) -> str:
-    modes = [_MODES[mode] + ("~" if mode in item["emulated_modes"] else "") for mode in item["modes"]]
+def _cells(model: JSONObject, *, wide: bool) -> list[str]:
+    mark = "*" if model.get("unlisted") and on_terminal() else ""
+    cells = [f"{model['id']}{mark}", _makes(model), str(model["max_input_images"]), model["pricing"]["summary"]]
+    return [*cells, model["name"], model["air"]] if wide else cells
+
+
+def _makes(model: JSONObject) -> str:
+    modes = [_WORDS[mode] + ("~" if mode in model["emulated_modes"] else "") for mode in model["modes"]]
     return ", ".join(modes)
 
 
-def _legend(listed: list[JSONObject]) -> Iterator[str]:
+def _legend(listed: Sequence[JSONObject]) -> Iterator[str]:
     """What the signs of the list mean, those that it has."""
     yield ""
-    yield "in: the most input images. text: from text alone; text~: from a blank image."
-    yield "price: US dollars an image; +: more with its size; ~: not published by Runware,"
-    yield "seen by others; unknown: the answer says what an image cost."
-    if any(item.get("unlisted") for item in listed):
+    yield f"{len(listed)} models. in: the most input images. text: from text; text~: from a"
+    yield "blank image. price: US dollars an image; +: more with its size; ~: not"
+    yield "published by Runware, seen by others; unknown: the answer says what it cost."
+    if any(one.get("unlisted") for one in listed):
         yield "*: Runware's newest list of models does not name it; it may still answer."
-    yield "`spillway models ID` shows all of one model."
+    yield "`spillway models show ID` shows all of one model."
 
 
-def _print_facts(console: Console, model: JSONObject) -> None:
-    """What is known of a model, one fact a line."""
-    facts = {
-        "id": model["id"],
-        "name": model["name"],
-        "": model.get("description"),
-        "creator": model["creator"],
-        "AIR": model["air"],
-        "also called": ", ".join(model["aliases"]),
-        "status": " - ".join(text for text in (model["status"], model.get("status_note")) if text),
-        "replaced by": model.get("replaced_by"),
-        "released": model.get("released"),
-        "makes": ", ".join(
-            f"{mode} (emulated)" if mode in model["emulated_modes"] else mode for mode in model["modes"]
-        ),
-        "images in": str(model["max_input_images"]),
-        "price": _price(model["pricing"]),
-        "sizes": _sizes(model["sizes"]),
-    }
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    # What is not known gets no line.
-    for name, value in facts.items():
-        if value:
-            table.add_row(name, value)
-    console.print(table)
+def _print_facts(model: JSONObject) -> None:
+    print_facts(
+        [
+            ("id", model["id"]),
+            ("name", model["name"]),
+            ("", model.get("description") or ""),
+            ("creator", model["creator"]),
+            ("AIR", model["air"]),
+            ("also called", ", ".join(model["aliases"])),
+            ("status", " - ".join(text for text in (model["status"], model.get("status_note")) if text)),
+            ("replaced by", model.get("replaced_by") or ""),
+            ("released", model.get("released") or ""),
+            (
+                "makes",
+                ", ".join(f"{one} (emulated)" if one in model["emulated_modes"] else one for one in model["modes"]),
+            ),
+            ("images in", str(model["max_input_images"])),
+            ("price", _price(model["pricing"])),
+            ("sizes", _sizes(model["sizes"])),
+        ]
+    )
 
 
 def _price(pricing: JSONObject) -> str:

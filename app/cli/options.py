@@ -21,6 +21,9 @@ _REPEAT = "A key of before: gives what was bought under it. Default: a new one."
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help=_WHERE)]
 ApiKey = Annotated[str | None, typer.Option("--api-key", help=_KEY)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", help="A file with settings. Default: .env, if it is there.")
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help=_TARGET)]
 _TYPES: Mapping[Kind, type] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BOOLEAN: bool}
 
@@ -41,7 +44,7 @@ def with_buy_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each part of its `options` and each field that has one."""
     # With a prefix, since an argument of the command may have the name of a field.
     asked = {f"field_{field.name}": field for field in FIELDS if field.options}
-    own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
+    own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.name != "options"]
     shared = [one for one in inspect.signature(BuyOptions).parameters.values() if one.name != "fields"]
     added = [_option_of(name, field) for name, field in asked.items()] + shared
 

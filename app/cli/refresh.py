@@ -10,6 +10,7 @@ from app.catalog.model import CatalogModel
 from app.catalog.published import RefreshError, Sources
 from app.catalog.rates import Example
 from app.catalog.update import refresh
+from app.cli.exits import CommandError
 from app.domain.request import JSONValue
 from app.ledger.order import Order
 from app.ledger.pricing import estimate_price
@@ -18,14 +19,13 @@ from app.ledger.pricing import estimate_price
 _SQUARE = (1024, 1024)
 
 
-def run_refresh(folder: Path, sources: Sources, *, write: bool) -> bool:
-    """Refresh, and print what changed; False when it failed."""
+def run_refresh(folder: Path, sources: Sources, *, write: bool) -> None:
+    """Refresh, and print what changed."""
     console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     try:
         outcome = asyncio.run(refresh(folder, sources, price_example, write=write))
     except RefreshError as error:
-        errors.print(str(error), markup=False, highlight=False)
-        return False
+        raise CommandError(str(error)) from None
     for note in outcome.notes:
         errors.print(note, markup=False, highlight=False)
     if outcome.diff:
@@ -34,7 +34,6 @@ def run_refresh(folder: Path, sources: Sources, *, write: bool) -> bool:
     changed = sum(line.startswith(("+ ", "- ")) for line in outcome.diff.splitlines())
     done = "written" if write else "not written (--dry-run)"
     console.print(f"{changed} lines changed, {done}." if outcome.diff else "The catalog is current.", highlight=False)
-    return True
 
 
 def price_example(model: CatalogModel, example: Example) -> Decimal | None:

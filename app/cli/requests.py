@@ -3,24 +3,28 @@
 Always asks a gateway, which owns the images and the links to them (0132).
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlencode
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from app.cli.client import open_session, ready_target, write_answer
+from app.cli.client import ready_target, write_answer
+from app.cli.exits import CommandError
+from app.cli.gateway import JSONObject, open_session
 from app.cli.options import ApiKey, AsJson, BaseUrl
-from app.cli.session import ClientError, JSONObject, Session
-from app.cli.texts import plain, show_money, show_seconds
+from app.cli.tables import Column, note, print_facts, print_json, print_rows
+from app.cli.texts import plain, show_money, show_seconds, show_time, whole
+
+if TYPE_CHECKING:
+    from app.cli.session import Session
 
 _LOOK_SECONDS = 1.0
 _PAGE = 100
@@ -28,6 +32,16 @@ _REMEMBERED = 10_000
 """Requests whose last state is known while they are followed; older ones have ended long ago."""
 _COLLECTABLE = frozenset({"completed", "partial"})
 _OPEN = frozenset({"queued", "processing"})
+_COLUMNS = (
+    # Ids are there to be copied: they are never cut.
+    Column("id", copied=True),
+    Column("begun"),
+    Column("status"),
+    Column("model"),
+    Column("images", number=True),
+    Column("cost", number=True),
+    Column("took", number=True),
+)
 _STATUS = "queued, processing, completed, partial or failed."
 
 
@@ -48,7 +62,7 @@ def requests(
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show requests of a running gateway, follow them, or collect their images."""
+    """Show requests, follow them, or collect their images."""
     asked = {"key": key, "status": status, "model": model, "limit": str(limit)}
     query = {name: value for name, value in asked.items() if value}
     with open_session(base_url, api_key) as session:
@@ -75,9 +89,9 @@ def _shown(
         return []
     page = session.get(f"/requests?{urlencode(query)}")
     if as_json:
-        _print_json(page)
+        print_json(page)
     else:
-        Console(markup=False, highlight=False).print(_table(page["data"]))
+        print_rows(_COLUMNS, (_cells(one) for one in page["data"]))
     return [*page["data"]]
 
 
@@ -87,14 +101,14 @@ def _find(session: Session, request_id: str) -> JSONObject:
 
 def _until_ended(session: Session, request_id: str) -> JSONObject:
     """The request once it has ended; each state on the way goes to standard error."""
-    console, last = Console(stderr=True, markup=False, highlight=False), None
+    last = None
     while True:
         record = _find(session, request_id)
         if record["status"] not in _OPEN:
             return record
         if record["status"] != last:
             last = record["status"]
-            console.print(f"{request_id} {last}")
+            note(f"{request_id} {last}")
         time.sleep(_LOOK_SECONDS)
 
 
@@ -147,34 +161,28 @@ def _collect(session: Session, records: list[JSONObject], output: Path | None) -
         target = ready_target(folder, {})
         try:
             write_answer(session, session.collect(record["id"]), target, as_json=False)
-        except ClientError as error:
+        except CommandError as error:
             failed += 1
-            Console(stderr=True, soft_wrap=True, markup=False, highlight=False).print(f"{record['id']}: {error}")
+            note(f"{record['id']}: {error}")
     if failed:
         raise typer.Exit(1)
 
 
 def _print_one(record: JSONObject, *, as_json: bool) -> None:
     if as_json:
-        _print_json(record)
+        print_json(record)
         return
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in _facts(record):
-        if value:
-            table.add_row(name, value)
-    Console(markup=False, highlight=False).print(table)
+    print_facts(facts_of(record))
 
 
-def _facts(record: JSONObject) -> Iterator[tuple[str, str]]:
+def facts_of(record: JSONObject) -> Iterator[tuple[str, str]]:
     """What is known of a request, what is not known is empty."""
     known = record.get("known_cost")
     yield "id", plain(record["id"])
     yield "status", plain(record["status"])
     yield "key", plain(record.get("key"))
-    yield "begun", _time(record["created_at"])
-    yield "ended", _time(record["completed_at"])
+    yield "begun", show_time(record["created_at"])
+    yield "ended", show_time(record["completed_at"])
     yield "took", _took(record)
     yield "endpoint", plain(record["endpoint"])
     yield "model", f"{plain(record['model'])} ({plain(record['executed_model'])})"
@@ -183,34 +191,17 @@ def _facts(record: JSONObject) -> Iterator[tuple[str, str]]:
     yield "estimated", "" if record["estimated_cost"] is None else show_money(record["estimated_cost"])
     yield "user", plain(record["user"]) if record["user"] else ""
     error = record.get("error")
-    yield "error", f"{plain(error['code'])}: {_long(error['message'])}" if error else ""
+    yield "error", f"{plain(error['code'])}: {whole(error['message'])}" if error else ""
     for adjustment in record["adjustments"]:
-        yield "adjusted", f"{plain(adjustment['param'])} {adjustment['mode']}: {_long(adjustment['reason'])}"
+        yield "adjusted", f"{plain(adjustment['param'])} {adjustment['mode']}: {whole(adjustment['reason'])}"
     for failure in record["errors"]:
-        yield "missing", f"image {failure['index'] + 1}: {_long(failure['message'])}"
+        yield "missing", f"image {failure['index'] + 1}: {whole(failure['message'])}"
     for task in record["task_uuids"]:
         yield "task", plain(task)
 
 
-def _long(text: str) -> str:
-    return "".join(one if one.isprintable() else "\ufffd" for one in text)
-
-
-def _table(records: list[JSONObject]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    # Ids are there to be copied: they are never cut.
-    table.add_column("id", no_wrap=True, overflow="ignore")
-    for name in ("begun", "status", "model"):
-        table.add_column(name, no_wrap=True)
-    for name in ("images", "cost", "took"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for record in records:
-        table.add_row(*_cells(record))
-    return table
-
-
 def _cells(record: JSONObject) -> list[str]:
-    texts = [plain(record["id"]), _time(record["created_at"]), plain(record["status"]), plain(record["model"])]
+    texts = [plain(record["id"]), show_time(record["created_at"]), plain(record["status"]), plain(record["model"])]
     return [*texts, _images(record), _cost(record), _took(record)]
 
 
@@ -219,10 +210,6 @@ def _print_line(record: JSONObject, *, as_json: bool) -> None:
     line = json.dumps(record) if as_json else "  ".join(cell for cell in _cells(record) if cell)
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-def _print_json(value: JSONObject) -> None:
-    print(json.dumps(value, indent=2))  # noqa: T201 - output
 
 
 def _images(record: JSONObject) -> str:
@@ -236,7 +223,3 @@ def _cost(record: JSONObject) -> str:
 def _took(record: JSONObject) -> str:
     milliseconds = record["duration_ms"]
     return "" if milliseconds is None else show_seconds(milliseconds / 1000)
-
-
-def _time(seconds: int | None) -> str:
-    return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,21 +1,20 @@
 """One conversation with a gateway over its public API, by which nothing that was bought is lost.
 
 A purchase carries an Idempotency-Key: sent again after a broken connection or a wait that was too short, it joins what
-was bought. Every fault is a ClientError, a sentence for the person at the terminal.
+was bought. Every fault is a CommandError with a sentence for the person at the terminal.
 """
 
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
 
 import httpx2
 
-from app.cli.local import local_address, origin_of
-from app.settings.named_keys import split_key
+from app.cli.exits import CommandError, ExitCode, code_of
+from app.cli.gateway import Address, JSONObject, how_to_collect
 
 _TIMEOUT_SECONDS = 600.0
 _CONNECT_SECONDS = 10.0
@@ -24,34 +23,12 @@ _LOST_TRIES = 5
 _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 _ACCEPTED, _TIMED_OUT = 202, 504
+_GLANCE_SECONDS = 2.0
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
-
-JSONObject = dict[str, Any]  # an answer, looked into field by field
-
-
-class ClientError(Exception):
-    """The command cannot go on; the message says why, and how to get what was bought."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A gateway and the key for it."""
-
-    base_url: str
-    api_key: str
-
-
-def find_gateway(base_url: str | None, api_key: str | None, variables: Mapping[str, str]) -> Address:
-    """The gateway that is named, else the one of this machine as its settings say, with the first of its keys."""
-    named = base_url or variables.get("SPILLWAY_BASE_URL")
-    key = api_key or variables.get("SPILLWAY_API_KEY")
-    if named:
-        return Address(named.rstrip("/"), key or "")
-    keys = [one for one in variables.get("SPILLWAY_API_KEYS", "").split(",") if one.strip()]
-    return Address(f"{origin_of(*local_address(variables))}/v1", key or (split_key(keys[0])[1] if keys else ""))
+_EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +38,14 @@ class Purchase:
     path: str
     key: str
     json_body: JSONObject | None = None
-    form: dict[str, str] | None = None
+    form: Mapping[str, str] | None = None
     files: tuple[tuple[str, tuple[str, bytes, str]], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Its own, and those by which it is bought once and found again (0007)."""
+        return {**self.headers, "Idempotency-Key": self.key, "X-Client-Request-Id": self.key}
 
 
 class Session:
@@ -74,7 +57,7 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._address = address
+        self.address = address
         self._sleep = sleep
         self._clock = clock
         self._client = _connect(address)
@@ -91,20 +74,75 @@ class Session:
         """The JSON that answers to a body; sent once, since it may change something."""
         return self._read(self._ask(method, path, body))
 
+    def estimate(self, purchase: Purchase) -> JSONObject:
+        """What a purchase would be and cost: nothing is bought."""
+        try:
+            return self._read(self._client.send(self._prepare(purchase, "?dryRun=true")))
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            raise self._nobody() from None
+
     def buy(self, purchase: Purchase) -> JSONObject:
         """The answer to a purchase, waited for as long as the gateway says that it is being made."""
         try:
-            return self._read(self._send(purchase))
+            return self._read(self._send(purchase, stream=False))
         except KeyboardInterrupt:
-            raise ClientError(_how_to_repeat("Stopped.", purchase)) from None
+            raise CommandError(how_to_repeat("Stopped.", purchase)) from None
 
-    def _send(self, purchase: Purchase) -> httpx2.Response:
+    def stream(self, purchase: Purchase) -> Iterator[JSONObject]:
+        """Each image of a purchase as it comes, and what failed.
+
+        Where the connection breaks, the rest is collected: an item of the answer then, with its `index`.
+        """
+        response = self._send(purchase, stream=True)
+        seen: set[int] = set()
+        request_id = response.headers.get("x-request-id", "")
+        try:
+            if response.is_error or _EVENTS not in response.headers.get("content-type", ""):
+                response.read()
+                self._read(response)
+                raise self._no_gateway(response)
+            for event in _events_in(response.iter_lines()):
+                seen.add(int(event.get("index", -1)))
+                yield event
+        except httpx2.TransportError:
+            yield from self._missed(request_id, seen)
+        finally:
+            response.close()
+
+    def _missed(self, request_id: str, seen: set[int]) -> Iterator[JSONObject]:
+        answer = self.collect(request_id)
+        rest = {name: value for name, value in answer.items() if name != "data"}
+        failures = (answer.get("metadata") or {}).get("errors", [])
+        failed = {int(one["index"]) for one in failures}
+        made = (index for index in range(len(answer["data"]) + len(failed)) if index not in failed)
+        for index, item in zip(made, answer["data"], strict=False):
+            if index not in seen:
+                yield {**rest, **item, "index": index}
+        for failure in failures:
+            yield {"type": "error", "error": failure}
+
+    def glance(self, path: str) -> JSONObject:
+        """The JSON at `path`, whatever its status; nothing where none comes quickly."""
+        try:
+            found = self._client.get(path, timeout=_GLANCE_SECONDS).json()
+        # Nothing depends on it.
+        except (httpx2.HTTPError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def find_asked(self, key: str) -> JSONObject | None:
+        """The record of a purchase that is under way, as far as a glance shows it."""
+        listed = self.glance(f"/requests?{urlencode({'limit': 100})}").get("data") or []
+        return next((one for one in listed if one.get("client_request_id") == key), None)
+
+    def _send(self, purchase: Purchase, *, stream: bool) -> httpx2.Response:
         # Longer than Runware's slowest model; giving up earlier would leave a paid image behind.
         deadline = self._clock() + _LONGEST_WAIT_SECONDS
         lost = 0
         while True:
             try:
-                response = self._post(purchase)
+                # The same key in every attempt: however often this is sent, it is bought once (0007).
+                response = self._client.send(self._prepare(purchase), stream=stream)
             except httpx2.TransportError as error:
                 if not lost and isinstance(error, _NEVER_SENT):
                     # The first attempt and no connection: surely nothing was sent, so there is nothing to collect.
@@ -112,7 +150,7 @@ class Session:
                 lost += 1
                 if lost > _LOST_TRIES:
                     why = "The connection broke before the answer came."
-                    raise ClientError(_how_to_repeat(why, purchase)) from None
+                    raise CommandError(how_to_repeat(why, purchase), code=ExitCode.UNREACHABLE) from None
                 self._sleep(min(2.0 ** (lost - 1) / 2, _LONGEST_PAUSE_SECONDS))
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL):
@@ -120,8 +158,9 @@ class Session:
             # 504 with this header means "still being made": asked again, it joins.
             if response.status_code != _TIMED_OUT or response.headers.get("x-should-retry") != "true":
                 return response
+            response.close()
             if self._clock() >= deadline:
-                raise ClientError(f"It is still being made. {how_to_collect(response.headers.get('x-request-id', ''))}")
+                raise self._still_made(response.headers.get("x-request-id", ""))
             self._sleep(_PAUSE_SECONDS)
 
     def collect(self, request_id: str) -> JSONObject:
@@ -132,7 +171,7 @@ class Session:
             if response.status_code != _ACCEPTED:
                 return self._read(response)
             if self._clock() >= deadline:
-                raise ClientError(f"It is still being made. {how_to_collect(request_id)}")
+                raise self._still_made(request_id)
             self._sleep(_PAUSE_SECONDS)
 
     def bytes_of(self, item: JSONObject) -> bytes:
@@ -147,14 +186,16 @@ class Session:
             # Without the key: an address may lead anywhere.
             return httpx2.get(url, timeout=_TIMEOUT_SECONDS, follow_redirects=True).raise_for_status().content
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-            raise ClientError("An image of the answer cannot be read or fetched.") from None
+            raise CommandError("An image of the answer cannot be read or fetched.") from None
 
-    def _post(self, purchase: Purchase) -> httpx2.Response:
-        # The same key in every attempt: however often this is sent, it is bought once (0007).
-        headers = {"Idempotency-Key": purchase.key}
-        files = list(purchase.files) or None
-        return self._client.post(
-            purchase.path, json=purchase.json_body, data=purchase.form, files=files, headers=headers
+    def _prepare(self, purchase: Purchase, query: str = "") -> httpx2.Request:
+        return self._client.build_request(
+            "POST",
+            f"{purchase.path}{query}",
+            json=purchase.json_body,
+            data=purchase.form,
+            files=list(purchase.files) or None,
+            headers=purchase.all_headers,
         )
 
     def _ask(self, method: str, path: str, body: JSONObject | None = None) -> httpx2.Response:
@@ -163,24 +204,32 @@ class Session:
         except (httpx2.HTTPError, httpx2.InvalidURL):
             raise self._nobody() from None
 
-    def _nobody(self) -> ClientError:
-        where = self._address.base_url
-        return ClientError(f"No gateway answers at {where}. Start one with `spillway serve`, or set --base-url.")
+    def _nobody(self) -> CommandError:
+        where = self.address.base_url
+        said = f"No gateway answers at {where}. Start one with `spillway serve`, or set --base-url."
+        return CommandError(said, code=ExitCode.UNREACHABLE)
+
+    def _no_gateway(self, response: httpx2.Response) -> CommandError:
+        where, status = self.address.base_url, response.status_code
+        said = f"What answers at {where} is no gateway (status {status}): is --base-url right?"
+        return CommandError(said, code=ExitCode.UNREACHABLE)
+
+    def _still_made(self, request_id: str) -> CommandError:
+        return CommandError(f"It is still being made. {how_to_collect(request_id)}", code=ExitCode.UNREACHABLE)
 
     def _read(self, response: httpx2.Response) -> JSONObject:
         try:
             body = response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError):
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             body = None
         if not isinstance(body, dict):
-            where, status = self._address.base_url, response.status_code
-            raise ClientError(f"What answers at {where} is no gateway (status {status}): is --base-url right?")
+            raise self._no_gateway(response)
         if response.is_error:
             error = body.get("error")
             said = error if isinstance(error, dict) else {}
-            request_id = response.headers.get("x-request-id", "")
-            message = said.get("message", "The request failed.")
-            raise ClientError(f"{message} [{response.status_code} {said.get('code')}, {request_id}]")
+            code, request_id = str(said.get("code")), response.headers.get("x-request-id", "")
+            message = f"{said.get('message', 'The request failed.')} [{response.status_code} {code}, {request_id}]"
+            raise CommandError(message, code=code_of(response.status_code, code))
         return body
 
 
@@ -196,18 +245,28 @@ def _connect(address: Address) -> httpx2.Client:
             timeout=httpx2.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS),
             trust_env=url.host not in _THIS_MACHINE,
         )
-    except (httpx2.InvalidURL, ValueError):
+    # A variable of the environment may name a proxy or certificates that there are not.
+    except (httpx2.InvalidURL, ValueError, ImportError):
         is_web = False
     if not is_web:
-        raise ClientError(f"{address.base_url!r} is no address of a gateway, or the key has characters no key has.")
+        said = f"{address.base_url!r} is no address of a gateway, or the key has characters no key has."
+        raise CommandError(said, code=ExitCode.WRONG_USE)
     return client
 
 
-def how_to_collect(request_id: str) -> str:
-    """The command that gets the images of a request."""
-    return f"The gateway keeps it for a day. Get it with: spillway collect {request_id} -o FILE"
+def _events_in(lines: Iterator[str]) -> Iterator[JSONObject]:
+    """The data of each server-sent event."""
+    for line in lines:
+        if line.startswith("data:"):
+            try:
+                event = json.loads(line[5:])
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event
 
 
-def _how_to_repeat(what: str, purchase: Purchase) -> str:
+def how_to_repeat(what: str, purchase: Purchase) -> str:
+    """What happened, and how to get what may have been bought."""
     how = f"to get it, run the same command again with --idempotency-key {purchase.key}"
     return f"{what} What was asked for may have been made all the same: {how}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli.exits import CommandError, ExitCode
 from app.openai_api.vocabulary import BY_NAME
 
 _WORDS = {word: str(format_) for word, format_ in BY_NAME["output_format"].choices.items()}
@@ -18,8 +19,11 @@ _FORMATS = {**{f".{word}": format_ for word, format_ in _WORDS.items()}, ".jfif"
 _NOT_MADE = frozenset({".apng", ".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".psd", ".tif", ".tiff"})
 
 
-class TargetError(Exception):
-    """A file cannot be written; the message is a sentence for the person at the terminal."""
+class TargetError(CommandError):
+    """A file cannot be written."""
+
+    def __init__(self, message: str, code: int = ExitCode.UNWRITABLE) -> None:
+        super().__init__(message, code=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,14 @@ def choose_target(output: Path | None, format_: str | None) -> Target:
     if output is None or os.path.isdir(output):  # noqa: PTH112 - of a name that is too long it says no
         return Target(output or Path(), None, format_)
     if output.suffix.lower() in _NOT_MADE:
-        raise TargetError(f"{output} ends in {output.suffix}, which is not made here: use {', '.join(_FORMATS)}.")
+        raise TargetError(
+            f"{output} ends in {output.suffix}, which is not made here: use {', '.join(_FORMATS)}.", ExitCode.WRONG_USE
+        )
     said = _FORMATS.get(output.suffix.lower())
     if said is not None and format_ is not None and said != _WORDS.get(format_.lower()):
-        raise TargetError(f"{output} ends in {output.suffix}, but --format is {format_}: make them say the same.")
+        raise TargetError(
+            f"{output} ends in {output.suffix}, but --format is {format_}: make them say the same.", ExitCode.WRONG_USE
+        )
     return Target(output.parent, output, format_ or said)
 
 

@@ -1,5 +1,6 @@
 """Values of answers as they are printed for a person at a terminal."""
 
+from datetime import datetime
 from decimal import Decimal
 
 _LONGEST = 48
@@ -7,10 +8,19 @@ _LONGEST = 48
 
 def plain(value: object) -> str:
     """A text of somebody else's in one short line: its characters cannot move the cursor or clear the screen."""
-    text = "-" if value is None else str(value)
-    # A caller chooses its `user`; what it writes must not be a command to the terminal of the operator (0132).
-    shown = "".join(one if one.isprintable() else "\ufffd" for one in text[: _LONGEST + 1])
+    shown = whole("-" if value is None else str(value)[: _LONGEST + 1])
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def whole(text: str) -> str:
+    """A text of somebody else's in one line, however long."""
+    # A caller chooses its `user`; what it writes must not be a command to the terminal of the operator (0132).
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
+def show_time(seconds: int | None) -> str:
+    """A moment in this machine's time, empty for an unknown one."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def show_money(dollars: object) -> str:

@@ -18,12 +18,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.client import open_session
+from app.cli.exits import code_of
+from app.cli.gateway import JSONObject, open_session
 from app.cli.journal import journal_or_exit
 from app.cli.local import read_variables
-from app.cli.options import AsJson
-from app.cli.session import JSONObject
-from app.cli.settings import EnvFile, fail, settings_or_exit
+from app.cli.options import AsJson, EnvFile
+from app.cli.settings import fail, settings_or_exit
 from app.cli.texts import plain, show_money, show_seconds
 
 _WHERE = "A running gateway. Default: SPILLWAY_BASE_URL, else the database of the settings."
@@ -49,7 +49,7 @@ def usage(
     env_file: EnvFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was used: requests, images, cost, failures and durations by day, model, key, user or status."""
+    """Show images, cost, failures and durations by day, model or key."""
     limit_text = None if limit is None else str(limit)
     asked = {"group_by": group_by, "from": start, "to": end, "tz": tz, "key": key, "limit": limit_text}
     query = {name: value for name, value in asked.items() if value}
@@ -89,7 +89,7 @@ def _look_up(query: Mapping[str, str], env_file: Path | None) -> JSONObject:
             question = replace(asked.question, tenant=tenant)
             report = report_usage(connection, question)
     except GatewayError as error:
-        fail([error.message])
+        fail([error.message], code_of(error.status, error.code))
     finally:
         engine.dispose()
     registry = load_catalog(settings.models.catalog_dir, settings.models.model_aliases)

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -27,11 +26,12 @@ from app.settings.metrics import MetricsSettings
 from app.settings.named_keys import NamedKey
 from app.settings.retention import RetentionSettings
 from app.settings.server import ServerSettings
+from app.settings.sources import CONFIG, Given, SourceError, name_in_file, read_sources
 from app.settings.storage import StorageSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
-CLIENT_VARIABLES = frozenset({"SPILLWAY_BASE_URL", "SPILLWAY_API_KEY"})
-"""Read by the command line as a client of a gateway, not by the gateway."""
+CLIENT_VARIABLES = frozenset({"SPILLWAY_BASE_URL", "SPILLWAY_API_KEY", CONFIG})
+"""Read by the command line, as a client of a gateway and to find settings; not by the gateway."""
 
 
 class InvalidSettingsError(Exception):
@@ -154,18 +154,36 @@ def _pick(group: type[SettingsGroup], values: Mapping[str, str]) -> dict[str, st
 
 
 def read_environment(env_file: Path | None, process: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of the process (default: this one's) over those of the env file.
+    """The variables of the process (default: this one's) over those of the env file, over those of SPILLWAY_CONFIG.
 
-    Raises InvalidSettingsError when the file does not exist.
+    Raises InvalidSettingsError when a file cannot be read.
     """
+    return {name: given.value for name, given in find_given(env_file, process).items()}
+
+
+def find_given(env_file: Path | None, process: Mapping[str, str] | None = None) -> dict[str, Given]:
+    """Every variable with where it was given. Raises InvalidSettingsError when a file cannot be read."""
     own = os.environ if process is None else process
-    if env_file is None:
-        return dict(own)
-    if not env_file.is_file():
-        raise InvalidSettingsError([f"The env file {env_file} does not exist."])
-    values = dotenv_values(env_file, interpolate=False)
-    # The process wins, so that a container can override what its image has in a file.
-    return {**{name: value for name, value in values.items() if value is not None}, **own}
+    try:
+        found = read_sources(env_file, own)
+    except SourceError as error:
+        raise InvalidSettingsError([str(error)]) from None
+    known = {*setting_fields(), *CLIENT_VARIABLES} - {CONFIG}
+    config = found[CONFIG].value.strip() if CONFIG in found else None
+    # Such a file holds settings and nothing else, so what is none of them is a mistake.
+    problems = [
+        _explain_stranger(one, config, known) for one in found if found[one].origin == config and one not in known
+    ]
+    if problems:
+        raise InvalidSettingsError(problems)
+    return found
+
+
+def _explain_stranger(variable: str, config: str | None, known: set[str]) -> str:
+    name = name_in_file(variable)
+    near = get_close_matches(name, [name_in_file(one) for one in known], n=1, cutoff=0.6)
+    hint = f"; did you mean `{near[0]}`?" if near else ". Settings stand at the top level, in lower case."
+    return f"{CONFIG}: {config}: `{name}` is not a setting{hint}"
 
 
 def _explain(name: str, reason: str, values: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.serve import app
+from app.cli.program import app
 from tests.support import loopback
 from tests.support.commands import INTERRUPTIBLE, ROOT, environment
 from tests.support.images import open_bytes, png
@@ -106,28 +106,27 @@ def test_images_without_a_name_bear_their_requests(run, folder, prompt):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "code"),
     [
-        ["-o", "file/x.png"],
-        ["-o", f"{'x' * 300}.png"],
-        ["-o", "x.png", "--format", "webp"],
-        ["-o", "taken.png", "-n", "2"],
+        pytest.param(["-o", "file/x.png"], 6, id="no folder"),
+        pytest.param(["-o", f"{'x' * 300}.png"], 6, id="a name that is too long"),
+        pytest.param(["-o", "x.png", "--format", "webp"], 2, id="a contradiction"),
+        pytest.param(["-o", "taken.png", "-n", "2"], 6, id="one of several is a folder"),
     ],
-    ids=["no-folder", "name-too-long", "contradiction", "one-of-several-is-a-folder"],
 )
-def test_nothing_is_bought_for_a_file_that_cannot_be_written(run, folder, prompt, open_gateway, arguments):
+def test_nothing_is_bought_for_a_file_that_cannot_be_written(run, folder, prompt, open_gateway, arguments, code):
     (folder / "file").write_text("")
     (folder / "taken-2.png").mkdir()
     before = sorted(folder.rglob("*"))
     refused = run("generate", prompt, "--size", "256x256", *arguments)
-    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (code, 1)
     assert open_gateway.simulator.made(prompt) == 0
     assert sorted(folder.rglob("*")) == before
 
 
 def test_a_file_that_cannot_be_filled_is_told_with_the_command_that_gets_the_image(run, folder, prompt, open_gateway):
     lost = run("generate", prompt, "--size", "256x256", "-o", "/dev/full")
-    assert lost.exit_code == 1
+    assert lost.exit_code == 6
     (command,) = re.findall(r"spillway (collect req_[0-9a-f]{32} -o) FILE", lost.stderr)
     collected = run(*command.split(), "pear.png")
     assert collected.exit_code == 0, collected.output
@@ -164,7 +163,7 @@ def test_whoever_stops_the_command_is_told_how_to_get_what_was_asked_for(run, fo
 def test_when_every_answer_is_lost_the_key_that_gets_it_is_told(run, folder, prompt, open_gateway):
     with relay(open_gateway.origin, lost=99) as base_url:
         lost = run("generate", prompt, "--size", "256x256", "-o", "pear.png", base_url=base_url)
-    assert lost.exit_code == 1
+    assert lost.exit_code == 4
     (key,) = re.findall(r"--idempotency-key (\S+)", lost.stderr)
     made = run("generate", prompt, "--size", "256x256", "-o", "pear.png", "--idempotency-key", key)
     assert made.exit_code == 0, made.output
@@ -187,19 +186,19 @@ def test_an_edit_is_written_and_told_in_json_without_its_bytes(run, folder, prom
 
 
 @pytest.mark.parametrize(
-    ("base_url", "told"),
+    ("base_url", "code", "told"),
     [
-        ("http://127.0.0.1:9/v1", "No gateway answers"),
-        ("nonsense", "no address of a gateway"),
-        ("http://", "no address of a gateway"),
-        ("ftp://127.0.0.1/v1", "no address of a gateway"),
-        ("http://[::1", "no address of a gateway"),
-        ("http://127.0.0.1:99999/v1", "No gateway answers"),
+        ("http://127.0.0.1:9/v1", 4, "No gateway answers"),
+        ("nonsense", 2, "no address of a gateway"),
+        ("http://", 2, "no address of a gateway"),
+        ("ftp://127.0.0.1/v1", 2, "no address of a gateway"),
+        ("http://[::1", 2, "no address of a gateway"),
+        ("http://127.0.0.1:99999/v1", 4, "No gateway answers"),
     ],
 )
-def test_an_address_without_a_gateway_is_one_sentence(run, prompt, base_url, told):
+def test_an_address_without_a_gateway_is_one_sentence(run, prompt, base_url, code, told):
     failed = run("generate", prompt, base_url=base_url)
-    assert (failed.exit_code, len(failed.stderr.splitlines())) == (1, 1)
+    assert (failed.exit_code, len(failed.stderr.splitlines())) == (code, 1)
     assert told in failed.stderr
     assert failed.exception is None or isinstance(failed.exception, SystemExit)
 
@@ -216,7 +215,7 @@ def test_an_address_without_a_gateway_is_one_sentence(run, prompt, base_url, tol
 )
 def test_a_refusal_is_one_sentence_with_status_code_and_id(run, arguments, told):
     failed = run(*arguments)
-    assert (failed.exit_code, len(failed.stderr.splitlines())) == (1, 1)
+    assert (failed.exit_code, len(failed.stderr.splitlines())) == (5, 1)
     assert told in failed.stderr
     assert re.search(r"req_[0-9a-f]{32}\]$", failed.stderr.strip())
 

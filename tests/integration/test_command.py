@@ -57,12 +57,12 @@ def test_models_are_shown(without_key, tmp_path):
     assert "1152x864" in one
 
 
-def test_faults_of_a_client_command_are_told_with_exit_code_1(without_key, tmp_path):
+def test_faults_of_a_client_command_are_told_with_an_exit_code_of_their_kind(without_key, tmp_path):
     base = {"SPILLWAY_BASE_URL": f"{without_key[0]}/v1"}
     unknown = spillway(tmp_path, "generate", "a pear", "--model", "nobody", **base)
-    assert (unknown.returncode, "model_not_found" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "model_not_found" in unknown.stderr) == (5, True)
     nowhere = spillway(tmp_path, "generate", "a pear", SPILLWAY_BASE_URL="http://127.0.0.1:9/v1")
-    assert (nowhere.returncode, "No gateway answers" in nowhere.stderr) == (1, True)
+    assert (nowhere.returncode, "No gateway answers" in nowhere.stderr) == (4, True)
     assert "Traceback" not in unknown.stderr + nowhere.stderr
 
 
@@ -139,7 +139,7 @@ WRONG = {
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_wrong_settings_are_all_told_at_once_without_secrets(tmp_path, command):
     finished = spillway(tmp_path, command, **WRONG)
-    assert finished.returncode == 1
+    assert finished.returncode == 2
     lines = finished.stderr.strip().splitlines()
     assert len(lines) == len(WRONG)
     assert all(any(line.startswith(name) for line in lines) for name in WRONG)
@@ -157,7 +157,7 @@ def test_check_reads_an_env_file(tmp_path):
     assert "SPILLWAY_PORT" in spillway(tmp_path, "check", "--env-file", "own.env").stderr
     (tmp_path / ".env").write_text("SPILLWAY_DEFAULT_MODEL=flux.1-shnell\n")
     finished = spillway(tmp_path, "check")
-    assert (finished.returncode, "did you mean flux.1-schnell" in finished.stderr) == (1, True)
+    assert (finished.returncode, "did you mean flux.1-schnell" in finished.stderr) == (2, True)
     assert "does not exist" in spillway(tmp_path, "check", "--env-file", "none.env").stderr
 
 
@@ -169,7 +169,7 @@ def test_check_names_file_and_line_of_a_catalog_fault(tmp_path):
         "    sizes: {kind: automatic}\n    colour: red\n"
     )
     finished = spillway(tmp_path, "check", SPILLWAY_CATALOG_DIR=str(tmp_path / "models"))
-    assert finished.returncode == 1
+    assert finished.returncode == 2
     assert "a.yaml:10" in finished.stderr
     assert "a.yaml:12: b: air" in finished.stderr
     assert "colour" in finished.stderr

@@ -158,9 +158,9 @@ def test_the_command_line_speaks_to_a_gateway_as_to_the_database(pair, tmp_path)
     entries = ask(one, "GET", "/audit")["data"]
     assert {entry["actor"].partition(":")[0] for entry in entries} == {"boss", "cli"}
     taken = spillway(tmp_path, "keys", "create", "local", **database)
-    assert (taken.returncode, "Another key is called 'local'" in taken.stderr) == (1, True)
+    assert (taken.returncode, "Another key is called 'local'" in taken.stderr) == (5, True)
     refused = spillway(tmp_path, "keys", "list", "--base-url", f"{one}/v1", "--api-key", made[0]["key"])
-    assert (refused.returncode, "401" in refused.stderr) == (1, True)
+    assert (refused.returncode, "401" in refused.stderr) == (3, True)
 
 
 def test_a_new_key_is_printed_so_that_a_script_can_take_it(tmp_path):
@@ -173,4 +173,4 @@ def test_a_new_key_is_printed_so_that_a_script_can_take_it(tmp_path):
     assert "$2.5 in all" in shown
     assert finished.stdout.strip() not in shown
     assert "ci" in spillway(tmp_path, "keys", "list").stdout
-    assert spillway(tmp_path, "keys", "show", "nobody").returncode == 1
+    assert spillway(tmp_path, "keys", "show", "nobody").returncode == 5

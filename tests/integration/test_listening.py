@@ -43,7 +43,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     finished = spillway(
         tmp_path, "serve", "--port", str(free_port()), SPILLWAY_DATA_DIR=str(tmp_path / "file" / "data")
     )
-    assert (finished.returncode, len(finished.stderr.splitlines())) == (1, 1)
+    assert (finished.returncode, len(finished.stderr.splitlines())) == (6, 1)
     assert finished.stderr.startswith("SPILLWAY_DATA_DIR")
 
 

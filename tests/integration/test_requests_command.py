@@ -57,7 +57,7 @@ def test_the_newest_are_a_table_and_an_administrator_sees_those_of_all_keys(shop
     assert ids_in(run("--key", "mobile", api_key="admin-key").stdout) == [failed, *reversed(own)]
     assert ids_in(run("--key", "mobile").stdout) == [failed, *reversed(own)]
     refused = run("--key", "boss")
-    assert (refused.returncode, "admin_required" in refused.stderr) == (1, True)
+    assert (refused.returncode, "admin_required" in refused.stderr) == (3, True)
 
 
 def test_one_is_shown_with_what_became_of_it(shop, run):
@@ -68,7 +68,7 @@ def test_one_is_shown_with_what_became_of_it(shop, run):
         assert said in shown
     assert json.loads(run(record["id"], "--json").stdout) == record
     nobody = run("req_nobody")
-    assert (nobody.returncode, "request_not_found" in nobody.stderr) == (1, True)
+    assert (nobody.returncode, "request_not_found" in nobody.stderr) == (5, True)
 
 
 def test_images_are_collected_into_a_folder(shop, run, tmp_path):

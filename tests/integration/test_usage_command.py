@@ -78,7 +78,7 @@ def test_a_table_has_a_bar_for_each_row_and_no_command_of_a_caller(shop, folder)
 )
 def test_a_fault_is_one_sentence(folder, arguments, said):
     run = spillway(folder, "usage", *arguments, SPILLWAY_DATA_DIR=str(folder / "data"))
-    assert (run.returncode, "Traceback" in run.stderr) == (1, False)
+    assert (run.returncode, "Traceback" in run.stderr) == (5, False)
     assert said in run.stderr
     assert len(run.stderr.strip().splitlines()) == 1
 

@@ -93,7 +93,6 @@ def test_unit_tests_stand_in_the_room_of_what_they_test():
 @pytest.mark.parametrize(
     ("program", "unneeded"),
     [
-        pytest.param("app.cli.serve", {"app.main", "fastapi", "sqlalchemy", "alembic"}, id="a command"),
         pytest.param("app.images.workers.inside", {"app.main", "pydantic", "asyncio", "ssl"}, id="an image worker"),
     ],
 )

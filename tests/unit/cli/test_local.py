@@ -2,8 +2,9 @@
 
 import pytest
 
+from app.cli.exits import CommandError
+from app.cli.gateway import Address, find_gateway
 from app.cli.local import read_variables
-from app.cli.session import Address, find_gateway
 
 LOCAL = "http://127.0.0.1:8000/v1"
 
@@ -56,3 +57,16 @@ def test_a_file_that_cannot_be_read_says_nothing(tmp_path, content):
     if content is not None:
         (tmp_path / ".env").write_bytes(content)
     assert read_variables(tmp_path / ".env", {}) == {}
+
+
+def test_the_config_of_the_settings_is_read_too(tmp_path):
+    (tmp_path / "own.toml").write_text('base_url = "https://x.example/v1"\napi_key = "mine"\nport = 1\n')
+    (tmp_path / ".env").write_text(f"SPILLWAY_CONFIG={tmp_path / 'own.toml'}\nSPILLWAY_PORT=2\n")
+    found = read_variables(tmp_path / ".env", {})
+    assert find_gateway(None, None, found) == Address("https://x.example/v1", "mine")
+    assert found["SPILLWAY_PORT"] == "2"
+
+
+def test_a_config_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(CommandError, match="does not exist"):
+        read_variables(tmp_path / ".env", {"SPILLWAY_CONFIG": str(tmp_path / "none.toml")})
