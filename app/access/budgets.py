@@ -158,16 +158,6 @@ class Accounts:
             transaction.add(INSERT_NOTICE, notice_of(state, USED_UP, account.webhook_url, now))
             transaction.execute(_WARN_LESS, {"of_key": key_id, "new_warned": USED_UP})
 
-    def restate(self, transaction: Transaction, key_id: str) -> None:
-        """Sum the account up anew from the ledger: for a key that is new, or whose budget or period has changed.
-
-        Takes the lock of the account and reads the key as this transaction has written it. Call
-        `transaction.lock_accounts` before the key's own row is changed: claims take the two in that order.
-        """
-        now = self._clock()
-        transaction.lock_accounts((key_id,))
-        restate_account(transaction, key_id, now)
-
     def _find(self, transaction: Transaction, key_id: str, now: float) -> Account:
         found = read_account(transaction.connection, key_id)
         if found is None and transaction.connection.execute(_PERIOD, {"of_key": key_id}).first() is not None:
@@ -223,7 +213,11 @@ def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> 
 
 
 def restate_account(transaction: Transaction, key_id: str, now: float) -> None:
-    """Sum an account up from the ledger, under its lock."""
+    """Sum an account up anew from the ledger: for a key that is new, or whose budget or period has changed.
+
+    Reads the key as this transaction has written it. Call `lock_accounts` before the key's own row is changed: claims
+    take the two in that order.
+    """
     connection = transaction.connection
     period = connection.execute(_PERIOD, {"of_key": key_id}).scalar()
     first = first_day(Period(str(period)), now)

@@ -1,10 +1,11 @@
 """A key of the database whose budget all requests of a lane are charged to, and what the ledger says in the end."""
 
+import time
 from decimal import Decimal
 
 from sqlalchemy import select
 
-from app.access.budgets import Accounts
+from app.access.budgets import restate_account
 from app.access.key_format import ID_BYTES, SECRET_BYTES, digest_of, make_id, make_key
 from app.access.key_store import StoredKey, insert_key
 from app.database.engine import open_engine
@@ -29,7 +30,7 @@ def open_account(url: str) -> None:
     with engine.begin() as connection:
         transaction = Transaction(connection)
         insert_key(transaction, StoredKey(key, digest_of(BUDGETED_KEY)))
-        Accounts(Decimal(1)).restate(transaction, _ID)
+        restate_account(transaction, _ID, time.time())
         transaction.write()
     engine.dispose()
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from app.access.budgets import Accounts, RefusedError, read_account
+from app.access.budgets import Accounts, RefusedError, read_account, restate_account
 from app.database.key_tables import accounts, api_keys, ledger_entries, notices
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
@@ -64,6 +64,7 @@ class Process:
     def __init__(self, url: str, clock: Clock, owner: str = "a") -> None:
         self.journal = open_journal(url, clock, owner)
         self.accounts = Accounts(UNPRICED, clock)
+        self.clock = clock
 
     def _accept(self, transaction: Transaction, wanted: Intent):
         joined = self.journal.claims.join(transaction, wanted)
@@ -84,7 +85,7 @@ class Process:
         return "accepted"
 
     async def add_key(self, **fields: object) -> None:
-        await self.journal.writer.write(_add_key, self.accounts, key_row(**fields))
+        await self.journal.writer.write(_add_key, self.clock(), key_row(**fields))
 
     async def settle(self, claim, cost: Decimal | None, status: Status = Status.COMPLETED) -> None:
         record = claim.record
@@ -107,15 +108,15 @@ class Process:
         return (account.spent, account.reserved) == tuple((await self.rows(sums))[0])
 
 
-def _add_key(transaction: Transaction, held: Accounts, row: dict[str, object]) -> None:
+def _add_key(transaction: Transaction, now: float, row: dict[str, object]) -> None:
     transaction.execute(insert(api_keys), row)
-    held.restate(transaction, str(row["id"]))
+    restate_account(transaction, str(row["id"]), now)
 
 
-def _change(transaction: Transaction, held: Accounts, **values: object) -> None:
+def _change(transaction: Transaction, now: float, **values: object) -> None:
     transaction.lock_accounts(("key_a",))
     transaction.execute(update(api_keys).where(api_keys.c.id == "key_a").values(values), {})
-    held.restate(transaction, "key_a")
+    restate_account(transaction, "key_a", now)
 
 
 @pytest.fixture
@@ -246,7 +247,7 @@ def test_without_a_price_the_highest_one_seen_is_reserved_else_what_the_operator
         assert (await here.account()).reserved == 500_000_000
         await here.settle(first, Decimal("1.40"))
         assert await here.try_claim(intent(estimate=None)) == "budget_exceeded"  # 0.70 for an image, 0.60 is left
-        await here.journal.writer.write(_change, here.accounts, forbid_unpriced=True)
+        await here.journal.writer.write(_change, here.clock(), forbid_unpriced=True)
         assert await here.try_claim(intent(estimate=None)) == "unpriced_model"
         assert await here.try_claim(intent()) == "accepted"
 
@@ -257,7 +258,7 @@ def test_a_revoked_key_buys_nothing_however_long_a_process_believes_it(here):
     async def course():
         await here.add_key(budget=2 * PRICE)
         running = await here.claim(intent())
-        await here.journal.writer.write(_change, here.accounts, revoked_at=2.0)
+        await here.journal.writer.write(_change, here.clock(), revoked_at=2.0)
         assert await here.try_claim(intent()) == "invalid_api_key"
         await here.settle(running, PRICE)
         account = await here.account()
@@ -274,7 +275,7 @@ def test_changed_limits_hold_from_their_commit_on_and_a_changed_period_is_summed
         await here.settle(await here.claim(intent()), PRICE)
         clock.now += SECONDS_OF_A_DAY
         await here.settle(await here.claim(intent()), PRICE)
-        await here.journal.writer.write(_change, here.accounts, period="week", budget=3 * NANOS)
+        await here.journal.writer.write(_change, here.clock(), period="week", budget=3 * NANOS)
         account = await here.account()
         assert (account.spent, account.remaining) == (2 * NANOS, NANOS)
         assert [await here.try_claim(intent()) for _ in range(2)] == ["accepted", "budget_exceeded"]
