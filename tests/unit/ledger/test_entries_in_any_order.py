@@ -47,6 +47,9 @@ orders = st.tuples(
     st.sampled_from(OWNERS), st.none() | costs, costs, st.sampled_from(["kept"] * 4 + ["taken back"]), twice
 )
 
+# Which request, how it ends, whether its holder had lost it, and how often that is written.
+ends = st.tuples(places, st.sampled_from(["known", "unknown", "free"]), st.sampled_from([False] * 3 + [True]), twice)
+
 
 @dataclass
 class Expected:
@@ -158,8 +161,12 @@ class Money(RuleBasedStateMachine):
         self.there.append(Expected(wanted, lease, made[0], cost, reserved=made[0]))
 
     @precondition(lambda self: self.there)
-    @rule(place=places, end=st.sampled_from(["known", "unknown", "free"]), is_stale=st.booleans(), times=twice)
-    def settle(self, place, end, is_stale, times):
+    @rule(some=st.lists(ends, min_size=1, max_size=4))
+    def settle(self, some):
+        for end in some:
+            self._settle(*end)
+
+    def _settle(self, place, end, is_stale, times):
         one = self._pick(place)
         lease = Lease(one.lease.request_id, one.lease.fence - 1) if is_stale else one.lease
         task, known = one.wanted.task_ids[0], to_nanos(one.cost) // 2
@@ -231,10 +238,6 @@ class Money(RuleBasedStateMachine):
         self.world.run(self.world.here.reopen(record, callers=1))
         one.is_open, one.lease = True, Lease(record.id, record.fence + 1)
 
-    @rule(hours=st.sampled_from([1, 13, 24, 70]))
-    def time_passes(self, hours):
-        self.world.clock.now += hours * 3600
-
     @rule(key_id=st.sampled_from(OWNERS[:2]), period=st.sampled_from(["day", "week", "month", "total"]))
     def change_key(self, key_id, period):
         def change(transaction):
@@ -244,6 +247,7 @@ class Money(RuleBasedStateMachine):
 
         self.world.write(change)
 
+    @precondition(lambda self: not self.revoked)
     @rule(key_id=st.sampled_from(OWNERS[:2]))
     def revoke(self, key_id):
         gone = update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=self.world.clock.now)
@@ -259,15 +263,13 @@ class Money(RuleBasedStateMachine):
         self.revoked.clear()
 
     @precondition(lambda self: self.there)
-    @rule(place=places)
-    def deliver(self, place):
-        self.world.run(self.world.here.acknowledge(self._pick(place).lease.request_id, Receipt.DELIVERED))
-
-    @precondition(lambda self: self.there)
-    @rule(place=places)
-    def follow_for_nothing(self, place):
+    @rule(place=places, hours=st.sampled_from([0, 1, 13, 24, 70]))
+    def what_costs_nothing(self, place, hours):
+        """An answer arrives, the ledger is followed once more, time passes."""
         request_id = self._pick(place).lease.request_id
+        self.world.run(self.world.here.acknowledge(request_id, Receipt.DELIVERED))
         self.world.post(lambda t: t.follow(Ledger(self.world.clock).follow, request_id))
+        self.world.clock.now += hours * 3600
 
     @rule(times=twice)
     def remove_old(self, times):
