@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 # More than the two cores that CI has: tests wait for processes and pauses half of their time.
 JOBS ?= 3
 
-.PHONY: help install install-dev run test test-slow check format lock bench clean
+.PHONY: help install install-dev run test test-slow check format lock audit bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,13 +64,20 @@ format: install-dev ## Format the code
 bench: install-dev ## Measure CPU, throughput, latency and memory
 	$(BIN)/python -m benchmarks
 
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
 lock: ## Pin all dependencies anew, with hashes (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements.lock -o requirements-dev.lock
-	uv pip compile pyproject.toml --extra otel --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements-dev.lock -o requirements-otel.lock
+	$(LOCK) -o requirements.lock
+	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra otel -c requirements-dev.lock -o requirements-otel.lock
+	$(LOCK) --extra audit -c requirements-dev.lock -o requirements-audit.lock
+
+audit: ## Look up known vulnerabilities of everything that is pinned (asks the advisory service of the package index)
+	test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+		$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock; }
+	for lock in requirements.lock requirements-otel.lock requirements-dev.lock; do \
+		$(VENV)-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; done
 
 clean: ## Remove what was installed and made
-	rm -rf $(VENV) data tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit data tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

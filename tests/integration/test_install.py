@@ -20,10 +20,8 @@ def run(command: list[str], folder: Path, **variables: str) -> subprocess.Comple
     )
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def build_wheel(folder: Path) -> Path:
     """The wheel of this checkout, built without the network from a copy that holds what the build may use."""
-    folder = tmp_path_factory.mktemp("wheel")
     for name in ("app", "config"):
         shutil.copytree(ROOT / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock"):
@@ -33,6 +31,18 @@ def wheel(tmp_path_factory):
     assert built.returncode == 0, built.stderr
     (made,) = folder.glob("*.whl")
     return made
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def test_two_copies_give_the_same_bytes_whenever_their_files_were_written(wheel, tmp_path):
+    again = build_wheel(tmp_path)
+
+    assert again != wheel
+    assert again.read_bytes() == wheel.read_bytes()
 
 
 def test_the_wheel_brings_the_catalog_and_nothing_beside_its_own_package(wheel):
