@@ -19,6 +19,8 @@ class Playground {
   #draft = new Draft();
   /** Counts models chosen, so that a schema that comes late is not taken for the chosen one's. */
   #choices = 0;
+  /** From sending until the form changes: an estimate that comes late must not wipe away what was refused. */
+  #isSent = false;
 
   constructor() {
     this.general = el("div", { class: "problem", role: "alert", tabIndex: -1 });
@@ -45,6 +47,7 @@ class Playground {
   }
 
   async generate() {
+    this.#isSent = true;
     this.problems.clear();
     const request = await this.form.read();
     const { prompt, model, n } = request.fields;
@@ -122,6 +125,7 @@ class Playground {
   }
 
   #onChange() {
+    this.#isSent = false;
     this.price.ask();
     this.#draft.write(this.form.readFields());
     this.#showCode();
@@ -134,10 +138,10 @@ class Playground {
   #tellPrice({ estimate, error }) {
     if (error) {
       showAdjustments(this.adjustments, "", []);
-      this.problems.show(error);
+      if (!this.#isSent) this.problems.show(error);
       return;
     }
-    this.problems.clear();
+    if (!this.#isSent) this.problems.clear();
     showAdjustments(this.adjustments, "What will differ", estimate.adjustments);
     this.form.sizes.tell(estimate.size, estimate.adjustments);
   }

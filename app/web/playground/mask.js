@@ -62,8 +62,10 @@ export class MaskEditor {
 
   undo() {
     if (!this.#item?.strokes.length) return;
+    const hadFocus = document.activeElement === this.undoButton;
     this.#item.strokes.pop();
     this.#redraw();
+    if (hadFocus && this.undoButton.disabled) this.canvas.focus({ preventScroll: true });
     this.#changed();
   }
 

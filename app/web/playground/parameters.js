@@ -17,7 +17,7 @@ export class Parameters {
     this.count = el("span", { class: "muted small" });
     this.details = el("details", { class: "more" }, el("summary", {}, "More settings ", this.count));
     // In the page only while they are seen: some models have hundreds, and their names resemble those above.
-    this.details.addEventListener("toggle", () => (this.details.open ? this.details.append(this.more) : this.more.remove()));
+    this.details.addEventListener("toggle", () => this.#unfold());
     this.more.addEventListener("input", () => this.#showCount());
   }
 
@@ -72,9 +72,15 @@ export class Parameters {
   #reveal({ control, node }) {
     if (this.more.contains(node)) {
       this.details.open = true;
-      this.details.append(this.more);
+      this.#unfold();
     }
     return control;
+  }
+
+  #unfold() {
+    if (!this.details.open) this.more.remove();
+    // Put in a second time, it would lose the focus.
+    else if (!this.more.isConnected) this.details.append(this.more);
   }
 
   #showCount() {

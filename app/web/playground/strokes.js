@@ -37,12 +37,13 @@ export function drawLine(context, stroke, scale, from = 0) {
   context.globalCompositeOperation = stroke.kind === "eraser" ? "destination-out" : "source-over";
   context.lineCap = context.lineJoin = "round";
   context.lineWidth = stroke.size * scale;
-  context.strokeStyle = "#000";
+  context.strokeStyle = context.fillStyle = "#000";
   context.beginPath();
-  context.moveTo(points[0][0] * scale, points[0][1] * scale);
-  // A single point is a line of no length: with round caps it is a dot.
-  for (const [x, y] of points) context.lineTo(x * scale, y * scale);
-  context.stroke();
+  // A line of no length would not be drawn at all.
+  if (points.length === 1) context.arc(points[0][0] * scale, points[0][1] * scale, context.lineWidth / 2, 0, 2 * Math.PI);
+  else for (const [x, y] of points) context.lineTo(x * scale, y * scale);
+  if (points.length === 1) context.fill();
+  else context.stroke();
   context.restore();
 }
 
