@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import FastAPI
@@ -31,6 +32,7 @@ from app.api.media import MediaRoutes
 from app.api.metrics import MetricsRoutes
 from app.api.middleware import add_middleware, connections_of
 from app.api.models import ModelRoutes
+from app.api.readiness import Readiness
 from app.api.requests import RequestRoutes, webhook_body
 from app.api.routes import Handlers, describe_routes, route_table, serve_routes
 from app.api.site import TITLE, Site
@@ -64,9 +66,10 @@ from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, open_counts, 
 from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState
+from app.server.ending import Ending
 from app.server.process import Shutdown, machine_memory
 from app.settings.groups import ImageSettings
-from app.settings.load import Settings, load_settings, read_environment
+from app.settings.load import Settings
 from app.webhooks.dispatcher import Dispatchers
 from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
@@ -76,10 +79,24 @@ _SHARE_OF_MEMORY = 3
 """A third of the memory is held at most, unless the settings say otherwise."""
 
 
-def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
-    """The gateway as an ASGI application. Raises InvalidCatalogError."""
+@dataclass(frozen=True)
+class Application:
+    """Makes the gateway in each server process, of what `spillway serve` has read and checked once for all of them."""
+
+    settings: Settings
+    registry: Registry
+
+    def __call__(self) -> FastAPI:
+        """The ASGI application."""
+        return create_app(self.settings, registry=self.registry)
+
+
+def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | None = None) -> FastAPI:
+    """The gateway as an ASGI application. Raises InvalidCatalogError where the catalog is still to be read."""
     models = settings.models
-    registry = load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
+    registry = registry or load_catalog(
+        models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model)
+    )
     # Known to the log, which blackens them wherever they turn up.
     hidden = HiddenValues(settings.secret_values())
     configure_logs(settings.logs.log_format, settings.logs.log_level, hidden)
@@ -98,7 +115,9 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> FastAPI:
             # What exists now lives as long as the process: the collector need not walk over it again.
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
-            yield ProcessState(connections_of(settings), shutdown).as_lifespan_state()
+            gc.enable()
+            with Ending(shutdown, settings.server.drain).listening():
+                yield ProcessState(connections_of(settings), shutdown).as_lifespan_state()
 
     app = _framework(settings, lifespan)
     framework_routes = tuple(app.router.routes)
@@ -122,11 +141,6 @@ def _framework(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     )
 
 
-def application() -> FastAPI:
-    """The gateway of one server process, from the environment that `spillway serve` prepared."""
-    return create_app(load_settings(read_environment(None)))
-
-
 @asynccontextmanager
 async def _build(
     settings: Settings, parts: Parts, registry: Registry, hidden: HiddenValues, counts: Counts, shutdown: Shutdown
@@ -141,9 +155,8 @@ async def _build(
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(own_secrets.every)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
-    webhooks = Dispatchers(
-        journal.writer, sender, secrets, webhook_body, settings.webhooks.operator_url, parts.webhooks
-    )
+    operator = settings.webhooks.operator_url
+    webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images)
@@ -154,12 +167,11 @@ async def _build(
     policy, inputs = policy_of(settings, retries.longest_work), _inputs(opened, images)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy)
-    ring = KeyRing.on(journal.writer, journal.reader, settings.server, time.time)
-    own = ring.authenticator
+    own = (ring := KeyRing.on(journal.writer, journal.reader, settings.server, time.time)).authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, own_secrets.lasting("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
     background = (Takeover(journal, keeper, runner, keys).loop, *_background(opened, settings, retries), gauges.loop)
-    for part in (opened.workers, opened.account, runner, webhooks):
+    for part in (opened.account, runner, webhooks):
         part.start()
     for loop in background:
         loop.start()
@@ -171,13 +183,14 @@ async def _build(
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets, ring.audit, tenants),
             keys=KeyRoutes(ring),
-            health=HealthRoutes(runware, opened.account, journal, registry, settings.upstream),
+            health=_health_routes(opened, registry, settings, shutdown),
             usage=UsageRoutes(journal.reader, registry, tenants),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             ledger=LedgerRoutes(journal.reader),
             site=Site.on(settings),
             metrics=_metrics_routes(counts, gauges, settings),
         )
+        await opened.workers.warm()
         yield handlers, passing or own, gates
     finally:
         # The order matters: paid work ends and is written down while database and network are there, and the journal
@@ -201,6 +214,12 @@ def _background(opened: Resources, settings: Settings, retries: RetryPolicy) -> 
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
     work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
     return InputImages(work, opened.ways.inputs, links, max_bytes=images.max_image_bytes)
+
+
+def _health_routes(opened: Resources, registry: Registry, settings: Settings, shutdown: Shutdown) -> HealthRoutes:
+    folder, runware, account = settings.journal.data_dir, opened.runware, opened.account
+    readiness = Readiness(runware, account, opened.journal, opened.media, opened.workers, folder, shutdown)
+    return HealthRoutes(readiness, registry, settings.upstream)
 
 
 def _image_routes(service: ImageService, runner: JobRunner, memory: MemoryBudget, settings: Settings) -> ImageRoutes:

@@ -83,15 +83,22 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     """Open all of it. What cannot be opened is an error."""
     ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
     transport = parts.connect(settings.upstream, ways)
-    return Resources(
-        ways,
-        RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
-        RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
-        MediaStorage(transport),
-        Workers(settings.images.image_workers),
-        *(await _open_stores(settings, secrets, metrics)),
-        await _open_journal(settings.journal),
-    )
+    # First, and while everything else is opened: they take longest to be there.
+    workers = Workers(settings.images.image_workers)
+    workers.start()
+    try:
+        return Resources(
+            ways,
+            RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
+            RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
+            MediaStorage(transport),
+            workers,
+            *(await _open_stores(settings, secrets, metrics)),
+            await _open_journal(settings.journal),
+        )
+    except BaseException:
+        await workers.close()
+        raise
 
 
 async def _open_journal(settings: JournalSettings) -> Journal:

@@ -85,12 +85,22 @@ class Trace:
         if not self.on or event != "call":
             return
         code = frame.f_code
-        if code.co_filename.startswith(self._prefix):
+        if code.co_filename.startswith(self._prefix) and not _is_background(frame):
             self.calls.append((code.co_filename.removeprefix(self._prefix), f"{code.co_firstlineno} {code.co_name}"))
         elif code.co_name == "__init__" and code.co_filename == "<string>":  # a generated one: a value is made
             kind = type(frame.f_locals.get("self"))
             if kind.__module__.startswith("app."):
                 self.types[f"{kind.__module__}.{kind.__name__}"] += 1
+
+
+def _is_background(frame: FrameType) -> bool:
+    """Whether this belongs to no request, but to what is done again and again beside them."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        if caller.f_code.co_filename.endswith("/observability/background.py"):
+            return True
+        caller = caller.f_back
+    return False
 
 
 async def _post(app: FastAPI) -> bytes:

@@ -21,6 +21,10 @@ class ExitCode(IntEnum):
     """A file could not be written."""
 
 
+CANNOT_START = ExitCode.WRONG_USE
+"""Of `serve`, also where the port, the database, the store or the data folder cannot be had."""
+
+
 class CommandError(Exception):
     """Ends the command with `lines` on standard error and exit code `code`."""
 

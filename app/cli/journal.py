@@ -5,7 +5,10 @@ What opens a database is imported when it is needed: most commands start without
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Annotated, TypeVar, TypeVarTuple
 
 import typer
 from rich.console import Console
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
     from app.database.schema import Migrated
     from app.settings.load import Settings
 
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
 _START_SECONDS = 30.0
+_ANSWER_SECONDS = 0.8
+"""How long a database that took the connection may say nothing."""
 NEWER_SCHEMA = 3
 """The exit code of `serve` and `migrate` for a journal of a newer version: starting again does not help."""
 
@@ -47,9 +54,9 @@ def migrate(
     Console(soft_wrap=True).print(said, highlight=False)
 
 
-def migrate_or_exit(settings: Settings, wait: float = _START_SECONDS) -> Migrated:
-    """Bring the tables up to date; faults are printed and end the command."""
-    engine, done = _open(settings, wait, NEWER_SCHEMA)
+def migrate_or_exit(settings: Settings, wait: float = _START_SECONDS, away: int = ExitCode.OTHER) -> Migrated:
+    """Bring the tables up to date; faults are printed and end the command, with code `away` for a database that is."""
+    engine, done = _open(settings, wait, NEWER_SCHEMA, away)
     engine.dispose()
     return done
 
@@ -59,10 +66,9 @@ def journal_or_exit(settings: Settings) -> Engine:
     return _open(settings, _START_SECONDS, ExitCode.OTHER)[0]
 
 
-def _open(settings: Settings, wait: float, newer: int) -> tuple[Engine, Migrated]:
+def _open(settings: Settings, wait: float, newer: int, away: int = ExitCode.OTHER) -> tuple[Engine, Migrated]:
     from app.database.engine import open_engine
     from app.database.errors import DatabaseUnavailableError, NewerSchemaError
-    from app.database.schema import bring_up_to_date
     from app.observability.hidden import HiddenValues
     from app.observability.logs import configure_logs
     from app.server.process import private_folder
@@ -71,13 +77,39 @@ def _open(settings: Settings, wait: float, newer: int) -> tuple[Engine, Migrated
     engine = open_engine(settings.journal.journal_url)
     try:
         private_folder(settings.journal.data_dir)
-        return engine, bring_up_to_date(engine, wait)
+        return engine, _bring_up_to_date(engine, wait)
     except NewerSchemaError as error:
         fail([str(error)], newer)
     except DatabaseUnavailableError as error:
-        fail([f"SPILLWAY_DATABASE_URL: {error}."])
+        # On one line: drivers put advice of their own below it.
+        fail([f"SPILLWAY_DATABASE_URL: {' '.join(str(error).split())}."], away)
     except OSError as error:
         fail(
             [f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."],
             ExitCode.UNWRITABLE,
         )
+
+
+def _bring_up_to_date(engine: Engine, wait: float) -> Migrated:
+    """Migrate, which may take long; but a database that says nothing at all is given up when `wait` is over."""
+    from sqlalchemy import event
+
+    from app.database.errors import DatabaseUnavailableError
+    from app.database.schema import bring_up_to_date
+
+    opening: Future[Migrated] = Future()
+    is_heard = threading.Event()
+    event.listen(engine, "connect", lambda *_: is_heard.set())
+    opening.add_done_callback(lambda _: is_heard.set())
+    # A daemon: drivers wait for seconds whatever they are told, and the end of the command would wait for them.
+    threading.Thread(target=_settle, args=(opening, bring_up_to_date, engine, wait), daemon=True).start()
+    if not is_heard.wait(wait + _ANSWER_SECONDS):
+        raise DatabaseUnavailableError("the journal cannot be opened: the database does not answer")
+    return opening.result()
+
+
+def _settle(opening: Future[_T], work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> None:
+    try:
+        opening.set_result(work(*arguments))
+    except Exception as error:  # noqa: BLE001 - told to whoever waits
+        opening.set_exception(error)

@@ -6,18 +6,22 @@ Owns sockets and the errors of a port that cannot be had. Leaves the application
 import errno
 import http.client
 import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.cli.exits import CANNOT_START
 from app.cli.local import reachable
 
 _BACKLOG = 2048
-_ASK_EVERY_SECONDS = 0.1
+_ASK_EVERY_SECONDS = 0.02
+_LOOK_EVERY_SECONDS = 0.05
 _NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -48,18 +52,65 @@ def take_port(host: str, port: int) -> list[socket.socket]:
 
 def run_server(config: uvicorn.Config, sockets: Sequence[socket.socket], announce: Callable[[], None]) -> int:
     """Serve until a signal ends it, calling `announce` at the first answer; the exit code."""
-    server = uvicorn.Server(config)
     host, port = sockets[0].getsockname()[:2]
     # A thread beside the server: only a real answer shows that the application is up.
     threading.Thread(target=_announce_at_first_answer, args=(reachable(host), port, announce), daemon=True).start()
+    if config.workers > 1:
+        supervisor = Supervisor(config, sockets=list(sockets))
+        supervisor.run()
+        return CANNOT_START if supervisor.has_failed else 0
+    server = uvicorn.Server(config)
     try:
-        if config.workers > 1:
-            Multiprocess(config, sockets=list(sockets)).run()
-            return 0
         server.run(sockets=list(sockets))
     except KeyboardInterrupt:
         return 0
-    return 0 if server.started else 1
+    except SystemExit:  # the application did not start, and its reason stands in the log
+        return CANNOT_START
+    return 0 if server.started else CANNOT_START
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's, which passes the first signal on as what it was, and ends its processes at once at a second one."""
+
+    _signal = signal.SIGTERM
+    _is_at_once = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended because an application did not start."""
+        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+
+    def handle_int(self) -> None:
+        """Ctrl+C, which is not drained for."""
+        self._take(signal.SIGINT)
+
+    def handle_term(self) -> None:
+        """The end of a service."""
+        self._take(signal.SIGTERM)
+
+    def terminate_all(self) -> None:
+        """Tell every process, each of which ends in its own time."""
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, self._signal)
+
+    def join_all(self) -> None:
+        """Wait for them, listening to signals meanwhile."""
+        while any(process.process.is_alive() for process in self.processes):
+            self.handle_signals()
+            if self._is_at_once:
+                # As a kill would: what is paid for stands in the journal, and the next process finds it (0171).
+                for process in self.processes:
+                    process.process.kill()
+            time.sleep(_LOOK_EVERY_SECONDS)
+        super().join_all()
+
+    def _take(self, number: signal.Signals) -> None:
+        if self.should_exit.is_set():
+            self._is_at_once = True
+        else:
+            self._signal = number
+            self.should_exit.set()
 
 
 def _listen(family: int, address: tuple[object, ...]) -> socket.socket:

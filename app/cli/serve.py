@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import gc
 import os
-import secrets
-import subprocess
-import sys
+import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,8 @@ import typer
 from rich.console import Console
 
 from app import __version__
-from app.cli.exits import ExitCode
+from app.cli.built_in import BuiltInSimulator, built_in_simulator
+from app.cli.exits import CANNOT_START
 from app.cli.local import origin_of
 from app.cli.options import EnvFile
 from app.cli.program import app  # noqa: F401 - where a `spillway` that was installed before looks for it
@@ -24,6 +23,9 @@ from app.cli.settings import catalog_or_exit, fail, settings_or_exit
 
 if TYPE_CHECKING:
     from app.settings.load import Settings
+
+_DATABASE_SECONDS = 0.4
+"""A database that is away ends the start at once: whoever starts gateways tries again, and says so meanwhile (0170)."""
 
 
 def serve(
@@ -33,11 +35,14 @@ def serve(
     env_file: EnvFile = None,
 ) -> None:
     """Start the gateway; without a Runware key also the simulator."""
+    # Until it serves (`main`): nothing that is loaded is garbage (0170).
+    gc.disable()
     # Loaded only here: what serves is much, and asking for help needs none of it.
     import uvicorn
 
     from app.cli.journal import migrate_or_exit
-    from app.cli.listen import PortUnavailableError, run_server, take_port
+    from app.cli.listen import run_server
+    from app.server.application import PackedApplication
     from app.server.configuration import server_options
     from app.server.process import prepare_process
     from app.settings.load import load_settings
@@ -46,25 +51,33 @@ def serve(
     overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
     given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = settings_or_exit(env_file, given)
-    catalog_or_exit(settings.models)
     prepare_process()
     _data_folder_or_exit(settings)
-    try:
-        # Before the simulator and the workers start: a port that is taken should cost nothing and say so.
-        sockets = take_port(settings.server.host, settings.server.port)
-    except PortUnavailableError as error:
-        fail([str(error)])
-    # Once, before any worker: one that cannot start would be started again and again.
-    migrate_or_exit(settings)
-    with _upstream(settings, environment) as extra:
-        # Workers are processes of their own and read their settings again.
-        os.environ.update(environment | extra)
+    # Before anything is started: a port that is taken should cost nothing and say so.
+    sockets = _port_or_exit(settings)
+    with _simulator(settings) as simulator:
+        # While the simulator starts beside it. Once for all workers, as the tables are: one that cannot start would be
+        # started again and again.
+        registry = catalog_or_exit(settings.models)
+        _store_or_exit(settings)
+        migrate_or_exit(settings, _DATABASE_SECONDS, CANNOT_START)
+        from app.main import Application
+
+        os.environ.update(environment | (simulator.variables(environment) if simulator else {}))
         effective = load_settings(os.environ)
-        config = uvicorn.Config(
-            "app.main:application", factory=True, workers=workers, **server_options(effective.server)
-        )
+        application = PackedApplication.of(Application(effective, registry))
+        config = uvicorn.Config(application, factory=True, workers=workers, **server_options(effective.server))
         code = run_server(config, sockets, lambda: _say_where(effective))
     raise typer.Exit(code)
+
+
+def _port_or_exit(settings: Settings) -> list[socket.socket]:
+    from app.cli.listen import PortUnavailableError, take_port
+
+    try:
+        return take_port(settings.server.host, settings.server.port)
+    except PortUnavailableError as error:
+        fail([str(error)], CANNOT_START)
 
 
 def _data_folder_or_exit(settings: Settings) -> None:
@@ -76,37 +89,29 @@ def _data_folder_or_exit(settings: Settings) -> None:
         with tempfile.TemporaryFile(dir=settings.journal.data_dir):
             return
     except OSError as error:
-        fail(
-            [f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."],
-            ExitCode.UNWRITABLE,
-        )
+        fail([f"SPILLWAY_DATA_DIR: {settings.journal.data_dir} cannot be written to: {error.strerror}."], CANNOT_START)
+
+
+def _store_or_exit(settings: Settings) -> None:
+    from app.media.backend import open_store
+    from app.media.errors import InvalidStorageError
+    from app.observability.metrics import Metrics
+
+    try:
+        open_store(settings.storage.storage_url, settings.journal.data_dir, Metrics.off())
+    except InvalidStorageError as error:
+        fail([str(error)], CANNOT_START)
 
 
 @contextmanager
-def _upstream(settings: Settings, environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The variables that name the upstream; without a Runware key a simulator is started and ended."""
+def _simulator(settings: Settings) -> Iterator[BuiltInSimulator | None]:
+    """Without a Runware key: a simulator that is being started, and ends with this."""
     is_given = settings.upstream.runware_api_key is not None or settings.server.passes_keys_on
     if is_given or settings.upstream.upstream_name == "simulator":
-        yield {}
+        yield None
         return
-    # Port 0: it takes a free one and says which.
-    command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--exit-with-stdin"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line:
-                fail(["The built-in simulator did not start."])
-            yield {
-                "RUNWARE_BASE_URL": str(json.loads(line)["simulator"]),
-                "SPILLWAY_UPSTREAM_NAME": "simulator",
-                "SPILLWAY_HOST_ALL_PICTURES": "true",
-                # One secret for all workers, which check each other's links.
-                "SPILLWAY_SECRET": environment.get("SPILLWAY_SECRET") or secrets.token_urlsafe(32),
-            }
-        finally:
-            # It ends when its input does, however this process ends.
-            if process.stdin:
-                process.stdin.close()
+    with built_in_simulator() as simulator:
+        yield simulator
 
 
 def _say_where(settings: Settings) -> None:

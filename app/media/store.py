@@ -4,6 +4,7 @@ Names are unguessable and carry nothing of the request. Leaves how bytes are wri
 how links are signed to `links`.
 """
 
+import asyncio
 import re
 import secrets
 import time
@@ -20,6 +21,8 @@ _logger = get_logger("media")
 _NAME = re.compile(r"k?[0-9a-f]{32}\.(png|jpeg|webp|gif|avif|svg)")
 # How the name of an image begins that outlives its link.
 _LONGER = "k"
+_NOWHERE = "readyz"
+"""Nothing is called so: that it is not there is the answer of a store that works."""
 _SWEEP_SECONDS = 300
 # So much longer an image stays than its link: a clock that is wrong for an hour or two deletes nothing.
 _SPARED_SECONDS = 2 * 3600
@@ -96,6 +99,17 @@ class MediaStore:
         """Start what the store runs beside the loop, while there are descriptors left for it, and look through it."""
         # On the way, so that no process needs a timer and several may share a folder.
         await self._sweep()
+
+    async def is_available(self, seconds: float) -> bool:
+        """Whether the store answers within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._store.head(self._path(_NOWHERE))
+        except MediaNotFoundError:
+            return True
+        except (MediaUnavailableError, TimeoutError):
+            return False
+        return True
 
     async def host_image(self, data: bytes, format_: str, *, longer: bool = False) -> HostedImage:
         """Store an image in one of the delivered formats; `longer` than its link lives, so that it can be renewed.

@@ -25,9 +25,16 @@ class Shutdown:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began: float | None = None
+        self.announced = False
+        """Whether it will end: no balancer should send it anything more."""
+
+    def announce(self) -> None:
+        """Say that the process will end; it serves until the grace period begins."""
+        self.announced = True
 
     def begin(self) -> None:
         """Start the clock of the grace period; later calls do not extend it."""
+        self.announce()
         if self._began is None:
             self._began = self._clock()
 

@@ -105,6 +105,13 @@ class ServerSettings(SettingsGroup):
         description="Comma-separated origins of web pages that may call this gateway from a browser, for example "
         "https://app.example.com; `*` for every page, with API keys only. None: no page of another origin may.",
     )
+    drain: Seconds = Field(
+        0.0,
+        alias="SPILLWAY_DRAIN",
+        ge=0,
+        description="How long requests are still served after SIGTERM while `/readyz` says no, so that a balancer "
+        "looks away first, in seconds. Then SPILLWAY_GRACE begins.",
+    )
     grace: Seconds = Field(
         25.0, alias="SPILLWAY_GRACE", ge=0, description="How long running work may end at shutdown, in seconds."
     )

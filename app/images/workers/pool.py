@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
 # With one process a single caller could stop all others; beyond eight the gateway itself is the limit.
 _MIN_PROCESSES, _MAX_PROCESSES = 2, 8
+_WARM_SECONDS = 10.0
 
 
 class _Place:
@@ -25,6 +26,17 @@ class _Place:
         self._starting: asyncio.Task[WorkerProcess] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a process is there, and not only being started."""
+        started = self._starting
+        return started is not None and started.done() and not started.cancelled() and started.exception() is None
+
+    async def wait(self) -> None:
+        """Wait for the start of the process, however it ends."""
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
 
     def fill(self) -> None:
         """Begin to start a process."""
@@ -39,12 +51,6 @@ class _Place:
             # Never asked again, whatever went wrong: its connection may hold half an answer.
             self._replace(process)
             raise
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether its process has started."""
-        starting = self._starting
-        return starting is not None and starting.done() and starting.exception() is None
 
     async def discard(self) -> None:
         """Replace the process."""
@@ -87,6 +93,11 @@ class Workers:
         self._places = tuple(self._free)
         self._turns: Turns[asyncio.Future[_Place]] = Turns(self._count)
 
+    @property
+    def ready(self) -> int:
+        """How many processes are there; the others are being started."""
+        return sum(place.is_ready for place in self._places)
+
     def start(self) -> None:
         """Begin to start all processes."""
         for place in self._places:
@@ -97,6 +108,10 @@ class Workers:
         idle = sum(place.is_ready for place in self._free)
         starting = len(self._free) - idle
         return {"idle": idle, "busy": self._count - idle - starting, "starting": starting}
+
+    async def warm(self) -> None:
+        """Wait for the processes that were begun, not without end: the first image is not to pay for their start."""
+        await asyncio.wait([asyncio.create_task(place.wait()) for place in self._places], timeout=_WARM_SECONDS)
 
     async def close(self) -> None:
         """End all processes, whatever they do."""
