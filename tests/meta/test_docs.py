@@ -186,6 +186,24 @@ def test_relative_links_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#{1,6} (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_to_headings_lead_to_one():
+    for page in [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *DOCS.rglob("*.md")]:
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+            assert heading in anchors(page.parent / target if target else page), f"{page.name}: {target}#{heading}"
+
+
+def test_every_page_is_in_the_index_and_the_index_is_in_the_readme():
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", read("docs/README.md"))
+    assert sorted(set(listed)) == sorted(path.name for path in DOCS.glob("*.md") if path.name != "README.md")
+    assert "(docs/README.md)" in read("README.md")
+
+
 def test_the_image_is_slim_rootless_and_healthy():
     text = read("Dockerfile")
     assert text.count("FROM python:3.13-slim") == 2
