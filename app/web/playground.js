@@ -19,6 +19,7 @@ class Playground {
   #draft = new Draft();
   /** Counts models chosen, so that a schema that comes late is not taken for the chosen one's. */
   #choices = 0;
+  #changes = 0;
   /** From sending until the form changes: an estimate that comes late must not wipe away what was refused. */
   #isSent = false;
 
@@ -132,7 +133,11 @@ class Playground {
   }
 
   async #showCode() {
-    for (const { name, code } of snippets(await this.form.read(), at("v1"))) fill(this.code.get(name), copyable(code, name));
+    const change = ++this.#changes;
+    const request = await this.form.read();
+    // The mask of a large image takes a while: what came after it is not overtaken.
+    if (change !== this.#changes) return;
+    for (const { name, code } of snippets(request, at("v1"))) fill(this.code.get(name), copyable(code, name));
   }
 
   #tellPrice({ estimate, error }) {

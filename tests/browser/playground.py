@@ -69,10 +69,10 @@ class Playground:
         """The images to edit, in order."""
         return self.page.get_by_role("list", name="Inputs in order").get_by_role("listitem")
 
-    def code(self, language: str) -> str:
+    def code(self, language: str) -> Locator:
         """The same request as code."""
         self.page.get_by_role("tab", name=language, exact=True).click()
-        return self.page.get_by_role("region", name=language, exact=True).inner_text()
+        return self.page.get_by_role("region", name=language, exact=True)
 
 
 def enter(visit: Visitor, origin: str, query: str = "", **options: object) -> tuple[Playground, Visit]:

@@ -175,7 +175,8 @@ def test_a_key_is_asked_for_once_and_is_in_no_code(start_shared_gateway, visit):
     ground, reader = enter(visit, gateway.origin, "?model=riverflow-1-mini&prompt=a+boat", key="test-key")
     expect(ground.price).to_have_text("$0.03025")
     for language in ("curl", "Python", "Node"):
-        assert "test-key" not in ground.code(language)
+        expect(ground.code(language)).to_contain_text("SPILLWAY_API_KEY")
+        expect(ground.code(language)).not_to_contain_text("test-key")
     ground.generate()
     expect(ground.images).to_have_count(1)
     assert "test-key" not in reader.page.content()

@@ -79,7 +79,7 @@ def test_a_mask_is_painted_by_keyboard_inverted_erased_and_undone(open_gateway, 
     expect(ground.button("Mask")).to_be_focused()
     expect(ground.button("Mask")).to_have_attribute("aria-expanded", "false")
     # Closed, the mask stays.
-    assert 'mask=@"mask.png"' in ground.code("curl")
+    expect(ground.code("curl")).to_contain_text('mask=@"mask.png"')
 
 
 def test_images_come_by_drop_paste_and_picking_and_go_out_in_order(open_gateway, simulator, visit):
@@ -160,8 +160,10 @@ def test_the_code_shown_runs_and_asks_for_the_same(open_gateway, simulator, visi
         (tmp_path / "my-harbor.png").write_bytes(png(320, 200))
     expect(ground.price).not_to_have_text("…")
     for language, command in (("curl", ["sh", "-e", "-c"]), ("Python", [sys.executable, "-c"])):
-        before = simulator.asked(prompt)
-        done = run([*command, ground.code(language)], tmp_path)
+        before, code = simulator.asked(prompt), ground.code(language)
+        # What was set last is in it.
+        expect(code).to_contain_text("my-harbor.png" if kind == "edit" else "Euler")
+        done = run([*command, code.inner_text()], tmp_path)
         assert (done.returncode, done.stderr if language == "Python" else "") == (0, "")
         tasks = [one["request"] for one in simulator.tasks(prompt)[before:]]
         assert sum(task["numberResults"] for task in tasks) == 2, done.stdout
