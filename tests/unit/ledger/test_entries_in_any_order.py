@@ -239,6 +239,9 @@ class Money(RuleBasedStateMachine):
         one.is_open, one.lease = True, Lease(record.id, record.fence + 1)
 
     @rule(key_id=st.sampled_from(OWNERS[:2]), period=st.sampled_from(["day", "week", "month", "total"]))
+    def change(self, key_id, period):
+        self.change_key(key_id, period)
+
     def change_key(self, key_id, period):
         def change(transaction):
             transaction.lock_accounts((key_id,))
@@ -271,8 +274,9 @@ class Money(RuleBasedStateMachine):
         self.world.post(lambda t: t.follow(Ledger(self.world.clock).follow, request_id))
         self.world.clock.now += hours * 3600
 
-    @rule(times=twice)
-    def remove_old(self, times):
+    @rule(times=twice, hours=st.sampled_from([0, 75]), period=st.sampled_from(["day", "total"]))
+    def remove_old(self, times, hours, period):
+        self.world.clock.now += hours * 3600
         retention = Retention(TTL, self.world.clock)
         old = self.world.read(retention.find_old)
         for _ in range(times):
@@ -282,6 +286,9 @@ class Money(RuleBasedStateMachine):
             self.removed += one.spent
             self.there.remove(one)
         self.world.write(retention.remove_left_over, self.world.read(retention.find_left_over))
+        # What is gone still counts in a period that reaches back to it.
+        for key_id in OWNERS[:2]:
+            self.change_key(key_id, period)
 
     @invariant()
     def every_balance_agrees(self):
