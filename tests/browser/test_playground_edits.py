@@ -71,6 +71,8 @@ def test_a_mask_is_painted_by_keyboard_inverted_erased_and_undone(open_gateway, 
     expect(mask).to_be_focused()
     ground.button("Enlarge").click()
     expect(mask).to_be_focused()
+    mask.press("e")
+    expect(reader.page.get_by_role("radio", name="Brush")).to_be_checked()
     mask.press("Space")
     assert reader.findings() == []
     reader.page.keyboard.press("Escape")
