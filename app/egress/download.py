@@ -7,18 +7,21 @@ done with the bytes to `deliver`.
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 
 from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError
-from app.egress.http_get import Getter, TooManyBytesError, deadline
+from app.egress.http_get import Getter, Sink, TooManyBytesError, deadline
 from app.egress.names import Resolve
 from app.observability.logs import get_logger
 
 _logger = get_logger("downloads")
+_T = TypeVar("_T")
 _TRANSIENT = frozenset({408, 425, 429})
 _CONNECTIONS = 1024
 _ATTEMPT_SECONDS = 120.0
@@ -65,6 +68,11 @@ class ResultFetcher:
         """The bytes of a result, raising FetchError, or RefusedAddressError where it leads inside."""
         with deadline(_ATTEMPT_SECONDS):
             return await self._getter.get(url, self._guard_for, max_bytes)
+
+    async def pour_result(self, url: str, sink: Sink, max_bytes: int = MAX_BYTES) -> None:
+        """Give `sink` the bytes of a result as they come, raising as `fetch_result` does, and what the sink raises."""
+        with deadline(_ATTEMPT_SECONDS):
+            await self._getter.pour(url, self._guard_for, max_bytes, sink)
 
     async def check_address(self, url: str) -> None:
         """Raise RefusedAddressError when a result's address leads inside; the caller is not sent there either.
@@ -116,11 +124,21 @@ class ResultDownloader:
 
     async def download(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
         """The bytes of an image, of which there may be so many, raising FetchError once the policy gives it up."""
+        return await self._insist(partial(self._fetcher.fetch_result, url, max_bytes))
+
+    async def pour(self, url: str, sink: Sink, max_bytes: int = MAX_BYTES) -> None:
+        """Give `sink` the bytes of an image, again from the first one where an attempt fails.
+
+        Raises FetchError once the policy gives it up, and at once what the sink raises.
+        """
+        await self._insist(partial(self._fetcher.pour_result, url, sink, max_bytes))
+
+    async def _insist(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         began = self._clock()
         wait = self._policy.first_wait
         while True:
             try:
-                return await self._fetcher.fetch_result(url, max_bytes)
+                return await attempt()
             # Asking again would end the same way; everything else is tried again, since the image is paid for (0054).
             except (TooManyBytesError, RefusedAddressError):
                 raise

@@ -3,11 +3,11 @@
 No credentials are ever sent. Leaves whose addresses these are, and which are good, to its users.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urljoin
 
 import anyio
@@ -38,6 +38,14 @@ class Head:
     size: int | None
 
 
+class Sink(Protocol):
+    """Takes the bytes of a body as they come."""
+
+    async def take(self, chunks: AsyncIterator[bytes]) -> None:
+        """Read them all."""
+        ...
+
+
 class Getter:
     """Gets bytes over at most `connections` connections."""
 
@@ -55,6 +63,10 @@ class Getter:
     async def get(self, url: str, choose_guard: ChooseGuard, max_bytes: int, caller: str = "") -> bytes:
         """The bytes at `url`, raising FetchError, RefusedAddressError or TooManyBytesError."""
         return await self._follow(url, choose_guard, partial(_read, max_bytes=max_bytes), caller)
+
+    async def pour(self, url: str, choose_guard: ChooseGuard, max_bytes: int, sink: Sink, caller: str = "") -> None:
+        """Give `sink` the bytes at `url` as they come, raising what `get` raises, and what the sink does."""
+        await self._follow(url, choose_guard, partial(_pour, sink=sink, max_bytes=max_bytes), caller)
 
     async def peek(self, url: str, choose_guard: ChooseGuard, max_bytes: int, caller: str = "") -> Head:
         """The first `max_bytes` bytes at `url`, raising FetchError or RefusedAddressError."""
@@ -122,12 +134,23 @@ def deadline(seconds: float) -> Iterator[None]:
 
 async def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     data = bytearray()
+    async for chunk in _counted(response, max_bytes):
+        data += chunk
+    return bytes(data)
+
+
+async def _pour(response: httpx2.Response, sink: Sink, max_bytes: int) -> None:
+    await sink.take(_counted(response, max_bytes))
+
+
+async def _counted(response: httpx2.Response, max_bytes: int) -> AsyncIterator[bytes]:
+    size = 0
     async for chunk in response.aiter_bytes():
         # Counted as it arrives: a declared length may be wrong, and compression hides the rest.
-        data += chunk
-        if len(data) > max_bytes:
+        size += len(chunk)
+        if size > max_bytes:
             raise TooManyBytesError(f"is larger than the {max_bytes // 1024} KiB this gateway takes")
-    return bytes(data)
+        yield chunk
 
 
 async def _read_head(response: httpx2.Response, max_bytes: int) -> Head:

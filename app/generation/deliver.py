@@ -24,6 +24,7 @@ from app.generation.collect import FailedImage, TaskEnd
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
 from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, max_bytes_of
+from app.generation.streamed import StreamedImage
 from app.images.compose import compose_image
 from app.images.convert import convert
 from app.images.headers import read_header
@@ -31,9 +32,9 @@ from app.images.types import CompositeBase, Header
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
 from app.media.errors import MediaUnavailableError
-from app.media.store import MediaStore
+from app.media.store import HostedImage, MediaStore
 from app.observability.logs import get_logger, stage
-from app.planning.output import converts
+from app.planning.output import converts, streams
 from app.runware.members import Image
 
 _logger = get_logger("delivery")
@@ -140,6 +141,8 @@ class ImageDelivery:
         if output.native_link and image.url is not None:
             made = await self._give_link(output, image, image.url)
             return replace(made, alpha=header_of(await self._bytes_of(image, output)).alpha), ()
+        if streams(output) and image.url is not None and image.base64 is None:
+            return await self._stream(output, image, image.url, context)
         # Base64 passes as it came, megabytes and all: only its header is decoded, to keep the label true.
         untouched = not converts(output.format) and output.composition is None
         if image.base64 is not None and untouched and output.delivery is not Delivery.LINK:
@@ -149,31 +152,56 @@ class ImageDelivery:
                 made = _told(image, (header.width, header.height), wanted)
                 return replace(made, base64=image.base64, alpha=header.alpha, as_uri=as_uri), ()
         data = await self._bytes_of(image, output)
-        header = header_of(data)
-        if header.format == wanted.value and untouched:
+        return await self._deliver_bytes(data, output, image, context, base)
+
+    async def _deliver_bytes(
+        self, data: bytes, output: OutputSpec, image: Image, context: RequestContext, base: CompositeBase | None = None
+    ) -> _Outcome:
+        header, wanted = header_of(data), output.format.delivered
+        if header.format == wanted.value and not converts(output.format) and output.composition is None:
             form = _Form(data, wanted, (header.width, header.height))
         else:
             form = await self._convert(data, header, output, context, base)
         handed, undone = await self._hand_over(form, image, output, context)
         return (replace(handed, alpha=header.alpha) if output.transparent else handed), (*form.undone, *undone)
 
+    async def _stream(self, output: OutputSpec, image: Image, url: str, context: RequestContext) -> _Outcome:
+        """The image behind a link of ours, without having been in memory whole (0158)."""
+        wanted = output.format.delivered
+        passing = StreamedImage(self._store, wanted, longer=context.is_repeatable)
+        try:
+            await self._downloads.pour(url, passing, max_bytes_of(output))
+        except FetchError as error:
+            raise _unavailable(error) from None
+        except MediaUnavailableError:
+            _logger.exception("an image cannot be hosted", request=context.request_id)
+            data = await self._bytes_of(image, output)
+            form = _Form(data, wanted, (header_of(data).width, header_of(data).height))
+            return await self._embed(form, image, output)
+        if passing.hosted is None or passing.header is None:
+            return await self._deliver_bytes(passing.data, output, image, context)
+        made = _told(image, (passing.header.width, passing.header.height), wanted)
+        return _linked(made, passing.hosted, context), ()
+
     async def _hand_over(self, form: _Form, image: Image, output: OutputSpec, context: RequestContext) -> _Outcome:
         made = _told(image, form.size, form.format)
-        not_hosted: tuple[Adjustment, ...] = ()
         if output.delivery is Delivery.LINK:
             try:
                 # Under a key the image outlives its link, so that a replay can have a new one (0057).
                 hosted = await self._store.host_image(form.data, form.format.value, longer=context.is_repeatable)
             except MediaUnavailableError:
                 _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
-                # A full disk is our fault: the caller gets the paid image in the answer instead (0104).
-                not_hosted = (report_not_hosted(),)
             else:
-                url = hosted.url_at(context.origin)
-                return replace(made, url=url, expires_at=hosted.expires_at, hosted=hosted.name), ()
+                return _linked(made, hosted, context), ()
+        return await self._embed(form, image, output)
+
+    async def _embed(self, form: _Form, image: Image, output: OutputSpec) -> _Outcome:
+        made = _told(image, form.size, form.format)
         text = await asyncio.to_thread(pybase64.b64encode, form.data)
         as_uri = output.delivery is not Delivery.EMBEDDED
-        return replace(made, base64=memoryview(text), as_uri=as_uri), not_hosted
+        # A full disk is our fault: the caller gets the paid image in the answer instead (0104).
+        undone = (report_not_hosted(),) if output.delivery is Delivery.LINK else ()
+        return replace(made, base64=memoryview(text), as_uri=as_uri), undone
 
     async def _bytes_of(self, image: Image, output: OutputSpec) -> bytes:
         if image.base64 is not None:
@@ -224,6 +252,10 @@ def _told(image: Image, size: tuple[int, int] | None, format_: ImageFormat) -> D
         nsfw_content=image.nsfw,
         provider_fields=image.others,
     )
+
+
+def _linked(made: DeliveredImage, hosted: HostedImage, context: RequestContext) -> DeliveredImage:
+    return replace(made, url=hosted.url_at(context.origin), expires_at=hosted.expires_at, hosted=hosted.name)
 
 
 def _job(header: Header, output: OutputSpec, owner: str, base: CompositeBase | None) -> Job:

@@ -39,9 +39,14 @@ def broken_image() -> ProviderError:
 def header_of(data: bytes) -> Header:
     """The header of a whole image."""
     header = read_header(data)
-    if header is None or not is_whole(data) or (header.format in _MEASURED and not header.width):
+    if header is None or not is_whole(data) or not is_measured(header):
         raise broken_image()
     return header
+
+
+def is_measured(header: Header) -> bool:
+    """Whether a header says how large its image is, where its format does."""
+    return header.format not in _MEASURED or header.width > 0
 
 
 def header_of_text(text: memoryview) -> Header:
@@ -53,7 +58,7 @@ def header_of_text(text: memoryview) -> Header:
         tail = pybase64.b64decode(text[tail_start:], validate=True)
     except ValueError:
         raise broken_image() from None
-    ends = is_whole(head) if len(text) <= _HEAD_TEXT else _ends_whole(head, tail, len(text))
+    ends = is_whole(head) if len(text) <= _HEAD_TEXT else whole_ends(head, tail, len(text) // 4 * 3 + 3)
     if header is None or not ends:
         raise broken_image()
     return header
@@ -69,7 +74,8 @@ async def decode_text(text: bytes | memoryview) -> bytes:
         raise broken_image() from None
 
 
-def _ends_whole(head: bytes, tail: bytes, text_length: int) -> bool:
+def whole_ends(head: bytes, tail: bytes, size: int) -> bool:
+    """Whether an image of up to `size` bytes is whole, as far as its two ends tell."""
     if head[:4] == b"RIFF":
-        return text_length // 4 * 3 + 3 >= int.from_bytes(head[4:8], "little") + 8
+        return size >= int.from_bytes(head[4:8], "little") + 8
     return is_whole(head[:2048] + tail)

@@ -50,6 +50,13 @@ def converts(plan: FormatPlan) -> bool:
     return NATIVE_FORMATS.get(plan.delivered) != plan.native
 
 
+def streams(output: OutputSpec) -> bool:
+    """Whether the provider's images go into our store as they come: nothing is done to them on the way."""
+    is_ours = output.delivery is Delivery.LINK and not output.native_link
+    # Whether they are transparent is read from the whole image.
+    return is_ours and not converts(output.format) and output.composition is None and not output.transparent
+
+
 def makes_vectors(model: CatalogModel) -> bool:
     """Whether the model answers with vector graphics only."""
     return model.formats == ("SVG",)

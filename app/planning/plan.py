@@ -14,7 +14,7 @@ from app.domain.request import Delivery, ImageRequest, JSONValue
 from app.domain.spec import ImageSpec, OutputSpec, TaskPlace
 from app.errors import InvalidRequestError
 from app.images.types import CompositeBase
-from app.planning.output import converts
+from app.planning.output import converts, streams
 from app.runware.tasks import ImageTask, InputReference
 
 _PlacedInputs: TypeAlias = Mapping[str, InputReference | tuple[InputReference, ...]]
@@ -95,7 +95,7 @@ def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace) -> Ima
         model=model.air,
         positive_prompt=spec.prompt,
         number_results=place.number_results,
-        output_type="URL" if output.native_link else "base64Data",
+        output_type="URL" if output.native_link or streams(output) else "base64Data",
         output_format=output.format.native,
         output_quality=output.format.native_quality,
         width=output.size[0] if output.size else None,
@@ -132,6 +132,8 @@ def _count_image_bytes(output: OutputSpec) -> int:
     passes = output.delivery is Delivery.EMBEDDED and not converts(output.format) and output.composition is None
     if passes:
         return math.ceil(made * _BASE64)  # the text that arrives is the text that is given
+    if streams(output):
+        return math.ceil(made * (_BASE64 + 1))  # where the store is away: it is given in the answer
     composed = math.prod(output.composition.size) if output.composition is not None else 0
     raw = max(pixels, composed) * _RAW_BYTES_PER_PIXEL
     return math.ceil(made * (_BASE64 + 1) + raw)
