@@ -212,7 +212,8 @@ def _background(opened: Resources, settings: Settings, retries: RetryPolicy) -> 
 
 
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
-    work, links = ImageWork(opened.workers, images.max_image_pixels), OwnLinks(opened.media, images.max_image_bytes)
+    work = ImageWork(opened.workers, images.max_image_pixels)
+    links = OwnLinks(opened.media, opened.ways.store, images.max_image_bytes)
     return InputImages(work, opened.ways.inputs, links, max_bytes=images.max_image_bytes)
 
 

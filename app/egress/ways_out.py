@@ -14,10 +14,12 @@ _CALLERS_WAIT_SECONDS, _OWN_WAIT_SECONDS = 5.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class WaysOut:
-    """Images that callers name, results, the addresses of webhooks, and the way to Runware itself."""
+    """Images that callers name, results, images behind the store's links, webhooks, and the way to Runware itself."""
 
     inputs: InputFetcher
     results: ResultFetcher
+    store: ResultFetcher
+    """Goes wherever it is sent: the operator named the store, which may be inside."""
     webhooks: AddressGuard
     runware: RememberingResolver
 
@@ -25,6 +27,7 @@ class WaysOut:
         """Give back all connections."""
         await self.inputs.close()
         await self.results.close()
+        await self.store.close()
 
 
 def open_ways(upstream: UpstreamSettings, images: ImageSettings, webhooks: WebhookSettings, lookup: Lookup) -> WaysOut:
@@ -41,6 +44,7 @@ def open_ways(upstream: UpstreamSettings, images: ImageSettings, webhooks: Webho
             allow_private=images.allow_private_input_urls,
             provider_url=upstream.runware_base_url,
         ),
+        ResultFetcher(_remembering(lookup).resolve, allow_private=True),
         AddressGuard(allow_private=webhooks.allow_private_webhooks, resolve=callers.resolve),
         _remembering(lookup),
     )

@@ -42,9 +42,12 @@ def runware() -> Iterator[OddRunware]:
 
 
 def on_store(start_shared_gateway, runware, **variables: str):
-    where = {"SPILLWAY_STORAGE_URL": f"s3://{BUCKET}/{PREFIX}", "SPILLWAY_HOST_ALL_PICTURES": "true"}
-    private = {"SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true"}
-    return start_shared_gateway(upstream=runware.url, **(where | private | variables))
+    where = {
+        "SPILLWAY_STORAGE_URL": f"s3://{BUCKET}/{PREFIX}",
+        "SPILLWAY_HOST_ALL_PICTURES": "true",
+        "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "false",
+    }
+    return start_shared_gateway(upstream=runware.url, **(where | variables))
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +268,42 @@ def test_links_of_both_kinds_are_good_as_inputs_in_both_modes(runware, gateway, 
             body = {"prompt": unique(), "model": "riverflow-1-mini", "image": link, "size": "1024x1024"}
             assert one.client.post("/images/edits", json=body).status_code == 200
     assert len(runware.sent("imageInference")) >= 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda url: url.replace("/media/", "/media/0"), id="another name"),
+        pytest.param(lambda url: url.replace(BUCKET, "another-bucket"), id="another bucket"),
+        pytest.param(lambda url: url.replace("/media/", "/results/"), id="not among the hosted images"),
+    ],
+)
+def test_what_is_no_link_of_ours_at_the_store_is_an_address_like_any_other(runware, presigning, change):
+    body = {"prompt": unique(), "model": "riverflow-1-mini", "image": change(link_of(presigning, runware))}
+    refused = presigning.client.post("/images/edits", json=body)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "image")
+    assert "private address" in refused.json()["error"]["message"]
+
+
+def test_a_presigned_link_whose_image_is_gone_is_said_to_have_ended(runware, presigning):
+    giving(runware, "good.png")
+    made = {"prompt": unique(), "size": "256x256"}
+    answer = presigning.client.post("/images/generations", json=made, headers={"Idempotency-Key": unique()}).json()
+    presigning.client.delete(f"/requests/{answer['id']}/payloads")
+    body = {"prompt": unique(), "model": "riverflow-1-mini", "image": answer["data"][0]["url"]}
+    refused = presigning.client.post("/images/edits", json=body)
+    assert (refused.status_code, "has ended" in refused.json()["error"]["message"]) == (400, True)
+
+
+@pytest.mark.parametrize("kind", ["gateway", "presigning"])
+def test_an_input_in_a_store_that_is_away_is_asked_for_again_later(request, server, runware, gateway, kind):
+    link = link_of(request.getfixturevalue(kind), runware)
+    sent = len(runware.tasks)
+    with server.answering(500):
+        answer = gateway.client.post(
+            "/images/edits", json={"prompt": unique(), "model": "riverflow-1-mini", "image": link}
+        )
+    assert (answer.status_code, answer.headers["x-should-retry"], len(runware.tasks)) == (503, "true", sent)
 
 
 def test_an_answer_that_is_given_again_keeps_the_kind_of_its_link(runware, presigning):
