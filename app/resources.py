@@ -84,28 +84,28 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     ways = open_ways(settings.upstream, settings.images, settings.webhooks, parts.lookup)
     transport = parts.connect(settings.upstream, ways)
     # First, and while everything else is opened: they take longest to be there.
-    workers = Workers(settings.images.image_workers)
+    workers = Workers(settings.images.image_workers, metrics)
     workers.start()
     try:
         return Resources(
             ways,
-            RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries),
+            RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries, metrics=metrics),
             RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
             MediaStorage(transport),
             workers,
             *(await _open_stores(settings, secrets, metrics)),
-            await _open_journal(settings.journal),
+            await _open_journal(settings.journal, metrics),
         )
     except BaseException:
         await workers.close()
         raise
 
 
-async def _open_journal(settings: JournalSettings) -> Journal:
+async def _open_journal(settings: JournalSettings, metrics: Metrics) -> Journal:
     """What is written down of requests, and how, in tables that are up to date."""
     private_folder(settings.data_dir)
     engine = await asyncio.to_thread(open_database, settings.journal_url)
-    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window)
+    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window, metrics=metrics)
 
 
 async def _open_stores(settings: Settings, secrets: Secrets, metrics: Metrics) -> tuple[MediaStore, MediaStore]:

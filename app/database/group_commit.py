@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
+from app.observability.metrics import Metrics
 
 _T = TypeVar("_T")
 Names = tuple[str, ...]
@@ -69,8 +70,9 @@ Pieces = list[Piece[Any]]
 class GroupCommit:
     """Commits groups, one at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
+        self._metrics = metrics
         # SQLite has one lock for all: whatever comes together takes it once.
         self._is_one_lock = engine.dialect.name == "sqlite"
         self.failed = float("-inf")
@@ -99,7 +101,7 @@ class GroupCommit:
 
     def _commit(self, batch: Pieces) -> DatabaseUnavailableError | None:
         """All in one transaction; where one piece breaks it, each in its own. What the database refused to all."""
-        has_begun = False
+        has_begun, began = False, time.perf_counter()
         try:
             with self._engine.begin() as connection:
                 has_begun = True
@@ -121,7 +123,12 @@ class GroupCommit:
                 _refuse(batch, refused)
             if not has_begun or isinstance(error, OperationalError):
                 self.failed = time.monotonic()
+                self._metrics.journal_failed()
                 return refused
+        else:
+            self._metrics.journal_committed(len(batch), time.perf_counter() - began)
+            for ending in transaction.endings:
+                self._metrics.request_settled(ending)
         return None
 
     def _commit_each(self, batch: Pieces) -> DatabaseUnavailableError | None:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.database.key_tables import accounts
 from app.database.prepared import run
 from app.database.tables import requests
+from app.observability.metrics import Ending
 
 _T = TypeVar("_T")
 Row = Mapping[str, object]
@@ -70,6 +71,8 @@ class Transaction:
         self._kept: list[tuple[Store[Any], str, object]] = []
         self._newest: dict[tuple[Store[Any], str], object] = {}
         self._executed = 0
+        self.endings: list[Ending] = []
+        """What is to be counted once it is durable."""
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
         """Write at once: for rows that are new, or that `lock_rows` has locked."""

@@ -14,6 +14,7 @@ from app.database.errors import DatabaseUnavailableError
 from app.database.group_commit import GroupCommit, Kind, Names, Piece, Pieces
 from app.database.tables import requests
 from app.database.transaction import Transaction
+from app.observability.metrics import Metrics
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -38,9 +39,9 @@ _ASIDE_SECONDS = 0.01
 class Writer:
     """Takes work from any number of coroutines and commits it in groups."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics | None = None) -> None:
         self._engine = engine
-        self._group_commit = GroupCommit(engine)
+        self._group_commit = GroupCommit(engine, metrics or Metrics.off())
         self._items: queue.SimpleQueue[Piece[Any] | None] = queue.SimpleQueue()
         self._aside: Pieces = []
         self._last: Piece[Any] | None = None

@@ -14,6 +14,7 @@ from app.journal.claims import Claims
 from app.journal.history import History
 from app.journal.leases import Leases
 from app.journal.outcomes import Outcomes
+from app.observability.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,10 @@ class Journal:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         owner: str | None = None,
+        metrics: Metrics | None = None,
     ) -> Self:
         """The journal on a database, for one process by the name `owner`; see Claims."""
-        writer = Writer(engine)
+        writer = Writer(engine, metrics)
         reader = Reader(engine, writer)
         claims = Claims(key_ttl=key_ttl, adopt_window=adopt_window, clock=clock, steady=steady, owner=owner)
         leases = Leases(claims.owner, clock)

@@ -19,6 +19,7 @@ from app.domain.money import read_nanos
 from app.ledger.periods import SECONDS_OF_A_DAY
 from app.ledger.standing import NOTHING, EntryKind, Money, Standing, kind_of, standing_of
 from app.ledger.warnings import warn_owners
+from app.observability.metrics import Ending
 
 KEY_PREFIX = "key_"
 """Of the ids of keys of the database; no other tenant has an account."""
@@ -40,6 +41,7 @@ _REQUESTS = {
         requests.c.estimate,
         requests.c.executed_model,
         requests.c.n,
+        requests.c.images,
     ).where(one_of(requests.c.id, "ids", dialect))
     for dialect in _DIALECTS
 }
@@ -126,7 +128,7 @@ class Ledger:
         charges: list[dict[str, object]] = []
         rising: set[str] = set()
         prices: dict[str, int] = {}
-        for change in _changes(transaction.connection, ids):
+        for change in _changes(transaction, ids):
             entries.append(self._entry(change.request_id, change.owner, change.kind, change.before, change.after))
             if change.owner.tenant.startswith(KEY_PREFIX):
                 charges.append(_to_charge(change))
@@ -184,8 +186,9 @@ def read_money(row: Row[*tuple[Any, ...]]) -> Money:
     return Money(row.status in _FINAL, read_nanos(row.reserve) or 0, read_nanos(row.cost), read_nanos(row.known_cost))
 
 
-def _changes(connection: Connection, ids: Sequence[str]) -> Iterator[_Change]:
-    """What has changed of these requests since their last entries."""
+def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change]:
+    """What has changed of these requests since their last entries; what is to be counted of them is noted."""
+    connection = transaction.connection
     rows = {row.id: row for row in _rows_of(connection, _REQUESTS, ids)}
     held = read_held(connection, ids)
     for request_id in ids:
@@ -197,9 +200,23 @@ def _changes(connection: Connection, ids: Sequence[str]) -> Iterator[_Change]:
         before = earlier.standing
         after = standing_of(None if row is None else read_money(row), before)
         kind = kind_of(before, after)
+        ending = None if row is None else _ending_of(row, before, after)
+        if ending is not None:
+            transaction.endings.append(ending)
         if kind is not None:
             unpriced = None if row is None else _price_of(row, after)
             yield _Change(request_id, earlier.owner, kind, before, after, unpriced)
+
+
+def _ending_of(row: Row[*tuple[Any, ...]], before: Standing, after: Standing) -> Ending | None:
+    """What is to be counted of a request whose row stands as it does; None for nothing."""
+    nanos = after.known - before.known
+    # Its images came once, also where they were fetched a second time, and a bill may be completed long afterwards.
+    if row.status not in _FINAL or before.is_settled:
+        return Ending(str(row.executed_model), 0, 0, nanos) if nanos else None
+    made = row.images if isinstance(row.images, int) else 0
+    failed = max(row.n - made, 0) if isinstance(row.n, int) else 0
+    return Ending(str(row.executed_model), made, failed, nanos)
 
 
 def _price_of(row: Row[*tuple[Any, ...]], after: Standing) -> tuple[str, int] | None:

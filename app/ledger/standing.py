@@ -31,6 +31,11 @@ class Standing(NamedTuple):
         return self.spent > 0 or self.is_estimated
 
     @property
+    def known(self) -> int:
+        """What Runware said that it cost."""
+        return 0 if self.is_estimated else self.spent
+
+    @property
     def taken(self) -> int:
         """What others cannot spend any more."""
         return self.reserved + self.spent

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app.observability import families as f
 from app.observability.instruments import Counter, Gauge, Histogram
@@ -27,6 +27,15 @@ _STAGES: tuple[Stage, ...] = ("queue", "prepare", "upstream", "deliver")
 _ROOMS: tuple[Room, ...] = ("tasks", "bytes")
 _MODES = ("changed", "converted", "emulated", "dropped")
 WORKER_STATES = ("idle", "busy", "starting")
+
+
+class Ending(NamedTuple):
+    """What the ledger learns of a request: images only when it ends first, and by how much its known cost grows."""
+
+    air: str
+    made: int
+    failed: int
+    nanos: int
 
 
 class Metrics:
@@ -127,27 +136,24 @@ class Metrics:
 
     # Images and money.
 
-    def images_ended(self, air: str, made: int, failed: int) -> None:
-        """A request for images of a model ended for the first time."""
-        model = self.model_of(air)
-        if made:
-            self._images.add((model, "completed"), made)
-        if failed:
-            self._images.add((model, "failed"), failed)
-
-    def cost_learned(self, air: str, nanos: int) -> None:
-        """The ledger knows of so many nano-dollars more, or fewer, that a model cost."""
-        model = self.model_of(air)
+    def request_settled(self, ending: Ending) -> None:
+        """What the ledger wrote down of a request is durable."""
+        model = self.model_of(ending.air)
+        if ending.made:
+            self._images.add((model, "completed"), ending.made)
+        if ending.failed:
+            self._images.add((model, "failed"), ending.failed)
         # A counter never falls, so what turns out to be less is taken from what comes next.
-        owed = self._owed.pop(model, 0) + nanos
-        if owed < 0:
-            self._owed[model] = owed
-        elif owed:
-            self._cost.add((model,), owed)
+        more = self._owed.pop(model, 0) + ending.nanos
+        if more < 0:
+            self._owed[model] = more
+        elif more:
+            self._cost.add((model,), more)
 
     def pixels_made(self, air: str, pixels: int) -> None:
         """Images of so many pixels were made."""
-        self._pixels.add((self.model_of(air),), pixels)
+        if pixels:
+            self._pixels.add((self.model_of(air),), pixels)
 
     def model_of(self, air: str) -> str:
         """The label of a model: its id in the catalog, `other` for one that is not listed."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.observability.metrics import Metrics
 from app.runware.collector import Collector
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
@@ -40,10 +41,11 @@ class RunwareClient:
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        metrics: Metrics | None = None,
     ) -> None:
         self._retry = retry or RetryPolicy()
         self.keys = keys
-        self._exchange = RunwareExchange(transport, clock, keys.key_of(""))
+        self._exchange = RunwareExchange(transport, clock, keys.key_of(""), metrics)
         self._collector = Collector(self._exchange, self._retry, sync_wait, clock)
         self._sync_wait = sync_wait
         self._clock = clock
@@ -79,6 +81,7 @@ class RunwareClient:
             if delay is None or self._clock() + delay >= deadline:
                 return await self._give_up(run, outcome)
             await asyncio.sleep(delay)
+            self._exchange.metrics.task_retried()
 
     async def recover(self, task_uuid: str, key: RunwareKey, number_results: int, deadline: float) -> TaskResult | None:
         """What became of a task that another process sent: see Collector."""

@@ -173,6 +173,7 @@ class Collector:
 
     async def _resend(self, run: Run) -> TaskResult | None:
         """Send the task again under its own id; None when polling must go on, as after a conflict."""
+        self._exchange.metrics.task_retried()
         try:
             reply = await self._exchange.send(run, "submit", run.body, self._sync_wait)
         except OversizedError:

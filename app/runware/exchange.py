@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
+from app.observability.metrics import Metrics
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.keys import RunwareKey
@@ -76,8 +77,13 @@ class RunwareExchange:
     """Exchanges over a transport. `clock` is monotonic seconds; `own_key` asks what is asked for nobody."""
 
     def __init__(
-        self, transport: Transport, clock: Callable[[], float] = time.monotonic, own_key: RunwareKey | None = None
+        self,
+        transport: Transport,
+        clock: Callable[[], float] = time.monotonic,
+        own_key: RunwareKey | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
+        self.metrics = metrics or Metrics.off()
         self._transport = transport
         self._own_key = own_key
         self._clock = clock
@@ -120,6 +126,7 @@ class RunwareExchange:
                 self._count_failure()
             raise
         finally:
+            self.metrics.task_attempted(kind, outcome)
             lasted, before = self._clock() - started, started - run.began
             run.exchanges.append(Exchange(kind, outcome, status, round(lasted * 1000), round(before * 1000)))
         return reply

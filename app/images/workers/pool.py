@@ -11,6 +11,7 @@ from app.images.workers.bounds import Bounds, Job
 from app.images.workers.messages import BrokenReplyError, Message, decode_reply, encode_request
 from app.images.workers.process import WorkerProcess
 from app.images.workers.turns import Turns
+from app.observability.metrics import Metrics
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
@@ -22,7 +23,8 @@ _WARM_SECONDS = 10.0
 class _Place:
     """Room for one process, which is always there or being started, until it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._starting: asyncio.Task[WorkerProcess] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -66,6 +68,7 @@ class _Place:
         await asyncio.gather(*self._ending)
 
     def _replace(self, process: WorkerProcess) -> None:
+        self._metrics.worker_replaced()
         ending = asyncio.create_task(process.end())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
@@ -87,9 +90,10 @@ class _Place:
 class Workers:
     """A bounded pool of processes. Call `start` before `run`, and `close` at the end."""
 
-    def __init__(self, processes: int | None = None) -> None:
+    def __init__(self, processes: int | None = None, metrics: Metrics | None = None) -> None:
+        counted = metrics or Metrics.off()
         self._count = processes or min(max(os.cpu_count() or 1, _MIN_PROCESSES), _MAX_PROCESSES)
-        self._free = [_Place() for _ in range(self._count)]
+        self._free = [_Place(counted) for _ in range(self._count)]
         self._places = tuple(self._free)
         self._turns: Turns[asyncio.Future[_Place]] = Turns(self._count)
 
