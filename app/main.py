@@ -38,6 +38,7 @@ from app.api.routes import Handlers, describe_routes, route_table, serve_routes
 from app.api.site import TITLE, Site
 from app.api.tenants import Tenants
 from app.api.usage import UsageRoutes
+from app.catalog.labels import ModelLabels
 from app.catalog.loader import load_catalog
 from app.catalog.registry import Registry
 from app.egress.download import ResultDownloader
@@ -61,6 +62,7 @@ from app.ledger.retention import Retention
 from app.observability.background import Loop
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
+from app.observability.metrics import Metrics
 from app.planning.fingerprint import TaskIds
 from app.resources import SIMULATOR_KEY, Counts, Parts, Resources, open_counts, open_resources, secrets_of
 from app.runware.keys import OwnKey
@@ -121,7 +123,7 @@ def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | 
 
     app = _framework(settings, lifespan)
     framework_routes = tuple(app.router.routes)
-    add_middleware(app, settings, hidden)
+    add_middleware(app, settings, hidden, counts.metrics)
     return app
 
 
@@ -159,14 +161,14 @@ async def _build(
     webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
-    executor = _executor(opened, parts, registry, memory, images)
+    executor = _executor(opened, parts, registry, memory, images, counts.metrics)
     kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
-    gates = Gates.on(admission, journal.reader, settings.spending)
+    gates = Gates.on(admission, journal.reader, settings.spending, counts.metrics)
     gauges = Gauges(counts.metrics, Watched(admission, memory, runware, opened.account, journal.writer, opened.workers))
     runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
     policy, inputs = policy_of(settings, retries.longest_work), _inputs(opened, images)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
-    service = parts.service(preparer, runner, policy)
+    service = parts.service(preparer, runner, policy, counts.metrics)
     own = (ring := KeyRing.on(journal.writer, journal.reader, settings.server, time.time)).authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, own_secrets.lasting("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
@@ -178,7 +180,7 @@ async def _build(
     tenants = Tenants(journal.reader, own.names)
     try:
         handlers = Handlers(
-            images=_image_routes(service, runner, memory, settings),
+            images=_image_routes(service, runner, memory, settings, ModelLabels(registry, policy.default_models)),
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets, ring.audit, tenants),
@@ -223,10 +225,12 @@ def _health_routes(opened: Resources, registry: Registry, settings: Settings, sh
     return HealthRoutes(readiness, registry, settings.upstream)
 
 
-def _image_routes(service: ImageService, runner: JobRunner, memory: MemoryBudget, settings: Settings) -> ImageRoutes:
+def _image_routes(
+    service: ImageService, runner: JobRunner, memory: MemoryBudget, settings: Settings, labels: ModelLabels
+) -> ImageRoutes:
     contexts = ContextReader(settings.server, settings.models)
     bodies = BodyReader(memory, settings.server, settings.images, settings.upstream)
-    return ImageRoutes(service, runner.receipts, contexts, bodies)
+    return ImageRoutes(service, runner.receipts, contexts, bodies, labels)
 
 
 def _metrics_routes(counts: Counts, gauges: Gauges, settings: Settings) -> MetricsRoutes | None:
@@ -235,11 +239,16 @@ def _metrics_routes(counts: Counts, gauges: Gauges, settings: Settings) -> Metri
 
 
 def _executor(
-    opened: Resources, parts: Parts, registry: Registry, memory: MemoryBudget, images: ImageSettings
+    opened: Resources,
+    parts: Parts,
+    registry: Registry,
+    memory: MemoryBudget,
+    images: ImageSettings,
+    metrics: Metrics,
 ) -> ImageExecutor:
     """Makes images of tasks, and finds those of tasks that were sent before."""
     downloads = ResultDownloader(opened.ways.results, parts.downloads)
-    delivery = ImageDelivery(opened.workers, downloads, opened.media, 2 * images.max_output_pixels)
+    delivery = ImageDelivery(opened.workers, downloads, opened.media, 2 * images.max_output_pixels, metrics)
     finder = TaskFinder(opened.runware, registry, parts.retries.longest_search)
     uploads, longest = InputUploads(opened.storage), parts.retries.longest_work
     return ImageExecutor(opened.runware, uploads, delivery, finder, memory=memory.work, longest_work=longest)

@@ -10,6 +10,7 @@ from app.api.bodies import NO_DEFAULTS, BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
+from app.catalog.labels import ModelLabels
 from app.catalog.modes import Mode
 from app.domain.caller import Caller
 from app.domain.context import RequestContext
@@ -35,9 +36,15 @@ class ImageRoutes:
     """`/images/…`: `service` makes the images, `receipts` notes how their callers went."""
 
     def __init__(
-        self, service: ImageService, receipts: DeliveryReceipts, contexts: ContextReader, bodies: BodyReader
+        self,
+        service: ImageService,
+        receipts: DeliveryReceipts,
+        contexts: ContextReader,
+        bodies: BodyReader,
+        labels: ModelLabels,
     ) -> None:
         self._service = service
+        self._labels = labels
         self._receipts = receipts
         self._contexts = contexts
         self._bodies = bodies
@@ -61,6 +68,7 @@ class ImageRoutes:
         async with self._bodies.admit_body(request, context) as ticket:
             defaults = NO_DEFAULTS if caller.key is None else caller.key.defaults
             understood = await self._bodies.read_request(request, mode, ticket, defaults)
+            state_of(request.scope).model = self._labels.label_of(understood.model, mode)
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             try:

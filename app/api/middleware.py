@@ -6,6 +6,7 @@ from app.api.error_handlers import answer_exhaustion, answer_fault, answer_shutd
 from app.api.routes import PREFIX_NAMES, is_open, is_page
 from app.observability.hidden import HiddenValues
 from app.observability.logs import AccessLog
+from app.observability.metrics import Metrics
 from app.openai_api.render import render_error
 from app.server.browsers import BrowserRules
 from app.server.connections import ConnectionLimits, Connections
@@ -29,7 +30,7 @@ def connections_of(settings: Settings) -> Connections:
     return Connections(limits, render_error, settings.server.trusted_proxies, descriptor_limit())
 
 
-def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues) -> None:
+def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues, metrics: Metrics) -> None:
     """What every request passes, the innermost first; `hidden` is what no line of the log may show."""
     faults = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
     app.add_middleware(FaultMiddleware, answers=faults)
@@ -45,4 +46,5 @@ def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues) -> No
         extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream.upstream_name == "simulator" else {},
         access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, hidden),
         read_path=path_reader(PREFIX_NAMES),
+        metrics=metrics,
     )

@@ -57,9 +57,16 @@ class Registry:
 
     def find_model(self, name: str) -> CatalogModel:
         """The model called `name`, raising UnknownModelError."""
+        model = self.seek_model(name)
+        if model is None:
+            raise UnknownModelError(name, self._nearest(name))
+        return model
+
+    def seek_model(self, name: str) -> CatalogModel | None:
+        """The model called `name`, if there is one; nothing near it is looked for."""
         # Cut off before any matching: names come from callers and may be as long as a body.
         if len(name) > _MAX_NAME_CHARS:
-            raise UnknownModelError(name, self._nearest(name))
+            return None
         exact = self._exact.get(name.lower())
         if exact is not None:
             return exact
@@ -78,7 +85,7 @@ class Registry:
             model = self._find_loosely(asked) if alias is None else self._find_target(alias)
             if model is not None:
                 return model
-        raise UnknownModelError(name, self._nearest(name))
+        return None
 
     def _find_listed(self, name: str) -> CatalogModel | None:
         return self._by_name.get(name.lower())

@@ -34,6 +34,7 @@ from app.images.workers.pool import Workers
 from app.media.errors import MediaUnavailableError
 from app.media.store import HostedImage, MediaStore
 from app.observability.logs import get_logger, stage
+from app.observability.metrics import Metrics
 from app.planning.output import converts, streams
 from app.runware.members import Image
 
@@ -67,12 +68,14 @@ class ImageDelivery:
         downloads: ResultDownloader,
         store: MediaStore,
         max_pixels: int,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._workers = workers
         self._max_pixels = max_pixels
         self._downloads = downloads
         self._store = store
+        self._metrics = metrics or Metrics.off()
         self._clock = clock
 
     async def deliver(
@@ -90,7 +93,8 @@ class ImageDelivery:
         """
         work = [self._try_one(output, index, image, context, base) for index, image in placed.items()]
         # One image that fails must not cost the caller the others: all are paid for (0036).
-        outcomes = dict(zip(placed, await gather_in_order(work), strict=True))
+        with self._metrics.stage("deliver"):
+            outcomes = dict(zip(placed, await gather_in_order(work), strict=True))
         delivered = [outcome for outcome in outcomes.values() if not isinstance(outcome, GatewayError)]
         failed = [FailedImage(index, error) for index, error in outcomes.items() if isinstance(error, GatewayError)]
         images = tuple(image for image, _ in delivered)

@@ -14,7 +14,9 @@ from app.domain.request import ImageRequest
 from app.generation.prepare import Policy, Preparer
 from app.generation.stream import Stream, stream_of
 from app.jobs.runner import Accepted, JobRunner
+from app.observability.metrics import Metrics
 from app.planning.dry_run import DryRun
+from app.planning.prepared import Prepared
 
 
 class ImageService:
@@ -25,11 +27,13 @@ class ImageService:
         preparer: Preparer,
         jobs: JobRunner,
         policy: Policy,
+        metrics: Metrics | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._preparer = preparer
         self._jobs = jobs
         self._policy = policy
+        self._metrics = metrics or Metrics.off()
         self._monotonic = monotonic
 
     async def generate(self, request: ImageRequest, context: RequestContext) -> Outcome:
@@ -46,7 +50,7 @@ class ImageService:
 
     async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
         """The answer to `request` image by image, raising what can be refused before anything is sent."""
-        prepared = await self._preparer.prepare(request, context)
+        prepared = await self._prepare(request, context)
         accepted = await self._jobs.accept(prepared)
         return stream_of(self._jobs, accepted, prepared.spec, self._policy.longest_wait)
 
@@ -55,5 +59,8 @@ class ImageService:
         return await self._preparer.estimate_request(request, context)
 
     async def _accept(self, request: ImageRequest, context: RequestContext) -> Accepted:
-        prepared = await self._preparer.prepare(request, context)
-        return await self._jobs.accept(prepared)
+        return await self._jobs.accept(await self._prepare(request, context))
+
+    async def _prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
+        with self._metrics.stage("prepare"):
+            return await self._preparer.prepare(request, context)

@@ -18,7 +18,7 @@ from app.catalog.modes import Mode
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
 from app.domain.answer import AdjustmentMode
-from app.errors import ConflictingKeyError, GatewayError, JournalError
+from app.errors import ConflictingKeyError, GatewayError, JournalError, QuotaError, RateLimitedError
 from app.jobs.codec import StoredPlan, encode_plan
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
@@ -56,6 +56,7 @@ class Claimer:
         self._queue = books.queue
         self._receipts = books.receipts
         self._admission, self._accounts, self._meters = gates.admission, gates.accounts, gates.meters
+        self._metrics = gates.metrics
         self._clock = clock
 
     async def claim(self, intent: Intent, caller_left: asyncio.Event) -> tuple[Claim, Ticket | None]:
@@ -148,6 +149,7 @@ class Claimer:
             await self._journal.writer.post(self._journal.claims.forget_key, expired.earlier_id)
             raise
         except RefusedError as refused:
+            self._count_refusal(refused.error)
             if refused.account is not None:
                 self._meters.note(refused.account)
             if refused.is_unwarned:
@@ -170,6 +172,12 @@ class Claimer:
         charge = self._accounts.charge(transaction, intent)
         claim = self._journal.claims.open(transaction, replace(intent, reserve=charge.reserve), charge.at)
         return claim, charge.account
+
+    def _count_refusal(self, error: GatewayError) -> None:
+        if isinstance(error, RateLimitedError):
+            self._metrics.rate_limited()
+        elif isinstance(error, QuotaError):
+            self._metrics.budget_refused()
 
     async def _warn_used_up(self, key_id: str) -> None:
         await self._journal.writer.write(self._accounts.warn_used_up, key_id)

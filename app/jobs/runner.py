@@ -22,6 +22,7 @@ from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
 from app.jobs.memory import KeyMemory
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.result_store import Endings, ResultStore, is_embedded, needs_refetch
+from app.jobs.tally import Tally
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
 from app.journal.journal import Journal
@@ -76,6 +77,7 @@ class JobRunner:
         self._gates = gates
         self._task_ids = task_ids
         self._webhooks = webhooks
+        self._counts = Tally(gates.metrics)
         self._clock = clock
         self._running: RunningJobs = {}
         self._queue = WriteQueue(journal.writer)
@@ -122,6 +124,7 @@ class JobRunner:
         if record is None or (running is None and (not record.status.final or needs_refetch(record))):
             raise JournalError
         self._keeper.add_caller(record.id)
+        self._counts.count_joined(record, has_key=True)
         # Under another name than the claim that failed: taking that back must not take back this.
         self._queue.post_later(record.id, self._journal.claims.rejoin, record.id, f"{intent.request_id}-2")
         return Accepted(record, is_new=False, is_replay=True, running=running)
@@ -146,6 +149,7 @@ class JobRunner:
         """Find out what became of work that another process left; its lease was taken by a question of this moment."""
         lease = Lease(record.id, record.fence)
         self._keeper.hold(lease, asked)
+        self._counts.metrics.taken_over()
         # What was known to be paid stays known, even if a second look at Runware says less.
         job = Job(lease, Bill(record.costs), self._keeper)
         self._begin(record, job, self._gates.admission.admit_unmetered())
@@ -200,6 +204,8 @@ class JobRunner:
             parts = Parts() if prepared.request.stream else None
             self._begin(prepared, Job(Lease(record.id, record.fence), Bill(), self._keeper, parts), ticket)
         is_replay = not claim.is_new and context.idempotency_key is not None
+        if not claim.is_new:
+            self._counts.count_joined(record, has_key=is_replay)
         return Accepted(record, claim.is_new, is_replay, self._running.get(record.id))
 
     def _acknowledge_lost(self, accepting: asyncio.Task[Accepted]) -> None:
@@ -226,7 +232,8 @@ class JobRunner:
         try:
             if ticket.waits:
                 # Not bound to any caller: others may have joined meanwhile.
-                await ticket.wait_turn()
+                with self._counts.metrics.stage("queue"):
+                    await ticket.wait_turn()
                 await self._queue.post(job.request_id, self._journal.outcomes.begin_work, job.lease)
             return await self._carry_out(work, job)
         finally:
@@ -268,6 +275,7 @@ class JobRunner:
             case Answered(answer):
                 keeps = is_embedded(answer.result) and self._may_be_asked_again(work, job)
                 await self._endings.write_answer(job.lease, answer, costs, keeps=keeps)
+                self._counts.count_answer(work, answer)
             case Failed(_, error):
                 await self._endings.write_failure(job.lease, error, costs)
             # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).

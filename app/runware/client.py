@@ -65,6 +65,10 @@ class RunwareClient:
         self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None = None
     ) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
+        with self._exchange.metrics.stage("upstream"):
+            return await self._run(task, key, deadline, permit)
+
+    async def _run(self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None) -> TaskResult:
         body, question = await _encode_task(task), encode([get_response(task.task_uuid)])
         run = Run(task.task_uuid, key, task.number_results, task.max_answer_bytes, deadline, body, question, permit)
         # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).

@@ -5,6 +5,7 @@ Nothing is buffered, and nothing is answered twice: once an answer has begun, a 
 
 import asyncio
 import errno
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -15,11 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ForbiddenError
 from app.observability.logs import AccessLog, get_logger
+from app.observability.metrics import OTHER, Metrics
 from app.server.browsers import JUDGED_HEADERS, BrowserRules
-from app.server.delivery import state_of
+from app.server.delivery import RequestState, state_of
 
 _logger = get_logger("http")
 _REMEMBERED = 64
+_ROUTES = 128
+_CONVERTER = re.compile(r":[a-z]+\}")
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = 400
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
@@ -29,6 +33,12 @@ _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 def new_request_id() -> str:
     """`req_` and 32 hexadecimal digits."""
     return f"req_{secrets.token_hex(16)}"
+
+
+@lru_cache(_ROUTES)
+def _endpoint_of(path: str) -> str:
+    """A route's path without what its parameters may be."""
+    return _CONVERTER.sub("}", path)
 
 
 class RequestMiddleware:
@@ -44,12 +54,14 @@ class RequestMiddleware:
         access_log: AccessLog,
         read_path: Callable[[str], tuple[str, str]],
         new_id: Callable[[], str] = new_request_id,
+        metrics: Metrics | None = None,
     ) -> None:
         self._app = app
         self._access_log = access_log
         self._read_path = read_path
         self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
         self._new_id = new_id
+        self._metrics = metrics or Metrics.off()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,10 +87,19 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
+            self._count(scope, state, status, started)
             # In `finally`: a request that was cut off is worth a line as well.
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 self._access_log.log_request(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
+
+    def _count(self, scope: Scope, state: RequestState, status: int, started: float) -> None:
+        route = scope.get("route")
+        # The path of the route, never of the request: whatever callers make up is one label.
+        endpoint = OTHER if route is None else _endpoint_of(route.path)
+        self._metrics.request_ended(endpoint, state.model, status)
+        if state.model:
+            self._metrics.image_request_ended(time.perf_counter() - started)
 
     def _headers(self, request_id: str, started: float) -> list[tuple[bytes, bytes]]:
         own, elapsed = request_id.encode(), round((time.perf_counter() - started) * 1000)
