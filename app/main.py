@@ -185,7 +185,7 @@ async def _build(
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets, ring.audit, tenants),
             keys=KeyRoutes(ring),
-            health=_health_routes(opened, registry, settings, shutdown),
+            health=_health_routes(opened, registry, settings, memory, shutdown),
             usage=UsageRoutes(journal.reader, registry, tenants),
             balance=BalanceRoutes(opened.account, settings.upstream.low_balance),
             ledger=LedgerRoutes(journal.reader),
@@ -219,10 +219,12 @@ def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
     return InputImages(work, opened.ways.inputs, links, max_bytes=images.max_image_bytes)
 
 
-def _health_routes(opened: Resources, registry: Registry, settings: Settings, shutdown: Shutdown) -> HealthRoutes:
+def _health_routes(
+    opened: Resources, registry: Registry, settings: Settings, memory: MemoryBudget, shutdown: Shutdown
+) -> HealthRoutes:
     folder, runware, account = settings.journal.data_dir, opened.runware, opened.account
     readiness = Readiness(runware, account, opened.journal, opened.media, opened.workers, folder, shutdown)
-    return HealthRoutes(readiness, registry, settings.upstream)
+    return HealthRoutes(readiness, registry, settings.upstream, memory)
 
 
 def _image_routes(

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Route as ServedRoute
+from starlette.types import Receive, Scope, Send
 
 from app.access.authentication import Authenticator
 from app.access.meters import Meters
@@ -28,6 +29,7 @@ from app.api.requests import RequestRoutes
 from app.api.site import Site
 from app.api.usage import UsageRoutes
 from app.api.web import Page
+from app.server.delivery import state_of
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
@@ -100,6 +102,14 @@ def route_table(handlers: Handlers) -> tuple[Route, ...]:
     return tuple(replace(route, page=pages.get(route.path)) if route.method == "GET" else route for route in routes)
 
 
+class _NamedRoute(ServedRoute):
+    """A route by whose path its requests are counted, whatever their own is."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state_of(scope).endpoint = self.path_format
+        await super().handle(scope, receive, send)
+
+
 def serve_routes(
     routes: Iterable[Route], authenticator: Authenticator, meters: Meters | None = None
 ) -> list[ServedRoute]:
@@ -108,7 +118,7 @@ def serve_routes(
 
 
 def _serve(route: Route, authenticator: Authenticator, meters: Meters | None) -> ServedRoute:
-    served = ServedRoute(route.path, route.access.endpoint(authenticator, meters), methods=[route.method])
+    served = _NamedRoute(route.path, route.access.endpoint(authenticator, meters), methods=[route.method])
     if route.page is not None:
         # Before the key is asked for: a page holds no data, and a browser has no key to send yet (0180).
         served.app = route.page.before(served.app)

@@ -43,6 +43,8 @@ class RequestState:
     def __init__(self) -> None:
         self.request_id = ""
         """That of the answer: a request that joins an earlier one bears that one's id."""
+        self.endpoint = ""
+        """The path of its route, where there is one."""
         self.model = ""
         """The label of the model that is asked for, once the body was understood."""
         self.transport: asyncio.Transport | None = None

@@ -5,7 +5,6 @@ Nothing is buffered, and nothing is answered twice: once an answer has begun, a 
 
 import asyncio
 import errno
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -22,8 +21,6 @@ from app.server.delivery import RequestState, state_of
 
 _logger = get_logger("http")
 _REMEMBERED = 64
-_ROUTES = 128
-_CONVERTER = re.compile(r":[a-z]+\}")
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = 400
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
@@ -33,12 +30,6 @@ _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 def new_request_id() -> str:
     """`req_` and 32 hexadecimal digits."""
     return f"req_{secrets.token_hex(16)}"
-
-
-@lru_cache(_ROUTES)
-def _endpoint_of(path: str) -> str:
-    """A route's path without what its parameters may be."""
-    return _CONVERTER.sub("}", path)
 
 
 class RequestMiddleware:
@@ -87,17 +78,15 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            self._count(scope, state, status, started)
+            self._count(state, status, started)
             # In `finally`: a request that was cut off is worth a line as well.
             if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 self._access_log.log_request(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
 
-    def _count(self, scope: Scope, state: RequestState, status: int, started: float) -> None:
-        route = scope.get("route")
+    def _count(self, state: RequestState, status: int, started: float) -> None:
         # The path of the route, never of the request: whatever callers make up is one label.
-        endpoint = OTHER if route is None else _endpoint_of(route.path)
-        self._metrics.request_ended(endpoint, state.model, status)
+        self._metrics.request_ended(state.endpoint or OTHER, state.model, status)
         if state.model:
             self._metrics.image_request_ended(time.perf_counter() - started)
 
