@@ -56,7 +56,8 @@ async function send(path, { method = "GET", body, headers = {}, signal }) {
         // Never text/html, which would be answered with this page.
         Accept: "application/json",
         ...(key ? { Authorization: `Bearer ${key}` } : {}),
-        ...(plain ? { "Content-Type": "application/json" } : {}),
+        // Also without a body: a gateway that asks for no key takes only what no other page can send unasked (0011).
+        ...(plain || (body === undefined && method !== "GET") ? { "Content-Type": "application/json" } : {}),
         ...headers,
       },
       body: plain ? JSON.stringify(body) : body,

@@ -55,6 +55,8 @@ class Watch:
 
     origin: str
     images: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    """Origins that a page may ask for everything: of a page that is not ours."""
     expected: set[str] = field(default_factory=set)
     """Parts of lines of the console that a test means to see, like that of a refused key."""
     seen: list[str] = field(default_factory=list)
@@ -73,7 +75,8 @@ class Watch:
         parts = urlsplit(request.url)
         origin = f"{parts.scheme}://{parts.netloc}"
         is_image = request.resource_type == "image" and origin in self.images
-        if parts.scheme not in {"data", "blob", "about"} and origin != self.origin and not is_image:
+        is_known = origin == self.origin or origin in self.others or is_image
+        if parts.scheme not in {"data", "blob", "about"} and not is_known:
             self.seen.append(f"request: {request.method} {request.url}")
 
 
@@ -121,12 +124,13 @@ def visiting(browser: Browser) -> Iterator[Visitor]:
         origin: str,
         *,
         images: str | None = None,
+        others: tuple[str, ...] = (),
         key: str | None = None,
         expected: tuple[str, ...] = (),
         **options: object,
     ) -> Visit:
         context = browser.new_context(**({"viewport": WIDE, "reduced_motion": "reduce"} | options))
-        watch = Watch(origin, frozenset({images} if images else ()), set(expected))
+        watch = Watch(origin, frozenset({images} if images else ()), frozenset(others), set(expected))
         if key is not None:
             context.add_init_script(f"sessionStorage.setItem('spillway.key', {json.dumps(key)})")
         context.set_default_timeout(30_000)
@@ -141,4 +145,4 @@ def visiting(browser: Browser) -> Iterator[Visitor]:
     seen = [line for one in visits for line in one.watch.seen]
     for one in visits:
         one.context.close()
-    assert seen == []
+    assert not seen, "\n".join(seen)

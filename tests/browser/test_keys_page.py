@@ -1,0 +1,100 @@
+"""The life of a key in a real browser: made, used, limited, rotated, revoked."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.callers import Caller
+
+ADMIN = "an-administrators-key"
+
+
+@pytest.fixture(scope="module")
+def shop(start_shared_gateway):
+    return start_shared_gateway(SPILLWAY_API_KEYS="key-of-ann", SPILLWAY_ADMIN_KEYS=ADMIN)
+
+
+def works(shop, key: str) -> int:
+    return Caller(shop.origin, key).get("/models").status_code
+
+
+def make_key(shop, page: Page) -> str:
+    """A key made in the dialog, after an error at a field of it; the dialog that shows its secret is closed again."""
+    page.get_by_role("button", name="Create a key").click()
+    dialog = page.get_by_role("dialog", name="Create a key")
+    dialog.get_by_label("Name").fill("<i>Ann's app")
+    dialog.get_by_label("Budget ($)").fill("0.05")
+    dialog.get_by_label("Period").select_option("month")
+    dialog.get_by_label("Models").fill("flux*, riverflow-1-mini")
+    dialog.get_by_label("Ends").fill("some day")
+    dialog.get_by_role("button", name="Create").click()
+    # The error stands at the field that it names.
+    expect(dialog.get_by_label("Ends")).to_be_focused()
+    expect(dialog.get_by_label("Ends")).to_have_attribute("aria-invalid", "true")
+    expect(dialog.locator("[data-problem=expires_at]")).to_contain_text("a duration like 90d")
+    dialog.get_by_label("Ends").fill("90d")
+    dialog.get_by_role("button", name="Create").click()
+    shown = page.get_by_role("dialog", name="The key of <i>Ann's app")
+    first = shown.get_by_role("region", name="key").inner_text()
+    assert works(shop, first) == 200
+    page.keyboard.press("Escape")
+    expect(shown).to_be_visible()
+    shown.get_by_role("button", name="I have it").click()
+    expect(shown).to_have_count(0)
+    return first
+
+
+def test_a_key_is_made_used_limited_rotated_and_revoked(shop, visit):
+    page = visit(shop.origin, key=ADMIN, expected=("400",)).open("/keys")
+    first = make_key(shop, page)
+    # This once: neither the page nor the browser has it any more.
+    assert first not in page.content()
+    assert first not in page.evaluate("() => JSON.stringify([localStorage, sessionStorage])")
+    key = page.get_by_role("listitem").filter(has_text="<i>Ann's app")
+    expect(key).to_contain_text("$0.00 of $0.05 each month")
+
+    app = Caller(shop.origin, first)
+    made = app.generate(model="riverflow-1-mini")
+    assert made.status_code == 200, made.text
+    assert app.generate(model="riverflow-1-mini").json()["error"]["code"] == "budget_exceeded"
+    page.reload()
+    expect(key).to_contain_text(f"${made.json()['metadata']['cost']} of $0.05 each month")
+    key.get_by_role("button", name="Change").click()
+    dialog = page.get_by_role("dialog", name="Change <i>Ann's app")
+    expect(dialog.get_by_label("Models")).to_have_value("flux*, riverflow-1-mini")
+    dialog.get_by_label("Requests a minute").fill("7")
+    dialog.get_by_role("button", name="Save").click()
+    expect(key).to_contain_text("7 requests a minute")
+    expect(key).to_contain_text("ends ")
+
+    key.get_by_role("button", name="Rotate").click()
+    dialog = page.get_by_role("dialog", name="Rotate <i>Ann's app?")
+    dialog.get_by_label("The old one ends after").fill("0s")
+    dialog.get_by_role("button", name="Rotate").click()
+    second = page.get_by_role("region", name="key").inner_text()
+    page.get_by_role("button", name="I have it").click()
+    assert (works(shop, first), works(shop, second)) == (401, 200)
+
+    key.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog", name="Revoke <i>Ann's app?").get_by_role("button", name="Revoke").click()
+    expect(key).to_have_count(0)
+    assert works(shop, second) == 401
+    page.get_by_label("Show").select_option("revoked")
+    expect(key).to_contain_text("revoked")
+    expect(key.get_by_role("button")).to_have_count(0)
+
+
+def test_a_dialog_is_accessible(shop, visit):
+    reader = visit(shop.origin, key=ADMIN)
+    page = reader.open("/keys")
+    page.get_by_role("button", name="Create a key").click()
+    assert reader.findings() == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Create a key")).to_be_focused()
+
+
+def test_others_are_told_who_may_see_keys(shop, open_gateway, visit):
+    page = visit(shop.origin, key="key-of-ann").open("/keys")
+    expect(page.get_by_text("Only administrators see keys")).to_be_visible()
+    page = visit(open_gateway.origin).open("/keys")
+    expect(page.get_by_text("Nobody needs a key here yet")).to_be_visible()
