@@ -93,6 +93,7 @@ function showSecret(answer) {
     copyable(answer.key, "key"),
     el("div", { class: "row end" }, el("button", { type: "submit", class: "primary" }, "I have it")));
   // A slip of the Escape key would lose it for good.
+  dialog.setAttribute("closedby", "none");
   dialog.addEventListener("cancel", (event) => event.preventDefault());
 }
 

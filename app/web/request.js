@@ -1,6 +1,6 @@
 // One request: what was asked, what it became, how it went, what it cost, and whether its caller has it.
 
-import { ago, at, api, badge, copyable, duration, el, failure, fill, json, later, moment, money, notice, page, plural } from "./shell.js";
+import { at, api, badge, copyable, duration, el, failure, fill, json, later, moment, money, notice, page, plural } from "./shell.js";
 import { hasImages, imagesOf, picture, saveLink } from "./thumbs.js";
 import { adjustments, statusBadge } from "./words.js";
 
@@ -34,10 +34,22 @@ function show(body, actions, record, me) {
     delivery(record),
   ]);
   const reload = async () => show(body, actions, await json(address(record.id)), me);
+  // Drawn anew only when it has changed: a page that is read, or has a button in focus, must not jump.
+  const follow = async () => {
+    const now = await json(address(record.id));
+    if (JSON.stringify(now) !== JSON.stringify(record)) show(body, actions, now, me);
+    else wait();
+    for (const time of body.querySelectorAll("[data-since]")) time.textContent = since(Number(time.dataset.since));
+  };
+  const wait = () => setTimeout(() => follow().catch(wait), EVERY_MS);
   if (record.images.length) fillImages(images, record, me);
   fill(actions, record.completed_at ? buttons(record, images, reload, body) : null, again(record));
   // Followed until it has ended, as long as the page is open.
-  if (!record.completed_at) setTimeout(() => reload().catch(() => {}), EVERY_MS);
+  if (!record.completed_at) wait();
+}
+
+function since(seconds) {
+  return `running for ${duration(Math.max(0, Date.now() - seconds * 1000))}`;
 }
 
 function section(id, title, ...content) {
@@ -54,7 +66,7 @@ function summary(record) {
   return el("div", { class: "figures" }, [
     ["Status", statusBadge(record.status)],
     ["Cost", cost],
-    ["Time", running ? `running for ${ago(record.created_at).replace(" ago", "")}` : duration(record.duration_ms)],
+    ["Time", running ? el("span", { dataset: { since: record.created_at } }, since(record.created_at)) : duration(record.duration_ms)],
     ["Images", `${record.images.length} of ${record.n}`],
   ].map(([name, value]) => el("div", { class: "card figure" }, el("span", { class: "muted small" }, name), el("strong", {}, value))));
 }

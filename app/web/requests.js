@@ -57,14 +57,22 @@ async function load({ page: next = null, fresh = false } = {}) {
 
 function draw() {
   const rows = [...records.values()].map((record) => {
-    const text = JSON.stringify(record) + (record.completed_at ? "" : Date.now());
+    const text = JSON.stringify(record);
     const known = drawn.get(record.id);
     if (known?.text === text) return known.row;
     const made = row(record);
+    const focused = known?.row.contains(document.activeElement);
+    known?.row.replaceWith(made);
+    if (focused) made.querySelector("a").focus();
     drawn.set(record.id, { text, row: made });
     return made;
   });
-  list.replaceChildren(...rows);
+  // Only what differs is moved: a row that somebody reads or has in focus stays where it is.
+  rows.forEach((one, index) => {
+    if (list.children[index] !== one) list.insertBefore(one, list.children[index] ?? null);
+  });
+  while (list.children.length > rows.length) list.lastChild.remove();
+  for (const time of list.querySelectorAll("time")) time.textContent = ago(Number(time.dataset.at));
   state.textContent = rows.length ? `${plural(rows.length, "request")} shown` : "No request fits. New ones appear here by themselves.";
   more.hidden = !older;
 }
@@ -84,7 +92,7 @@ function row(record) {
       el("span", { class: "row" }, el("strong", {}, record.model), statusBadge(record.status), record.endpoint.endsWith("edits") ? badge("edit") : null),
       el("span", { class: "facts muted small" }, facts),
       record.error ? el("span", { class: "small error" }, record.error.message) : null),
-    el("span", { class: "when small muted" }, el("time", { title: moment(record.created_at) }, ago(record.created_at)), el("span", { class: "mono id" }, record.id))));
+    el("span", { class: "when small muted" }, el("time", { title: moment(record.created_at), dataset: { at: record.created_at } }, ago(record.created_at)), el("span", { class: "mono id" }, record.id))));
 }
 
 function filters() {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.support import Visitor, running_browser, visiting
 from tests.conftest import RunningGateway
@@ -11,6 +11,8 @@ from tests.conftest import RunningGateway
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    # As long as the busiest machine takes: what is waited for is the condition itself, so nobody waits for nothing.
+    expect.set_options(timeout=30_000)
     with running_browser() as started:
         yield started
 

@@ -36,7 +36,8 @@ def make_key(shop, page: Page) -> str:
     shown = page.get_by_role("dialog", name="The key of <i>Ann's app")
     first = shown.get_by_role("region", name="key").inner_text()
     assert works(shop, first) == 200
-    page.keyboard.press("Escape")
+    for _ in range(3):  # browsers let no page keep a dialog open against a second one, unless it says so
+        page.keyboard.press("Escape")
     expect(shown).to_be_visible()
     shown.get_by_role("button", name="I have it").click()
     expect(shown).to_have_count(0)
