@@ -38,6 +38,11 @@ tests/browser/node_modules/.installed: tests/browser/package.json
 		cd tests/browser && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.installed; \
 	else echo "There is no Node here: the tests in a browser fail, since they need axe-core."; fi
 
+tests/contract/.venv/.installed: tests/contract/requirements-clients.lock
+	test -x tests/contract/.venv/bin/pip || $(PYTHON) -m venv tests/contract/.venv
+	tests/contract/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 install: $(VENV)/.installed ## Install Spillway into .venv
 install-dev: $(VENV)/.installed-dev tests/contract/node_modules/.installed tests/browser/node_modules/.installed ## Install what the checks and tests need
 
@@ -53,7 +58,7 @@ check: install-dev ## Run the linters, the type checker and the layering contrac
 test: check ## Run all checks and tests
 	$(PYTEST) -m "not slow" -n $(JOBS) --dist worksteal
 
-test-slow: install-dev ## Run the long fault and load sets
+test-slow: install-dev tests/contract/.venv/.installed ## Run the long fault and load sets
 	$(PYTEST) -m "slow and not measured" -n $(JOBS) --dist worksteal
 	$(PYTEST) -m "slow and measured"
 
@@ -72,6 +77,7 @@ lock: ## Pin all dependencies anew, with hashes (needs uv)
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --extra otel -c requirements-dev.lock -o requirements-otel.lock
 	$(LOCK) --extra audit -c requirements-dev.lock -o requirements-audit.lock
+	$(subst pyproject.toml,tests/contract/requirements-clients.in,$(LOCK)) -o tests/contract/requirements-clients.lock
 
 audit: ## Look up known vulnerabilities of everything that is pinned (asks the advisory service of the package index)
 	test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
@@ -80,4 +86,4 @@ audit: ## Look up known vulnerabilities of everything that is pinned (asks the a
 		$(VENV)-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; done
 
 clean: ## Remove what was installed and made
-	rm -rf $(VENV) $(VENV)-audit data tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit data tests/contract/.venv tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

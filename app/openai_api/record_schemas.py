@@ -149,5 +149,6 @@ class Readiness(BaseModel):
     status: Literal["ready", "not ready"]
     upstream: Literal["runware", "simulator"]
     models: int
+    parts: dict[str, str] = Field(description="The state of each part that requests need, in a word.")
     problems: list[str]
     note: str | None = None

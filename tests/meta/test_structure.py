@@ -50,7 +50,13 @@ def tracked() -> list[Path]:
 
 
 def test_locks_carry_hashes_and_no_addresses():
-    for name in ("requirements.lock", "requirements-otel.lock", "requirements-dev.lock", "requirements-audit.lock"):
+    for name in (
+        "requirements.lock",
+        "requirements-otel.lock",
+        "requirements-dev.lock",
+        "requirements-audit.lock",
+        "tests/contract/requirements-clients.lock",
+    ):
         text = (ROOT / name).read_text(encoding="utf-8")
         pinned = re.findall(r"^[a-z0-9._-]+(?:\[[a-z,]+\])?==", text, re.MULTILINE | re.IGNORECASE)
         assert len(pinned) > 20
