@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _DATABASE_SECONDS = 0.4
 """A database that is away ends the start at once: whoever starts gateways tries again, and says so meanwhile (0170)."""
+_STORE_SECONDS = 1.0
+"""One that says nothing in this time counts as away, which keeps nobody from starting."""
 
 
 def serve(
@@ -59,6 +63,8 @@ def serve(
         # While the simulator starts beside it. Once for all workers, as the tables are: one that cannot start would be
         # started again and again.
         registry = catalog_or_exit(settings.models)
+        # Its keys are no settings: the library reads them from the variables of the process.
+        os.environ.update(environment)
         _store_or_exit(settings)
         migrate_or_exit(settings, _DATABASE_SECONDS, CANNOT_START)
         from app.main import Application
@@ -94,13 +100,21 @@ def _data_folder_or_exit(settings: Settings) -> None:
 
 def _store_or_exit(settings: Settings) -> None:
     from app.media.backend import open_store
-    from app.media.errors import InvalidStorageError
+    from app.media.errors import InvalidStorageError, MediaUnavailableError
     from app.observability.metrics import Metrics
 
+    place = settings.storage.storage_url
     try:
-        open_store(settings.storage.storage_url, settings.journal.data_dir, Metrics.off())
+        store = open_store(place, settings.journal.data_dir, Metrics.off(), _STORE_SECONDS)
     except InvalidStorageError as error:
         fail([str(error)], CANNOT_START)
+    try:
+        asyncio.run(store.check(f"media/check-{secrets.token_hex(8)}"))
+    except InvalidStorageError as error:
+        fail([f"SPILLWAY_STORAGE_URL: {place or settings.journal.data_dir} {error}."], CANNOT_START)
+    except MediaUnavailableError:
+        # It may be back in a minute, and until then images are given in the answers (0104).
+        Console(stderr=True, soft_wrap=True).print(f"{place or 'The store'} does not answer now.", style="yellow")
 
 
 @contextmanager

@@ -162,17 +162,19 @@ class ObjectStore:
     async def check(self, name: str) -> None:
         """Write, and delete again, something under a name that nothing else uses.
 
-        Raises InvalidStorageError where the store refuses it for good.
+        Raises InvalidStorageError where the store refuses it for good; the message goes on where its name ends.
         """
         try:
             async with asyncio.timeout(self._patience):
                 await obstore.put_async(self._store, name, b"", use_multipart=False)
                 await obstore.delete_async(self._store, name)
         except (PermissionDeniedError, UnauthenticatedError, PermissionError):
-            raise InvalidStorageError("it refuses to be written: check its keys and their rights") from None
+            raise InvalidStorageError("refuses to be written to: look at its keys and their rights") from None
         except FileNotFoundError:
-            raise InvalidStorageError("it does not exist: create it first") from None
+            raise InvalidStorageError("does not exist: create it first") from None
         except (OSError, BaseError) as error:
+            if not self.signs:  # a folder is not away for a while
+                raise InvalidStorageError("cannot be written to") from None
             raise MediaUnavailableError from error
 
     def _attributes(self, media_type: str) -> "Attributes | None":
