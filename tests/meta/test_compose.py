@@ -22,7 +22,14 @@ def test_without_a_profile_it_is_one_service_and_a_volume():
     assert service["ports"] == ["127.0.0.1:${SPILLWAY_PORT:-8000}:${SPILLWAY_PORT:-8000}"]
     assert service["env_file"] == [{"path": ".env", "required": False}]
     assert service["environment"]["SPILLWAY_PORT"] == "${SPILLWAY_PORT:-8000}"
-    assert service["volumes"] == ["spillway-data:/data"]
+    assert service["volumes"] == ["spillway-data:/data", "spillway-catalog:/catalog"]
+
+
+@pytest.mark.parametrize("name", ["spillway", "gateway", "migration"])
+def test_a_container_of_ours_writes_to_its_volumes_alone_and_has_no_rights(name):
+    service = SERVICES[name]
+    assert (service["read_only"], service["tmpfs"], service["cap_drop"]) == (True, ["/tmp"], ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_the_scale_profile_has_gateways_a_database_a_store_and_a_balancer():
@@ -60,7 +67,8 @@ def test_the_gateways_share_one_database_and_one_folder():
         SERVICES["gateway"]["environment"]["SPILLWAY_DATABASE_URL"]
         == (SERVICES["migration"]["environment"]["SPILLWAY_DATABASE_URL"])
     )
-    assert SERVICES["gateway"]["volumes"] == SERVICES["migration"]["volumes"] == ["scale-data:/data"]
+    assert SERVICES["migration"]["volumes"] == ["scale-data:/data"]
+    assert SERVICES["gateway"]["volumes"] == ["scale-data:/data", "spillway-catalog:/catalog"]
     assert SERVICES["migration"]["command"] == ["spillway", "migrate"]
 
 

@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Engine, inspect, select, text
 
 from app.database.engine import open_engine
 from app.database.reader import Reader
@@ -174,3 +174,28 @@ def test_money_in_texts_becomes_nano_dollars_and_a_ledger_that_agrees(database, 
     assert held.standing == Standing(*standing)
     assert (held.owner.tenant, held.owner.day) == ("t", 1)
     assert found.is_exact, found.differences
+
+
+def columns_of(engine: Engine) -> dict[tuple[str, str], tuple[str, bool]]:
+    """Each column with its type, and whether a row may be written without it."""
+    found = inspect(engine)
+    return {
+        (table, column["name"]): (str(column["type"]), column["nullable"] or column["default"] is not None)
+        for table in found.get_table_names()
+        for column in found.get_columns(table)
+    }
+
+
+def test_what_was_added_since_0006_keeps_no_older_gateway_from_writing(database):
+    engine = open_engine(database.fresh())
+    upgrade_to(engine, "0006")
+    before = columns_of(engine)
+    migrate(engine)
+    after = columns_of(engine)
+    engine.dispose()
+
+    assert {column: after.get(column) for column in before} == before
+    tables = {table for table, _ in before}
+    added = {column: what for column, what in after.items() if column not in before and column[0] in tables}
+    assert added != {}
+    assert [column for column, (_, is_optional) in added.items() if not is_optional] == []
