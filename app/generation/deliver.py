@@ -249,7 +249,8 @@ class ImageDelivery:
 def _told(image: Image, size: tuple[int, int] | None, format_: ImageFormat) -> DeliveredImage:
     """What Runware said of an image, before it has an address or its bytes."""
     return DeliveredImage(
-        size,
+        # A drawing has no pixels, and of some formats only a decoder knows the size: then there is none to tell.
+        size if size is not None and all(size) else None,
         format_,
         image.seed,
         image_uuid=image.image_uuid,

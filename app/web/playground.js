@@ -14,6 +14,7 @@ import { Results } from "./playground/results.js";
 import { BrokenStreamError, carryOut } from "./playground/run.js";
 
 const MOST_THUMBNAILS = 4;
+const MOST_PLACES = 20;
 
 class Playground {
   #draft = new Draft();
@@ -50,9 +51,18 @@ class Playground {
   async generate() {
     this.#isSent = true;
     this.problems.clear();
-    const request = await this.form.read();
+    let request;
+    try {
+      request = await this.form.read();
+    } catch (error) {
+      this.problems.show(error, { focus: true });
+      return;
+    }
     const { prompt, model, n } = request.fields;
-    await this.#follow(this.results.begin(n ?? 1, prompt ?? model), request, newKey());
+    // What is no number of images is refused in a moment, and needs no places.
+    const run = this.results.begin(Math.min(Math.max(1, Math.trunc(n) || 1), MOST_PLACES), prompt ?? model);
+    run.node.scrollIntoView({ block: "nearest" });
+    await this.#follow(run, request, newKey());
   }
 
   /** Carry a request out, or join it again under the same key. */
@@ -121,7 +131,9 @@ class Playground {
       if (fields) this.form.write(fields);
       this.#onChange();
     } catch (error) {
-      if (choice === this.#choices) this.problems.show(error);
+      if (choice !== this.#choices) return;
+      this.price.clear();
+      this.problems.show(error);
     }
   }
 
@@ -134,7 +146,8 @@ class Playground {
 
   async #showCode() {
     const change = ++this.#changes;
-    const request = await this.form.read();
+    const request = await this.form.read().catch(() => null);
+    if (!request) return;
     // The mask of a large image takes a while: what came after it is not overtaken.
     if (change !== this.#changes) return;
     for (const { name, code } of snippets(request, at("v1"))) fill(this.code.get(name), copyable(code, name));

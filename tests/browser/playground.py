@@ -90,18 +90,19 @@ def new_prompt(words: str = "a quiet harbor", marks: str = "") -> str:
     return f"{words} {uuid.uuid4().hex[:12]}{marks}"
 
 
-def hand_over(page: Page, event: str, name: str, data: bytes) -> None:
-    """Drop or paste a file on the page, as a browser would."""
+def hand_over(page: Page, event: str, name: str, data: bytes, text: str = "") -> None:
+    """Drop or paste a file on the page, as a browser would, with the text that may come along."""
     page.evaluate(
-        """([event, name, data]) => {
+        """([event, name, data, text]) => {
             const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
             const transfer = new DataTransfer();
             transfer.items.add(new File([bytes], name, { type: "image/png" }));
+            if (text) transfer.setData("text/plain", text);
             const more = { bubbles: true, cancelable: true };
             const made = event === "paste"
                 ? new ClipboardEvent(event, { ...more, clipboardData: transfer })
                 : new DragEvent(event, { ...more, dataTransfer: transfer });
             document.activeElement.dispatchEvent(made);
         }""",
-        [event, name, base64.b64encode(data).decode()],
+        [event, name, base64.b64encode(data).decode(), text],
     )

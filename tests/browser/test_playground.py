@@ -110,6 +110,27 @@ def test_a_refusal_that_comes_late_is_told_beside_its_run(open_gateway, visit):
     expect(reader.page.get_by_role("article").get_by_role("alert").first).to_contain_text("Request id: req_")
 
 
+def test_what_failed_of_several_is_told_beside_what_came(open_gateway, visit):
+    ground, reader = enter(visit, open_gateway.origin, "?model=flux.1-schnell&size=512x512&n=3&seed=2")
+    ground.field("Prompt").fill(new_prompt(marks=" [sim:fail-odd]"))
+    ground.generate()
+    run = reader.page.get_by_role("article")
+    expect(run.get_by_text(re.compile(r"^2 images · .* · \$0\.0012$"))).to_be_visible()
+    expect(run.get_by_text("Failed", exact=True)).to_have_count(1)
+    expect(ground.images).to_have_count(2)
+
+
+def test_a_model_that_only_edits_asks_for_an_image_at_its_place(open_gateway, visit):
+    ground, reader = enter(visit, open_gateway.origin, "?model=real-esrgan")
+    expect(ground.price).to_have_text("—")
+    ground.generate()
+    expect(ground.button("Add images")).to_be_focused()
+    expect(ground.button("Add images")).to_have_accessible_description("This model works on images: add one.")
+    # And a name that nobody knows is told at the model.
+    reader.open("/playground?model=no-such-model")
+    expect(ground.field("Model")).to_have_accessible_description(re.compile("does not exist"))
+
+
 def test_only_sizes_that_the_model_makes_are_offered_and_the_nearest_is_told_while_typing(open_gateway, visit):
     ground, reader = enter(visit, open_gateway.origin, "?model=flux.1-schnell")
     shapes = reader.page.get_by_role("radiogroup", name="Shape")

@@ -98,12 +98,27 @@ def test_images_come_by_drop_paste_and_picking_and_go_out_in_order(open_gateway,
     expect(ground.button("Move three.png earlier")).to_be_focused()
     ground.button("Move three.png earlier").press("Enter")
     ground.button("Remove one.png").click()
+    # By pointer as well, there and back.
+    ground.inputs.nth(1).drag_to(ground.inputs.nth(0))
+    expect(ground.inputs.nth(0)).to_contain_text("two.png")
+    ground.inputs.nth(1).drag_to(ground.inputs.nth(0))
+    expect(ground.inputs.nth(0)).to_contain_text("three.png")
     names = [entry.split("\n")[0] for entry in ground.inputs.all_inner_texts()]
     assert names == ["three.png", "two.png"]
     ground.generate()
     expect(ground.images).to_have_count(1)
     sent = request_of(simulator, prompt)["inputs"]["referenceImages"]
     assert [(one["width"], one["height"]) for one in sent] == [(320, 220), (310, 210)]
+
+
+def test_text_that_brings_an_image_along_is_pasted_as_text(open_gateway, visit):
+    ground, reader = enter(visit, open_gateway.origin, "?model=riverflow-2-max")
+    ground.field("Prompt").focus()
+    hand_over(reader.page, "paste", "cells.png", png(64, 64), text="from a spreadsheet")
+    # The next one shows that the first was seen and left alone.
+    reader.page.get_by_role("heading", level=1).click()
+    hand_over(reader.page, "paste", "photo.png", png(64, 64))
+    expect(ground.inputs).to_contain_text(["photo.png"])
 
 
 def test_an_unreadable_image_is_refused_at_its_place_in_the_list(open_gateway, visit):

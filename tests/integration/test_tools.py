@@ -76,6 +76,8 @@ def test_a_vector_model_answers_with_svg(gateway, model, body, form):
     data = loopback.get(image["url"]).content if form == "url" else base64.b64decode(image["b64_json"])
     assert data.startswith(b"<svg")
     assert data.endswith(b"</svg>")
+    # A drawing is as large as it is shown.
+    assert "size" not in response.json()
     assert fates(response) == []
 
 

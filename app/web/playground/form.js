@@ -15,6 +15,14 @@ const STAND_IN_PROMPT = "an image";
 /** These have controls of their own here. */
 const OWN = new Set(["model", "prompt", "n", "size"]);
 
+/** What is missing before there is anything to ask for. */
+class MissingImageError extends Error {
+  constructor() {
+    super("This model works on images: add one.");
+    this.param = "image";
+  }
+}
+
 export class Form {
   #limits = limitsOf({});
 
@@ -37,7 +45,12 @@ export class Form {
     this.prompt = el("textarea", { id: "prompt", rows: 4, placeholder: "What the image shows, or how to change it" });
     this.promptHint = el("span", { class: "hint" });
     this.count = el("input", { id: "n", type: "number", min: 1, max: 10, step: 1, value: 1, inputmode: "numeric" });
-    this.node = this.#build(problems, onSend);
+    this.node = this.#build(problems);
+    this.node.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+      event.preventDefault();
+      onSend();
+    });
     this.node.addEventListener("input", (event) => {
       if (event.target === this.prompt) this.#showLength();
       // What is typed into the picker is a search until something is chosen; the brush is no part of the request.
@@ -79,6 +92,7 @@ export class Form {
 
   /** The request as it would be sent. */
   async read() {
+    this.#checkImages();
     return toRequest(this.readFields(), this.images.items, await this.#mask());
   }
 
@@ -86,9 +100,16 @@ export class Form {
   async readForPrice() {
     const fields = this.readFields();
     if (!fields.model) return null;
+    this.#checkImages();
     if (!fields.prompt && this.#limits.takesPrompt) fields.prompt = STAND_IN_PROMPT;
     const images = this.images.items.map(({ name, blob, standIn }) => ({ name, blob: standIn ?? blob }));
     return toRequest(fields, images, await this.#mask());
+  }
+
+  /** The gateway would name the model, which is not what is wrong here. */
+  #checkImages() {
+    const modes = this.picker.model?.modes;
+    if (modes && !modes.includes("text-to-image") && !this.images.items.length) throw new MissingImageError();
   }
 
   async #mask() {
@@ -98,14 +119,9 @@ export class Form {
     return first.mask && { name: "mask.png", blob: first.mask };
   }
 
-  #build(problems, onSend) {
+  #build(problems) {
     const promptProblem = problemFor(this.prompt);
     const countProblem = problemFor(this.count);
-    this.prompt.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-      event.preventDefault();
-      onSend();
-    });
     problems.register(["model"], this.picker.input, this.picker.problem);
     problems.register(["prompt"], this.prompt, promptProblem);
     problems.register(["n"], this.count, countProblem);

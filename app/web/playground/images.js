@@ -106,7 +106,9 @@ export class Images {
     });
     document.addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-      if (!files.length) return;
+      // Copied from a document, text comes with an image of itself: in a field the text is meant.
+      const isText = event.target.closest?.("input, textarea") && event.clipboardData.types.includes("text/plain");
+      if (!files.length || isText) return;
       event.preventDefault();
       this.add(files);
     });
@@ -123,7 +125,8 @@ export class Images {
 
   #entry(item, index) {
     const entry = el("li", { draggable: "true" },
-      el("img", { src: item.url, alt: "", class: item.size ? null : "unreadable" }),
+      // Not to be dragged by itself: that would be the image, and not its place in the list.
+      el("img", { src: item.url, alt: "", draggable: "false", class: item.size ? null : "unreadable" }),
       el("div", { class: "about" }, el("span", { class: "name" }, item.name),
         el("span", { class: "muted small" }, item.size ? `${item.size.width} × ${item.size.height}` : "no preview")),
       el("div", { class: "row" },

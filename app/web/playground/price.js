@@ -33,6 +33,13 @@ export class Price {
     this.#timer = setTimeout(() => this.#ask(), PAUSE_MS);
   }
 
+  /** There is nothing to ask the price of. */
+  clear() {
+    clearTimeout(this.#timer);
+    this.#running?.abort();
+    this.#show("—", "");
+  }
+
   async #ask() {
     const running = new AbortController();
     this.#running = running;

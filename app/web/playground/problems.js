@@ -52,18 +52,24 @@ export class Problems {
     this.clear();
     const field = this.#find(error.param ?? "");
     if (!field) {
-      fill(this.general, error.param ? el("strong", {}, `${error.param}: `) : null, error.message);
-      if (focus) this.general.focus();
+      this.#showGeneral(error, focus);
       return;
     }
     const { control, place, resolve } = field;
     control.setAttribute("aria-invalid", "true");
     fill(place, error.message);
-    if (!focus) return;
-    const target = resolve?.(error.param) ?? control;
-    for (let node = target.parentElement; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
-    target.scrollIntoView({ block: "center", behavior: "auto" });
-    target.focus({ preventScroll: true });
+    const target = focus ? unfold(resolve?.(error.param) ?? control) : control;
+    // Folded away, or of no use on this model: what nobody sees is said where everybody looks.
+    if (!target.getClientRects().length) this.#showGeneral(error, focus);
+    else if (focus) {
+      target.scrollIntoView({ block: "center", behavior: "auto" });
+      target.focus({ preventScroll: true });
+    }
+  }
+
+  #showGeneral(error, focus) {
+    fill(this.general, error.param ? el("strong", {}, `${error.param}: `) : null, error.message);
+    if (focus) this.general.focus();
   }
 
   /** The control of the longest name that `param` begins with: `lora[1].weight` is at `lora`. */
@@ -74,4 +80,10 @@ export class Problems {
     }
     return null;
   }
+}
+
+/** A control with everything open that it is folded into. */
+function unfold(control) {
+  for (let node = control.parentElement; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+  return control;
 }

@@ -21,7 +21,7 @@ export class Results {
     this.list = el("div", { class: "stack" });
     this.compare = el("button", { type: "button", class: "primary", onclick: () => this.#openComparison() }, "Compare");
     this.bar = el("div", { class: "compare-bar", hidden: true, role: "status" }, el("span", {}), this.compare);
-    this.empty = el("div", { class: "empty" }, el("p", {}, "Images appear here, each the moment it exists."), el("p", { class: "muted small" }, "Write a prompt and press Generate. Ctrl+Enter works in the prompt, too."));
+    this.empty = el("div", { class: "empty" }, el("p", {}, "Images appear here, each the moment it exists."), el("p", { class: "muted small" }, "Write a prompt and press Generate. Ctrl+Enter works in every field, too."));
     this.node = el("section", { "aria-label": "Results", class: "stack" }, this.empty, this.list, this.bar);
   }
 
