@@ -29,8 +29,8 @@ class PortUnavailableError(Exception):
     """The port cannot be listened on; the message says why and what to do."""
 
 
-def take_port(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of `host`, raising PortUnavailableError."""
+def take_port(host: str, port: int, named_by: str = "--port or SPILLWAY_PORT") -> list[socket.socket]:
+    """Listening sockets on every address of `host`, raising PortUnavailableError, which tells what names the port."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
@@ -44,7 +44,7 @@ def take_port(host: str, port: int) -> list[socket.socket]:
                 continue
             for other in taken:
                 other.close()
-            raise PortUnavailableError(_explain(error, host, port)) from None
+            raise PortUnavailableError(_explain(error, host, port, named_by)) from None
     if not taken:
         raise PortUnavailableError(f"SPILLWAY_HOST: this machine has no address {host!r} to listen on.")
     return taken
@@ -131,8 +131,8 @@ def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
     return taken
 
 
-def _explain(error: OSError, host: str, port: int) -> str:
-    choose = "choose another port with --port or SPILLWAY_PORT"
+def _explain(error: OSError, host: str, port: int, named_by: str) -> str:
+    choose = f"choose another port with {named_by}"
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is taken by another program: stop that one, or {choose}."
     if error.errno == errno.EACCES:

@@ -9,7 +9,8 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,7 +60,8 @@ def serve(
     _data_folder_or_exit(settings)
     # Before anything is started: a port that is taken should cost nothing and say so.
     sockets = _port_or_exit(settings)
-    with _simulator(settings) as simulator:
+    metrics_sockets = _metrics_port_or_exit(settings)
+    with _simulator(settings) as simulator, _counting(settings, workers) as folder:
         # While the simulator starts beside it. Once for all workers, as the tables are: one that cannot start would be
         # started again and again.
         registry = catalog_or_exit(settings.models)
@@ -70,10 +72,13 @@ def serve(
         from app.main import Application
 
         os.environ.update(environment | (simulator.variables(environment) if simulator else {}))
+        if folder is not None:
+            os.environ["SPILLWAY_METRICS_DIR"] = str(folder)
         effective = load_settings(os.environ)
         application = PackedApplication.of(Application(effective, registry))
         config = uvicorn.Config(application, factory=True, workers=workers, **server_options(effective.server))
-        code = run_server(config, sockets, lambda: _say_where(effective))
+        with _showing(metrics_sockets, effective):
+            code = run_server(config, sockets, lambda: _say_where(effective))
     raise typer.Exit(code)
 
 
@@ -84,6 +89,37 @@ def _port_or_exit(settings: Settings) -> list[socket.socket]:
         return take_port(settings.server.host, settings.server.port)
     except PortUnavailableError as error:
         fail([str(error)], CANNOT_START)
+
+
+def _metrics_port_or_exit(settings: Settings) -> list[socket.socket]:
+    from app.cli.listen import PortUnavailableError, take_port
+
+    metrics = settings.metrics
+    if metrics.port is None or not metrics.enabled:
+        return []
+    try:
+        return take_port(settings.server.host, metrics.port, "SPILLWAY_METRICS_PORT")
+    except PortUnavailableError as error:
+        fail([str(error)], CANNOT_START)
+
+
+def _counting(settings: Settings, workers: int) -> AbstractContextManager[Path | None]:
+    """Where several processes count; one alone, that shows its counts itself, needs no place."""
+    from app.cli.metrics_port import metrics_folder
+
+    metrics = settings.metrics
+    if metrics.enabled and (workers > 1 or metrics.port is not None):
+        return metrics_folder(settings.journal.data_dir)
+    return nullcontext()
+
+
+def _showing(sockets: list[socket.socket], settings: Settings) -> AbstractContextManager[None]:
+    from app.access.metrics_key import MetricsKey
+    from app.cli.metrics_port import serving_metrics
+
+    if not sockets or settings.metrics.folder is None:
+        return nullcontext()
+    return serving_metrics(sockets, settings.metrics.folder, MetricsKey(settings.metrics.key))
 
 
 def _data_folder_or_exit(settings: Settings) -> None:
