@@ -38,9 +38,9 @@ tests/browser/node_modules/.installed: tests/browser/package.json
 		cd tests/browser && npm install --silent --no-audit --no-fund --no-package-lock && touch node_modules/.installed; \
 	else echo "There is no Node here: the tests in a browser fail, since they need axe-core."; fi
 
-tests/contract/.venv/.installed: tests/contract/requirements-clients.lock
-	test -x tests/contract/.venv/bin/pip || $(PYTHON) -m venv tests/contract/.venv
-	tests/contract/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(VENV)-clients/.installed: tests/contract/requirements-clients.lock
+	test -x $(VENV)-clients/bin/pip || $(PYTHON) -m venv $(VENV)-clients
+	$(VENV)-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
 install: $(VENV)/.installed ## Install Spillway into .venv
@@ -58,7 +58,7 @@ check: install-dev ## Run the linters, the type checker and the layering contrac
 test: check ## Run all checks and tests
 	$(PYTEST) -m "not slow" -n $(JOBS) --dist worksteal
 
-test-slow: install-dev tests/contract/.venv/.installed ## Run the long fault and load sets
+test-slow: install-dev $(VENV)-clients/.installed ## Run the long fault and load sets
 	$(PYTEST) -m "slow and not measured" -n $(JOBS) --dist worksteal
 	$(PYTEST) -m "slow and measured"
 
@@ -86,4 +86,4 @@ audit: ## Look up known vulnerabilities of everything that is pinned (asks the a
 		$(VENV)-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; done
 
 clean: ## Remove what was installed and made
-	rm -rf $(VENV) $(VENV)-audit data tests/contract/.venv tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit data $(VENV)-clients tests/contract/node_modules tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -24,7 +24,7 @@ from tests.support.images import open_base64, open_bytes, png
 
 PAGE = "docs/clients.md"
 HERE = Path(__file__).parent
-CLIENTS = HERE / ".venv" / "bin"
+CLIENTS = HERE.parents[1] / ".venv-clients" / "bin"
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node on this machine")
 
 
@@ -156,7 +156,7 @@ def test_every_client_of_the_list_has_a_recipe():
 def client_python() -> str:
     """The Python of the clients that do not fit beside our own packages."""
     python = CLIENTS / "python"
-    assert python.exists(), "run: make tests/contract/.venv/.installed"
+    assert python.exists(), "run: make .venv-clients/.installed"
     return str(python)
 
 
