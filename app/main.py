@@ -162,7 +162,7 @@ async def _build(
     memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images, counts.metrics)
-    kept, admission = ResultStore(opened.results, opened.media, registry), TaskAdmission(runware, load)
+    kept, admission = ResultStore(opened.shelf, registry), TaskAdmission(runware, load)
     gates = Gates.on(admission, journal.reader, settings.spending, counts.metrics)
     gauges = Gauges(counts.metrics, Watched(admission, memory, runware, opened.account, journal.writer, opened.workers))
     runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
@@ -207,10 +207,10 @@ async def _build(
 
 
 def _background(opened: Resources, settings: Settings, retries: RetryPolicy) -> tuple[Loop, ...]:
-    """What looks after requests that have ended."""
+    """What looks after requests that have ended, and their images."""
     journal, first, every = opened.journal, OpenBills(retries.first_bill), retries.looks_for_bills
     bills = BillCompleter(journal.writer, first, opened.runware, looks_every=every)
-    return bills.loop, JournalSweeper(journal, Retention(settings.journal.journal_ttl)).loop
+    return bills.loop, JournalSweeper(journal, Retention(settings.journal.journal_ttl)).loop, opened.sweeper.loop
 
 
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
@@ -250,7 +250,7 @@ def _executor(
 ) -> ImageExecutor:
     """Makes images of tasks, and finds those of tasks that were sent before."""
     downloads = ResultDownloader(opened.ways.results, parts.downloads)
-    delivery = ImageDelivery(opened.workers, downloads, opened.media, 2 * images.max_output_pixels, metrics)
+    delivery = ImageDelivery(opened.workers, downloads, opened.shelf, 2 * images.max_output_pixels, metrics)
     finder = TaskFinder(opened.runware, registry, parts.retries.longest_search)
     uploads, longest = InputUploads(opened.storage), parts.retries.longest_work
     return ImageExecutor(opened.runware, uploads, delivery, finder, memory=memory.work, longest_work=longest)

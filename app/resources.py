@@ -9,17 +9,25 @@ from dataclasses import dataclass, field
 
 from app import __version__
 from app.catalog.registry import Registry
+from app.database.errors import DatabaseUnavailableError
 from app.database.schema import open_database
+from app.domain.lifetimes import Lifetimes
 from app.egress.download import DownloadPolicy
 from app.egress.names import Lookup, look_up
 from app.egress.ways_out import WaysOut, open_ways
 from app.generation.service import ImageService
 from app.images.workers.pool import Workers
+from app.jobs.duty import Duty
+from app.jobs.image_book import ImageBook
 from app.jobs.leases import LEASE_SECONDS
+from app.jobs.shelf import ImageShelf, Keep, Stores
+from app.journal.duties import IMAGES
 from app.journal.journal import Journal
 from app.media.backend import open_store
+from app.media.health import PROBES, StoreHealth
 from app.media.links import LinkSigner
-from app.media.store import Lifetimes, MediaStore
+from app.media.store import MediaStore
+from app.media.sweeper import EVERY_SECONDS, ImageSweeper, Places
 from app.observability.exposition import Exposition
 from app.observability.metrics import Metrics
 from app.observability.numbers import Numbers, Readable, SharedNumbers
@@ -57,6 +65,8 @@ class Parts:
     """Finds the addresses of names."""
     lease_seconds: float = LEASE_SECONDS
     """How long a process that stands still keeps what it runs."""
+    sweeps_every: float = EVERY_SECONDS
+    """How often expired images are looked for, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +78,19 @@ class Resources:
     account: RunwareAccount
     storage: MediaStorage
     workers: Workers
-    media: MediaStore
-    results: MediaStore
     journal: Journal
+    shelf: ImageShelf
+    sweeper: ImageSweeper
+    sweeping: Duty
+
+    @property
+    def media(self) -> MediaStore:
+        """The images behind links."""
+        return self.shelf.stores.media
 
     async def close(self) -> None:
         """Give all of it back; the journal first, since its last outcomes are still to be written."""
+        await self.sweeping.leave()
         await asyncio.to_thread(self.journal.close)
         for opened in (self.account, self.ways, self.storage, self.runware, self.workers):
             await opened.close()
@@ -87,14 +104,15 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     workers = Workers(settings.images.image_workers, metrics)
     workers.start()
     try:
+        journal = await _open_journal(settings.journal, metrics)
         return Resources(
             ways,
             RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries, metrics=metrics),
             RunwareAccount(transport, keys.key_of(""), settings.upstream.low_balance),
             MediaStorage(transport),
             workers,
-            *(await _open_stores(settings, secrets, metrics)),
-            await _open_journal(settings.journal, metrics),
+            journal,
+            *(await _open_shelf(settings, secrets, journal, metrics, parts.sweeps_every)),
         )
     except BaseException:
         await workers.close()
@@ -108,19 +126,21 @@ async def _open_journal(settings: JournalSettings, metrics: Metrics) -> Journal:
     return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window, metrics=metrics)
 
 
-async def _open_stores(settings: Settings, secrets: Secrets, metrics: Metrics) -> tuple[MediaStore, MediaStore]:
-    """Of images behind links, and of answers that may be asked for again."""
-    kept, links, place = settings.journal.idempotency_ttl, settings.images.media_ttl, settings.storage
+async def _open_shelf(
+    settings: Settings, secrets: Secrets, journal: Journal, metrics: Metrics, sweeps_every: float
+) -> tuple[ImageShelf, ImageSweeper, Duty]:
+    """Of images behind links and of answers that may be asked for again, and what sweeps them."""
+    place, lives = settings.storage, Lifetimes(settings.images.media_ttl, settings.result_ttl)
     store = await asyncio.to_thread(open_store, place.storage_url, settings.journal.data_dir, metrics)
-    presigned, signer = place.media_links == "presigned", LinkSigner(secrets.every("media links"))
     # Two secrets: a link to a hosted image must not open a stored result.
-    stores = (
-        MediaStore(store, "media", signer, Lifetimes(links, kept), presigned=presigned),
-        MediaStore(store, "results", LinkSigner(secrets.every("results")), Lifetimes(kept)),
-    )
-    for one in stores:
-        await one.open()
-    return stores
+    presigned, signer = place.media_links == "presigned", LinkSigner(secrets.every("media links"))
+    media = MediaStore(store, "media", signer, presigned=presigned)
+    stores = Stores(media, MediaStore(store, "results", LinkSigner(secrets.every("results"))))
+    book, duty = ImageBook(journal, settings.retention.storage_max_bytes), Duty(IMAGES, journal)
+    places = Places({"media": lives.link, "results": lives.result, PROBES: 0.0}, outliving=lives.longest)
+    sweeper = ImageSweeper(store, book, duty, places, passing=(DatabaseUnavailableError,), every=sweeps_every)
+    keep = Keep(settings.retention.keep_results)
+    return ImageShelf(stores, book, StoreHealth(store), sweeper, lives, keep), sweeper, duty
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class RequestRoutes:
 
     async def delete_payloads(self, request: Request, caller: Caller) -> Response:
         """Forget images and prompt of a request; what is known about it stays."""
-        await self._runner.forget_request(await self._find_own(request, caller))
+        await self._runner.eraser.erase(await self._find_own(request, caller))
         return Response(status_code=204)
 
     async def retrieve_webhook_secret(self, request: Request, caller: Caller) -> Response:

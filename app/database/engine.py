@@ -62,6 +62,17 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
+def truncate_log(engine: Engine) -> None:
+    """Move all of SQLite's log into the file, and empty it; not while somebody reads what was before."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.close()
+    finally:
+        connection.close()
+
+
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # our own BEGIN, not the driver's
     cursor = connection.cursor()
@@ -69,4 +80,6 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     # A claim that a power cut could undo would let its request be bought twice: each commit reaches the disk.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # What is deleted is written over: a prompt must not be found in the file afterwards (0168).
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()

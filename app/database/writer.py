@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, delete
 
+from app.database.engine import truncate_log
 from app.database.errors import DatabaseUnavailableError
 from app.database.group_commit import GroupCommit, Kind, Names, Piece, Pieces
 from app.database.tables import requests
@@ -125,6 +126,14 @@ class Writer:
         other process spends for the tenants in `accounts`.
         """
         return await self._ask(Kind.DECIDE, names, work, args, kwargs, accounts=accounts)
+
+    async def scrub(self) -> None:
+        """Leave nothing in the database's own files of what was deleted, as far as that can be had now.
+
+        SQLite keeps changed pages in its log until they are written over. PostgreSQL does this in its own time.
+        """
+        if self._engine.dialect.name == "sqlite":
+            await asyncio.to_thread(truncate_log, self._engine)
 
     async def catch_up(self) -> None:
         """Wait until everything that was asked before is written or refused, and its caller knows."""

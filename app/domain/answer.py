@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.catalog.model import CatalogModel
+from app.domain.lifetimes import Lifetimes
 from app.domain.request import ImageFormat, JSONValue
 
 
@@ -100,9 +101,11 @@ class Result:
     task_ids: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     adjustments: tuple[Adjustment, ...]
-    # The default is for rows that are older than this member.
+    # The defaults are for rows that are older than these members.
     provider_fields: Mapping[str, JSONValue] = field(default_factory=dict)
     """What Runware said of no image in particular, under its own names."""
+    lives: Lifetimes | None = None
+    """How long its images are here; where it is not said, as this gateway does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.catalog.model import CatalogModel, OutputFormat
 from app.domain.answer import Adjustment
+from app.domain.lifetimes import Lifetimes
 from app.domain.request import Delivery, ImageFormat, JSONValue
 from app.images.geometry import TargetShape
 from app.images.types import Fit
@@ -36,19 +37,6 @@ class Composition:
     fit: Fit
     pad: str
     pastes: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long images of a request are here, in seconds: behind their links, and to be asked for again."""
-
-    link: int
-    result: int
-
-    @property
-    def longest(self) -> int:
-        """How long an image stays whose link may be asked for again."""
-        return max(self.link, self.result)
 
 
 @dataclass(frozen=True, slots=True)

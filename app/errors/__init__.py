@@ -26,6 +26,7 @@ The tree (HTTP status, OpenAI `type`, default `code`):
     │   ├── JournalError           503  service_unavailable_error  journal_unavailable
     │   ├── StorageError           503  service_unavailable_error  storage_unavailable
     │   └── TooManyConnectionsError  503  service_unavailable_error  too_many_connections
+    ├── StorageFullError           507  service_unavailable_error  storage_full
     └── ProviderTimeoutError       504  server_error            provider_timeout
         └── StillProcessingError   504  server_error            still_processing
 
@@ -45,6 +46,7 @@ from app.errors.faults import (
     ProviderTimeoutError,
     StillProcessingError,
     StorageError,
+    StorageFullError,
     TooManyConnectionsError,
     UnavailableError,
 )
@@ -92,6 +94,7 @@ __all__ = [
     "Spent",
     "StillProcessingError",
     "StorageError",
+    "StorageFullError",
     "TooLargeError",
     "TooManyConnectionsError",
     "UnavailableError",

@@ -74,6 +74,22 @@ class StorageError(UnavailableError):
         super().__init__(message, retry_after=2, should_retry=True)
 
 
+# Not to be retried: it passes when images expire or somebody makes room, not in seconds.
+class StorageFullError(GatewayError):
+    """There is no room for more images, and this request needs some."""
+
+    status = 507
+    type = "service_unavailable_error"
+    default_code = "storage_full"
+
+    def __init__(self) -> None:
+        message = (
+            "The gateway has no room for more images, so nothing was sent. Ask for `response_format` b64_json, or for "
+            "png, jpeg or webp as Runware makes them, which need none; or try again when images have expired."
+        )
+        super().__init__(message, should_retry=False)
+
+
 class TooManyConnectionsError(UnavailableError):
     """There are more connections than this gateway holds, in all or from one address."""
 

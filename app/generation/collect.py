@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.answer import Adjustment, Answer, Attempt, DeliveredImage, MissingImage, Result
+from app.domain.lifetimes import Lifetimes
 from app.domain.outcome import Failed, Part
 from app.domain.request import JSONValue
 from app.domain.spec import TaskPlace
@@ -63,7 +64,9 @@ def end_of(place: TaskPlace, result: TaskResult) -> tuple[TaskEnd, dict[int, Ima
     return end, {place.first_index + offset: image for offset, image in enumerate(made)}
 
 
-def build_result(created: int, adjustments: tuple[Adjustment, ...], ends: Sequence[TaskEnd]) -> Result:
+def build_result(
+    created: int, adjustments: tuple[Adjustment, ...], ends: Sequence[TaskEnd], lives: Lifetimes | None = None
+) -> Result:
     """What became of a request out of the ends of its tasks; `adjustments` are those from before it was sent."""
     ends = sorted(ends, key=lambda end: end.place.first_index)
     failed = sorted((one for end in ends for one in end.failed), key=lambda one: one.index)
@@ -75,6 +78,7 @@ def build_result(created: int, adjustments: tuple[Adjustment, ...], ends: Sequen
         attempts=tuple(attempt for end in ends for attempt in end.attempts),
         adjustments=(*adjustments, *distinct_adjustments([one for end in ends for one in end.adjustments])),
         provider_fields=merge_fields([end.provider_fields for end in ends]),
+        lives=lives,
     )
 
 

@@ -31,8 +31,9 @@ from app.images.headers import read_header
 from app.images.types import CompositeBase, Header
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
+from app.jobs.shelf import ImageShelf, Owner
 from app.media.errors import MediaUnavailableError
-from app.media.store import HostedImage, MediaStore
+from app.media.store import HostedImage
 from app.observability.logs import get_logger, stage
 from app.observability.metrics import Metrics
 from app.planning.output import converts, streams
@@ -66,7 +67,7 @@ class ImageDelivery:
         self,
         workers: Workers,
         downloads: ResultDownloader,
-        store: MediaStore,
+        shelf: ImageShelf,
         max_pixels: int,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
@@ -74,7 +75,7 @@ class ImageDelivery:
         self._workers = workers
         self._max_pixels = max_pixels
         self._downloads = downloads
-        self._store = store
+        self._shelf = shelf
         self._metrics = metrics or Metrics.off()
         self._clock = clock
 
@@ -172,7 +173,7 @@ class ImageDelivery:
     async def _stream(self, output: OutputSpec, image: Image, url: str, context: RequestContext) -> _Outcome:
         """The image behind a link of ours, without having been in memory whole (0158)."""
         wanted = output.format.delivered
-        passing = StreamedImage(self._store, wanted, longer=context.is_repeatable)
+        passing = StreamedImage(self._shelf, wanted, _owner(output, context))
         try:
             await self._downloads.pour(url, passing, max_bytes_of(output))
         except FetchError as error:
@@ -191,8 +192,7 @@ class ImageDelivery:
         made = _told(image, form.size, form.format)
         if output.delivery is Delivery.LINK:
             try:
-                # Under a key the image outlives its link, so that a replay can have a new one (0057).
-                hosted = await self._store.host_image(form.data, form.format.value, longer=context.is_repeatable)
+                hosted = await self._shelf.host(form.data, form.format.value, _owner(output, context))
             except MediaUnavailableError:
                 _logger.exception("an image cannot be hosted", request=context.request_id, bytes=len(form.data))
             else:
@@ -244,6 +244,11 @@ class ImageDelivery:
             own, size = ImageFormat(header.format), (header.width, header.height)
             return _Form(data, own, size, report_as_made(output, own, size, is_link=output.delivery is Delivery.LINK))
         return _Form(made.data, output.format.delivered, (made.width, made.height))
+
+
+def _owner(output: OutputSpec, context: RequestContext) -> Owner:
+    # Under a key the image outlives its link, so that a replay can have a new one (0057).
+    return Owner(context.request_id, output.lives, asked_again=context.is_repeatable)
 
 
 def _told(image: Image, size: tuple[int, int] | None, format_: ImageFormat) -> DeliveredImage:

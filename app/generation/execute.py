@@ -156,4 +156,5 @@ def _conclude(wanted: _Wanted, ends: Sequence[TaskEnd], job: Job) -> Outcome:
 
 
 def _to_answer(wanted: _Wanted, ends: Sequence[TaskEnd], job: Job, costs: Costs) -> Answer:
-    return Answer(job.request_id, wanted.model, build_result(wanted.created, wanted.adjustments, ends), costs)
+    result = build_result(wanted.created, wanted.adjustments, ends, wanted.output.lives)
+    return Answer(job.request_id, wanted.model, result, costs)

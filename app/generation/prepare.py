@@ -13,8 +13,9 @@ from app.catalog.model import CatalogModel
 from app.catalog.modes import Mode
 from app.catalog.registry import Registry, UnknownModelError
 from app.domain.context import RequestContext
+from app.domain.lifetimes import Lifetimes
 from app.domain.request import ImageRequest
-from app.domain.spec import ImageSpec, Lifetimes
+from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs

@@ -15,6 +15,7 @@ from app.catalog.model import CatalogModel
 from app.catalog.registry import Registry
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
+from app.domain.lifetimes import Lifetimes
 from app.domain.spec import OutputSpec, TaskPlace
 from app.errors import InternalError, NotFoundError, UnavailableError
 from app.generation.gather import gather_in_order
@@ -29,6 +30,8 @@ from app.runware.tasks import TaskResult
 
 _SHORTEST_SEARCH_SECONDS = 60.0
 """However old the request is."""
+_SHORTEST_LIFE_SECONDS = 60
+"""Of a link that is given out anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,19 @@ class TaskFinder:
             composition=None if pastes else composition,
             # A link lives from when the image was made: what is left of it is less by the time that went by.
             link_seconds=None if seconds is None else seconds - math.ceil(self._clock() - record.created_at),
+            lives=self._left_of(plan.output.lives, record),
         )
         context = RequestContext(record.id, plan.origin, output.delivery, tenant=record.tenant, in_background=True)
         model = self._registry.find_model(record.executed_model)
         adjustments = (*plan.adjustments, *([_UNMASKED] if pastes else []))
         return FoundTasks(model, adjustments, output, context, results)
+
+    def _left_of(self, lives: Lifetimes | None, record: Record) -> Lifetimes | None:
+        """How long images stay that are fetched once more: not beyond the end that they had before (0165)."""
+        if lives is None or record.images_until is None:
+            return lives
+        left = max(_SHORTEST_LIFE_SECONDS, int(record.images_until - self._clock()))
+        return Lifetimes(min(lives.link, left), min(lives.result, left))
 
 
 def _plan_of(record: Record) -> StoredPlan:

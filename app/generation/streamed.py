@@ -11,7 +11,8 @@ from app.domain.request import ImageFormat
 from app.generation.made_image import broken_image, is_measured, whole_ends
 from app.images.headers import HEAD_BYTES, read_header
 from app.images.types import Header
-from app.media.store import HostedImage, MediaStore
+from app.jobs.shelf import ImageShelf, Owner
+from app.media.store import HostedImage
 
 _TAIL_BYTES = 1024
 
@@ -22,10 +23,10 @@ class StreamedImage:
     Afterwards it is `hosted` with its `header`, or its bytes are `data`.
     """
 
-    def __init__(self, store: MediaStore, wanted: ImageFormat, *, longer: bool) -> None:
-        self._store = store
+    def __init__(self, shelf: ImageShelf, wanted: ImageFormat, owner: Owner) -> None:
+        self._shelf = shelf
         self._wanted = wanted
-        self._longer = longer
+        self._owner = owner
         self.header: Header | None = None
         self.hosted: HostedImage | None = None
         self.data = b""
@@ -45,7 +46,7 @@ class StreamedImage:
             self.data = bytes(head)
             return
         passing = _watched(bytes(head), chunks)
-        self.hosted = await self._store.host_stream(passing, self._wanted.value, longer=self._longer)
+        self.hosted = await self._shelf.host_stream(passing, self._wanted.value, self._owner)
         self.header = header
 
 

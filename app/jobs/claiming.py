@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from app.access.account import Account
 from app.access.admission import Ticket
@@ -27,6 +28,7 @@ from app.journal.claims import Claim
 from app.journal.journal import Journal
 from app.journal.records import Intent, KeyExpiredError, KeyReusedError, Lease, NothingToJoinError, Sighting
 from app.observability.logs import get_logger
+from app.planning.output import must_host
 from app.planning.prepared import Prepared
 
 _logger = get_logger("jobs")
@@ -47,10 +49,21 @@ class Books:
     receipts: DeliveryReceipts
 
 
+class StorageGate(Protocol):
+    """What knows whether images can be hosted."""
+
+    async def check(self, images: int) -> None:
+        """Raise a GatewayError where so many images could not be."""
+        ...
+
+
 class Claimer:
     """Makes claims. `clock` is monotonic seconds."""
 
-    def __init__(self, books: Books, gates: Gates, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, books: Books, gates: Gates, storage: StorageGate, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._storage = storage
         self._journal = books.journal
         self._keeper = books.keeper
         self._queue = books.queue
@@ -69,6 +82,8 @@ class Claimer:
         either. For a caller who goes away meanwhile nothing new is begun, unless its key leads back to it.
         """
         try:
+            if intent.hosted:  # nothing is bought that could not be handed over (0167)
+                await self._storage.check(intent.hosted)
             ticket = self._admission.take(intent.tenant, len(intent.task_ids))
         except GatewayError as refusal:
             return await self._only_join(replace(intent, joins_only=True), refusal), None
@@ -216,6 +231,7 @@ def to_intent(prepared: Prepared) -> Intent:
         prompt=prepared.kept_prompt.replace("\x00", "") if prepared.kept_prompt else None,
         webhook_url=request.webhook_url,
         key=context.key,
+        hosted=spec.count if must_host(spec.output) else 0,
         dropped=sum(one.mode is AdjustmentMode.DROPPED for one in spec.adjustments),
     )
 

@@ -118,5 +118,15 @@ def decode_error(text: str) -> GatewayError:
     )
 
 
+def without_message(text: str) -> str:
+    """A stored error without what may repeat what was asked for; one that cannot be read as it is."""
+    try:
+        stored = msgspec.json.decode(text, type=StoredError)
+    except msgspec.MsgspecError:
+        return text
+    message = "What the error said was deleted with the payloads of the request."
+    return msgspec.json.encode(msgspec.structs.replace(stored, message=message)).decode()
+
+
 def _kinds(base: type[GatewayError]) -> dict[str, type[GatewayError]]:
     return {kind.__name__: kind for direct in base.__subclasses__() for kind in (direct, *_kinds(direct).values())}

@@ -46,6 +46,8 @@ class DeliveryReceipts:
             event.set()
         # The bytes are still in memory: storing them now saves fetching them from Runware later (0053).
         if receipt is Receipt.LOST and answer is not None and is_embedded(answer.result):
+            if not self._results.keeps(asked_again=True):  # asked for again, they are fetched from Runware (0165)
+                return
             self._queue.enqueue(_images_of(request_id), lambda: self._store(request_id, answer.result))
         elif receipt is Receipt.LOST:
             self._refetch_later(request_id)
@@ -69,7 +71,7 @@ class DeliveryReceipts:
         await self._queue.drain(_images_of(request_id))
 
     async def _store(self, request_id: str, result: Result) -> None:
-        stored = await self._results.store(result, images=True)
+        stored = await self._results.store(result, request_id, images=True)
         write, answer = self._journal.outcomes.store_answer, encode_result(stored)
         await self._journal.writer.post(write, request_id, answer, images_kept=has_all_images(stored))
 

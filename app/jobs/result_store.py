@@ -14,46 +14,63 @@ import pybase64
 from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage, Result
 from app.domain.outcome import Answered, Failed, Outcome
-from app.errors import GatewayError, NotFoundError, Spent
+from app.errors import GatewayError, NotFoundError, Spent, StorageError
 from app.jobs.codec import decode_error, decode_result, encode_error, encode_result
 from app.jobs.leases import LeaseKeeper
 from app.jobs.memory import KeyMemory
+from app.jobs.shelf import HANDOVER_SECONDS, ImageShelf, Keep
 from app.jobs.write_queue import WriteQueue
 from app.journal.outcomes import Outcomes
 from app.journal.records import UNREADABLE, Lease, Record, Settlement, Status
 from app.ledger.bill import Costs, known_cost, total_cost
 from app.media.errors import MediaNotFoundError, MediaUnavailableError
 from app.media.links import MEDIA_PATH
-from app.media.store import MediaStore
 from app.observability.logs import get_logger
 
 _logger = get_logger("results")
 
 
+class ImagesMissingError(Exception):
+    """Images of an answer are not in the store, and may be fetched from Runware again."""
+
+
 class ResultStore:
-    """Answers of the past.
+    """Answers of the past, whose images are on the `shelf`. `clock` is unix seconds."""
 
-    `store` has the images that were embedded, `media` those behind our links. `clock` is unix seconds.
-    """
-
-    def __init__(
-        self, store: MediaStore, media: MediaStore, registry: Registry, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._store = store
-        self._media = media
+    def __init__(self, shelf: ImageShelf, registry: Registry, clock: Callable[[], float] = time.time) -> None:
+        self._shelf = shelf
         self._registry = registry
         self._clock = clock
 
-    async def store(self, result: Result, *, images: bool) -> Result:
+    def keeps(self, *, asked_again: bool) -> bool:
+        """Whether embedded images are stored that nobody got yet, or that are likely to be `asked_again` (0165)."""
+        return self._shelf.keep is Keep.ALL or (asked_again and self._shelf.keep is not Keep.NONE)
+
+    async def check(self, images: int) -> None:
+        """Raise StorageError or StorageFullError where so many images could not be hosted."""
+        await self._shelf.check(images)
+
+    def until(self, result: Result, before: float | None = None) -> float:
+        """Until when the images of a request that ends now can be asked for; where it ended before, as then."""
+        return before or self._clock() + (result.lives or self._shelf.lives).result
+
+    async def store(self, result: Result, request_id: str, *, images: bool, until: float | None = None) -> Result:
         """`result` as it is written down, without bytes; with `images` those that were embedded are kept by name."""
         if not is_embedded(result):
             return result
-        names = [await self._store_image(image) if images else None for image in result.images]
+        seconds = (until or self.until(result)) - self._clock()
+        if self._shelf.keep is Keep.NONE:  # fetched again for those who asked
+            seconds = min(seconds, HANDOVER_SECONDS)
+        names = [await self._store_image(image, request_id, seconds) if images else None for image in result.images]
         stripped = [replace(image, base64=None, name=name) for image, name in zip(result.images, names, strict=True)]
         return replace(result, images=tuple(stripped))
 
     async def replay(self, record: Record) -> Outcome:
-        """How a request ended, with its images, raising NotFoundError where these are not stored any more."""
+        """How a request ended, with its images.
+
+        Raises NotFoundError where these can be had no more, ImagesMissingError where they must be fetched again, and
+        StorageError while the store is away.
+        """
         if record.error is not None:
             # From the tasks as they are booked by now: a cost may have been completed since the error was stored
             # (0101).
@@ -66,41 +83,54 @@ class ResultStore:
         except msgspec.MsgspecError:
             _logger.exception("a stored result cannot be read", id=record.id)
             return Failed(record.id, decode_error(UNREADABLE))
+        if record.images_until is not None and self._clock() >= record.images_until and _is_here(stored):
+            raise _gone()
         try:
-            images = tuple([await self._restore(image) for image in stored.images])
+            images = tuple([await self._restore(image, stored, record) for image in stored.images])
         except MediaNotFoundError:
+            if _may_be_fetched(record):
+                raise ImagesMissingError from None
             raise _gone() from None
+        except MediaUnavailableError:
+            raise StorageError from None
         model = self._registry.find_model(record.executed_model)
         return Answered(Answer(record.id, model, replace(stored, images=images), record.costs))
 
-    async def _restore(self, image: DeliveredImage) -> DeliveredImage:
+    async def _restore(self, image: DeliveredImage, stored: Result, record: Record) -> DeliveredImage:
         """The image with its bytes where it was embedded, and with a link that has not ended where it was not."""
         if image.name is not None:
-            text = await asyncio.to_thread(pybase64.b64encode, await self._store.read_image(image.name))
+            text = await asyncio.to_thread(pybase64.b64encode, await self._shelf.stores.results.read_image(image.name))
             return replace(image, name=None, base64=memoryview(text))
         if image.url is None:
             raise NotFoundError("The images of this request were delivered and not kept.", code="result_gone")
         # A link is never prolonged: one that leaked ends when it said so (0057).
         if image.hosted is None or (image.expires_at or 0) > self._clock():
             return image
-        link = await self._media.renew_link(image.hosted, image.url)
+        seconds = (stored.lives or self._shelf.lives).link
+        if record.images_until is not None:
+            seconds = min(seconds, int(record.images_until - self._clock()))
+        link = await self._shelf.stores.media.renew_link(image.hosted, image.url, seconds)
         origin = image.url.partition(MEDIA_PATH)[0]
         return replace(image, url=link.url_at(origin), expires_at=link.expires_at)
 
     async def delete_images(self, record: Record) -> None:
-        """Delete the images of a request."""
-        for image in _images_of(record):
-            if image.name is not None:
-                await self._store.delete_image(image.name)
-            if image.hosted is not None:
-                await self._media.delete_image(image.hosted)
+        """Delete the images of a request.
 
-    async def _store_image(self, image: DeliveredImage) -> str | None:
+        Raises DatabaseUnavailableError, or MediaUnavailableError where the sweeper will have to.
+        """
+        await self._shelf.delete_of(record.id, [place for image in _images_of(record) for place in self._places(image)])
+
+    def _places(self, image: DeliveredImage) -> list[str]:
+        stores = self._shelf.stores
+        kept = [] if image.name is None else [stores.results.path_of(image.name)]
+        return kept if image.hosted is None else [*kept, stores.media.path_of(image.hosted)]
+
+    async def _store_image(self, image: DeliveredImage, request_id: str, seconds: float) -> str | None:
         if image.base64 is None:
             return None
         data = await asyncio.to_thread(pybase64.b64decode, image.base64)
         try:
-            return await self._store.store_image(data, image.format.value)
+            return await self._shelf.keep_image(data, image.format.value, request_id, seconds)
         # A full disk must not cost the caller its answer; asked for again, the image is fetched from Runware (0104).
         except MediaUnavailableError:
             _logger.exception("an image cannot be stored")
@@ -119,12 +149,17 @@ class Endings:
         self._queue = queue
         self._memory = memory
 
-    async def write_answer(self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool) -> None:
-        """A good end; with `keeps` the images that were embedded are kept too."""
-        stored = await self._results.store(answer.result, images=keeps)
+    async def write_answer(
+        self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool, before: float | None = None
+    ) -> None:
+        """A good end; with `keeps` the images that were embedded are kept too, until `before` where that was said."""
+        until = self._results.until(answer.result, before)
+        stored = await self._results.store(answer.result, lease.request_id, images=keeps, until=until)
         status = Status.PARTIAL if stored.failures else Status.COMPLETED
         kept, count = has_all_images(stored), len(stored.images)
-        settlement = Settlement(status, encode_result(stored), None, None, images_kept=kept, images=count)
+        settlement = Settlement(
+            status, encode_result(stored), None, None, images_kept=kept, images=count, images_until=until
+        )
         await self._write(lease, settlement, costs)
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
@@ -152,14 +187,24 @@ class Endings:
 
 
 def needs_refetch(record: Record) -> bool:
-    """Whether an answer that nobody got had embedded images that were not stored: they are only at Runware."""
-    # Once delivered, embedded images of a request without a key are nobody's: they are not fetched again (0053).
-    if record.answer is None or record.delivered_at is not None:
+    """Whether an answer that is to be given again had embedded images that were not stored: they are at Runware."""
+    if record.answer is None or not _may_be_fetched(record):
         return False
     if record.images_kept is not None:
         return not record.images_kept
     # A row that is older than the column (0076). One that cannot be read has no images to fetch.
     return any(image.url is None and image.name is None for image in _images_of(record))
+
+
+def _may_be_fetched(record: Record) -> bool:
+    """Whether images of a request are fetched again that are not here (0165)."""
+    # Once delivered, images of a request without a key are nobody's (0053).
+    return record.delivered_at is None or (record.has_key and record.images_until is not None)
+
+
+def _is_here(stored: Result) -> bool:
+    """Whether a result has images that only this gateway has."""
+    return any(image.hosted is not None or image.url is None for image in stored.images)
 
 
 def has_all_images(stored: Result) -> bool:

@@ -14,8 +14,9 @@ from app.access.admission import Ticket
 from app.access.gates import Gates
 from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
-from app.errors import GatewayError, InternalError, InvalidRequestError, JournalError
+from app.errors import GatewayError, InternalError, JournalError
 from app.jobs.claiming import Books, Claimer, to_intent
+from app.jobs.eraser import Eraser
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable, as_replay
 from app.jobs.lease_watch import MAX_TRIES
 from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
@@ -83,9 +84,10 @@ class JobRunner:
         self._queue = WriteQueue(journal.writer)
         self._memory = KeyMemory(clock=clock)
         self._endings = Endings(journal.outcomes, results, keeper, self._queue, self._memory)
+        self.eraser = Eraser(journal, results, self._memory)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)
-        self._claimer = Claimer(books, gates, clock)
+        self._claimer = Claimer(books, gates, results, clock)
         self._waiting = Waiting(books, results, clock)
 
     def start(self) -> None:
@@ -158,15 +160,6 @@ class JobRunner:
         """Note that a caller collects the answer with the call `by`, before it is sent."""
         await self._journal.writer.post(self._journal.claims.rejoin, request_id, by)
         self._keeper.add_caller(request_id)
-
-    async def forget_request(self, record: Record) -> None:
-        """Delete the images and the prompt of a request, raising InvalidRequestError while it runs."""
-        if not record.status.final:
-            message = "This request is still being carried out; forget it when it has ended."
-            raise InvalidRequestError(message, code="request_running")
-        self._memory.forget(record.id)
-        await self._results.delete_images(record)
-        await self._journal.writer.post(self._journal.outcomes.purge_payloads, record.id)
 
     async def close(self, grace: float) -> None:
         """Let what runs end within `grace` seconds; the rest is left to the process that starts next."""
@@ -273,8 +266,9 @@ class JobRunner:
         costs = job.bill.costs
         match outcome:
             case Answered(answer):
-                keeps = is_embedded(answer.result) and self._may_be_asked_again(work, job)
-                await self._endings.write_answer(job.lease, answer, costs, keeps=keeps)
+                keeps = is_embedded(answer.result) and self._keeps(work, job)
+                before = work.images_until if isinstance(work, Record) else None
+                await self._endings.write_answer(job.lease, answer, costs, keeps=keeps, before=before)
                 self._counts.count_answer(work, answer)
             case Failed(_, error):
                 await self._endings.write_failure(job.lease, error, costs)
@@ -284,11 +278,14 @@ class JobRunner:
         if total_cost(costs) != _expected_cost(work):
             self._gates.meters.mark_stale(work.tenant if isinstance(work, Record) else work.context.tenant)
 
-    def _may_be_asked_again(self, work: Prepared | Record, job: Job) -> bool:
+    def _keeps(self, work: Prepared | Record, job: Job) -> bool:
         """Whether embedded images must be stored before their bytes are freed (0053)."""
+        # Fetched for those who asked: they wait at whatever process, which finds them in the store only.
+        if isinstance(work, Record):
+            return True
         # Nobody is here to receive them, or it is likely that somebody asks for them later.
-        asked_again = isinstance(work, Record) or work.context.is_repeatable
-        return asked_again or not self._waiting.somebody_waits(job.request_id)
+        asked_again = work.context.is_repeatable or not self._waiting.somebody_waits(job.request_id)
+        return self._results.keeps(asked_again=asked_again)
 
 
 def _webhook_of(work: Prepared | Record) -> str | None:

@@ -12,7 +12,7 @@ from app.jobs.claiming import Books
 from app.jobs.end_watch import EndWatch
 from app.jobs.job import RunningJob
 from app.jobs.leases import LeaseLostError
-from app.jobs.result_store import ResultStore, needs_refetch
+from app.jobs.result_store import ImagesMissingError, ResultStore, needs_refetch
 from app.journal.records import Record
 
 _PAUSE_SECONDS = 0.25
@@ -66,7 +66,10 @@ class Waiting:
             if needs_refetch(record):
                 record = await self._have_refetched(record)
             if record.status.final and not needs_refetch(record):
-                return await self._results.replay(record)
+                try:
+                    return await self._results.replay(record)
+                except ImagesMissingError:
+                    record = await self._reopened(record)
             remaining = until - self._clock()
             if remaining <= 0:
                 return Unresolved(record.id)
@@ -81,12 +84,12 @@ class Waiting:
         # An upload in progress ends sooner than a fetch from Runware.
         await self._books.receipts.stored(record.id)
         record = await self._look(record)
-        if needs_refetch(record):
-            # One caller is this one. With more, somebody is receiving the same answer right now, and the images with
-            # it.
-            reopen = self._books.journal.outcomes.reopen
-            await self._books.queue.post(record.id, reopen, record, callers=1)
-            self._books.keeper.wake()
+        return await self._reopened(record) if needs_refetch(record) else record
+
+    async def _reopened(self, record: Record) -> Record:
+        # One caller is this one. With more, somebody is receiving the same answer right now, and the images with it.
+        await self._books.queue.post(record.id, self._books.journal.outcomes.reopen, record, callers=1)
+        self._books.keeper.wake()
         return record
 
     async def _look(self, record: Record) -> Record:

@@ -71,6 +71,7 @@ class Outcomes:
                 "new_answer": settlement.answer,
                 "new_images_kept": settlement.images_kept,
                 "new_images": settlement.images,
+                "new_images_until": settlement.images_until,
                 "new_error": settlement.error,
                 "new_cost": write_money(settlement.cost),
                 "new_known_cost": write_money(settlement.known_cost),
@@ -105,9 +106,15 @@ class Outcomes:
         values = {"request_id": request_id, "new_answer": answer, "new_images_kept": images_kept}
         transaction.add(sql.STORE_ANSWER, values)
 
-    def purge_payloads(self, transaction: Transaction, request_id: str) -> None:
-        """Forget prompt and images of a request; its metadata stays."""
-        transaction.add(sql.PURGE, {"request_id": request_id})
+    def purge_payloads(self, transaction: Transaction, record: Record, error: str | None) -> bool:
+        """Forget prompt and images of a request that has ended; its metadata stays. False where it is open again.
+
+        `error` is what is left of its own. Whoever has the request in hand loses it: nothing that was begun
+        before brings anything back (0168).
+        """
+        transaction.lock_rows([record.id], [record.id])
+        values = {"request_id": record.id, "now": self._clock(), "new_error": error}
+        return transaction.execute(sql.PURGE, values).rowcount == 1
 
 
 class OpenBills:

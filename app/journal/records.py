@@ -61,6 +61,8 @@ class Intent:
     webhook_url: str | None = None
     dropped: int = 0
     """Fields that were dropped and reported."""
+    hosted: int = 0
+    """Images that must be hosted here."""
     key: ApiKey | None = None
     """The key that pays, where it is one of the database."""
     reserve: Decimal = Decimal(0)
@@ -100,6 +102,10 @@ class Record:
     """Whether every image of the answer is behind a link or stored here; None in rows that are older than this."""
     prompt: str | None = None
     """Only where prompts are stored."""
+    images_until: float | None = None
+    """Until when its images may be asked for; None in rows that are older than this."""
+    has_key: bool = False
+    """Whether a key leads to it."""
     costs: tuple[TaskCost, ...] = ()
 
     @property
@@ -166,6 +172,8 @@ class Settlement:
     """Whether every image of the answer is behind a link or stored here."""
     images: int = 0
     """How many images came."""
+    images_until: float | None = None
+    """Until when they may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ def _to_record(values: Mapping[str, Any], costs: tuple[TaskCost, ...]) -> Record
         webhook_status=values.get("webhook_status"),
         images_kept=values.get("images_kept"),
         prompt=values.get("prompt"),
+        images_until=_to_time(values.get("images_until")),
+        has_key=values.get("key_hash") is not None,
         costs=costs,
     )
 

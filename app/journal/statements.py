@@ -80,6 +80,7 @@ SETTLE = (
         answer=bindparam("new_answer"),
         images_kept=bindparam("new_images_kept"),
         images=bindparam("new_images"),
+        images_until=bindparam("new_images_until"),
         error=bindparam("new_error"),
         cost=bindparam("new_cost"),
         known_cost=bindparam("new_known_cost"),
@@ -151,7 +152,18 @@ STORE_ANSWER = (
     .values(answer=bindparam("new_answer"), images_kept=bindparam("new_images_kept"))
 )
 # The key stays, so that its derived task ids cannot bring the images back (0055).
-PURGE = update(requests).where(_BY_ID).values(prompt=null(), answer=null())
+# Only of what has ended, and with another fence: who is about to reopen or to settle it finds it changed (0168).
+PURGE = (
+    update(requests)
+    .where(_BY_ID, requests.c.status.not_in(_OPEN))
+    .values(
+        prompt=null(),
+        answer=null(),
+        error=bindparam("new_error"),
+        purged_at=bindparam("now"),
+        fence=requests.c.fence + 1,
+    )
+)
 WATCHED = select(
     requests.c.id,
     requests.c.owner,

@@ -30,6 +30,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.database.image_tables import storage_use, stored_images
 from app.database.tables import requests
 from app.database.transaction import Transaction
+from app.media.sweeper import Expired, FoundFile
 
 UNDER_WAY_SECONDS = 300.0
 """Longer than any image takes to be written: a younger one may be on its way still."""
@@ -115,27 +116,6 @@ class NewImage:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Expired:
-    """An image whose time is over."""
-
-    at: float
-    path: str
-
-
-BEFORE_ALL = Expired(-1.0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundImage:
-    """An image that was found in the store, perhaps without a row; it stays until `expires_at`."""
-
-    path: str
-    bytes: int
-    modified_at: float
-    expires_at: float
-
-
 class StoredImages:
     """The rows of stored images. `clock` is unix seconds."""
 
@@ -158,13 +138,14 @@ class StoredImages:
         transaction.execute(_INSERT, row | {"created_at": now, "expires_at": now + image.seconds})
         return Registration.DONE
 
-    def resize(self, transaction: Transaction, path: str, size: int) -> None:
-        """Say how large an image is whose size was not known when it was registered."""
+    def resize(self, transaction: Transaction, path: str, size: int, most: int | None = None) -> bool:
+        """Say how large an image is whose size was not known when it was registered; False where it does not fit."""
         transaction.execute(_LOCK, {})
         before = transaction.connection.execute(_SIZE, {"of_path": path}).scalar()
         if before is not None:
             transaction.execute(_RESIZE, {"of_path": path, "new_bytes": size})
             transaction.execute(_ADD, {"more": size - int(before)})
+        return most is None or self.used(transaction.connection) <= most
 
     def remove(self, transaction: Transaction, paths: Collection[str]) -> None:
         """Forget images that are deleted, or were not stored after all."""
@@ -181,7 +162,7 @@ class StoredImages:
         transaction.execute(_END, {"of_request": request_id, "now": self._clock()})
         return list(transaction.connection.execute(_PATHS_OF, {"of_request": request_id}).scalars())
 
-    def adopt(self, transaction: Transaction, found: Sequence[FoundImage]) -> int:
+    def adopt(self, transaction: Transaction, found: Sequence[FoundFile]) -> int:
         """Give rows to those that have none, and state the sum anew; how many had none."""
         transaction.execute(_LOCK, {})
         wanted = {"paths": [one.path for one in found]}

@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
+from app.domain.lifetimes import Lifetimes
 from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
-from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, Lifetimes, OutputSpec
+from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, OutputSpec
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped
 from app.planning.derived_size import SCALE_FACTOR
@@ -50,11 +51,16 @@ def converts(plan: FormatPlan) -> bool:
     return NATIVE_FORMATS.get(plan.delivered) != plan.native
 
 
+def must_host(output: OutputSpec) -> bool:
+    """Whether images must be stored here to be handed over: behind a link, and not the provider's own."""
+    return output.delivery is Delivery.LINK and not output.native_link
+
+
 def streams(output: OutputSpec) -> bool:
     """Whether the provider's images go into our store as they come: nothing is done to them on the way."""
-    is_ours = output.delivery is Delivery.LINK and not output.native_link
     # Whether they are transparent is read from the whole image.
-    return is_ours and not converts(output.format) and output.composition is None and not output.transparent
+    as_made = not converts(output.format) and output.composition is None and not output.transparent
+    return must_host(output) and as_made
 
 
 def makes_vectors(model: CatalogModel) -> bool:

@@ -25,6 +25,7 @@ from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore
 from app.jobs.runner import Accepted, JobRunner
+from app.jobs.shelf import Keep
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
 from app.journal.records import Record
@@ -34,7 +35,7 @@ from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.runware.keys import Keys, OwnKey
 from tests.support.databases import open_migrated
-from tests.support.media import folder_store
+from tests.support.media import open_folder, open_shelf
 
 MODEL = unlisted_model("civitai:1@1")
 TASK_IDS = TaskIds(b"secret", uuid.uuid4)
@@ -137,16 +138,15 @@ async def open_runner(
     max_queued: int = 100,
     key_ttl: float = 1000.0,
     keys: Keys | None = None,
+    keep: Keep = Keep.UNDELIVERED,
 ) -> AsyncIterator[Replica]:
     """A process's runner; `url` is the journal that several share."""
     engine = open_migrated(url or f"sqlite:///{folder / 'journal.db'}")
     journal = Journal.on(engine, key_ttl=key_ttl, adopt_window=60.0, owner=uuid.uuid4().hex)
     keeper = LeaseKeeper(journal, lease_seconds)
-    media, kept = (folder_store(folder, name) for name in ("media", "results"))
-    for store in (media, kept):
-        await store.open()
+    shelf, _ = open_shelf(open_folder(folder), journal, keep=keep)
     wakes, admission = Wakes(), Admission(capacity, max_queued)
-    results = ResultStore(kept, media, Registry([MODEL]))
+    results = ResultStore(shelf, Registry([MODEL]))
     gates = Gates(admission, Accounts(UNPRICED), Meters(journal.reader))
     runner = JobRunner(journal, results, keeper, maker, gates=gates, task_ids=TASK_IDS, webhooks=wakes)
     takeover = Takeover(journal, keeper, runner, keys or KEYS)

@@ -6,6 +6,7 @@ import sqlite3
 import time
 import uuid
 from collections import deque
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,7 +15,7 @@ from app.access.admission import Admission
 from app.access.budgets import Accounts
 from app.access.gates import Gates
 from app.access.meters import Meters
-from app.errors import ConflictingKeyError, JournalError, OverloadedError
+from app.errors import ConflictingKeyError, JournalError, OverloadedError, StorageFullError
 from app.jobs.claiming import Books, Claimer
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
@@ -31,6 +32,16 @@ def intent(fingerprint: str = "f", key: str | None = None, *, retries: bool = Fa
     )  # fmt: skip
 
 
+class Room:
+    """A store with room for some images."""
+
+    images = 100
+
+    async def check(self, images):
+        if images > self.images:
+            raise StorageFullError
+
+
 class Process:
     """What makes claims in one process."""
 
@@ -43,13 +54,13 @@ class Process:
         self.queue = WriteQueue(journal.writer, patience=0.3)
         # No images are kept here, so there is no store.
         self.receipts = DeliveryReceipts(journal, None, self.queue, self.keeper, {})
-        self.admission = Admission(places, 0)
+        self.admission, self.room = Admission(places, 0), Room()
         self.claimer = self.new_claimer()
 
     def new_claimer(self) -> Claimer:
         """One for the places there are now."""
         gates = Gates(self.admission, Accounts(Decimal("0.25"), self.clock), Meters(self.journal.reader))
-        return Claimer(Books(self.journal, self.keeper, self.queue, self.receipts), gates)
+        return Claimer(Books(self.journal, self.keeper, self.queue, self.receipts), gates, self.room)
 
     async def claim(self, wanted: Intent, *, has_left: bool = False):
         caller_left = asyncio.Event()
@@ -109,6 +120,20 @@ def test_where_there_is_no_place_only_what_was_bought_is_had(here):
         with pytest.raises(OverloadedError):
             await here.claim(intent("g"))
         assert (await here.claim(intent(key="k")))[0].record.id == first.record.id
+
+    asyncio.run(course())
+
+
+def test_where_images_cannot_be_hosted_only_what_was_bought_or_needs_no_room_is_had(here):
+    async def course():
+        here.room.images = 2
+        first, _ = await here.claim(replace(intent(key="k"), hosted=2))
+        with pytest.raises(StorageFullError):
+            await here.claim(replace(intent("g"), hosted=3))
+        assert here.admission.in_flight == 1
+        here.room.images = 0
+        assert (await here.claim(replace(intent(key="k"), hosted=2)))[0].record.id == first.record.id
+        assert (await here.claim(intent("g")))[0].is_new
 
     asyncio.run(course())
 

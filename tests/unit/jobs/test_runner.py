@@ -222,10 +222,10 @@ def test_a_request_is_forgotten_only_once_it_has_ended(tmp_path):
         async with open_runner(tmp_path, maker) as replica:
             accepted = await replica.runner.accept(prepare(idempotency_key="k"))
             with pytest.raises(InvalidRequestError, match="still being carried out"):
-                await replica.runner.forget_request(accepted.record)
+                await replica.runner.eraser.erase(accepted.record)
             gate.set()
             await replica.runner.wait_for(accepted, 10)
-            await replica.runner.forget_request(await replica.record(accepted.record.id))
+            await replica.runner.eraser.erase(await replica.record(accepted.record.id))
             gone = await replica.runner.wait_for(await replica.runner.accept(prepare(idempotency_key="k")), 10)
             assert isinstance(gone, Failed)
             assert gone.error.code == "result_gone"

@@ -5,15 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from app.journal.stored_images import (
-    BEFORE_ALL,
-    UNDER_WAY_SECONDS,
-    Expired,
-    FoundImage,
-    NewImage,
-    Registration,
-    StoredImages,
-)
+from app.journal.stored_images import UNDER_WAY_SECONDS, NewImage, Registration, StoredImages
+from app.media.sweeper import BEFORE_ALL, Expired, FoundFile
 from tests.support.journals import Clock, open_journal
 
 TTL = 600.0
@@ -171,7 +164,8 @@ def test_nothing_is_registered_for_a_request_whose_payloads_were_deleted(rows):
 def test_an_image_whose_size_was_not_known_is_counted_as_large_as_it_is(rows):
     async def course():
         await rows.register("media/a", 1000)
-        await rows.write(rows.images.resize, "media/a", 300)
+        assert await rows.write(rows.images.resize, "media/a", 300, 300)
+        assert not await rows.write(rows.images.resize, "media/a", 300, 299)
         await rows.write(rows.images.resize, "media/gone", 300)
         assert await rows.used() == 300
         await rows.write(rows.images.remove, ["media/a"])
@@ -184,7 +178,7 @@ def test_images_without_rows_get_them_and_the_sum_is_stated_anew(rows):
     async def course():
         await rows.register("media/known", 5)
         now = rows.clock.now
-        found = [FoundImage(path, 100, now - 50, now + 20) for path in ("media/known", "media/orphan")]
+        found = [FoundFile(path, 100, now - 50, now + 20) for path in ("media/known", "media/orphan")]
         assert await rows.write(rows.images.adopt, found) == 1
         assert await rows.write(rows.images.adopt, found) == 0
         assert await rows.used() == 105
