@@ -19,6 +19,8 @@ const drawn = new Map();
 let older = null;
 let asked = 0;
 let me = { admin: false };
+/** What keys are called, by the ids that records name. */
+const names = new Map();
 
 const list = el("ul", { class: "requests" });
 const state = el("p", { class: "muted", role: "status" });
@@ -83,11 +85,12 @@ function row(record) {
     el("span", {}, record.completed_at === null ? "running" : duration(record.duration_ms)),
     el("span", {}, record.completed_at === null ? "cost not known yet" : record.cost === null ? "cost unknown" : money(record.cost)),
     record.adjustments.length ? el("span", {}, plural(record.adjustments.length, "adjustment")) : null,
+    me.admin ? el("span", {}, `key ${names.get(record.key) ?? record.key}`) : null,
     record.user ? el("span", {}, `user ${record.user}`) : null,
   ];
   return el("li", {}, el("a", { href: `${at("requests")}/${encodeURIComponent(record.id)}` },
     // Not for administrators: each look at another key's image is a line in the audit log.
-    hasImages(record) && !me.admin ? thumbs.place(record) : el("span", { class: "thumb" }),
+    hasImages(record) && (!me.admin || record.key === me.id) ? thumbs.place(record) : el("span", { class: "thumb" }),
     el("span", { class: "what" },
       el("span", { class: "row" }, el("strong", {}, record.model), statusBadge(record.status), record.endpoint.endsWith("edits") ? badge("edit") : null),
       el("span", { class: "facts muted small" }, facts),
@@ -123,6 +126,8 @@ async function showList() {
   page("Requests", place, { lead: "What was asked, what became of it, and what it cost." });
   try {
     me = await json("/v1/key");
+    if (me.name) names.set(me.id, me.name);
+    if (me.admin) for (const key of (await json("/v1/keys?limit=100")).data) names.set(key.id, key.name);
     fill(place, filters(), problem, state, list, el("div", { class: "row" }, more));
     await load({ fresh: true });
   } catch (error) {
