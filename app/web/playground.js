@@ -36,7 +36,7 @@ class Playground {
     this.adjustments = el("section", { class: "card quiet", "aria-label": "Adjustments", hidden: true });
     this.code = new Map(["curl", "Python", "Node"].map((name) => [name, el("div", {})]));
     this.button = el("button", { type: "button", class: "primary send", onclick: () => this.generate() }, "Generate");
-    page("Playground", this.#layout(), { lead: "Try any model: the price before, each image the moment it exists, and the same request as code." });
+    page("Playground", this.#layout(), { lead: "The price before, each image the moment it exists, and the same request as code." });
   }
 
   /** Show the model that the address names, or the gateway's own default. */

@@ -12,6 +12,9 @@ from playwright.sync_api import expect
 from tests.browser.playground import enter, hand_over, new_prompt
 from tests.support.images import open_bytes, png
 
+CONTRACT = Path(__file__).parents[1] / "contract"
+"""Where OpenAI's SDK for Node is."""
+
 
 def request_of(simulator, prompt: str) -> dict:
     """The one task that was accepted with a prompt."""
@@ -176,12 +179,17 @@ def test_the_code_shown_runs_and_asks_for_the_same(open_gateway, simulator, visi
         ground.add("my harbor.png", png(320, 200))
         (tmp_path / "my-harbor.png").write_bytes(png(320, 200))
     expect(ground.price).not_to_have_text("…")
-    for language, command in (("curl", ["sh", "-e", "-c"]), ("Python", [sys.executable, "-c"])):
+    (tmp_path / "node_modules").symlink_to(CONTRACT / "node_modules")
+    for language, command in (
+        ("curl", ["sh", "-e", "-c"]),
+        ("Python", [sys.executable, "-c"]),
+        ("Node", ["node", "--input-type=module", "-e"]),
+    ):
         before, code = simulator.asked(prompt), ground.code(language)
         # What was set last is in it.
         expect(code).to_contain_text("my-harbor.png" if kind == "edit" else "Euler")
         done = run([*command, code.inner_text()], tmp_path)
-        assert (done.returncode, done.stderr if language == "Python" else "") == (0, "")
+        assert (done.returncode, "" if language == "curl" else done.stderr) == (0, "")
         tasks = [one["request"] for one in simulator.tasks(prompt)[before:]]
         assert sum(task["numberResults"] for task in tasks) == 2, done.stdout
         assert {(task["scheduler"], task["seed"]) for task in tasks} <= {("Euler", 3), ("Euler", 4)}
