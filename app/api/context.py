@@ -104,6 +104,7 @@ class _Guard:
     async def call(self, request: Request) -> Response:
         """Raises AuthenticationError or ForbiddenError before a byte of the body is read."""
         caller = await self._authenticator.authenticate(request.headers)
+        state_of(request.scope).facts.key = caller.name or None
         if self._needs_admin and not caller.is_admin:
             raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
         if self._meters is None or caller.key is None or not is_metered(caller.key):

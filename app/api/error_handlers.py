@@ -22,6 +22,7 @@ from app.errors import (
     TooManyConnectionsError,
     UnavailableError,
 )
+from app.observability.access_log import RequestFacts
 from app.observability.logs import get_logger
 from app.openai_api.render import error_headers, failure_headers, render_error, unresolved_headers
 from app.server.delivery import state_of
@@ -39,20 +40,25 @@ async def answer_gateway_error(request: Request, error: Exception) -> Response:
     # Errors of callers are theirs to see; only what the operator may have to act on is logged.
     if error.status >= _SERVER_ERROR:
         _log(state_of(request.scope).request_id, error)
-    return _respond(error)
+    return _respond(error, facts=state_of(request.scope).facts)
 
 
-def answer_failure(failed: Failed) -> Response:
+def answer_failure(request: Request, failed: Failed) -> Response:
     """How an accepted request failed, with what it cost."""
+    facts = state_of(request.scope).facts
+    facts.error = failed.error.code
+    if failed.spent is not None:
+        facts.cost = failed.spent.cost
     if failed.error.status >= _SERVER_ERROR:
         _log(failed.request_id, failed.error)
     body = render_error(failed.error, failed.spent)
     return Response(body, failed.error.status, failure_headers(failed), media_type="application/json")
 
 
-def answer_unresolved(outcome: Unresolved) -> Response:
+def answer_unresolved(request: Request, outcome: Unresolved) -> Response:
     """That the image of an accepted request is still being made."""
     error = StillProcessingError()
+    state_of(request.scope).facts.error = error.code
     _log(outcome.request_id, error)
     return Response(render_error(error), error.status, unresolved_headers(outcome), media_type="application/json")
 
@@ -60,29 +66,30 @@ def answer_unresolved(outcome: Unresolved) -> Response:
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     """What the framework rejects: no such route, wrong method, malformed request."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    path = request.scope["path"]
+    path, facts = request.scope["path"], state_of(request.scope).facts
     if error.status_code == _NOT_FOUND:
         # The path is the caller's text: cut, so that an answer is never as long as what was sent.
         message = f"There is no {path[:200]} here. The image endpoints are /v1/images/generations and /v1/images/edits."
-        return _respond(NotFoundError(message, code="unknown_url"))
+        return _respond(NotFoundError(message, code="unknown_url"), facts=facts)
     if error.status_code == _NOT_ALLOWED:
         # In one order: it comes out of a set, whose order is another one in each process.
         allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").replace(" ", "").split(",")))
         message = f"{request.method} is not allowed for {path[:200]}; use {allowed or 'another method'}."
-        return _respond(MethodNotAllowedError(message), {"Allow": allowed} if allowed else {})
-    return _respond(InvalidRequestError("The request is malformed.", param="body"))
+        return _respond(MethodNotAllowedError(message), {"Allow": allowed} if allowed else {}, facts=facts)
+    return _respond(InvalidRequestError("The request is malformed.", param="body"), facts=facts)
 
 
 async def answer_database_error(request: Request, error: Exception) -> Response:
     """The journal could not be asked."""
     # The fault itself stands in the log only: it may name hosts and users of the database.
     _logger.error("the journal does not answer", id=state_of(request.scope).request_id, exc_info=error)
-    return _respond(JournalError("past requests cannot be looked up"))
+    return _respond(JournalError("past requests cannot be looked up"), facts=state_of(request.scope).facts)
 
 
 async def answer_disconnect(upstream: str, request: Request, error: Exception) -> Response:
     """The caller went away while sending; nobody reads this."""
     del error
+    state_of(request.scope).facts.error = "disconnected"
     _logger.info("caller disconnected while sending", id=state_of(request.scope).request_id, upstream=upstream)
     # Nothing was claimed yet, so there is nothing that a retry would have to find.
     return Response(status_code=_CLIENT_GONE)
@@ -128,7 +135,11 @@ def error_handlers(upstream: UpstreamSettings) -> ErrorHandlers:
     }
 
 
-def _respond(error: GatewayError, more_headers: dict[str, str] | None = None) -> Response:
+def _respond(
+    error: GatewayError, more_headers: dict[str, str] | None = None, facts: RequestFacts | None = None
+) -> Response:
+    if facts is not None:
+        facts.error = error.code
     headers = {**error_headers(error), **(more_headers or {})}
     return Response(render_error(error), error.status, headers, media_type="application/json")
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.api.bodies import NO_DEFAULTS, BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
+from app.api.facts import note_choice
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
 from app.catalog.labels import ModelLabels
 from app.catalog.modes import Mode
@@ -68,7 +69,8 @@ class ImageRoutes:
         async with self._bodies.admit_body(request, context) as ticket:
             defaults = NO_DEFAULTS if caller.key is None else caller.key.defaults
             understood = await self._bodies.read_request(request, mode, ticket, defaults)
-            state_of(request.scope).model = self._labels.label_of(understood.model, mode)
+            state = state_of(request.scope)
+            state.model, state.facts.model = self._labels.label_of(understood.model, mode), understood.model
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             try:
@@ -79,18 +81,19 @@ class ImageRoutes:
 
     async def _answer_as_asked(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
         if request.scope["query_string"] and wants_dry_run(request):
-            return await self._estimate(understood, context)
+            return await self._estimate(request, understood, context)
         if understood.stream:
             return await self._stream(request, understood, context)
         if understood.in_background or ("prefer" in request.headers and prefers_background(request.headers)):
             return await self._submit(request, understood, context)
         return await self._generate(request, understood, context)
 
-    async def _estimate(self, understood: ImageRequest, context: RequestContext) -> Response:
+    async def _estimate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
         dry_run = await self._service.estimate_request(understood, context)
         # In a thread: the plan of an edit shows the hashes of megabytes of images.
         body = await asyncio.to_thread(render_dry_run, dry_run)
         headers = model_headers(dry_run.model.id, dry_run.adjustments)
+        note_choice(state_of(request.scope).facts, dry_run.model, dry_run.adjustments)
         return Response(body, headers=headers, media_type="application/json")
 
     async def _stream(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
@@ -103,6 +106,7 @@ class ImageRoutes:
         accepted = await self._service.submit(understood, context)
         record = accepted.record
         state_of(request.scope).request_id = record.id
+        state_of(request.scope).facts.executed_model = record.model
         headers = {"Location": f"/v1/requests/{record.id}", "Preference-Applied": "respond-async", "Retry-After": "1"}
         if accepted.is_replay:
             headers["Idempotent-Replayed"] = "true"
@@ -114,6 +118,7 @@ class ImageRoutes:
         outcome = await cancel_on_disconnect(request.receive, self._service.generate(understood, context))
         # The caller has left. The work goes on apart from it, and a retry joins (0062).
         if outcome is None:
+            state_of(request.scope).facts.error = "disconnected"
             return Response(status_code=_CLIENT_GONE)
         if isinstance(outcome, Answered):
             return answer_images(request, self._receipts, outcome.answer)
@@ -121,7 +126,7 @@ class ImageRoutes:
         if isinstance(outcome, Unresolved):
             # The retry must find the request.
             self._receipts.acknowledge(outcome.request_id, Receipt.LOST)
-            return answer_unresolved(outcome)
+            return answer_unresolved(request, outcome)
         # Any other error is final and counts as delivered.
         self._receipts.acknowledge(outcome.request_id, Receipt.DELIVERED)
-        return answer_failure(replace(outcome, error=outcome.error.renamed(understood.names)))
+        return answer_failure(request, replace(outcome, error=outcome.error.renamed(understood.names)))

@@ -4,8 +4,8 @@ from fastapi import FastAPI
 
 from app.api.error_handlers import answer_exhaustion, answer_fault, answer_shutdown, refuse_origin, render_refusal
 from app.api.routes import PREFIX_NAMES, is_open, is_page
+from app.observability.access_log import AccessLog
 from app.observability.hidden import HiddenValues
-from app.observability.logs import AccessLog
 from app.observability.metrics import Metrics
 from app.openai_api.render import render_error
 from app.server.browsers import BrowserRules
@@ -44,7 +44,7 @@ def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues, metri
     app.add_middleware(
         RequestMiddleware,
         extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream.upstream_name == "simulator" else {},
-        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, hidden),
+        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, hidden, settings.logs.share),
         read_path=path_reader(PREFIX_NAMES),
         metrics=metrics,
     )

@@ -67,7 +67,7 @@ class RequestRoutes:
             body = render_record(view_of(record))
             return Response(body, status_code=202, headers={"Retry-After": "1"}, media_type=_JSON)
         if isinstance(outcome, Failed):
-            return answer_failure(outcome)
+            return answer_failure(request, outcome)
         # A look delivers nothing: the caller that lost this answer may still come for it (0182).
         if record.tenant != caller.tenant or read_boolean({"peek": request.query_params.get("peek")}, "peek"):
             return show_images(outcome.answer)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.admission import Ticket
+from app.api.facts import add_part, note_answer, note_choice
 from app.catalog.modes import Mode
 from app.domain.answer import Answer
 from app.domain.outcome import Failed, Part, Unresolved
@@ -19,6 +20,7 @@ from app.generation.stream import Stream
 from app.jobs.job import Event
 from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
+from app.observability.access_log import RequestFacts
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer
 from app.server.delivery import cancel_on_disconnect, is_disconnected, state_of
@@ -125,7 +127,9 @@ class PiecewiseResponse(Response):
 
 def answer_images(request: Request, receipts: DeliveryReceipts, answer: Answer) -> PiecewiseResponse:
     """The images of a request, under the id of the one that was carried out."""
-    state_of(request.scope).request_id = answer.request_id
+    state = state_of(request.scope)
+    state.request_id = answer.request_id
+    note_answer(state.facts, answer)
     delivery = DeliveryTracker(receipts, answer.request_id, answer)
     return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
 
@@ -148,15 +152,18 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
-        if await cancel_on_disconnect(receive, self._send(send)) is None:
+        if await cancel_on_disconnect(receive, self._send(send, state_of(scope).facts)) is None:
             self._delivery.mark_lost()
+            state_of(scope).facts.error = "disconnected"
         self._delivery.settle_receipt(scope)
 
-    async def _send(self, send: Send) -> bool:
+    async def _send(self, send: Send, facts: RequestFacts) -> bool:
+        note_choice(facts, self._stream.model, self._stream.adjustments)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         remaining = self._stream.count
         async for event in self._stream.events:
             chunks = self._render(event)
+            _note(facts, event)
             if isinstance(event, Unresolved):  # its images come later, to callers that ask again
                 self._delivery.mark_lost()
             remaining -= len(event.answer.result.images) if isinstance(event, Part) else 0
@@ -178,6 +185,16 @@ class EventResponse(Response):
                 return [render_failed(StillProcessingError())]
         images = enumerate(event.answer.result.images, event.first_index)
         return [chunk for index, image in images for chunk in render_completed(self._mode, event.answer, image, index)]
+
+
+def _note(facts: RequestFacts, event: Event | None) -> None:
+    match event:
+        case Part():
+            add_part(facts, event.answer)
+        case Failed():
+            facts.error = event.error.code
+        case Unresolved():
+            facts.error = StillProcessingError().code
 
 
 class HoldingResponse(Response):

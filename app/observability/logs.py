@@ -6,13 +6,12 @@ logging.
 """
 
 import codecs
-import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Literal, cast
 
 import structlog
@@ -23,13 +22,13 @@ from app.observability.hidden import HiddenValues
 from app.observability.standard_error import standard_error
 
 _MAX_VALUE = 2000
-_MAX_PATH = 300
 _MAX_EXCEPTION = 6000
 _NEAREST_FRAMES = 8
+_LONGEST_RUN = 80
+_IMAGE = re.compile(r"[A-Za-z0-9+/_=-]{80,}")
+"""What is so long and has no spaces is no word, and most likely an image (base64)."""
 _EXCEPTION = "exception"
 _FACTS = "_spillway_facts"
-# What would make a bare value read as something else.
-_QUOTED = frozenset(' "=\\')
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -43,14 +42,14 @@ def configure_logs(format_: Literal["console", "json"], level: str, hidden: Hidd
     codecs.lookup("unicode_escape")  # is read from a file when it is first used, and then none may be left
 
     number = logging.getLevelNamesMapping()[level.upper()]
-    logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    logfmt = structlog.processors.LogfmtRenderer(key_order=["time", "level", "event"], bool_as_flag=False)
     renderers: list[structlog.typing.Processor]
     renderers = [structlog.processors.JSONRenderer()] if format_ == "json" else [logfmt, _escape_line]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _describe_fault,
             _Redactor(hidden),
             *renderers,
@@ -116,34 +115,16 @@ def facts_of(error: BaseException | None) -> Mapping[str, object]:
     return facts
 
 
-class AccessLog:
-    """One line per request, like every other line but without their cost: it is written on the hot path."""
+def without_images(text: str) -> str:
+    """The text without base64."""
+    return text if len(text) < _LONGEST_RUN else _IMAGE.sub(_replace_image, text)
 
-    def __init__(self, format_: Literal["console", "json"], level: str, hidden: HiddenValues) -> None:
-        self._hidden = hidden
-        self._json = format_ == "json"
-        self._stream = standard_error()
-        self._silent = logging.getLevelNamesMapping()[level.upper()] > logging.INFO
 
-    def log_request(self, request_id: str, method: str, path: str, status: int, elapsed_ms: int) -> None:
-        """Log that a request was answered; `status` is 0 when nothing was sent."""
-        if self._silent:
-            return
-        # The path only: a query may carry the signature of a link.
-        path = self._hidden.clean(path)[:_MAX_PATH]
-        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        if self._json:
-            line = json.dumps(
-                {"timestamp": at, "level": "info", "event": "request", "component": "http", "id": request_id}
-                | {"method": method, "path": path, "status": status, "ms": elapsed_ms}
-            )
-        else:
-            shown = path if path.isprintable() and not _QUOTED.intersection(path) else json.dumps(path)
-            line = (
-                f"timestamp={at} level=info event=request component=http id={request_id} "
-                f"method={method} path={shown} status={status} ms={elapsed_ms}"
-            )
-        self._stream.write(line + "\n")
+def _replace_image(run: re.Match[str]) -> str:
+    text = run[0]
+    # Of so many characters of base64 some are of each kind; of a long word or a line of dashes they are not.
+    is_word = text.islower() or text.isupper() or not any(one.isdigit() for one in text)
+    return text if is_word else "[base64]"
 
 
 def escape(value: str) -> str:
@@ -175,7 +156,7 @@ def _describe_fault(_: object, __: str, event: MutableMapping[str, object]) -> M
 def _clean(value: str, hidden: HiddenValues, *, keeps_end: bool = False) -> str:
     """The value without secrets, cut to a sensible length; of a traceback the end has the cause."""
     # By value and in every line: also libraries and tracebacks may print a key.
-    value = hidden.clean(value)
+    value = without_images(hidden.clean(value))
     if keeps_end and len(value) > _MAX_EXCEPTION:
         return f"({len(value)} characters) …{value[-_MAX_EXCEPTION:]}"
     if keeps_end or len(value) <= _MAX_VALUE:

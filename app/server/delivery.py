@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 from starlette.types import Receive, Scope
 
+from app.observability.access_log import RequestFacts
+
 _T = TypeVar("_T")
 _REQUEST = "spillway_request"
 _ENDED_STATES = frozenset({7, 8})
@@ -47,6 +49,8 @@ class RequestState:
         """The path of its route, where there is one."""
         self.model = ""
         """The label of the model that is asked for, once the body was understood."""
+        self.facts = RequestFacts()
+        """What the line of the log will say of it."""
         self.transport: asyncio.Transport | None = None
         self.head: HeadSource | None = None
         """Adds headers to the answer, whoever makes it."""

@@ -14,7 +14,8 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ForbiddenError
-from app.observability.logs import AccessLog, get_logger
+from app.observability.access_log import AccessLog
+from app.observability.logs import get_logger
 from app.observability.metrics import OTHER, Metrics
 from app.server.browsers import JUDGED_HEADERS, BrowserRules
 from app.server.delivery import RequestState, state_of
@@ -23,7 +24,9 @@ _logger = get_logger("http")
 _REMEMBERED = 64
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = 400
-_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+_RESTARTING, _FAULT = "restarting", "internal_error"
+"""What the log calls these ends; where an answer can be given, it says the same."""
+_WATCHED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Monitoring asks them every few seconds: only their failures are worth a line."""
 
 
@@ -66,6 +69,13 @@ class RequestMiddleware:
         scope["path"], scope["root_path"] = self._read_path(scope["path"])
         status = 0
 
+        facts = state.facts
+
+        async def receive_and_count() -> Message:
+            message = await receive()
+            facts.bytes_in += len(message.get("body", b""))
+            return message
+
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
@@ -73,16 +83,20 @@ class RequestMiddleware:
                 # Read when the answer begins: a request that joined an earlier one carries that one's id by then.
                 more = () if state.head is None else state.head.lines()
                 message["headers"] = [*message["headers"], *more, *self._headers(state.request_id, started)]
+            else:
+                facts.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive_and_count, send_with_headers)
         finally:
             self._count(state, status, started)
             # In `finally`: a request that was cut off is worth a line as well.
-            if scope["path"] not in _HEALTH_PATHS or not 0 < status < _FAILED:
+            if scope["path"] not in _WATCHED_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
-                self._access_log.log_request(state.request_id, scope["method"], scope["path"], status, elapsed_ms)
+                self._access_log.log_request(
+                    state.request_id, scope["method"], scope["path"], status, elapsed_ms, facts
+                )
 
     def _count(self, state: RequestState, status: int, started: float) -> None:
         # The path of the route, never of the request: whatever callers make up is one label.
@@ -117,6 +131,7 @@ class BrowserMiddleware:
             local = scope["server"][0] if scope["server"] else None
             problem = self._problem(scope["method"], scope["path"].removeprefix(scope["root_path"]), judged, local)
             if problem is not None:
+                state_of(scope).facts.error = problem.code
                 await self._answer(problem)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -158,10 +173,12 @@ class FaultMiddleware:
         except asyncio.CancelledError:
             # Only the server cancels a whole request, when the grace period is over. The task ends here all the same;
             # an answer that says so leads the retry to the image, a cut connection only maybe.
+            state_of(scope).facts.error = _RESTARTING
             if not begun:
                 await self._answers.shutdown(scope, receive, send)
         except Exception as fault:
-            _logger.exception("unexpected fault", request_id=state_of(scope).request_id, path=scope["path"])
+            state_of(scope).facts.error = _FAULT
+            _logger.exception("unexpected fault", id=state_of(scope).request_id)
             if begun:
                 return
             has_descriptors = not isinstance(fault, OSError) or fault.errno not in _NO_DESCRIPTORS

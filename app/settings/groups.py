@@ -286,3 +286,10 @@ class LogSettings(SettingsGroup):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", alias="SPILLWAY_LOG_LEVEL", description="`debug`, `info`, `warning` or `error`."
     )
+    share: float = Field(
+        1.0,
+        alias="SPILLWAY_LOG_SAMPLE",
+        ge=0,
+        le=1,
+        description="The share of requests that went well which leave a line, 0 to 1. Those that failed always do.",
+    )

@@ -66,9 +66,9 @@ def test_that_it_listens_is_said_once_and_not_before_it_answers(tmp_path, worker
 
 def test_health_checks_are_not_logged_and_everything_else_is(tmp_path):
     with served(tmp_path) as (origin, _):
-        for path in ("/healthz", "/readyz", "/v1/models", "/nowhere"):
+        for path in ("/healthz", "/readyz", "/metrics", "/v1/models", "/nowhere"):
             loopback.get(f"{origin}{path}", timeout=20)
-    logged = re.findall(r"path=(\S+)", (tmp_path / "log").read_text())
+    logged = re.findall(r"GET (\S+) \d{3} ", (tmp_path / "log").read_text())
     assert logged == ["/v1/models", "/nowhere"]
 
 

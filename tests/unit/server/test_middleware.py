@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from starlette.responses import Response
 
+from app.observability.access_log import AccessLog
 from app.observability.hidden import HiddenValues
-from app.observability.logs import AccessLog
 from app.server.browsers import BrowserRules
 from app.server.delivery import state_of
 from app.server.hosts import KnownHosts

@@ -1,0 +1,217 @@
+"""One line for each request: what a person reads, or exactly the members that a machine is promised.
+
+Owns the line and what may stand in it: words of callers only where they are names, escaped, without secrets and images.
+It is written on the hot path, so it is put together by hand. Leaves who knows what of a request to the stages.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from app.observability.hidden import HiddenValues
+from app.observability.logs import escape, without_images
+from app.observability.standard_error import standard_error
+
+_MAX_PATH = 300
+_MAX_WORDS = 200
+_FAILED, _SERVER_ERROR = 400, 500
+_IMAGES = frozenset({"generations", "edits", "variations"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
+"""A name of a model. Anything else that stands in its place may be a prompt, and is not shown."""
+# What would make a bare value read as something else.
+_QUOTED = frozenset(' "=\\')
+_SAMPLED = slice(4, 12)
+"""Eight hexadecimal digits of a request's id."""
+_SECONDS = len("2026-11-27T01:02:03")
+_NANO = Decimal("0.000000001")
+
+
+@dataclass(slots=True)
+class RequestFacts:
+    """What is known of one request. Each stage sets what it knows; None is not known, or does not apply."""
+
+    model: str | None = None
+    """As the caller named it."""
+    executed_model: str | None = None
+    size: str | None = None
+    images: int | None = None
+    cost: Decimal | None = None
+    """In dollars; None also where a part of it is unknown."""
+    key: str | None = None
+    """What the operator calls the key."""
+    adjustments: tuple[str, ...] = ()
+    """As `param=mode`."""
+    attempts: int | None = None
+    """Exchanges with Runware."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    trace_id: str | None = None
+    error: str | None = None
+    """Its code."""
+
+
+class AccessLog:
+    """Writes the lines. `share` of those that went well is logged, and all others."""
+
+    def __init__(
+        self,
+        format_: Literal["console", "json"],
+        level: str,
+        hidden: HiddenValues,
+        share: float = 1.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._hidden = hidden
+        self._render = _as_json if format_ == "json" else _for_people
+        self._stream = standard_error()
+        self._from = logging.getLevelNamesMapping()[level.upper()]
+        self._sampled = round(share * 0x1_0000_0000)
+        self._now = now
+
+    def log_request(
+        self, request_id: str, method: str, path: str, status: int, elapsed_ms: int, facts: RequestFacts
+    ) -> None:
+        """Log that a request was answered; `status` is 0 when nothing was sent."""
+        level = logging.WARNING if status >= _SERVER_ERROR else logging.INFO
+        if level < self._from:
+            return
+        # By the id, so that all processes and all tools agree on what is in the sample.
+        if 0 < status < _FAILED and facts.error is None and int(request_id[_SAMPLED], 16) >= self._sampled:
+            return
+        # Before it is cut: half a secret would not be known as one.
+        shown = path if len(path) <= _MAX_PATH else without_images(self._hidden.clean(path))[:_MAX_PATH]
+        line = _Line(self._now(), level, request_id, method, shown, status, elapsed_ms, facts)
+        # As a whole: names of keys and models are words of somebody's, too.
+        self._stream.write(f"{without_images(self._hidden.clean(self._render(line)))}\n")
+
+
+class _Members(msgspec.Struct, frozen=True):
+    """What a machine is promised, in this order."""
+
+    time: str
+    level: str
+    event: str
+    id: str
+    method: str
+    path: str
+    endpoint: str | None
+    status: int
+    duration_ms: int
+    model: str | None
+    executed_model: str | None
+    size: str | None
+    images: int | None
+    cost: float | None
+    key: str | None
+    adjustments: tuple[str, ...]
+    attempts: int | None
+    bytes_in: int
+    bytes_out: int
+    trace_id: str | None
+    error: str | None
+
+
+class _Line(NamedTuple):
+    at: datetime
+    level: int
+    request_id: str
+    method: str
+    path: str
+    status: int
+    elapsed_ms: int
+    facts: RequestFacts
+
+    @property
+    def endpoint(self) -> str | None:
+        """The first word of the path below its prefix, of the image endpoints the last."""
+        words = [word for word in self.path.split("/") if word]
+        last = words[-1] if words else ""
+        if last in _IMAGES:
+            return last
+        known = words[1] if len(words) > 1 and words[0] == "v1" else last if len(words) == 1 else None
+        return known if known and known.isascii() and known.isalpha() else None
+
+
+def _for_people(line: _Line) -> str:
+    facts = line.facts
+    where = line.endpoint if line.endpoint in _IMAGES else line.path
+    words = [
+        _time(line.at),
+        line.method,
+        _quote(where or line.path),
+        str(line.status),
+        f"{line.elapsed_ms} ms",
+        _name(facts.executed_model) or _name(facts.model),
+        facts.size,
+        None if facts.images is None else f"×{facts.images}",  # noqa: RUF001 - what people write
+        None if facts.cost is None else f"${_plain(facts.cost)}",
+        None if not facts.adjustments else f"adjusted={_quote(','.join(facts.adjustments)[:_MAX_WORDS])}",
+        None if facts.attempts is None or facts.attempts < 2 else f"attempts={facts.attempts}",  # noqa: PLR2004 - one is usual
+        None if facts.error is None else f"error={_quote(facts.error)}",
+        None if not facts.key else f"key={_quote(facts.key)}",
+        None if facts.trace_id is None else f"trace={facts.trace_id}",
+        line.request_id,
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _as_json(line: _Line) -> str:
+    facts = line.facts
+    members = _Members(
+        _time(line.at),
+        "warning" if line.level == logging.WARNING else "info",
+        "request",
+        line.request_id,
+        line.method,
+        line.path,
+        line.endpoint,
+        line.status,
+        line.elapsed_ms,
+        _name(facts.model),
+        _name(facts.executed_model),
+        facts.size,
+        facts.images,
+        None if facts.cost is None else float(facts.cost),
+        facts.key,
+        facts.adjustments,
+        facts.attempts,
+        facts.bytes_in,
+        facts.bytes_out,
+        facts.trace_id,
+        facts.error,
+    )
+    try:
+        text = msgspec.json.encode(members).decode()
+    except UnicodeEncodeError:  # half a character, which no UTF-8 has
+        text = ""
+    # Everything beyond ASCII may be a command to whatever shows it; then by the slower way, which escapes it.
+    return text if text.isascii() and text.isprintable() and text else json.dumps(msgspec.structs.asdict(members))
+
+
+def _time(at: datetime) -> str:
+    return f"{at.isoformat()[:_SECONDS]}Z"
+
+
+def _name(value: str | None) -> str | None:
+    """A name of a model, or a mark in the place of something else."""
+    if value is None or _NAME.fullmatch(value):
+        return value
+    return "?"
+
+
+def _quote(value: str) -> str:
+    return value if value.isprintable() and not _QUOTED.intersection(value) else escape(json.dumps(value))
+
+
+def _plain(cost: Decimal) -> str:
+    """An amount as people write it: at least two digits behind the point, no more than there are."""
+    text = format(cost.quantize(_NANO), "f").rstrip("0")
+    whole, _, cents = text.partition(".")
+    return f"{whole}.{cents.ljust(2, '0')}"
