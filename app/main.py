@@ -1,5 +1,6 @@
 """The composition root: every part is built here, on what `resources` opened."""
 
+import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator
@@ -102,7 +103,7 @@ def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | 
     # Known to the log, which blackens them wherever they turn up.
     hidden = HiddenValues(settings.secret_values())
     configure_logs(settings.logs.log_format, settings.logs.log_level, hidden)
-    counts = open_counts(settings.metrics, registry)
+    counts, tracer = open_counts(settings.metrics, registry), parts.tracer(settings.traces)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
@@ -120,10 +121,12 @@ def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | 
             gc.enable()
             with Ending(shutdown, settings.server.drain).listening():
                 yield ProcessState(connections_of(settings), shutdown).as_lifespan_state()
+        # Last, so that the end of what ran is in its trace; in a thread, since a collector may not answer.
+        await asyncio.to_thread(tracer.close)
 
     app = _framework(settings, lifespan)
     framework_routes = tuple(app.router.routes)
-    add_middleware(app, settings, hidden, counts.metrics)
+    add_middleware(app, settings, hidden, counts.metrics, tracer)
     return app
 
 

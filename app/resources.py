@@ -31,6 +31,7 @@ from app.media.sweeper import EVERY_SECONDS, ImageSweeper, Places
 from app.observability.exposition import Exposition
 from app.observability.metrics import Metrics
 from app.observability.numbers import Numbers, Readable, SharedNumbers
+from app.observability.tracing import Tracer, open_tracer
 from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.runware.keys import Keys
@@ -42,6 +43,7 @@ from app.settings.groups import JournalSettings, UpstreamSettings
 from app.settings.load import Settings
 from app.settings.metrics import MetricsSettings
 from app.settings.secrets import Secrets
+from app.settings.traces import TraceSettings
 from app.webhooks.dispatcher import DeliverySchedule
 
 SIMULATOR_KEY = "simulator"
@@ -63,6 +65,8 @@ class Parts:
     downloads: DownloadPolicy = field(default_factory=DownloadPolicy)
     lookup: Lookup = look_up
     """Finds the addresses of names."""
+    tracer: Callable[[TraceSettings], Tracer] = open_tracer
+    """Opens what traces requests."""
     lease_seconds: float = LEASE_SECONDS
     """How long a process that stands still keeps what it runs."""
     sweeps_every: float = EVERY_SECONDS

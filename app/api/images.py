@@ -23,6 +23,7 @@ from app.jobs.codec import view_of
 from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
+from app.observability.tracing import note_prompt
 from app.openai_api.render import model_headers, render_dry_run
 from app.openai_api.request_log import render_record
 from app.server.delivery import cancel_on_disconnect, state_of
@@ -71,6 +72,7 @@ class ImageRoutes:
             understood = await self._bodies.read_request(request, mode, ticket, defaults)
             state = state_of(request.scope)
             state.model, state.facts.model = self._labels.label_of(understood.model, mode), understood.model
+            note_prompt(understood.prompt or "")
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             try:

@@ -7,6 +7,7 @@ from app.api.routes import PREFIX_NAMES, is_open, is_page
 from app.observability.access_log import AccessLog
 from app.observability.hidden import HiddenValues
 from app.observability.metrics import Metrics
+from app.observability.tracing import Tracer
 from app.openai_api.render import render_error
 from app.server.browsers import BrowserRules
 from app.server.connections import ConnectionLimits, Connections
@@ -30,7 +31,7 @@ def connections_of(settings: Settings) -> Connections:
     return Connections(limits, render_error, settings.server.trusted_proxies, descriptor_limit())
 
 
-def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues, metrics: Metrics) -> None:
+def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues, metrics: Metrics, tracer: Tracer) -> None:
     """What every request passes, the innermost first; `hidden` is what no line of the log may show."""
     faults = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
     app.add_middleware(FaultMiddleware, answers=faults)
@@ -47,4 +48,5 @@ def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues, metri
         access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, hidden, settings.logs.share),
         read_path=path_reader(PREFIX_NAMES),
         metrics=metrics,
+        tracer=tracer,
     )

@@ -15,6 +15,7 @@ from app.generation.prepare import Policy, Preparer
 from app.generation.stream import Stream, stream_of
 from app.jobs.runner import Accepted, JobRunner
 from app.observability.metrics import Metrics
+from app.observability.tracing import span
 from app.planning.dry_run import DryRun
 from app.planning.prepared import Prepared
 
@@ -62,5 +63,5 @@ class ImageService:
         return await self._jobs.accept(await self._prepare(request, context))
 
     async def _prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
-        with self._metrics.stage("prepare"):
+        with self._metrics.stage("prepare"), span("prepare"):
             return await self._preparer.prepare(request, context)

@@ -30,6 +30,7 @@ from app.journal.journal import Journal
 from app.journal.records import KeyExpiredError, Lease, Receipt, Record
 from app.ledger.bill import Bill, total_cost
 from app.observability.logs import begin_request, get_logger
+from app.observability.tracing import span
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import with_ids
 from app.planning.prepared import Prepared
@@ -184,7 +185,8 @@ class JobRunner:
         while True:
             try:
                 intent = to_intent(prepared)
-                claim, ticket = await self._claimer.claim(intent, caller_left)
+                with span("claim"):
+                    claim, ticket = await self._claimer.claim(intent, caller_left)
                 self._memory.note(intent, claim.record)
                 break
             # With the old ids Runware would return the old image (0058).

@@ -17,6 +17,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from app.media.errors import InvalidStorageError, MediaNotFoundError, MediaUnavailableError
 from app.observability.metrics import Metrics
+from app.observability.tracing import span
 
 if TYPE_CHECKING:  # exists only in the stubs
     from obstore import Attributes, GetOptions, GetResult, ObjectMeta
@@ -73,7 +74,7 @@ class ObjectStore:
 
     async def put(self, name: str, data: bytes | memoryview, media_type: str = "") -> None:
         """Store bytes under a name, all or nothing."""
-        with self._translated(MediaUnavailableError):
+        with span("store.put"), self._translated(MediaUnavailableError):
             async with asyncio.timeout(self._patience + len(data) / _SLOWEST_BYTES):
                 # Up to a part in one call, without a copy; more in parts, of which only few are held.
                 await obstore.put_async(
@@ -97,7 +98,7 @@ class ObjectStore:
             # Three calls for what fits into one would take three times as long.
             await self.put(name, memoryview(first), media_type)
             return
-        with self._translated(MediaUnavailableError):
+        with span("store.put"), self._translated(MediaUnavailableError):
             async with asyncio.timeout(self._patience) as limit:
                 await obstore.put_async(
                     self._store,
@@ -118,7 +119,7 @@ class ObjectStore:
 
     async def read(self, name: str) -> memoryview:
         """All bytes under a name, raising MediaNotFoundError."""
-        with self._translated():
+        with span("store.read"), self._translated():
             async with asyncio.timeout(self._patience) as limit:
                 found = await obstore.get_async(self._store, name)
                 _extend(limit, self._patience + found.meta["size"] / _SLOWEST_BYTES)

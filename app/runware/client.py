@@ -9,9 +9,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from app.observability.metrics import Metrics
+from app.observability.tracing import Span, span
 from app.runware.collector import Collector
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
@@ -22,6 +24,8 @@ from app.runware.transport import LateError, LostError, NotSentError, Permit, Tr
 from app.runware.wire import Reply
 
 _LOST = "connectionLost"
+_OPERATION = "generate_content"
+"""What the semantic conventions of generative AI call it."""
 # Base64 of less than this takes less time than a change of threads.
 _INLINE_BYTES = 256 * 1024
 
@@ -65,7 +69,7 @@ class RunwareClient:
         self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None = None
     ) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
-        with self._exchange.metrics.stage("upstream"):
+        with self._exchange.metrics.stage("upstream"), _span_of(task):
             return await self._run(task, key, deadline, permit)
 
     async def _run(self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None) -> TaskResult:
@@ -145,3 +149,16 @@ async def _encode_task(task: ImageTask) -> bytes:
     if task.inline_bytes <= _INLINE_BYTES:
         return encode_task(task)
     return await asyncio.to_thread(encode_task, task)
+
+
+def _span_of(task: ImageTask) -> AbstractContextManager[Span | None]:
+    return span(
+        f"{_OPERATION} {task.model}",
+        "client",
+        gen_ai__operation__name=_OPERATION,
+        gen_ai__provider__name="runware",
+        gen_ai__output__type="image",
+        gen_ai__request__model=task.model,
+        gen_ai__request__choice__count=task.number_results,
+        spillway__task=task.task_uuid,
+    )

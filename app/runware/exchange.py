@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
 from app.observability.metrics import Metrics
+from app.observability.tracing import Span, span
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.keys import RunwareKey
@@ -108,6 +109,12 @@ class RunwareExchange:
 
         A ProviderFailure is an answer that is not 200.
         """
+        with span(f"runware {kind}", "client", http__request__method="POST", spillway__task=run.task_uuid) as traced:
+            return await self._send(run, kind, body, wait, traced)
+
+    async def _send(
+        self, run: Run, kind: str, body: bytes, wait: float, traced: Span | None
+    ) -> Reply | ProviderFailure:
         started = self._clock()
         run.began = started if run.began is None else run.began
         outcome, status = "lost", None
@@ -127,6 +134,10 @@ class RunwareExchange:
             raise
         finally:
             self.metrics.task_attempted(kind, outcome)
+            if traced is not None:
+                traced.note(
+                    {"spillway.outcome": outcome, **({} if status is None else {"http.response.status_code": status})}
+                )
             lasted, before = self._clock() - started, started - run.began
             run.exchanges.append(Exchange(kind, outcome, status, round(lasted * 1000), round(before * 1000)))
         return reply

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import aiohttp
 
 from app import __version__
+from app.observability.tracing import trace_headers
 from app.runware.keys import RunwareKey
 from app.runware.permitted_body import PermittedBody
 from app.runware.resolver import FindAddresses, RunwareResolver
@@ -111,7 +112,7 @@ class AiohttpTransport:
         permit: Permit | None = None,
     ) -> HTTPReply:
         """See Transport."""
-        headers = {"Content-Length": str(len(body))}
+        headers = {"Content-Length": str(len(body)), **trace_headers()}
         if key is not None:
             # With the exchange, not with the connection: connections are shared by the callers' accounts (0135).
             headers["Authorization"] = f"Bearer {key.secret.get_secret_value()}"

@@ -14,16 +14,17 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ForbiddenError
-from app.observability.access_log import AccessLog
+from app.observability.access_log import AccessLog, RequestFacts
 from app.observability.logs import get_logger
 from app.observability.metrics import OTHER, Metrics
+from app.observability.tracing import NoTraces, Span, Tracer, running
 from app.server.browsers import JUDGED_HEADERS, BrowserRules
 from app.server.delivery import RequestState, state_of
 
 _logger = get_logger("http")
 _REMEMBERED = 64
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
-_FAILED = 400
+_FAILED, _SERVER_ERROR = 400, 500
 _RESTARTING, _FAULT = "restarting", "internal_error"
 """What the log calls these ends; where an answer can be given, it says the same."""
 _WATCHED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -49,6 +50,7 @@ class RequestMiddleware:
         read_path: Callable[[str], tuple[str, str]],
         new_id: Callable[[], str] = new_request_id,
         metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._app = app
         self._access_log = access_log
@@ -56,6 +58,7 @@ class RequestMiddleware:
         self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
         self._new_id = new_id
         self._metrics = metrics or Metrics.off()
+        self._tracer = tracer or NoTraces()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -67,9 +70,8 @@ class RequestMiddleware:
         state.request_id = self._new_id()
         # Set for everything inside: routes, rules and the log must not read one path in two ways.
         scope["path"], scope["root_path"] = self._read_path(scope["path"])
-        status = 0
-
-        facts = state.facts
+        status, facts = 0, state.facts
+        traced = self._begin_span(scope, facts)
 
         async def receive_and_count() -> Message:
             message = await receive()
@@ -88,15 +90,26 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, receive_and_count, send_with_headers)
+            with running(traced):
+                await self._app(scope, receive_and_count, send_with_headers)
         finally:
             self._count(state, status, started)
+            if traced is not None:
+                _end_span(traced, state, scope["method"], status)
             # In `finally`: a request that was cut off is worth a line as well.
             if scope["path"] not in _WATCHED_PATHS or not 0 < status < _FAILED:
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 self._access_log.log_request(
                     state.request_id, scope["method"], scope["path"], status, elapsed_ms, facts
                 )
+
+    def _begin_span(self, scope: Scope, facts: RequestFacts) -> Span | None:
+        if scope["path"] in _WATCHED_PATHS:
+            return None
+        method = scope["method"]
+        traced = self._tracer.begin(method, scope["headers"], {"http.request.method": method})
+        facts.trace_id = None if traced is None else traced.trace_id
+        return traced
 
     def _count(self, state: RequestState, status: int, started: float) -> None:
         # The path of the route, never of the request: whatever callers make up is one label.
@@ -112,6 +125,28 @@ class RequestMiddleware:
             (b"openai-processing-ms", str(elapsed).encode()),
             *self._extra,
         ]
+
+
+def _end_span(traced: Span, state: RequestState, method: str, status: int) -> None:
+    """By the path of the route, never of the request: whatever callers make up is one name."""
+    facts, route = state.facts, state.endpoint
+    if route:
+        traced.rename(f"{method} {route}")
+    known: dict[str, str | int | float | None] = {
+        "http.route": route or None,
+        "http.response.status_code": status or None,
+        "http.request.body.size": facts.bytes_in,
+        "http.response.body.size": facts.bytes_out,
+        "gen_ai.response.model": facts.executed_model,
+        "spillway.request.id": state.request_id,
+        "spillway.key": facts.key,
+        "spillway.images": facts.images,
+        "spillway.cost_usd": None if facts.cost is None else float(facts.cost),
+        "spillway.error": facts.error,
+    }
+    traced.note({name: value for name, value in known.items() if value is not None})
+    # Errors of callers are none of the server's (semantic conventions of HTTP).
+    traced.end(facts.error or str(status) if status >= _SERVER_ERROR or not status else None)
 
 
 class BrowserMiddleware:

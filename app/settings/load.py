@@ -28,6 +28,7 @@ from app.settings.retention import RetentionSettings
 from app.settings.server import ServerSettings
 from app.settings.sources import CONFIG, Given, SourceError, name_in_file, read_sources
 from app.settings.storage import StorageSettings
+from app.settings.traces import TraceSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 CLIENT_VARIABLES = frozenset({"SPILLWAY_BASE_URL", "SPILLWAY_API_KEY", CONFIG})
@@ -59,6 +60,7 @@ class Settings(BaseModel):
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    traces: TraceSettings = Field(default_factory=TraceSettings)
 
     @property
     def result_ttl(self) -> int:

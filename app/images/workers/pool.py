@@ -12,6 +12,7 @@ from app.images.workers.messages import BrokenReplyError, Message, decode_reply,
 from app.images.workers.process import WorkerProcess
 from app.images.workers.turns import Turns
 from app.observability.metrics import Metrics
+from app.observability.tracing import span
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
@@ -128,6 +129,10 @@ class Workers:
         WorkerDiedError where the process dies twice, WorkerUnavailableError where none can be started, and
         WorkFailedError for a fault of the work itself.
         """
+        with span("image", spillway__work=work.__name__, spillway__pixels=job.decoded + job.made):
+            return await self._run(job, work, arguments)
+
+    async def _run(self, job: Job, work: Callable[[*_Arguments], _T], arguments: tuple[*_Arguments]) -> _T:
         async with self._turn(job) as place:
             request = encode_request(work, arguments, job.bounds)
             try:
