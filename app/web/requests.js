@@ -40,10 +40,10 @@ function question() {
   return `/v1/requests?${query}`;
 }
 
-async function load({ page: next = null, fresh = false } = {}) {
+async function load({ page: next = null, fresh = false, quiet = false } = {}) {
   const turn = ++asked;
   try {
-    const answer = await json(next ?? question());
+    const answer = await json(next ?? question(), { quiet });
     // A later question was asked meanwhile: its answer counts.
     if (turn !== asked) return;
     const found = new Map(answer.data.map((record) => [record.id, record]));
@@ -136,7 +136,7 @@ async function showList() {
   place.removeAttribute("aria-busy");
   setInterval(() => {
     // Nobody looks at a hidden page, and the gateway has other things to do.
-    if (live.checked && document.visibilityState === "visible" && !document.querySelector("dialog")) load();
+    if (live.checked && document.visibilityState === "visible" && !document.querySelector("dialog")) load({ quiet: true });
   }, EVERY_MS);
 }
 

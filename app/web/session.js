@@ -8,6 +8,8 @@ const NAME = "spillway.key";
 let asking = null;
 /** Where storage is switched off, the key lives as long as the page. */
 let held = "";
+/** Whose key is asked for; the frame says otherwise where callers pay themselves. */
+export const wording = { whose: "an API key of this gateway" };
 
 /** @returns {string} The key, or "" where there is none. */
 export function readKey() {
@@ -58,7 +60,7 @@ function ask(reason) {
   const problem = el("p", { class: "problem", role: "alert" }, reason);
   const form = el("form", { method: "dialog" },
     el("h2", { id: "sign-in-title" }, "Sign in"),
-    el("p", { class: "muted" }, "Paste an API key of this gateway. It stays in this browser and is sent to this gateway only."),
+    el("p", { class: "muted" }, `Paste ${wording.whose}. It stays in this browser and is sent to this gateway only.`),
     problem,
     el("label", { for: "sign-in-key" }, "API key"),
     field,

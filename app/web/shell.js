@@ -3,7 +3,7 @@
 
 import { at, json } from "./api.js";
 import { el, fill, svg } from "./dom.js";
-import { readKey, signIn, signOut } from "./session.js";
+import { readKey, signIn, signOut, wording } from "./session.js";
 
 export { ApiError, api, at, json, root } from "./api.js";
 export { el, fill, safeAddress, svg } from "./dom.js";
@@ -18,6 +18,9 @@ const THEMES = { auto: "automatic", light: "light", dark: "dark" };
 
 /** What the gateway says of itself, asked for once a page. @type {Promise<object>} */
 export const gateway = json("/", { quiet: true }).catch(() => ({}));
+gateway.then((about) => {
+  if (about.auth === "passthrough") wording.whose = "the API key of your Runware account";
+});
 
 /**
  * Show a page.

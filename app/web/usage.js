@@ -6,7 +6,7 @@ import { api, badge, count, duration, el, failure, fill, json, moment, money, pa
 const GROUPS = { day: "By day", model: "By model", key: "By key", user: "By user" };
 const HEADS = { day: "Day", model: "Model", key: "Key", user: "User" };
 const RANGES = { 7: "7 days", 30: "30 days", 90: "90 days" };
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+let zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const chosen = Object.fromEntries(new URL(location.href).searchParams);
 
 function dayBefore(days) {
@@ -156,6 +156,12 @@ async function show(place) {
         groups.map((group, index) => (group === "user" && !users ? null : table(group, reports[index]))),
         el("p", { class: "muted small" }, `Days are those of ${zone}.`), me.admin ? balance() : null);
     } catch (error) {
+      if (error.param === "tz" && zone !== "UTC") {
+        // The gateway's machine does not know the reader's zone.
+        zone = "UTC";
+        await draw();
+        return;
+      }
       if (mine === turn) fill(report, failure(error));
     }
     if (mine === turn) report.removeAttribute("aria-busy");

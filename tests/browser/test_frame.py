@@ -6,10 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx2
 import pytest
 from playwright.sync_api import expect
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tests.browser.support import PHONE, WIDE
+from tests.conftest import serving
 from tests.support.processes import unique
 
 PAGES = ["/", "/playground", "/models", "/models/riverflow-1", "/requests", "/usage", "/keys"]
@@ -137,6 +143,40 @@ def test_without_pages_a_browser_sees_json(start_gateway, visit):
     for path in ("/", "/models"):
         assert page.goto(f"{gateway.origin}{path}").headers["content-type"] == "application/json"
     assert page.goto(f"{gateway.origin}/playground").status == 404
+
+
+@contextmanager
+def behind_a_path(target: str, path: str) -> Iterator[str]:
+    """The origin of a proxy that serves a gateway under a path, and says so to nobody."""
+
+    async def forward(request: Request) -> Response:
+        headers = {name: value for name, value in request.headers.items() if name in {"accept", "content-type"}}
+        url = f"{target}/{request.path_params['rest']}?{request.url.query}"
+        async with httpx2.AsyncClient(verify=False) as client:
+            told = await client.request(request.method, url, headers=headers, content=await request.body())
+        kept = {
+            name: told.headers[name] for name in ("content-type", "content-security-policy") if name in told.headers
+        }
+        return Response(told.content, told.status_code, kept)
+
+    with serving(
+        Starlette(routes=[Route(path + "/{rest:path}", forward, methods=["GET", "POST", "DELETE"])])
+    ) as origin:
+        yield origin
+
+
+def test_pages_work_under_the_path_of_a_proxy(open_gateway, asked, simulator, visit):
+    with behind_a_path(open_gateway.origin, "/gw") as origin:
+        reader = visit(origin, images=simulator.url, others=(open_gateway.origin,))
+        page = reader.page
+        page.goto(f"{origin}/gw/")
+        for place in ("Models", "Usage", "Requests"):
+            page.get_by_role("navigation", name="Pages").get_by_role("link", name=place).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text(place)
+        page.get_by_role("listitem").filter(has_text=asked).get_by_role("link").click()
+        expect(page.get_by_text(asked, exact=True)).to_be_visible()
+        expect(page.get_by_text("completed", exact=True)).to_be_visible()
+        assert page.url == f"{origin}/gw/requests/{asked}"
 
 
 _FOREIGN = """<!doctype html><title>x</title><p role=status>waiting</p><script>
