@@ -30,6 +30,7 @@ ERRORS: Mapping[int, str] = {
     502: "Runware failed, or answered nonsense.",
     503: "Runware, the journal or the store cannot be reached, or has no capacity.",
     504: "Runware did not finish in time.",
+    507: "There is no room for images.",
 }
 _OF_LINKS = frozenset({410, 416})
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
@@ -44,6 +45,8 @@ class Operation:
     answers: Mapping[int, Documented]
     parameters: tuple[Documented, ...] = ()
     body: Documented | None = None
+    has_head: bool = False
+    """Whether HEAD is worth a word: it is answered wherever GET is."""
 
 
 def errors(*statuses: int) -> dict[int, Documented]:

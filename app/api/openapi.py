@@ -60,7 +60,10 @@ def document(title: Title, routes: Iterable[DocumentedRoute]) -> Documented:
     paths: dict[str, Documented] = {}
     for route in routes:
         path = _IN_PATH.sub(r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _describe(route)
+        methods = paths.setdefault(path, {})
+        methods[route.method.lower()] = described = _describe(route)
+        if route.about.has_head:
+            methods["head"] = _without_content(described)
     return {
         "openapi": _OPENAPI,
         "info": {
@@ -110,6 +113,16 @@ def _describe(route: DocumentedRoute) -> Documented:
         operation["requestBody"] = about.body
     operation["responses"] = {str(status): answer for status, answer in about.answers.items()}
     return operation | ({"security": []} if route.access == "public" else {})
+
+
+def _without_content(operation: Documented) -> Documented:
+    """The same for HEAD, whose answers are heads only."""
+    answers = {
+        status: {name: value for name, value in answer.items() if name != "content"}
+        for status, answer in operation["responses"].items()
+    }
+    names = {"summary": f"{operation['summary']}: the head only", "operationId": f"head_{operation['operationId']}"}
+    return {**operation, **names, "responses": answers}
 
 
 def _model_schemas() -> dict[str, Documented]:

@@ -121,7 +121,8 @@ def get_media() -> Operation:
     part = {**found, "description": "The bytes that `Range` asks for.", "headers": of_part}
     same = {"description": "It is still the image that `If-None-Match` names.", "headers": headers}
     answers = {200: found, 206: part, 304: same, **errors(403, 404, 410, 416, 503)}
-    return Operation("Media", "Get an image", answers, (*given.MEDIA_QUERY, *given.MEDIA_HEADERS))
+    parameters = (*given.MEDIA_QUERY, *given.MEDIA_HEADERS)
+    return Operation("Media", "Get an image", answers, parameters, has_head=True)
 
 
 def healthz() -> Operation:
@@ -138,6 +139,15 @@ def readyz() -> Operation:
         for status, text in ((200, "It is."), (503, "It is not; `problems` says why."))
     }
     return Operation("Operations", "Is it ready", answers)
+
+
+def show_metrics() -> Operation:
+    """Of `/metrics`."""
+    headers = given.header_references(*given.KEY_HEADERS, "Cache-Control")
+    kinds = ("text/plain", "application/openmetrics-text")
+    content = {kind: {"schema": {"type": "string"}} for kind in kinds}
+    shown = {"description": "All metrics.", "headers": headers, "content": content}
+    return Operation("Operations", "Get metrics", {200: shown, **errors(401, 403)})
 
 
 def webhook_operations() -> Documented:

@@ -35,7 +35,9 @@ PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
 PREFIX_NAMES = ("v1", "openai")
 _HEALTH = frozenset({"/healthz", "/readyz"})
-_ACCESS: Mapping[type, str] = {Public: "public", WithKey: "key", Admin: "admin"}
+_WITHOUT_PREFIX = _HEALTH | {"/metrics"}
+"""Where monitoring looks for them."""
+_ACCESS: Mapping[type, str] = {Public: "public", WithKey: "key", Admin: "admin", Scrape: "metrics"}
 _PAGES = frozenset({"/", "/docs", "/redoc", "/playground", "/models", "/requests", "/usage", "/keys"})
 _PAGES_OF_ONE = re.compile(r"/models/.+|/requests/[^/]+")
 """Not what stands below a request: fetching its result says that the caller has it."""
@@ -132,7 +134,7 @@ def describe_routes(app: FastAPI, public_url: str | None, routes: Sequence[Route
         documented = [
             DocumentedRoute(
                 route.method,
-                route.path if route.path in _HEALTH else PREFIXES[0] + route.path,
+                route.path if route.path in _WITHOUT_PREFIX else PREFIXES[0] + route.path,
                 route.access.handler,
                 _ACCESS[type(route.access)],
                 route.about,
@@ -212,7 +214,9 @@ def _key_routes(keys: KeyRoutes) -> tuple[Route, ...]:
 
 
 def _metrics_routes(metrics: MetricsRoutes | None) -> tuple[Route, ...]:
-    return () if metrics is None else (Route("GET", "/metrics", Scrape(metrics.show_metrics, metrics.key)),)
+    if metrics is None:
+        return ()
+    return (Route("GET", "/metrics", Scrape(metrics.show_metrics, metrics.key), about.show_metrics()),)
 
 
 def _root_routes(site: Site) -> tuple[Route, ...]:

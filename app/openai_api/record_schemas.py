@@ -150,5 +150,6 @@ class Readiness(BaseModel):
     upstream: Literal["runware", "simulator"]
     models: int
     parts: dict[str, str] = Field(description="The state of each part that requests need, in a word.")
+    memory: dict[str, int] = Field(description="Bytes of this process that requests hold and may hold, and who waits.")
     problems: list[str]
     note: str | None = None

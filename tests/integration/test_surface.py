@@ -140,10 +140,10 @@ def document(gateway) -> dict:
 
 def test_the_document_lists_exactly_the_public_routes(document):
     assert set(document["paths"]) == {
-        "/v1/images/generations", "/v1/images/edits", "/v1/models", "/v1/models/{model_id}", "/v1/media/{name}", "/healthz", "/readyz",
+        "/v1/images/generations", "/v1/images/edits", "/v1/models", "/v1/models/{model_id}", "/v1/media/{name}", "/healthz", "/readyz", "/metrics",
         "/v1/requests", "/v1/requests/{request_id}", "/v1/requests/{request_id}/result", "/v1/requests/{request_id}/payloads",
         "/v1/webhooks/secret", "/v1/usage", "/v1/balance", "/v1/ledger/verify", "/v1/audit",
-        "/v1/keys", "/v1/keys/{key_id}", "/v1/keys/{key_id}/rotate",
+        "/v1/key", "/v1/keys", "/v1/keys/{key_id}", "/v1/keys/{key_id}/rotate",
     }  # fmt: skip
 
 
