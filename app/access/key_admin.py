@@ -202,9 +202,16 @@ def _find(connection: Connection, reference: str) -> StoredKey:
 
 
 def _written(key: ApiKey, now: float) -> dict[str, JSONValue]:
-    """What the log keeps of a key: of its address not what permits to post there."""
+    """What the log keeps of a key: of addresses not what permits to post there, also where a default is one."""
     url = None if key.webhook_url is None else without_secrets(key.webhook_url)
-    return {**facts_of(key, status_of(key, now)), "webhook_url": url}
+    defaults = {name: _without_secrets(value) for name, value in key.defaults.items()}
+    return {**facts_of(key, status_of(key, now)), "webhook_url": url, "defaults": defaults}
+
+
+def _without_secrets(value: JSONValue) -> JSONValue:
+    """A default without what an address in it keeps to itself."""
+    is_address = isinstance(value, str) and value.lower().startswith(("http://", "https://"))
+    return without_secrets(str(value)) if is_address else value
 
 
 def _draft_of(key: ApiKey) -> KeyDraft:

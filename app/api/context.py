@@ -107,6 +107,7 @@ class _Guard:
         state_of(request.scope).facts.key = caller.name or None
         if self._needs_admin and not caller.is_admin:
             raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
+        _refuse_nul(request)
         if self._meters is None or caller.key is None or not is_metered(caller.key):
             return await self._handler(request, caller)
         state_of(request.scope).head = _LimitHead(self._meters, caller.key.id)
@@ -115,6 +116,18 @@ class _Guard:
         finally:
             # Refusals tell it too, and they are made into answers further out (0123).
             await self._meters.freshen(caller.key)
+
+
+def _refuse_nul(request: Request) -> None:
+    """Raises InvalidRequestError where an address has what no text of PostgreSQL may contain."""
+    if "\0" in request.scope["path"]:
+        raise InvalidRequestError("The path contains a NUL character (%00). Send it without.")
+    if b"%00" in request.scope["query_string"]:
+        named = next((name for name, value in request.query_params.multi_items() if "\0" in name + value), None)
+        if named is not None:
+            raise InvalidRequestError(
+                f"`{named}` contains a NUL character (%00). Send it without.", param=named.replace("\0", "")
+            )
 
 
 class _ScrapeGuard:

@@ -109,6 +109,21 @@ def test_the_log_keeps_no_password_and_no_token_of_an_address(during):
     during(story)
 
 
+def test_nor_of_an_address_among_the_defaults(during):
+    async def story(desk: Desk) -> None:
+        defaults = {"webhook_url": "https://me:hunter2@example.com/hook?token=hunter3", "model": "riverflow-1"}
+        made = await desk.create("ci", defaults=defaults)
+        (entry,) = await desk.entries()
+        assert "hunter" not in entry.after
+        assert json.loads(entry.after)["defaults"] == {
+            "webhook_url": "https://example.com/hook",
+            "model": "riverflow-1",
+        }
+        assert made.view.key.defaults == defaults
+
+    during(story)
+
+
 def test_a_rotated_key_has_another_secret_and_keeps_the_old_one_for_a_while(during):
     async def story(desk: Desk) -> None:
         made = await desk.create("ci")

@@ -122,7 +122,7 @@ def test_a_handler_behind_a_key_is_told_who_calls_and_never_called_by_anybody_el
 
     def ask(**headers: str) -> None:
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        asyncio.run(endpoint(Request({"type": "http", "headers": raw})))
+        asyncio.run(endpoint(Request({"type": "http", "path": "/", "query_string": b"", "headers": raw})))
 
     keys = keys_of("one", "two")
     (route,) = serve_routes([Route("GET", "/", WithKey(handler))], keys)
@@ -142,7 +142,7 @@ def test_a_handler_for_administrators_is_called_by_nobody_else():
 
     def ask(key: str) -> Response:
         raw = [(b"api-key", key.encode())]
-        return asyncio.run(route.endpoint(Request({"type": "http", "headers": raw})))
+        return asyncio.run(route.endpoint(Request({"type": "http", "path": "/", "query_string": b"", "headers": raw})))
 
     assert ask("admin").body == b"somebody"
     with pytest.raises(ForbiddenError) as caught:
