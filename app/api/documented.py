@@ -33,7 +33,7 @@ ERRORS: Mapping[int, str] = {
     507: "There is no room for images.",
 }
 _OF_LINKS = frozenset({410, 416})
-_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504, 507})
 
 
 @dataclass(frozen=True, slots=True)
