@@ -35,7 +35,10 @@ class Playground {
     this.history = new History((entry) => this.#useAgain(entry));
     this.adjustments = el("section", { class: "card quiet", "aria-label": "Adjustments", hidden: true });
     this.code = new Map(["curl", "Python", "Node"].map((name) => [name, el("div", {})]));
-    this.button = el("button", { type: "button", class: "primary send", onclick: () => this.generate() }, "Generate");
+    this.button = el("button", { type: "button", class: "primary send", 
+      // The second click of a double click is no second wish: it would buy a second time.
+      onclick: (event) => event.detail < 2 && this.generate(),
+    }, "Generate");
     page("Playground", this.#layout(), { lead: "The price before, each image the moment it exists, and the same request as code." });
   }
 
@@ -93,6 +96,8 @@ class Playground {
       run.end("Stopped");
       fill(run.problem, `You stopped waiting after ${duration(run.elapsed)}. What was sent is made and paid for all the same: continue to collect it.`);
       fill(run.actions, again);
+      // It takes the place of the button that was pressed.
+      again.focus();
     } else if (error instanceof BrokenStreamError || error.status === 0) {
       run.end("Interrupted");
       fill(run.problem, error.message);

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.playground import enter, new_prompt
+from tests.browser.playground import Playground, enter, new_prompt
 from tests.browser.support import PHONE
 from tests.support.waiting import seen
 
@@ -33,7 +33,8 @@ def test_the_price_shown_before_is_the_bill_after(open_gateway, simulator, visit
     ground.field("Number of images").fill("3")
     # One image is 0.03025.
     expect(ground.price).to_have_text("$0.09075")
-    ground.generate()
+    # The second click of a double click buys nothing.
+    ground.button("Generate").dblclick()
     expect(ground.images).to_have_count(3)
     run = reader.page.get_by_role("article", name=prompt)
     expect(run.get_by_text(re.compile(r"^3 images · .* · \$0\.09075$"))).to_be_visible()
@@ -193,7 +194,11 @@ def test_what_was_made_is_in_the_history_of_this_browser_until_it_is_cleared(ope
 
 def test_a_key_is_asked_for_once_and_is_in_no_code(start_shared_gateway, visit):
     gateway = start_shared_gateway()
-    ground, reader = enter(visit, gateway.origin, "?model=riverflow-1-mini&prompt=a+boat", key="test-key")
+    reader = visit(gateway.origin, expected=("status of 401",))
+    reader.page.goto(f"{gateway.origin}/playground?model=riverflow-1-mini&prompt=a+boat")
+    reader.page.get_by_label("API key").fill("test-key")
+    reader.page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    ground = Playground(reader.page)
     expect(ground.price).to_have_text("$0.03025")
     for language in ("curl", "Python", "Node"):
         expect(ground.code(language)).to_contain_text("SPILLWAY_API_KEY")

@@ -96,6 +96,35 @@ def test_a_literal_of_python_is_the_same_value(module_page):
     assert json.loads(done.stdout) == value
 
 
+def test_files_have_names_that_are_safe_and_different(module_page):
+    names = [
+        "my harbor.png",
+        "my harbor.png",
+        "\u5199\u771f.png",
+        '"; rm -rf ~ #.jpg',
+        "mask.png",
+        "image",
+        "../../x.webp",
+    ]
+    shown = call(
+        module_page,
+        "code: const request = { path: '/v1/images/edits', fields: {}, images: given.map((name) => ({ name })), mask: { name: 'mask.png' } };"
+        'return it.snippets(request, \'http://gateway/v1\')[0].code.match(/@"[^"]*"/g);',
+        names,
+    )
+    expected = [
+        "my-harbor.png",
+        "my-harbor-2.png",
+        "image.png",
+        "rm--rf.jpg",
+        "mask-2.png",
+        "image",
+        "x.webp",
+        "mask.png",
+    ]
+    assert shown == [f'@"{name}"' for name in expected]
+
+
 @pytest.mark.parametrize(
     ("estimate", "words"),
     [

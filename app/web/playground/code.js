@@ -23,12 +23,13 @@ export function snippets(request, base) {
 }
 
 function inCurl(request, base) {
+  const { images, mask } = fileNames(request);
   const lines = [`curl ${quote(base + request.path.replace("/v1", ""))}`, `-H "Authorization: Bearer $${KEY}"`];
   if (request.path === EDITS) {
     // --form-string: a value that begins with @ or < is text here, not the name of a file.
     for (const [name, value] of Object.entries(request.fields)) lines.push(`--form-string ${quote(`${name}=${toText(value)}`)}`);
-    for (const image of request.images) lines.push(`-F ${quote(`image[]=@"${fileName(image)}"`)}`);
-    if (request.mask) lines.push(`-F ${quote(`mask=@"${fileName(request.mask)}"`)}`);
+    for (const name of images) lines.push(`-F ${quote(`image[]=@"${name}"`)}`);
+    if (mask) lines.push(`-F ${quote(`mask=@"${mask}"`)}`);
   } else {
     lines.push(`-H "Content-Type: application/json"`, `-d ${quote(JSON.stringify(request.fields, null, 2))}`);
   }
@@ -39,9 +40,9 @@ function inPython(request, base) {
   const isEdit = request.path === EDITS;
   const lines = [];
   if (isEdit) {
-    const files = request.images.map((image) => `open(${text(fileName(image))}, "rb")`);
-    lines.push(`    image=[${files.join(", ")}],`);
-    if (request.mask) lines.push(`    mask=open(${text(fileName(request.mask))}, "rb"),`);
+    const { images, mask } = fileNames(request);
+    lines.push(`    image=[${images.map((name) => `open(${text(name)}, "rb")`).join(", ")}],`);
+    if (mask) lines.push(`    mask=open(${text(mask)}, "rb"),`);
   }
   const known = Object.entries(request.fields).filter(([name]) => SDK.has(name));
   const other = Object.entries(request.fields).filter(([name]) => !SDK.has(name));
@@ -67,9 +68,9 @@ function inNode(request, base) {
   const isEdit = request.path === EDITS;
   const lines = [];
   if (isEdit) {
-    const files = request.images.map((image) => `fs.createReadStream(${text(fileName(image))})`);
-    lines.push(`  image: [${files.join(", ")}],`);
-    if (request.mask) lines.push(`  mask: fs.createReadStream(${text(fileName(request.mask))}),`);
+    const { images, mask } = fileNames(request);
+    lines.push(`  image: [${images.map((name) => `fs.createReadStream(${text(name)})`).join(", ")}],`);
+    if (mask) lines.push(`  mask: fs.createReadStream(${text(mask)}),`);
   }
   for (const [name, value] of Object.entries(request.fields)) lines.push(`  ${property(name)}: ${JSON.stringify(value)},`);
   lines.push(`  response_format: "b64_json",`);
@@ -111,9 +112,18 @@ function property(name) {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : text(name);
 }
 
-/** A name that needs no escaping anywhere: whoever runs the code has the file under a name of its own anyway. */
-function fileName(file) {
-  return file.name.replace(/[^\w.-]+/g, "-").replace(/^-+/, "") || "image.png";
+/** Names that need no escaping anywhere, each once: whoever runs the code has the files under names of its own anyway. */
+function fileNames(request) {
+  const used = new Set(request.mask ? [request.mask.name] : []);
+  const images = request.images.map(({ name }) => {
+    const [, before, ending] = /^(.*?)(\.\w+)?$/s.exec(name);
+    const stem = before.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "image";
+    let unused = stem + (ending ?? "");
+    for (let count = 2; used.has(unused); count += 1) unused = `${stem}-${count}${ending ?? ""}`;
+    used.add(unused);
+    return unused;
+  });
+  return { images, mask: request.mask?.name };
 }
 
 function ending(request) {

@@ -49,7 +49,8 @@ export class Form {
     this.node.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
       event.preventDefault();
-      onSend();
+      // A key held down is one wish.
+      if (!event.repeat) onSend();
     });
     this.node.addEventListener("input", (event) => {
       if (event.target === this.prompt) this.#showLength();
