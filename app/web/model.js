@@ -1,7 +1,7 @@
 // One model: its names, its sizes as shapes, its price, every field with what becomes of it, and code to copy.
 
 import { fixedSizes, modes, price, ratio, shape, sizesInWords } from "./catalog.js";
-import { at, badge, copyable, el, json, later, notice, page, root, tabs } from "./shell.js";
+import { at, badge, copyable, el, json, later, notice, page, prose, root, tabs } from "./shell.js";
 
 const MODE_KINDS = { honored: "good", passed: "good", recorded: "", converted: "", emulated: "", changed: "warn", dropped: "warn", refused: "bad", protected: "" };
 const MODE_WORDS = {
@@ -92,13 +92,14 @@ function table(rows, required, label) {
         el("th", { scope: "row" }, el("code", {}, name), required.includes(name) ? el("span", { class: "muted small" }, " required") : null),
         el("td", {}, values(field)),
         el("td", {}, el("span", { title: MODE_WORDS[mode] ?? "" }, badge(mode, MODE_KINDS[mode] ?? ""))),
-        el("td", { class: "muted" }, field.description ?? (mode === "passed" ? MODE_WORDS.passed : "")));
+        el("td", { class: "muted" }, prose(field.description ?? (mode === "passed" ? MODE_WORDS.passed : ""))));
     }))));
 }
 
 /** What a field takes on this model, in words. */
 function values(field) {
   const plain = field.anyOf?.find((one) => one.type !== "null") ?? field;
+  if (plain.anyOf) return "an image";
   const native = Array.isArray(field["x-native"]) && field["x-native"].length ? field["x-native"] : null;
   const listed = native ?? plain.enum ?? field.enum;
   if (listed) return listed.length > 8 ? `${listed.slice(0, 6).join(", ")} and ${listed.length - 6} more` : listed.join(", ");

@@ -65,10 +65,15 @@ export function notice(kind, ...content) {
   return el("div", { class: `notice ${kind}`, role: kind === "bad" ? "alert" : "status" }, content);
 }
 
+/** A text of the gateway's own, in which backticks stand around code. @returns {(string | Node)[]} */
+export function prose(text) {
+  return String(text).split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+}
+
 /** What the gateway refused, with the id that leads its operator to the cause. */
 export function failure(error) {
   const id = error.requestId ? el("span", { class: "muted" }, ` Request id: ${error.requestId}`) : null;
-  return notice("bad", el("strong", {}, error.param ? `${error.param}: ` : ""), error.message, id);
+  return notice("bad", el("strong", {}, error.param ? `${error.param}: ` : ""), prose(error.message), id);
 }
 
 /** A word in a colored box. @param {"" | "good" | "warn" | "bad"} kind */

@@ -1,6 +1,6 @@
 // What the records of requests say, in words for people.
 
-import { badge, el } from "./shell.js";
+import { badge, el, prose } from "./shell.js";
 
 const STATUS_KINDS = { queued: "", processing: "warn", completed: "good", partial: "warn", failed: "bad" };
 const MODE_KINDS = { changed: "warn", dropped: "bad", converted: "good", emulated: "good" };
@@ -17,7 +17,7 @@ export function adjustments(list) {
     el("div", { class: "row" }, el("code", {}, one.param), badge(one.mode, MODE_KINDS[one.mode] ?? ""),
       one.requested === null && one.applied === null ? el("span", {}, MODE_WORDS[one.mode] ?? "")
         : el("span", {}, shown(one.requested), " → ", shown(one.applied))),
-    el("p", { class: "muted small" }, one.reason))));
+    el("p", { class: "muted small" }, prose(one.reason)))));
 }
 
 function shown(value) {

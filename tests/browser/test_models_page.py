@@ -77,7 +77,7 @@ def test_the_page_of_a_model_shows_its_names_sizes_price_fields_and_code_that_wo
     sizes = page.get_by_role("region", name="Sizes")
     expect(sizes.get_by_role("listitem")).to_have_count(sum(len(tier) for tier in model["sizes"]["tiers"].values()))
     fields = page.get_by_role("region", name="Fields").first
-    size = fields.get_by_role("row").filter(has=page.get_by_text("size", exact=True))
+    size = fields.get_by_role("row").filter(has=page.get_by_role("rowheader", name="size", exact=True))
     expect(size).to_contain_text("honored")
     fields.get_by_text("fields that this model has no use for").click()
     told = set(fields.locator("th[scope=row] code").all_inner_texts())
@@ -92,4 +92,4 @@ def test_the_page_of_a_model_shows_its_names_sizes_price_fields_and_code_that_wo
 def test_a_model_that_is_not_there_is_said_not_to_be(open_gateway, visit):
     page = visit(open_gateway.origin, expected=("404",)).page
     page.goto(f"{open_gateway.origin}/models/no-such-model")
-    expect(page.get_by_role("alert")).to_contain_text("`no-such-model` does not exist")
+    expect(page.get_by_role("alert")).to_contain_text("no-such-model does not exist")
