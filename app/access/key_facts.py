@@ -36,6 +36,8 @@ def facts_of(key: ApiKey, status: KeyStatus) -> dict[str, JSONValue]:
         "forbid_unpriced": limits.forbid_unpriced,
         "defaults": dict(key.defaults),
         "webhook_url": key.webhook_url,
+        "media_ttl": limits.media_ttl,
+        "result_ttl": limits.result_ttl,
     }
 
 

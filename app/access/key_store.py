@@ -174,6 +174,8 @@ def _to_key(row: Row[*tuple[Any, ...]]) -> ApiKey:
             concurrency=row.concurrency,
             models=tuple(str(glob) for glob in _decode(row.models, list)),
             forbid_unpriced=bool(row.forbid_unpriced),
+            media_ttl=row.media_ttl,
+            result_ttl=row.result_ttl,
         ),
         defaults=_decode(row.defaults, dict),
         webhook_url=row.webhook_url,
@@ -212,4 +214,6 @@ def _to_row(stored: StoredKey) -> dict[str, object]:
         "defaults": json.dumps(dict(key.defaults)),
         "forbid_unpriced": limits.forbid_unpriced,
         "webhook_url": key.webhook_url,
+        "media_ttl": limits.media_ttl,
+        "result_ttl": limits.result_ttl,
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.access.admission import Admission, MemoryBudget
 from app.database.writer import Writer
 from app.images.workers.pool import Workers
+from app.media.sweeper import ImageSweeper
 from app.observability import families as f
 from app.observability.background import Loop
 from app.observability.logs import get_logger
@@ -29,6 +30,7 @@ class Watched:
     account: RunwareAccount
     writer: Writer
     workers: Workers
+    images: ImageSweeper
 
 
 class Gauges:
@@ -51,6 +53,7 @@ class Gauges:
         metrics.state(f.QUEUE, parts.tasks.queued + memory.queued)
         metrics.state(f.BREAKER, parts.runware.unreachable)
         metrics.state(f.BACKLOG, parts.writer.backlog)
+        metrics.state(f.STORED, parts.images.used)
         metrics.state_workers(parts.workers.states())
         balance = parts.account.last_known
         if balance is not None:

@@ -53,6 +53,8 @@ def show_key(answer: JSONObject, *, as_json: bool) -> None:
         "unpriced models": "refused" if answer["forbid_unpriced"] else None,
         "defaults": json.dumps(answer["defaults"]) if answer["defaults"] else None,
         "warnings go to": answer["webhook_url"],
+        "links live": _seconds(answer["media_ttl"]),
+        "images can be asked for": _seconds(answer["result_ttl"]),
     }
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -88,6 +90,10 @@ _EACH = {"day": "a day", "week": "a week", "month": "a month", "total": "in all"
 
 def _money(dollars: float | None) -> str | None:
     return None if dollars is None else f"${dollars:.9f}".rstrip("0").rstrip(".")
+
+
+def _seconds(seconds: int | None) -> str | None:
+    return None if seconds is None else f"{seconds} s"
 
 
 def _time(at: int | None) -> str | None:

@@ -35,6 +35,8 @@ DefaultModel = Annotated[str | None, typer.Option(help="The model of a request t
 Default = Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of a request that is silent; may be repeated.")]
 ForbidUnpriced = Annotated[bool | None, typer.Option(help="Refuse models whose price nobody knows.")]
 IsAdmin = Annotated[bool | None, typer.Option(help="It may do everything, other keys included.")]
+MediaTtl = Annotated[str | None, typer.Option(help=f"How long links to its images live: 90s, 12h, 7d. {_CLEARED}")]
+ResultTtl = Annotated[str | None, typer.Option(help=f"How long its images can be asked for again: 12h. {_CLEARED}")]
 WebhookUrl = Annotated[str | None, typer.Option(help=f"Where warnings about its budget go. {_CLEARED}")]
 
 
@@ -53,6 +55,8 @@ def create(
     forbid_unpriced: ForbidUnpriced = None,
     admin: IsAdmin = None,
     webhook_url: WebhookUrl = None,
+    media_ttl: MediaTtl = None,
+    result_ttl: ResultTtl = None,
     base_url: BaseUrl = None,
     api_key: AdminKey = None,
     env_file: EnvFile = None,
@@ -117,6 +121,8 @@ def update(
     forbid_unpriced: ForbidUnpriced = None,
     admin: IsAdmin = None,
     webhook_url: WebhookUrl = None,
+    media_ttl: MediaTtl = None,
+    result_ttl: ResultTtl = None,
     base_url: BaseUrl = None,
     api_key: AdminKey = None,
     env_file: EnvFile = None,
@@ -165,6 +171,8 @@ _OPTIONS = (
     "forbid_unpriced",
     "admin",
     "webhook_url",
+    "media_ttl",
+    "result_ttl",
 )
 
 

@@ -21,7 +21,10 @@ class Period(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a key may spend, and how fast; None is no limit. `budget` is in dollars for each `period`."""
+    """What a key may spend, how fast, and how long its images stay; None is as the gateway does.
+
+    `budget` is in dollars for each `period`; the last two are in seconds.
+    """
 
     budget: Decimal | None = None
     period: Period = Period.TOTAL
@@ -34,6 +37,10 @@ class Limits:
     """Globs over the ids and AIRs of models that may be used; empty for all."""
     forbid_unpriced: bool = False
     """Refuse models whose price the catalog does not know."""
+    media_ttl: int | None = None
+    """How long links to its images live."""
+    result_ttl: int | None = None
+    """How long its images can be asked for again."""
 
 
 NO_LIMITS = Limits()

@@ -12,6 +12,7 @@ from app.access.model_access import check_model
 from app.catalog.model import CatalogModel
 from app.catalog.modes import Mode
 from app.catalog.registry import Registry, UnknownModelError
+from app.domain.caller import ApiKey
 from app.domain.context import RequestContext
 from app.domain.lifetimes import Lifetimes
 from app.domain.request import ImageRequest
@@ -99,7 +100,7 @@ class Preparer:
             replace(request, passthrough=opened.passthrough) if request.passthrough else request,
             model,
             default_delivery=context.default_delivery,
-            rules=self._rules,
+            rules=self._rules_for(context.key),
             image_size=opened.fitting_size,
             original_size=opened.first_size,
             memory=self._memory,
@@ -113,6 +114,14 @@ class Preparer:
         # Images are hashed for the fingerprint, which takes a while for large ones.
         prepared = await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
         return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
+
+    def _rules_for(self, key: ApiKey | None) -> OutputRules:
+        """The rules for what a key asks for: its images may stay for a time of their own."""
+        if key is None or (key.limits.media_ttl is None and key.limits.result_ttl is None):
+            return self._rules
+        usual = self._rules.lives
+        lives = Lifetimes(key.limits.media_ttl or usual.link, key.limits.result_ttl or usual.result)
+        return replace(self._rules, lives=lives)
 
     async def estimate_request(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `prepare`."""

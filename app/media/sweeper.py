@@ -66,6 +66,10 @@ class Book(Protocol):
         """Write down those that nobody knows of; how many they were."""
         ...
 
+    async def used(self) -> int:
+        """The bytes that all of them take."""
+        ...
+
 
 class Duty(Protocol):
     """Who sweeps."""
@@ -104,12 +108,15 @@ class ImageSweeper:
         self._clock = clock
         self._monotonic = monotonic
         self._listed: float | None = None
+        self.used = 0
+        """The bytes that all images took, on all replicas, when this process last looked."""
         trouble = "expired images cannot be deleted now; it is tried again"
         self.loop = Loop(self.sweep, every, _logger, trouble, passing=(MediaUnavailableError, *passing))
         """What was being deleted when it is stopped is deleted by the process that sweeps next."""
 
     async def sweep(self) -> None:
         """Delete what is over and was spared long enough, where this process is the one to do it."""
+        self.used = await self._book.used()
         if not await self._duty.is_mine():
             self._listed = None  # whoever begins anew looks at everything once
             return
@@ -123,6 +130,7 @@ class ImageSweeper:
             await asyncio.sleep(_PAUSE_SECONDS)
             if not await self._duty.is_mine():
                 return
+            self.used = await self._book.used()
         if count:
             _logger.info("expired images were deleted", count=count)
 

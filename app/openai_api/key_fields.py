@@ -13,7 +13,8 @@ from app.domain.key_records import AuditPage, KeyDraft, KeyPage, KeyStatus
 from app.domain.request import JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.parse import parse_request
-from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
+from app.openai_api.readers import read_boolean, read_choice, read_integer, read_seconds, read_text, wrong
+from app.openai_api.vocabulary import LONGEST_TTL, SHORTEST_TTL
 from app.settings.durations import FORMS, read_duration
 
 FIELDS = (
@@ -29,6 +30,8 @@ FIELDS = (
     "defaults",
     "admin",
     "webhook_url",
+    "media_ttl",
+    "result_ttl",
 )
 DEFAULT_GRACE = 86_400.0
 _MOST, _USUAL = 100, 20
@@ -96,6 +99,10 @@ class KeyFields:
             limits = replace(limits, models=self._models())
         if "forbid_unpriced" in given:
             limits = replace(limits, forbid_unpriced=bool(read_boolean(given, "forbid_unpriced")))
+        if "media_ttl" in given:
+            limits = replace(limits, media_ttl=read_seconds(given, "media_ttl", SHORTEST_TTL, LONGEST_TTL))
+        if "result_ttl" in given:
+            limits = replace(limits, result_ttl=read_seconds(given, "result_ttl", SHORTEST_TTL, LONGEST_TTL))
         return limits
 
     def _budget(self) -> Decimal | None:

@@ -35,6 +35,10 @@ class KeyChanges(BaseModel):
     defaults: dict[str, JsonValue] | None = Field(None, description="Fields of a request that does not have them.")
     admin: bool | None = Field(None, description="Whether it may do what administrators may.")
     webhook_url: str | None = Field(None, description="Where warnings about its budget go; https only.")
+    media_ttl: str | int | None = Field(
+        None, description="How long links to its images live: seconds, or `90s`, `12h`."
+    )
+    result_ttl: str | int | None = Field(None, description="How long its images can be asked for again, likewise.")
 
 
 class KeyRequest(KeyChanges):
@@ -85,6 +89,8 @@ class KeyItem(BaseModel):
     forbid_unpriced: bool
     defaults: dict[str, JsonValue]
     webhook_url: str | None
+    media_ttl: int | None = Field(description="Seconds; null is as the gateway does.")
+    result_ttl: int | None = Field(description="Seconds; null is as the gateway does.")
 
 
 class CallerItem(BaseModel):

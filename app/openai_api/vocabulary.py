@@ -17,7 +17,8 @@ MAX_SIDE = 65_536
 _MAX_PROMPT_CHARS = 100_000
 """A bound on what is looked at; each model has its own, lower one."""
 _MAX_SEED = 2**63 - 1
-_LONGEST_TTL = 366 * 86_400
+SHORTEST_TTL, LONGEST_TTL = 60, 366 * 86_400
+"""Of images, in seconds."""
 
 
 class Kind(StrEnum):
@@ -157,7 +158,7 @@ FIELDS = (
     Field(
         "ttl", Kind.DURATION,
         "How long the images can be had: seconds, or `90s`, `30m`, `12h`, `7d`. Reported where that is too long here.",
-        "ttl", low=60, high=_LONGEST_TTL, examples=("1h",), options=("--ttl",),
+        "ttl", low=SHORTEST_TTL, high=LONGEST_TTL, examples=("1h",), options=("--ttl",),
     ),
 )  # fmt: skip
 """Every field that has a meaning here; any other is the provider's."""

@@ -269,3 +269,37 @@ def test_files_that_nobody_knows_of_are_deleted_too(start, folder):
     os.utime(orphan, (1.0, 1.0))
     start()
     assert not seen(orphan.exists, lambda there: not there)
+
+
+def test_images_of_a_key_stay_as_long_as_the_key_says(start, folder):
+    gateway = start(SPILLWAY_ADMIN_KEYS="admin-key")
+    admin = {"Authorization": "Bearer admin-key"}
+    made = gateway.client.post("/keys", headers=admin, json={"name": "brief", "media_ttl": "90s", "result_ttl": 120})
+    body = made.raise_for_status().json()
+    assert (body["media_ttl"], body["result_ttl"]) == (90, 120)
+    brief = {"Authorization": f"Bearer {body['key']}", "Idempotency-Key": "k"}
+    answer = buy(gateway, brief, **HOSTED)
+    assert 90 <= answer["data"][0]["expires_at"] - answer["created"] <= 105
+    assert [row[:2] for row in stored(folder)] == [("media", 120)]
+    longer = buy(gateway, brief | {"Idempotency-Key": "l"}, **HOSTED, ttl=600)
+    assert [(one["param"], one["applied"]) for one in longer["metadata"]["adjustments"]] == [("ttl", 120)]
+    refused = _post(gateway, brief | {"Idempotency-Key": "m", "X-Spillway-Strict": "true"}, {**HOSTED, "ttl": 600})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "ttl")
+    gateway.client.patch(f"/keys/{body['id']}", headers=admin, json={"media_ttl": None}).raise_for_status()
+    usual = seen(
+        lambda: buy(gateway, brief | {"Idempotency-Key": str(time.time())}, **HOSTED),
+        lambda one: one["data"][0]["expires_at"] - one["created"] >= 3600,
+    )
+    assert usual["data"][0]["expires_at"] - usual["created"] >= 3600
+
+
+def test_what_images_take_is_among_the_metrics(start, folder):
+    gateway = start(SPILLWAY_ADMIN_KEYS="admin-key")
+    buy(gateway, **HOSTED)
+
+    def shown():
+        text = loopback.get(f"{gateway.origin}/metrics", headers={"Authorization": "Bearer admin-key"}).text
+        return [float(line.split()[-1]) for line in text.splitlines() if line.startswith("spillway_storage_bytes")]
+
+    assert seen(shown, lambda values: values == [used(folder)]) == [used(folder)]
+    assert used(folder) > 0

@@ -53,6 +53,9 @@ class Shelf:
         over = sorted(Expired(at, path) for path, at in self.rows.items() if at <= self.now() - spared)
         return [one for one in over if one > after][:limit]
 
+    async def used(self):
+        return len(self.rows)
+
     async def forget(self, paths):
         for path in paths:
             self.rows.pop(path, None)

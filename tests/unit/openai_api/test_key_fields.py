@@ -15,7 +15,7 @@ LIMITED = KeyDraft(
     "ci",
     is_admin=True,
     expires_at=NOW + 9,
-    limits=Limits(Decimal(20), Period.DAY, 60, 120, 8, ("flux*",), forbid_unpriced=True),
+    limits=Limits(Decimal(20), Period.DAY, 60, 120, 8, ("flux*",), forbid_unpriced=True, media_ttl=60, result_ttl=90),
     defaults={"model": "flux.1-schnell"},
     webhook_url="https://a.example/",
 )
@@ -61,6 +61,10 @@ def test_a_field_is_read(fields, place, value):
         ({"models": "riverflow-*, flux.1-schnell,"}, "models", ("riverflow-*", "flux.1-schnell")),
         ({"models": ["bfl:*", "bfl:*"]}, "models", ("bfl:*",)),
         ({"forbid_unpriced": "on"}, "forbid_unpriced", True),
+        ({"media_ttl": 60}, "media_ttl", 60),
+        ({"media_ttl": "2h"}, "media_ttl", 7200),
+        ({"result_ttl": "7d"}, "result_ttl", 604_800),
+        ({"result_ttl": ""}, "result_ttl", None),
     ],
     ids=str,
 )
@@ -109,6 +113,10 @@ def test_a_limit_is_read(fields, place, value):
         ("webhook_url", "https://"),
         ("webhook_url", "https://[half"),
         ("webhook_url", "https://a.example/" + "x" * 2000),
+        ("media_ttl", 59),
+        ("media_ttl", "soon"),
+        ("result_ttl", "367d"),
+        ("result_ttl", True),
         ("budgets", 5),
         ("key", "sk-spw-mine"),
     ],
@@ -141,7 +149,7 @@ def test_a_default_that_would_spoil_every_request_is_refused(defaults, param):
 def test_what_is_not_named_stays_and_null_takes_away():
     assert applied(LIMITED) == LIMITED
     cleared = dict.fromkeys(["budget", "period", "rpm", "images_per_minute", "concurrency", "models", "expires_at"])
-    cleared |= dict.fromkeys(["forbid_unpriced", "defaults", "admin", "webhook_url"])
+    cleared |= dict.fromkeys(["forbid_unpriced", "defaults", "admin", "webhook_url", "media_ttl", "result_ttl"])
     assert applied(LIMITED, **cleared) == KeyDraft("ci")
     assert applied(LIMITED, name=None) == LIMITED  # a key always has one
 
