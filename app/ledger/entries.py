@@ -125,13 +125,17 @@ class Ledger:
 
     def _follow(self, transaction: Transaction, ids: Sequence[str]) -> None:
         entries: list[dict[str, object]] = []
-        charges: list[dict[str, object]] = []
+        charges: dict[Owner, tuple[int, int]] = {}
         rising: set[str] = set()
         prices: dict[str, int] = {}
         for change in _changes(transaction, ids):
             entries.append(self._entry(change.request_id, change.owner, change.kind, change.before, change.after))
             if change.owner.tenant.startswith(KEY_PREFIX):
-                charges.append(_to_charge(change))
+                spent, reserved = charges.get(change.owner, (0, 0))
+                charges[change.owner] = (
+                    spent + change.after.spent - change.before.spent,
+                    reserved + change.after.reserved - change.before.reserved,
+                )
                 if change.after.taken > change.before.taken:
                     rising.add(change.owner.tenant)
             if change.unpriced is not None:
@@ -140,7 +144,8 @@ class Ledger:
         if entries:
             transaction.run(_INSERT, *entries)
         if charges:
-            transaction.run(_CHARGE, *charges)
+            # One row for each key and day, however many of its requests end together.
+            transaction.run(_CHARGE, *(_to_charge(owner, *sums) for owner, sums in charges.items()))
         if rising:
             # More is taken than was reserved: no claim has warned of that.
             warn_owners(transaction, sorted(rising), self._clock())
@@ -228,13 +233,8 @@ def _price_of(row: Row[*tuple[Any, ...]], after: Standing) -> tuple[str, int] | 
     return str(row.executed_model), -(-after.spent // count)  # rounded up: the next reservation must suffice
 
 
-def _to_charge(change: _Change) -> dict[str, object]:
-    return {
-        "of_key": change.owner.tenant,
-        "of_day": change.owner.day,
-        "more_spent": change.after.spent - change.before.spent,
-        "more_reserved": change.after.reserved - change.before.reserved,
-    }
+def _to_charge(owner: Owner, spent: int, reserved: int) -> dict[str, object]:
+    return {"of_key": owner.tenant, "of_day": owner.day, "more_spent": spent, "more_reserved": reserved}
 
 
 def day_of(seconds: object) -> int:

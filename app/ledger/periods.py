@@ -10,21 +10,21 @@ from app.domain.caller import Period
 SECONDS_OF_A_DAY = 86_400
 _EPOCH = dt.date(1970, 1, 1)
 _DAYS_OF_A_WEEK = 7
+_WEEKDAY_OF_THE_FIRST = _EPOCH.weekday()
 
 
 def first_day(period: Period, now: float) -> int:
     """The first day of the period that `now` is in; 0 where the budget lasts as long as its key."""
-    today = _EPOCH + dt.timedelta(days=int(now // SECONDS_OF_A_DAY))
+    today = int(now // SECONDS_OF_A_DAY)
     match period:
         case Period.TOTAL:
             return 0
         case Period.DAY:
-            first = today
+            return today
         case Period.WEEK:
-            first = today - dt.timedelta(days=today.weekday())
+            return today - (today + _WEEKDAY_OF_THE_FIRST) % _DAYS_OF_A_WEEK
         case Period.MONTH:
-            first = today.replace(day=1)
-    return (first - _EPOCH).days
+            return today - (_EPOCH + dt.timedelta(days=today)).day + 1
 
 
 def resets_at(period: Period, first: int) -> float | None:
