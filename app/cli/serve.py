@@ -7,11 +7,12 @@ import gc
 import os
 import secrets
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -147,10 +148,23 @@ def _store_or_exit(settings: Settings) -> None:
     try:
         asyncio.run(store.check(f"media/check-{secrets.token_hex(8)}"))
     except InvalidStorageError as error:
-        fail([f"SPILLWAY_STORAGE_URL: {place or settings.journal.data_dir} {error}."], CANNOT_START)
+        _end_at_once(f"SPILLWAY_STORAGE_URL: {place or settings.journal.data_dir} {error}.")
     except MediaUnavailableError:
         # It may be back in a minute, and until then images are given in the answers (0104).
         Console(stderr=True, soft_wrap=True).print(f"{place or 'The store'} does not answer now.", style="yellow")
+    if settings.storage.media_links == "presigned":
+        try:
+            asyncio.run(store.sign("media/check", 60))
+        except MediaUnavailableError:
+            _end_at_once(f"SPILLWAY_MEDIA_LINKS is presigned, and the keys that are given for {place} cannot sign.")
+
+
+def _end_at_once(message: str) -> NoReturn:
+    """As `fail`, without taking down the interpreter."""
+    Console(stderr=True, soft_wrap=True).print(message, markup=False, highlight=False)
+    sys.stderr.flush()
+    # Threads of the store's library may still hand over what they found; it would abort the process to end under them.
+    os._exit(CANNOT_START)
 
 
 @contextmanager

@@ -181,7 +181,8 @@ class JournalSettings(SettingsGroup):
         None,
         alias="SPILLWAY_SECRET",
         description="Signs links to hosted images; webhook secrets and task ids under a key are derived from it, so "
-        "a new one changes them. At least 16 characters. Unset: derived from the Runware key.",
+        "put it into `SPILLWAY_OLD_SECRETS` when you replace it. At least 16 characters. Unset: derived from the "
+        "Runware key.",
     )
     old_secrets: tuple[SecretStr, ...] = Field(
         (),

@@ -136,6 +136,11 @@ def start(folder: Path, **variables: str) -> subprocess.CompletedProcess:
             "at most 604800",
             id="presigned for too long",
         ),
+        pytest.param(
+            {"SPILLWAY_MEDIA_LINKS": "presigned", "SPILLWAY_STORAGE_URL": f"gs://{BUCKET}/a"},
+            "cannot sign",
+            id="presigned without a key that signs",
+        ),
         pytest.param({"SPILLWAY_MEDIA_LINKS": "signed"}, "'own' or 'presigned'", id="links of no kind"),
     ],
 )

@@ -2,16 +2,19 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from app.settings.load import Settings
+from app.settings.storage import StorageSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES = DOCUMENT["services"]
-SCALE = {"balancer", "gateway", "migration", "database", "store"}
+SCALE = {"balancer", "gateway", "migration", "database", "store", "bucket"}
+ENDING = {"migration", "bucket"}
 VARIABLES = {field.alias for _, group in Settings() for field in type(group).model_fields.values()}
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 
@@ -36,17 +39,19 @@ def test_the_scale_profile_has_gateways_a_database_a_store_and_a_balancer():
     assert {name for name, service in SERVICES.items() if service.get("profiles") == ["scale"]} == SCALE
     assert SERVICES["gateway"]["deploy"]["replicas"] > 1
     assert "ports" not in SERVICES["gateway"], "replicas cannot share a port of the machine"
-    assert all(re.search(r":[\w.-]*\d", SERVICES[name]["image"]) for name in ("balancer", "database", "store"))
+    assert all(
+        re.search(r":[\w.-]*\d", SERVICES[name]["image"]) for name in ("balancer", "database", "store", "bucket")
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SCALE))
 def test_a_service_waits_until_what_it_needs_is_healthy_and_has_its_volumes(name):
     service = SERVICES[name]
     for needed, how in service.get("depends_on", {}).items():
-        wanted = "service_completed_successfully" if needed == "migration" else "service_healthy"
+        wanted = "service_completed_successfully" if needed in ENDING else "service_healthy"
         assert how == {"condition": wanted}
         # The gateway's own health check is that of its image.
-        assert needed in {"gateway", "migration"} or "test" in SERVICES[needed]["healthcheck"]
+        assert needed in {"gateway", *ENDING} or "test" in SERVICES[needed]["healthcheck"]
     for volume in service.get("volumes", ()):
         source = volume.split(":")[0]
         assert source in DOCUMENT["volumes"] or (ROOT / source).is_file()
@@ -62,13 +67,18 @@ def test_every_setting_exists_and_no_secret_is_in_the_file(name):
         assert not re.search(r"://\w+:[^$@]+@", str(value)), variable
 
 
-def test_the_gateways_share_one_database_and_one_folder():
+def test_the_gateways_share_one_database_and_one_store_and_nothing_else():
     assert (
         SERVICES["gateway"]["environment"]["SPILLWAY_DATABASE_URL"]
         == (SERVICES["migration"]["environment"]["SPILLWAY_DATABASE_URL"])
     )
-    assert SERVICES["migration"]["volumes"] == ["scale-data:/data"]
-    assert SERVICES["gateway"]["volumes"] == ["scale-data:/data", "spillway-catalog:/catalog"]
+    assert SERVICES["gateway"]["volumes"] == ["spillway-catalog:/catalog"], "what is in its folder no other one sees"
+    given = SERVICES["gateway"]["environment"]
+    settings = StorageSettings(storage_url=given["SPILLWAY_STORAGE_URL"])
+    bucket = urlsplit(settings.storage_url).netloc
+    assert (settings.is_folder, f"-name {bucket}'" in SERVICES["bucket"]["command"][0]) == (False, True)
+    assert f"-s3.port={urlsplit(given['AWS_ENDPOINT_URL']).port}" in SERVICES["store"]["command"]
+    assert SERVICES["bucket"]["image"] == SERVICES["store"]["image"]
     assert SERVICES["migration"]["command"] == ["spillway", "migrate"]
 
 
