@@ -47,7 +47,7 @@ class Playground {
     const models = await json("/v1/models");
     this.form.picker.offer(models.data);
     const given = Object.fromEntries(new URLSearchParams(location.search));
-    const fields = Object.keys(given).some((name) => name !== "model") ? given : { ...this.#draft.read(), ...given };
+    const fields = Object.keys(given).some((name) => name !== "model") ? given : { ...this.#draft.read(given.model), ...given };
     await this.#choose(fields.model ?? (await defaultModel(models.data)), fields);
   }
 

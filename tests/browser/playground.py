@@ -75,9 +75,11 @@ class Playground:
         return self.page.get_by_role("region", name=language, exact=True)
 
 
-def enter(visit: Visitor, origin: str, query: str = "", **options: object) -> tuple[Playground, Visit]:
-    """The playground of a gateway, once it knows its model."""
-    reader = visit(origin, expected=REFUSED, **options)
+def enter(
+    visit: Visitor, origin: str, query: str = "", lines: tuple[str, ...] = (), **options: object
+) -> tuple[Playground, Visit]:
+    """The playground of a gateway, once it knows its model; `lines` may stand in the console."""
+    reader = visit(origin, expected=REFUSED + lines, **options)
     reader.open(f"/playground{query}")
     expect(reader.page.get_by_role("combobox", name="Model")).not_to_have_value("")
     # The price is asked for when everything else is there.

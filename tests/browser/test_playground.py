@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.playground import Playground, enter, new_prompt
 from tests.browser.support import PHONE
+from tests.support.holding import holding
 from tests.support.waiting import seen
 
 
@@ -79,6 +80,23 @@ def test_who_stops_waiting_collects_what_was_sent_and_pays_once(open_gateway, si
     assert simulator.asked(prompt) == 1
 
 
+def test_a_broken_connection_is_taken_up_again_and_paid_once(open_gateway, simulator, visit):
+    prompt = new_prompt(marks=" [sim:hold]")
+    with holding(open_gateway.origin, "nothing is held") as network:
+        ground, reader = enter(visit, network.url, "?model=riverflow-1-mini", lines=("ERR_", "net::"))
+        ground.field("Prompt").fill(prompt)
+        ground.field("Number of images").fill("2")
+        ground.generate()
+        assert release(simulator, prompt) == 1
+        expect(ground.images).to_have_count(1)
+        network.cut()
+        expect(reader.page.get_by_text("The connection broke")).to_be_visible()
+        ground.button("Continue").click()
+        assert release(simulator, prompt) == 1
+        expect(ground.images).to_have_count(2)
+        assert simulator.asked(prompt) == 2
+
+
 def test_an_error_stands_at_the_field_it_names_and_takes_the_focus(open_gateway, visit):
     ground, reader = enter(visit, open_gateway.origin, "?model=flux.1-dev")
     ground.field("Prompt").fill("x")
@@ -146,6 +164,11 @@ def test_only_sizes_that_the_model_makes_are_offered_and_the_nearest_is_told_whi
     expect(reader.page.get_by_text("Nearest this model makes: 1008 \u00d7 704.")).to_be_visible()
     adjustments = reader.page.get_by_role("region", name="Adjustments")
     expect(adjustments).to_contain_text("size 1000x700 → 1008x704")
+    # Another model makes the same shape in its own pixels.
+    shapes.get_by_role("radio", name="16:9").check(force=True)
+    ground.choose("riverflow mini", "Riverflow 1.1 Mini")
+    expect(ground.field("Size")).to_have_value("1280x720")
+    expect(adjustments.get_by_text("size", exact=False)).to_have_count(0)
 
 
 def test_parameters_come_from_the_schema_and_reach_the_task(open_gateway, simulator, visit):

@@ -30,6 +30,11 @@ class HoldingProxy:
         for end in self._open:
             end.close()
 
+    def cut(self) -> None:
+        """End the connections there are, as a network does; new ones are taken."""
+        for end in self._open[1:]:
+            _shut(end)
+
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:

@@ -3,10 +3,14 @@
 const NAME = "spillway.playground.draft";
 
 export class Draft {
-  /** @returns {Record<string, unknown>} */
-  read() {
+  /**
+   * @param {string | undefined} model The one that is asked for; what was set for another is of no use.
+   * @returns {Record<string, unknown>}
+   */
+  read(model) {
     try {
-      return JSON.parse(sessionStorage.getItem(NAME) ?? "{}");
+      const { prompt, ...others } = JSON.parse(sessionStorage.getItem(NAME) ?? "{}");
+      return { ...(model === undefined || model === others.model ? others : {}), ...(prompt ? { prompt } : {}) };
     } catch {
       return {};
     }

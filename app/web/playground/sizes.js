@@ -26,7 +26,10 @@ export class Sizes {
 
   /** @param {{ratio: string, resolution?: string, size: string}[]} shapes @param {boolean} takesSize */
   show(shapes, takesSize) {
+    const before = this.#shapes.find((one) => one.size === this.value);
     this.#shapes = shapes;
+    // What was chosen for another model is that shape here, and not its pixels.
+    if (before) this.input.value = nearest(shapes, before)?.size ?? "";
     this.node.hidden = !takesSize;
     const tiers = [...new Set(shapes.map((one) => one.resolution ?? ""))];
     const current = shapes.find((one) => one.size === this.value)?.resolution;
@@ -102,6 +105,12 @@ export class Sizes {
   #mark() {
     for (const radio of this.choices.querySelectorAll("input")) radio.checked = radio.value === this.value;
   }
+}
+
+/** The same shape among others, on the same tier where there is one. */
+function nearest(shapes, { ratio, resolution }) {
+  const same = shapes.filter((one) => one.ratio === ratio);
+  return same.find((one) => one.resolution === resolution) ?? same[0];
 }
 
 /** A rectangle of this shape, dashed where it is open. */
