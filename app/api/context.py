@@ -87,6 +87,15 @@ class Admin:
         return _Guard(self.handler, authenticator, meters, needs_admin=True).call
 
 
+def admin_required() -> ForbiddenError:
+    """What a caller is told who is no administrator."""
+    message = (
+        "This needs the key of an administrator. Whoever runs this gateway makes one with "
+        "`spillway keys create NAME --admin`, or names it in SPILLWAY_ADMIN_KEYS."
+    )
+    return ForbiddenError(message, code="admin_required")
+
+
 class _Guard:
     """Authenticates before a handler sees anything, so that no handler can forget to."""
 
@@ -106,7 +115,7 @@ class _Guard:
         caller = await self._authenticator.authenticate(request.headers)
         state_of(request.scope).facts.key = caller.name or None
         if self._needs_admin and not caller.is_admin:
-            raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
+            raise admin_required()
         _refuse_nul(request)
         if self._meters is None or caller.key is None or not is_metered(caller.key):
             return await self._handler(request, caller)

@@ -7,13 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.access.audit import REQUEST_READ, RESULT_READ, AuditLog
+from app.api.context import admin_required
 from app.api.error_handlers import answer_failure
 from app.api.keys import NOT_STORED
 from app.api.responses import answer_images, show_images
 from app.api.tenants import Tenants
 from app.domain.caller import Caller
 from app.domain.outcome import Failed, Unresolved
-from app.errors import ForbiddenError, NotFoundError
+from app.errors import NotFoundError
 from app.jobs.codec import view_of
 from app.jobs.runner import JobRunner
 from app.journal.history import Filter, History
@@ -85,7 +86,7 @@ class RequestRoutes:
         owner = caller.tenant
         if request.query_params.get("of") == OPERATOR:
             if not caller.is_admin:
-                raise ForbiddenError("This needs the key of an administrator.", code="admin_required")
+                raise admin_required()
             owner = OPERATOR
         return JSONResponse({"object": "webhook_secret", "secret": self._secrets.shown(owner)}, headers=NOT_STORED)
 
