@@ -63,7 +63,7 @@ class Histogram(_Instrument):
         numbers = self._numbers
         if numbers is None:
             return
-        units = max(round(value * self._unit), 0)
+        units = int(value * self._unit + 0.5) if value > 0 else 0
         at = self._places.get(labels) or self._find(labels)
         if not at:  # without room there is no row of cells to count in
             return

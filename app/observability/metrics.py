@@ -6,14 +6,14 @@ Leaves the cells to `numbers` and how they are shown to `exposition`.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from app.observability import families as f
 from app.observability.instruments import Counter, Gauge, Histogram
-from app.observability.numbers import Numbers
+from app.observability.numbers import Labels, Numbers
 
 OTHER = "other"
 """The label of what is not known by name."""
@@ -36,6 +36,22 @@ class Ending(NamedTuple):
     made: int
     failed: int
     nanos: int
+
+
+class _Timed:
+    """Observes how long a block takes. No generator: it stands on the hot path, and costs a third of one."""
+
+    __slots__ = ("_began", "_histogram", "_labels")
+
+    def __init__(self, histogram: Histogram, labels: Labels) -> None:
+        self._histogram, self._labels = histogram, labels
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._histogram.observe(time.perf_counter() - self._began, self._labels)
 
 
 class Metrics:
@@ -93,14 +109,9 @@ class Metrics:
         """One stage of a request took so long."""
         self._stages.observe(seconds, (stage,))
 
-    @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
+    def stage(self, stage: Stage) -> AbstractContextManager[None]:
         """A stage that takes as long as the block, however it ends."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._stages.observe(time.perf_counter() - began, (stage,))
+        return _Timed(self._stages, (stage,))
 
     def adjusted(self, mode: str, count: int = 1) -> None:
         """An answer differs from what was asked."""
