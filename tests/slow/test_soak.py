@@ -18,7 +18,7 @@ from tests.support.soak.watch import MIB, Watch, growth
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "900"))
 _MEASURED_SECONDS = 12.0
-_FAULT_SECONDS, _PAUSE_SECONDS = 3.0, 9.0
+_FAULT_SECONDS, _PAUSE_SECONDS = 3.0, 7.0
 _WARM_UP, _CALM = 0.2, 0.1
 """Shares of the time in which nothing is taken away: until all caches are full, and at the end."""
 _CALLERS = 24
@@ -50,7 +50,7 @@ def test_a_quarter_of_an_hour_with_faults_leaks_nothing_loses_nothing_and_ends_w
         print(f"\n{SECONDS:.0f} s at {rate:.1f} requests a second: {dict(statuses(asked))}; {found}; plots in {plot}")
         log = (tmp_path / "gateway.log").read_text(errors="replace")
         assert "unexpected fault" not in log, log[log.index("unexpected fault") :][:3000]
-        assert len(watch.marks) >= min(len(soaked.faults()), SECONDS / 20)
+        assert len(watch.marks) >= min(len(soaked.faults()), SECONDS / 30), "each of them came at least once"
         first, last = growth(watch.samples, lambda sample: sample.own_bytes, SECONDS * _WARM_UP)
         print(f"resident, calm: {first / MIB:.0f} MiB, then {last / MIB:.0f} MiB")
         assert last <= first * 1.1 + 16 * MIB
