@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import psutil
 from tests.conftest import SimulatorProcess
 from tests.support.processes import free_port, start_process, wait_until_it_answers
 
-_MOUNT = 'mount -t tmpfs -o size=3g tmpfs "$1" && shift && exec "$@"'
+_MOUNT = 'mount -t tmpfs -o size=1g tmpfs "$1" && shift && exec "$@"'
 _PREPARE = "import sys; from tests.support.faults.budgets import open_account; open_account(sys.argv[1])"
 _HOLD = """
 import sqlite3, sys, time
@@ -30,7 +31,7 @@ import json, sqlite3, sys
 journal = sqlite3.connect(sys.argv[1], timeout=60)
 print(json.dumps([list(row) for row in journal.execute("SELECT id, prompt, status, images FROM requests")]))
 """
-_FULL_BYTES = (1 << 22, 1 << 12)
+_PAGE_BYTES, _REST_BYTES = 4096, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,14 @@ class House:
         """Not a byte more, neither for images nor for the journal."""
         filler = self.disk / "filler"
         with filler.open("wb", buffering=0) as file:
-            for size in _FULL_BYTES:
-                with contextlib.suppress(OSError):
-                    while file.write(b"\0" * size) == size:
-                        pass
+            free = os.statvfs(self.disk)
+            # At once, and then the rest: what is written meanwhile takes its part of it.
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(free.f_bavail * free.f_frsize - _REST_BYTES, 1))
+            file.seek(0, os.SEEK_END)
+            with contextlib.suppress(OSError):
+                while file.write(b"\0" * _PAGE_BYTES) == _PAGE_BYTES:
+                    pass
         try:
             yield
         finally:
