@@ -1,5 +1,6 @@
 """Images in an object store: streamed there, given out behind links of both kinds, and never lost when it is away."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.support.images import open_base64, png, png_of
 from tests.support.object_stores import BUCKET, ObjectServer
 from tests.support.odd_runware import OddRunware, envelope, item, odd_runware
 from tests.support.processes import unique
+from tests.support.waiting import seen
 
 PREFIX = "spillway/images"
 LARGE = 20 * 1024 * 1024
@@ -83,6 +85,13 @@ def link_of(gateway, runware, name: str = "good.png", **fields) -> str:
     return answer.json()["data"][0]["url"]
 
 
+def is_hosting(gateway, runware) -> bool:
+    """Whether an image that is asked for gets a link."""
+    giving(runware, "good.png")
+    answer = gateway.generate(prompt=unique())
+    return answer.status_code == 200 and answer.json()["data"][0]["url"].startswith("http")
+
+
 # Into the store.
 
 
@@ -120,16 +129,29 @@ def test_what_is_no_whole_image_is_a_failure_and_not_stored(server, runware, gat
     assert (server.names(), server.unfinished()) == (before, 0)
 
 
-@pytest.mark.parametrize("away", [lambda server: server.answering(503), lambda server: server.answering(403)])
+@pytest.mark.parametrize("status", [503, 403])
 @pytest.mark.parametrize("name", ["good.png", "large.png"])
-def test_an_image_that_cannot_be_stored_is_given_in_the_answer(server, runware, gateway, away, name):
+def test_an_image_that_cannot_be_stored_once_it_is_made_is_given_in_the_answer(server, runware, gateway, status, name):
+    # Known to be well before it is bought: else nothing would be.
+    assert seen(lambda: is_hosting(gateway, runware), bool)
     giving(runware, name)
-    with away(server):
+    answer_it = runware.scripts["imageInference"]
+    with contextlib.ExitStack() as away:
+
+        def make(task: dict) -> bytes:
+            away.enter_context(server.answering(status))
+            return answer_it(task)
+
+        runware.scripts["imageInference"] = make
         answer = gateway.generate(prompt=unique())
     body = answer.json()
     assert (answer.status_code, body["metadata"]["cost"]) == (200, 0.01)
     assert ("response_format", "data URI", "changed") in undone(body)
     assert pybase64.b64decode(body["data"][0]["url"].partition(",")[2]) == runware.images[name]
+
+
+def test_the_store_takes_images_again_when_it_is_back(runware, gateway):
+    assert seen(lambda: is_hosting(gateway, runware), bool)
 
 
 def test_an_answer_that_was_embedded_is_kept_in_the_store_and_given_again(server, runware, gateway):
