@@ -87,7 +87,9 @@ class Readiness:
 
     def _workers(self) -> State:
         if self.workers.ready:
-            return State()
+            missing = self.workers.missing_layers
+            # No problem of the day: the kernel, or the container, allows no more.
+            return State(f"{OK}, without isolation of {', '.join(missing)}" if missing else OK)
         # Ready all the same: else whoever sends an image that kills its process could take a gateway out of service.
         return State("starting", "No process for images is there; images that must be converted wait for one.")
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from app.images.workers.bounds import Bounds
+from app.images.workers.isolation import NETWORK, give_up_the_rest, leave_network
 from app.images.workers.messages import (
     PREFIX,
     Message,
@@ -35,11 +36,14 @@ def main(descriptor: int) -> None:
     # No core dumps, which would hold callers' images, and no files at all.
     for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(kind, (0, 0))
+    layers = [NETWORK] if leave_network() else []
     for name in _WARM:
         import_module(name)
+    # Before any image, and behind all that has to be loaded.
+    layers += give_up_the_rest()
     with socket.socket(fileno=descriptor) as link:
         # Said once the imports are done, so that the time of the first image is not theirs.
-        _send(link, Message(b""))  # ready
+        _send(link, Message(" ".join(layers).encode()))  # ready
         while (request := _receive(link)) is not None:
             _send(link, _answer(request))
 

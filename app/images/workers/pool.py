@@ -4,16 +4,20 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 from app.images.errors import BoundCrossedError, WorkerDiedError, WorkerUnavailableError
 from app.images.workers.bounds import Bounds, Job
+from app.images.workers.isolation import LAYERS
 from app.images.workers.messages import BrokenReplyError, Message, decode_reply, encode_request
 from app.images.workers.process import WorkerProcess
 from app.images.workers.turns import Turns
+from app.observability.logs import get_logger
 from app.observability.metrics import Metrics
 from app.observability.tracing import span
 
+_logger = get_logger("images")
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
 # With one process a single caller could stop all others; beyond eight the gateway itself is the limit.
@@ -21,20 +25,34 @@ _MIN_PROCESSES, _MAX_PROCESSES = 2, 8
 _WARM_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """After what a process is replaced by a fresh one: decoders written in C lose memory, a little with each image."""
+
+    images: int = 500
+    growth_bytes: int = 128 * 1024 * 1024
+    """Over what it had when it was ready."""
+
+
 class _Place:
     """Room for one process, which is always there or being started, until it is closed."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, wear: Wear, metrics: Metrics) -> None:
+        self._wear = wear
         self._metrics = metrics
         self._starting: asyncio.Task[WorkerProcess] | None = None
+        self._renewing: asyncio.Task[WorkerProcess] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._images = 0
 
     @property
-    def is_ready(self) -> bool:
-        """Whether a process is there, and not only being started."""
+    def process(self) -> WorkerProcess | None:
+        """The process, where it is there and not only being started."""
         started = self._starting
-        return started is not None and started.done() and not started.cancelled() and started.exception() is None
+        if started is None or not started.done() or started.cancelled() or started.exception() is not None:
+            return None
+        return started.result()
 
     async def wait(self) -> None:
         """Wait for the start of the process, however it ends."""
@@ -44,16 +62,21 @@ class _Place:
     def fill(self) -> None:
         """Begin to start a process."""
         self._starting = None if self._closed else asyncio.create_task(WorkerProcess.start())
+        self._images = 0
 
     async def ask(self, request: Message, bounds: Bounds) -> Message:
         """The reply to a request; where there is none, the process is replaced."""
         process = await self._process()
         try:
-            return await process.ask(request, bounds)
+            reply = await process.ask(request, bounds)
         except BaseException:
             # Never asked again, whatever went wrong: its connection may hold half an answer.
             self._replace(process)
             raise
+        self._images += 1
+        if self._is_worn(process):
+            self._renew()
+        return reply
 
     async def discard(self) -> None:
         """Replace the process."""
@@ -62,20 +85,33 @@ class _Place:
     async def close(self) -> None:
         """End what runs here."""
         self._closed = True
-        if self._starting is not None:
-            await asyncio.wait({self._starting})
-            if self._starting.exception() is None:
-                await self._starting.result().end()
+        for starting in filter(None, (self._starting, self._renewing)):
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await starting.result().end()
         await asyncio.gather(*self._ending)
 
+    def _is_worn(self, process: WorkerProcess) -> bool:
+        growth = process.resident_bytes - process.ready_bytes
+        return self._images >= self._wear.images or growth >= self._wear.growth_bytes
+
+    def _renew(self) -> None:
+        """Begin to start a successor; the next image finds it there, and waits for none."""
+        if self._renewing is None and not self._closed:
+            self._renewing = asyncio.create_task(WorkerProcess.start())
+
     def _replace(self, process: WorkerProcess) -> None:
+        self._end(process)
+        self.fill()
+
+    def _end(self, process: WorkerProcess) -> None:
         self._metrics.worker_replaced()
         ending = asyncio.create_task(process.end())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
-        self.fill()
 
     async def _process(self) -> WorkerProcess:
+        self._succeed()
         if self._starting is None:
             self.fill()
         if self._starting is None:
@@ -87,21 +123,31 @@ class _Place:
             self._starting = None
             raise
 
+    def _succeed(self) -> None:
+        """Put the successor in the place of its worn process, where it is there."""
+        successor, worn = self._renewing, self.process
+        if successor is None or not successor.done() or worn is None:
+            return
+        self._renewing = None
+        if successor.exception() is None:
+            self._end(worn)
+            self._starting, self._images = successor, 0
+
 
 class Workers:
     """A bounded pool of processes. Call `start` before `run`, and `close` at the end."""
 
-    def __init__(self, processes: int | None = None, metrics: Metrics | None = None) -> None:
+    def __init__(self, processes: int | None = None, metrics: Metrics | None = None, wear: Wear = Wear()) -> None:
         counted = metrics or Metrics.off()
         self._count = processes or min(max(os.cpu_count() or 1, _MIN_PROCESSES), _MAX_PROCESSES)
-        self._free = [_Place(counted) for _ in range(self._count)]
+        self._free = [_Place(wear, counted) for _ in range(self._count)]
         self._places = tuple(self._free)
         self._turns: Turns[asyncio.Future[_Place]] = Turns(self._count)
 
     @property
     def ready(self) -> int:
         """How many processes are there; the others are being started."""
-        return sum(place.is_ready for place in self._places)
+        return sum(place.process is not None for place in self._places)
 
     def start(self) -> None:
         """Begin to start all processes."""
@@ -110,13 +156,22 @@ class Workers:
 
     def states(self) -> dict[str, int]:
         """How many processes are idle, busy or starting."""
-        idle = sum(place.is_ready for place in self._free)
+        idle = sum(place.process is not None for place in self._free)
         starting = len(self._free) - idle
         return {"idle": idle, "busy": self._count - idle - starting, "starting": starting}
 
     async def warm(self) -> None:
         """Wait for the processes that were begun, not without end: the first image is not to pay for their start."""
         await asyncio.wait([asyncio.create_task(place.wait()) for place in self._places], timeout=_WARM_SECONDS)
+        missing = self.missing_layers
+        if missing:
+            _logger.warning("processes for images are less isolated here than they could be", missing=missing)
+
+    @property
+    def missing_layers(self) -> tuple[str, ...]:
+        """What the kernel does not let the processes give up (0174)."""
+        present = [process.layers for place in self._places if (process := place.process) is not None]
+        return tuple(layer for layer in LAYERS if any(layer not in layers for layers in present))
 
     async def close(self) -> None:
         """End all processes, whatever they do."""

@@ -14,6 +14,8 @@ from app.images.workers.bounds import Bounds
 from app.images.workers.messages import MAX_ATTACHED, PREFIX, Message, read_lengths
 
 _START_SECONDS = 60.0
+_READY_BYTES = 256
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 # What one step of sending may copy: less takes more steps, more holds up the loop.
 _SOCKET_BYTES = 512 * 1024
 # A gateway that was itself asleep finds the time over and the answer there: it looks once more.
@@ -29,6 +31,10 @@ class WorkerProcess:
     def __init__(self, process: subprocess.Popen[bytes], link: socket.socket) -> None:
         self._process = process
         self._link = link
+        self.layers: frozenset[str] = frozenset()
+        """Which layers of isolation are in force in it."""
+        self.ready_bytes = 0
+        """The memory it had when it was ready."""
 
     @classmethod
     async def start(cls) -> "WorkerProcess":
@@ -44,11 +50,20 @@ class WorkerProcess:
             raise WorkerUnavailableError(str(error)) from error
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await started._receive(0)
+                ready = await started._receive(_READY_BYTES)
         except (WorkerError, TimeoutError) as error:
             await started.end()
             raise WorkerUnavailableError(type(error).__name__) from error
+        started.layers, started.ready_bytes = frozenset(ready.head.decode().split()), started.resident_bytes
         return started
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory it has; 0 where the system does not say."""
+        try:
+            return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE
+        except (OSError, ValueError, IndexError):
+            return 0
 
     async def ask(self, request: Message, bounds: Bounds) -> Message:
         """The reply to a request, raising BoundCrossedError or WorkerDiedError. Afterwards only `end` is of use."""

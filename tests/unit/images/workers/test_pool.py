@@ -9,7 +9,7 @@ import pytest
 
 from app.images.errors import BoundCrossedError, MaskShapeError, WorkerDiedError, WorkFailedError
 from app.images.workers.bounds import Job
-from app.images.workers.pool import Workers
+from app.images.workers.pool import Wear, Workers
 from tests.support import image_jobs
 
 MIB = 1024 * 1024
@@ -60,9 +60,12 @@ def test_processes_are_there_before_the_first_work():
     assert children() == before
 
 
-def test_work_whose_process_died_is_done_once_more(tmp_path):
-    path = str(tmp_path / "was here")
-    assert run(1, lambda workers: workers.run_in_worker(SMALL, image_jobs.die_once, path)) == "done"
+def test_work_whose_process_died_is_done_once_more():
+    async def story(workers: Workers):
+        first = await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        return await workers.run_in_worker(SMALL, image_jobs.die_in, first)
+
+    assert run(1, story) == "done"
 
 
 def test_a_process_that_died_while_it_had_nothing_to_do_is_replaced():
@@ -152,3 +155,57 @@ def test_nothing_is_left_of_a_pool_that_is_closed_at_work():
     before = children()
     run(2, story)
     assert children() == before
+
+
+def serving(wear: Wear, story):
+    """What `story` makes of a pool of one process that wears like this."""
+
+    async def told():
+        workers = Workers(1, wear=wear)
+        workers.start()
+        try:
+            await workers.warm()
+            return await story(workers)
+        finally:
+            await workers.close()
+
+    return asyncio.run(told())
+
+
+@pytest.mark.parametrize(
+    ("wear", "work", "arguments"),
+    [
+        pytest.param(Wear(images=3), image_jobs.tell_process, (), id="by many images"),
+        pytest.param(Wear(growth_bytes=32 * MIB), image_jobs.leak, (16 * MIB,), id="by memory that is not given back"),
+    ],
+)
+def test_a_process_that_is_worn_is_replaced_and_no_image_waits_for_that(wear, work, arguments):
+    async def story(workers):
+        seen: list[int] = []
+        for _ in range(200):
+            seen.append(await workers.run_in_worker(SMALL, work, *arguments))
+            # At every moment one is there.
+            assert workers.ready == 1
+            if len(set(seen)) == 3:
+                return seen
+            await asyncio.sleep(0.02)
+        return seen
+
+    seen = serving(wear, story)
+    first, second, _ = sorted(set(seen), key=seen.index)
+    assert (seen.count(first) >= 2, seen.count(second) >= 2) == (True, True), "each did its part"
+    assert seen == sorted(seen, key=[*dict.fromkeys(seen)].index), "none comes back"
+
+
+def test_a_process_that_is_not_worn_stays():
+    async def story(workers):
+        return {await workers.run_in_worker(SMALL, image_jobs.tell_process) for _ in range(20)}
+
+    assert len(serving(Wear(), story)) == 1
+
+
+def test_a_pool_is_warm_when_it_says_so():
+    async def story(workers):
+        return workers.ready, workers.states()
+
+    assert serving(Wear(), story) == (1, {"idle": 1, "busy": 0, "starting": 0})
