@@ -29,7 +29,8 @@ def check(
         fail(faults, ExitCode.WRONG_USE)
     is_given = settings.upstream.runware_api_key is not None or settings.server.passes_keys_on
     upstream = "Runware" if is_given else "the built-in simulator (RUNWARE_API_KEY is not set)"
-    print(f"Settings and catalog are valid: {len(registry.models)} models, upstream is {upstream}.")  # noqa: T201
+    print(f"Settings and catalog are valid: {len(registry.models)} models.")  # noqa: T201 - output
+    print(f"The upstream is {upstream}.")  # noqa: T201 - output
     if online:
         from app.cli.online import try_all
 

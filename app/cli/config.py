@@ -38,7 +38,7 @@ def config(
         shown = [{"name": name, "value": value, "from": origin} for name, value, origin in rows]
         print_json({"object": "list", "data": shown})
         return
-    columns = [Column("setting", copied=True), Column("value", folds=True), Column("from", folds=True)]
+    columns = [Column("setting"), Column("value", folds=True), Column("from", folds=True)]
     print_rows(columns, rows)
 
 

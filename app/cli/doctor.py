@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
-from app.cli.gateway import JSONObject, open_session
+from app.cli.gateway import JSONObject, open_session, place_of
 from app.cli.options import ApiKey, AsJson, BaseUrl
 from app.cli.requests import facts_of
-from app.cli.tables import plain_console, print_facts, print_json
+from app.cli.tables import print_facts, print_json, say
 from app.cli.texts import whole
 
 _OPEN = frozenset({"queued", "processing"})
@@ -46,7 +45,7 @@ def doctor(
 ) -> None:
     """Tell all that is known of a request, and what to do."""
     with open_session(base_url, api_key) as session:
-        record = session.get(f"/requests/{quote(request_id, safe='', errors='replace')}")
+        record = session.get(place_of("requests", request_id))
         # Of the gateway as a whole: what keeps all requests waiting keeps this one, too.
         problems = [str(one) for one in session.glance("/readyz").get("problems", [])]
     advice = [*advise(record), *problems]
@@ -54,10 +53,9 @@ def doctor(
         print_json({**record, "advice": advice})
         return
     print_facts([*facts_of(record), *_attempts(record), *_delivery(record)])
-    console = plain_console()
-    console.print("")
+    print()  # noqa: T201 - output
     for line in advice:
-        console.print(whole(line))
+        say(whole(line))
 
 
 def advise(record: JSONObject) -> Iterator[str]:

@@ -43,6 +43,12 @@ def code_of(status: int, error_code: str) -> ExitCode:
     return ExitCode.REFUSED if status < _SERVER_ERRORS else ExitCode.OTHER
 
 
+def code_of_event(error_type: str, error_code: str) -> ExitCode:
+    """The end that the error of a stream makes, which has no status."""
+    return code_of(_SERVER_ERRORS if error_type in _FAULTS else _SERVER_ERRORS - 1, error_code)
+
+
+_FAULTS = frozenset({"server_error", "service_unavailable_error"})
 _UNAUTHORIZED, _SERVER_ERRORS = 401, 500
 _KEY_REFUSED = frozenset({"invalid_api_key", "admin_required", "provider_authentication_error"})
 _UNREACHABLE = frozenset(

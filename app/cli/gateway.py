@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
 
+from app.cli.exits import CommandError, ExitCode
 from app.cli.local import local_address, origin_of, read_variables
 
 if TYPE_CHECKING:
@@ -53,6 +55,14 @@ def open_session(base_url: str | None, api_key: str | None) -> Iterator[Session]
         yield session
     finally:
         session.close()
+
+
+def place_of(kind: str, name: str) -> str:
+    """The path of one thing by its id or name."""
+    # Empty or made of dots, it would be the path of something else.
+    if not name.strip(" ."):
+        raise CommandError(f"{name!r} is no id of one of the {kind}.", code=ExitCode.WRONG_USE)
+    return f"/{kind}/{quote(name, safe=':@')}"
 
 
 def how_to_collect(request_id: str) -> str:

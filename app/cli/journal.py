@@ -67,6 +67,8 @@ def journal_or_exit(settings: Settings) -> Engine:
 
 
 def _open(settings: Settings, wait: float, newer: int, away: int = ExitCode.OTHER) -> tuple[Engine, Migrated]:
+    from sqlalchemy.exc import SQLAlchemyError
+
     from app.database.engine import open_engine
     from app.database.errors import DatabaseUnavailableError, NewerSchemaError
     from app.observability.hidden import HiddenValues
@@ -78,6 +80,9 @@ def _open(settings: Settings, wait: float, newer: int, away: int = ExitCode.OTHE
     try:
         private_folder(settings.journal.data_dir)
         return engine, _bring_up_to_date(engine, wait)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or "it is no database of Spillway's").splitlines()[0]
+        fail([f"SPILLWAY_DATABASE_URL: the journal cannot be opened: {reason}."], away)
     except NewerSchemaError as error:
         fail([str(error)], newer)
     except DatabaseUnavailableError as error:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from app.cli.gateway import JSONObject, open_session
+from app.cli.gateway import JSONObject, open_session, place_of
 from app.cli.journal import journal_or_exit
 from app.cli.local import read_variables
 from app.cli.settings import settings_or_exit
@@ -100,4 +100,4 @@ def open_keys(base_url: str | None, api_key: str | None, env_file: Path | None) 
 
 
 def _path(reference: str) -> str:
-    return f"/keys/{quote(reference, safe='')}"
+    return place_of("keys", reference)

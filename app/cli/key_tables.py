@@ -4,15 +4,8 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console
-from rich.table import Table
-
 from app.cli.gateway import JSONObject
-
-
-def print_json(answer: JSONObject) -> None:
-    """The answer as it came."""
-    print(json.dumps(answer, indent=2))  # noqa: T201 - output
+from app.cli.tables import Column, print_facts, print_json, print_rows, say
 
 
 def show_secret(answer: JSONObject, *, as_json: bool) -> None:
@@ -20,8 +13,7 @@ def show_secret(answer: JSONObject, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    note = Console(stderr=True, soft_wrap=True)
-    note.print(f"{answer['name']} ({answer['id']}) has this key. It is not shown again.", markup=False, highlight=False)
+    say(f"{answer['name']} ({answer['id']}) has this key. It is not shown again.", errors=True)
     print(answer["key"])  # noqa: T201 - output
 
 
@@ -56,28 +48,21 @@ def show_key(answer: JSONObject, *, as_json: bool) -> None:
         "links live": _seconds(answer["media_ttl"]),
         "images can be asked for": _seconds(answer["result_ttl"]),
     }
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        if value:
-            table.add_row(name, str(value))
-    Console(markup=False, highlight=False).print(table)
+    print_facts((name, str(value)) for name, value in facts.items() if value)
 
 
 def show_keys(found: Sequence[JSONObject]) -> None:
     """All keys, one a line."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    # Ids are there to be copied: they are never cut.
-    table.add_column("id", no_wrap=True, overflow="ignore")
-    for name in ("name", "status", "ends in", "budget", "left", "last used"):
-        table.add_column(name, overflow="fold")
-    for one in found:
-        budget = one["budget"]
-        name = f"{one['name']} (admin)" if one["admin"] else one["name"]
-        cells = [name, one["status"], one["last_four"], _budget(budget), _money(budget["remaining"])]
-        table.add_row(one["id"], *(cell or "" for cell in cells), _time(one["last_used_at"]) or "never")
-    Console(markup=False, highlight=False).print(table)
+    columns = [Column("id"), Column("name", folds=True), Column("status"), Column("ends in", only_wide=True)]
+    money = [Column("budget", folds=True), Column("left", number=True), Column("last used", folds=True)]
+    print_rows([*columns, *money], (_cells(one) for one in found))
+
+
+def _cells(one: JSONObject) -> list[str]:
+    budget = one["budget"]
+    name = f"{one['name']} (admin)" if one["admin"] else one["name"]
+    cells = [one["id"], name, one["status"], one["last_four"], _budget(budget), _money(budget["remaining"])]
+    return [*(cell or "" for cell in cells), _time(one["last_used_at"]) or "never"]
 
 
 def _budget(budget: JSONObject) -> str | None:

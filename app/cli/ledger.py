@@ -1,18 +1,17 @@
 """`spillway ledger verify`: on the database of the settings at hand, or of a running gateway over HTTP."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from app.cli.gateway import open_session
+from app.cli.gateway import JSONObject, open_session
 from app.cli.groups import CommandGroup
 from app.cli.journal import journal_or_exit
 from app.cli.local import read_variables
 from app.cli.options import ApiKey, AsJson, EnvFile
 from app.cli.settings import settings_or_exit
+from app.cli.tables import print_json, say
 
 _WHERE = "A running gateway, asked with an admin key. Default: SPILLWAY_BASE_URL, else the database of the settings."
 ledger = typer.Typer(cls=CommandGroup, help="Verify what was reserved and spent.", no_args_is_help=True)
@@ -35,19 +34,19 @@ def verify(
     named = base_url or read_variables().get("SPILLWAY_BASE_URL")
     found = _verify_there(named, api_key) if named else _verify_here(env_file)
     if as_json:
-        print(json.dumps(found, indent=2))  # noqa: T201 - output
+        print_json(found)
     else:
         _show(found)
     if not found["exact"]:
         raise typer.Exit(1)
 
 
-def _verify_there(base_url: str, api_key: str | None) -> dict[str, Any]:
+def _verify_there(base_url: str, api_key: str | None) -> JSONObject:
     with open_session(base_url, api_key) as session:
         return session.get("/ledger/verify")
 
 
-def _verify_here(env_file: Path | None) -> dict[str, Any]:
+def _verify_here(env_file: Path | None) -> JSONObject:
     # Imported when it is needed: most commands start without a database.
     from app.database.transaction import READS
     from app.ledger.verification import verify_ledger
@@ -64,15 +63,14 @@ def _verify_here(env_file: Path | None) -> dict[str, Any]:
         engine.dispose()
 
 
-def _show(found: dict[str, Any]) -> None:
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    console.print(
+def _show(found: JSONObject) -> None:
+    say(
         f"{found['requests']} requests, {found['entries']} entries and {found['accounts']} accounts were compared: "
         f"{found['reserved']} USD reserved, {found['spent']} USD spent ({found['estimated']} USD of it estimated), "
         f"{found['removed']} USD in daily totals."
     )
     for one in found["differences"]:
-        console.print(f"{one['subject']} {one['id']}: the ledger says {one['ledger']}, the journal {one['journal']}.")
+        say(f"{one['subject']} {one['id']}: the ledger says {one['ledger']}, the journal {one['journal']}.")
     if found["more_differences"]:
-        console.print(f"… and {found['more_differences']} more.")
-    console.print("Every balance agrees." if found["exact"] else "The balances do not agree.")
+        say(f"… and {found['more_differences']} more.")
+    say("Every balance agrees." if found["exact"] else "The balances do not agree.")

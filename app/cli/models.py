@@ -13,20 +13,17 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from typer.core import TyperCommand, TyperGroup
 
-from app.cli.gateway import JSONObject, open_session
+from app.cli.gateway import JSONObject, open_session, place_of
 from app.cli.groups import CommandGroup
 from app.cli.options import ApiKey, AsJson, BaseUrl, EnvFile
 from app.cli.tables import Column, on_terminal, print_facts, print_json, print_rows
 
-# Columns from which names and AIR ids stand in the list too.
-_WIDE = 120
 _WORDS = {"text-to-image": "text", "image-edit": "edit"}
 _SCHEMAS_URL = "https://schemas.runware.ai"
 _DOCS_URL = "https://runware.ai/docs"
@@ -102,7 +99,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one model with its price and everything it accepts."""
-    path = f"/models/{quote(model_id, safe=':@/', errors='replace')}"
+    path = place_of("models", model_id)
     with open_session(base_url, api_key) as session:
         # Two answers: what the model is, and what it takes.
         model, schema = session.get(path), session.get(f"{path}?schema=true")
@@ -161,19 +158,18 @@ def _place(model: JSONObject, order: Order) -> tuple[object, ...]:
 
 def _print_list(listed: Sequence[JSONObject]) -> None:
     """One row a model: what to call it, what it makes, how many images it takes and what one costs."""
-    wide = not on_terminal() or Console().width >= _WIDE
-    columns = [Column("id", copied=True), Column("makes"), Column("in", number=True), Column("price")]
-    more = [Column("name", folds=True), Column("AIR", copied=True)] if wide else []
-    print_rows([*columns, *more], (_cells(one, wide=wide) for one in listed))
+    columns = [Column("id"), Column("makes"), Column("in", number=True), Column("price")]
+    more = [Column("name", folds=True, only_wide=True), Column("AIR", only_wide=True)]
+    print_rows([*columns, *more], (_cells(one) for one in listed))
     if on_terminal():
         for line in _legend(listed):
             print(line)  # noqa: T201 - output
 
 
-def _cells(model: JSONObject, *, wide: bool) -> list[str]:
+def _cells(model: JSONObject) -> list[str]:
     mark = "*" if model.get("unlisted") and on_terminal() else ""
     cells = [f"{model['id']}{mark}", _makes(model), str(model["max_input_images"]), model["pricing"]["summary"]]
-    return [*cells, model["name"], model["air"]] if wide else cells
+    return [*cells, model["name"], model["air"]]
 
 
 def _makes(model: JSONObject) -> str:

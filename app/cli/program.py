@@ -4,9 +4,12 @@ Owns names, order and panels, and that no fault becomes a traceback. Leaves what
 """
 
 import contextlib
+import errno
 import importlib
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -18,6 +21,8 @@ from app import __version__
 from app.cli.exits import CommandError, ExitCode
 from app.cli.groups import CommandGroup
 
+_COMPLETING = "_SPILLWAY_COMPLETE"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 IMAGES, ACCOUNT, OPERATION = "Images", "What was asked for and used", "The gateway itself"
 
 
@@ -32,9 +37,9 @@ class Listed:
 
 
 COMMANDS = (
-    Listed("generate", "app.cli.client:generate", "Make images from text.", IMAGES),
-    Listed("edit", "app.cli.client:edit", "Change images as the prompt says.", IMAGES),
-    Listed("collect", "app.cli.client:collect", "Get the images of a request of before: nothing is bought.", IMAGES),
+    Listed("generate", "app.cli.buying:generate", "Make images from text.", IMAGES),
+    Listed("edit", "app.cli.buying:edit", "Change images as the prompt says.", IMAGES),
+    Listed("collect", "app.cli.buying:collect", "Get the images of a request of before: nothing is bought.", IMAGES),
     Listed(
         "models", "app.cli.models:models", "List models with their prices, show one, or refresh the catalog.", IMAGES
     ),
@@ -105,12 +110,20 @@ class Program(CommandGroup):
             _say(*error.lines)
             sys.exit(_after_flush(error.code))
         except SystemExit as end:
-            sys.exit(_after_flush(end.code if isinstance(end.code, int) else ExitCode.DONE))
+            # A reader that left has what it wanted; whether it left before the last line was written is chance.
+            has_left = isinstance(end.__context__, BrokenPipeError)
+            sys.exit(_after_flush(end.code if isinstance(end.code, int) and not has_left else ExitCode.DONE))
+        except UnicodeEncodeError:
+            _say("What was given holds bytes that are no text in UTF-8.")
+            sys.exit(_after_flush(ExitCode.WRONG_USE))
         except OSError as error:
             _say(_explain_os(error))
-            sys.exit(_after_flush(ExitCode.OTHER))
+            sys.exit(_after_flush(ExitCode.UNWRITABLE if error.errno in _FULL else ExitCode.OTHER))
         # The last line of defense: a person at a terminal can do nothing with a traceback (0190).
         except Exception as error:  # noqa: BLE001
+            if _COMPLETING in os.environ:
+                # A shell asked; what is printed would land in the middle of what somebody types.
+                sys.exit(ExitCode.OTHER)
             _say(_explain(error))
             sys.exit(_after_flush(ExitCode.OTHER))
 
@@ -157,9 +170,15 @@ def _ready_streams() -> None:
 
 
 def _say(*lines: str) -> None:
+    is_read = sys.stderr.isatty()
     for line in lines:
+        # On a terminal between words; elsewhere a fault is one line.
+        width = shutil.get_terminal_size().columns
+        shown = (
+            textwrap.wrap(line, max(width, 20), break_long_words=False, break_on_hyphens=False) if is_read else [line]
+        )
         with contextlib.suppress(OSError, ValueError):
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - output
+            print(*shown, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - output
 
 
 def _after_flush(code: int) -> int:
@@ -167,7 +186,7 @@ def _after_flush(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        code = code or ExitCode.OTHER
+        pass
     except (OSError, ValueError) as error:
         _say(f"The output cannot be written: {error}.")
         code = code or ExitCode.UNWRITABLE

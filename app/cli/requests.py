@@ -12,15 +12,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import typer
 
-from app.cli.client import ready_target, write_answer
+from app.cli.answers import Delivery
 from app.cli.exits import CommandError
-from app.cli.gateway import JSONObject, open_session
-from app.cli.options import ApiKey, AsJson, BaseUrl
-from app.cli.tables import Column, note, print_facts, print_json, print_rows
+from app.cli.gateway import JSONObject, open_session, place_of
+from app.cli.options import ApiKey, AsJson, BaseUrl, Force
+from app.cli.tables import Column, is_wide, print_facts, print_json, print_rows, say
+from app.cli.targets import choose_target, try_target
 from app.cli.texts import plain, show_money, show_seconds, show_time, whole
 
 if TYPE_CHECKING:
@@ -33,14 +34,13 @@ _REMEMBERED = 10_000
 _COLLECTABLE = frozenset({"completed", "partial"})
 _OPEN = frozenset({"queued", "processing"})
 _COLUMNS = (
-    # Ids are there to be copied: they are never cut.
-    Column("id", copied=True),
+    Column("id"),
     Column("begun"),
     Column("status"),
-    Column("model"),
-    Column("images", number=True),
+    Column("model", cuts=True),
+    Column("images", number=True, only_wide=True),
     Column("cost", number=True),
-    Column("took", number=True),
+    Column("took", number=True, only_wide=True),
 )
 _STATUS = "queued, processing, completed, partial or failed."
 
@@ -58,6 +58,7 @@ def requests(
     limit: Annotated[int, typer.Option(help="How many, the newest.", min=1, max=_PAGE)] = 20,
     collect: Annotated[bool, typer.Option("--collect", help="Get the images of those that are shown.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="With --collect: the folder.")] = None,
+    force: Force = False,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
@@ -72,7 +73,7 @@ def requests(
             # How following many is ended.
             raise typer.Exit(0) from None
         if collect:
-            _collect(session, shown, output)
+            _collect(session, shown, output, force=force)
 
 
 def _shown(
@@ -96,7 +97,7 @@ def _shown(
 
 
 def _find(session: Session, request_id: str) -> JSONObject:
-    return session.get(f"/requests/{quote(request_id, safe='')}")
+    return session.get(place_of("requests", request_id))
 
 
 def _until_ended(session: Session, request_id: str) -> JSONObject:
@@ -108,7 +109,7 @@ def _until_ended(session: Session, request_id: str) -> JSONObject:
             return record
         if record["status"] != last:
             last = record["status"]
-            note(f"{request_id} {last}")
+            say(f"{request_id} {last}", errors=True)
         time.sleep(_LOOK_SECONDS)
 
 
@@ -149,7 +150,7 @@ def _news(session: Session, query: dict[str, str], known: OrderedDict[str, str],
     return found
 
 
-def _collect(session: Session, records: list[JSONObject], output: Path | None) -> None:
+def _collect(session: Session, records: list[JSONObject], output: Path | None, *, force: bool) -> None:
     """Write the images of these requests; one whose images are gone keeps none of the others from coming."""
     folder = output or Path()
     if len(records) > 1:
@@ -158,12 +159,15 @@ def _collect(session: Session, records: list[JSONObject], output: Path | None) -
     for record in records:
         if record["status"] not in _COLLECTABLE:
             continue
-        target = ready_target(folder, {})
+        target = choose_target(folder, None, force=force)
+        try_target(target)
         try:
-            write_answer(session, session.collect(record["id"]), target, as_json=False)
+            delivery = Delivery(session, target, as_json=False)
+            delivery.take(session.collect(record["id"]))
+            delivery.end()
         except CommandError as error:
             failed += 1
-            note(f"{record['id']}: {error}")
+            say(f"{record['id']}: {error}", errors=True)
     if failed:
         raise typer.Exit(1)
 
@@ -201,7 +205,8 @@ def facts_of(record: JSONObject) -> Iterator[tuple[str, str]]:
 
 
 def _cells(record: JSONObject) -> list[str]:
-    texts = [plain(record["id"]), show_time(record["created_at"]), plain(record["status"]), plain(record["model"])]
+    begun = show_time(record["created_at"], brief=not is_wide())
+    texts = [plain(record["id"]), begun, plain(record["status"]), plain(record["model"])]
     return [*texts, _images(record), _cost(record), _took(record)]
 
 

@@ -9,12 +9,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx2
 
 from app.cli.exits import CommandError, ExitCode, code_of
-from app.cli.gateway import Address, JSONObject, how_to_collect
+from app.cli.gateway import Address, JSONObject, how_to_collect, place_of
 
 _TIMEOUT_SECONDS = 600.0
 _CONNECT_SECONDS = 10.0
@@ -83,10 +83,7 @@ class Session:
 
     def buy(self, purchase: Purchase) -> JSONObject:
         """The answer to a purchase, waited for as long as the gateway says that it is being made."""
-        try:
-            return self._read(self._send(purchase, stream=False))
-        except KeyboardInterrupt:
-            raise CommandError(how_to_repeat("Stopped.", purchase)) from None
+        return self._read(self._send(purchase, stream=False))
 
     def stream(self, purchase: Purchase) -> Iterator[JSONObject]:
         """Each image of a purchase as it comes, and what failed.
@@ -167,7 +164,7 @@ class Session:
         """The answer to a request of before, waited for while it is being made."""
         deadline = self._clock() + _LONGEST_WAIT_SECONDS
         while True:
-            response = self._ask("GET", f"/requests/{quote(request_id, safe='')}/result")
+            response = self._ask("GET", f"{place_of('requests', request_id)}/result")
             if response.status_code != _ACCEPTED:
                 return self._read(response)
             if self._clock() >= deadline:

@@ -18,9 +18,10 @@ def whole(text: str) -> str:
     return "".join(one if one.isprintable() else "\ufffd" for one in text)
 
 
-def show_time(seconds: int | None) -> str:
+def show_time(seconds: int | None, *, brief: bool = False) -> str:
     """A moment in this machine's time, empty for an unknown one."""
-    return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    form = "%m-%d %H:%M" if brief else "%Y-%m-%d %H:%M:%S"
+    return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime(form)
 
 
 def show_money(dollars: object) -> str:

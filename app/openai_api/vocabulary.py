@@ -98,7 +98,7 @@ FIELDS = (
     Field(
         "background", Kind.CHOICE,
         "transparent where the model can, else reported; white and black also color the padding of fit.", "background",
-        choices=_words("auto", "transparent", "opaque", "white", "black"), unset="auto",
+        choices=_words("auto", "transparent", "opaque", "white", "black"), unset="auto", options=("--background",),
     ),
     Field(
         "size", Kind.SIZE,
@@ -121,22 +121,29 @@ FIELDS = (
     ),
     Field(
         "fit", Kind.CHOICE, "Deliver exactly the `WxH` of `size`, by crop, padding or stretching after the fact.",
-        "fit", choices=_words("cover", "contain", "exact"),
+        "fit", choices=_words("cover", "contain", "exact"), options=("--fit",),
     ),
     Field("model", Kind.TEXT, "A model id, an alias or an AIR id. See GET /v1/models.", "model", options=("--model",)),
     # OpenAI's own limit.
     Field("n", Kind.INTEGER, "How many images.", "count", low=1, high=10, options=("--n", "-n")),
-    Field("output_compression", Kind.INTEGER, "Quality of jpeg, webp and avif.", "compression", low=0, high=100),
+    Field(
+        "output_compression", Kind.INTEGER, "Quality of jpeg, webp and avif.", "compression", low=0, high=100,
+        options=("--compression",),
+    ),
     Field(
         "mask", Kind.IMAGE, "Where to edit: see the edits endpoint.", "mask",
         as_file="Transparent where to edit; a fully opaque grayscale mask is white where to edit.",
     ),
     Field("markup", Kind.IMAGE, "Drawn over the first image.", "markup", as_file="Drawn over the first image."),
     # In many programs a seed of -1 means that any will do.
-    Field("seed", Kind.INTEGER, "-1 is none. For repeatable images.", "seed", low=-1, high=_MAX_SEED, unset=-1),
+    Field(
+        "seed", Kind.INTEGER, "-1 is none. For repeatable images.", "seed", low=-1, high=_MAX_SEED, unset=-1,
+        options=("--seed",),
+    ),
     Field(
         "quality", Kind.OPEN_CHOICE, _OWN_OR_REPORTED,
         choices=_words("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"), unset="auto",
+        options=("--quality",),
     ),
     Field("style", Kind.OPEN_CHOICE, _OWN_OR_REPORTED, choices=_words("vivid", "natural")),
     Field("moderation", Kind.CHOICE, _REPORTED, choices=_words("auto", "low"), unset="auto"),
@@ -147,7 +154,7 @@ FIELDS = (
     Field("frame_duration_ms", Kind.INTEGER, _ONE_FRAME, low=10, high=60_000),
     Field("partial_images", Kind.INTEGER, "Reported: Runware makes none.", low=0, high=3, unset=0),
     Field("num_inference_steps", Kind.INTEGER, "How many steps to take.", low=1, high=1000),
-    Field("negative_prompt", Kind.TEXT, "What the image must not show."),
+    Field("negative_prompt", Kind.TEXT, "What the image must not show.", options=("--negative-prompt",)),
     Field("guidance_scale", Kind.NUMBER, "How closely to follow the prompt.", low=0, high=1000),
     Field("scale_factor", Kind.NUMBER, "How many times larger than the first image the result is.", low=1, high=100),
     Field("svg", Kind.OBJECT, "Reported when the model makes no vector graphics."),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.targets import Target, TargetError, choose_target, try_target, write_images
+from app.cli.targets import Target, TargetError, choose_target, try_target, write_image
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,49 @@ def test_the_names_of_the_files(file, count, format_, paths):
     assert target.paths(count, "own", format_) == [Path(path) for path in paths]
 
 
+def target(folder: Path, name: str, **more) -> Target:
+    return Target(folder, folder / name, None, **more)
+
+
 def test_trying_leaves_nothing_behind_and_harms_nothing(tmp_path):
     (tmp_path / "x-1.png").write_bytes(b"old")
-    try_target(Target(tmp_path, tmp_path / "x.png", None), 2)
+    try_target(target(tmp_path, "x.png", count=2, force=True))
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x-1.png", b"old")]
 
 
-def test_an_image_that_cannot_be_written_whole_leaves_the_old_one(tmp_path):
-    (tmp_path / "x.png").write_bytes(b"old")
+def test_a_file_that_is_there_is_no_target_unless_it_is_forced(tmp_path):
+    (tmp_path / "x-2.png").write_bytes(b"old")
+    with pytest.raises(TargetError, match=r"x-2\.png is there already: .*--force"):
+        try_target(target(tmp_path, "x.png", count=2))
+    try_target(target(tmp_path, "x.png", count=1))
+
+
+def test_trying_a_link_that_leads_nowhere_leaves_the_link(tmp_path):
+    (tmp_path / "x.png").symlink_to(tmp_path / "there.png")
+    try_target(target(tmp_path, "x.png"))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+    write_image(tmp_path / "x.png", b"new", target(tmp_path, "x.png"))
+    assert (tmp_path / "there.png").read_bytes() == b"new"
+
+
+def test_a_file_that_came_between_trying_and_writing_stays(tmp_path):
+    try_target(target(tmp_path, "x.png"))
+    (tmp_path / "x.png").write_bytes(b"of somebody else")
+    with pytest.raises(TargetError, match="is there already"):
+        write_image(tmp_path / "x.png", b"new", target(tmp_path, "x.png"))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.png", b"of somebody else")]
+    write_image(tmp_path / "x.png", b"new", target(tmp_path, "x.png", force=True))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.png", b"new")]
+
+
+def test_an_image_that_cannot_be_written_whole_leaves_nothing(tmp_path):
     (tmp_path / "y.png").mkdir()
     with pytest.raises(TargetError, match=r"y\.png cannot be written"):
-        write_images([tmp_path / "x.png", tmp_path / "y.png"], [b"new", b"new"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.png", "y.png"]
-    assert (tmp_path / "x.png").read_bytes() == b"new"
+        write_image(tmp_path / "y.png", b"new", target(tmp_path, "y.png"))
+    assert [path.name for path in tmp_path.iterdir()] == ["y.png"]
+
+
+def test_standard_output_takes_one_image():
+    with pytest.raises(TargetError, match="takes one image"):
+        choose_target(Path("-"), None, count=2)
+    assert choose_target(Path("-"), "webp").is_stdout
