@@ -137,7 +137,7 @@ class Delivery:
             say(whole(f"{one['param']} {one['mode']}: {one['reason']}"), errors=errors)
         for one in self.failures:
             which = f"image {one['index'] + 1}" if "index" in one else "an image"
-            say(whole(f"{which} failed: {one['message']}"), errors=errors, style="red")
+            say(whole(f"{which} failed: {one['message']}"), errors=errors, color="red")
         console.print(f"{self._session.address.pages}/requests/{self._answer.get('id', '')}")
 
 

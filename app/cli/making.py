@@ -34,9 +34,9 @@ class Lines:
         self._ends: dict[int, Text] = {}
         self._count = count
 
-    def end(self, index: int, said: str, style: str) -> None:
+    def end(self, index: int, said: str, color: str) -> None:
         """The image at `index` is there, or will never be."""
-        self._ends[index] = Text(said, style=style)
+        self._ends[index] = Text(said, style=color)
         self._count = max(self._count, index + 1)
 
     def shown(self, seconds: float) -> Group:

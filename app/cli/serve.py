@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import secrets
@@ -136,6 +135,8 @@ def _data_folder_or_exit(settings: Settings) -> None:
 
 
 def _store_or_exit(settings: Settings) -> None:
+    import asyncio
+
     from app.media.backend import open_store
     from app.media.errors import InvalidStorageError, MediaUnavailableError
     from app.observability.metrics import Metrics

@@ -50,14 +50,14 @@ def plain_console(*, errors: bool = False) -> Console:
     return Console(stderr=errors, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def say(text: str, *, errors: bool = False, style: str | None = None) -> None:
+def say(text: str, *, errors: bool = False, color: str | None = None) -> None:
     """A sentence: on a terminal broken between words, so that it can be read; elsewhere one line."""
     console = plain_console(errors=errors)
     lines = [text]
     if console.is_terminal:
         lines = textwrap.wrap(text, console.width, break_long_words=False, break_on_hyphens=False) or [""]
     for line in lines:
-        console.print(line, style=style)
+        console.print(line, style=color)
 
 
 def print_json(value: object) -> None:
