@@ -1,5 +1,7 @@
 """Connects to the database: SQLite in WAL mode by default, PostgreSQL by URL. Leaves the tables to `schema`."""
 
+import sqlite3
+
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -69,6 +71,8 @@ def truncate_log(engine: Engine) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         cursor.close()
+    except sqlite3.Error:  # a full disk, or one that fails: what was deleted is deleted, and its log goes with the next
+        return
     finally:
         connection.close()
 

@@ -15,6 +15,7 @@ from app.jobs.leases import LeaseLostError
 from app.jobs.result_store import ImagesMissingError, ResultStore, needs_refetch
 from app.journal.records import Record
 
+_ANY_CALLERS = 2**31 - 1
 _PAUSE_SECONDS = 0.25
 """How soon an answer is looked at again whose images are nowhere."""
 
@@ -87,8 +88,11 @@ class Waiting:
         return await self._reopened(record) if needs_refetch(record) else record
 
     async def _reopened(self, record: Record) -> Record:
-        # One caller is this one. With more, somebody is receiving the same answer right now, and the images with it.
-        await self._books.queue.post(record.id, self._books.journal.outcomes.reopen, record, callers=1)
+        # One caller is this one. With more, somebody is receiving the same answer right now, and the images with it;
+        # unless it was received or stored before: then all of them wait for the same images.
+        is_first_time = record.delivered_at is None and not record.images_kept
+        callers = 1 if is_first_time else _ANY_CALLERS
+        await self._books.queue.post(record.id, self._books.journal.outcomes.reopen, record, callers=callers)
         self._books.keeper.wake()
         return record
 

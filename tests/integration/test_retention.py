@@ -146,6 +146,17 @@ def test_a_repeat_under_a_key_has_its_images_also_where_nothing_is_kept(start, f
         assert again["data"][0]["b64_json"] == first["data"][0]["b64_json"]
 
 
+def test_repeats_at_once_all_have_the_images_where_nothing_is_kept(start, folder, simulator):
+    gateway = start(SPILLWAY_KEEP_RESULTS="none")
+    wanted = {**EMBEDDED, "prompt": "[sim:plain] once for four"}
+    first = buy(gateway, KEYED, **wanted)
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(lambda _: _post(gateway, KEYED, wanted), range(4)))
+    assert [answer.status_code for answer in again] == [200] * 4
+    assert {answer.json()["data"][0]["b64_json"] for answer in again} == {first["data"][0]["b64_json"]}
+    assert simulator.asked(wanted["prompt"]) == 1
+
+
 def test_after_their_time_images_are_gone_even_where_runware_has_them(start, folder):
     gateway = start(SPILLWAY_RESULT_TTL="60s")
     buy(gateway, KEYED, **EMBEDDED)
