@@ -18,6 +18,7 @@ let records = new Map();
 const drawn = new Map();
 let older = null;
 let asked = 0;
+let loading = 0;
 let me = { admin: false };
 /** What keys are called, by the ids that records name. */
 const names = new Map();
@@ -42,19 +43,30 @@ function question() {
 
 async function load({ page: next = null, fresh = false, quiet = false } = {}) {
   const turn = ++asked;
+  loading += 1;
   try {
     const answer = await json(next ?? question(), { quiet });
     // A later question was asked meanwhile: its answer counts.
     if (turn !== asked) return;
     const found = new Map(answer.data.map((record) => [record.id, record]));
+    // What came between two looks may be more than a page: then the list begins anew, and has no gap.
+    const anew = fresh || !answer.data.some((record) => records.has(record.id));
     if (next) records = new Map([...records, ...found]);
-    else records = fresh ? found : new Map([...found, ...[...records].filter(([id]) => !found.has(id))]);
-    if (next || fresh) older = answer.next_page_url;
+    else records = new Map([...found, ...(anew || !answer.has_more ? [] : beyond(answer.data, found))]);
+    if (next || anew) older = answer.next_page_url;
     fill(problem);
     draw();
   } catch (error) {
     if (turn === asked) fill(problem, failure(error));
+  } finally {
+    loading -= 1;
   }
+}
+
+/** What is shown already and lies behind a page: what stood among its rows and does not any more, fits no more. */
+function beyond(newest, found) {
+  const last = newest.at(-1).created_at;
+  return [...records].filter(([id, record]) => !found.has(id) && record.created_at <= last);
 }
 
 function draw() {
@@ -136,7 +148,7 @@ async function showList() {
   place.removeAttribute("aria-busy");
   setInterval(() => {
     // Nobody looks at a hidden page, and the gateway has other things to do.
-    if (live.checked && document.visibilityState === "visible" && !document.querySelector("dialog")) load({ quiet: true });
+    if (!loading && live.checked && document.visibilityState === "visible" && !document.querySelector("dialog")) load({ quiet: true });
   }, EVERY_MS);
 }
 

@@ -83,6 +83,18 @@ def test_a_request_is_followed_looked_at_collected_and_forgotten(shop, simulator
     assert "model=riverflow-1&n=2" in again
 
 
+def test_what_fits_no_filter_any_more_leaves_the_list(shop, simulator, visit):
+    prompt = f"{unique()} [sim:hold]"
+    headers = {"Prefer": "respond-async", "Idempotency-Key": unique()}
+    body = {"prompt": prompt, "size": "256x256"}
+    id_ = shop.client.post("/images/generations", json=body, headers=headers).json()["id"]
+    page = visit(shop.origin, images=simulator.url).open("/requests?status=processing")
+    expect(rows(page).filter(has_text=id_)).to_have_count(1)
+    rows(page).filter(has_text=id_).get_by_role("link").focus()
+    seen(lambda: release(simulator, prompt), lambda _: record(shop, id_)["status"] == "completed")
+    expect(rows(page).filter(has_text=id_)).to_have_count(0)
+
+
 def test_a_request_that_failed_says_why_and_one_of_which_a_part_came_says_which(shop, simulator, visit):
     page = visit(shop.origin, images=simulator.url).page
     failed = shop.generate(prompt=f"{unique()} [sim:moderation]")
