@@ -64,11 +64,25 @@ class BodyReader:
         ticket = self._memory.take_body(context.tenant, _weigh(request, self._body_bytes))
         try:
             if ticket.waits:
-                await _wait_turn(request, ticket, context.wait or self._longest_wait)
+                await self._wait_turn(request, ticket, context.wait or self._longest_wait)
             yield ticket
         except BaseException:
             ticket.release()
             raise
+
+    async def _wait_turn(self, request: Request, ticket: Ticket, wait: float) -> None:
+        """Wait as long as the caller does, raising OverloadedError afterwards."""
+        until = time.monotonic() + wait
+        turn = asyncio.ensure_future(ticket.wait_turn())
+        try:
+            while not turn.done():
+                # Looked at while it waits: the server does not notice who leaves as long as the body lies unread.
+                if time.monotonic() >= until or state_of(request.scope).has_left():
+                    self._memory.bodies.refused += 1
+                    raise OverloadedError
+                await asyncio.wait({turn}, timeout=_LOOK_SECONDS)
+        finally:
+            turn.cancel()
 
     async def read_request(
         self, request: Request, mode: Mode, ticket: Ticket, defaults: Fields = NO_DEFAULTS
@@ -107,20 +121,6 @@ def _weigh_images(understood: ImageRequest) -> int:
     """Bytes of images that came with a request."""
     images = [*understood.images, understood.mask, understood.markup]
     return sum(len(image.data) for image in images if isinstance(image, UploadedImage))
-
-
-async def _wait_turn(request: Request, ticket: Ticket, wait: float) -> None:
-    """Wait as long as the caller does, raising OverloadedError afterwards."""
-    until = time.monotonic() + wait
-    turn = asyncio.ensure_future(ticket.wait_turn())
-    try:
-        while not turn.done():
-            # Looked at while it waits: the server does not notice who leaves as long as the body lies unread.
-            if time.monotonic() >= until or state_of(request.scope).has_left():
-                raise OverloadedError
-            await asyncio.wait({turn}, timeout=_LOOK_SECONDS)
-    finally:
-        turn.cancel()
 
 
 def _weigh(request: Request, limit: int) -> int:

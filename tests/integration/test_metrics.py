@@ -213,6 +213,13 @@ def test_what_the_store_refuses_is_counted(start_gateway, tmp_path):
     assert value(gateway, "spillway_storage_errors_total") > before == 0
 
 
+def test_what_is_stored_is_weighed(start_gateway):
+    gateway = start_gateway(parts={"sweeps_every": 0.2}, SPILLWAY_ADMIN_KEYS=f"boss={ADMIN_KEY}")
+    url = generate(gateway, output_format="gif").json()["data"][0]["url"]
+    size = len(loopback.get(url).content)
+    assert seen(lambda: value(gateway, "spillway_storage_bytes"), lambda now: now == size) == size
+
+
 def test_costs_and_images_are_those_of_the_ledger(start_gateway):
     gateway = start_gateway(SPILLWAY_ADMIN_KEYS=f"boss={ADMIN_KEY}")
     asked = [

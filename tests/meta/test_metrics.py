@@ -109,6 +109,7 @@ FIRES: dict[str, Callable[[Metrics], object]] = {
     "SpillwayJournalSlow": repeat(lambda m: m.journal_committed(1, 2.0), 400),
     "SpillwayJournalBehind": lambda m: m.state(f.BACKLOG, 1001),
     "SpillwayStorageFails": lambda m: m.storage_failed(),
+    "SpillwayStorageFull": lambda m: answer(m, 507),
     "SpillwayWorkersDie": repeat(lambda m: m.worker_replaced(), 11),
     "SpillwayTakeovers": repeat(lambda m: m.taken_over(), 21),
     "SpillwayBalanceLow": lambda m: m.state_balance(Decimal("1.5"), is_low=True),
