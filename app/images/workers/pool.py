@@ -101,11 +101,12 @@ class _Place:
             self._renewing = asyncio.create_task(WorkerProcess.start())
 
     def _replace(self, process: WorkerProcess) -> None:
+        # Only those that had to go: that others are worn is no news, and nothing to be alarmed at.
+        self._metrics.worker_replaced()
         self._end(process)
         self.fill()
 
     def _end(self, process: WorkerProcess) -> None:
-        self._metrics.worker_replaced()
         ending = asyncio.create_task(process.end())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
