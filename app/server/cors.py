@@ -8,7 +8,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Send
 
 _METHODS = ("DELETE", "GET", "HEAD", "POST", "PUT", "PATCH")
-_SHOWN = frozenset({"location", "retry-after", "idempotent-replayed", "preference-applied", "x-should-retry"})
+_SHOWN = frozenset(
+    {"location", "retry-after", "idempotent-replayed", "preference-applied", "x-should-retry"}
+    # What lets a page read an image in parts, and keep it.
+    | {"etag", "accept-ranges", "content-range", "content-disposition"}
+)
 _SHOWN_PREFIXES = ("x-spillway-", "x-ratelimit-")
 _ALWAYS = ("x-request-id", "x-spillway-request-id", "openai-processing-ms", "x-spillway-upstream")
 """Put on every answer by the middleware around this one."""

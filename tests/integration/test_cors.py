@@ -85,6 +85,9 @@ def test_hosted_images_can_be_read_by_a_page(open_gateway):
     url = open_gateway.generate(output_format="gif").json()["data"][0]["url"]
     answer = loopback.get(url, headers={"Origin": PAGE})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
+    part = loopback.get(url, headers={"Origin": PAGE, "Range": "bytes=0-9"})
+    shown = set(part.headers["access-control-expose-headers"].split(", "))
+    assert (part.status_code, {"etag", "content-range", "accept-ranges", "content-disposition"} <= shown) == (206, True)
     assert "access-control-allow-origin" not in loopback.get(url, headers={"Origin": OTHER}).headers
 
 
