@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import loopback
+from tests.support import loopback, ordeals
 from tests.support.object_stores import BUCKET, ObjectServer
+from tests.support.processes import free_port
 from tests.support.waiting import seen
 
 SWEEPS_OFTEN = {"sweeps_every": 0.05}
@@ -260,6 +261,20 @@ def test_a_store_that_is_away_loses_nothing_and_nothing_is_bought_for_it(start, 
     assert loopback.get(back.json()["data"][0]["url"]).status_code == 200
     got = seen(lambda: gateway.client.get(f"/requests/{later}/result"), lambda answer: answer.status_code == 200)
     assert got.json()["data"][0]["b64_json"]
+
+
+def test_on_a_full_disk_nothing_is_lost_and_nothing_is_bought_for_it(simulator, tmp_path):
+    wanted = {**HOSTED, "prompt": "a harbor on a full disk"}
+    with ordeals.subject(simulator.url, tmp_path, free_port(), journal_on_disk=False) as one:
+        with ordeals.full_disk(one):
+            first = buy(one, **wanted)
+            assert first["data"][0]["url"].startswith("data:image/gif;base64,")
+            refused = [_post(one, None, wanted) for _ in range(3)]
+            assert {(one.status_code, one.json()["error"]["code"]) for one in refused} == {(503, "storage_unavailable")}
+            assert simulator.asked(wanted["prompt"]) == 1
+            assert _post(one, None, {**EMBEDDED, "prompt": "needs no disk"}).status_code == 200
+        back = seen(lambda: _post(one, None, wanted), lambda answer: answer.status_code == 200)
+        assert one.client.get(back.json()["data"][0]["url"]).headers["content-type"] == "image/gif"
 
 
 def test_a_deletion_while_the_store_is_away_is_carried_out_when_it_is_back(start, folder, bucket):

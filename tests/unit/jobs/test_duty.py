@@ -1,6 +1,8 @@
 """One process of all does a thing: who takes it, who keeps it, and when another follows. On both databases."""
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -60,6 +62,18 @@ def test_another_follows_at_once_when_the_holder_leaves_or_is_known_to_be_dead(j
         assert not await second.is_mine()
         await first.leave()
         assert await second.is_mine()
+
+    asyncio.run(course())
+
+
+def test_another_follows_at_once_when_the_process_of_the_holder_has_died(journal):
+    name = "from app.journal.processes import name_process; print(name_process())"
+    died = subprocess.run([sys.executable, "-c", name], capture_output=True, text=True, check=True).stdout.strip()
+
+    async def course():
+        clock = Clock()
+        assert await Duty(IMAGES, replace(journal, leases=Leases(died)), clock).is_mine()
+        assert await duty_of(journal, "b", clock).is_mine()
 
     asyncio.run(course())
 

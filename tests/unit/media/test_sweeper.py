@@ -30,7 +30,7 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.rows = folder, dict[str, float]()
-        self.ahead, self.duty = 0.0, Duty()
+        self.ahead, self.duty, self.broken = 0.0, Duty(), False
         self.sweeper = ImageSweeper(open_folder(folder), self, self.duty, PLACES, clock=self.now)
 
     def now(self) -> float:
@@ -57,6 +57,8 @@ class Shelf:
         return len(self.rows)
 
     async def forget(self, paths):
+        if self.broken:
+            raise ConnectionError
         for path in paths:
             self.rows.pop(path, None)
 
@@ -94,6 +96,17 @@ def test_more_than_one_part_goes_in_one_sweep_and_the_log_says_how_many(shelf):
 def test_a_row_whose_file_is_gone_already_is_forgotten(shelf):
     shelf.put("media/a.png", -SPARED_SECONDS - 1)
     (shelf.folder / "media/a.png").unlink()
+    asyncio.run(shelf.sweeper.sweep())
+    assert shelf.rows == {}
+
+
+def test_a_sweep_that_is_broken_off_between_file_and_row_is_completed_by_the_next(shelf):
+    shelf.put("media/a.png", -SPARED_SECONDS - 1)
+    shelf.broken = True
+    with pytest.raises(ConnectionError):
+        asyncio.run(shelf.sweeper.sweep())
+    assert (shelf.files(), set(shelf.rows)) == (set(), {"media/a.png"})
+    shelf.broken = False
     asyncio.run(shelf.sweeper.sweep())
     assert shelf.rows == {}
 
