@@ -60,8 +60,9 @@ def test_a_color_scheme_that_was_chosen_stays(open_gateway, visit):
     expect(page.get_by_role("button", name="Color scheme: automatic")).to_be_visible()
 
 
-def test_the_first_page_says_how_to_call_with_the_address_it_was_opened_under(open_gateway, visit):
-    page = visit(open_gateway.origin).open("/")
+def test_the_first_page_says_how_to_call_with_the_address_it_was_opened_under(open_gateway, simulator, visit):
+    # The list of requests shows what other tests have made.
+    page = visit(open_gateway.origin, images=simulator.url).open("/")
     expect(page.get_by_text("Healthy")).to_be_visible()
     base = f"{open_gateway.origin}/v1"
     for name in ("curl", "Python", "Node"):
