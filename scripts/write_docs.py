@@ -4,14 +4,18 @@ Usage: python -m scripts.write_docs. Tests compare the files with what this writ
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
+from typer._click import Command, Parameter
+from typer.core import TyperGroup, TyperOption
 
 from app.catalog.loader import SharedFields, load_catalog
 from app.catalog.model import AutomaticSizes, CatalogModel, FixedSizes, GridSizes, UnpublishedSizes
 from app.catalog.modes import Mode
 from app.catalog.prices import price_in_words
+from app.cli.program import COMMANDS, load_command
 from app.errors import GatewayError
 from app.openai_api.model_schema import field_mode
 from app.openai_api.vocabulary import FIELDS, OWN_NAMES, SYNONYMS, Field, Kind, natives_of
@@ -162,7 +166,36 @@ MODE_LETTERS = {
     "refused": "x",
     "passed": "p",
 }
+
+
+def commands_text() -> str:
+    """Every command with its arguments and options, as its own help says."""
+    parts = []
+    for listed in COMMANDS:
+        command = load_command(listed)
+        parts += _command_parts(listed.name, command)
+        for name, inner in command.commands.items() if isinstance(command, TyperGroup) else ():
+            parts += _command_parts(f"{listed.name} {name}", inner)
+    return "\n\n".join(parts)
+
+
+def _command_parts(name: str, command: Command) -> Iterator[str]:
+    yield f"### `spillway {name}`"
+    yield " ".join((command.help or "").split())
+    rows = [_option_row(one) for one in command.params if not getattr(one, "hidden", False)]
+    if rows:
+        yield "\n".join(["| argument or option | meaning |", "|---|---|", *rows])
+
+
+def _option_row(parameter: Parameter) -> str:
+    is_option = isinstance(parameter, TyperOption)
+    names = [*parameter.opts, *parameter.secondary_opts] if is_option else [str(parameter.name).upper()]
+    meaning = " ".join((getattr(parameter, "help", "") or "").split()).replace("|", "\\|")
+    return f"| {', '.join(f'`{one}`' for one in names)} | {meaning} |"
+
+
 GENERATED = {
+    "cli.md": commands_text,
     "configuration.md": settings_table,
     "errors.md": errors_table,
     "models.md": models_table,

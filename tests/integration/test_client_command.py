@@ -46,8 +46,8 @@ def prompt():
 
 
 @contextmanager
-def relay(origin: str, *, lost: int):
-    """A gateway's double that passes requests on, and whose first `lost` answers never arrive."""
+def relay(origin: str, *, lost: int, cut: bool = False):
+    """A gateway's double that passes requests on, and whose first `lost` answers never arrive, or streams end early."""
     remaining = [lost]
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,10 +61,22 @@ def relay(origin: str, *, lost: int):
                 remaining[0] -= 1
                 self.close_connection = True
                 return
+            self._answer(answer, answer.content.partition(b"\n\n")[0] + b"\n\n" if cut else answer.content)
+
+        def do_GET(self) -> None:
+            answer = loopback.get(
+                f"{origin}{self.path}", headers={"Authorization": self.headers["Authorization"]}, timeout=60
+            )
+            self._answer(answer, answer.content)
+
+        def _answer(self, answer, sent: bytes) -> None:
             self.send_response(answer.status_code)
             self.send_header("Content-Length", str(len(answer.content)))
+            for name in ("Content-Type", "x-request-id"):
+                self.send_header(name, answer.headers[name])
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(sent)
+            self.close_connection = len(sent) < len(answer.content)
 
         def log_message(self, *_: object) -> None:
             return
@@ -218,6 +230,83 @@ def test_a_refusal_is_one_sentence_with_status_code_and_id(run, arguments, told)
     assert (failed.exit_code, len(failed.stderr.splitlines())) == (5, 1)
     assert told in failed.stderr
     assert re.search(r"req_[0-9a-f]{32}\]$", failed.stderr.strip())
+
+
+def test_the_block_of_the_page_on_the_command_line_works(open_gateway, folder):
+    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), re.DOTALL)
+    named = {"SPILLWAY_BASE_URL": open_gateway.base_url, "SPILLWAY_API_KEY": "test-key", "PYTHONPATH": str(ROOT)}
+    command = f'spillway() {{ {sys.executable} -m app "$@"; }}\n{block}'
+    ran = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=environment(folder, **named),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert open_bytes((folder / "night.png").read_bytes()).format == "PNG"
+    assert open_bytes((folder / "light.png").read_bytes()).format == "PNG"
+
+
+def test_a_stream_that_breaks_is_collected_and_nothing_is_bought_twice(run, folder, prompt, open_gateway):
+    with relay(open_gateway.origin, lost=0, cut=True) as base_url:
+        made = run("generate", prompt, "-n", "2", "--stream", "--size", "256x256", "-o", "a.png", base_url=base_url)
+    assert made.exit_code == 0, made.output
+    assert [open_bytes((folder / f"a-{number}.png").read_bytes()).size for number in (1, 2)] == [(256, 256)] * 2
+    assert open_gateway.simulator.made(prompt) == 2
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options"),
+    [
+        pytest.param("[sim:partial=1]", ["-n", "2"], id="of one task"),
+        pytest.param("[sim:fail-odd]", ["-n", "2", "--seed", "10", "--stream"], id="of a stream"),
+    ],
+)
+def test_the_images_of_several_that_exist_are_written_and_the_others_end_it_with_1(
+    run, folder, prompt, scenario, options
+):
+    partial = run("generate", f"{prompt} {scenario}", *options, "--size", "256x256", "-o", "a.png")
+    assert partial.exit_code == 1, partial.output
+    assert "failed: " in partial.stdout
+    assert [path.name for path in folder.iterdir()] in (["a-1.png"], ["a.png"])
+
+
+def test_an_edit_reads_standard_input_and_writes_standard_output(open_gateway, folder, prompt):
+    named = {"SPILLWAY_BASE_URL": open_gateway.base_url, "SPILLWAY_API_KEY": "test-key", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "app", "edit", "-", "--prompt", prompt, "--format", "webp", "-o", "-"]
+    ran = subprocess.run(
+        command, cwd=folder, env=environment(folder, **named), input=png(480, 360), capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert open_bytes(ran.stdout).format == "WEBP"
+    assert b"cost $" in ran.stderr
+    assert [*folder.iterdir()] == []
+
+
+def test_a_file_that_is_there_is_not_overwritten_and_nothing_is_bought(run, folder, prompt, open_gateway):
+    (folder / "a.png").write_bytes(b"mine")
+    refused = run("generate", prompt, "--size", "256x256", "-o", "a.png")
+    assert (refused.exit_code, "--force" in refused.stderr) == (6, True)
+    assert ((folder / "a.png").read_bytes(), open_gateway.simulator.made(prompt)) == (b"mine", 0)
+    assert run("generate", prompt, "--size", "256x256", "-o", "a.png", "--force").exit_code == 0
+    assert open_bytes((folder / "a.png").read_bytes()).size == (256, 256)
+
+
+def test_any_field_is_set_and_strictness_refuses_what_would_be_dropped(run, folder, prompt, open_gateway):
+    made = run("generate", prompt, "--size", "256x256", "--set", "steps=7", "--seed", "11", "--json")
+    assert json.loads(made.stdout)["data"][0]["seed"] == 11
+    planned = run("generate", prompt, "--size", "256x256", "--set", "steps=7", "--dry-run", "--json")
+    assert json.loads(planned.stdout)["plan"][0]["steps"] == 7
+    assert open_gateway.simulator.made(prompt) == 1
+    refused = run("generate", prompt, "--size", "256x256", "--quality", "hd", "--strict")
+    assert (refused.exit_code, "quality" in refused.stderr) == (5, True)
+
+
+def test_a_refused_key_has_an_exit_code_of_its_own(run, prompt):
+    refused = run("generate", prompt, "--api-key", "nobody")
+    assert (refused.exit_code, "invalid_api_key" in refused.stderr) == (3, True)
 
 
 def test_the_gateway_of_this_machine_is_found_by_its_own_settings(open_gateway, folder, prompt):
