@@ -227,7 +227,7 @@ def _health_routes(
     opened: Resources, registry: Registry, settings: Settings, memory: MemoryBudget, shutdown: Shutdown
 ) -> HealthRoutes:
     folder, runware, account = settings.journal.data_dir, opened.runware, opened.account
-    readiness = Readiness(runware, account, opened.journal, opened.media, opened.workers, folder, shutdown)
+    readiness = Readiness(runware, account, opened.journal, opened.shelf, opened.workers, folder, shutdown)
     return HealthRoutes(readiness, registry, settings.upstream, memory)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.images.workers.pool import Workers
+from app.jobs.shelf import ImageShelf
 from app.journal.journal import Journal
-from app.media.store import MediaStore
 from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
 from app.server.process import Shutdown
@@ -39,7 +39,7 @@ class Readiness:
     runware: RunwareClient
     account: RunwareAccount
     journal: Journal
-    store: MediaStore
+    shelf: ImageShelf
     workers: Workers
     folder: Path
     shutdown: Shutdown
@@ -69,10 +69,14 @@ class Readiness:
         return State("away", problem, is_ready=False)
 
     async def _store(self) -> State:
-        if await self.store.is_available(_LONGEST_SECONDS):
-            return State()
-        # Another replica would fare no better, and what Runware hosts itself needs no store of ours.
-        return State("away", "The store does not answer; images that must be hosted here are refused until it does.")
+        # Another replica would fare no better, and what Runware hosts itself needs no store: ready in any case.
+        if not await self.shelf.stores.media.is_available(_LONGEST_SECONDS):
+            problem = "The store does not answer; images that must be hosted here are refused until it does."
+            return State("away", problem)
+        if not await self.shelf.takes_writes():
+            problem = "The store takes nothing; images that must be hosted here are refused until it does."
+            return State("takes nothing", problem)
+        return State()
 
     def _upstream(self) -> State:
         if self.runware.key_refused:
