@@ -16,7 +16,6 @@ from app.media.store import outlives_link
 from app.observability.background import Loop
 from app.observability.logs import get_logger
 
-_logger = get_logger("sweeper")
 EVERY_SECONDS = 15.0
 SPARED_SECONDS = 60.0
 """So long after its time an image goes: clocks may be that far apart, and a read that began goes on (0164)."""
@@ -101,6 +100,7 @@ class ImageSweeper:
         monotonic: Callable[[], float] = time.monotonic,
         every: float = EVERY_SECONDS,
     ) -> None:
+        self._logger = get_logger("sweeper")
         self._store = store
         self._book = book
         self._duty = duty
@@ -111,7 +111,7 @@ class ImageSweeper:
         self.used = 0
         """The bytes that all images took, on all replicas, when this process last looked."""
         trouble = "expired images cannot be deleted now; it is tried again"
-        self.loop = Loop(self.sweep, every, _logger, trouble, passing=(MediaUnavailableError, *passing))
+        self.loop = Loop(self.sweep, every, self._logger, trouble, passing=(MediaUnavailableError, *passing))
         """What was being deleted when it is stopped is deleted by the process that sweeps next."""
 
     async def sweep(self) -> None:
@@ -132,7 +132,7 @@ class ImageSweeper:
                 return
             self.used = await self._book.used()
         if count:
-            _logger.info("expired images were deleted", count=count)
+            self._logger.info("expired images were deleted", count=count)
 
     async def make_room(self) -> None:
         """Delete what is over, the oldest first, without sparing any; for a few seconds at most.
@@ -186,7 +186,7 @@ class ImageSweeper:
                     await asyncio.sleep(_PAUSE_SECONDS)
         count += await self._book.adopt(found)
         if count:
-            _logger.warning("images were found that nobody knew of; they go when their time is over", count=count)
+            self._logger.warning("images were found that nobody knew of; they go when their time is over", count=count)
 
     def _found(self, file: StoredBytes, seconds: float) -> FoundFile:
         stays = self._places.outliving if outlives_link(file.name) else seconds

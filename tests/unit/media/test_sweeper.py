@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.media.errors import MediaUnavailableError
 from app.media.sweeper import SPARED_SECONDS, Expired, ImageSweeper, Places
+from tests.support.log_lines import log_lines
 from tests.support.media import open_folder
 from tests.support.waiting import seen_meanwhile
 
@@ -87,7 +87,7 @@ def test_an_image_goes_once_its_time_and_the_margin_are_over_and_no_other_does(s
 def test_more_than_one_part_goes_in_one_sweep_and_the_log_says_how_many(shelf):
     for number in range(250):
         shelf.put(f"media/{number}.png", -SPARED_SECONDS - 1)
-    with capture_logs() as lines:
+    with log_lines() as lines:
         asyncio.run(shelf.sweeper.sweep())
     assert (shelf.files(), shelf.rows) == (set(), {})
     assert [line.get("count") for line in lines if "deleted" in line["event"]] == [250]

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.observability.background import Loop
 from app.observability.logs import get_logger
+from tests.support.log_lines import log_lines
 from tests.support.waiting import seen_meanwhile
 
 LONG, SHORT = 3600.0, 0.01
@@ -99,7 +99,7 @@ def test_a_turn_that_fails_is_logged_and_the_next_one_comes(fault, level, tells_
     async def run():
         part = Part(fault)
         loop = loop_of(part, SHORT, passing=ConnectionError)
-        with capture_logs() as lines:
+        with log_lines() as lines:
             loop.start()
             await turns_of(part, 2)
             loop.stop()
