@@ -145,7 +145,9 @@ def test_settings_are_shown_with_their_sources_and_secrets_are_not(see, tmp_path
     (tmp_path / "own.toml").write_text("port = 9123\n")
     (tmp_path / ".env").write_text("SPILLWAY_CONFIG=own.toml\nRUNWARE_API_KEY=rw-very-secret\n")
     shown = see("config", SPILLWAY_HOST="127.0.0.1")
-    rows = {line.split()[0]: line.split()[1:] for line in shown.lines if line.startswith(("SPILLWAY", "RUNWARE", "OTEL"))}
+    rows = {
+        line.split()[0]: line.split()[1:] for line in shown.lines if line.startswith(("SPILLWAY", "RUNWARE", "OTEL"))
+    }
     assert rows["SPILLWAY_PORT"] == ["9123", "own.toml"]
     assert rows["SPILLWAY_HOST"] == ["127.0.0.1", "environment"]
     assert rows["RUNWARE_API_KEY"] == ["(set,", "not", "shown)", ".env"]
