@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(1500)]
 MIB = 1024 * 1024
 BOUND = 256 * MIB
 ANSWER_BYTES, PIECE = 5 * MIB, 256 * 1024
+"""An answer is no larger than an image of its size can be: what Runware would send beyond that is not foreseen."""
 WAIT_SECONDS = 900
 BESIDE = 150 * MIB
 """What the bound does not count: buffers of connections, pages not given back, workers that stretch."""
@@ -101,7 +102,7 @@ def upload(origin: str, image: bytes, seconds: float) -> int:
     begin = (
         b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\ngoogle:4@1\r\n'
         b'--b\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nmake it night %d\r\n'
-        b'--b\r\ncontent-disposition: form-data; name="response_format"\r\n\r\nurl\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="response_format"\r\n\r\nb64_json\r\n'
         b'--b\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\n' % time.time_ns()
     )
     end = b"\r\n--b--\r\n"
@@ -124,7 +125,7 @@ def upload(origin: str, image: bytes, seconds: float) -> int:
 
 def read_answer(origin: str, seconds: float) -> tuple[int, int]:
     """A generation whose answer is read within so many seconds and a moment; its status and how long its body was."""
-    body = b'{"prompt":"a large harbor %d","response_format":"b64_json","size":"1024x1024"}' % time.time_ns()
+    body = b'{"prompt":"a large harbor %d","response_format":"b64_json","size":"1536x1024"}' % time.time_ns()
     with RawConnection(origin, timeout=WAIT_SECONDS) as connection:
         fields = ("Content-Type: application/json", f"Content-Length: {len(body)}")
         connection.send(head("/v1/images/generations", *fields) + body)
@@ -166,10 +167,10 @@ def test_uploads_and_answers_at_scale_hold_no_more_than_the_bound_beside_slow_se
                 held = seen(
                     lambda: scrape(metrics, None).value("spillway_bytes_in_flight"), lambda now: now > BOUND / 8
                 )
-                waiting = loopback.get(f"{origin}/readyz", timeout=60).json()["memory"]
+                waiting = loopback.get(f"{origin}/readyz", timeout=WAIT_SECONDS).json()["memory"]
                 statuses = [one.result() for one in uploads]
                 read = [one.result() for one in answers]
-            left = loopback.get(f"{origin}/readyz", timeout=60).json()["memory"]
+            left = loopback.get(f"{origin}/readyz", timeout=WAIT_SECONDS).json()["memory"]
     assert statuses == [200] * 64
     assert [status for status, _ in read] == [200] * 200
     assert min(length for _, length in read) > ANSWER_BYTES
