@@ -25,6 +25,7 @@ from app.journal.records import UNREADABLE, Lease, Record, Settlement, Status
 from app.ledger.bill import Costs, known_cost, total_cost
 from app.media.errors import MediaNotFoundError, MediaUnavailableError
 from app.media.links import MEDIA_PATH
+from app.media.store import outlives_link
 from app.observability.logs import get_logger
 
 _logger = get_logger("results")
@@ -106,6 +107,9 @@ class ResultStore:
         # A link is never prolonged: one that leaked ends when it said so (0057).
         if image.hosted is None or (image.expires_at or 0) > self._clock():
             return image
+        # It goes with its link, if it has not gone yet: another link would lead nowhere in a minute.
+        if not outlives_link(image.hosted):
+            raise MediaNotFoundError
         seconds = (stored.lives or self._shelf.lives).link
         if record.images_until is not None:
             seconds = min(seconds, int(record.images_until - self._clock()))

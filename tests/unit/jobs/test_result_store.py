@@ -191,6 +191,18 @@ def test_a_link_is_renewed_for_no_longer_than_its_image_stays(stores):
     asyncio.run(course())
 
 
+def test_no_other_link_is_given_to_an_image_that_goes_with_the_one_that_has_ended(stores):
+    async def course():
+        store = stores.keeping()
+        hosted = await store._shelf.host(BYTES, "png", Owner("r", Lifetimes(60, 90), asked_again=False))
+        image = replace(LINKED, url=hosted.url_at("https://here"), expires_at=hosted.expires_at, hosted=hosted.name)
+        stores.now += 61  # and the sweeper still spares it
+        with pytest.raises(ImagesMissingError):
+            await store.replay(replace(record_of(image, images_kept=True), images_until=stores.now + 29))
+
+    asyncio.run(course())
+
+
 def test_a_result_of_links_is_stored_as_it_is(store):
     linked = result_of(LINKED)
     assert asyncio.run(store.store(linked, "r", images=True)) is linked
