@@ -85,6 +85,21 @@ EDITS: Examples = {
         output_format="jpeg",
     ),
 }
+FORMS: Examples = {
+    "simple": _example(
+        "An image changed as the prompt says: choose its file",
+        model="riverflow-1-mini",
+        prompt="Give it a red hat",
+    ),
+    "converted": _example(
+        "The result as a small AVIF: choose the image's file",
+        model="riverflow-1-mini",
+        prompt="Give it a red hat",
+        output_format="avif",
+        output_compression=50,
+    ),
+}
+"""Of forms. A file cannot stand in an example."""
 KEYS: Examples = {
     "budget": _example(
         "A key with a budget and limits",

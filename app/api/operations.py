@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from app.api import parameters as given
 from app.api.documented import Documented, Operation, errors, json_answer, json_body, reference
-from app.api.examples import EDITS, GENERATIONS, Examples
+from app.api.examples import EDITS, FORMS, GENERATIONS, Examples
 from app.openai_api.key_schemas import BudgetWebhook
 from app.openai_api.record_schemas import (
     Health,
@@ -57,7 +57,7 @@ def create_image() -> Operation:
 def edit_image() -> Operation:
     """Of `/images/edits`, which takes forms too."""
     body = _image_body(EDIT, EDITS)
-    body["content"]["multipart/form-data"] = {"schema": reference(EDIT_FORM)}
+    body["content"]["multipart/form-data"] = {"schema": reference(EDIT_FORM), "examples": {**FORMS}}
     return Operation("Images", "Edit images", _image_answers(), (*given.IMAGE_HEADERS, given.DRY_RUN), body)
 
 

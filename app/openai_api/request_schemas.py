@@ -12,6 +12,7 @@ Schema = dict[str, JSONValue]
 
 GENERATION, EDIT, EDIT_FORM, RUNWARE = "GenerationRequest", "EditRequest", "EditForm", "RunwareRequest"
 """The names of the schemas in the OpenAPI document."""
+_IN_FORMS: Mapping[str, str] = {"model": "riverflow-1-mini", "prompt": "Give it a red hat"}
 _NEEDS_IMAGE = "At least one image is required, in any of the image fields."
 _NESTING = "Nested fields may use brackets: `lora[][model]`."
 _BESIDE = "OpenAI's names may stand beside these and win; any other field goes to Runware."
@@ -44,7 +45,7 @@ def describe_requests() -> dict[str, Schema]:
     fields: Schema = {field.name: describe_field(field) for field in FIELDS}
     files: Schema = {field.name: _describe_file(field) for field in FIELDS if field.as_file}
     texts: Schema = {
-        field.name: describe_field(field) for field in FIELDS if field.kind not in {Kind.IMAGES, Kind.IMAGE}
+        field.name: _describe_text(field) for field in FIELDS if field.kind not in {Kind.IMAGES, Kind.IMAGE}
     }
     native: Schema = {field.name: describe_field(field) for field in (BY_NAME["model"], *RUNWARE_FIELDS)}
     bodies: tuple[tuple[str, str, Schema, list[JSONValue]], ...] = (
@@ -78,6 +79,13 @@ def describe_field(field: Field) -> Schema:
     return {**schema, "examples": examples} if examples else schema
 
 
+def _describe_text(field: Field) -> Schema:
+    """A field of a form, which has no null: a page that tries one out would send the word."""
+    # Empty is as good as absent here; without an example such a page makes up a value, and sends it.
+    shown: list[JSONValue] = [_IN_FORMS.get(field.name, "")]
+    return {**_type_of(field), "title": _title(field), "description": field.description, "examples": shown}
+
+
 def _type_of(field: Field) -> Schema:
     if field.kind is Kind.CHOICE:
         return {**_TEXT, "enum": [*field.choices]}
@@ -94,7 +102,7 @@ def _describe_file(field: Field) -> Schema:
     # The one part of a form that an edit cannot do without.
     if field.kind is Kind.IMAGES:
         return {"type": "array", "items": _FILE, **described}
-    return {"anyOf": [_FILE, {"type": "null"}], "default": None, **described}
+    return {**_FILE, **described}
 
 
 def _title(field: Field) -> str:

@@ -1,5 +1,6 @@
 """One Chromium for all tests, and for each test fresh browsers in it that are watched."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -10,11 +11,23 @@ from tests.conftest import RunningGateway
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """A running browser, and the loop of those who drive it."""
     # As long as the busiest machine takes: what is waited for is the condition itself, so nobody waits for nothing.
     expect.set_options(timeout=30_000)
     with running_browser() as started:
-        yield started
+        loop = asyncio.get_running_loop()
+        yield started, loop
+        asyncio._set_running_loop(loop)
+
+
+@pytest.fixture
+def browser(chromium) -> Iterator[Browser]:
+    """The browser for one test. Its loop counts as running in between; other tests of the process could start none."""
+    started, loop = chromium
+    asyncio._set_running_loop(loop)
+    yield started
+    asyncio._set_running_loop(None)
 
 
 @pytest.fixture

@@ -62,7 +62,10 @@ print(json.dumps({
     "parsed": dict(request.parameters),
     "beyond": refusal(parse_request, Mode.GENERATE, {"prompt": "a pear", "sharpness": 11}),
     "misspelled": refusal(refuse_misspelled, {"sharpnes"}, KNOWN_NAMES, set(), "m"),
-    "documented": [schemas[name]["properties"]["sharpness"]["anyOf"][0] for name in ("GenerationRequest", "EditForm")],
+    "documented": [
+        schemas["GenerationRequest"]["properties"]["sharpness"]["anyOf"][0],
+        {key: value for key, value in schemas["EditForm"]["properties"]["sharpness"].items() if key in {"type", "minimum", "maximum"}},
+    ],
     "schemas": [shown(describe_model(model)["properties"]["sharpness"]) for model in (unlisted, listed)],
     "decided": [decide(model) for model in (unlisted, listed)],
     "in the matrix": [line[:42] for line in matrix_table().splitlines() if line.startswith("| `sharp")],
