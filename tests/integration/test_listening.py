@@ -53,7 +53,8 @@ def test_that_it_listens_is_said_once_and_not_before_it_answers(tmp_path, worker
     command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--workers", workers]
     process = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
     try:
-        line = process.stderr.readline()
+        # Lines of the log may come before it.
+        line = next(line for line in process.stderr if "listens on" in line)
         assert f"listens on http://127.0.0.1:{port}" in line
         asked = time.monotonic()
         assert loopback.get(f"http://127.0.0.1:{port}/readyz", timeout=20).status_code == 200
