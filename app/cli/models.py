@@ -53,6 +53,13 @@ class Order(StrEnum):
 class ModelGroup(CommandGroup):
     """`spillway models ID` is `spillway models show ID`."""
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as Typer's
+        """What is left for a command. Before one stand no options of the list, so that none need be read (0190)."""
+        if args and not args[0].startswith("-"):
+            ctx._protected_args, ctx.args = args[:1], args[1:]  # noqa: SLF001 - as Typer's own group does
+            return ctx.args
+        return super().parse_args(ctx, args)
+
     def resolve_command(  # type: ignore[override]  # all contexts are Typer's
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
