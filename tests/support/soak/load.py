@@ -26,6 +26,7 @@ _FORMS: tuple[tuple[dict[str, object], int], ...] = (
 """Hosted, embedded, converted and hosted, and an edit."""
 _MARKERS = ("", "", "", "", "", "", "[sim:drop]", "[sim:outage=1]", "[sim:unreachable=1]", "[sim:slow=1]")
 _RETRIES = 60
+_LAST_ANSWERS_SECONDS = 300
 _LONGEST_PAUSE_SECONDS = 2.0
 _UPLOAD = png(64, 64)
 
@@ -73,8 +74,9 @@ class Callers:
     def end(self) -> Sequence[Asked]:
         """Ask nothing new, and wait for all answers."""
         self._ending.set()
+        until = time.monotonic() + _LAST_ANSWERS_SECONDS
         for thread in self._threads:
-            thread.join(180)
+            thread.join(max(until - time.monotonic(), 0))
         assert not [thread for thread in self._threads if thread.is_alive()], "callers that wait forever"
         return self.asked
 
