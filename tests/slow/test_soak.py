@@ -56,4 +56,6 @@ def test_a_quarter_of_an_hour_with_faults_leaks_nothing_loses_nothing_and_ends_w
         assert last <= first * 1.1 + 16 * MIB
         before, after = growth(watch.samples, lambda sample: sample.descriptors, SECONDS * _WARM_UP)
         print(f"open files, calm: {before:.0f}, then {after:.0f}")
-        assert after <= before + 8
+        # While the younger process is down all callers are at this one, each with a connection and a task at Runware; what
+        # leaks with each request or fault is more than that long before the end.
+        assert after <= before + 2 * _CALLERS
