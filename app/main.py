@@ -70,7 +70,7 @@ from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState
 from app.server.ending import Ending
-from app.server.process import Shutdown, machine_memory
+from app.server.process import Shutdown, bytes_in_flight
 from app.settings.groups import ImageSettings
 from app.settings.load import Settings
 from app.webhooks.dispatcher import Dispatchers
@@ -78,8 +78,6 @@ from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
 _GC_THRESHOLD = 50_000
-_SHARE_OF_MEMORY = 3
-"""A third of the memory is held at most, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ async def _build(
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
     operator = settings.webhooks.operator_url
     webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
-    memory = MemoryBudget(load.max_bytes_in_flight or machine_memory() // _SHARE_OF_MEMORY, load)
+    memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images, counts.metrics)
     kept, admission = ResultStore(opened.shelf, registry), TaskAdmission(runware, load)

@@ -70,10 +70,14 @@ def serve(
         _store_or_exit(settings)
         migrate_or_exit(settings, _DATABASE_SECONDS, CANNOT_START)
         from app.main import Application
+        from app.server.process import bytes_in_flight
 
         os.environ.update(environment | (simulator.variables(environment) if simulator else {}))
         if folder is not None:
             os.environ["SPILLWAY_METRICS_DIR"] = str(folder)
+        if settings.load.max_bytes_in_flight is None:
+            # Several processes share the machine's memory; each takes its part of it.
+            os.environ["SPILLWAY_MAX_BYTES_IN_FLIGHT"] = str(bytes_in_flight(workers))
         effective = load_settings(os.environ)
         application = PackedApplication.of(Application(effective, registry))
         config = uvicorn.Config(application, factory=True, workers=workers, **server_options(effective.server))

@@ -16,6 +16,9 @@ _MAX_DESCRIPTORS = 65_536
 """More help nobody, and some systems refuse to go to what they call the limit."""
 
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_SHARE_OF_MEMORY = 3
+_LEAST_BYTES_IN_FLIGHT = 64 * 1024 * 1024
+"""One body as large as the settings allow by default."""
 _OWNER_ONLY, _PRIVATE_FOLDER, _PRIVATE_FILE = 0o077, 0o700, 0o600
 
 
@@ -81,6 +84,11 @@ def raise_descriptor_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def bytes_in_flight(processes: int = 1) -> int:
+    """Bytes of bodies and images that one of so many processes holds, where no setting says it: a third for all."""
+    return max(machine_memory() // _SHARE_OF_MEMORY // processes, _LEAST_BYTES_IN_FLIGHT)
 
 
 def machine_memory(limit_files: tuple[Path, ...] = _CGROUP_LIMITS) -> int:

@@ -50,6 +50,7 @@ def test_every_manifest_is_among_the_resources_and_the_example_of_a_secret_is_no
 def test_pods_run_without_rights_and_end_after_their_work():
     pod = manifest("deployment.yaml")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
+    assert pod["enableServiceLinks"] is False, "a service named spillway would become SPILLWAY_PORT=tcp://…"
     assert pod["securityContext"]["runAsUser"] == 10001
     assert f"USER {pod['securityContext']['runAsUser']}" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert container["securityContext"]["readOnlyRootFilesystem"]

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from app.server.process import Shutdown, machine_memory, private_folder
+from app.server.process import Shutdown, bytes_in_flight, machine_memory, private_folder
 
 
 def test_memory_is_the_machines_or_what_its_control_group_allows(tmp_path):
@@ -39,3 +39,10 @@ def test_the_grace_period_runs_from_the_first_sign_of_the_end():
 
 def test_an_end_that_nobody_announced_has_all_of_its_grace():
     assert Shutdown(lambda: 5.0).remaining(10) == 10
+
+
+def test_processes_of_one_gateway_share_a_third_of_the_memory():
+    alone = bytes_in_flight()
+    assert alone == machine_memory() // 3
+    assert bytes_in_flight(4) == alone // 4
+    assert bytes_in_flight(10**6) == 64 * 1024 * 1024
