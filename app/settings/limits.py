@@ -24,8 +24,8 @@ class LoadSettings(SettingsGroup):
         alias="SPILLWAY_MAX_BYTES_IN_FLIGHT",
         ge=MIB,
         description="How many bytes of request bodies and images are held at once; beyond it requests wait unread, "
-        "then 429 overloaded. For each process; unset: all of a gateway together a third of the memory of the machine or "
-        "its control group.",
+        "then 429 overloaded. For each process; unset: together a third of the memory of the machine or its control "
+        "group.",
     )
     # Below the whole queue: one busy key must leave room for the others.
     max_queued_per_key: int = Field(
