@@ -75,8 +75,12 @@ class Order:
         # In the answer itself: no link can expire between buying and writing.
         fields: JSONObject = {**self.fields, **({"stream": True} if self.stream else {"response_format": "b64_json"})}
         headers = {"X-Spillway-Strict": "true"} if self.strict else {}
-        if not self.images:
-            return Purchase(self.path, self.key, fields, headers=headers)
+        given = [one for one in (*self.images, self.mask) if one is not None]
+        if all(isinstance(one, str) for one in given):
+            # Without a file httpx makes no multipart form, and of another kind of form the gateway reads none.
+            addresses = {"image": [*self.images], "mask": self.mask} if self.images else {}
+            named = {name: value for name, value in addresses.items() if value is not None}
+            return Purchase(self.path, self.key, {**fields, **named}, headers=headers)
         form = {name: _form_text(value) for name, value in fields.items() if value is not None}
         # With their places in the names: a form sends its texts before its files.
         parts = {f"image[{place}]": image for place, image in enumerate(self.images)}

@@ -20,7 +20,7 @@ WIDTH = 80
 
 @pytest.fixture(scope="module")
 def shop(start_shared_gateway):
-    return start_shared_gateway(SPILLWAY_REQUEST_TIMEOUT="30", **KEYS)
+    return start_shared_gateway(SPILLWAY_REQUEST_TIMEOUT="30", SPILLWAY_ALLOW_PRIVATE_INPUT_URLS="true", **KEYS)
 
 
 @pytest.fixture
@@ -205,7 +205,11 @@ def test_a_long_refusal_is_broken_between_words(see):
 
 def test_what_is_shown_while_an_edit_is_made_comes_from_files_and_addresses(see, tmp_path, shop):
     (tmp_path / "a.png").write_bytes(png(480, 360))
-    shown = see("edit", "a.png", "--prompt", unique(), "-o", "b.png", "--json")
-    told = json.loads(shown.screen[shown.screen.index("{") :])
-    assert told["files"] == ["b.png"]
-    assert open_bytes((tmp_path / "b.png").read_bytes()).format == "PNG"
+    address = shop.generate(prompt=unique(), response_format="url").json()["data"][0]["url"]
+    for sources, output in ((["a.png"], "b.png"), ([address], "c.png"), ([address, "a.png"], "d.png")):
+        prompt = unique()
+        shown = see("edit", *sources, "--prompt", prompt, "-o", output, "--json")
+        told = json.loads(shown.screen[shown.screen.index("{") :])
+        assert told["files"] == [output]
+        assert open_bytes((tmp_path / output).read_bytes()).format == "PNG"
+        assert shop.simulator.made(prompt) == 1

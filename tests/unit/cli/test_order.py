@@ -81,6 +81,24 @@ def test_an_edit_keeps_the_order_of_files_and_addresses_and_sends_nested_values_
     )
 
 
+@pytest.mark.parametrize("mask", [None, "https://x.example/mask.png"], ids=["no mask", "a mask"])
+def test_an_edit_of_addresses_alone_is_json_since_there_is_no_file_for_a_form(mask):
+    images = ["https://x.example/a.png", "https://x.example/b.png"]
+    purchase = edit_order(images, "at night", mask, BuyOptions({"n": 2})).to_purchase()
+    body = {"n": 2, "prompt": "at night", "response_format": "b64_json", "image": images}
+    assert purchase.json_body == (body if mask is None else body | {"mask": mask})
+    assert (purchase.form, purchase.files) == (None, ())
+
+
+def test_a_mask_that_is_a_file_makes_a_form_of_addresses(tmp_path):
+    (tmp_path / "mask.png").write_bytes(b"mask")
+    purchase = edit_order(
+        ["https://x.example/a.png"], "at night", str(tmp_path / "mask.png"), BuyOptions({})
+    ).to_purchase()
+    assert (purchase.json_body, purchase.form["image[0]"]) == (None, "https://x.example/a.png")
+    assert purchase.files == (("mask", ("mask.png", b"mask", "image/png")),)
+
+
 @pytest.mark.parametrize(
     ("fields", "count"), [({}, 1), ({"n": 3}, 3), ({"numberResults": 2}, 2), ({"n": "many"}, 1), ({"n": -1}, 1)]
 )
