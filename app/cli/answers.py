@@ -45,13 +45,13 @@ class Delivery:
         self._opens = opens
         self._answer: JSONObject = {"data": []}
         self._written: dict[int, tuple[Path, bytes]] = {}
-        self._error: JSONObject | None = None
+        self._errors: list[JSONObject] = []
         self.failures: list[JSONObject] = []
 
     def take(self, item: JSONObject) -> None:
         """Write what came: all images of an answer, or the one of an event."""
         if item.get("type") == "error":
-            self._error = item["error"]
+            self._errors.append(item["error"])
         elif "index" in item:
             self._add(item)
             self._write(item, int(item["index"]), int(item["index"]) + 1)
@@ -64,8 +64,8 @@ class Delivery:
 
     def end(self, seconds: float | None = None) -> None:
         """Tell where the images are and what they cost; `seconds` is how long they took."""
-        if self._error is not None:
-            self._fail(self._error)
+        if self._errors:
+            self._fail(self._errors)
         paths = [path for _, (path, _) in sorted(self._written.items())]
         if self._as_json:
             self._print_json(paths)
@@ -103,12 +103,13 @@ class Delivery:
         except CommandError as error:
             raise CommandError(f"{error} {how_to_collect(request_id)}", code=error.code) from None
 
-    def _fail(self, error: JSONObject) -> None:
-        """The error that ended a stream: of single images, or of the request where there is none."""
+    def _fail(self, errors: list[JSONObject]) -> None:
+        """The errors that ended a stream: of single images, or of the request where there is none."""
         if not self._written:
+            error = errors[0]
             said = f"{error.get('message', 'The request failed.')} [{error.get('code')}, {self._answer.get('id', '')}]"
-            raise CommandError(said, code=code_of_event(str(error.get("type")), str(error.get("code"))))
-        self.failures = [error]
+            raise CommandError(said, code=code_of_event(error))
+        self.failures = errors
 
     def _print_json(self, paths: Sequence[Path]) -> None:
         # The images are in the files; megabytes of base64 would bury the rest.
@@ -136,9 +137,15 @@ class Delivery:
         for one in metadata.get("adjustments", []):
             say(whole(f"{one['param']} {one['mode']}: {one['reason']}"), errors=errors)
         for one in self.failures:
-            which = f"image {one['index'] + 1}" if "index" in one else "an image"
-            say(whole(f"{which} failed: {one['message']}"), errors=errors, color="red")
+            say(whole(f"{self._which(one)} failed: {one['message']}"), errors=errors, color="red")
         console.print(f"{self._session.address.pages}/requests/{self._answer.get('id', '')}")
+
+    def _which(self, failure: JSONObject) -> str:
+        """The image that a failure is of; a stream ends with one for all that did not come, and says not which."""
+        if "index" in failure:
+            return f"image {failure['index'] + 1}"
+        missing = self._target.count - len(self._written)
+        return f"{missing} images" if missing > 1 else "an image"
 
 
 _OF_AN_IMAGE = frozenset({"b64_json", "index", "seed", "image_uuid", "nsfw_content", "provider_fields", "url"})

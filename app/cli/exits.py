@@ -1,5 +1,6 @@
 """How a command ends: its exit codes, and the error that ends it with sentences for the person at the terminal."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -34,23 +35,26 @@ class CommandError(Exception):
         self.code = int(code)
 
 
-def code_of(status: int, error_code: str) -> ExitCode:
-    """The end that an error of the gateway makes, by its HTTP status and its code."""
+def code_of(status: int, error_code: str, provider_code: str | None = None) -> ExitCode:
+    """The end that an error of the gateway makes, by its HTTP status, its code and that of Runware."""
     if status == _UNAUTHORIZED or error_code in _KEY_REFUSED:
         return ExitCode.KEY_REFUSED
-    if error_code in _UNREACHABLE:
+    if error_code in _UNREACHABLE or provider_code == _CONNECTION_LOST:
         return ExitCode.UNREACHABLE
     return ExitCode.REFUSED if status < _SERVER_ERRORS else ExitCode.OTHER
 
 
-def code_of_event(error_type: str, error_code: str) -> ExitCode:
+def code_of_event(error: Mapping[str, str | None]) -> ExitCode:
     """The end that the error of a stream makes, which has no status."""
-    return code_of(_SERVER_ERRORS if error_type in _FAULTS else _SERVER_ERRORS - 1, error_code)
+    status = _SERVER_ERRORS if error.get("type") in _FAULTS else _SERVER_ERRORS - 1
+    return code_of(status, str(error.get("code")), error.get("provider_code"))
 
 
 _FAULTS = frozenset({"server_error", "service_unavailable_error"})
 _UNAUTHORIZED, _SERVER_ERRORS = 401, 500
 _KEY_REFUSED = frozenset({"invalid_api_key", "admin_required", "provider_authentication_error"})
+_CONNECTION_LOST = "connectionLost"
+"""What a failure of Runware has in the place of its code where the connection broke before it could say one."""
 _UNREACHABLE = frozenset(
     {"provider_unavailable", "provider_timeout", "journal_unavailable", "too_many_connections", "restarting"}
     | {"not_started", "still_processing"}

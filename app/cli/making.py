@@ -39,6 +39,12 @@ class Lines:
         self._ends[index] = Text(said, style=color)
         self._count = max(self._count, index + 1)
 
+    def end_rest(self, said: str, color: str) -> None:
+        """Whatever has no end yet will have no other one."""
+        for index in range(self._count):
+            if index not in self._ends:
+                self.end(index, said, color)
+
     def shown(self, seconds: float) -> Group:
         """All lines, `seconds` after the request was sent."""
         running = Text(self.state if self.state == "queued" else f"{self.state} {seconds:.0f} s")
@@ -112,6 +118,9 @@ class Making:
                         next_glance = self._clock() + _GLANCE_SECONDS
                     continue
                 if item is None:
+                    # Fewer came than were asked for: what still counted its seconds would seem to be on its way.
+                    self._lines.end_rest("failed", "red")
+                    live.update(self._lines.shown(self.seconds), refresh=True)
                     return
                 self._note(item)
                 live.update(self._lines.shown(self.seconds), refresh=True)
@@ -128,9 +137,12 @@ class Making:
     def _note(self, item: JSONObject) -> None:
         took = show_seconds(self.seconds)
         if item.get("type") == "error":
-            index = int(item["error"].get("index", -1))
-            if index >= 0:
-                self._lines.end(index, f"failed  {plain(item['error'].get('message'))}", "red")
+            said = f"failed  {plain(item['error'].get('message'))}"
+            if "index" in item["error"]:
+                self._lines.end(int(item["error"]["index"]), said, "red")
+            else:
+                # The last event of a stream, one for all images that did not come.
+                self._lines.end_rest(said, "red")
             return
         if "index" in item:
             self._lines.end(int(item["index"]), f"done  {took}  {_cost(item, 1)}", "green")

@@ -226,7 +226,7 @@ class Session:
             said = error if isinstance(error, dict) else {}
             code, request_id = str(said.get("code")), response.headers.get("x-request-id", "")
             message = f"{said.get('message', 'The request failed.')} [{response.status_code} {code}, {request_id}]"
-            raise CommandError(message, code=code_of(response.status_code, code))
+            raise CommandError(message, code=code_of(response.status_code, code, said.get("provider_code")))
         return body
 
 

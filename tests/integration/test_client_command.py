@@ -304,6 +304,12 @@ def test_any_field_is_set_and_strictness_refuses_what_would_be_dropped(run, fold
     assert (refused.exit_code, "quality" in refused.stderr) == (5, True)
 
 
+@pytest.mark.parametrize("more", [[], ["--stream"]], ids=["an answer", "a stream"])
+def test_a_connection_to_runware_that_is_cut_ends_it_as_unreachable(run, prompt, more):
+    failed = run("generate", f"{prompt} [sim:unreachable]", "--size", "256x256", *more)
+    assert (failed.exit_code, len(failed.stderr.splitlines())) == (4, 1)
+
+
 def test_a_refused_key_has_an_exit_code_of_its_own(run, prompt):
     refused = run("generate", prompt, "--api-key", "nobody")
     assert (refused.exit_code, "invalid_api_key" in refused.stderr) == (3, True)

@@ -83,6 +83,16 @@ def test_streamed_images_have_each_its_own_cost(see):
     assert shown.lines[3:6] == ["pear-1.png", "pear-2.png", "pear-3.png"]
 
 
+def test_images_of_a_stream_that_never_came_are_marked_and_counted_as_failed(see, tmp_path):
+    failing = f"{unique()} [sim:fail-odd]"
+    asked = ["generate", failing, "--stream", "-n", "4", "--seed", "2", "--size", "256x256", "-o", "pear.png"]
+    shown = see(*asked, code=1)
+    ends = [re.match(r"image (\d)  (done|failed)", line).groups() for line in shown.lines[:4]]
+    assert ends == [("1", "done"), ("2", "failed"), ("3", "done"), ("4", "failed")]
+    assert "2 images failed: " in shown.screen
+    assert sorted(path.name for path in tmp_path.glob("pear*")) == ["pear-1.png", "pear-3.png"]
+
+
 def test_whoever_interrupts_is_told_how_to_get_it_in_two_ways(see, tmp_path):
     shown = see(
         "generate", f"{unique()} [sim:slow=20]", "--size", "256x256", code=1, until=lambda text: "running" in text

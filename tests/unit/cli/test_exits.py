@@ -27,13 +27,22 @@ def test_the_exit_code_says_what_kind_of_error_it_was(status, code, end):
     assert code_of(status, code) is end
 
 
+def test_a_connection_to_runware_that_broke_is_one_that_cannot_be_had():
+    assert code_of(502, "provider_error", "connectionLost") is ExitCode.UNREACHABLE
+    assert code_of(502, "provider_error", "providerError") is ExitCode.OTHER
+
+
 @pytest.mark.parametrize(
-    ("kind", "code", "end"),
+    ("error", "end"),
     [
-        ("image_generation_user_error", "content_policy_violation", ExitCode.REFUSED),
-        ("server_error", "provider_error", ExitCode.OTHER),
-        ("service_unavailable_error", "provider_unavailable", ExitCode.UNREACHABLE),
+        ({"type": "image_generation_user_error", "code": "content_policy_violation"}, ExitCode.REFUSED),
+        ({"type": "server_error", "code": "provider_error"}, ExitCode.OTHER),
+        (
+            {"type": "server_error", "code": "provider_error", "provider_code": "connectionLost"},
+            ExitCode.UNREACHABLE,
+        ),
+        ({"type": "service_unavailable_error", "code": "provider_unavailable"}, ExitCode.UNREACHABLE),
     ],
 )
-def test_an_error_of_a_stream_has_no_status_and_the_same_end(kind, code, end):
-    assert code_of_event(kind, code) is end
+def test_an_error_of_a_stream_has_no_status_and_the_same_end(error, end):
+    assert code_of_event(error) is end
