@@ -28,7 +28,7 @@ AWKWARD = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def module_page(open_gateway, browser):
     """A page of the gateway, from which its scripts can be imported."""
     context = browser.new_context()

@@ -75,5 +75,6 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path
 def test_a_gateway_brings_an_old_journal_up_to_date_by_itself(tmp_path, database):
     url = database.fresh()
     make_old_journal(url, requests=1)
-    with served(tmp_path, SPILLWAY_DATABASE_URL=url):
+    # Its row is of 1970, and is not to be removed for its age before it is looked at.
+    with served(tmp_path, SPILLWAY_DATABASE_URL=url, SPILLWAY_JOURNAL_TTL="36500d"):
         assert version_and_costs(url) == (NEWEST, [30_000_000])

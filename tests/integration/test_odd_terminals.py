@@ -122,7 +122,7 @@ def test_completion_is_installed_for_the_shell_at_hand_and_knows_commands_and_op
 
 def test_without_a_home_and_almost_without_an_environment_it_works(run):
     assert run("spillway models", drop=("HOME", "TERM", "LANG"))[0] == 0
-    assert run(f"env -i PYTHONPATH={ROOT} spillway check")[0] == 0
+    assert run(f"env -i PYTHONPATH={ROOT} {sys.executable} -m app check")[0] == 0
 
 
 def test_text_is_sent_as_it_was_typed_where_the_machines_encoding_is_another(run, gateway):
