@@ -73,7 +73,8 @@ class Readiness:
         if not await self.shelf.stores.media.is_available(_LONGEST_SECONDS):
             problem = "The store does not answer; images that must be hosted here are refused until it does."
             return State("away", problem)
-        if not await self.shelf.takes_writes():
+        # Not tried while somebody waits: a store that hangs on writes would take every replica out of service.
+        if not self.shelf.takes_writes():
             problem = "The store takes nothing; images that must be hosted here are refused until it does."
             return State("takes nothing", problem)
         return State()

@@ -48,13 +48,15 @@ class StoreHealth:
 
     async def takes_writes(self) -> bool:
         """Whether it does, as far as is known; tries it now and then while it is not known."""
-        if self.is_open:
-            return True
-        if self._probing is None and self._clock() - self._probed >= _PAUSE_SECONDS:
-            self._probing = asyncio.create_task(self._probe())
-        if self._probing is not None:
+        if not self.seems_open() and self._probing is not None:
             # One for all who ask meanwhile; it goes on when one of them leaves.
             await asyncio.shield(self._probing)
+        return self.is_open
+
+    def seems_open(self) -> bool:
+        """The same for those who cannot wait: what is known; the next who asks knows what a try brought."""
+        if not self.is_open and self._probing is None and self._clock() - self._probed >= _PAUSE_SECONDS:
+            self._probing = asyncio.create_task(self._probe())
         return self.is_open
 
     async def _probe(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 from app.media.health import StoreHealth
 from tests.support.journals import Clock
 from tests.support.media import open_folder
+from tests.support.waiting import seen_meanwhile
 
 
 class Disk:
@@ -65,5 +66,15 @@ def test_many_that_ask_at_once_wait_for_one_try_also_when_one_of_them_leaves(dis
         await asyncio.sleep(0)
         asking[0].cancel()
         assert await asyncio.gather(*asking[1:]) == [True] * 9
+
+    asyncio.run(course())
+
+
+def test_who_cannot_wait_gets_what_is_known_and_the_next_what_a_try_brought(disk):
+    async def course():
+        disk.health.failed(1)
+        disk.clock.now += 2
+        assert not disk.health.seems_open(), "nobody waited for the try"
+        assert await seen_meanwhile(disk.health.seems_open, bool)
 
     asyncio.run(course())
