@@ -19,8 +19,9 @@ class Secrets:
     """What follows from the operator's secret and those it replaced, which are listed from the newest to the oldest."""
 
     def __init__(self, current: str, old: Sequence[str] = ()) -> None:
-        # In this order, each once: a secret that is taken back may stand in both places.
+        # In this order, each once: in the first step of a rolling change the current one is listed as well.
         self._materials = tuple(dict.fromkeys((current, *old)))
+        self._oldest = (current, *old)[-1]
 
     def every(self, purpose: str) -> tuple[bytes, ...]:
         """For what is signed with the first, and taken when any of them signed it."""
@@ -29,4 +30,4 @@ class Secrets:
     def lasting(self, purpose: str) -> bytes:
         """For names that must stay what they are when the secret is replaced: from the oldest that is listed."""
         # A new name for the same thing would buy it again, or hide what its owner has (0157).
-        return derive_secret(purpose, self._materials[-1])
+        return derive_secret(purpose, self._oldest)

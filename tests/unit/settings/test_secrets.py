@@ -1,5 +1,9 @@
 """What follows from the operator's secret, and what stays when it is replaced."""
 
+import itertools
+
+import pytest
+
 from app.settings.secrets import Secrets, derive_secret
 
 
@@ -23,3 +27,27 @@ def test_what_must_last_follows_from_the_oldest_secret_that_is_listed():
 
 def test_a_secret_that_is_listed_twice_counts_once():
     assert Secrets("new", ["new", "old", "old"]).every("links") == Secrets("new", ["old"]).every("links")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([("old", []), ("old", ["new", "old"]), ("new", ["new", "old"]), ("new", ["old"])], id="first"),
+        pytest.param(
+            [
+                ("new", ["old"]),
+                ("new", ["newest", "new", "old"]),
+                ("newest", ["newest", "new", "old"]),
+                ("newest", ["new", "old"]),
+            ],
+            id="again",
+        ),
+    ],
+)
+def test_in_no_step_of_a_rolling_change_a_name_changes_or_one_gateway_refuses_what_another_signed(steps):
+    places = [Secrets(current, old) for current, old in steps]
+    for purpose in ("task ids", "callers"):
+        assert {place.lasting(purpose) for place in places} == {derive_secret(purpose, "old")}
+    for earlier, later in itertools.pairwise(places):  # both are in service at once
+        assert earlier.every("links")[0] in later.every("links")
+        assert later.every("links")[0] in earlier.every("links")
