@@ -84,8 +84,8 @@ class StorageFullError(GatewayError):
 
     def __init__(self) -> None:
         message = (
-            "The gateway has no room for more images, so nothing was sent. Ask for `response_format` b64_json, or for "
-            "png, jpeg or webp as Runware makes them, which need none; or try again when images have expired."
+            "The gateway has no room for more images, so nothing was sent. Ask for `response_format` b64_json, which "
+            "needs none, or try again when images have expired."
         )
         super().__init__(message, should_retry=False)
 
