@@ -16,7 +16,7 @@ from app.cli.gateway import open_session
 from app.cli.options import ApiKey, AsJson, BaseUrl, BuyOptions, Force, Output, with_options
 from app.cli.order import Order, edit_order, generate_order
 from app.cli.tables import print_json
-from app.cli.targets import choose_target, try_target
+from app.cli.targets import choose_target, refuse_other_formats, try_target
 
 
 @with_options
@@ -51,7 +51,12 @@ def collect(
     try_target(target)
     with open_session(base_url, api_key) as session:
         delivery = Delivery(session, target, as_json=as_json)
-        delivery.take(session.collect(request_id))
+        answer = session.collect(request_id)
+        # What exists is in one format already: a file that says another one would be a mistake of its name.
+        refuse_other_formats(
+            target, (str(one.get("output_format") or answer["output_format"]) for one in answer["data"])
+        )
+        delivery.take(answer)
         delivery.end()
 
 

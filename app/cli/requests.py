@@ -21,7 +21,7 @@ from app.cli.exits import CommandError
 from app.cli.gateway import JSONObject, open_session, place_of
 from app.cli.options import ApiKey, AsJson, BaseUrl, Force
 from app.cli.tables import Column, is_wide, print_facts, print_json, print_rows, say
-from app.cli.targets import choose_target, try_target
+from app.cli.targets import Target, choose_target, try_target
 from app.cli.texts import plain, show_money, show_seconds, show_time, whole
 
 if TYPE_CHECKING:
@@ -152,15 +152,14 @@ def _news(session: Session, query: dict[str, str], known: OrderedDict[str, str],
 
 def _collect(session: Session, records: list[JSONObject], output: Path | None, *, force: bool) -> None:
     """Write the images of these requests; one whose images are gone keeps none of the others from coming."""
-    folder = output or Path()
-    if len(records) > 1:
-        folder.mkdir(parents=True, exist_ok=True)
+    target = choose_target(output, None, force=force, count=len(records))
+    # Of one request it may be a file; of several it is a folder, which may be new.
+    target = Target(output or Path(), None, None, force) if len(records) > 1 else target
+    try_target(target)
     failed = 0
     for record in records:
         if record["status"] not in _COLLECTABLE:
             continue
-        target = choose_target(folder, None, force=force)
-        try_target(target)
         try:
             delivery = Delivery(session, target, as_json=False)
             delivery.take(session.collect(record["id"]))

@@ -6,7 +6,9 @@ Owns names, endings and the errors of a file that cannot be written. Leaves aski
 import contextlib
 import os
 import secrets
+import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,19 +82,49 @@ def _standard_output(format_: str | None, count: int) -> Target:
 
 
 def try_target(target: Target) -> None:
-    """Make the folder and see that its files can be written, raising TargetError before anything is bought."""
+    """See that the files can be written, raising TargetError before anything is bought; nothing is left behind."""
     if target.is_stdout:
         return
     own_name = f".spillway-{secrets.token_hex(4)}"
+    with _tried_folder(target.folder) as folder:
+        for path in target.paths(target.count, own_name, target.format or "png"):
+            try:
+                _try(folder / path.name, target)
+            except (OSError, ValueError) as error:
+                raise TargetError(f"{path} cannot be written: {_reason(error)}.") from None
+
+
+def refuse_other_formats(target: Target, formats: Iterable[str]) -> None:
+    """Raise TargetError where the file that is named ends in another format than images have that there are already."""
+    file = target.file
+    named = None if file is None else _FORMATS.get(file.suffix.lower())
+    for format_ in formats:
+        if file is not None and named not in {None, format_}:
+            other = file.with_suffix(f".{format_}")
+            said = f"{file} ends in {file.suffix}, but the image is {format_}: name the file {other}."
+            raise TargetError(said, ExitCode.WRONG_USE)
+
+
+@contextlib.contextmanager
+def _tried_folder(folder: Path) -> Iterator[Path]:
+    """The folder; for one that is to be made, another that is made like it where it would be, and removed again.
+
+    Under a name of its own: removing the true one could take it from another command that is about to write into it.
+    """
+    # A link that leads nowhere is there, too: no folder can be made in its place.
+    there = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), Path())
+    is_new = there != folder
+    own = there / f".spillway-{secrets.token_hex(4)}"
+    tried = own / folder.relative_to(there) if is_new else folder
     try:
-        target.folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise TargetError(f"The folder {target.folder} cannot be made: {_reason(error)}.") from None
-    for path in target.paths(target.count, own_name, target.format or "png"):
         try:
-            _try(path, target)
+            tried.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
-            raise TargetError(f"{path} cannot be written: {_reason(error)}.") from None
+            raise TargetError(f"The folder {folder} cannot be made: {_reason(error)}.") from None
+        yield tried
+    finally:
+        if is_new:
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _try(path: Path, target: Target) -> None:
@@ -118,6 +150,7 @@ def write_image(path: Path, data: bytes, target: Target) -> None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, data, force=target.force)
     except FileExistsError:
         raise _taken(path) from None

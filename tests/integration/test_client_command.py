@@ -136,6 +136,19 @@ def test_nothing_is_bought_for_a_file_that_cannot_be_written(run, folder, prompt
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_request_that_is_refused_leaves_no_folders(run, folder):
+    refused = run("generate", "a pear", "--model", "nobody", "-o", "new/deep/z.png")
+    assert (refused.exit_code, [*folder.iterdir()]) == (5, [])
+
+
+def test_what_is_collected_into_a_file_of_another_format_is_refused_and_not_renamed(run, folder, open_gateway, prompt):
+    request_id = open_gateway.generate(prompt=prompt).json()["id"]
+    refused = run("collect", request_id, "-o", "pear.jpg")
+    assert (refused.exit_code, "name the file pear.png" in refused.stderr) == (2, True)
+    assert [*folder.iterdir()] == []
+    assert run("collect", request_id, "-o", "pear.png").exit_code == 0
+
+
 def test_a_file_that_cannot_be_filled_is_told_with_the_command_that_gets_the_image(run, folder, prompt, open_gateway):
     lost = run("generate", prompt, "--size", "256x256", "-o", "/dev/full")
     assert lost.exit_code == 6

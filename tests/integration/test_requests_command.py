@@ -87,6 +87,15 @@ def test_images_are_collected_into_a_folder(shop, run, tmp_path):
     assert [shop.simulator.made(prompt) for prompt in prompts] == [2, 2], "nothing was bought again"
 
 
+@pytest.mark.parametrize("which", ["one", "many"])
+def test_images_collected_into_a_file_that_is_there_end_it_as_unwritable(shop, run, tmp_path, which):
+    ids = [ended(shop, shop.generate(prompt=unique(), response_format="url").json()["id"])["id"] for _ in range(2)]
+    (tmp_path / "taken").write_bytes(b"mine")
+    refused = run(*(ids[:1] if which == "one" else []), "--collect", "-o", str(tmp_path / "taken"))
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (6, 1), refused.stderr
+    assert (tmp_path / "taken").read_bytes() == b"mine"
+
+
 def test_images_that_are_gone_keep_no_others_from_coming(shop, run, tmp_path):
     ids = [shop.generate(prompt=unique(), response_format="url").json()["id"] for _ in range(2)]
     for one in ids:

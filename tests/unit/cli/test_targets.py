@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.targets import Target, TargetError, choose_target, try_target, write_image
+from app.cli.targets import Target, TargetError, choose_target, refuse_other_formats, try_target, write_image
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,48 @@ def test_trying_leaves_nothing_behind_and_harms_nothing(tmp_path):
     (tmp_path / "x-1.png").write_bytes(b"old")
     try_target(target(tmp_path, "x.png", count=2, force=True))
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x-1.png", b"old")]
+
+
+def test_trying_a_folder_that_is_to_be_made_leaves_none_behind(tmp_path):
+    new = target(tmp_path / "new" / "deep", "x.png", count=2)
+    try_target(new)
+    assert [*tmp_path.iterdir()] == []
+    write_image(tmp_path / "new" / "deep" / "x.png", b"new", new)
+    assert (tmp_path / "new" / "deep" / "x.png").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "name", ["file", "nowhere", "l" * 300], ids=["a file", "a link that leads nowhere", "too long"]
+)
+@pytest.mark.parametrize("below", ["", "deep"], ids=["itself", "below it"])
+def test_a_folder_that_cannot_be_made_is_told_and_nothing_is_left(tmp_path, name, below):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "away" / "further")
+    with pytest.raises(TargetError, match="cannot be made"):
+        try_target(target(tmp_path / name / below, "x.png"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("file", "formats", "refused"),
+    [
+        ("x.jpg", ["png"], True),
+        ("x.png", ["png", "webp"], True),
+        ("x.jpg", ["jpeg"], False),
+        ("x.v2", ["png"], False),
+        ("x", ["png"], False),
+        (None, ["png"], False),
+    ],
+    ids=["another", "one of several", "jpg is jpeg", "no ending of an image", "no ending", "a folder"],
+)
+def test_a_file_whose_name_says_another_format_than_the_image_has_is_refused(tmp_path, file, formats, refused):
+    named = Target(tmp_path, tmp_path / file if file else None, None)
+    if refused:
+        with pytest.raises(TargetError, match="name the file") as caught:
+            refuse_other_formats(named, formats)
+        assert caught.value.code == 2
+    else:
+        refuse_other_formats(named, formats)
 
 
 def test_a_file_that_is_there_is_no_target_unless_it_is_forced(tmp_path):
