@@ -67,4 +67,4 @@ def place_of(kind: str, name: str) -> str:
 
 def how_to_collect(request_id: str) -> str:
     """The command that gets the images of a request."""
-    return f"The gateway keeps it for a day. Get it with: spillway collect {request_id} -o FILE"
+    return f"The gateway keeps it. Get it with: spillway collect {request_id} -o FILE"

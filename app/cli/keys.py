@@ -19,7 +19,9 @@ from app.cli.options import AsJson, EnvFile, OptionSet, with_options
 from app.cli.order import read_value
 from app.cli.tables import print_json
 
-keys = typer.Typer(cls=CommandGroup, help="Make, list, change and revoke keys of callers.", no_args_is_help=True)
+keys = typer.Typer(
+    cls=CommandGroup, help="Make, list, change and revoke keys of callers.", no_args_is_help=True, add_completion=False
+)
 _WHERE = "A running gateway, and a key of an administrator of it. Default: the database of the settings."
 _CLEARED = "An empty text takes it away."
 _DATE = f"When it ends: 90d, or a date like 2030-12-31. {_CLEARED}"

@@ -14,7 +14,9 @@ from app.cli.settings import settings_or_exit
 from app.cli.tables import print_json, say
 
 _WHERE = "A running gateway, asked with an admin key. Default: SPILLWAY_BASE_URL, else the database of the settings."
-ledger = typer.Typer(cls=CommandGroup, help="Verify what was reserved and spent.", no_args_is_help=True)
+ledger = typer.Typer(
+    cls=CommandGroup, help="Verify what was reserved and spent.", no_args_is_help=True, add_completion=False
+)
 
 
 @ledger.callback()

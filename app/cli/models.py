@@ -69,7 +69,9 @@ class ModelGroup(CommandGroup):
         return name, command, rest  # type: ignore[return-value]  # all commands are Typer's
 
 
-models = typer.Typer(cls=ModelGroup, help="List models with their prices, show one, or refresh the catalog.")
+models = typer.Typer(
+    cls=ModelGroup, help="List models with their prices, show one, or refresh the catalog.", add_completion=False
+)
 
 
 @models.callback(invoke_without_command=True)

@@ -33,6 +33,7 @@ def test_help_is_there_without_what_only_the_work_needs(name):
     assert (HEAVY | {"pydantic"}) & loaded == set()
     assert len(loaded) < 460
     assert f"spillway {name}" in done.stdout
+    assert "completion" not in done.stdout, "completion is taught by the program as a whole"
 
 
 def test_the_list_itself_loads_no_command():
