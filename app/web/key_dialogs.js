@@ -46,13 +46,15 @@ export function keyDialog(key, done) {
   const form = dialog.querySelector("form");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    clear(form, general);
+    if (!begin(form, general)) return;
     try {
+      checkNumbers(form);
       const answer = await json(key ? address(key) : "/v1/keys", { method: key ? "PATCH" : "POST", body: fields(form, key) });
       dialog.close();
       done();
       if (!key) showSecret(answer);
     } catch (error) {
+      end(form);
       explain(form, general, error);
     }
   });
@@ -70,6 +72,25 @@ function fields(form, key) {
   // What is not shown as a value is not sent: an end that nobody touched stays.
   if (!key || text("expires_at")) body.expires_at = text("expires_at") || null;
   return body;
+}
+
+/** Whether this submit is the first: a second one would make a second key, or end the old secret of a rotated one at once. */
+function begin(form, general) {
+  const button = form.querySelector("[type=submit]");
+  if (button.disabled) return false;
+  button.disabled = true;
+  clear(form, general);
+  return true;
+}
+
+function end(form) {
+  form.querySelector("[type=submit]").disabled = false;
+}
+
+/** What is no number is empty to the browser: sent, it would be no limit at all. */
+function checkNumbers(form) {
+  const wrong = [...form.elements].find((one) => one.validity.badInput);
+  if (wrong) throw Object.assign(new Error("This is no number."), { param: wrong.name });
 }
 
 function clear(form, general) {
@@ -107,13 +128,14 @@ export function rotateDialog(key, done) {
   const form = dialog.querySelector("form");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    clear(form, problem);
+    if (!begin(form, problem)) return;
     try {
       const answer = await json(`${address(key)}/rotate`, { method: "POST", body: { grace: form.elements.grace.value.trim() } });
       dialog.close();
       done();
       showSecret(answer);
     } catch (error) {
+      end(form);
       explain(form, problem, error);
     }
   });

@@ -4,7 +4,7 @@ import { el, fill } from "./dom.js";
 
 /** A text with a button that copies it. @param {string} text @param {string} what Its name, as in "Copy curl". */
 export function copyable(text, what) {
-  const button = el("button", { class: "quiet copy", "aria-label": `Copy ${what}` }, "Copy");
+  const button = el("button", { type: "button", class: "quiet copy", "aria-label": `Copy ${what}` }, "Copy");
   button.addEventListener("click", async () => {
     button.textContent = (await copy(text)) ? "Copied" : "Select and copy";
     setTimeout(() => {

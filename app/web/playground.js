@@ -23,12 +23,16 @@ class Playground {
   #changes = 0;
   /** From sending until the form changes: an estimate that comes late must not wipe away what was refused. */
   #isSent = false;
+  /** The key of a request that is on its way and not answered yet: until then there is no second one. */
+  #sending = "";
+  /** Ends when the form fits the model chosen last. */
+  #fitting = Promise.resolve();
 
   constructor() {
     this.general = el("div", { class: "problem", role: "alert", tabIndex: -1 });
     this.problems = new Problems(this.general);
     this.form = new Form(this.problems, {
-      onChange: () => this.#onChange(), onModel: (id) => this.#choose(id), onSend: () => this.generate(),
+      onChange: () => this.#onChange(), onModel: (id) => this.#onModel(id), onSend: () => this.generate(),
     });
     this.price = new Price(() => this.form.readForPrice(), (said) => this.#tellPrice(said));
     this.results = new Results({ onUse: (blob, name) => this.#useAsInput(blob, name) });
@@ -38,6 +42,8 @@ class Playground {
     this.button = el("button", { type: "button", class: "primary send", 
       // The second click of a double click is no second wish: it would buy a second time.
       onclick: (event) => event.detail < 2 && this.generate(),
+      // Nor is a key held down, of which each repetition would be a click.
+      onkeydown: (event) => event.repeat && event.preventDefault(),
     }, "Generate");
     page("Playground", this.#layout(), { lead: "The price before, each image the moment it exists, and the same request as code." });
   }
@@ -52,12 +58,18 @@ class Playground {
   }
 
   async generate() {
+    if (this.#sending) return;
+    const key = newKey();
+    this.#setSending(key);
     this.#isSent = true;
     this.problems.clear();
     let request;
     try {
+      this.form.picker.settle();
+      await this.#fitting;
       request = await this.form.read();
     } catch (error) {
+      this.#setSending("");
       this.problems.show(error, { focus: true });
       return;
     }
@@ -65,7 +77,17 @@ class Playground {
     // What is no number of images is refused in a moment, and needs no places.
     const run = this.results.begin(Math.min(Math.max(1, Math.trunc(n) || 1), MOST_PLACES), prompt ?? model);
     run.node.scrollIntoView({ block: "nearest" });
-    await this.#follow(run, request, newKey());
+    await this.#follow(run, request, key);
+  }
+
+  /** Not `disabled`, which would take the focus away from whoever uses the keyboard. */
+  #setSending(key) {
+    this.#sending = key;
+    this.button.setAttribute("aria-disabled", String(Boolean(key)));
+  }
+
+  #onAnswer(key) {
+    if (this.#sending === key) this.#setSending("");
   }
 
   /** Carry a request out, or join it again under the same key. */
@@ -75,13 +97,17 @@ class Playground {
     fill(run.actions, button);
     try {
       for await (const said of carryOut(request, key, stop.signal)) {
-        if (said.id) run.name(said.id);
+        if (said.id) {
+          run.name(said.id);
+          this.#onAnswer(key);
+        }
         if (said.image) run.add(said.image);
         if (said.error) throw said.error;
       }
       run.end();
       fill(run.actions);
     } catch (error) {
+      this.#onAnswer(key);
       this.#onFailure(error, run, stop.signal.aborted, () => {
         run.resume();
         this.#follow(run, request, key);
@@ -121,6 +147,10 @@ class Playground {
       id: run.id, at: Date.now(), fields: request.fields, inputs: request.images.length, count: images.length, cost: run.cost,
       thumbnails: thumbnails.filter(Boolean),
     });
+  }
+
+  #onModel(id) {
+    this.#fitting = this.#choose(id);
   }
 
   async #choose(id, fields = null) {
@@ -176,7 +206,7 @@ class Playground {
   }
 
   #useAgain(entry) {
-    this.#choose(String(entry.fields.model), entry.fields);
+    this.#fitting = this.#choose(String(entry.fields.model), entry.fields);
     this.form.prompt.scrollIntoView({ block: "center" });
     this.form.prompt.focus({ preventScroll: true });
   }

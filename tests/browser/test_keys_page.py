@@ -1,5 +1,7 @@
 """The life of a key in a real browser: made, used, limited, rotated, revoked."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -36,11 +38,15 @@ def make_key(shop, page: Page) -> str:
     shown = page.get_by_role("dialog", name="The key of <i>Ann's app")
     first = shown.get_by_role("region", name="key").inner_text()
     assert works(shop, first) == 200
+    # To copy it is not to close the only place where it is shown.
+    shown.get_by_role("button", name="Copy key").click()
+    expect(shown.get_by_role("button", name="Copy key")).to_have_text(re.compile("Copied|Select and copy"))
     for _ in range(3):  # browsers let no page keep a dialog open against a second one, unless it says so
         page.keyboard.press("Escape")
     expect(shown).to_be_visible()
     shown.get_by_role("button", name="I have it").click()
-    expect(shown).to_have_count(0)
+    # Out of the page, and not only out of sight.
+    expect(page.locator("dialog")).to_have_count(0)
     return first
 
 
@@ -82,6 +88,31 @@ def test_a_key_is_made_used_limited_rotated_and_revoked(shop, visit):
     page.get_by_label("Show").select_option("revoked")
     expect(key).to_contain_text("revoked")
     expect(key.get_by_role("button")).to_have_count(0)
+
+
+def test_a_double_click_makes_one_key_and_rotates_it_once(shop, visit):
+    page = visit(shop.origin, key=ADMIN).open("/keys")
+    posted: list[str] = []
+    page.on("request", lambda request: posted.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Create a key").click()
+    dialog = page.get_by_role("dialog", name="Create a key")
+    dialog.get_by_label("Name").fill("Twice")
+    dialog.get_by_label("Requests a minute").press_sequentially("1e")
+    dialog.get_by_role("button", name="Create").click()
+    # What is no number would be no limit.
+    expect(dialog.get_by_label("Requests a minute")).to_be_focused()
+    expect(dialog.locator("[data-problem=rpm]")).to_have_text("This is no number.")
+    dialog.get_by_label("Requests a minute").fill("7")
+    dialog.get_by_role("button", name="Create").evaluate("(button) => { button.click(); button.click(); }")
+    page.get_by_role("button", name="I have it").click()
+    key = page.get_by_role("listitem").filter(has_text="Twice")
+    expect(key).to_have_count(1)
+    key.get_by_role("button", name="Rotate").click()
+    dialog = page.get_by_role("dialog", name="Rotate Twice?")
+    dialog.get_by_role("button", name="Rotate").evaluate("(button) => { button.click(); button.click(); }")
+    page.get_by_role("button", name="I have it").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert [url.rpartition("/")[2] for url in posted] == ["keys", "rotate"]
 
 
 def test_a_dialog_is_accessible(shop, visit):

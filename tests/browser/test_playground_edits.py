@@ -46,6 +46,24 @@ def test_a_painted_mask_is_what_the_model_gets(open_gateway, simulator, visit):
     assert (made.size, changed) == ((640, 480), [True, False, False])
 
 
+def test_an_image_dropped_the_moment_before_is_part_of_the_request(open_gateway, simulator, visit):
+    prompt = new_prompt()
+    ground, reader = enter(visit, open_gateway.origin, "?model=flux.1-schnell&size=512x512")
+    ground.field("Prompt").fill(prompt)
+    # The browser has the file, and has not read it yet.
+    reader.page.evaluate(
+        """() => document.addEventListener("drop", () => {
+            [...document.querySelectorAll("button")].find((one) => one.textContent === "Generate").click();
+        })"""
+    )
+    hand_over(reader.page, "drop", "harbor.png", png(2000, 1500))
+    expect(ground.images).to_have_count(1)
+    expect(ground.inputs).to_have_count(1)
+    link = reader.page.get_by_role("article").get_by_role("link", name="Request").get_attribute("href")
+    record = open_gateway.client.get(f"/requests/{link.rpartition('/')[2]}").json()
+    assert (record["endpoint"], simulator.asked(prompt)) == ("/v1/images/edits", 1)
+
+
 def test_a_mask_is_painted_by_keyboard_inverted_erased_and_undone(open_gateway, visit):
     ground, reader = enter(visit, open_gateway.origin, "?model=flux.1-schnell&prompt=a+boat")
     ground.add("harbor.png", png(640, 480))

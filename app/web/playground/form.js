@@ -23,6 +23,14 @@ class MissingImageError extends Error {
   }
 }
 
+/** What is no number is empty to the browser: left out, something else would be bought than what is seen. */
+class NotANumberError extends Error {
+  constructor(param) {
+    super("This is no number.");
+    this.param = param;
+  }
+}
+
 export class Form {
   #limits = limitsOf({});
 
@@ -93,6 +101,8 @@ export class Form {
 
   /** The request as it would be sent. */
   async read() {
+    await this.images.settled();
+    this.#checkNumbers();
     this.#checkImages();
     return toRequest(this.readFields(), this.images.items, await this.#mask());
   }
@@ -101,10 +111,16 @@ export class Form {
   async readForPrice() {
     const fields = this.readFields();
     if (!fields.model) return null;
+    this.#checkNumbers();
     this.#checkImages();
     if (!fields.prompt && this.#limits.takesPrompt) fields.prompt = STAND_IN_PROMPT;
     const images = this.images.items.map(({ name, blob, standIn }) => ({ name, blob: standIn ?? blob }));
     return toRequest(fields, images, await this.#mask());
+  }
+
+  #checkNumbers() {
+    const wrong = this.count.validity.badInput ? "n" : this.parameters.findWrongNumber();
+    if (wrong) throw new NotANumberError(wrong);
   }
 
   /** The gateway would name the model, which is not what is wrong here. */

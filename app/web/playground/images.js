@@ -17,6 +17,8 @@ export class Images {
   items = [];
   /** Whether the mask editor is open, which its button says. */
   isMasking = false;
+  /** Ends when everything that was handed over is among the items. @type {Promise<unknown>} */
+  #reading = Promise.resolve();
   #onChange;
   #onMask;
   #limits = { takesImages: true, mostInputs: 16, takesMask: true };
@@ -55,11 +57,25 @@ export class Images {
       if (files.length) this.#say("That is no image.");
       return;
     }
-    const items = await Promise.all(images.map(async (blob, index) => {
-      const size = await measure(blob);
-      const name = blob.name ?? `image-${this.items.length + index + 1}.${(blob.type.split("/")[1] ?? "png").replace("jpeg", "jpg").replace("svg+xml", "svg")}`;
-      return { name, blob, url: URL.createObjectURL(blob), size, standIn: size && (await standIn(size)), strokes: [] };
-    }));
+    const items = Promise.all(images.map((blob, index) => this.#read(blob, index)));
+    // One after the other: what is dropped first stands first, however large it is.
+    this.#reading = this.#reading.catch(() => {}).then(async () => this.#put(await items, first));
+    await this.#reading;
+  }
+
+  /** Wait for what was handed over and is still being read. */
+  async settled() {
+    await this.#reading;
+  }
+
+  /** @returns {Promise<InputImage>} */
+  async #read(blob, index) {
+    const size = await measure(blob);
+    const name = blob.name ?? `image-${this.items.length + index + 1}.${(blob.type.split("/")[1] ?? "png").replace("jpeg", "jpg").replace("svg+xml", "svg")}`;
+    return { name, blob, url: URL.createObjectURL(blob), size, standIn: size && (await standIn(size)), strokes: [] };
+  }
+
+  #put(items, first) {
     this.items = first ? [...items, ...this.items] : [...this.items, ...items];
     this.#say(`${items.map((one) => one.name).join(", ")} added. ${this.items.length} in all.`);
     this.#changed();

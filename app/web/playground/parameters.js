@@ -52,6 +52,11 @@ export class Parameters {
     return values;
   }
 
+  /** @returns {string | undefined} The name of the first parameter whose field holds what is no number. */
+  findWrongNumber() {
+    return this.#controls.find(({ control }) => control.validity.badInput)?.path.join(".");
+  }
+
   /** Set these and clear all others. @param {Record<string, unknown>} values */
   write(values) {
     for (const control of this.#controls) control.write(control.path.reduce((place, name) => place?.[name], values));

@@ -6,11 +6,23 @@ import { problemFor } from "./problems.js";
 const PAGE = 8;
 const MODES = { "text-to-image": "from text", "image-edit": "edits" };
 
+const AIR = /^[^\s@]+:[^\s@]+@[^\s@]+$/;
+
+/** What is typed is a search, and names no model yet. */
+class UnchosenModelError extends Error {
+  constructor(typed) {
+    super(`No model is called “${typed}”: choose one of the list.`);
+    this.param = "model";
+  }
+}
+
 export class ModelPicker {
   #models = [];
   #shown = [];
   #active = -1;
   #chosen = "";
+  /** Whether the text is a search of its reader, and not the name of what is chosen. */
+  #isTyped = false;
   #choose;
 
   /** @param {(id: string) => void} onChoose */
@@ -49,6 +61,23 @@ export class ModelPicker {
     this.#showChosen();
   }
 
+  /** Take what is typed or marked, before something is bought from what was chosen earlier. */
+  settle() {
+    if (!this.#isTyped) return;
+    const id = this.#shown[this.#active]?.id ?? this.#named();
+    if (!id) throw new UnchosenModelError(this.input.value.trim());
+    this.#take(id);
+  }
+
+  /** @returns {string | undefined} The model that the typed text names in full: one of the list, or any by its AIR id. */
+  #named() {
+    if (!this.#isTyped) return undefined;
+    const typed = this.input.value.trim();
+    const wanted = typed.toLowerCase();
+    const isShown = this.#models.find(({ model }) => model.name?.toLowerCase() === wanted)?.model;
+    return (this.#find(typed) ?? isShown)?.id ?? (AIR.test(typed) ? typed : undefined);
+  }
+
   /** Open the list with a search. */
   search(text) {
     this.input.focus();
@@ -67,9 +96,14 @@ export class ModelPicker {
       if (!this.#isOpen) this.#open(true);
     });
     this.input.addEventListener("focus", () => this.input.select());
-    this.input.addEventListener("input", () => this.#open());
+    this.input.addEventListener("input", () => {
+      this.#isTyped = true;
+      this.#open();
+    });
     this.input.addEventListener("keydown", (event) => this.#onKey(event));
     this.input.addEventListener("blur", () => {
+      const id = this.#named();
+      if (id) this.#take(id);
       this.#close();
       this.#showChosen();
     });
@@ -94,7 +128,7 @@ export class ModelPicker {
       this.#close();
       return this.#showChosen();
     }
-    if (event.key === "Enter" && this.#isOpen) {
+    if (event.key === "Enter" && (this.#isOpen || this.#isTyped)) {
       event.preventDefault();
       const typed = this.input.value.trim();
       // A name that is nobody's here may still be one that Runware knows.
@@ -151,6 +185,7 @@ export class ModelPicker {
 
   #showChosen() {
     const model = this.model;
+    this.#isTyped = false;
     this.input.value = model?.name ?? this.#chosen;
     fill(this.facts, model ? [el("code", {}, model.id), ...badges(model)] : null);
   }
