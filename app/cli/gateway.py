@@ -5,6 +5,7 @@ Loads no HTTP client before one is opened: asking for help needs none.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from app.cli.exits import CommandError, ExitCode
-from app.cli.local import local_address, origin_of, read_variables
+from app.cli.local import LOOPBACK, local_address, origin_of, reachable, read_given
+from app.settings.sources import CONFIG, ENVIRONMENT, Given, config_of
 
 if TYPE_CHECKING:
     from app.cli.session import Session
@@ -50,11 +52,54 @@ def open_session(base_url: str | None, api_key: str | None) -> Iterator[Session]
     """A conversation with the gateway that is named, else with the one of this machine."""
     from app.cli.session import Session
 
-    session = Session(find_gateway(base_url, api_key, read_variables()))
+    given = read_given()
+    _check_config(given)
+    refuse_stray_key(base_url, api_key, given)
+    variables = {name: one.value.strip() for name, one in given.items()}
+    session = Session(find_gateway(base_url, api_key, variables))
     try:
         yield session
     finally:
         session.close()
+
+
+def _check_config(given: Mapping[str, Given]) -> None:
+    """Refuse a file of SPILLWAY_CONFIG that a gateway would not start with: half of it would not mean what it says."""
+    if CONFIG not in given:
+        return
+    from app.settings.load import InvalidSettingsError, check_config
+
+    try:
+        check_config(given)
+    except InvalidSettingsError as error:
+        raise CommandError(*error.problems, code=ExitCode.WRONG_USE) from None
+
+
+def refuse_stray_key(base_url: str | None, api_key: str | None, given: Mapping[str, Given]) -> None:
+    """Raise CommandError where a key of the environment would go to an address that only a file of the folder names.
+
+    Whoever works in a folder that somebody else made would hand them the key with the first command.
+    """
+    key = given.get("SPILLWAY_API_KEY")
+    if base_url or api_key or key is None or key.origin != ENVIRONMENT:
+        return
+    name = "SPILLWAY_BASE_URL" if "SPILLWAY_BASE_URL" in given else "SPILLWAY_HOST"
+    address = given.get(name)
+    if address is None or _is_own_choice(address, given):
+        return
+    if name == "SPILLWAY_HOST" and reachable(address.value.strip()) in LOOPBACK:
+        return
+    said = f"{name} stands in {address.origin} and SPILLWAY_API_KEY in the environment, so the key is not sent there: "
+    raise CommandError(f"{said}name the gateway with --base-url, or set both in one place.", code=ExitCode.WRONG_USE)
+
+
+def _is_own_choice(address: Given, given: Mapping[str, Given]) -> bool:
+    """Whether it stands in the environment, or in a file that the environment names wherever a command is run."""
+    if address.origin == ENVIRONMENT:
+        return True
+    config = given.get(CONFIG)
+    is_named = config is not None and config.origin == ENVIRONMENT and address.origin == config_of(given)
+    return is_named and os.path.isabs(address.origin)  # noqa: PTH117 - a path is made of it nowhere else
 
 
 def place_of(kind: str, name: str) -> str:

@@ -83,9 +83,8 @@ def open_keys(base_url: str | None, api_key: str | None, env_file: Path | None) 
 
     Whose gateway is elsewhere works on that, never on a database of its own folder.
     """
-    named = base_url or read_variables().get("SPILLWAY_BASE_URL")
-    if named:
-        with open_session(named, api_key) as session:
+    if base_url or read_variables().get("SPILLWAY_BASE_URL"):
+        with open_session(base_url, api_key) as session:
             yield RemoteKeys(session)
         return
     # Loaded only here: most commands need no database.

@@ -33,8 +33,8 @@ def verify(
 ) -> None:
     """Recompute every balance and compare it with the journal; with exit code 1 where anything differs."""
     # As for keys and usage: whose gateway is elsewhere means that one, never a database of its own folder (0132).
-    named = base_url or read_variables().get("SPILLWAY_BASE_URL")
-    found = _verify_there(named, api_key) if named else _verify_here(env_file)
+    is_elsewhere = bool(base_url or read_variables().get("SPILLWAY_BASE_URL"))
+    found = _verify_there(base_url, api_key) if is_elsewhere else _verify_here(env_file)
     if as_json:
         print_json(found)
     else:
@@ -43,7 +43,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _verify_there(base_url: str, api_key: str | None) -> JSONObject:
+def _verify_there(base_url: str | None, api_key: str | None) -> JSONObject:
     with open_session(base_url, api_key) as session:
         return session.get("/ledger/verify")
 

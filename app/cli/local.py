@@ -11,18 +11,25 @@ from app.cli.exits import CommandError, ExitCode
 from app.settings.sources import EnvFileError, Given, SourceError, read_sources
 
 _DEFAULT_PORT = "8000"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Hosts that are this machine and nobody else's."""
 # What a server listens on with these is reached by its loopback address.
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
 
 
 def read_variables(env_file: Path = Path(".env"), process: Mapping[str, str] | None = None) -> dict[str, str]:
     """The variables that are set, from the same sources in the same order as the server's own settings."""
+    return {name: given.value.strip() for name, given in read_given(env_file, process).items()}
+
+
+def read_given(env_file: Path = Path(".env"), process: Mapping[str, str] | None = None) -> dict[str, Given]:
+    """The same with where each was given."""
     own = os.environ if process is None else process
     try:
         found = _read(env_file, own)
     except SourceError as error:
         raise CommandError(str(error), code=ExitCode.WRONG_USE) from None
-    return {name: given.value.strip() for name, given in found.items() if given.value.strip()}
+    return {name: given for name, given in found.items() if given.value.strip()}
 
 
 def _read(env_file: Path, own: Mapping[str, str]) -> dict[str, Given]:

@@ -15,6 +15,7 @@ import httpx2
 
 from app.cli.exits import CommandError, ExitCode, code_of
 from app.cli.gateway import Address, JSONObject, how_to_collect, place_of
+from app.cli.local import LOOPBACK
 
 _TIMEOUT_SECONDS = 600.0
 _CONNECT_SECONDS = 10.0
@@ -27,7 +28,6 @@ _GLANCE_SECONDS = 2.0
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 
-_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _EVENTS = "text/event-stream"
 
 
@@ -240,7 +240,7 @@ def _connect(address: Address) -> httpx2.Client:
             base_url=url,
             headers=headers,
             timeout=httpx2.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS),
-            trust_env=url.host not in _THIS_MACHINE,
+            trust_env=url.host not in LOOPBACK,
         )
     # A variable of the environment may name a proxy or certificates that there are not.
     except (httpx2.InvalidURL, ValueError, ImportError):

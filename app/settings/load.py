@@ -26,7 +26,7 @@ from app.settings.metrics import MetricsSettings
 from app.settings.named_keys import NamedKey
 from app.settings.retention import RetentionSettings
 from app.settings.server import ServerSettings
-from app.settings.sources import CONFIG, Given, SourceError, name_in_file, read_sources
+from app.settings.sources import CONFIG, Given, SourceError, config_of, name_in_file, read_sources
 from app.settings.storage import StorageSettings
 from app.settings.traces import TraceSettings
 
@@ -139,14 +139,22 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     unknown = (name for name in environment if name.startswith("SPILLWAY_") and name not in known)
     problems = [problem for problem in (_explain_unknown(name, list(known)) for name in unknown) if problem]
     try:
-        settings = Settings.model_validate({name: _pick(group, values) for name, group in _groups().items()})
-    except ValidationError as error:
-        wrong = [_explain(str(problem["loc"][1]), str(problem["msg"]), values) for problem in error.errors()]
-        raise InvalidSettingsError([*wrong, *problems]) from None
+        settings = _parse(values)
+    except InvalidSettingsError as error:
+        raise InvalidSettingsError([*error.problems, *problems]) from None
     problems += settings.cross_field_problems()
     if problems:
         raise InvalidSettingsError(problems)
     return settings
+
+
+def _parse(values: Mapping[str, str]) -> Settings:
+    """The settings of these values, each judged by itself."""
+    try:
+        return Settings.model_validate({name: _pick(group, values) for name, group in _groups().items()})
+    except ValidationError as error:
+        wrong = [_explain(str(problem["loc"][1]), str(problem["msg"]), values) for problem in error.errors()]
+        raise InvalidSettingsError(wrong) from None
 
 
 def _pick(group: type[SettingsGroup], values: Mapping[str, str]) -> dict[str, str]:
@@ -170,15 +178,26 @@ def find_given(env_file: Path | None, process: Mapping[str, str] | None = None) 
         found = read_sources(env_file, own)
     except SourceError as error:
         raise InvalidSettingsError([str(error)]) from None
-    known = {*setting_fields(), *CLIENT_VARIABLES} - {CONFIG}
-    config = found[CONFIG].value.strip() if CONFIG in found else None
+    _refuse_strangers(found)
+    return found
+
+
+def check_config(found: Mapping[str, Given]) -> None:
+    """Judge what stands in the file of SPILLWAY_CONFIG, and nothing besides. Raises InvalidSettingsError."""
+    _refuse_strangers(found)
+    config = config_of(found)
+    own = {name: one.value for name, one in found.items() if one.origin == config and one.value.strip()}
+    _parse({name: value for name, value in own.items() if name in setting_fields()})
+
+
+def _refuse_strangers(found: Mapping[str, Given]) -> None:
+    known, config = {*setting_fields(), *CLIENT_VARIABLES} - {CONFIG}, config_of(found)
     # Such a file holds settings and nothing else, so what is none of them is a mistake.
     problems = [
         _explain_stranger(one, config, known) for one in found if found[one].origin == config and one not in known
     ]
     if problems:
         raise InvalidSettingsError(problems)
-    return found
 
 
 def _explain_stranger(variable: str, config: str | None, known: set[str]) -> str:

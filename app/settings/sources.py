@@ -35,8 +35,14 @@ def read_sources(env_file: Path | None, process: Mapping[str, str]) -> dict[str,
     found = {} if env_file is None else _read_env_file(env_file)
     # The process wins, so that a container can override what its image has in a file.
     found |= {name: Given(value, ENVIRONMENT) for name, value in process.items()}
+    config = config_of(found)
+    return found if config is None else {**_read_toml(Path(config)), **found}
+
+
+def config_of(found: Mapping[str, Given]) -> str | None:
+    """The origin that the values of the TOML file have, where one is named."""
     named = found[CONFIG].value.strip() if CONFIG in found else ""
-    return {**_read_toml(Path(named)), **found} if named else found
+    return str(Path(named)) if named else None
 
 
 def name_in_file(variable: str) -> str:

@@ -317,6 +317,35 @@ def test_any_field_is_set_and_strictness_refuses_what_would_be_dropped(run, fold
     assert (refused.exit_code, "quality" in refused.stderr) == (5, True)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param("prot = 1", "`prot` is not a setting; did you mean `port`?", id="no setting"),
+        pytest.param('port = "abc"', "SPILLWAY_PORT: expected", id="no value of one"),
+    ],
+)
+@pytest.mark.parametrize("place", ["own.toml", "./own.toml"], ids=["plain", "with a dot"])
+def test_a_file_of_settings_with_a_mistake_is_told_as_check_tells_it(run, folder, content, told, place):
+    (folder / "own.toml").write_text(content)
+    asked, checked = (run(command, SPILLWAY_CONFIG=place) for command in ("models", "check"))
+    assert (asked.exit_code, told in asked.stderr) == (2, True), asked.output
+    assert (asked.stderr, asked.exit_code) == (checked.stderr, checked.exit_code)
+
+
+@pytest.mark.parametrize(
+    "command", [["models"], ["generate", "a pear"], ["keys", "list"], ["usage"], ["ledger", "verify"]]
+)
+def test_a_key_of_the_environment_is_not_sent_where_a_file_of_the_folder_says(folder, open_gateway, command):
+    (folder / ".env").write_text(f"SPILLWAY_BASE_URL={open_gateway.base_url}\n")
+    refused = CliRunner().invoke(app, command, env={"SPILLWAY_API_KEY": "test-key"})
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert "SPILLWAY_BASE_URL stands in .env" in refused.stderr
+    meant = CliRunner().invoke(
+        app, ["models", "--base-url", open_gateway.base_url], env={"SPILLWAY_API_KEY": "test-key"}
+    )
+    assert meant.exit_code == 0, meant.output
+
+
 @pytest.mark.parametrize("more", [[], ["--stream"]], ids=["an answer", "a stream"])
 def test_a_connection_to_runware_that_is_cut_ends_it_as_unreachable(run, prompt, more):
     failed = run("generate", f"{prompt} [sim:unreachable]", "--size", "256x256", *more)

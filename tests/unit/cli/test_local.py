@@ -3,8 +3,8 @@
 import pytest
 
 from app.cli.exits import CommandError
-from app.cli.gateway import Address, find_gateway
-from app.cli.local import read_variables
+from app.cli.gateway import Address, find_gateway, refuse_stray_key
+from app.cli.local import read_given, read_variables
 
 LOCAL = "http://127.0.0.1:8000/v1"
 
@@ -70,3 +70,55 @@ def test_the_config_of_the_settings_is_read_too(tmp_path):
 def test_a_config_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(CommandError, match="does not exist"):
         read_variables(tmp_path / ".env", {"SPILLWAY_CONFIG": str(tmp_path / "none.toml")})
+
+
+KEY = {"SPILLWAY_API_KEY": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("file", "process", "named", "refused"),
+    [
+        pytest.param("SPILLWAY_BASE_URL=https://x.example/v1", KEY, (None, None), True, id="an address of the folder"),
+        pytest.param("SPILLWAY_HOST=x.example", KEY, (None, None), True, id="a host of the folder"),
+        pytest.param(
+            "SPILLWAY_BASE_URL=https://x.example/v1\nSPILLWAY_API_KEY=its", KEY, (None, None), True, id="another key"
+        ),
+        pytest.param("SPILLWAY_CONFIG={toml}", KEY, (None, None), True, id="a file that the folder names"),
+        pytest.param("", KEY | {"SPILLWAY_CONFIG": "{toml}"}, (None, None), False, id="a file of the environment"),
+        pytest.param("SPILLWAY_HOST=0.0.0.0\nSPILLWAY_PORT=1", KEY, (None, None), False, id="this machine"),
+        pytest.param(
+            "SPILLWAY_BASE_URL=https://x.example/v1", KEY, ("https://x.example/v1", None), False, id="on purpose"
+        ),
+        pytest.param("SPILLWAY_BASE_URL=https://x.example/v1", KEY, (None, "typed"), False, id="a key that is typed"),
+        pytest.param(
+            "SPILLWAY_BASE_URL=https://x.example/v1\nSPILLWAY_API_KEY=its", {}, (None, None), False, id="one place"
+        ),
+        pytest.param(
+            "SPILLWAY_BASE_URL=https://x.example/v1",
+            KEY | {"SPILLWAY_BASE_URL": "https://own.example/v1"},
+            (None, None),
+            False,
+            id="both in the environment",
+        ),
+        pytest.param("SPILLWAY_BASE_URL=https://x.example/v1", {}, (None, None), False, id="no key"),
+    ],
+)
+def test_a_key_of_the_environment_goes_to_no_address_of_the_folder(tmp_path, file, process, named, refused):
+    toml = tmp_path / "own.toml"
+    toml.write_text('base_url = "https://x.example/v1"\n')
+    (tmp_path / ".env").write_text(file.format(toml=toml))
+    given = read_given(tmp_path / ".env", {name: value.format(toml=toml) for name, value in process.items()})
+    if refused:
+        with pytest.raises(CommandError, match=r"the key is not sent there: .*--base-url, or set both") as caught:
+            refuse_stray_key(*named, given)
+        assert caught.value.code == 2
+    else:
+        refuse_stray_key(*named, given)
+
+
+def test_a_file_that_the_environment_names_by_a_path_of_the_folder_is_the_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text('base_url = "https://x.example/v1"\n')
+    given = read_given(tmp_path / ".env", KEY | {"SPILLWAY_CONFIG": "./own.toml"})
+    with pytest.raises(CommandError, match=r"stands in own\.toml"):
+        refuse_stray_key(None, None, given)
