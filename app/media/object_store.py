@@ -160,6 +160,16 @@ class ObjectStore:
             async with asyncio.timeout(self._patience):
                 return await obstore.sign_async(self._store, "GET", name, timedelta(seconds=seconds))
 
+    async def try_sign(self, name: str, seconds: int) -> str | None:
+        """As `sign`; None where this store cannot, which is no fault of it: then it gave out no such address."""
+        if isinstance(self._store, LocalStore):
+            return None
+        try:
+            async with asyncio.timeout(self._patience):
+                return await obstore.sign_async(self._store, "GET", name, timedelta(seconds=seconds))
+        except (OSError, BaseError):
+            return None
+
     async def check(self, name: str) -> None:
         """Write, and delete again, something under a name that nothing else uses.
 
