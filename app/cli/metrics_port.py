@@ -12,7 +12,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,8 +26,8 @@ from app.observability.numbers import SharedNumbers
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it, which nobody else may enter
 _PREFIX, _OWNER = "spillway-metrics-", "owner"
-_PATIENCE_SECONDS = 10
-"""For one who asks and says nothing more, or does not read."""
+_PATIENCE_SECONDS = 10.0
+"""For a whole connection: one who says or reads a byte now and then would keep its place for good."""
 _AT_ONCE = 16
 _LOOK_SECONDS = 0.1
 """How soon it notices that it is to end."""
@@ -53,10 +53,12 @@ def metrics_folder(data_dir: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def serving_metrics(sockets: Sequence[socket.socket], folder: Path, key: MetricsKey) -> Iterator[None]:
-    """Answer on these sockets with what is counted in a folder."""
+def serving_metrics(
+    sockets: Sequence[socket.socket], folder: Path, key: MetricsKey, patience: float = _PATIENCE_SECONDS
+) -> Iterator[None]:
+    """Answer on these sockets with what is counted in a folder; each connection has so many seconds."""
     exposition = Exposition(SharedNumbers(folder), __version__)
-    servers = [_MetricsServer(one, exposition, key) for one in sockets]
+    servers = [_MetricsServer(one, exposition, key, patience) for one in sockets]
     for server in servers:
         threading.Thread(target=server.serve_forever, args=(_LOOK_SECONDS,), name="metrics", daemon=True).start()
     try:
@@ -72,12 +74,13 @@ class _MetricsServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, listening: socket.socket, exposition: Exposition, key: MetricsKey) -> None:
+    def __init__(self, listening: socket.socket, exposition: Exposition, key: MetricsKey, patience: float) -> None:
         super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listening
         self.exposition = exposition
         self.key = key
+        self._patience = patience
         self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
@@ -90,10 +93,15 @@ class _MetricsServer(ThreadingHTTPServer):
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        """One connection."""
+        """One connection, cut off when its time is over."""
+        connection = request[1] if isinstance(request, tuple) else request
+        limit = threading.Timer(self._patience, _cut_off, [connection])
+        limit.daemon = True
         try:
+            limit.start()
             super().process_request_thread(request, client_address)
         finally:
+            limit.cancel()
             self._places.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -105,7 +113,6 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection of Prometheus."""
 
     server: _MetricsServer
-    timeout = _PATIENCE_SECONDS
     server_version = "spillway"
     sys_version = ""
 
@@ -131,6 +138,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _cut_off(connection: socket.socket) -> None:
+    """Wake whoever reads or writes there."""
+    with suppress(OSError):  # it has just ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _remove_and_end(folder: Path, number: int, _: FrameType | None) -> None:
