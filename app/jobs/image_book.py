@@ -66,4 +66,10 @@ class ImageBook:
 
     async def adopt(self, found: Sequence[FoundFile]) -> int:
         """Write down those that nobody knows of; how many they were."""
-        return await self._writer.write(self._rows.adopt, found)
+        # Most know all of them, which needs no lock.
+        unknown = await self._reader.read(partial(self._rows.unknown, found=found))
+        return await self._writer.write(self._rows.adopt, unknown) if unknown else 0
+
+    async def restate(self) -> None:
+        """Add up anew what all images take."""
+        await self._writer.write(self._rows.restate)

@@ -162,21 +162,29 @@ class StoredImages:
         transaction.execute(_END, {"of_request": request_id, "now": self._clock()})
         return list(transaction.connection.execute(_PATHS_OF, {"of_request": request_id}).scalars())
 
+    def unknown(self, connection: Connection, found: Sequence[FoundFile]) -> list[FoundFile]:
+        """Those that have no row."""
+        known = set(connection.execute(_KNOWN, {"paths": [one.path for one in found]}).scalars())
+        return [one for one in found if one.path not in known]
+
     def adopt(self, transaction: Transaction, found: Sequence[FoundFile]) -> int:
-        """Give rows to those that have none, and state the sum anew; how many had none."""
+        """Give rows to those that have none, and count them; how many had none."""
         transaction.execute(_LOCK, {})
-        wanted = {"paths": [one.path for one in found]}
-        known = set(transaction.connection.execute(_KNOWN, wanted).scalars())
+        unknown = self.unknown(transaction.connection, found)
         rows = [
             {"path": one.path, "request_id": "", "bytes": one.bytes, "created_at": one.modified_at}
             | {"expires_at": one.expires_at}
-            for one in found
-            if one.path not in known
+            for one in unknown
         ]
         if rows:
             transaction.execute(_INSERT, rows)
-        transaction.execute(_RESTATE, {})
+            transaction.execute(_ADD, {"more": sum(one.bytes for one in unknown)})
         return len(rows)
+
+    def restate(self, transaction: Transaction) -> None:
+        """State the sum anew, which an older version or a restored database may have left wrong."""
+        transaction.execute(_LOCK, {})
+        transaction.execute(_RESTATE, {})
 
     def expired(self, connection: Connection, after: Expired, limit: int, *, spared: float = 0.0) -> list[Expired]:
         """The images whose time was over `spared` seconds ago, from the oldest on, beyond `after`."""

@@ -24,6 +24,8 @@ _AT_ONCE = 100
 _DELETED_AT_ONCE = 8
 _PAUSE_SECONDS = 0.05
 """Between two parts: callers that came meanwhile go first."""
+_LONGEST_STUCK_SECONDS = 10.0
+"""So long a sweep goes on while nothing can be deleted; the next one goes on behind it."""
 _UNDER_WAY_SECONDS = 600.0
 """A younger file without a row may be on its way to have one, or to be deleted."""
 _LONGEST_ROOM_SECONDS = 3.0
@@ -65,6 +67,10 @@ class Book(Protocol):
         """Write down those that nobody knows of; how many they were."""
         ...
 
+    async def restate(self) -> None:
+        """Add up anew what all of them take."""
+        ...
+
     async def used(self) -> int:
         """The bytes that all of them take."""
         ...
@@ -84,6 +90,10 @@ class Places:
 
     by_folder: Mapping[str, float]
     outliving: float
+
+
+class _LostDutyError(Exception):
+    """Another process sweeps from now on: this one stood still, or its database was away."""
 
 
 class ImageSweeper:
@@ -108,6 +118,9 @@ class ImageSweeper:
         self._clock = clock
         self._monotonic = monotonic
         self._listed: float | None = None
+        self._cleared = monotonic()
+        self._behind = BEFORE_ALL
+        self._making_room: asyncio.Task[None] | None = None
         self.used = 0
         """The bytes that all images took, on all replicas, when this process last looked."""
         trouble = "expired images cannot be deleted now; it is tried again"
@@ -117,45 +130,74 @@ class ImageSweeper:
     async def sweep(self) -> None:
         """Delete what is over and was spared long enough, where this process is the one to do it."""
         self.used = await self._book.used()
-        if not await self._duty.is_mine():
+        try:
+            await self._show_life()
+            is_stuck = await self._clear()
+            if self._listed is None or self._monotonic() - self._listed >= _LIST_EVERY_SECONDS:
+                found = await self._adopt_unknown()
+                self._listed = self._monotonic()
+                is_stuck = await self._clear() if found else is_stuck
+        except _LostDutyError:
             self._listed = None  # whoever begins anew looks at everything once
             return
-        if self._listed is None or self._monotonic() - self._listed >= _LIST_EVERY_SECONDS:
-            await self._adopt_unknown()
-            self._listed = self._monotonic()
-        count, last = 0, BEFORE_ALL
-        # Another may have taken over meanwhile, from one that stood still.
-        while expired := await self._book.expired(last, _AT_ONCE, spared=SPARED_SECONDS):
-            count, last = count + await self._delete(expired), expired[-1]
-            await asyncio.sleep(_PAUSE_SECONDS)
-            if not await self._duty.is_mine():
-                return
-            self.used = await self._book.used()
-        if count:
-            self._logger.info("expired images were deleted", count=count)
+        if is_stuck:  # only now: what cannot be deleted keeps nothing else
+            raise MediaUnavailableError
 
     async def make_room(self) -> None:
         """Delete what is over, the oldest first, without sparing any; for a few seconds at most.
 
         Raises MediaUnavailableError where nothing can be deleted.
         """
-        until, last = self._monotonic() + _LONGEST_ROOM_SECONDS, BEFORE_ALL
-        while expired := await self._book.expired(last, _AT_ONCE, spared=0.0):
-            await self._delete(expired)
-            last = expired[-1]
-            if self._monotonic() >= until:
-                return
+        # Once for all who need some at once; it goes on when one of them leaves.
+        if self._making_room is None or self._making_room.done():
+            self._making_room = asyncio.create_task(self._make_room())
+        await asyncio.shield(self._making_room)
 
     async def delete_now(self, paths: Sequence[str]) -> None:
         """Delete these, raising MediaUnavailableError where one of them could not be."""
         if len(await self._delete_files(paths)) < len(paths):
             raise MediaUnavailableError
 
+    async def _show_life(self) -> None:
+        """Say that this process still sweeps, raising _LostDutyError where it does not."""
+        if not await self._duty.is_mine():
+            raise _LostDutyError
+
+    async def _clear(self) -> bool:
+        """Delete all whose time and margin are over; whether some were there and none of a part could be deleted."""
+        count, last, is_stuck, started = 0, self._behind, False, self._monotonic()
+        self._behind = BEFORE_ALL
+        while expired := await self._book.expired(last, _AT_ONCE, spared=SPARED_SECONDS):
+            gone, last = await self._delete(expired), expired[-1]
+            count, is_stuck = count + gone, is_stuck or not gone
+            if not gone and self._monotonic() - started >= _LONGEST_STUCK_SECONDS:
+                self._behind = last
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+            # Another may have taken over meanwhile, from one that stood still.
+            await self._show_life()
+            self.used = await self._book.used()
+        self._cleared = self._monotonic()
+        if count:
+            self._logger.info("expired images were deleted", count=count)
+        return is_stuck
+
+    async def _make_room(self) -> None:
+        until, last = self._monotonic() + _LONGEST_ROOM_SECONDS, BEFORE_ALL
+        count, is_stuck = 0, False
+        while expired := await self._book.expired(last, _AT_ONCE, spared=0.0):
+            gone, last = await self._delete(expired), expired[-1]
+            count, is_stuck = count + gone, is_stuck or not gone
+            if self._monotonic() >= until:
+                break
+        if is_stuck and not count:
+            raise MediaUnavailableError
+
     async def _delete(self, expired: Sequence[Expired]) -> int:
         """Delete these and forget those that are gone; how many. One that cannot be deleted keeps no other."""
         gone = await self._delete_files([one.path for one in expired])
         if not gone:
-            raise MediaUnavailableError
+            return 0
         # After the files: a process that dies in between leaves rows, which the next sweep forgets.
         await self._book.forget(gone)
         return len(gone)
@@ -171,8 +213,8 @@ class ImageSweeper:
                 raise others[0]
         return gone
 
-    async def _adopt_unknown(self) -> None:
-        """Give rows to files that have none: of an older version, or of before a database was restored."""
+    async def _adopt_unknown(self) -> int:
+        """Give rows to files that have none: of an older version, or of before a database was restored. How many."""
         found: list[FoundFile] = []
         count = 0
         for folder, seconds in self._places.by_folder.items():
@@ -181,12 +223,23 @@ class ImageSweeper:
                     continue
                 found.append(self._found(file, seconds))
                 if len(found) >= _AT_ONCE:
-                    count += await self._book.adopt(found)
+                    count += await self._adopt(found)
                     found = []
-                    await asyncio.sleep(_PAUSE_SECONDS)
-        count += await self._book.adopt(found)
+        count += await self._adopt(found)
+        await self._book.restate()
         if count:
             self._logger.warning("images were found that nobody knew of; they go when their time is over", count=count)
+        return count
+
+    async def _adopt(self, found: Sequence[FoundFile]) -> int:
+        """One part of a listing, which may take hours: others go meanwhile, and the duty is kept or lost."""
+        await self._show_life()
+        new = await self._book.adopt(found) if found else 0
+        if new:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        if self._monotonic() - self._cleared >= EVERY_SECONDS:
+            await self._clear()
+        return new
 
     def _found(self, file: StoredBytes, seconds: float) -> FoundFile:
         stays = self._places.outliving if outlives_link(file.name) else seconds

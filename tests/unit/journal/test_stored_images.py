@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from app.database.image_tables import storage_use
 from app.journal.stored_images import UNDER_WAY_SECONDS, NewImage, Registration, StoredImages
 from app.media.sweeper import BEFORE_ALL, Expired, FoundFile
 from tests.support.journals import Clock, open_journal
@@ -182,7 +183,14 @@ def test_images_without_rows_get_them_and_the_sum_is_stated_anew(rows):
         assert await rows.write(rows.images.adopt, found) == 1
         assert await rows.write(rows.images.adopt, found) == 0
         assert await rows.used() == 105
+        await rows.write(_spoil_sum)
+        await rows.write(rows.images.restate)
+        assert await rows.used() == 105
         rows.clock.now += 20
         assert await rows.expired() == [Expired(now + 20, "media/orphan")]
 
     asyncio.run(course())
+
+
+def _spoil_sum(transaction):
+    transaction.execute(update(storage_use).values(bytes=7), {})

@@ -9,6 +9,7 @@ import pytest
 
 from app.media.errors import MediaUnavailableError
 from app.media.sweeper import SPARED_SECONDS, Expired, ImageSweeper, Places
+from tests.support.journals import Clock
 from tests.support.log_lines import log_lines
 from tests.support.media import open_folder
 from tests.support.waiting import seen_meanwhile
@@ -20,9 +21,12 @@ class Duty:
     """Whose sweeping is."""
 
     mine = True
+    asked = 0
+    lost_after: int | None = None
 
     async def is_mine(self):
-        return self.mine
+        self.asked += 1
+        return self.mine and (self.lost_after is None or self.asked <= self.lost_after)
 
 
 class Shelf:
@@ -31,7 +35,11 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder, self.rows = folder, dict[str, float]()
         self.ahead, self.duty, self.broken = 0.0, Duty(), False
-        self.sweeper = ImageSweeper(open_folder(folder), self, self.duty, PLACES, clock=self.now)
+        self.looked, self.adopted, self.restated, self.watch = 0, 0, 0, Clock()
+        # So long each part of a listing takes, by both clocks.
+        self.part_seconds = 0.0
+        store = open_folder(folder)
+        self.sweeper = ImageSweeper(store, self, self.duty, PLACES, clock=self.now, monotonic=self.watch)
 
     def now(self) -> float:
         return time.time() + self.ahead
@@ -50,6 +58,7 @@ class Shelf:
         return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
 
     async def expired(self, after, limit, *, spared):
+        self.looked += 1
         over = sorted(Expired(at, path) for path, at in self.rows.items() if at <= self.now() - spared)
         return [one for one in over if one > after][:limit]
 
@@ -65,7 +74,13 @@ class Shelf:
     async def adopt(self, found):
         unknown = [one for one in found if one.path not in self.rows]
         self.rows |= {one.path: one.expires_at for one in unknown}
+        self.adopted += 1
+        self.watch.now += self.part_seconds
+        self.ahead += self.part_seconds
         return len(unknown)
+
+    async def restate(self):
+        self.restated += 1
 
 
 @pytest.fixture
@@ -128,6 +143,51 @@ def test_one_that_cannot_be_deleted_keeps_no_other(shelf):
     assert set(shelf.rows) == {stuck}
     with pytest.raises(MediaUnavailableError):
         asyncio.run(shelf.sweeper.sweep())
+
+
+def test_younger_ones_go_though_none_of_a_whole_part_can_be_deleted_and_the_trouble_is_told(shelf):
+    for number in range(100):
+        stuck = shelf.put(f"media/{number}.png", -SPARED_SECONDS - 9)
+        (shelf.folder / stuck).unlink()
+        (shelf.folder / stuck / "inside").mkdir(parents=True)
+    young = {shelf.put(f"media/young{number}.png", -SPARED_SECONDS - 1) for number in range(3)}
+    with pytest.raises(MediaUnavailableError):
+        asyncio.run(shelf.sweeper.sweep())
+    assert (len(shelf.rows), shelf.files() & young) == (100, set())
+
+
+def test_those_who_need_room_at_once_share_one_deletion(shelf):
+    shelf.put("media/a.png", -1)
+
+    async def course():
+        makers = [asyncio.create_task(shelf.sweeper.make_room()) for _ in range(20)]
+        await asyncio.sleep(0)
+        makers[0].cancel()  # it goes on when one of them leaves
+        ends = await asyncio.gather(*makers, return_exceptions=True)
+        return [type(end) for end in ends[1:]]
+
+    assert asyncio.run(course()) == [type(None)] * 19
+    assert (shelf.files(), shelf.looked) == (set(), 2)
+
+
+def test_a_long_listing_ends_where_the_duty_is_lost_and_begins_anew_when_it_is_back(shelf):
+    for number in range(450):
+        shelf.put(f"media/{number}.png", 600, age=700)
+    shelf.duty.lost_after = 3
+    asyncio.run(shelf.sweeper.sweep())
+    assert (shelf.adopted, shelf.restated) == (2, 0)
+    shelf.duty.lost_after = None
+    asyncio.run(shelf.sweeper.sweep())
+    assert (shelf.adopted, shelf.restated) == (2 + 5, 1)
+
+
+def test_what_expires_during_a_long_listing_goes_meanwhile(shelf):
+    for number in range(450):
+        shelf.put(f"media/{number}.png", 600, age=700)
+    expiring = shelf.put("media/expiring.png", -SPARED_SECONDS + 30)
+    shelf.part_seconds = 20.0
+    asyncio.run(shelf.sweeper.sweep())
+    assert expiring not in shelf.files()
 
 
 def test_room_is_made_of_what_is_over_without_any_margin_and_of_nothing_else(shelf):
