@@ -4,6 +4,7 @@ Owns what is stored at all (0165), and what is refused before it is bought: work
 store takes no writes or has no room. Leaves links to `media.store`, deleting to `media.sweeper`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -70,6 +71,7 @@ class ImageShelf:
         self.lives = lives
         self.keep = keep
         self._usual = 0.0
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     def takes_writes(self) -> bool:
         """Whether the store takes what is written, as far as is known here; nobody waits for it."""
@@ -107,8 +109,12 @@ class ImageShelf:
         except MediaUnavailableError:
             await self._give_up(path, max(counted.size, expected))
             raise
-        except BaseException:  # of the source: the store is fine
-            await self._forget(path)
+        except BaseException:  # of the source, or of a caller who left: the store is fine
+            # A scope that was cancelled cancels whatever is waited for in it.
+            forgetting = asyncio.create_task(self._forget(path))
+            self._forgetting.add(forgetting)
+            forgetting.add_done_callback(self._forgetting.discard)
+            await asyncio.shield(forgetting)
             raise
         self._worked(counted.size)
         await self._measure(path, counted.size)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import anyio
 import pytest
 
 from app.domain.lifetimes import Lifetimes
@@ -12,6 +13,7 @@ from app.jobs.shelf import Owner
 from app.media.errors import MediaUnavailableError
 from tests.support.journals import open_journal
 from tests.support.media import open_folder, open_shelf
+from tests.support.waiting import seen_meanwhile
 
 OWNER = Owner("r", Lifetimes(60, 60), asked_again=False)
 
@@ -124,6 +126,27 @@ def test_an_image_whose_source_fails_is_not_stored_and_the_store_is_not_to_blame
         with pytest.raises(ValueError, match="the source"):
             await place.stream(10, fault=ValueError("the source"))
         assert (place.sizes(), await place.used(), place.shelf._health.is_open) == ([], 0, True)
+
+    asyncio.run(course())
+
+
+def test_an_image_whose_caller_leaves_in_a_scope_that_cancels_all_in_it_keeps_no_row(place_of):
+    async def course():
+        place, has_begun = place_of(), asyncio.Event()
+
+        async def chunks():
+            yield bytes(10)
+            has_begun.set()
+            await asyncio.Event().wait()
+
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(place.shelf.host_stream, chunks(), "png", OWNER)
+                await has_begun.wait()
+                assert await place.used() == 1
+                scope.cancel()
+        assert not await seen_meanwhile(lambda: place.shelf._forgetting, lambda left: not left)
+        assert await place.used() == 0
 
     asyncio.run(course())
 
