@@ -24,6 +24,18 @@ export function at(path) {
   return new URL(path.replace(/^\/+/, ""), root).href;
 }
 
+/** What the address names below a page of its own, or "". What was escaped wrongly stays as it is: it names nothing. */
+export function namedBelow(page) {
+  const base = `${new URL(at(page)).pathname}/`;
+  if (!location.pathname.startsWith(base)) return "";
+  const name = location.pathname.slice(base.length).replace(/\/+$/, "");
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 /**
  * Ask the gateway.
  * @param {string} path Such as `/v1/models`.

@@ -18,7 +18,7 @@ export function showModel(name) {
     const [model, schema] = await Promise.all([json(path), json(`${path}?schema=true`)]);
     main.querySelector("h1").textContent = model.name;
     document.title = `${model.name} · Spillway`;
-    return el("div", { class: "stack" }, about(model), sizes(model), examples(model), fields(schema));
+    return el("div", { class: "stack" }, about(model), sizes(model), examples(model, schema), fields(schema));
   });
   const main = page(name, place, { actions: [el("a", { class: "button", href: at("models") }, "All models"), el("a", { class: "button primary", href: `${at("playground")}?model=${encodeURIComponent(name)}` }, "Try it")] });
 }
@@ -55,20 +55,23 @@ function sizes(model) {
   return section("sizes", "Sizes", el("p", { class: "muted" }, `It makes these ${fixedSizes(model).length} sizes. Another one becomes the nearest, and the answer says so.`), tiers);
 }
 
-function examples(model) {
+function examples(model, schema) {
   const base = new URL("v1", root).href;
   const edits = !model.modes.includes("text-to-image");
   const size = fixedSizes(model)[0]?.join("x") ?? "1024x1024";
   const text = JSON.stringify(model.id);
+  // Upscalers and removers of backgrounds have none; only Python's SDK demands one all the same.
+  const hasPrompt = ["honored", "converted", "emulated", "passed"].includes(schema.properties.prompt?.["x-spillway-mode"]);
+  const change = hasPrompt ? "make it night" : "";
   const generate = {
     curl: `curl ${base}/images/generations \\\n  -H "Authorization: Bearer $SPILLWAY_API_KEY" \\\n  -H "Content-Type: application/json" \\\n  -d '{"model": ${text}, "prompt": "a quiet harbor at dawn", "size": "${size}"}'`,
     Python: `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}", api_key="YOUR_KEY")\nanswer = client.images.generate(model=${text}, prompt="a quiet harbor at dawn", size="${size}")\nprint(answer.data[0].url)`,
     Node: `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${base}", apiKey: "YOUR_KEY" });\nconst answer = await client.images.generate({ model: ${text}, prompt: "a quiet harbor at dawn", size: "${size}" });\nconsole.log(answer.data[0].url);`,
   };
   const edit = {
-    curl: `curl ${base}/images/edits \\\n  -H "Authorization: Bearer $SPILLWAY_API_KEY" \\\n  -F model=${text} -F prompt="make it night" -F image=@photo.png`,
-    Python: `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}", api_key="YOUR_KEY")\nwith open("photo.png", "rb") as image:\n    answer = client.images.edit(model=${text}, image=image, prompt="make it night")\nprint(answer.data[0].url)`,
-    Node: `import fs from "node:fs";\nimport OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${base}", apiKey: "YOUR_KEY" });\nconst answer = await client.images.edit({ model: ${text}, image: fs.createReadStream("photo.png"), prompt: "make it night" });\nconsole.log(answer.data[0].url);`,
+    curl: `curl ${base}/images/edits \\\n  -H "Authorization: Bearer $SPILLWAY_API_KEY" \\\n  -F model=${text}${hasPrompt ? ` -F prompt="${change}"` : ""} -F image=@photo.png`,
+    Python: `from openai import OpenAI\n\nclient = OpenAI(base_url="${base}", api_key="YOUR_KEY")\nwith open("photo.png", "rb") as image:\n    answer = client.images.edit(model=${text}, image=image, prompt="${change}")\nprint(answer.data[0].url)`,
+    Node: `import fs from "node:fs";\nimport OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${base}", apiKey: "YOUR_KEY" });\nconst answer = await client.images.edit({ model: ${text}, image: fs.createReadStream("photo.png")${hasPrompt ? `, prompt: "${change}"` : ""} });\nconsole.log(answer.data[0].url);`,
   };
   return section("code", "Use it", tabs("Examples", Object.entries(edits ? edit : generate).map(([name, code]) => ({ name, content: copyable(code, name) }))));
 }

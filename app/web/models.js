@@ -2,7 +2,7 @@
 
 import { fixedSizes, lowestPrice, makes, modes, price, sizesInWords } from "./catalog.js";
 import { showModel } from "./model.js";
-import { at, badge, el, fill, json, later, page, plural } from "./shell.js";
+import { at, badge, el, fill, json, later, namedBelow, page, plural } from "./shell.js";
 
 const KINDS = {
   "": "Everything", "text-to-image": "Makes images from text", "image-edit": "Edits images", upscaling: "Upscales",
@@ -109,8 +109,7 @@ async function list() {
   return el("div", { class: "stack" }, controls(models, redraw), place);
 }
 
-const base = new URL(at("models")).pathname;
-const id = location.pathname.startsWith(`${base}/`) ? location.pathname.slice(base.length + 1).replace(/\/+$/, "") : "";
+const id = namedBelow("models");
 
-if (id) showModel(decodeURIComponent(id));
+if (id) showModel(id);
 else page("Models", later(list), { lead: "What this gateway can make, for how much. It shows what the catalog knows, and only that." });

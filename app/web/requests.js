@@ -1,7 +1,7 @@
 // The list of requests: the newest first, filtered, kept up to date while somebody looks; one request has its own address.
 
 import { showRequest } from "./request.js";
-import { ago, at, badge, el, failure, fill, json, moment, money, duration, page, plural } from "./shell.js";
+import { ago, at, badge, el, failure, fill, json, moment, money, namedBelow, duration, page, plural } from "./shell.js";
 import { hasImages, LazyThumbs } from "./thumbs.js";
 import { statusBadge } from "./words.js";
 
@@ -152,8 +152,7 @@ async function showList() {
   }, EVERY_MS);
 }
 
-const base = new URL(at("requests")).pathname;
-const id = location.pathname.startsWith(`${base}/`) ? location.pathname.slice(base.length + 1).replace(/\/+$/, "") : "";
+const id = namedBelow("requests");
 
-if (id) showRequest(decodeURIComponent(id));
+if (id) showRequest(id);
 else showList();

@@ -5,7 +5,7 @@ import { at, json } from "./api.js";
 import { el, fill, svg } from "./dom.js";
 import { readKey, signIn, signOut, wording } from "./session.js";
 
-export { ApiError, api, at, json, root } from "./api.js";
+export { ApiError, api, at, json, namedBelow, root } from "./api.js";
 export { el, fill, safeAddress, svg } from "./dom.js";
 export { ago, count, duration, moment, money, plural } from "./format.js";
 export { badge, copyable, failure, later, notice, prose, tabs } from "./parts.js";

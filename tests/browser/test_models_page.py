@@ -89,6 +89,22 @@ def test_the_page_of_a_model_shows_its_names_sizes_price_fields_and_code_that_wo
     assert (answer.status_code, answer.json()["metadata"]["model"]) == (200, "riverflow-1")
 
 
+@pytest.mark.parametrize("name", ["real-esrgan", "flux.1-kontext-pro"])
+def test_the_code_for_a_model_names_a_prompt_where_it_has_one(open_gateway, visit, name):
+    schema = open_gateway.client.get(f"/models/{name}?schema=true").json()
+    has_prompt = schema["properties"]["prompt"]["x-spillway-mode"] not in {"dropped", "refused"}
+    page = visit(open_gateway.origin).open(f"/models/{name}")
+    shown = page.get_by_role("region", name="curl").inner_text()
+    assert ("prompt" in shown) is has_prompt
+
+
+@pytest.mark.parametrize("kind", ["model", "request"])
+def test_an_address_that_is_escaped_wrongly_names_nothing(open_gateway, visit, kind):
+    page = visit(open_gateway.origin, expected=("404",)).page
+    page.goto(f"{open_gateway.origin}/{kind}s/%E0%A4%A")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(f"{kind}", re.IGNORECASE))
+
+
 def test_a_model_that_is_not_there_is_said_not_to_be(open_gateway, visit):
     page = visit(open_gateway.origin, expected=("404",)).page
     page.goto(f"{open_gateway.origin}/models/no-such-model")

@@ -1,10 +1,13 @@
 """The parts of the playground that are pure, run where they run: in a browser, on the gateway's own files."""
 
+import ast
+import inspect
 import json
 import subprocess
 import sys
 
 import pytest
+from openai.resources.images import Images
 from playwright.sync_api import Page
 
 EVENTS = '\ufeff: hello\r\n\r\nevent: a\r\ndata: {"x": "harbor \u00e9\u2028 \U0001f6a2"}\r\n\r\ndata: one\ndata:two\n\nid: 7\nevent: b\rdata\r\rdata:  three\n\n\n'
@@ -94,6 +97,27 @@ def test_a_literal_of_python_is_the_same_value(module_page):
         timeout=30,
     )
     assert json.loads(done.stdout) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "images"), [("generations", Images.generate, []), ("edits", Images.edit, [{"name": "a.png"}])]
+)
+@pytest.mark.parametrize("fields", [{"model": "real-esrgan"}, {"prompt": "a boat", "n": 2, "seed": 7, "user": "ann"}])
+def test_the_code_of_python_calls_the_sdk_with_what_it_takes(module_page, path, method, images, fields):
+    more = {"style": "vivid", "moderation": "low", "input_fidelity": "high", "background": "opaque", "steps": 4}
+    request = {"path": f"/v1/images/{path}", "fields": fields | more, "images": images, "mask": None}
+    code = call(module_page, "code: return it.snippets(given, 'http://gateway/v1')[1].code;", request)
+    (made,) = [
+        node
+        for node in ast.walk(ast.parse(str(code)))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("client.images.")
+    ]
+    given = {word.arg: word.value for word in made.keywords if word.arg}
+    inspect.signature(method).bind(None, **given)
+    body = ast.literal_eval(given.pop("extra_body"))
+    assert set(given) | set(body) == set(fields) | set(more) | {"prompt", "response_format"} | (
+        {"image"} if images else set()
+    )
 
 
 def test_files_have_names_that_are_safe_and_different(module_page):

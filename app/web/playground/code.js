@@ -2,11 +2,10 @@
 
 import { EDITS, toText } from "./request.js";
 
-const SDK = new Set([
-  "model", "prompt", "n", "size", "quality", "style", "background", "output_format", "output_compression", "moderation",
-  "response_format", "input_fidelity", "user",
-]);
-/** Names of Python's SDK; whatever else a request has goes into its `extra_body`. */
+const COMMON = ["model", "prompt", "n", "size", "quality", "background", "output_format", "output_compression", "user"];
+/** Names that Python's SDK takes, each method its own; whatever else a request has goes into `extra_body`. */
+const OF_GENERATE = new Set([...COMMON, "style", "moderation"]);
+const OF_EDIT = new Set([...COMMON, "input_fidelity"]);
 const KEY = "SPILLWAY_API_KEY";
 
 /**
@@ -44,8 +43,11 @@ function inPython(request, base) {
     lines.push(`    image=[${images.map((name) => `open(${text(name)}, "rb")`).join(", ")}],`);
     if (mask) lines.push(`    mask=open(${text(mask)}, "rb"),`);
   }
-  const known = Object.entries(request.fields).filter(([name]) => SDK.has(name));
-  const other = Object.entries(request.fields).filter(([name]) => !SDK.has(name));
+  const names = isEdit ? OF_EDIT : OF_GENERATE;
+  // The SDK demands a prompt, also for models that have none.
+  const fields = Object.entries({ prompt: "", ...request.fields });
+  const known = fields.filter(([name]) => names.has(name));
+  const other = fields.filter(([name]) => !names.has(name));
   for (const [name, value] of known) lines.push(`    ${name}=${python(value)},`);
   lines.push(`    response_format="b64_json",`);
   if (other.length) lines.push(`    extra_body=${python(Object.fromEntries(other))},`);
