@@ -75,7 +75,7 @@ class KeyMemory:
         """The request that the key of `intent` leads to, raising ConflictingKeyError where that is another one."""
         request_id = None if intent.key_hash is None else self._ids.get((intent.tenant, intent.key_hash))
         known = None if request_id is None else self._by_id[request_id]
-        if known is None or self._clock() - known.noted_at > _LONGEST_SECONDS:
+        if known is None or self._is_over(known):
             return None
         if known.record.fingerprint != intent.fingerprint:
             raise ConflictingKeyError
@@ -91,3 +91,9 @@ class KeyMemory:
         self._bytes += known.size
         while self._bytes > self._most_bytes:
             self.forget(next(iter(self._by_id)))
+        # What may not be used any more is not held either: another process may have deleted it.
+        while self._by_id and self._is_over(next(iter(self._by_id.values()))):
+            self.forget(next(iter(self._by_id)))
+
+    def _is_over(self, known: _Remembered) -> bool:
+        return self._clock() - known.noted_at > _LONGEST_SECONDS

@@ -79,3 +79,12 @@ def test_the_latest_are_remembered_for_an_hour_and_within_a_bound():
     assert kept == [7, 8, 9]
     clock.now += 3601
     assert memory.find(intent_of("x", key="k9")) is None
+
+
+def test_what_may_not_be_used_any_more_is_not_held_either():
+    clock = Clock()
+    memory = KeyMemory(clock=clock)
+    memory.note(intent_of("r1", key="k1"), record_of("r1"))
+    clock.now += 3601
+    memory.note(intent_of("r2", key="k2"), record_of("r2"))
+    assert set(memory._by_id) == {"r2"}
