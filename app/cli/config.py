@@ -10,7 +10,7 @@ import typer
 from app.cli.exits import ExitCode
 from app.cli.options import AsJson, EnvFile
 from app.cli.settings import env_file_or_default, fail
-from app.cli.tables import Column, print_json, print_rows
+from app.cli.tables import Column, print_json, print_rows, say
 
 if TYPE_CHECKING:
     from app.settings.load import Settings
@@ -38,6 +38,10 @@ def config(
         shown = [{"name": name, "value": value, "from": origin} for name, value, origin in rows]
         print_json({"object": "list", "data": shown})
         return
+    is_given = settings.upstream.runware_api_key is not None or settings.server.passes_keys_on
+    if not is_given and settings.upstream.upstream_name != "simulator":
+        # Beside the table, which says what is set; what the server sets for its simulator is known when it starts.
+        say("Without RUNWARE_API_KEY, `spillway serve` takes the built-in simulator for its upstream.", errors=True)
     columns = [Column("setting"), Column("value", folds=True), Column("from", folds=True)]
     print_rows(columns, rows)
 

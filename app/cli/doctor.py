@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from app.cli.gateway import JSONObject, open_session, place_of
 from app.cli.options import ApiKey, AsJson, BaseUrl
 from app.cli.requests import facts_of
-from app.cli.tables import print_facts, print_json, say
+from app.cli.tables import plain_console, print_facts, print_json, say
 from app.cli.texts import whole
 
 _OPEN = frozenset({"queued", "processing"})
@@ -37,6 +38,17 @@ ADVICE: Mapping[str, str] = {
 """What to do about an error with which a request has ended, by its code."""
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A sentence, and the command that it ends with, if any."""
+
+    said: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.said} {self.command}".rstrip()
+
+
 def doctor(
     request_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the request, req_….")],
     base_url: BaseUrl = None,
@@ -47,35 +59,41 @@ def doctor(
     with open_session(base_url, api_key) as session:
         record = session.get(place_of("requests", request_id))
         # Of the gateway as a whole: what keeps all requests waiting keeps this one, too.
-        problems = [str(one) for one in session.glance("/readyz").get("problems", [])]
+        problems = [Advice(str(one)) for one in session.glance("/readyz").get("problems", [])]
     advice = [*advise(record), *problems]
     if as_json:
-        print_json({**record, "advice": advice})
+        print_json({**record, "advice": [str(one) for one in advice]})
         return
     print_facts([*facts_of(record), *_attempts(record), *_delivery(record)])
     print()  # noqa: T201 - output
-    for line in advice:
-        say(whole(line))
+    for one in advice:
+        say(whole(one.said))
+        if one.command:
+            # On a line of its own, which nothing breaks: it is there to be copied.
+            plain_console().print(whole(one.command))
 
 
-def advise(record: JSONObject) -> Iterator[str]:
+def advise(record: JSONObject) -> Iterator[Advice]:
     """What the state of a request means for whoever asked for it, and what to do."""
     request_id = record["id"]
     if record["status"] in _OPEN:
-        yield "It is being made. Nothing is to be done; to see its end: " + f"spillway requests {request_id} --follow"
+        yield Advice(
+            "It is being made. Nothing is to be done; to see its end:", f"spillway requests {request_id} --follow"
+        )
         return
     error = record.get("error")
     if error is not None:
-        yield ADVICE.get(error["code"], "The message says why; sent again as it is, it would most likely fail again.")
+        said = "The message says why; sent again as it is, it would most likely fail again."
+        yield Advice(ADVICE.get(error["code"], said))
     if record["status"] == "partial":
-        yield "Some images failed; those that exist were paid for, the others were not asked for again."
+        yield Advice("Some images failed; those that exist were paid for, the others were not asked for again.")
     if record["status"] in {"completed", "partial"}:
         told = "They were delivered" if record["delivered"] else "Nobody has taken its images yet"
-        yield f"{told}. To get them while they are kept: spillway collect {request_id} -o FILE"
+        yield Advice(f"{told}. To get them while they are kept:", f"spillway collect {request_id} -o FILE")
     if record["cost"] is None:
-        yield "Runware has not said all of what it cost; it is asked again, for some days."
+        yield Advice("Runware has not said all of what it cost; it is asked again, for some days.")
     if (record.get("webhook") or {}).get("state") == "failed":
-        yield "Its webhook was not accepted and is not sent again: see that the address answers with 2xx."
+        yield Advice("Its webhook was not accepted and is not sent again: see that the address answers with 2xx.")
 
 
 def _attempts(record: JSONObject) -> Iterator[tuple[str, str]]:

@@ -212,7 +212,14 @@ def _explain(name: str, reason: str, values: Mapping[str, str]) -> str:
     secret = is_secret(setting_fields()[name])
     # A mistake in a secret must not print it.
     shown = "the value given (not shown: it is a secret)" if secret else repr(values.get(name))
+    if not secret and _may_hold_secret(name, values.get(name, "")):
+        shown = "the value given (not shown: it may hold a secret)"
     return f"{name}: expected {expected.removeprefix('expected ')}; got {shown}."
+
+
+def _may_hold_secret(name: str, value: str) -> bool:
+    """Whether it is an address with more than a place in it: a name and password before @, or a signature after ?."""
+    return ("@" in value or "?" in value) and ("://" in value or name.endswith(("_URL", "_ENDPOINT")))
 
 
 def _explain_unknown(name: str, known: list[str]) -> str | None:

@@ -126,7 +126,7 @@ def test_one_request_is_told_whole(see, asked, command):
 
 
 def test_the_doctor_says_what_to_do(see, shop, asked):
-    assert f"spillway collect {asked['id']} -o FILE" in " ".join(see("doctor", asked["id"]).screen.split())
+    assert f"spillway collect {asked['id']} -o FILE" in see("doctor", asked["id"]).lines, "a line of its own, to copy"
     refused = shop.generate(prompt=f"{unique()} [sim:moderation]").headers["x-request-id"]
     assert "Change the prompt or the images" in see("doctor", refused).screen
     told = see("doctor", "req_nobody", code=5)
@@ -165,6 +165,13 @@ def test_settings_are_shown_with_their_sources_and_secrets_are_not(see, tmp_path
     assert set(setting_fields()) <= set(rows)
     assert "very-secret" not in shown.raw
     assert "test-key" not in see("config", key="test-key").raw
+
+
+def test_the_settings_in_effect_come_with_a_note_where_the_simulator_takes_runwares_place(see):
+    note = "`spillway serve` takes the built-in simulator"
+    assert note in " ".join(see("config").screen.split())
+    assert note not in " ".join(see("config", RUNWARE_API_KEY="a-key").screen.split())
+    assert note not in " ".join(see("config", SPILLWAY_UPSTREAM_NAME="simulator").screen.split())
 
 
 def test_check_online_tries_everything_and_ends_with_the_kind_of_the_first_fault(see, simulator):

@@ -29,7 +29,7 @@ FAILED = {"status": "failed", "cost": 0.0, "delivered": False}
 def test_each_state_has_its_advice(record, said):
     advice = [*advise(ENDED | record)]
     assert len(advice) == len(said)
-    assert all(re.search(one, line) for one, line in zip(said, advice, strict=True))
+    assert all(re.search(one, str(line)) for one, line in zip(said, advice, strict=True))
 
 
 def test_there_is_advice_only_for_codes_that_there_are():

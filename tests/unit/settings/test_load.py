@@ -70,6 +70,24 @@ def test_a_wrong_value_is_shown_with_what_was_expected():
         load_settings({"SPILLWAY_PORT": "http"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPILLWAY_STORAGE_URL", "s3://AKIA:secretstore@bucket/x"),
+        ("SPILLWAY_STORAGE_URL", "s3:/AKIA:secretstore@bucket"),
+        ("SPILLWAY_STORAGE_URL", "az://container?sig=secretstore"),
+        ("RUNWARE_BASE_URL", "ftp://me:secretstore@host/v1"),
+    ],
+    ids=["a key of the store", "with a slash too few", "a signature", "a password of another address"],
+)
+def test_a_mistake_in_an_address_does_not_print_what_may_be_secret_in_it(name, value):
+    with pytest.raises(InvalidSettingsError, match=rf"{name}: expected .*; got the value given") as caught:
+        load_settings({name: value})
+    assert "secretstore" not in str(caught.value)
+    with pytest.raises(InvalidSettingsError, match=r"got 'ftp://host/path'\.$"):
+        load_settings({"SPILLWAY_STORAGE_URL": "ftp://host/path"})
+
+
 @pytest.mark.parametrize("name", ["SPILLWAY_SECRET", "SPILLWAY_OLD_SECRETS", "SPILLWAY_DATABASE_URL"])
 def test_a_wrong_secret_is_not_shown(name):
     with pytest.raises(InvalidSettingsError, match="not shown: it is a secret") as caught:
