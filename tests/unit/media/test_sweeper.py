@@ -29,6 +29,22 @@ class Duty:
         return self.mine and (self.lost_after is None or self.asked <= self.lost_after)
 
 
+class Hanging:
+    """A store with nothing to list, whose deletions end without success after ten seconds."""
+
+    def __init__(self, watch: Clock) -> None:
+        self.watch, self.asked = watch, list[str]()
+
+    async def delete(self, path):
+        self.asked.append(path)
+        self.watch.now += 10
+        raise MediaUnavailableError
+
+    async def walk(self, _):
+        for nothing in ():
+            yield nothing
+
+
 class Shelf:
     """A book in memory beside a folder, and whose duty sweeping is; its clock is the wall's and can be moved."""
 
@@ -154,6 +170,18 @@ def test_younger_ones_go_though_none_of_a_whole_part_can_be_deleted_and_the_trou
     with pytest.raises(MediaUnavailableError):
         asyncio.run(shelf.sweeper.sweep())
     assert (len(shelf.rows), shelf.files() & young) == (100, set())
+
+
+def test_a_store_that_hangs_is_asked_for_few_and_the_next_sweep_goes_on_behind_them(tmp_path):
+    shelf = Shelf(tmp_path)
+    hanging = Hanging(shelf.watch)
+    shelf.sweeper = ImageSweeper(hanging, shelf, shelf.duty, PLACES, clock=shelf.now, monotonic=shelf.watch)
+    shelf.rows = {f"media/{number:03}.png": shelf.now() - SPARED_SECONDS - 1 for number in range(150)}
+    for first in (0, 100):
+        hanging.asked = []
+        with pytest.raises(MediaUnavailableError):
+            asyncio.run(shelf.sweeper.sweep())
+        assert hanging.asked == [f"media/{number:03}.png" for number in range(first, first + 8)]
 
 
 def test_those_who_need_room_at_once_share_one_deletion(shelf):
