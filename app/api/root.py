@@ -39,6 +39,7 @@ class RootRoutes:
             "edits": "/v1/images/edits",
             "requests": "/v1/requests",
             "usage": "/v1/usage",
+            "keys": "/v1/keys",
             "health": "/readyz",
             **({"openapi": "/openapi.json", "docs": "/docs"} if settings.server.docs else {}),
             **({"playground": "/playground"} if settings.server.web else {}),

@@ -233,6 +233,7 @@ def _root_routes(site: Site) -> tuple[Route, ...]:
         *for_programs,
         Route("GET", "/playground", Public(root.show_root)),
         Route("GET", "/web/{name:path}", Public(web.send_file)),
+        Route("GET", "/favicon.ico", Public(web.send_icon)),
     )
 
 

@@ -72,6 +72,11 @@ class WebPages:
             raise HTTPException(404)
         return _answer(request, file.content, file.media_type, {})
 
+    async def send_icon(self, request: Request) -> Response:
+        """The icon, where browsers look for it beside what is no page of ours, such as an image or JSON."""
+        file = self._files["icon.svg"]
+        return _answer(request, file.content, file.media_type, {})
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

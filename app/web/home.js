@@ -47,9 +47,11 @@ async function status() {
   const upstream = about.upstream === "simulator" ? "the built-in simulator" : "Runware";
   return [
     el("div", { class: "row" },
-      badge(healthy ? "Healthy" : state.status === "ready" ? "Serving, with a problem" : "Not ready",
+      badge(healthy ? "Ready" : state.status === "ready" ? "Serving, with a problem" : "Not ready",
         healthy ? "good" : state.status === "ready" ? "warn" : "bad"),
       el("span", {}, `Images come from ${upstream}.`)),
+    // What it looks at by itself; Runware is judged by its last answer, and there may have been none.
+    healthy ? el("p", { class: "muted small" }, `Journal, store, disk and workers answer, and no request to ${upstream} has met a problem lately. Nothing was bought to find out.`) : null,
     state.problems.map((problem) => notice("warn", problem)),
     about.upstream === "simulator"
       ? el("p", { class: "muted" }, "Set RUNWARE_API_KEY and start again for real images. Until then everything works, and costs nothing.")

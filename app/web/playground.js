@@ -3,7 +3,7 @@
 import { at, duration, el, failure, fill, json, page, tabs, copyable } from "./shell.js";
 import { showAdjustments } from "./playground/adjustments.js";
 import { snippets } from "./playground/code.js";
-import { Draft } from "./playground/draft.js";
+import { Draft, takeOver } from "./playground/draft.js";
 import { Form } from "./playground/form.js";
 import { History } from "./playground/history.js";
 import { thumbnail } from "./playground/pixels.js";
@@ -52,7 +52,7 @@ class Playground {
   async start() {
     const models = await json("/v1/models");
     this.form.picker.offer(models.data);
-    const given = Object.fromEntries(new URLSearchParams(location.search));
+    const given = { ...Object.fromEntries(new URLSearchParams(location.search)), ...takeOver(location.search.slice(1)) };
     const fields = Object.keys(given).some((name) => name !== "model") ? given : { ...this.#draft.read(given.model), ...given };
     await this.#choose(fields.model ?? (await defaultModel(models.data)), fields);
   }

@@ -1,6 +1,7 @@
 // One request: what was asked, what it became, how it went, what it cost, and whether its caller has it.
 
 import { at, api, badge, copyable, duration, el, failure, fill, json, later, moment, money, notice, page, plural } from "./shell.js";
+import { handOver } from "./playground/draft.js";
 import { hasImages, imagesOf, picture, saveLink } from "./thumbs.js";
 import { adjustments, statusBadge } from "./words.js";
 
@@ -165,8 +166,14 @@ function buttons(record, images, reload, body) {
 
 function again(record) {
   const query = new URLSearchParams({ model: record.model, n: String(record.n) });
-  if (record.prompt) query.set("prompt", record.prompt);
-  return el("a", { class: "button primary", href: `${at("playground")}?${query}` }, "Ask again");
+  if (record.plan?.size) query.set("size", record.plan.size);
+  if (record.plan?.output_format) query.set("output_format", record.plan.output_format);
+  const left = `Input images, a mask and other settings${record.prompt ? "" : ", and the prompt,"} are not taken along.`;
+  return [
+    // Not in the address: a long prompt is refused there, and every one stays in the history of the browser.
+    el("a", { class: "button primary", href: `${at("playground")}?${query}`, onclick: () => handOver(query.toString(), record.prompt) }, "Ask again"),
+    el("span", { class: "small muted" }, left),
+  ];
 }
 
 function forget(record, reload, body) {

@@ -2,6 +2,8 @@
 // Owns storage and the dialog; leaves requests to api.js.
 
 import { el } from "./dom.js";
+import { forgetDrafts } from "./playground/draft.js";
+import { HistoryStore } from "./playground/store.js";
 
 const NAME = "spillway.key";
 /** @type {Promise<boolean> | null} One dialog at a time, however many requests were refused at once. */
@@ -20,8 +22,14 @@ export function readKey() {
   }
 }
 
-/** Forget the key, in this tab and for good. */
-export function signOut() {
+/** Forget the key, in this tab and for good, and what was made under it: whoever signs in next is somebody else. */
+export async function signOut() {
+  forget();
+  forgetDrafts();
+  await new HistoryStore().clear();
+}
+
+function forget() {
   held = "";
   try {
     sessionStorage.removeItem(NAME);
@@ -32,12 +40,14 @@ export function signOut() {
 }
 
 function keep(key, remember) {
-  signOut();
+  forget();
   try {
     (remember ? localStorage : sessionStorage).setItem(NAME, key);
   } catch {
     held = key;
   }
+  // The frame may have been drawn before anybody was asked.
+  document.dispatchEvent(new Event("signed-in"));
 }
 
 /**

@@ -76,11 +76,12 @@ function account() {
     button.textContent = readKey() ? "Sign out" : "Sign in";
   };
   button.addEventListener("click", async () => {
-    if (readKey()) signOut();
+    if (readKey()) await signOut();
     else if (!(await signIn())) return;
     // What another key sees is another page.
     location.reload();
   });
+  document.addEventListener("signed-in", show);
   show();
   return button;
 }

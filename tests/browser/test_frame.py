@@ -63,7 +63,8 @@ def test_a_color_scheme_that_was_chosen_stays(open_gateway, visit):
 def test_the_first_page_says_how_to_call_with_the_address_it_was_opened_under(open_gateway, simulator, visit):
     # The list of requests shows what other tests have made.
     page = visit(open_gateway.origin, images=simulator.url).open("/")
-    expect(page.get_by_text("Healthy")).to_be_visible()
+    expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+    expect(page.get_by_text("Nothing was bought to find out.")).to_be_visible()
     base = f"{open_gateway.origin}/v1"
     for name in ("curl", "Python", "Node"):
         page.get_by_role("tab", name=name).click()

@@ -245,6 +245,15 @@ def test_a_key_is_asked_for_once_and_is_in_no_code(start_shared_gateway, visit):
     ground.generate()
     expect(ground.images).to_have_count(1)
     assert "test-key" not in reader.page.content()
+    # Whoever signs out leaves nothing of it to whoever signs in next.
+    history = reader.page.get_by_role("region", name="History")
+    expect(history.get_by_role("listitem")).to_have_count(1)
+    ground.button("Sign out").click()
+    reader.page.get_by_label("API key").fill("test-key")
+    reader.page.get_by_role("dialog").get_by_role("button", name="Sign in").click()
+    expect(ground.price).not_to_have_text("…")
+    expect(history).to_be_hidden()
+    expect(ground.field("Prompt")).to_have_value("")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -83,6 +83,22 @@ def test_a_request_is_followed_looked_at_collected_and_forgotten(shop, simulator
     assert "model=riverflow-1&n=2" in again
 
 
+def test_to_ask_again_takes_along_even_a_long_prompt_and_leaves_it_in_no_address(shop, simulator, visit):
+    prompt = f"{unique()} " + "harbor " * 250
+    body = {"prompt": prompt, "model": "flux.1-schnell", "n": 2, "size": "512x512", "output_format": "webp"}
+    id_ = shop.client.post("/images/generations", json=body).json()["id"]
+    page = visit(shop.origin, images=simulator.url).open(f"/requests/{id_}")
+    expect(page.get_by_text("Input images, a mask and other settings are not taken along.")).to_be_visible()
+    link = page.get_by_role("link", name="Ask again")
+    assert "harbor" not in link.get_attribute("href")
+    link.click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(prompt)
+    expect(page.get_by_label("Number of images", exact=True)).to_have_value("2")
+    expect(page.get_by_label("Size", exact=True)).to_have_value("512x512")
+    expect(page.get_by_label("Format", exact=True).locator("option:checked")).to_have_text("webp")
+    assert "harbor" not in page.url
+
+
 def test_what_fits_no_filter_any_more_leaves_the_list(shop, simulator, visit):
     prompt = f"{unique()} [sim:hold]"
     headers = {"Prefer": "respond-async", "Idempotency-Key": unique()}

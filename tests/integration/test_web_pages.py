@@ -95,6 +95,11 @@ def test_a_file_that_has_not_changed_is_not_sent_again(gateway):
         assert ask(gateway, address, accept, **{"If-None-Match": '"other"'}).status_code == 200
 
 
+def test_a_browser_finds_the_icon_where_it_looks_for_it(gateway):
+    found, icon = (loopback.get(f"{gateway.origin}{path}") for path in ("/favicon.ico", "/web/icon.svg"))
+    assert (found.status_code, found.headers["content-type"], found.content) == (200, "image/svg+xml", icon.content)
+
+
 @pytest.mark.parametrize("name", ["nothing.js", "home.html", "..%2Fweb%2Fshell.js", "shell.css%00", "%2e%2e"])
 def test_nothing_but_the_parts_of_the_pages_is_served_beside_them(gateway, name):
     assert loopback.get(f"{gateway.origin}/web/{name}").status_code == 404

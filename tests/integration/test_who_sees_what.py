@@ -1,7 +1,4 @@
-"""Every route of the table with every kind of caller, on both ways to authenticate: who gets what.
-
-A route without a row here fails the first test.
-"""
+"""Every route with every kind of caller, on both ways to authenticate. A route without a row fails the first test."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,6 +65,7 @@ ROUTES: dict[tuple[str, str], Rule] = {
     ("GET", "/robots.txt"): Rule.PUBLIC,
     ("GET", "/playground"): Rule.PUBLIC,
     ("GET", "/web/{name:path}"): Rule.PUBLIC,
+    ("GET", "/favicon.ico"): Rule.PUBLIC,
     ("GET", "/docs"): Rule.PUBLIC,
     ("GET", "/redoc"): Rule.PUBLIC,
     ("GET", "/docs/{name}"): Rule.PUBLIC,
