@@ -1,6 +1,6 @@
 // What the pages know of models, from the list of the API: prices to sort by, modes in words, sizes as shapes.
 
-import { badge, el, svg } from "./shell.js";
+import { atItsSize, badge, el, svg } from "./shell.js";
 
 const MODE_WORDS = { "text-to-image": "from text", "image-edit": "edits" };
 const TOOLS = ["upscaling", "background-removal"];
@@ -26,7 +26,7 @@ export function lowestPrice(model) {
 export function price(model) {
   const { confidence, summary } = model.pricing;
   if (confidence === "unknown") return el("span", { class: "muted" }, "price not published");
-  return el("span", { class: "price" }, summary, confidence === "estimated" ? [" ", badge("estimated", "warn")] : null);
+  return el("span", { class: "price" }, summary + atItsSize(model.pricing), confidence === "estimated" ? [" ", badge("estimated", "warn")] : null);
 }
 
 /** Every size of a model that has a fixed list, as [width, height]. */

@@ -9,6 +9,16 @@ export function money(value) {
   return `${amount < 0 ? "−" : ""}$${group(whole)}.${digits}`;
 }
 
+/** ` at 512x512` where the price of a model is known for that size alone, else nothing. @param {object} pricing */
+export function atItsSize(pricing) {
+  if (pricing.per_image || pricing.per_edit) return "";
+  const sizes = new Set([
+    ...Object.keys(pricing.per_size ?? {}), ...(pricing.quality_size ? [pricing.quality_size] : []),
+    ...Object.values(pricing.per_quality_size ?? {}).flatMap((one) => Object.keys(one)),
+  ]);
+  return sizes.size === 1 ? ` at ${[...sizes][0]}` : "";
+}
+
 /** @param {number | null | undefined} ms */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "unknown";

@@ -7,7 +7,7 @@ import { readKey, signIn, signOut, wording } from "./session.js";
 
 export { ApiError, api, at, json, namedBelow, root } from "./api.js";
 export { el, fill, safeAddress, svg } from "./dom.js";
-export { ago, count, duration, moment, money, plural } from "./format.js";
+export { ago, atItsSize, count, duration, moment, money, plural } from "./format.js";
 export { badge, copyable, failure, later, notice, prose, tabs } from "./parts.js";
 export { readKey, signIn } from "./session.js";
 

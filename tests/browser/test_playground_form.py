@@ -31,6 +31,14 @@ def test_what_is_typed_as_the_model_is_what_is_bought_from(open_gateway, simulat
     expect(reader.page).to_have_url(re.compile("civitai"))
 
 
+def test_a_price_that_is_known_for_one_size_says_for_which(open_gateway, visit):
+    models = open_gateway.client.get("/models").json()["data"]
+    model = next(one for one in models if len(one["pricing"].get("per_size", {})) == 1)
+    (size,) = model["pricing"]["per_size"]
+    _, reader = enter(visit, open_gateway.origin, f"?model={model['id']}")
+    expect(reader.page.get_by_text(f"{model['pricing']['summary']} an image at {size}", exact=True)).to_be_visible()
+
+
 @pytest.mark.parametrize("name", ["Number of images", "Seed"])
 def test_what_is_no_number_is_refused_at_its_field(open_gateway, visit, name):
     ground, reader = enter(visit, open_gateway.origin, "?model=flux.1-schnell&size=512x512")

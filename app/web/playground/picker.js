@@ -1,6 +1,6 @@
 // The model picker: a combobox that searches names, creators, prices and what models can do.
 
-import { badge, el, fill } from "../shell.js";
+import { atItsSize, badge, el, fill } from "../shell.js";
 import { problemFor } from "./problems.js";
 
 const PAGE = 8;
@@ -203,7 +203,7 @@ function badges(model, withPrice = true) {
   const modes = (model.modes ?? []).filter((mode) => !(model.emulated_modes ?? []).includes(mode)).map((mode) => MODES[mode] ?? mode);
   const mask = (model.capabilities ?? []).includes("inpainting") ? ["mask"] : [];
   const summary = model.pricing?.summary ?? "unknown";
-  const price = withPrice ? [summary === "unknown" ? badge("price unknown") : badge(`${summary} an image`, "good")] : [];
+  const price = withPrice ? [summary === "unknown" ? badge("price unknown") : badge(`${summary} an image${atItsSize(model.pricing)}`, "good")] : [];
   const status = model.status && model.status !== "live" ? [badge(model.status, "warn")] : [];
   return [...price, ...[...modes, ...mask].map((one) => badge(one)), ...status];
 }
