@@ -60,6 +60,7 @@ from app.jobs.runner import JobRunner
 from app.jobs.takeover import Takeover
 from app.journal.outcomes import OpenBills
 from app.ledger.retention import Retention
+from app.media.dating import DatingClock
 from app.observability.background import Loop
 from app.observability.hidden import HiddenValues
 from app.observability.logs import configure_logs
@@ -163,7 +164,7 @@ async def _build(
     memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor = _executor(opened, parts, registry, memory, images, counts.metrics)
-    kept, admission = ResultStore(opened.shelf, registry), TaskAdmission(runware, load)
+    kept, admission = ResultStore(opened.shelf, registry, dates=DatingClock()), TaskAdmission(runware, load)
     gates = Gates.on(admission, journal.reader, settings.spending, counts.metrics)
     watched = Watched(admission, memory, runware, opened.account, journal.writer, opened.workers, opened.sweeper)
     gauges = Gauges(counts.metrics, watched)

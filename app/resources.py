@@ -23,7 +23,9 @@ from app.jobs.leases import LEASE_SECONDS
 from app.jobs.shelf import ImageShelf, Keep, Stores
 from app.journal.duties import IMAGES
 from app.journal.journal import Journal
+from app.journal.stored_images import StoredImages
 from app.media.backend import open_store
+from app.media.dating import DatingClock
 from app.media.health import PROBES, StoreHealth
 from app.media.links import LinkSigner
 from app.media.store import MediaStore
@@ -138,9 +140,11 @@ async def _open_shelf(
     store = await asyncio.to_thread(open_store, place.storage_url, settings.journal.data_dir, metrics)
     # Two secrets: a link to a hosted image must not open a stored result.
     presigned, signer = place.media_links == "presigned", LinkSigner(secrets.every("media links"))
-    media = MediaStore(store, "media", signer, presigned=presigned)
-    stores = Stores(media, MediaStore(store, "results", LinkSigner(secrets.every("results"))))
-    book, duty = ImageBook(journal, settings.retention.storage_max_bytes), Duty(IMAGES, journal)
+    dates = DatingClock()
+    media = MediaStore(store, "media", signer, presigned=presigned, dates=dates)
+    stores = Stores(media, MediaStore(store, "results", LinkSigner(secrets.every("results")), dates=dates))
+    rows = StoredImages(dates=dates)
+    book, duty = ImageBook(journal, settings.retention.storage_max_bytes, rows), Duty(IMAGES, journal)
     places = Places({"media": lives.link, "results": lives.result, PROBES: 0.0}, outliving=lives.longest)
     sweeper = ImageSweeper(store, book, duty, places, passing=(DatabaseUnavailableError,), every=sweeps_every)
     keep = Keep(settings.retention.keep_results)

@@ -36,12 +36,22 @@ class ImagesMissingError(Exception):
 
 
 class ResultStore:
-    """Answers of the past, whose images are on the `shelf`. `clock` is unix seconds."""
+    """Answers of the past, whose images are on the `shelf`. `clock` is unix seconds.
 
-    def __init__(self, shelf: ImageShelf, registry: Registry, clock: Callable[[], float] = time.time) -> None:
+    Their ends are dated by `dates`, which is the same clock unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        shelf: ImageShelf,
+        registry: Registry,
+        clock: Callable[[], float] = time.time,
+        dates: Callable[[], float] | None = None,
+    ) -> None:
         self._shelf = shelf
         self._registry = registry
         self._clock = clock
+        self._dates = dates or clock
 
     def keeps(self, *, asked_again: bool) -> bool:
         """Whether embedded images are stored that nobody got yet, or that are likely to be `asked_again` (0165)."""
@@ -53,13 +63,13 @@ class ResultStore:
 
     def until(self, result: Result, before: float | None = None) -> float:
         """Until when the images of a request that ends now can be asked for; where it ended before, as then."""
-        return before or self._clock() + (result.lives or self._shelf.lives).result
+        return before or self._dates() + (result.lives or self._shelf.lives).result
 
     async def store(self, result: Result, request_id: str, *, images: bool, until: float | None = None) -> Result:
         """`result` as it is written down, without bytes; with `images` those that were embedded are kept by name."""
         if not is_embedded(result):
             return result
-        seconds = (until or self.until(result)) - self._clock()
+        seconds = (until or self.until(result)) - self._dates()
         if self._shelf.keep is Keep.NONE:  # fetched again for those who asked
             seconds = min(seconds, HANDOVER_SECONDS)
         names = [await self._store_image(image, request_id, seconds) if images else None for image in result.images]

@@ -117,10 +117,11 @@ class NewImage:
 
 
 class StoredImages:
-    """The rows of stored images. `clock` is unix seconds."""
+    """The rows of stored images. `clock` is unix seconds; new rows are dated by `dates`, the same unless said."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, dates: Callable[[], float] | None = None) -> None:
         self._clock = clock
+        self._dates = dates or clock
 
     def register(self, transaction: Transaction, image: NewImage, most: int | None = None) -> Registration:
         """Count an image before it is stored, unless all together would then take more than `most` bytes."""
@@ -133,7 +134,7 @@ class StoredImages:
         if transaction.connection.execute(_IS_PURGED, {"of_request": image.request_id}).first() is not None:
             transaction.execute(_ADD, {"more": -image.bytes})
             return Registration.DELETED
-        now = self._clock()
+        now = self._dates()
         row = {"path": image.path, "request_id": image.request_id, "bytes": image.bytes}
         transaction.execute(_INSERT, row | {"created_at": now, "expires_at": now + image.seconds})
         return Registration.DONE

@@ -63,9 +63,10 @@ class StoredImage:
 
 
 class MediaStore:
-    """Stores images below `prefix` and hands them out against links. `clock` is unix seconds.
+    """Stores images below `prefix` and hands them out against links. `clock` is unix seconds, by which links end.
 
-    Where `presigned`, links lead to the object store itself.
+    They are dated by `dates`, which is the same clock unless said otherwise. Where `presigned`, links lead to the
+    object store itself.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class MediaStore:
         clock: Callable[[], float] = time.time,
         *,
         presigned: bool = False,
+        dates: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._prefix = prefix
         self._signer = signer
         self._clock = clock
+        self._dates = dates or clock
         self._presigned = presigned
 
     def path_of(self, name: str) -> str:
@@ -169,7 +172,7 @@ class MediaStore:
     async def _link(self, name: str, seconds: int, *, presigned: bool) -> HostedImage:
         # Longer no object store signs for.
         seconds = min(seconds, LONGEST_PRESIGNED) if presigned else seconds
-        expires_at = int(self._clock()) + seconds
+        expires_at = int(self._dates()) + seconds
         if presigned:
             return HostedImage(name, await self._store.sign(self.path_of(name), seconds), expires_at)
         return HostedImage(name, self._signer.sign(name, expires_at).path, expires_at)
