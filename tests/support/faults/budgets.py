@@ -18,7 +18,7 @@ from app.ledger.verification import verify_ledger
 
 _ID = make_id(bytes(ID_BYTES))
 BUDGETED_KEY = make_key(_ID, bytes(SECRET_BYTES))
-_BUDGET = Decimal(100_000)
+_BUDGET = Decimal(100)
 
 
 def open_account(url: str) -> None:
