@@ -42,7 +42,9 @@ def test_the_price_shown_before_is_the_bill_after(open_gateway, simulator, visit
     assert sum(float(task["billed"]) for task in simulator.tasks(prompt)) == pytest.approx(0.09075)
     # What the gateway recorded is what the page says, and the page leads there.
     link = run.get_by_role("link", name="Request").get_attribute("href")
-    record = open_gateway.client.get(f"/requests/{link.rpartition('/')[2]}").json()
+    path = f"/requests/{link.rpartition('/')[2]}"
+    # The last image is there before the end of the request is written down.
+    record = seen(lambda: open_gateway.client.get(path).json(), lambda found: found["status"] == "completed")
     assert (record["cost"], record["status"]) == (0.09075, "completed")
 
 

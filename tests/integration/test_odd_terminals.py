@@ -1,6 +1,7 @@
 """Odd arguments, streams, folders and environments: the command says one sentence, and never shows a traceback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ def run(gateway, tmp_path):
         named = {"SPILLWAY_BASE_URL": gateway.base_url, "SPILLWAY_API_KEY": "test-key", "PYTHONPATH": str(ROOT)}
         named["HOME"] = str(tmp_path)
         env = {name: value for name, value in environment(tmp_path, **named | variables).items() if name not in drop}
-        shell = ["bash", "-c", line.replace("spillway", COMMAND)]
+        # The word, not a folder of that name.
+        shell = ["bash", "-c", re.sub(r"(?<![/\w])spillway(?![/\w])", COMMAND, line)]
         done = subprocess.run(shell, env=env, cwd=tmp_path, capture_output=True, timeout=90, check=False)
         said = (done.stdout + done.stderr).decode(errors="replace")
         for unwanted in ("Traceback", "Exception ignored", "should not have happened", "test-key"):

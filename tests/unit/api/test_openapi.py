@@ -101,7 +101,7 @@ def test_what_needs_an_administrator_says_so(document):
 
 NOT_IN_THE_DOCUMENT = {
     "/images/variations", "/deployments/{deployment:path}/images/generations", "/deployments/{deployment:path}/images/edits",
-    "/", "/llms.txt", "/robots.txt", "/playground", "/web/{name:path}", "/docs", "/redoc", "/docs/{name}", "/openapi.json",
+    "/", "/llms.txt", "/robots.txt", "/favicon.ico", "/playground", "/web/{name:path}", "/docs", "/redoc", "/docs/{name}", "/openapi.json",
 }  # fmt: skip
 
 

@@ -52,6 +52,7 @@ PUBLIC = [
     ("GET", "/"),
     ("GET", "/llms.txt"),
     ("GET", "/robots.txt"),
+    ("GET", "/favicon.ico"),
     ("GET", "/playground"),
     ("GET", "/web/{name:path}"),
     ("GET", "/docs"),
