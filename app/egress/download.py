@@ -29,7 +29,8 @@ MAX_BYTES = 512 * 1024 * 1024
 """The caller's limit is not that of a result: an enlarged image may be larger than any that is sent here."""
 _LOOK_UP_SECONDS = 2.0
 _REMEMBERED_SECONDS = 300.0
-# Hosts of results whose addresses were found to be public.
+_UNKNOWN_SECONDS = 5.0
+# Hosts of results whose addresses were found to be public, or were not found.
 _REMEMBERED_HOSTS = 1000
 
 
@@ -61,7 +62,7 @@ class ResultFetcher:
         self._trusting = AddressGuard(allow_private=True, resolve=resolve)
         self._provider = _origin(provider_url)
         self._clock = clock
-        self._public_until: dict[str, float] = {}
+        self._passes_until: dict[str, float] = {}
         self._getter = Getter(_CONNECTIONS)
 
     async def fetch_result(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
@@ -80,20 +81,22 @@ class ResultFetcher:
         A host is looked up once in a while only, and one that does not resolve in time passes: it is the caller's then.
         """
         host = _origin(url)
-        if self._public_until.get(host, 0) > self._clock():
+        if self._passes_until.get(host, 0) > self._clock():
             return
         try:
             with anyio.fail_after(_LOOK_UP_SECONDS):
                 await self._guard_for(url).pin(url)
+            seconds = _REMEMBERED_SECONDS
         except RefusedAddressError:
             raise
         except (FetchError, TimeoutError):
-            return
+            # A name server that is away would otherwise be asked for each answer, and each would wait for it.
+            seconds = _UNKNOWN_SECONDS
         # Cleared whole: results come from a handful of hosts, and who fills it with others gains nothing.
-        if len(self._public_until) >= _REMEMBERED_HOSTS:
-            self._public_until.clear()
+        if len(self._passes_until) >= _REMEMBERED_HOSTS:
+            self._passes_until.clear()
         # Remembered, so that an answer with a link need not wait for a name lookup each time.
-        self._public_until[host] = self._clock() + _REMEMBERED_SECONDS
+        self._passes_until[host] = self._clock() + seconds
 
     async def close(self) -> None:
         """Give back all connections."""

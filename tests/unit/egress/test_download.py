@@ -22,7 +22,10 @@ class Names:
         self.asked.append(host)
         if host == "slow.example":
             await asyncio.sleep(60)
-        return [self.known.get(host.replace(".", "_").replace("-", "_"), host)]
+        found = self.known.get(host.replace(".", "_").replace("-", "_"), host)
+        if not found:
+            raise OSError("the name is not known")
+        return [found]
 
 
 @pytest.fixture
@@ -135,6 +138,21 @@ def test_a_host_is_looked_up_once_in_a_while_only():
         now[0] += 301
         await fetcher.check_address("https://im.example/a.png")
         assert len(names.asked) == 2
+
+    with_fetcher(work, resolve=names, clock=lambda: now[0])
+
+
+def test_a_host_that_does_not_resolve_is_asked_for_again_after_seconds_and_refused_once_it_leads_inside():
+    names, now = Names(im_example=""), [0.0]
+
+    async def work(fetcher: ResultFetcher) -> None:
+        for _ in range(5):
+            await fetcher.check_address("https://im.example/a.png")
+        assert len(names.asked) == 1
+        names.known["im_example"] = "10.1.2.3"
+        now[0] += 6
+        with pytest.raises(RefusedAddressError):
+            await fetcher.check_address("https://im.example/a.png")
 
     with_fetcher(work, resolve=names, clock=lambda: now[0])
 
