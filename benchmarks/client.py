@@ -1,55 +1,73 @@
 """Drives a gateway: N connections kept busy with one request each, in a process of its own.
 
-`python -m benchmarks.client PORT CONNECTIONS REQUESTS RAMP_SECONDS BODY` prints seconds, p50_ms, p99_ms and failed.
+`python -m benchmarks.client PORT CONNECTIONS REQUESTS RAMP_SECONDS FOLDER` sends the requests that stand in the
+folder's files in turn, and prints seconds, p50_ms, p99_ms and failed.
 """
 
 import asyncio
+import itertools
 import json
 import re
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
-_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
-
-
-async def connection(port: int, request: bytes, budget: list[int], latencies: list[float], start: float) -> int:
-    """From `start` seconds on, send requests one after the other until the budget is spent; the number that failed."""
-    await asyncio.sleep(start)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4 * 1024 * 1024)
-    failed = 0
-    while budget[0] > 0:
-        budget[0] -= 1
-        started = time.perf_counter()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        match = _LENGTH.search(head)
-        left = int(match[1]) if match else 0
-        while left:
-            left -= len(await reader.read(min(left, 1 << 20)))
-        latencies.append(time.perf_counter() - started)
-        failed += not head.startswith(b"HTTP/1.1 200")
-    writer.close()
-    return failed
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"transfer-encoding: *chunked", re.IGNORECASE)
+_PIECE = 1 << 20
 
 
-async def main(port: int, connections: int, requests: int, ramp: float, body: bytes) -> None:
+@dataclass
+class Load:
+    """What is still to be sent, and what became of what was."""
+
+    port: int
+    requests: Iterator[bytes]
+    latencies: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    async def connection(self, start: float) -> None:
+        """From `start` seconds on, send requests one after the other until none is left."""
+        await asyncio.sleep(start)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=4 * _PIECE)
+        for request in self.requests:
+            started = time.perf_counter()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await _read_body(reader, head)
+            self.latencies.append(time.perf_counter() - started)
+            self.failed += not head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def _read_body(reader: asyncio.StreamReader, head: bytes) -> None:
+    if _CHUNKED.search(head):
+        while size := int((await reader.readline()).split(b";")[0], 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+        return
+    match = _LENGTH.search(head)
+    left = int(match[1]) if match else 0
+    while left:
+        piece = await reader.read(min(left, _PIECE))
+        if not piece:
+            raise EOFError
+        left -= len(piece)
+
+
+async def main(load: Load, connections: int, ramp: float) -> None:
     """Run and report; connections open evenly over `ramp` seconds, as independent callers do."""
-    request = (
-        b"POST /v1/images/generations HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nauthorization: Bearer bench\r\n"
-        b"content-type: application/json\r\nuser-agent: OpenAI/Python 3.52.0\r\ncontent-length: %d\r\n\r\n%s"
-    ) % (port, len(body), body)
-    budget, latencies = [requests], list[float]()
     started = time.perf_counter()
-    failures = await asyncio.gather(
-        *(connection(port, request, budget, latencies, ramp * index / connections) for index in range(connections))
-    )
+    await asyncio.gather(*(load.connection(ramp * index / connections) for index in range(connections)))
     seconds = time.perf_counter() - started
-    latencies.sort()
+    ordered = sorted(load.latencies)
     report = {
         "seconds": seconds,
-        "p50_ms": latencies[len(latencies) // 2] * 1000,
-        "p99_ms": latencies[int(len(latencies) * 0.99)] * 1000,
-        "failed": sum(failures),
+        "p50_ms": ordered[len(ordered) // 2] * 1000,
+        "p99_ms": ordered[int(len(ordered) * 0.99)] * 1000,
+        "failed": load.failed,
     }
     print(json.dumps(report))
 
@@ -57,4 +75,6 @@ async def main(port: int, connections: int, requests: int, ramp: float, body: by
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5].encode()))
+    kinds = [path.read_bytes() for path in sorted(Path(sys.argv[5]).iterdir())]
+    load = Load(int(sys.argv[1]), itertools.islice(itertools.cycle(kinds), int(sys.argv[3])))
+    uvloop.run(main(load, int(sys.argv[2]), float(sys.argv[4])))

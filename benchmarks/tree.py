@@ -1,0 +1,59 @@
+"""What a process and all that it started have cost: processor time and memory of the whole tree."""
+
+import threading
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+_EVERY_SECONDS = 0.02
+
+
+def processes(root: psutil.Process) -> list[psutil.Process]:
+    """The process and all below it."""
+    return [root, *root.children(recursive=True)]
+
+
+def cpu_seconds(root: psutil.Process) -> float:
+    """User and system time of the tree since it began, of processes that have ended too."""
+    total = 0.0
+    for process in processes(root):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:  # it ended between the two looks, and now counts with its parent
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def resident_bytes(root: psutil.Process) -> int:
+    """Memory of the tree; pages that several processes share count once for each, before and after."""
+    total = 0
+    for process in processes(root):
+        try:
+            total += process.memory_info().rss
+        except psutil.Error:
+            continue
+    return total
+
+
+class PeakWatch:
+    """The largest memory of a tree while this is open, sampled."""
+
+    def __init__(self, root: psutil.Process) -> None:
+        self._root = root
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.base = self.peak = resident_bytes(root)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_EVERY_SECONDS):
+            self.peak = max(self.peak, resident_bytes(self._root))

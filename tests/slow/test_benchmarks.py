@@ -1,0 +1,51 @@
+"""What a call costs, beside the least that it can cost: the benchmarks themselves, a few rounds of them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.report import ratio
+from benchmarks.rounds import Measured
+from benchmarks.scenarios import SCENARIOS
+
+pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).resolve().parents[2]
+AT_MOST = {"url": 14.0, "edit": 4.0}
+"""CPU a call over that of the bare proxy in the same round: far above what is measured, below what a mistake costs."""
+
+
+def benchmarks(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *options]
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=800)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> list[Measured]:
+    place = tmp_path_factory.mktemp("benchmarks") / "results.json"
+    finished = benchmarks("--rounds", "3", "--calls", "0.5", "--json", str(place), *AT_MOST)
+    assert finished.returncode == 0, finished.stderr
+    print(finished.stdout)
+    return [Measured(**one) for one in json.loads(place.read_text())]
+
+
+@pytest.mark.parametrize("scenario", AT_MOST)
+def test_a_call_costs_a_bounded_multiple_of_a_bare_proxy(results, scenario):
+    found = ratio(results, scenario, "spillway")
+    assert found.median <= AT_MOST[scenario], str(found)
+
+
+def test_every_call_of_the_benchmarks_is_answered(results):
+    assert {one.program for one in results} == {"floor", "spillway"}
+    assert all(one.failed == 0 for one in results)
+
+
+@pytest.mark.parametrize("name", [one.name for one in SCENARIOS if one.name not in AT_MOST])
+def test_every_other_scenario_runs_to_its_end(name):
+    finished = benchmarks("--rounds", "1", "--calls", "0.01", name)
+    assert finished.returncode == 0, finished.stderr
+    rows = {line.split()[0]: line.split() for line in finished.stdout.splitlines() if line.split()[1:]}
+    assert rows["spillway"][7] == rows["floor"][7] == "0"
