@@ -4,7 +4,6 @@ Owns when a claim is certain: everything that happened here is written down firs
 request is gone is waited for. Leaves the rules of claims to the journal, and what is done with a new one to `runner`.
 """
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable
@@ -72,10 +71,10 @@ class Claimer:
         self._metrics = gates.metrics
         self._clock = clock
 
-    async def claim(self, intent: Intent, caller_left: asyncio.Event) -> tuple[Claim, Ticket | None]:
+    async def claim(self, intent: Intent, has_left: Callable[[], bool]) -> tuple[Claim, Ticket | None]:
         """A claim on the request. With a ticket its work is to be begun here, and its lease is held for that.
 
-        Not to be cancelled: a commit cannot be.
+        Not to be cancelled: a commit cannot be. `has_left` says whether the caller went away meanwhile.
 
         Raises ConflictingKeyError for a key that belongs to another request, what `Admission.take` raises where there
         is nothing to join, KeyExpiredError, and JournalError when nothing can be written down: then nothing is sent
@@ -97,7 +96,7 @@ class Claimer:
         if not claim.is_new:
             ticket.release()
             return claim, None
-        if caller_left.is_set() and intent.key_hash is None:
+        if has_left() and intent.key_hash is None:
             ticket.release()  # its retry may have been here before it: only one of the two may buy (0042)
             await self._queue.write(claim.record.id, lambda: self._withdraw(intent))
             return claim, None

@@ -118,11 +118,12 @@ class Wakeable(Protocol):
 class RunningJob:
     """A job and the task of the event loop that carries it out.
 
-    The task raises LeaseLostError where another process has the request by now.
+    The task raises LeaseLostError where another process has the request by now. Its result is there once it has ended:
+    None is that of a task that began no work.
     """
 
     job: Job
-    task: asyncio.Task[Outcome]
+    task: asyncio.Task[Outcome | None]
 
 
 RunningJobs: TypeAlias = dict[str, RunningJob]

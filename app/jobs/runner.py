@@ -8,28 +8,28 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from app.access.admission import Ticket
 from app.access.gates import Gates
 from app.database.errors import DatabaseUnavailableError
-from app.domain.outcome import Answered, Failed, Outcome, Unresolved
-from app.errors import GatewayError, InternalError, JournalError
+from app.domain.outcome import Outcome, Unresolved
+from app.errors import JournalError
 from app.jobs.claiming import Books, Claimer, to_intent
 from app.jobs.eraser import Eraser
+from app.jobs.execution import JobExecution
 from app.jobs.job import Executor, Job, Parts, RunningJob, RunningJobs, Wakeable, as_replay
-from app.jobs.lease_watch import MAX_TRIES
-from app.jobs.leases import LeaseKeeper, LeaseLostError, Moment
+from app.jobs.leases import LeaseKeeper, Moment
 from app.jobs.memory import KeyMemory
 from app.jobs.receipts import DeliveryReceipts
-from app.jobs.result_store import Endings, ResultStore, is_embedded, needs_refetch
+from app.jobs.result_store import Endings, ResultStore, needs_refetch
 from app.jobs.tally import Tally
 from app.jobs.waiting import Waiting
 from app.jobs.write_queue import WriteQueue
+from app.journal.claims import Claim
 from app.journal.journal import Journal
 from app.journal.records import KeyExpiredError, Lease, Receipt, Record
-from app.ledger.bill import Bill, total_cost
-from app.observability.logs import begin_request, get_logger
+from app.ledger.bill import Bill
+from app.observability.logs import get_logger
 from app.observability.tracing import span
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import with_ids
@@ -73,23 +73,32 @@ class JobRunner:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
-        self._results = results
         self._keeper = keeper
-        self._executor = executor
         self._gates = gates
         self._task_ids = task_ids
-        self._webhooks = webhooks
         self._counts = Tally(gates.metrics)
         self._clock = clock
         self._running: RunningJobs = {}
+        self._entering: set[asyncio.Task[Outcome | None]] = set()
+        """Held here, since the event loop holds no task; one that has begun its work is among the running too."""
         self._queue = WriteQueue(journal.writer)
         self._memory = KeyMemory(clock=clock)
-        self._endings = Endings(journal.outcomes, results, keeper, self._queue, self._memory)
         self.eraser = Eraser(journal, results, self._memory)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)
         self._claimer = Claimer(books, gates, results, clock)
         self._waiting = Waiting(books, results, clock)
+        self._execution = JobExecution(
+            executor,
+            journal.outcomes,
+            self._queue,
+            Endings(journal.outcomes, results, keeper, self._queue, self._memory),
+            results,
+            self._waiting,
+            webhooks,
+            gates.meters,
+            self._counts,
+        )
 
     def start(self) -> None:
         """Renew the leases of what runs here, without which other processes would take it over."""
@@ -106,14 +115,18 @@ class JobRunner:
             return self._remembered(prepared)
 
     async def _claimed(self, prepared: Prepared) -> Accepted:
-        caller_left = asyncio.Event()
-        accepting = asyncio.create_task(self._claim_and_begin(prepared, caller_left))
+        # One task claims the request and carries it out. A commit cannot be called back when the caller leaves, so the
+        # task goes on alone; it sees by the cancelled entry that nobody waits.
+        entry: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        entering = asyncio.create_task(self._enter(prepared, entry))
+        self._entering.add(entering)
+        entering.add_done_callback(self._entering.discard)
         try:
-            # Shielded: a commit cannot be called back when the caller leaves. What it decided is dealt with afterwards.
-            return await asyncio.shield(accepting)
+            return await entry
         except asyncio.CancelledError:
-            caller_left.set()
-            accepting.add_done_callback(self._acknowledge_lost)
+            # The claim was certain already, and its caller left in the moment before it heard of it.
+            if not entry.cancelled() and entry.exception() is None:
+                self.receipts.acknowledge(entry.result().record.id, Receipt.LOST)
             raise
 
     def _remembered(self, prepared: Prepared) -> Accepted:
@@ -155,7 +168,8 @@ class JobRunner:
         self._counts.metrics.taken_over()
         # What was known to be paid stays known, even if a second look at Runware says less.
         job = Job(lease, Bill(record.costs), self._keeper)
-        self._begin(record, job, self._gates.admission.admit_unmetered())
+        work = self._execution.run(record, job, self._gates.admission.admit_unmetered())
+        self._note_running(job, asyncio.create_task(work))
 
     async def rejoin(self, request_id: str, by: str) -> None:
         """Note that a caller collects the answer with the call `by`, before it is sent."""
@@ -180,37 +194,64 @@ class JobRunner:
         except DatabaseUnavailableError:
             _logger.warning("leases cannot be released; they end by themselves", count=len(unfinished))
 
-    async def _claim_and_begin(self, prepared: Prepared, caller_left: asyncio.Event) -> Accepted:
-        context = prepared.context
+    async def _enter(self, prepared: Prepared, entry: asyncio.Future[Accepted]) -> Outcome | None:
+        """Claim the request, tell `entry` what that led to, and carry it out where it is new."""
+        try:
+            claimed, claim, ticket = await self._claim(prepared, entry)
+            job = None if ticket is None else self._open_job(claim.record, claimed)
+            self._tell(entry, claimed, claim)
+        except asyncio.CancelledError:
+            entry.cancel()
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the caller's, if there is one yet
+            if not entry.done():
+                entry.set_exception(error)
+            return None
+        return None if job is None or ticket is None else await self._execution.run(claimed, job, ticket)
+
+    def _open_job(self, record: Record, prepared: Prepared) -> Job:
+        """The job of a new claim; the task that runs is the one that carries it out."""
+        parts = Parts() if prepared.request.stream else None
+        job = Job(Lease(record.id, record.fence), Bill(), self._keeper, parts)
+        task: asyncio.Task[Outcome | None] | None = asyncio.current_task()
+        assert task is not None  # noqa: S101 - called by `_enter` only, which is one
+        self._note_running(job, task)
+        return job
+
+    def _tell(self, entry: asyncio.Future[Accepted], prepared: Prepared, claim: Claim) -> None:
+        """Give the caller its claim, or note that it left before."""
+        record = claim.record
+        is_replay = not claim.is_new and prepared.context.idempotency_key is not None
+        if not claim.is_new:
+            self._counts.count_joined(record, has_key=is_replay)
+        if entry.cancelled():
+            self.receipts.acknowledge(record.id, Receipt.LOST)
+        else:
+            entry.set_result(Accepted(record, claim.is_new, is_replay, self._running.get(record.id)))
+
+    async def _claim(
+        self, prepared: Prepared, entry: asyncio.Future[Accepted]
+    ) -> tuple[Prepared, Claim, Ticket | None]:
+        """The claim, for the request as it was claimed in the end."""
         while True:
             try:
                 intent = to_intent(prepared)
                 with span("claim"):
-                    claim, ticket = await self._claimer.claim(intent, caller_left)
+                    claim, ticket = await self._claimer.claim(intent, entry.cancelled)
                 self._memory.note(intent, claim.record)
-                break
             # With the old ids Runware would return the old image (0058).
             except KeyExpiredError as error:
+                context = prepared.context
                 context = replace(context, supersedes=(*context.supersedes, error.earlier_id))
                 new_ids = self._task_ids.of(context, prepared.fingerprint, len(prepared.plan.tasks))
                 prepared = replace(prepared, context=context, plan=with_ids(prepared.plan, new_ids))
-        record = claim.record
-        if ticket is not None:
-            parts = Parts() if prepared.request.stream else None
-            self._begin(prepared, Job(Lease(record.id, record.fence), Bill(), self._keeper, parts), ticket)
-        is_replay = not claim.is_new and context.idempotency_key is not None
-        if not claim.is_new:
-            self._counts.count_joined(record, has_key=is_replay)
-        return Accepted(record, claim.is_new, is_replay, self._running.get(record.id))
+            else:
+                return prepared, claim, ticket
 
-    def _acknowledge_lost(self, accepting: asyncio.Task[Accepted]) -> None:
-        if not accepting.cancelled() and accepting.exception() is None:
-            self.receipts.acknowledge(accepting.result().record.id, Receipt.LOST)
-
-    def _begin(self, work: Prepared | Record, job: Job, ticket: Ticket) -> None:
-        running = RunningJob(job, asyncio.create_task(self._run(work, job, ticket)))
+    def _note_running(self, job: Job, task: "asyncio.Task[Outcome | None]") -> None:
+        running = RunningJob(job, task)
         self._running[job.request_id] = running
-        running.task.add_done_callback(lambda _: self._forget_running(running))
+        task.add_done_callback(lambda _: self._forget_running(running))
 
     def _forget_running(self, running: RunningJob) -> None:
         job = running.job
@@ -221,79 +262,3 @@ class JobRunner:
             job.end_parts(Unresolved(job.request_id))
         # Held until the outcome is durable: nobody needs to find out what is only waiting to be written.
         self._queue.when_drained(job.request_id, lambda: self._keeper.drop(job.lease))
-
-    async def _run(self, work: Prepared | Record, job: Job, ticket: Ticket) -> Outcome:
-        begin_request(job.request_id)
-        try:
-            if ticket.waits:
-                # Not bound to any caller: others may have joined meanwhile.
-                with self._counts.metrics.stage("queue"):
-                    await ticket.wait_turn()
-                await self._queue.post(job.request_id, self._journal.outcomes.begin_work, job.lease)
-            return await self._carry_out(work, job)
-        finally:
-            ticket.release()
-            if _webhook_of(work) is not None:
-                self._webhooks.wake()
-
-    async def _carry_out(self, work: Prepared | Record, job: Job) -> Outcome:
-        try:
-            outcome = await self._execute(work, job)
-            job.end_parts(outcome)
-            await self._settle(work, job, outcome)
-        except LeaseLostError:
-            _logger.warning("another process has this request by now; it is left to that", id=job.request_id)
-            raise
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:
-            _logger.exception("unexpected fault")
-            # Our own fault after sending. The image may exist, and a second look may find it (0054).
-            is_last = isinstance(work, Record) and work.tries >= MAX_TRIES
-            fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
-            outcome = job.fail(fault) if is_last else Unresolved(job.request_id)
-            job.end_parts(outcome)
-            await self._settle(work, job, outcome)
-        return outcome
-
-    async def _execute(self, work: Prepared | Record, job: Job) -> Outcome:
-        try:
-            if isinstance(work, Record):
-                return await self._executor.resolve(work, job)
-            return await self._executor.execute(work, job)
-        except GatewayError as error:
-            return job.fail(error)
-
-    async def _settle(self, work: Prepared | Record, job: Job, outcome: Outcome) -> None:
-        costs = job.bill.costs
-        match outcome:
-            case Answered(answer):
-                keeps = is_embedded(answer.result) and self._keeps(work, job)
-                before = work.images_until if isinstance(work, Record) else None
-                await self._endings.write_answer(job.lease, answer, costs, keeps=keeps, before=before)
-                self._counts.count_answer(work, answer)
-            case Failed(_, error):
-                await self._endings.write_failure(job.lease, error, costs)
-            # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
-            case Unresolved():
-                await self._endings.leave_to_others(job.lease, costs)
-        if total_cost(costs) != _expected_cost(work):
-            self._gates.meters.mark_stale(work.tenant if isinstance(work, Record) else work.context.tenant)
-
-    def _keeps(self, work: Prepared | Record, job: Job) -> bool:
-        """Whether embedded images must be stored before their bytes are freed (0053)."""
-        # Fetched for those who asked: they wait at whatever process, which finds them in the store only.
-        if isinstance(work, Record):
-            return True
-        # Nobody is here to receive them, or it is likely that somebody asks for them later.
-        asked_again = work.context.is_repeatable or not self._waiting.somebody_waits(job.request_id)
-        return self._results.keeps(asked_again=asked_again)
-
-
-def _webhook_of(work: Prepared | Record) -> str | None:
-    return work.webhook_url if isinstance(work, Record) else work.request.webhook_url
-
-
-def _expected_cost(work: Prepared | Record) -> Decimal | None:
-    """What was reserved for it as long as nothing else is said; None where it is not known here."""
-    return None if isinstance(work, Record) else work.price.total

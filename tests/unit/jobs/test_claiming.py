@@ -63,10 +63,7 @@ class Process:
         return Claimer(Books(self.journal, self.keeper, self.queue, self.receipts), gates, self.room)
 
     async def claim(self, wanted: Intent, *, has_left: bool = False):
-        caller_left = asyncio.Event()
-        if has_left:
-            caller_left.set()
-        return await asyncio.wait_for(self.claimer.claim(wanted, caller_left), 30)
+        return await asyncio.wait_for(self.claimer.claim(wanted, lambda: has_left), 30)
 
     @contextlib.contextmanager
     def locked(self):

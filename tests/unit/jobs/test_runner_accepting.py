@@ -59,6 +59,38 @@ def test_for_a_caller_that_leaves_while_it_is_claimed_only_a_key_has_work_begun(
     run(course())
 
 
+def test_a_request_takes_one_task_beside_its_callers_own(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker) as replica:
+            first = await replica.runner.accept(prepare())
+            before = asyncio.all_tasks()
+            others = [await replica.runner.accept(prepare()) for _ in range(5)]
+            assert len(asyncio.all_tasks() - before) == 5
+            gate.set()
+            for accepted in (first, *others):
+                await answered(replica, accepted)
+
+    run(course())
+
+
+def test_whenever_its_caller_leaves_a_request_with_a_key_is_bought_once(tmp_path):
+    async def course():
+        async with open_runner(tmp_path, Maker()) as replica:
+            for steps in range(24):
+                accepting = asyncio.create_task(replica.runner.accept(prepare(idempotency_key=f"k{steps}")))
+                # So far, so that it leaves before its claim, in the moment it is certain, and after it was told.
+                for _ in range(steps):
+                    await asyncio.sleep(0.0005)
+                accepting.cancel()
+                await asyncio.wait({accepting})
+                retry = await replica.runner.accept(prepare(idempotency_key=f"k{steps}"))
+                assert isinstance(await replica.runner.wait_for(retry, 10), Answered)
+                assert len(replica.maker.bought) == steps + 1
+
+    run(course())
+
+
 def test_where_there_is_no_place_what_was_bought_can_still_be_had(tmp_path):
     async def course():
         gate, maker = kept_open()
