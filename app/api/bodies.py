@@ -21,6 +21,7 @@ from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
 from app.openai_api.parse import parse_request
+from app.openai_api.pieces import Pieces
 from app.server.body import read_body
 from app.server.delivery import state_of
 from app.settings.groups import ImageSettings, UpstreamSettings
@@ -133,16 +134,19 @@ def _weigh(request: Request, limit: int) -> int:
 
 
 async def _read_json(asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
-    body, guard = bytearray(), StructureGuard()
+    pieces, guard = Pieces(), StructureGuard()
     async for chunk in chunks:
         # Judged as it arrives: a body made to be deep or crowded is refused before it is held whole.
         guard.feed(chunk)
-        body += chunk
-    if len(body) <= INLINE_BYTES:
-        return _parse(asked, decode_object(body))
-    fields = await asyncio.to_thread(decode_object, body)
-    body.clear()  # what it held stands in the fields: large images are not kept twice
-    return await asyncio.to_thread(_parse, asked, fields)
+        pieces.add(chunk)
+    if pieces.size <= INLINE_BYTES:
+        return _parse(asked, decode_object(pieces.join()))
+    return await asyncio.to_thread(_understand_json, asked, pieces)
+
+
+def _understand_json(asked: _Asked, pieces: Pieces) -> ImageRequest:
+    # The body goes as soon as it is decoded: large images are not kept twice.
+    return _parse(asked, decode_object(pieces.join()))
 
 
 def _understand_form(asked: _Asked, parser: FormParser) -> ImageRequest:

@@ -67,10 +67,14 @@ class SizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class UploadedImage:
-    """An image whose bytes came with the request; `param` is the caller's name for it."""
+    """An image whose bytes came with the request; `param` is the caller's name for it.
+
+    `digest` is the SHA-256 of the bytes in hexadecimal digits, where who read them has computed it on the way.
+    """
 
     param: str
     data: bytes
+    digest: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

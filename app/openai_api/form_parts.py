@@ -6,7 +6,7 @@ and the bytes have a say, and what a client claims of an image's name and type i
 
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pybase64
 from python_multipart.multipart import parse_options_header
@@ -35,28 +35,38 @@ class TextPart:
     text: str
 
 
-@dataclass(slots=True)
 class PartHead:
     """The headers of a part, put together while they arrive."""
 
-    values: dict[bytes, bytes] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+        self._disposition: dict[bytes, bytes] | None = None
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take one header."""
-        self.values[name.strip().lower()] = value.strip()
+        self._values[name.strip().lower()] = value.strip()
+
+    def value_of(self, name: bytes) -> bytes:
+        """A header by its name in lower case, empty where there is none."""
+        return self._values.get(name, b"")
+
+    @property
+    def disposition(self) -> dict[bytes, bytes]:
+        """What `Content-Disposition` says; read once, when all headers are there."""
+        if self._disposition is None:
+            _, self._disposition = parse_options_header(self.value_of(b"content-disposition"))
+        return self._disposition
 
     @property
     def has_file_name(self) -> bool:
         """Whether the client named a file."""
-        disposition = self.values.get(b"content-disposition", b"")
-        _, options = parse_options_header(disposition)
-        return bool(options.get(b"filename")) or _EXTENDED_NAME.search(disposition) is not None
+        named = bool(self.disposition.get(b"filename"))
+        return named or _EXTENDED_NAME.search(self.value_of(b"content-disposition")) is not None
 
     @property
     def name(self) -> str:
         """The name of the field, raising InvalidRequestError where there is none."""
-        _, options = parse_options_header(self.values.get(b"content-disposition"))
-        name = options.get(b"name", b"").decode("utf-8", "replace")
+        name = self.disposition.get(b"name", b"").decode("utf-8", "replace")
         # Names come back in errors, and so are bounded.
         if not name or len(name) > _MAX_NAME:
             raise InvalidRequestError("A part of the form has no name, or one that is too long.", param="body")
@@ -74,12 +84,11 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
     Raises InvalidRequestError for bytes where text belongs, and for text that its charset does not allow.
     """
     name = head.name
-    _, options = parse_options_header(head.values.get(b"content-disposition"))
     # Browsers send an empty part for a choice of files that nobody made.
-    if options.get(b"filename") == b"" and not data:
+    if head.disposition.get(b"filename") == b"" and not data:
         return None
     data = _decode_transfer(head, name, data)
-    kind, parameters = parse_options_header(head.values.get(b"content-type"))
+    kind, parameters = parse_options_header(head.value_of(b"content-type"))
     image = _IMAGE_FIELD.fullmatch(name)
     if image is None:
         return _read_text(name, data, parameters.get(b"charset"), charset, is_file=head.has_file_name)
@@ -92,7 +101,7 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
 
 def _decode_transfer(head: PartHead, name: str, data: bytes) -> bytes:
     """The part's bytes as they were before its own encoding for transfer, which older stacks still use."""
-    encoding = head.values.get(b"content-transfer-encoding", b"").lower()
+    encoding = head.value_of(b"content-transfer-encoding").lower()
     try:
         if encoding == b"base64":
             return pybase64.b64decode(data.translate(None, b" \t\r\n"), validate=True)

@@ -5,10 +5,11 @@ Files: `image`, repeated `image`, `image[]`, `image[0]`, `images[]`, `reference_
 with one of these, or a list. Leaves looking into the bytes to `images`.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 import pybase64
@@ -41,11 +42,13 @@ class FilePart:
     """What stands in an image field of a form: the bytes of a file, or text that names an image.
 
     `name` has no brackets, `index` is what stood in them. What the client said of name and type is not trusted.
+    `digest` is the SHA-256 of bytes that were hashed while they arrived.
     """
 
     name: str
     content: bytes | str
     index: int | None = None
+    digest: str = field(default="", compare=False)
 
 
 def has_images(parts: Sequence[FilePart]) -> bool:
@@ -98,7 +101,7 @@ def _read_parts(parts: Sequence[FilePart]) -> list[InputImage]:
     found: list[InputImage] = []
     for part, param in zip(ordered, _params_of(ordered), strict=True):
         if isinstance(part.content, bytes):
-            found.append(UploadedImage(param, part.content))
+            found.append(_uploaded(param, part.content, part.digest))
         else:
             found += _read_field(param, _to_value(param, part.content.strip()))
     return found
@@ -150,11 +153,16 @@ def _read_one(param: str, value: JSONValue) -> InputImage:
     if start.startswith(("http://", "https://")) or _UUID.fullmatch(text):
         return LinkedImage(param, text)
     if start.startswith("data:"):
-        return UploadedImage(param, _decode_data_uri(param, text))
+        return _uploaded(param, _decode_data_uri(param, text))
     data = _decode(param, text)
     if len(text) <= _SHORT_TEXT and sniff(data) is None:  # a few words can be read as base64, too
         raise wrong(param, _EXPECTED, text)
-    return UploadedImage(param, data)
+    return _uploaded(param, data)
+
+
+def _uploaded(param: str, data: bytes, digest: str = "") -> UploadedImage:
+    """The image with its hash, made where large images are read in a thread; the fingerprint needs no other pass."""
+    return UploadedImage(param, data, digest or hashlib.sha256(data).hexdigest())
 
 
 def _read_object(param: str, value: dict[str, JSONValue]) -> InputImage:

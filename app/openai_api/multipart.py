@@ -1,10 +1,10 @@
 """A push parser of multipart forms: bytes in, parts out.
 
-Holds each part once and enforces limits while the bytes arrive. What a part is, `form_parts` tells; how names nest,
-`form_fields`; what fields mean, `parse`. No input or output.
+Holds each part once, hashes images and enforces limits while the bytes arrive. What a part is, `form_parts` tells; how
+names nest, `form_fields`; what fields mean, `parse`. No input or output.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -15,6 +15,7 @@ from app.openai_api.form_fields import rebuild_fields
 from app.openai_api.form_parts import PartHead, TextPart, read_part, takes_image
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import StructureGuard
+from app.openai_api.pieces import Pieces
 
 _MAX_PARTS = 512
 _MAX_CHARSET_NAME = 40
@@ -45,8 +46,8 @@ class FormParser:
         self._texts: list[tuple[str, str]] = []
         self._files: list[FilePart] = []
         self._header_name, self._header_value = bytearray(), bytearray()
-        self._head, self._name, self._data = PartHead(), "", bytearray()
-        self._counts = False
+        self._head, self._name, self._content = PartHead(), "", Pieces()
+        self._counts = self._takes_image = False
         self._parts = 0
         self._charset: str | None = None
         self._guard = StructureGuard()
@@ -77,7 +78,7 @@ class FormParser:
     def close(self) -> None:
         """Let go of everything at once: parser and callbacks know each other, and the collector rarely runs."""
         self._parser.callbacks = {}
-        self._data, self._files, self._texts = bytearray(), [], []
+        self._content, self._files, self._texts = Pieces(), [], []
 
     def _read_with(self, boundary: bytes) -> MultipartParser:
         try:
@@ -102,7 +103,7 @@ class FormParser:
         self._parts += 1
         if self._parts > _MAX_PARTS:
             raise InvalidRequestError(f"The form has more than {_MAX_PARTS} parts.", param="body")
-        self._head, self._name, self._data = PartHead(), "", bytearray()
+        self._head, self._name = PartHead(), ""
 
     def _end_header(self) -> None:
         self._head.add(bytes(self._header_name), bytes(self._header_value))
@@ -110,26 +111,32 @@ class FormParser:
         self._header_value.clear()
 
     def _end_headers(self) -> None:
-        self._name = self._head.name
-        self._counts = not takes_image(self._name) and not self._head.has_file_name
+        self._name, is_file = self._head.name, self._head.has_file_name
+        self._takes_image = takes_image(self._name)
+        self._counts = not self._takes_image and not is_file
+        self._content = Pieces(hashed=self._takes_image and is_file)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]  # a whole chunk is itself, not a copy
         # Text parts may hold JSON, so they are bounded like a JSON body (0016).
         if self._counts:
-            self._guard.feed(data[start:end], self._name)
-        self._data += data[start:end]
+            self._guard.feed(piece, self._name)
         # While it arrives: a file that is too large is never held whole.
-        if len(self._data) > self._max_file_bytes:
+        if self._content.size + len(piece) > self._max_file_bytes:
             limit = f"{self._max_file_bytes // 1024} KiB"
             message = f"`{self._name}` is larger than the {limit} this gateway takes."
-            raise TooLargeError(message, param=self._name, code="image_too_large" if takes_image(self._name) else None)
+            raise TooLargeError(message, param=self._name, code="image_too_large" if self._takes_image else None)
+        self._content.add(piece)
 
     def _end_part(self) -> None:
-        part = read_part(self._head, bytes(self._data), self._charset)
-        self._data = bytearray()
+        data = self._content.join()
+        part = read_part(self._head, data, self._charset)
         if isinstance(part, FilePart):
             if isinstance(part.content, str):  # it may hold JSON
                 self._guard.feed(part.content.encode("utf-8", "surrogatepass"), part.name)
+            # What was decoded on the way in is not what was hashed.
+            elif part.content is data:
+                part = replace(part, digest=self._content.digest)
             self._files.append(part)
         elif part is not None and part.name == "_charset_":  # how HTML lets a form say it for all of its texts
             self._charset = part.text.strip().lower()[:_MAX_CHARSET_NAME] or None

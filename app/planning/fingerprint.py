@@ -99,7 +99,7 @@ def _by_hash(image: InputImage) -> InputImage:
     """An image by what it is instead of by its bytes."""
     if isinstance(image, LinkedImage):
         return image
-    return LinkedImage(image.param, f"sha256:{hashlib.sha256(image.data).hexdigest()}")
+    return LinkedImage(image.param, f"sha256:{image.digest or hashlib.sha256(image.data).hexdigest()}")
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")
