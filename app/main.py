@@ -54,6 +54,7 @@ from app.generation.resolve import TaskFinder
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
 from app.jobs.leases import LeaseKeeper
+from app.jobs.memory import KeyMemory
 from app.jobs.result_store import ResultStore
 from app.jobs.retention import JournalSweeper
 from app.jobs.runner import JobRunner
@@ -87,10 +88,11 @@ class Application:
 
     settings: Settings
     registry: Registry
+    parts: Parts = Parts()
 
     def __call__(self) -> FastAPI:
         """The ASGI application."""
-        return create_app(self.settings, registry=self.registry)
+        return create_app(self.settings, self.parts, self.registry)
 
 
 def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | None = None) -> FastAPI:
@@ -163,12 +165,12 @@ async def _build(
     webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
-    executor = _executor(opened, parts, registry, memory, images, counts.metrics)
+    executor, known = _executor(opened, parts, registry, memory, images, counts.metrics), KeyMemory(parts.remembers)
     kept, admission = ResultStore(opened.shelf, registry, dates=DatingClock()), TaskAdmission(runware, load)
     gates = Gates.on(admission, journal.reader, settings.spending, counts.metrics)
     watched = Watched(admission, memory, runware, opened.account, journal.writer, opened.workers, opened.sweeper)
     gauges = Gauges(counts.metrics, watched)
-    runner = JobRunner(journal, kept, keeper, executor, gates=gates, task_ids=ids, webhooks=webhooks)
+    runner = JobRunner(journal, kept, keeper, executor, known, gates=gates, task_ids=ids, webhooks=webhooks)
     policy, inputs = policy_of(settings, retries.longest_work), _inputs(opened, images)
     preparer = Preparer(registry=registry, inputs=inputs, task_ids=ids, policy=policy, webhooks=sender)
     service = parts.service(preparer, runner, policy, counts.metrics)

@@ -20,6 +20,7 @@ from app.images.workers.pool import Workers
 from app.jobs.duty import Duty
 from app.jobs.image_book import ImageBook
 from app.jobs.leases import LEASE_SECONDS
+from app.jobs.memory import MOST_BYTES
 from app.jobs.shelf import ImageShelf, Keep, Stores
 from app.journal.duties import IMAGES
 from app.journal.journal import Journal
@@ -73,6 +74,8 @@ class Parts:
     """How long a process that stands still keeps what it runs."""
     sweeps_every: float = EVERY_SECONDS
     """How often expired images are looked for, in seconds."""
+    remembers: int = MOST_BYTES
+    """How many bytes a process remembers of requests with keys, for when the journal is away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -25,6 +25,7 @@ from app.cli.program import app  # noqa: F401 - where a `spillway` that was inst
 from app.cli.settings import catalog_or_exit, fail, settings_or_exit
 
 if TYPE_CHECKING:
+    from app.resources import Parts
     from app.settings.load import Settings
 
 _DATABASE_SECONDS = 0.4
@@ -40,6 +41,14 @@ def serve(
     env_file: EnvFile = None,
 ) -> None:
     """Start the gateway; without a Runware key also the simulator."""
+    # What the command line says is meant for this run, and wins.
+    overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    raise typer.Exit(run(given, workers, env_file))
+
+
+def run(given: Mapping[str, str], workers: int, env_file: Path | None = None, parts: Parts | None = None) -> int:
+    """As `serve`, with the variables of `given` before all others; its exit code. Tests replace parts."""
     # Until it serves (`main`): nothing that is loaded is garbage (0170).
     gc.disable()
     # Loaded only here: what serves is much, and asking for help needs none of it.
@@ -52,9 +61,6 @@ def serve(
     from app.server.process import prepare_process
     from app.settings.load import load_settings
 
-    # What the command line says is meant for this run, and wins.
-    overrides = {"SPILLWAY_HOST": host, "SPILLWAY_PORT": None if port is None else str(port)}
-    given = {name: value for name, value in overrides.items() if value is not None}
     settings, environment = settings_or_exit(env_file, given)
     prepare_process()
     _data_folder_or_exit(settings)
@@ -79,11 +85,11 @@ def serve(
             # Several processes share the machine's memory; each takes its part of it.
             os.environ["SPILLWAY_MAX_BYTES_IN_FLIGHT"] = str(bytes_in_flight(workers))
         effective = load_settings(os.environ)
-        application = PackedApplication.of(Application(effective, registry))
-        config = uvicorn.Config(application, factory=True, workers=workers, **server_options(effective.server))
+        application = Application(effective, registry) if parts is None else Application(effective, registry, parts)
+        packed = PackedApplication.of(application)
+        config = uvicorn.Config(packed, factory=True, workers=workers, **server_options(effective.server))
         with _showing(metrics_sockets, effective):
-            code = run_server(config, sockets, lambda: _say_where(effective))
-    raise typer.Exit(code)
+            return run_server(config, sockets, lambda: _say_where(effective))
 
 
 def _port_or_exit(settings: Settings) -> list[socket.socket]:

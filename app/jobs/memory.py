@@ -13,7 +13,7 @@ from app.errors import ConflictingKeyError
 from app.journal.records import Intent, Record, Settlement
 from app.ledger.bill import Costs
 
-_MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 _ENTRY_BYTES = 4096
 """About what a request needs beside its answer."""
 _LONGEST_SECONDS = 3600.0
@@ -33,7 +33,7 @@ class _Remembered:
 class KeyMemory:
     """Requests by tenant and key, the latest ones. `clock` is monotonic seconds."""
 
-    def __init__(self, most_bytes: int = _MOST_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes = most_bytes
         self._clock = clock
         self._by_id: OrderedDict[str, _Remembered] = OrderedDict()

@@ -60,12 +60,13 @@ class Accepted:
 class JobRunner:
     """All work this process does, and the way to that of others. `clock` is monotonic seconds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - built in one place, app/main.py, and what it remembers has a bound of its own
         self,
         journal: Journal,
         results: ResultStore,
         keeper: LeaseKeeper,
         executor: Executor,
+        memory: KeyMemory | None = None,
         *,
         gates: Gates,
         task_ids: TaskIds,
@@ -82,7 +83,7 @@ class JobRunner:
         self._entering: set[asyncio.Task[Outcome | None]] = set()
         """Held here, since the event loop holds no task; one that has begun its work is among the running too."""
         self._queue = WriteQueue(journal.writer)
-        self._memory = KeyMemory(clock=clock)
+        self._memory = memory or KeyMemory(clock=clock)
         self.eraser = Eraser(journal, results, self._memory)
         self.receipts = DeliveryReceipts(journal, results, self._queue, keeper, self._running)
         books = Books(journal, keeper, self._queue, self.receipts)

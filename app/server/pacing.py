@@ -91,8 +91,9 @@ class PacedProtocol(DeliveryTrackingProtocol):
         """The end of the connection."""
         self.shared.remove_connection(self, self._site)
         self._stop_head_timer()
-        self._body_watch.stop()
-        self._answer_watch.stop()
+        # The collector comes seldom (`main`): what it alone can free, with all that hangs on it, piles up until then.
+        self._body_watch.end()
+        self._answer_watch.end()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 

@@ -17,6 +17,7 @@ class RateWatch:
         self._count, self._stalled = count, stalled
         self._before: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._has_ended = False
 
     @property
     def running(self) -> bool:
@@ -25,7 +26,7 @@ class RateWatch:
 
     def start(self) -> None:
         """Look from now on; a running watch goes on undisturbed."""
-        if self._timer is None:
+        if self._timer is None and not self._has_ended:
             self._before = self._count()
             self._schedule()
 
@@ -34,6 +35,12 @@ class RateWatch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def end(self) -> None:
+        """Look never again, and let go of what was watched, which is then freed at once and not by the collector."""
+        self.stop()
+        self._has_ended = True
+        self._count, self._stalled = _nothing, _nothing
 
     def _schedule(self) -> None:
         # One timer a window, none a byte: watching costs the same for a fast and a slow caller.
@@ -47,3 +54,7 @@ class RateWatch:
             self._stalled()
         else:
             self._schedule()
+
+
+def _nothing() -> None:
+    """What is counted, and done, when the watch has ended."""

@@ -1,6 +1,7 @@
 """How long connections live, how old callers are answered, and how bodies may be compressed."""
 
 import concurrent.futures
+import gc
 import gzip
 import json
 import sys
@@ -11,9 +12,10 @@ import brotli
 import psutil
 import pytest
 
+from app.server.connection import GatewayProtocol
 from tests.support.images import png
 from tests.support.raw import RawConnection, form, head
-from tests.support.waiting import longest_stall
+from tests.support.waiting import longest_stall, seen
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -137,3 +139,24 @@ def test_a_bomb_is_refused_at_the_limit_and_nobody_waits_for_it(gateway, encodin
     assert (bomb.result().status_code, bomb.result().json()["error"]["code"]) == (413, "request_too_large")
     assert longest < 2
     assert psutil.Process().memory_info().rss - before < 200_000_000
+
+
+def connections() -> dict[int, GatewayProtocol]:
+    """The connections of all gateways in this process, also those that have ended and are not freed yet."""
+    return {id(one): one for one in gc.get_objects() if isinstance(one, GatewayProtocol)}
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["its answer was read", "its caller left"])
+def test_a_connection_that_has_ended_is_freed_at_once_and_not_by_the_collector(brief, is_read):
+    """That comes seldom, so that what only it could free would hold a body, or an answer, for minutes."""
+    before = connections()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with RawConnection(brief.origin) as connection:
+                connection.send(MODELS)
+                if is_read:
+                    assert connection.answer().status == 200
+        assert seen(lambda: connections().keys() - before.keys(), lambda left: not left) == set()
+    finally:
+        gc.enable()

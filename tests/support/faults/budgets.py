@@ -21,9 +21,9 @@ BUDGETED_KEY = make_key(_ID, bytes(SECRET_BYTES))
 _BUDGET = Decimal(100)
 
 
-def open_account(url: str) -> None:
+def open_account(url: str, budget: Decimal = _BUDGET) -> None:
     """Make the tables, and a key that may spend more than all requests cost, once and for all."""
-    limits = Limits(budget=_BUDGET, period=Period.TOTAL, rpm=1_000_000, images_per_minute=1_000_000, concurrency=1000)
+    limits = Limits(budget=budget, period=Period.TOTAL, rpm=1_000_000, images_per_minute=1_000_000, concurrency=1000)
     key = ApiKey(_ID, "faults", BUDGETED_KEY[-4:], 1.0, limits=limits)
     engine = open_engine(url)
     migrate(engine)

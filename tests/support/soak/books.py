@@ -10,6 +10,7 @@ from tests.support.faults.budgets import BUDGETED_KEY
 from tests.support.scraping import scrape
 from tests.support.soak.house import House
 from tests.support.soak.load import Asked
+from tests.support.soak.places import Place, Row
 from tests.support.waiting import seen
 
 _BOSS = {"Authorization": "Bearer the-key-of-the-boss"}
@@ -24,9 +25,10 @@ def ledger_of(house: House) -> dict:
     return loopback.get(f"{house.origin}/v1/ledger/verify", headers=_BOSS, timeout=120).json()
 
 
-def check_books(house: House, asked: Sequence[Asked]) -> dict[str, object]:
+def check_books(place: Place, asked: Sequence[Asked]) -> dict[str, object]:
     """Nothing lost, nothing bought twice, and every sum the same to the last digit; what was found."""
-    rows = seen(house.rows, lambda found: all(row[2] in FINAL for row in found), 120)
+    house = place.house
+    rows = seen(place.rows, lambda found: all(row[2] in FINAL for row in found), 120)
     assert [row for row in rows if row[2] not in FINAL] == []
     # A cost that an answer took with it is asked for two minutes after the end of its request.
     ledger = seen(lambda: ledger_of(house), lambda found: found["estimated"] == 0, _BILL_SECONDS)
@@ -34,7 +36,7 @@ def check_books(house: House, asked: Sequence[Asked]) -> dict[str, object]:
     assert (ledger["reserved"], ledger["estimated"]) == (0, 0)
     images, bill = house.simulator.ledger()
     assert Decimal(str(ledger["spent"])) == bill
-    by_prompt: dict[str, list[tuple[str, str, str, int | None]]] = {}
+    by_prompt: dict[str, list[Row]] = {}
     for row in rows:
         by_prompt.setdefault(row[1], []).append(row)
     wrong = [one for one in asked if _is_wrong(one, by_prompt.get(one.prompt, []))]
@@ -44,7 +46,7 @@ def check_books(house: House, asked: Sequence[Asked]) -> dict[str, object]:
     return {"requests": len(rows), "images": images, "bill": str(bill), "counted": check_counts(house, images, bill)}
 
 
-def _is_wrong(one: Asked, rows: Sequence[tuple[str, str, str, int | None]]) -> bool:
+def _is_wrong(one: Asked, rows: Sequence[Row]) -> bool:
     """Whether a caller has other images than it was sold."""
     sold = sum(row[3] or 0 for row in rows)
     if one.images:
@@ -53,7 +55,7 @@ def _is_wrong(one: Asked, rows: Sequence[tuple[str, str, str, int | None]]) -> b
     return sold not in {0, one.count} or (not one.has_left and one.status == 200)
 
 
-def check_collectable(house: House, rows: Sequence[tuple[str, str, str, int | None]]) -> None:
+def check_collectable(house: House, rows: Sequence[Row]) -> None:
     """What was bought for callers who left is there for them."""
     for request_id, _, status, _ in [row for row in rows if row[2] == "completed"][:_COLLECTED]:
 

@@ -4,11 +4,11 @@ import contextlib
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +16,13 @@ import psutil
 
 from tests.conftest import SimulatorProcess
 from tests.support.processes import free_port, start_process, wait_until_it_answers
+from tests.support.soak.program import COLLECT, WORKERS
+from tests.support.waiting import seen
 
 _MOUNT = 'mount -t tmpfs -o size=1g tmpfs "$1" && shift && exec "$@"'
-_PREPARE = "import sys; from tests.support.faults.budgets import open_account; open_account(sys.argv[1])"
-_HOLD = """
-import sqlite3, sys, time
-holder = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
-holder.execute("BEGIN IMMEDIATE")
-time.sleep(float(sys.argv[2]))
-holder.execute("ROLLBACK")
-"""
-_READ = """
-import json, sqlite3, sys
-journal = sqlite3.connect(sys.argv[1], timeout=60)
-print(json.dumps([list(row) for row in journal.execute("SELECT id, prompt, status, images FROM requests")]))
-"""
+_IS_ROOT = os.geteuid() == 0
+"""Who is not becomes it inside, to mount a disk, and sees what others own no more."""
+_PROGRAM = ("-m", "tests.support.soak.program")
 _PAGE_BYTES, _REST_BYTES = 4096, 1 << 20
 
 
@@ -45,6 +37,7 @@ class House:
     metrics: str
     mount: Path
     """The disk as the gateway names it; only inside is it there."""
+    reports: Path
 
     @property
     def disk(self) -> Path:
@@ -59,15 +52,6 @@ class House:
         """The processes that convert images."""
         return self._children("app.images.workers.inside")
 
-    def rows(self) -> list[tuple[str, str, str, int | None]]:
-        """All requests of the journal: id, prompt, status, images."""
-        return [tuple(row) for row in json.loads(self._inside(sys.executable, "-c", _READ, str(self.journal)))]
-
-    @property
-    def journal(self) -> Path:
-        """The file of the journal, inside."""
-        return self.mount / "journal.db"
-
     def _children(self, word: str) -> list[psutil.Process]:
         found = []
         for process in psutil.Process(self.serving.pid).children(recursive=True):
@@ -76,11 +60,23 @@ class House:
                     found.append(process)
         return found
 
-    def _enter(self) -> tuple[str, ...]:
-        return ("nsenter", "--target", str(self.serving.pid), "--user", "--mount", "--preserve-credentials")
+    def enter(self) -> tuple[str, ...]:
+        """What stands before a command that is to see the disk as the gateway does."""
+        users = () if _IS_ROOT else ("--user", "--preserve-credentials")
+        return ("nsenter", "--target", str(self.serving.pid), "--mount", *users)
 
-    def _inside(self, *command: str) -> str:
-        return subprocess.run([*self._enter(), *command], check=True, capture_output=True, text=True).stdout
+    def objects(self, pid: int) -> int:
+        """How many objects there are in a process that serves, without those that only wait for the collector."""
+        report, collect = self.reports / str(pid), self.reports / COLLECT
+        collect.touch()
+        try:
+            looked = report.stat().st_mtime_ns
+            # The second one from now was begun after the collector was asked for.
+            for _ in range(2):
+                looked = seen(lambda: report.stat().st_mtime_ns, lambda now, before=looked: now > before)
+            return int(report.read_text())
+        finally:
+            collect.unlink()
 
     @contextlib.contextmanager
     def upstream_away(self) -> Iterator[None]:
@@ -90,28 +86,6 @@ class House:
             yield
         finally:
             self.simulating.send_signal(signal.SIGCONT)
-
-    @contextlib.contextmanager
-    def store_away(self) -> Iterator[None]:
-        """The folder of images is gone, and cannot be made."""
-        media, aside = self.disk / "media", self.disk / "media-aside"
-        media.rename(aside)
-        media.write_bytes(b"")
-        try:
-            yield
-        finally:
-            media.unlink()
-            aside.rename(media)
-
-    @contextlib.contextmanager
-    def database_away(self) -> Iterator[None]:
-        """Another program holds the journal, and does not let go."""
-        command = [*self._enter(), sys.executable, "-c", _HOLD, str(self.journal), "3"]
-        with subprocess.Popen(command) as holder:
-            try:
-                yield
-            finally:
-                holder.wait(30)
 
     @contextlib.contextmanager
     def disk_full(self) -> Iterator[None]:
@@ -164,11 +138,9 @@ class House:
         yield
 
     def faults(self) -> dict[str, Callable[[], contextlib.AbstractContextManager[None]]]:
-        """All of them by name."""
+        """What can be taken from it, wherever its journal and its images are."""
         return {
             "upstream away": self.upstream_away,
-            "store away": self.store_away,
-            "database away": self.database_away,
             "image workers killed": self.image_workers_killed,
             "disk full": self.disk_full,
             "no descriptors": self.no_descriptors,
@@ -177,13 +149,14 @@ class House:
 
 
 @contextlib.contextmanager
-def house(folder: Path) -> Iterator[House]:
-    """Start it, and end it."""
+def house(folder: Path, prepare: Sequence[str], variables: Mapping[str, str]) -> Iterator[House]:
+    """Start it, and end it. `prepare` is a command that runs before it, where its disk is there; `variables` say where
+    its journal and its images are, `{disk}` standing for the disk."""
     command = [sys.executable, "-m", "app", "simulate", "--port", "0", "--latency", "0.2", "--exit-with-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as simulating:
         simulator = SimulatorProcess(json.loads(simulating.stdout.readline())["simulator"].removesuffix("/v1"))
         try:
-            with _gateway(simulator, simulating, folder) as made:
+            with _gateway(simulator, simulating, folder, prepare, variables) as made:
                 yield made
         finally:
             simulating.send_signal(signal.SIGCONT)
@@ -192,34 +165,37 @@ def house(folder: Path) -> Iterator[House]:
 
 
 @contextlib.contextmanager
-def _gateway(simulator: SimulatorProcess, simulating: subprocess.Popen, folder: Path) -> Iterator[House]:
-    mount, port, metrics = folder / "disk", free_port(), free_port()
+def _gateway(
+    simulator: SimulatorProcess,
+    simulating: subprocess.Popen,
+    folder: Path,
+    prepare: Sequence[str],
+    own: Mapping[str, str],
+) -> Iterator[House]:
+    mount, reports, port, metrics = folder / "disk", folder / "objects", free_port(), free_port()
     mount.mkdir()
-    url = f"sqlite:///{mount / 'journal.db'}?timeout=0.5"
-    # The key must be there before the first request, and the disk is there only inside.
-    start = f'{sys.executable} -c "{_PREPARE}" "{url}" && exec "$@"'
-    before = ("unshare", "--map-root-user", "--mount", "sh", "-c", _MOUNT, "sh", str(mount), "sh", "-c", start, "sh")
+    reports.mkdir()
+    # What prepares it must run before the first request, and the disk is there only inside.
+    start = f'{shlex.join(prepare)} && exec "$@"'
+    users = () if _IS_ROOT else ("--map-root-user",)
+    before = ("unshare", *users, "--mount", "sh", "-c", _MOUNT, "sh", str(mount), "sh", "-c", start, "sh")
     variables = {
-        "SPILLWAY_DATABASE_URL": url,
         "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true",
         "SPILLWAY_STORE_PROMPTS": "true",
         "SPILLWAY_METRICS_PORT": str(metrics),
         "SPILLWAY_API_KEYS": "",
         "SPILLWAY_ADMIN_KEYS": "boss=the-key-of-the-boss",
         "SPILLWAY_HOST_ALL_PICTURES": "true",
+        "SOAK_OBJECTS": str(reports),
         "PYTHONPATH": str(Path.cwd()),
-    }
+    } | dict(own)
     with (folder / "gateway.log").open("wb") as log:
-        program = ("-m", "app", "serve", "--workers", "2")
-        process = start_process(simulator.url, mount, port, log=log, program=program, before=before, **variables)
+        process = start_process(simulator.url, mount, port, log=log, program=_PROGRAM, before=before, **variables)
         try:
             wait_until_it_answers(port, running=process)
-            made = House(
-                simulator, simulating, process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics}", mount
-            )
-            until = time.monotonic() + 60
-            while len(made.servers()) < 2 and time.monotonic() < until:
-                time.sleep(0.2)
+            origins = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics}"
+            made = House(simulator, simulating, process, *origins, mount, reports)
+            assert len(seen(made.servers, lambda found: len(found) == WORKERS, 60)) == WORKERS
             yield made
         finally:
             process.terminate()

@@ -46,7 +46,7 @@ class Asked:
 
 
 class Callers:
-    """Ask one gateway. `rate` is requests a second, without one each asks as fast as it is answered."""
+    """Ask one gateway, each as fast as it is answered where there is no rate, in requests a second."""
 
     def __init__(self, origin: str, threads: int, seed: int) -> None:
         self._origin = origin
@@ -58,18 +58,18 @@ class Callers:
         self._next = 0.0
         self.asked: list[Asked] = []
 
-    def measure(self, seconds: float) -> float:
-        """Requests a second that the gateway takes when all ask at once."""
+    def begin(self, rate: float | None = None) -> None:
+        """Ask, at this rate where there is one."""
+        self._rate, self._next = rate, time.monotonic()
         for thread in self._threads:
             thread.start()
+
+    def measure(self, seconds: float) -> float:
+        """Requests a second that the gateway takes when all ask at once."""
+        self.begin()
         began = time.monotonic()
         time.sleep(seconds)
         return sum(one.images > 0 for one in list(self.asked)) / (time.monotonic() - began)
-
-    def ask_at(self, rate: float) -> None:
-        """From now on at this rate."""
-        with self._lock:
-            self._rate, self._next = rate, time.monotonic()
 
     def end(self) -> Sequence[Asked]:
         """Ask nothing new, and wait for all answers."""

@@ -1,5 +1,6 @@
 """What is remembered of requests with keys: enough to answer again, bounded, and never another's."""
 
+import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
 
@@ -88,3 +89,17 @@ def test_what_may_not_be_used_any_more_is_not_held_either():
     clock.now += 3601
     memory.note(intent_of("r2", key="k2"), record_of("r2"))
     assert set(memory._by_id) == {"r2"}
+
+
+def test_what_is_remembered_takes_no_more_than_is_counted():
+    most, answer = 1024 * 1024, "x" * 1500
+    memory = KeyMemory(most_bytes=most, clock=Clock())
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            name = f"r{number}"
+            memory.note(intent_of(name, key=f"{name:*<64}"), replace(record_of(name), plan="p" * 800 + name))
+            memory.end(name, replace(DONE, answer=answer + name), ())
+        assert most / 4 < tracemalloc.get_traced_memory()[0] < most
+    finally:
+        tracemalloc.stop()
