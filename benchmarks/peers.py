@@ -4,6 +4,7 @@ None of them is among our dependencies. What is not there is left out with a lin
 """
 
 import json
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ _MODELS = ("flux.1-schnell", "google:4@1")
 
 @dataclass(frozen=True)
 class LiteLLM:
-    """LiteLLM's proxy, without keys and without a database."""
+    """LiteLLM's proxy, with one key and without a database."""
 
     program: str
 
@@ -34,9 +35,11 @@ class LiteLLM:
         # JSON is YAML.
         config.write_text(json.dumps({"model_list": models, "litellm_settings": {"telemetry": False}}))
         command = [self.program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+        # It starts with a key only.
+        key = f"sk-{secrets.token_hex(16)}"
         # Its table of prices would be fetched from the internet.
-        environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-        with running(command, port, folder, environment, {"authorization": "Bearer none"}) as program:
+        local = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_MASTER_KEY": key}
+        with running(command, port, folder, local, {"authorization": f"Bearer {key}"}) as program:
             yield program
 
 

@@ -24,6 +24,10 @@ ALLOCATOR = {
 """As the image and the service file set it, for everybody alike."""
 
 
+class NotStartedError(Exception):
+    """A program does not take connections; the message says what it wrote."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A program that answers."""
@@ -111,7 +115,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit(f"{process.args!r} did not start:\n{log.read_text()[-2000:]}")
+    raise NotStartedError(f"{process.args!r} did not start:\n{log.read_text()[-2000:]}")
 
 
 def _wait_until_listening(log: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.programs import Running, upstream
+from benchmarks.programs import NotStartedError, Running, upstream
 from benchmarks.scenarios import Scenario
 from benchmarks.tree import PeakWatch, cpu_seconds
 
@@ -88,7 +88,13 @@ def run(scenarios: Sequence[Scenario], programs: Sequence[Program], rounds: int,
         for scenario in chance.sample(scenarios, len(scenarios)):
             taking_part = [program for program in programs if program.takes_part(scenario)]
             for program in chance.sample(taking_part, len(taking_part)):
-                done = measure(scenario, program, number)
+                try:
+                    done = measure(scenario, program, number)
+                except NotStartedError as error:
+                    if not program.is_peer:
+                        raise
+                    print(f"{program.name} is left out: {error}", file=sys.stderr)
+                    continue
                 results.append(done)
                 print(
                     f"round {number}/{rounds} {scenario.name:10} {program.name:10} {done.cpu_us:8.0f} us",

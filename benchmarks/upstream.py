@@ -8,6 +8,7 @@ speaks OpenAI's form, for gateways that know no Runware.
 import asyncio
 import json
 import re
+import socket
 import sys
 from dataclasses import dataclass
 from typing import cast
@@ -21,8 +22,10 @@ _UUID = re.compile(rb'"taskUUID": ?"([0-9a-f-]{36})"')
 _START_BYTES = 4096
 """Of a body, in which the id of its task stands."""
 _CHUNKED = -1
+_BACKLOG = 4096
 _END = b"0\r\n\r\n"
-_ADDRESS = "https://im.runware.ai/image/os/a15d18/ws/2/ii/8c80a2f6-f34a-4d64-a42d-4d07e74e76a0.png"
+_ADDRESS = "http://127.0.0.1:{port}/image/os/a15d18/ws/2/ii/8c80a2f6-f34a-4d64-a42d-4d07e74e76a0.png"
+"""Here, as no name server is to be measured."""
 
 
 def image_of(size: int) -> bytes:
@@ -43,14 +46,15 @@ class Answers:
     openai: bytes
 
     @classmethod
-    def of(cls, delay: float, base64_bytes: int) -> "Answers":
-        """Answers with an image of so many bytes of base64, or with an address."""
+    def of(cls, delay: float, base64_bytes: int, port: int) -> "Answers":
+        """Answers with an image of so many bytes of base64, or with its address on this port."""
+        address = _ADDRESS.format(port=port)
         encoded = pybase64.b64encode(image_of(base64_bytes * 3 // 4)).decode() if base64_bytes else None
         item = {"taskType": "imageInference", "imageUUID": "8c80a2f6-f34a-4d64-a42d-4d07e74e76a0", "seed": 681039384}
-        image = {"imageURL": _ADDRESS} if encoded is None else {"imageBase64Data": encoded}
+        image = {"imageURL": address} if encoded is None else {"imageBase64Data": encoded}
         text = json.dumps({"data": [{**item, "cost": 0.0006, **image, "taskUUID": "@"}]}, separators=(",", ":"))
         head, _, tail = text.encode().partition(b"@")
-        form = {"url": _ADDRESS} if encoded is None else {"b64_json": encoded}
+        form = {"url": address} if encoded is None else {"b64_json": encoded}
         return cls(delay, head, tail, json.dumps({"created": 1, "data": [form]}).encode())
 
     def to(self, uuid: bytes | None) -> tuple[bytes, ...]:
@@ -124,10 +128,12 @@ class Upstream(asyncio.Protocol):
 async def main(delay: float, base64_bytes: int) -> None:
     """Serve until killed."""
     loop = asyncio.get_running_loop()
-    answers = Answers.of(delay, base64_bytes)
-    server = await loop.create_server(lambda: Upstream(answers), "127.0.0.1", 0, backlog=4096)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as listening:
+        port = listening.getsockname()[1]
+        answers = Answers.of(delay, base64_bytes, port)
+        server = await loop.create_server(lambda: Upstream(answers), sock=listening, backlog=_BACKLOG)
+        print(port, flush=True)
+        await server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ class ResultFetcher:
         self._provider = _origin(provider_url)
         self._clock = clock
         self._passes_until: dict[str, float] = {}
+        self._looked_up: dict[str, asyncio.Task[None]] = {}
         self._getter = Getter(_CONNECTIONS)
 
     async def fetch_result(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
@@ -83,23 +84,46 @@ class ResultFetcher:
         host = _origin(url)
         if self._passes_until.get(host, 0) > self._clock():
             return
+        # One question for all who wait for its answer: hundreds in flight would each ask, and fill the threads (0102).
+        looked_up = self._looked_up.get(host)
+        if looked_up is None:
+            looked_up = self._looked_up[host] = asyncio.create_task(self._look_up(host, url))
+        # Shielded: whoever leaves first takes nothing from the others.
+        await asyncio.shield(looked_up)
+
+    async def _look_up(self, host: str, url: str) -> None:
+        if host in self._passes_until:
+            # It passed before: for as long as this may take, others need not wait for it.
+            self._passes_until[host] = self._clock() + _LOOK_UP_SECONDS
         try:
-            with anyio.fail_after(_LOOK_UP_SECONDS):
-                await self._guard_for(url).pin(url)
-            seconds = _REMEMBERED_SECONDS
+            seconds = await self._seconds_to_pass(url)
         except RefusedAddressError:
+            self._passes_until.pop(host, None)
             raise
-        except (FetchError, TimeoutError):
-            # A name server that is away would otherwise be asked for each answer, and each would wait for it.
-            seconds = _UNKNOWN_SECONDS
+        finally:
+            del self._looked_up[host]
         # Cleared whole: results come from a handful of hosts, and who fills it with others gains nothing.
         if len(self._passes_until) >= _REMEMBERED_HOSTS:
             self._passes_until.clear()
         # Remembered, so that an answer with a link need not wait for a name lookup each time.
         self._passes_until[host] = self._clock() + seconds
 
+    async def _seconds_to_pass(self, url: str) -> float:
+        """How long the host of a result need not be looked up again."""
+        try:
+            with anyio.fail_after(_LOOK_UP_SECONDS):
+                await self._guard_for(url).pin(url)
+        except RefusedAddressError:
+            raise
+        except (FetchError, TimeoutError):
+            # A name server that is away would otherwise be asked for each answer, and each would wait for it.
+            return _UNKNOWN_SECONDS
+        return _REMEMBERED_SECONDS
+
     async def close(self) -> None:
         """Give back all connections."""
+        for task in self._looked_up.values():
+            task.cancel()
         await self._getter.close()
 
     def _guard_for(self, url: str) -> AddressGuard:

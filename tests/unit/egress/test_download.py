@@ -157,6 +157,64 @@ def test_a_host_that_does_not_resolve_is_asked_for_again_after_seconds_and_refus
     with_fetcher(work, resolve=names, clock=lambda: now[0])
 
 
+def test_many_who_come_at_once_share_one_lookup_and_one_refusal():
+    names = Names(im_example="10.1.2.3")
+
+    async def work(fetcher: ResultFetcher) -> None:
+        checks = (fetcher.check_address("https://im.example/a.png") for _ in range(50))
+        outcomes = await asyncio.gather(*checks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [RefusedAddressError] * 50
+        assert len(names.asked) == 1
+        with pytest.raises(RefusedAddressError):
+            await fetcher.check_address("https://im.example/a.png")
+        assert len(names.asked) == 2
+
+    with_fetcher(work, resolve=names)
+
+
+def test_who_leaves_takes_the_answer_from_nobody():
+    answered = asyncio.Event()
+
+    async def slowly(host: str, port: int, caller: str) -> list[str]:
+        await answered.wait()
+        return ["8.8.8.8"]
+
+    async def work(fetcher: ResultFetcher) -> None:
+        first, second = (asyncio.create_task(fetcher.check_address("https://im.example/a.png")) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        answered.set()
+        await second
+        assert first.cancelled()
+
+    with_fetcher(work, resolve=slowly)
+
+
+def test_a_host_that_passed_before_holds_nobody_up_while_it_is_looked_up_again():
+    asked, now, answered, again_asked = [], [0.0], asyncio.Event(), asyncio.Event()
+
+    async def resolve(host: str, port: int, caller: str) -> list[str]:
+        asked.append(host)
+        if len(asked) > 1:
+            again_asked.set()
+            await answered.wait()
+        return ["8.8.8.8"]
+
+    async def work(fetcher: ResultFetcher) -> None:
+        await fetcher.check_address("https://im.example/a.png")
+        now[0] += 301
+        again = asyncio.create_task(fetcher.check_address("https://im.example/a.png"))
+        await again_asked.wait()
+        await fetcher.check_address("https://im.example/a.png")
+        assert not again.done()
+        answered.set()
+        await again
+        assert len(asked) == 2
+
+    with_fetcher(work, resolve=resolve, clock=lambda: now[0])
+
+
 def test_a_host_that_does_not_resolve_in_time_holds_nobody_up():
     async def work(fetcher: ResultFetcher) -> float:
         began = asyncio.get_running_loop().time()
