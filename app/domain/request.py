@@ -5,7 +5,7 @@ took from Runware, untouched, to the task.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -103,12 +103,13 @@ class IgnoredField:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRequest:
-    """What the caller wants, understood but not yet fitted to a model."""
+class Shape:
+    """What decides how a request is fitted to its model, and is the same in many requests. Hashable (0071)."""
 
     mode: Mode
-    prompt: str | None
+    _: KW_ONLY
     model: str | None = None
+    """As the caller calls it."""
     count: int = 1
     size: SizeRequest = SizeRequest()
     delivery: Delivery | None = None
@@ -116,20 +117,32 @@ class ImageRequest:
     compression: int | None = None
     background: str | None = None
     fit: Fit | None = None
+    parameters: tuple[tuple[str, JSONValue], ...] = ()
+    """Fields of OpenAI's and common extensions, translated where the model has the thing, else reported."""
+    stream: bool = False
+    ttl: int | None = None
+    """How long its images can be had, in seconds."""
+
+    def parameter(self, name: str) -> JSONValue:
+        """The value of one of the parameters; None where it is not set."""
+        return next((value for known, value in self.parameters if known == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest(Shape):
+    """What the caller wants, understood but not yet fitted to a model: its shape, and what is carried along."""
+
+    prompt: str | None
+    _: KW_ONLY
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
     mask_is_native: bool = False
     """The mask was given under the provider's own name: white is what to edit."""
     markup: InputImage | None = None
     seed: int | None = None
-    parameters: Mapping[str, JSONValue] = field(default_factory=dict)
-    """Fields of OpenAI's and common extensions, translated where the model has the thing, else reported."""
     passthrough: Mapping[str, JSONValue] = field(default_factory=dict)
     user: str | None = None
-    stream: bool = False
     webhook_url: str | None = None
-    ttl: int | None = None
-    """How long its images can be had, in seconds."""
     in_background: bool = False
     """The body itself asks not to wait."""
     names: Mapping[str, str] = field(default_factory=dict)

@@ -117,7 +117,7 @@ class JobRunner:
 
     async def _claimed(self, prepared: Prepared) -> Accepted:
         # One task claims the request and carries it out. A commit cannot be called back when the caller leaves, so the
-        # task goes on alone; it sees by the cancelled entry that nobody waits.
+        # task goes on alone; it sees by the cancelled entry that nobody waits (0146).
         entry: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         entering = asyncio.create_task(self._enter(prepared, entry))
         self._entering.add(entering)

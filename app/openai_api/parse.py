@@ -68,7 +68,7 @@ def _parse(
         mode=mode,
         prompt=prompt,
         images=images,
-        parameters=parameters,
+        parameters=tuple(parameters.items()),
         passthrough={name: value for name, value in fields.items() if name not in OWN_NAMES and value is not None},
         mask_is_native=bool(translation.masks) or any(part.name == "maskImage" for part in files),
         in_background=translation.in_background and not stream_wins,

@@ -35,7 +35,7 @@ def _texts_of(request: ImageRequest, client_request_id: str | None) -> Iterator[
     yield "model", request.model
     yield "user", request.user
     yield "webhook_url", request.webhook_url
-    yield from request.parameters.items()
+    yield from request.parameters
     yield from request.passthrough.items()
     yield from ((one.param, one.value) for one in request.ignored)
     for image in (*request.images, request.mask, request.markup):

@@ -7,14 +7,13 @@ its model has it; here the decisions meet, and the adjustments are added up.
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields as fields_of
 from dataclasses import replace
-from typing import TypeAlias
 
 from app.catalog.model import CatalogModel, Dimensions
-from app.catalog.modes import Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
-from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue, SizeRequest
+from app.domain.request import Delivery, ImageRequest, JSONValue, Shape
 from app.domain.spec import ImageSpec
 from app.errors import InvalidRequestError
 from app.ledger.order import Order
@@ -36,13 +35,12 @@ from app.planning.plan import FittedInputs, build_plan, decide_count
 from app.planning.prepared import Prepared
 from app.planning.size import decide_size
 from app.planning.sizing import SizeChoice
+from app.planning.validation import check_fields
 
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _NO_PARAMETERS = Parameters({}, transparent=False)
-_SPECS_KEPT, _LONGEST_SIZE = 1024, 32
-_Shape: TypeAlias = tuple[Mode, str | None, int, SizeRequest, Delivery | None, ImageFormat | None, int | None, bool]
-"""Mode, model as it is called, count, size, delivery, format, compression, and whether it is streamed."""
+_SPECS_KEPT, _LONGEST_TEXT = 1024, 32
 
 
 def decide(
@@ -63,9 +61,11 @@ def decide(
     prompt, about_prompt = _decide_prompt(request, model)
     if memory is not None and _is_plain(request, model):
         spec = memory.spec_of(model, _shape_of(request), default_delivery, rules)
-        return replace(spec, prompt=prompt, adjustments=(*about_prompt, *spec.adjustments))
+        if request.seed is not None and model.parameters.seed is not None:
+            check_fields({model.parameters.seed: request.seed}, model.fields, {})
+        return replace(spec, prompt=prompt, seed=request.seed, adjustments=(*about_prompt, *spec.adjustments))
     scaled, about_scale = request, tuple[Adjustment, ...]()
-    if SCALE_FACTOR in request.parameters:
+    if request.parameter(SCALE_FACTOR) is not None:
         scaled, about_scale = scale_request(request, model, image_size)
     spec = _decide_spec(scaled, model, prompt, default_delivery, rules, image_size)
     # By the request as it came: the refusal names the field the caller wrote, not what a factor became.
@@ -78,29 +78,47 @@ def decide(
 
 
 def _is_plain(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether nothing but the model, the shape of the request and the length of its prompt decides."""
-    brings = request.images or request.mask or request.markup or request.parameters or request.passthrough
-    asks = request.background or request.fit or request.seed is not None or request.ttl is not None
+    """Whether nothing but the model and the shape of the request decides, beside the length of its prompt."""
+    brings = request.images or request.mask or request.markup or request.passthrough
+    # A seed only has to be legal where the model takes one; where it does not, its value is reported.
+    is_chosen = request.seed is not None and model.parameters.seed is None
     # What the caller wrote is remembered with its size, and may be as long as a body.
     size = request.size
-    is_long = size.ignored or len(size.text) + len(size.area_text) > _LONGEST_SIZE
-    return not (brings or asks or is_long or request.names or request.ignored or model.exclusive)
+    is_long = size.ignored or len(size.text) + len(size.area_text) > _LONGEST_TEXT
+    rest = is_chosen or is_long or request.names or request.ignored or model.exclusive
+    return not (brings or rest) and all(_is_short(value) for _, value in request.parameters)
 
 
-def _shape_of(request: ImageRequest) -> _Shape:
-    # The name only where it decides: every spelling of it would be remembered otherwise.
-    name = request.model if request.delivery is None else None
-    size, format_ = request.size, request.format
-    return request.mode, name, request.count, size, request.delivery, format_, request.compression, request.stream
+def _is_short(value: JSONValue) -> bool:
+    """Whether a value of a parameter may be remembered."""
+    return len(value) <= _LONGEST_TEXT if isinstance(value, str) else isinstance(value, int | float)
+
+
+def _shape_of(request: ImageRequest) -> Shape:
+    return Shape(
+        request.mode,
+        # The name only where it decides: every spelling of it would be remembered otherwise.
+        model=request.model if request.delivery is None else None,
+        count=request.count,
+        size=request.size,
+        delivery=request.delivery,
+        format=request.format,
+        compression=request.compression,
+        background=request.background,
+        fit=request.fit,
+        parameters=request.parameters,
+        stream=request.stream,
+        ttl=request.ttl,
+    )
 
 
 class SpecMemory:
     """The specs of plain requests, for one catalog. Bounded, since callers choose the shapes."""
 
     def __init__(self) -> None:
-        self._specs: dict[tuple[str, _Shape, Delivery, OutputRules], ImageSpec] = {}
+        self._specs: dict[tuple[str, Shape, Delivery, OutputRules], ImageSpec] = {}
 
-    def spec_of(self, model: CatalogModel, shape: _Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
+    def spec_of(self, model: CatalogModel, shape: Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
         """The spec of every plain request of this shape, but for its prompt."""
         key = (model.air, shape, delivery, rules)
         spec = self._specs.get(key)
@@ -113,11 +131,9 @@ class SpecMemory:
 
 
 # Made of the shape alone, so that nothing else of a request can be remembered and given to another (0071).
-def _decide_plain(model: CatalogModel, shape: _Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
-    mode, name, count, size, asked, format_, compression, stream = shape
-    request = ImageRequest(
-        mode, None, name, count, size, delivery=asked, format=format_, compression=compression, stream=stream
-    )
+def _decide_plain(model: CatalogModel, shape: Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
+    values = {field.name: getattr(shape, field.name) for field in fields_of(Shape)}
+    request = ImageRequest(prompt=None, **values)
     spec = _decide_spec(request, model, None, delivery, rules, None)
     check_output_size(request, spec, rules.max_pixels)
     return spec

@@ -27,7 +27,7 @@ def wants_scaling(request: ImageRequest, model: CatalogModel) -> bool:
     """Whether the size of the first image is needed to meet a factor: nothing else was said of the size."""
     size = request.size
     sized = size.exact is not None or size.ratio is not None or size.area is not None
-    return SCALE_FACTOR in request.parameters and bool(request.images) and not sized and scales_by_size(model)
+    return request.parameter(SCALE_FACTOR) is not None and bool(request.images) and not sized and scales_by_size(model)
 
 
 def scale_request(
@@ -37,11 +37,11 @@ def scale_request(
 
     Where the model has a field for it, or no size at all, the factor stays among the parameters.
     """
-    factor = request.parameters.get(SCALE_FACTOR)
+    factor = request.parameter(SCALE_FACTOR)
     if not isinstance(factor, int | float) or not request.images or not scales_by_size(model):
         return request, ()
     # Taken out of the parameters either way: what is met by a size must not be dropped a second time.
-    others = {name: value for name, value in request.parameters.items() if name != SCALE_FACTOR}
+    others = tuple(one for one in request.parameters if one[0] != SCALE_FACTOR)
     rest = replace(request, parameters=others)
     if not wants_scaling(request, model):
         return rest, (dropped(SCALE_FACTOR, factor, "The size you asked for says it already."),)

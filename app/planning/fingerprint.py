@@ -76,7 +76,7 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
         mask_is_native=request.mask_is_native,
         markup=_by_hash(request.markup) if request.markup else None,
         seed=request.seed,
-        parameters=request.parameters,
+        parameters=dict(request.parameters),
         # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
         passthrough=_extras_of(request),
         stream=request.stream,

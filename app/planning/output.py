@@ -222,7 +222,7 @@ def _refusal(request: ImageRequest, message: str) -> InvalidRequestError:
         param = size.ratio_field
     elif size.area is not None:
         param = size.area_field
-    elif SCALE_FACTOR in request.parameters:
+    elif request.parameter(SCALE_FACTOR) is not None:
         param = SCALE_FACTOR
     param = request.names.get(param, param)
     return InvalidRequestError(f"`{param}`: {message}", param=param)

@@ -44,7 +44,7 @@ def decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Param
     choices = {name: _decide_choice(request, model, name, choice) for name, choice in model.choices.items()}
     chosen = {name: decided for name, decided in choices.items() if decided is not None}
     decided = [*chosen.values()]
-    for name, value in request.parameters.items():
+    for name, value in request.parameters:
         target = model.parameters.fields.get(name)
         if target is not None:
             decided.append(_decide_target(request, model, name, value, target))
@@ -76,7 +76,8 @@ def decide_passthrough(passthrough: _Fields, fields: _Fields) -> tuple[_Fields, 
 
 def check_task(request: ImageRequest, model: CatalogModel, fields: _Fields, prompt: str | None) -> None:
     """Judge the task's fields, those that stand beside them included, by the rules of the model."""
-    names = {target: name for name in request.parameters if (target := model.parameters.fields.get(name)) is not None}
+    targets = model.parameters.fields
+    names = {targets[name]: name for name, _ in request.parameters if targets.get(name) is not None}
     task = dict(fields)
     if request.seed is not None and model.parameters.seed is not None:
         task[model.parameters.seed] = request.seed
@@ -129,7 +130,7 @@ def _decide_background(request: ImageRequest, model: CatalogModel, background: s
 
 def _decide_choice(request: ImageRequest, model: CatalogModel, name: str, choice: Choice) -> _Decided | None:
     """A parameter with fixed values in the field that the model has for it; None where there is nothing to send."""
-    asked = request.background if name == "background" else request.parameters.get(name)
+    asked = request.background if name == "background" else request.parameter(name)
     value = asked if isinstance(asked, str) else choice.default
     if value is None:
         return None

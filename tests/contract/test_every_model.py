@@ -121,7 +121,7 @@ def test_common_parameters_become_fields_the_model_takes_or_are_reported(air):
         images=(LinkedImage("image", URL),) if mode is Mode.EDIT else (),
         mask=LinkedImage("mask", URL) if model.images and model.images.mask_required else None,
         seed=7,
-        parameters=parameters,
+        parameters=tuple(parameters.items()),
     )
     spec = decide(request, model, default_delivery=Delivery.LINK, image_size=(640, 480))
     reported = {adjustment.param for adjustment in spec.adjustments}
@@ -137,22 +137,22 @@ def test_common_parameters_become_fields_the_model_takes_or_are_reported(air):
 
 SAMPLES = {
     "seed": {"seed": 7},
-    "negative_prompt": {"parameters": {"negative_prompt": "fog and rain"}},
-    "guidance_scale": {"parameters": {"guidance_scale": 4}},
-    "num_inference_steps": {"parameters": {"num_inference_steps": 20}},
-    "quality": {"parameters": {"quality": "high"}},
-    "style": {"parameters": {"style": "vivid"}},
-    "moderation": {"parameters": {"moderation": "low"}},
-    "input_fidelity": {"parameters": {"input_fidelity": "high"}},
-    "complexity": {"parameters": {"complexity": "low"}},
-    "frame_count": {"parameters": {"frame_count": 3}},
-    "frame_duration_ms": {"parameters": {"frame_duration_ms": 100}},
-    "partial_images": {"parameters": {"partial_images": 1}},
-    "svg": {"parameters": {"svg": {"model": "x"}}},
+    "negative_prompt": {"parameters": (("negative_prompt", "fog and rain"),)},
+    "guidance_scale": {"parameters": (("guidance_scale", 4),)},
+    "num_inference_steps": {"parameters": (("num_inference_steps", 20),)},
+    "quality": {"parameters": (("quality", "high"),)},
+    "style": {"parameters": (("style", "vivid"),)},
+    "moderation": {"parameters": (("moderation", "low"),)},
+    "input_fidelity": {"parameters": (("input_fidelity", "high"),)},
+    "complexity": {"parameters": (("complexity", "low"),)},
+    "frame_count": {"parameters": (("frame_count", 3),)},
+    "frame_duration_ms": {"parameters": (("frame_duration_ms", 100),)},
+    "partial_images": {"parameters": (("partial_images", 1),)},
+    "svg": {"parameters": (("svg", {"model": "x"}),)},
     "background": {"background": "transparent"},
     "user": {"user": "u"},
     "safety_identifier": {"user": "u"},
-    "scale_factor": {"parameters": {"scale_factor": 2}},
+    "scale_factor": {"parameters": (("scale_factor", 2),)},
     "prompt": {},
     "response_format": {"delivery": Delivery.EMBEDDED},
     "output_format": {"format": ImageFormat.AVIF},
@@ -167,7 +167,7 @@ def test_the_published_mode_of_every_field_is_what_happens_to_it(air):
     schema = describe_model(model)
     for field, usual in SAMPLES.items():
         native = schema["properties"][field].get("x-native") if field == "style" else None
-        sample = {"parameters": {"style": native[0]}} if native else usual
+        sample = {"parameters": (("style", native[0]),)} if native else usual
         edits = field == "scale_factor" and Mode.EDIT in model.modes  # a factor needs an image to scale
         mode = Mode.EDIT if edits else model.modes[0]
         request = ImageRequest(

@@ -47,7 +47,7 @@ def prepare(request, *, stores_prompts=False, context=CONTEXT):
     ],
 )
 def test_a_request_that_brings_nothing_is_prepared_without_opening_anything(name, model):
-    prepared = prepare(ImageRequest(Mode.GENERATE, "a hat", name, count=2))
+    prepared = prepare(ImageRequest(Mode.GENERATE, "a hat", model=name, count=2))
     assert (prepared.spec.model.id, prepared.requested_model) == (model, name or "mine")
     assert (prepared.spec.prompt, prepared.plan.images_made, prepared.base) == ("a hat", 2, None)
 
@@ -70,7 +70,7 @@ def test_one_prompt_is_never_given_to_the_request_after_it():
     ("request_", "kind", "message"),
     [
         pytest.param(
-            ImageRequest(Mode.GENERATE, "a hat", "flux.1-dew"),
+            ImageRequest(Mode.GENERATE, "a hat", model="flux.1-dew"),
             NotFoundError,
             "Did you mean flux.1-dev",
             id="no such model",
@@ -82,14 +82,14 @@ def test_one_prompt_is_never_given_to_the_request_after_it():
             id="a misspelled field",
         ),
         pytest.param(
-            ImageRequest(Mode.EDIT, "a hat", "bfl-flux-1-1-pro"),
+            ImageRequest(Mode.EDIT, "a hat", model="bfl-flux-1-1-pro"),
             InvalidRequestError,
             "Models that do: riverflow-1-pro, flux.1-dev, bfl-flux-erase.",
             id="a model that cannot, the operator's default first",
         ),
         pytest.param(ImageRequest(Mode.GENERATE, None), InvalidRequestError, "`prompt` is missing", id="no prompt"),
         pytest.param(
-            ImageRequest(Mode.EDIT, "a hat", "bfl-flux-1-1-pro", webhook_url="https://a.example/hook"),
+            ImageRequest(Mode.EDIT, "a hat", model="bfl-flux-1-1-pro", webhook_url="https://a.example/hook"),
             InvalidRequestError,
             "does not edit",
             id="before a webhook is looked at",

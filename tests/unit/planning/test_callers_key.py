@@ -18,7 +18,7 @@ KEY = "0123456789abcdefABCDEF9876543210"
         ({"model": KEY}, "model"),
         ({"user": KEY}, "user"),
         ({"webhook_url": f"https://example.com/{KEY}"}, "webhook_url"),
-        ({"parameters": {"style": KEY}}, "style"),
+        ({"parameters": (("style", KEY),)}, "style"),
         ({"passthrough": {"a": {"b": [1, {"c": f"x{KEY}"}]}}}, "a"),
         ({"passthrough": {"a": {KEY: 1}}}, "a"),
         ({"passthrough": {KEY: 1}}, "body"),

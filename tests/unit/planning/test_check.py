@@ -43,7 +43,7 @@ def request(**fields):
         ),
         pytest.param(
             "riverflow-2-0-pro",
-            {"parameters": {"scale_factor": 2}},
+            {"parameters": (("scale_factor", 2),)},
             InputNeeds(first_size=True),
             id="a factor of its size",
         ),

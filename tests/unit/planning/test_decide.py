@@ -47,7 +47,7 @@ def test_adjustments_come_in_the_order_of_the_decisions_under_the_callers_names(
             compression=50,
             stream=True,
             delivery=Delivery.LINK,
-            parameters={"guidance_scale": 4},
+            parameters=(("guidance_scale", 4),),
             passthrough={"taskUUID": "t"},
             ttl=100_000_000,
             ignored=(IgnoredField("outputType", "dataURI", "because"),),
@@ -175,6 +175,11 @@ PLAIN = {
     "user": {"user": "u"},
     "webhook": {"webhook_url": "https://a.example/hook", "in_background": True},
     "given": {"given": frozenset({"prompt"})},
+    "background": {"background": "transparent"},
+    "fit": {"fit": "cover", "size": SizeRequest(exact=(1000, 700), text="1000x700")},
+    "seed": {"seed": 7},
+    "parameters": {"parameters": (("guidance_scale", 4), ("quality", "high"), ("style", "vivid"))},
+    "ttl": {"ttl": 90},
 }
 """Requests that are decided by their shape, or bring what decides nothing."""
 NOT_PLAIN = {
@@ -182,12 +187,8 @@ NOT_PLAIN = {
     "mask": MASK,
     "markup": MARKUP,
     "mask_is_native": True,
-    "background": "transparent",
-    "fit": "cover",
-    "seed": 7,
-    "parameters": {"guidance_scale": 4},
+    "parameters": (("svg", {"version": 1}), ("negative_prompt", "fog " * 10)),
     "passthrough": {"steps": 9},
-    "ttl": 90,
     "names": {"size": "width"},
     "ignored": (IgnoredField("outputType", "dataURI", "because"),),
 }
@@ -252,6 +253,18 @@ def test_a_refusal_is_not_remembered_as_an_answer():
             decide(request(size=EXACT), model, default_delivery=Delivery.LINK, rules=small, memory=memory)
     made = decide(request(size=EXACT), model, default_delivery=Delivery.LINK, memory=memory)
     assert made.output.size == (1024, 1024)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70], ids=["below", "above"])
+def test_a_seed_is_judged_for_each_request_also_where_its_shape_is_remembered(seed):
+    memory, model = SpecMemory(), model_of("flux.1-dev")
+    said = []
+    for known in (memory, None):
+        decide(request(seed=7), model, default_delivery=Delivery.LINK, memory=known)
+        with pytest.raises(InvalidRequestError) as refused:
+            decide(request(seed=seed), model, default_delivery=Delivery.LINK, memory=known)
+        said.append((refused.value.message, refused.value.param))
+    assert said[0] == said[1]
 
 
 def test_a_memory_forgets_what_came_first():

@@ -17,7 +17,7 @@ MASK = LinkedImage("mask", "https://a.example/m.png")
 
 def fit(name: str, factor: float, image_size=(640, 480), **fields):
     model = REGISTRY.find_model(name)
-    request = ImageRequest(Mode.EDIT, "sharper", images=(IMAGE,), parameters={"scale_factor": factor}, **fields)
+    request = ImageRequest(Mode.EDIT, "sharper", images=(IMAGE,), parameters=(("scale_factor", factor),), **fields)
     needs = check(request, model)
     return needs.first_size, decide(request, model, default_delivery=Delivery.LINK, image_size=image_size)
 
@@ -74,7 +74,7 @@ def test_a_factor_that_cannot_be_met_is_dropped_with_the_reason(name, fields, im
 
 
 def test_a_factor_without_an_image_is_dropped():
-    request = ImageRequest(Mode.GENERATE, "a pear", parameters={"scale_factor": 2})
+    request = ImageRequest(Mode.GENERATE, "a pear", parameters=(("scale_factor", 2),))
     spec = decide(request, REGISTRY.find_model("flux.1-dev"), default_delivery=Delivery.LINK)
     assert [(one.param, one.mode) for one in spec.adjustments] == [("scale_factor", AdjustmentMode.DROPPED)]
 

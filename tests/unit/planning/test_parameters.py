@@ -49,7 +49,7 @@ def decide(model, *, images=(), **fields):
     ],
 )
 def test_a_parameter_goes_where_the_model_has_it_or_is_stated(model, asked, sent, adjusted):
-    assert decide(model, parameters=asked) == (sent, False, adjusted)
+    assert decide(model, parameters=tuple(asked.items())) == (sent, False, adjusted)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,15 @@ def test_a_parameter_goes_where_the_model_has_it_or_is_stated(model, asked, sent
     ],
 )
 def test_a_field_of_the_callers_own_wins_over_a_parameter(model, asked, passthrough, adjusted):
-    assert decide(model, parameters=asked, passthrough=passthrough) == ({}, False, adjusted)
+    assert decide(model, parameters=tuple(asked.items()), passthrough=passthrough) == ({}, False, adjusted)
 
 
 def test_a_parameter_that_images_exclude_is_dropped_beside_them():
     asked = {"negative_prompt": "fog"}
-    assert decide("qwen-image-2-0", parameters=asked)[0] == {"negativePrompt": "fog"}
-    assert decide("qwen-image-2-0", parameters=asked, images=(IMAGE,))[2] == ["negative_prompt dropped None"]
+    assert decide("qwen-image-2-0", parameters=tuple(asked.items()))[0] == {"negativePrompt": "fog"}
+    assert decide("qwen-image-2-0", parameters=tuple(asked.items()), images=(IMAGE,))[2] == [
+        "negative_prompt dropped None"
+    ]
 
 
 @pytest.mark.parametrize(

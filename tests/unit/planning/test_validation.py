@@ -182,7 +182,7 @@ def test_how_long_images_stay_is_sent_for_links_of_runwares_and_kept_here_for_al
 def test_a_word_beyond_the_models_range_becomes_the_nearest_and_is_told(model, word, asked, applied):
     mask = LinkedImage("mask", "https://a.example/m.png") if model.startswith("bfl") else None
     mode, images = (Mode.EDIT, 1) if mask else (Mode.GENERATE, 0)
-    spec = fit(model, mode, images, parameters={word: asked}, mask=mask)
+    spec = fit(model, mode, images, parameters=((word, asked),), mask=mask)
     (adjustment,) = [one for one in spec.adjustments if one.param == word]
     assert (adjustment.requested, adjustment.applied, adjustment.mode) == (asked, applied, AdjustmentMode.CHANGED)
 
@@ -190,7 +190,7 @@ def test_a_word_beyond_the_models_range_becomes_the_nearest_and_is_told(model, w
 @pytest.mark.parametrize(
     ("model", "asked", "param"),
     [
-        ("srpo", {"parameters": {"negative_prompt": "x"}}, "negative_prompt"),
+        ("srpo", {"parameters": (("negative_prompt", "x"),)}, "negative_prompt"),
         ("google:4@3", {"seed": 2**31}, "seed"),
         ("ideogram:4@0", {"passthrough": {"settings": {"structuredPrompt": {"a": 1}}}}, "settings.structuredPrompt"),
         ("sourceful-riverflow-2-5-pro", {"passthrough": {"settings": {"backgroundMode": "solid"}}}, "settings.backgroundColor"),
@@ -205,7 +205,7 @@ def test_what_a_model_forbids_is_refused_in_the_callers_words(model, asked, para
 
 
 def test_a_negative_prompt_beside_images_is_dropped_where_the_model_takes_only_one_of_them():
-    spec = fit("qwen-image-2-0", Mode.EDIT, 1, parameters={"negative_prompt": "fog"})
+    spec = fit("qwen-image-2-0", Mode.EDIT, 1, parameters=(("negative_prompt", "fog"),))
     assert "negativePrompt" not in spec.fields
     assert [(one.param, one.mode) for one in spec.adjustments] == [("negative_prompt", AdjustmentMode.DROPPED)]
     with pytest.raises(InvalidRequestError, match=r"cannot be combined"):
