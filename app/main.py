@@ -120,8 +120,9 @@ def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | 
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD)
             gc.enable()
-            with Ending(shutdown, settings.server.drain).listening():
-                yield ProcessState(connections_of(settings), shutdown).as_lifespan_state()
+            state = ProcessState(connections_of(settings), shutdown)
+            with Ending(state, settings.server.drain).listening():
+                yield state.as_lifespan_state()
         # Last, so that the end of what ran is in its trace; in a thread, since a collector may not answer.
         await asyncio.to_thread(tracer.close)
 

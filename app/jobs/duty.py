@@ -63,7 +63,7 @@ class Duty:
             return False
         mine = await self._journal.writer.write(move_duty, self._name, found, self._owner)
         if mine and found.owner != self._owner:
-            _logger.info("this process does it from now on", duty=self._name)
+            _logger.debug("this process does it from now on", duty=self._name)
         return mine
 
     def _stands_still(self) -> bool:

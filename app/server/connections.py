@@ -14,7 +14,7 @@ from typing import Protocol
 
 from app.errors import GatewayError, TooManyConnectionsError
 from app.observability.logs import get_logger
-from app.server.process import Shutdown
+from app.server.process import SHUTDOWN, Shutdown
 
 _LOG_EVERY_SECONDS = 60.0
 _ENDED_AT_ONCE = 4
@@ -46,6 +46,11 @@ class ConnectionLimits:
 
 class Connection(Protocol):
     """One connection, as far as the others are concerned."""
+
+    @property
+    def is_kept_alive(self) -> bool:
+        """Whether it was answered, and nothing has come since."""
+        ...
 
     def end_idle(self) -> None:
         """Make room for another: nothing is going on here."""
@@ -131,6 +136,12 @@ class Connections:
         if idle:
             self._idle[connection] = None
 
+    def end_kept_alive(self) -> None:
+        """End those that wait for a next request; one whose first is still to come is answered, and ends then."""
+        for connection in [one for one in self._idle if one.is_kept_alive]:
+            del self._idle[connection]
+            connection.end_idle()
+
     def _end_idle(self) -> int:
         """Make room, the longest idle first; how many had to go. It is there only when the loop comes round again."""
         oldest = tuple(itertools.islice(self._idle, _ENDED_AT_ONCE))
@@ -157,7 +168,7 @@ class ProcessState:
 
     def as_lifespan_state(self) -> dict[str, object]:
         """What the application gives the server, so that its connections find this."""
-        return {_PROCESS: self}
+        return {_PROCESS: self, SHUTDOWN: self.shutdown}
 
 
 def process_state_of(app_state: Mapping[str, object]) -> ProcessState:

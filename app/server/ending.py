@@ -13,17 +13,21 @@ from contextlib import contextmanager
 from types import FrameType
 
 from app.observability.logs import get_logger
-from app.server.process import Shutdown
+from app.server.connections import ProcessState
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _logger = get_logger("server")
 
 
 class Ending:
-    """Ends a process in order: `drain` seconds pass between the first signal and the end of service."""
+    """Ends a process in order: `drain` seconds pass between the first signal and the end of service.
 
-    def __init__(self, shutdown: Shutdown, drain: float) -> None:
-        self._shutdown = shutdown
+    Meanwhile callers are moved to other gateways: no connection is used for more than the request that is on it.
+    """
+
+    def __init__(self, state: ProcessState, drain: float) -> None:
+        self._shutdown = state.shutdown
+        self._connections = state.connections
         self._drain = drain
         # Managers of services send every process the first signal, and what a supervisor passes on would count as the
         # second one: only the supervisor decides about that.
@@ -60,6 +64,8 @@ class Ending:
         seconds = self._drain if number == signal.SIGTERM else 0.0
         if self._loop is not None and seconds:
             _logger.warning("this gateway will end: it serves on, and is not ready any more", seconds=seconds)
+            # Answers say it of all others (`middleware`): a pool that goes on with its connections would come here on.
+            self._connections.end_kept_alive()
             self._loop.call_later(seconds, self._end, number)
         else:
             self._end(number)

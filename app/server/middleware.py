@@ -20,9 +20,11 @@ from app.observability.metrics import OTHER, Metrics
 from app.observability.tracing import NoTraces, Span, Tracer, running
 from app.server.browsers import JUDGED_HEADERS, BrowserRules
 from app.server.delivery import RequestState, state_of
+from app.server.process import is_ending
 
 _logger = get_logger("http")
 _REMEMBERED = 64
+_CLOSE = (b"connection", b"close")
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED, _SERVER_ERROR = 400, 500
 _RESTARTING, _FAULT = "restarting", "internal_error"
@@ -85,6 +87,8 @@ class RequestMiddleware:
                 # Read when the answer begins: a request that joined an earlier one carries that one's id by then.
                 more = () if state.head is None else state.head.lines()
                 message["headers"] = [*message["headers"], *more, *self._headers(state.request_id, started)]
+                if is_ending(scope.get("state", {})):
+                    message["headers"].append(_CLOSE)
             else:
                 facts.bytes_out += len(message.get("body", b""))
             await send(message)

@@ -159,6 +159,13 @@ class PacedProtocol(DeliveryTrackingProtocol):
             )
 
     @property
+    def is_kept_alive(self) -> bool:
+        """Whether it was answered, and nothing has come since."""
+        return (
+            self.running is not None and not self.is_answering and self.reading is Reading.NOTHING and not self.unclear
+        )
+
+    @property
     def is_answering(self) -> bool:
         """Whether any answer is still to be given."""
         return bool(self.pipeline) or (self.running is not None and not self.running.response_complete)

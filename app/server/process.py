@@ -9,7 +9,7 @@ import resource
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _MAX_DESCRIPTORS = 65_536
@@ -19,6 +19,8 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 _SHARE_OF_MEMORY = 3
 _LEAST_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """One body as large as the settings allow by default."""
+SHUTDOWN = "spillway_shutdown"
+"""The key of Shutdown in ASGI's state."""
 _OWNER_ONLY, _PRIVATE_FOLDER, _PRIVATE_FILE = 0o077, 0o700, 0o600
 
 
@@ -45,6 +47,12 @@ class Shutdown:
         """Seconds that are left of `grace`."""
         self.begin()
         return max(0.0, grace - (self._clock() - (self._began or 0.0)))
+
+
+def is_ending(app_state: Mapping[str, object]) -> bool:
+    """Whether this process will end, so that a connection should not be used again."""
+    found = app_state.get(SHUTDOWN)
+    return isinstance(found, Shutdown) and found.announced
 
 
 def prepare_process() -> None:

@@ -18,10 +18,12 @@ import pytest
 from tests.support import loopback
 from tests.support.commands import ROOT, environment, served, spillway
 from tests.support.processes import free_port, process, start_process, unique, wait_until_it_answers
+from tests.support.raw import RawConnection, head
 from tests.support.waiting import log_with, seen
 
 BODY = {"model": "flux.1-schnell", "size": "256x256"}
 AUTH = {"Authorization": "Bearer test-key"}
+HEALTH = head("/healthz", method="GET")
 PARTS = {"process", "database", "store", "upstream", "workers", "disk"}
 
 
@@ -124,13 +126,27 @@ def state_of(port: int) -> tuple[int, str]:
 
 def test_after_sigterm_it_is_not_ready_and_serves_on_and_then_it_ends(simulator, tmp_path):
     port = free_port()
-    url = f"http://127.0.0.1:{port}/v1/images/generations"
-    with process(simulator, tmp_path, port, SPILLWAY_DRAIN="4", SPILLWAY_GRACE="20") as running:
+    url, origin = f"http://127.0.0.1:{port}/v1/images/generations", f"http://127.0.0.1:{port}"
+    with (
+        process(simulator, tmp_path, port, SPILLWAY_DRAIN="4", SPILLWAY_GRACE="20") as running,
+        RawConnection(origin) as kept,
+        RawConnection(origin) as fresh,
+        RawConnection(origin) as begun,
+    ):
         assert state_of(port) == (200, "ok")
+        kept.send(HEALTH)
+        assert "connection" not in kept.answer().headers
+        begun.send(HEALTH, HEALTH[:20])
+        begun.answer()
         running.send_signal(signal.SIGTERM)
         told = time.monotonic()
         assert seen(lambda: state_of(port), lambda state: state[0] == 503, 3) == (503, "ending")
-        assert loopback.get(f"http://127.0.0.1:{port}/healthz", timeout=20).status_code == 200
+        assert kept.ends_within(3) is not None, "a pool that would go on with it would come here on"
+        fresh.send(HEALTH)
+        begun.send(HEALTH[20:])
+        for connection in (fresh, begun):
+            answer = connection.answer()
+            assert (answer.status, answer.headers["connection"], connection.rest()) == (200, "close", b"")
         body = BODY | {"prompt": f"{unique()} [sim:slow=6]"}
         with concurrent.futures.ThreadPoolExecutor() as pool:
             asked = pool.submit(loopback.post, url, json=body, headers=AUTH, timeout=60)
