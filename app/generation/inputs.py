@@ -20,6 +20,7 @@ from app.generation.opening import NO_INPUTS, ImageOpener, OpenedImage, OpenedIn
 from app.generation.own_links import OwnLinks
 from app.generation.passthrough import PassthroughFields
 from app.images.errors import MaskShapeError, MaskTooSmallError, MaskWithoutAreaError
+from app.images.formats.limits import GLANCE
 from app.images.geometry import Dimensions, ImageLimits, TargetShape, place
 from app.images.headers import INLINE_BYTES
 from app.images.inputs import FittedImage, blank_image, fit_image, needs_nothing
@@ -201,4 +202,10 @@ def _unfit_shape(param: str, size: Dimensions, model: CatalogModel) -> InvalidRe
 
 
 async def _clean(data: bytes) -> CleanImage:
-    return clean_image(data) if len(data) <= INLINE_BYTES else await asyncio.to_thread(clean_image, data)
+    """The image without what decoding does not need; large and crowded ones are walked through in a thread."""
+    if len(data) <= INLINE_BYTES:
+        clean = clean_image(data, GLANCE)
+        # A change of threads costs as much as the walk through a usual image.
+        if not clean.is_deep:
+            return clean
+    return await asyncio.to_thread(clean_image, data)

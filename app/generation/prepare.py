@@ -3,7 +3,6 @@
 Nothing is sent to Runware and nothing is written down here.
 """
 
-import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -111,8 +110,8 @@ class Preparer:
         if opened.images or spec.blank is not None:
             fitted = await self._inputs.fit(opened, spec, context.tenant)
         parts = (request, name, spec, fitted, context, self._task_ids)
-        # Images are hashed for the fingerprint, which takes a while for large ones.
-        prepared = await asyncio.to_thread(bind, *parts) if request.images else bind(*parts)
+        # The fingerprint is made of hashes that images came with: nothing here reads their bytes.
+        prepared = bind(*parts)
         return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
 
     def _rules_for(self, key: ApiKey | None) -> OutputRules:

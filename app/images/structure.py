@@ -25,18 +25,22 @@ _READERS: Mapping[str, Callable[[Buffer, Limits], Structure]] = {
 class CleanImage:
     """An image reduced to what decoding needs; the very bytes that came in when that is all there was.
 
-    `is_sound` says that its structure is right to the end, so that the bytes may be handed on without being decoded.
+    `is_sound` says that its structure is right to the end, so that the bytes may be handed on without being decoded,
+    `is_deep` that this could not be judged within the limits.
     """
 
     data: Buffer
     is_sound: bool
+    is_deep: bool = False
 
 
 def clean_image(data: Buffer, limits: Limits = QUICK) -> CleanImage:
     """`data` to be decoded or passed on. What lies beyond the limits is not called sound."""
     try:
         return _clean(data, sniff(data), limits)
-    except (TooFarError, struct.error, IndexError):
+    except TooFarError:
+        return CleanImage(data, is_sound=False, is_deep=True)
+    except (struct.error, IndexError):
         return CleanImage(data, is_sound=False)
 
 
