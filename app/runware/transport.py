@@ -154,7 +154,8 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | Non
         response.close()
         return None
     pieces, size = [], 0
-    async for piece in response.content.iter_any():
+    # Chunk by chunk: `iter_any` would join those that wait, and all are joined once more below.
+    async for piece, _ in response.content.iter_chunks():
         size += len(piece)
         if size > max_bytes:
             response.close()

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from app.runware.image_texts import cut_answer
 from app.runware.members import (
     NOT_OTHERS,
     Image,
@@ -76,22 +77,21 @@ _entries_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | dict[str,
 
 def decode(body: bytes, task_uuid: str) -> Reply:
     """What `body` says about a task, raising UnreadableReplyError for HTML, nonsense and the like."""
-    envelope = _open_envelope(body)
+    answer = cut_answer(body)
+    envelope = _open_envelope(answer.rest)
     if isinstance(envelope, list):
-        return _to_reply([], envelope, {}, task_uuid)
+        return _to_reply([], [answer.restored(entry) for entry in envelope], {}, task_uuid)
     try:
-        items = _entries(envelope, "data")
+        items = [answer.restored(entry) for entry in _entries(envelope, "data")]
         errors = [*_entries(envelope, "errors"), *_entries(envelope, "error")]
     except _UNREADABLE:
         raise UnreadableReplyError from None
     if not items and not errors and read_words(envelope, "code", "message"):
         errors = [envelope]
-    return _to_reply(
-        items,
-        errors,
-        read_others(envelope, _ENVELOPE_MEMBERS) if envelope.keys() - _ENVELOPE_MEMBERS else {},
-        task_uuid,
-    )
+    others = {}
+    if envelope.keys() - _ENVELOPE_MEMBERS:
+        others = read_others(answer.restored(envelope), _ENVELOPE_MEMBERS)
+    return _to_reply(items, errors, others, task_uuid)
 
 
 def decode_details(body: bytes, task_uuid: str) -> Reply:

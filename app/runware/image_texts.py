@@ -1,0 +1,89 @@
+"""Takes the base64 of images out of an answer before anything decodes it, and puts it back behind. Pure.
+
+An answer is some hundred bytes of JSON around megabytes of base64. Decoders walk through those byte by byte, and more
+than once; finding their end and checking them takes a tenth of that. What is taken out stays a slice of the answer.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import pybase64
+
+_LONG = 64 * 1024
+"""Shorter answers and texts are decoded as fast as they are searched."""
+_MAX_TEXTS = 64
+_MAX_HEAD = 128
+"""Of a data URI, before its base64."""
+_NAMES = ("imageBase64Data", "imageDataURI")
+# A name that a text merely quotes has a backslash before its quotation marks, and another before a colon could follow.
+_MEMBER = re.compile(rb'(?<!\\)"(?:%b)"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"' % b"|".join(name.encode() for name in _NAMES))
+_BACKSLASH = 0x5C
+_MARKS = b"\\u0000"
+"""No JSON of Runware's has it, and none that has it is cut."""
+_MARK = b'"\\u0000%d"'
+
+
+@dataclass(frozen=True, slots=True)
+class CutAnswer:
+    """An answer with marks in place of its long base64, and these texts by their marks, quotation marks included."""
+
+    rest: bytes
+    texts: Mapping[bytes, memoryview]
+
+    def restored(self, members: Mapping[str, msgspec.Raw]) -> Mapping[str, msgspec.Raw]:
+        """The members of an entry, with the texts that were taken out of them."""
+        if not self.texts:
+            return members
+        restored = {}
+        for name, raw in members.items():
+            written = bytes(raw)
+            text = self.texts.get(written) if name in _NAMES else None
+            if text is not None:
+                restored[name] = msgspec.Raw(text)
+            # Left out where a text stood deeper inside: it is too long for what is handed on as it is.
+            elif _MARKS not in written:
+                restored[name] = raw
+        return restored
+
+
+def cut_answer(body: bytes) -> CutAnswer:
+    """`body` without the long base64 of its images; unchanged where there is none."""
+    pieces: list[bytes] = []
+    texts: dict[bytes, memoryview] = {}
+    view, kept, position = memoryview(body), 0, 0
+    for _ in range(_MAX_TEXTS):
+        member = _MEMBER.search(body, position) if len(body) - position >= _LONG else None
+        end = body.find(b'"', member.end()) if member else -1
+        if member is None or end < 0:
+            break
+        position = end
+        text = view[member.end() : end]
+        if not _is_base64(text):
+            continue  # whatever it is, the decoder judges it
+        mark = _MARK % len(texts)
+        texts[mark] = view[member.end() - 1 : end + 1]
+        pieces += (body[kept : member.end() - 1], mark)
+        kept = position = end + 1
+    if not texts:
+        return CutAnswer(body, {})
+    pieces.append(body[kept:])
+    if any(_MARKS in piece for piece in pieces[::2]):
+        return CutAnswer(body, {})
+    return CutAnswer(b"".join(pieces), texts)
+
+
+def _is_base64(text: memoryview) -> bool:
+    """Whether a text is base64 to its end, alone or in a data URI: then it needs no decoding to be valid JSON."""
+    if len(text) < _LONG:
+        return False
+    head, comma, _ = bytes(text[:_MAX_HEAD]).partition(b",")
+    if comma and (not head.isascii() or not head.decode().isprintable() or _BACKSLASH in head):
+        return False
+    try:
+        # The result is let go: nothing else tells as fast that there is no wrong character anywhere.
+        pybase64.b64decode(text[len(head) + 1 :] if comma else text, validate=True)
+    except ValueError:
+        return False
+    return True
