@@ -161,7 +161,7 @@ async def _build(
     opened = await open_resources(settings, parts, keys, own_secrets, counts.metrics)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(own_secrets.every)
-    sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks)
+    sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks, trust=ways.trust)
     operator = settings.webhooks.operator_url
     webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)

@@ -20,9 +20,9 @@ from app.main import create_app
 from app.server.configuration import server_options
 from app.settings.load import Settings, load_settings
 from tests.support import loopback
-from tests.support.databases import Database, PostgresServer, SQLiteFolder
+from tests.support.databases import Database, PostgresServer, SQLiteFolder, migrated_file
 from tests.support.postgres import postgres_server
-from tests.support.quick import QUICK_PARTS
+from tests.support.quick import QUICK_PARTS, read_before
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -130,6 +130,13 @@ def serving(app: object, settings: Settings | None = None) -> Iterator[str]:
         thread.join(10)
 
 
+def _data(new_folder: Callable[[str], Path]) -> Path:
+    """A folder of data with the tables of the journal, and nothing in them."""
+    folder = new_folder("data")
+    (folder / "spillway.db").write_bytes(migrated_file())
+    return folder
+
+
 @contextlib.contextmanager
 def starting(simulator: SimulatorProcess, new_folder: Callable[[str], Path]) -> Iterator[Callable[..., RunningGateway]]:
     """A way to start gateways over the simulator, with settings and parts of their own."""
@@ -140,14 +147,14 @@ def starting(simulator: SimulatorProcess, new_folder: Callable[[str], Path]) -> 
                 "RUNWARE_API_KEY": "test-runware-key",
                 "RUNWARE_BASE_URL": upstream or f"{simulator.url}/v1",
                 "SPILLWAY_API_KEYS": "test-key,other-key",
-                "SPILLWAY_DATA_DIR": str(new_folder("data")),
+                "SPILLWAY_DATA_DIR": variables.get("SPILLWAY_DATA_DIR") or str(_data(new_folder)),
                 "SPILLWAY_ALLOW_PRIVATE_INPUT_URLS": "true",
                 "SPILLWAY_LOG_LEVEL": "error",
                 "SPILLWAY_GRACE": "1",
                 "SPILLWAY_IMAGE_WORKERS": "1",
             } | variables
             settings = load_settings(environment)
-            app = create_app(settings, replace(QUICK_PARTS, **(parts or {})))
+            app = create_app(settings, replace(QUICK_PARTS, **(parts or {})), read_before(settings.models))
             gateway = RunningGateway(stack.enter_context(serving(app, settings)), None if upstream else simulator)
             stack.callback(gateway.client.close)
             return gateway

@@ -6,6 +6,7 @@ done with the bytes to `deliver`.
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class ResultFetcher:
         *,
         allow_private: bool,
         provider_url: str = "",
+        trust: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._guard = AddressGuard(allow_private=allow_private, resolve=resolve)
@@ -64,7 +66,7 @@ class ResultFetcher:
         self._clock = clock
         self._passes_until: dict[str, float] = {}
         self._looked_up: dict[str, asyncio.Task[None]] = {}
-        self._getter = Getter(_CONNECTIONS)
+        self._getter = Getter(_CONNECTIONS, trust)
 
     async def fetch_result(self, url: str, max_bytes: int = MAX_BYTES) -> bytes:
         """The bytes of a result, raising FetchError, or RefusedAddressError where it leads inside."""

@@ -3,6 +3,7 @@
 Leaves results, which are paid for and must not wait for any of these, to `download`.
 """
 
+import ssl
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -24,11 +25,18 @@ _AT_ONCE_PER_CALLER = 16
 class InputFetcher:
     """Gets images from addresses that callers name. `clock` is monotonic seconds."""
 
-    def __init__(self, guard: AddressGuard, *, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        guard: AddressGuard,
+        *,
+        max_bytes: int,
+        trust: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._guard = guard
         self._max_bytes = max_bytes
         self._slots = SharedSlots(_AT_ONCE, _AT_ONCE_PER_CALLER)
-        self._getter = Getter(_AT_ONCE)
+        self._getter = Getter(_AT_ONCE, trust)
         self._clock = clock
         self._silent_until: dict[str, float] = {}
 

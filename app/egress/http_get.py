@@ -3,6 +3,7 @@
 No credentials are ever sent. Leaves whose addresses these are, and which are good, to its users.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,11 +47,17 @@ class Sink(Protocol):
         ...
 
 
-class Getter:
-    """Gets bytes over at most `connections` connections."""
+def open_trust() -> ssl.SSLContext:
+    """The authorities that this machine trusts. Reading them takes longer than all else of a client: once will do."""
+    return httpx2.create_ssl_context(trust_env=False)
 
-    def __init__(self, connections: int) -> None:
+
+class Getter:
+    """Gets bytes over at most `connections` connections. Without `trust` it reads for itself whom to trust."""
+
+    def __init__(self, connections: int, trust: ssl.SSLContext | None = None) -> None:
         self._client = httpx2.AsyncClient(
+            verify=trust or open_trust(),
             # Followed by hand below: each target must pass the guard before anything connects to it.
             follow_redirects=False,
             # A proxy from the environment would resolve the name again and undo the pinning.

@@ -1,10 +1,12 @@
 """The ways out to the open internet, each kind with names and connections of its own: none waits for another."""
 
+import ssl
 from dataclasses import dataclass
 
 from app.egress.address_guard import AddressGuard
 from app.egress.download import ResultFetcher
 from app.egress.fetch import InputFetcher
+from app.egress.http_get import open_trust
 from app.egress.names import Lookup, NameResolver, RememberingResolver
 from app.settings.groups import ImageSettings, UpstreamSettings, WebhookSettings
 
@@ -22,6 +24,8 @@ class WaysOut:
     """Goes wherever it is sent: the operator named the store, which may be inside."""
     webhooks: AddressGuard
     runware: RememberingResolver
+    trust: ssl.SSLContext
+    """Whom all of them trust, and webhooks."""
 
     async def close(self) -> None:
         """Give back all connections."""
@@ -36,17 +40,20 @@ def open_ways(upstream: UpstreamSettings, images: ImageSettings, webhooks: Webho
     callers = NameResolver(
         threads=_CALLERS_THREADS, per_caller=_THREADS_PER_CALLER, wait=_CALLERS_WAIT_SECONDS, lookup=lookup
     )
+    trust = open_trust()
     inputs = AddressGuard(allow_private=images.allow_private_input_urls, resolve=callers.resolve)
     return WaysOut(
-        InputFetcher(inputs, max_bytes=images.max_image_bytes),
+        InputFetcher(inputs, max_bytes=images.max_image_bytes, trust=trust),
         ResultFetcher(
             _remembering(lookup).resolve,
             allow_private=images.allow_private_input_urls,
             provider_url=upstream.runware_base_url,
+            trust=trust,
         ),
-        ResultFetcher(_remembering(lookup).resolve, allow_private=True),
+        ResultFetcher(_remembering(lookup).resolve, allow_private=True, trust=trust),
         AddressGuard(allow_private=webhooks.allow_private_webhooks, resolve=callers.resolve),
         _remembering(lookup),
+        trust,
     )
 
 

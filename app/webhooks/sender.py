@@ -1,5 +1,6 @@
 """Posts one webhook: to https addresses on the open internet only, checked when asked for and again at every call."""
 
+import ssl
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,12 +23,14 @@ _SUCCESS = range(200, 300)
 class WebhookSender:
     """Calls addresses that callers name. With `allow_private` also http and private ones, for intranets."""
 
-    def __init__(self, guard: AddressGuard, *, allow_private: bool) -> None:
+    def __init__(self, guard: AddressGuard, *, allow_private: bool, trust: ssl.SSLContext | None = None) -> None:
         self._guard = guard
         self._allow_private = allow_private
         self._slots = SharedSlots(_AT_ONCE, _AT_ONCE_PER_CALLER)
         # A redirect would carry the signed body to an address that nobody checked.
-        self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=_TIMEOUT_SECONDS)
+        self._client = httpx2.AsyncClient(
+            verify=trust or True, follow_redirects=False, trust_env=False, timeout=_TIMEOUT_SECONDS
+        )
 
     async def check_webhook_url(self, url: str, caller: str) -> None:
         """Raise InvalidRequestError for an address that will not be called."""
