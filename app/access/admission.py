@@ -6,9 +6,7 @@ several threads.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, Self
 
 from app.errors import OverloadedError, UnavailableError
 from app.settings.limits import LoadSettings
@@ -20,7 +18,10 @@ _UNWEIGHED_BYTES = 64 * 1024
 
 
 class Ticket:
-    """A place for one request: taken at once or waited for, and given back in the end whatever happened."""
+    """A place for one request: taken at once or waited for, and given back in the end whatever happened.
+
+    As a block it waits for its turn first, and is given back behind it.
+    """
 
     def __init__(self, admission: "Admission", tenant: str, weight: int) -> None:
         self._admission = admission
@@ -29,6 +30,17 @@ class Ticket:
         self._turn: asyncio.Future[None] | None = None
         self._holds = False
         self._ended = False
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.wait_turn()
+        except BaseException:
+            self.release()  # the block does not run, so nothing else would
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
 
     @property
     def waits(self) -> bool:
@@ -99,16 +111,6 @@ class Admission:
             self.refused += 1
             raise OverloadedError
         return ticket
-
-    @asynccontextmanager
-    async def hold(self, tenant: str, weight: int) -> AsyncIterator[Ticket]:
-        """A place while the block runs, waited for before it begins. Raises what `take` raises."""
-        ticket = self.take(tenant, weight)
-        try:
-            await ticket.wait_turn()
-            yield ticket
-        finally:
-            ticket.release()
 
     def admit_unmetered(self) -> Ticket:
         """A place for work that was begun before and only has to be found: it takes none from others."""

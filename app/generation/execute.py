@@ -79,7 +79,7 @@ class ImageExecutor:
         created, deadline = int(self._clock()), self._monotonic() + self._longest_work
         wanted = _Wanted(spec.model, created, spec.adjustments, spec.output, context, prepared.base, deadline)
         # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
-        async with self._memory.hold(context.tenant, count_held_bytes(spec, prepared.plan)):
+        async with self._memory.take(context.tenant, count_held_bytes(spec, prepared.plan)):
             plan = prepared.plan
             uploaded: Sequence[UploadedImage] = ()
             if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip

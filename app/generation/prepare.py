@@ -19,6 +19,7 @@ from app.domain.spec import ImageSpec
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
+from app.ledger.pricing import PriceMemory
 from app.openai_api.vocabulary import KNOWN_NAMES
 from app.planning.callers_key import refuse_key_in
 from app.planning.check import InputNeeds, check
@@ -82,7 +83,7 @@ class Preparer:
         self._task_ids = task_ids
         self._policy = policy
         self._webhooks = webhooks
-        self._memory = SpecMemory()
+        self._memory, self._prices = SpecMemory(), PriceMemory()
         self._rules = OutputRules(policy.native_links, policy.max_output_pixels, policy.lives)
 
     async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
@@ -109,9 +110,8 @@ class Preparer:
         fitted = NO_FITTED_INPUTS
         if opened.images or spec.blank is not None:
             fitted = await self._inputs.fit(opened, spec, context.tenant)
-        parts = (request, name, spec, fitted, context, self._task_ids)
         # The fingerprint is made of hashes that images came with: nothing here reads their bytes.
-        prepared = bind(*parts)
+        prepared = bind(request, name, spec, fitted, context, self._task_ids, self._prices)
         return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
 
     def _rules_for(self, key: ApiKey | None) -> OutputRules:

@@ -17,7 +17,7 @@ from app.domain.request import Delivery, ImageRequest, JSONValue, Shape
 from app.domain.spec import ImageSpec
 from app.errors import InvalidRequestError
 from app.ledger.order import Order
-from app.ledger.pricing import estimate_price
+from app.ledger.pricing import PriceMemory, estimate_price
 from app.planning.adjustments import dropped
 from app.planning.composition import decide_composition
 from app.planning.derived_size import SCALE_FACTOR, scale_request
@@ -180,10 +180,12 @@ def bind(
     inputs: FittedInputs,
     context: RequestContext,
     task_ids: TaskIds,
+    prices: PriceMemory | None = None,
 ) -> Prepared:
     """The request ready to be sent: its tasks with their ids, its fingerprint and its price.
 
-    Raises InvalidRequestError for a strict request that something was changed or dropped of.
+    Prices that `prices` knows are not computed anew. Raises InvalidRequestError for a strict request that something was
+    changed or dropped of.
     """
     if inputs.adjustments:
         spec = replace(spec, adjustments=(*spec.adjustments, *inputs.adjustments))
@@ -198,7 +200,8 @@ def bind(
     # Of the images as they are sent: Runware bills what it gets, not what the caller had.
     references = reference_sizes(plan) if inputs.images else ()
     order = Order(spec.model, plan.images_made, spec.output.size, references, spec.fields)
-    return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, estimate_price(order))
+    price = estimate_price(order) if prices is None else prices.estimate(order)
+    return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, price)
 
 
 def _decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Parameters, tuple[Adjustment, ...]]:

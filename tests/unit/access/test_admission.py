@@ -76,7 +76,7 @@ def test_what_shrinks_makes_room_and_what_grows_keeps_others_waiting_but_goes_on
 
 
 async def hold_and_note(admission, tenant, weight, events):
-    async with admission.hold(tenant, weight):
+    async with admission.take(tenant, weight):
         events.append(f"{tenant} in")
         await asyncio.sleep(0.01)
         events.append(f"{tenant} out")
