@@ -94,7 +94,7 @@ class Delivery:
         request_id = str(self._answer.get("id", ""))
         try:
             data = self._session.bytes_of(item)
-            own_name = f"spillway-{request_id.removeprefix('req_')[:12]}"
+            own_name = f"spillway-{request_id.removeprefix('req_')[-12:]}"  # the digits that no other id has
             format_ = str(item.get("output_format") or self._answer.get("output_format", "png"))
             path = self._target.path(index, max(count, self._target.count), own_name, format_)
             write_image(path, data, self._target)

@@ -3,9 +3,28 @@
 Those of keys and the ledger are in `key_tables`.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
+
+
+def _index(name: str, *columns: str, only: str, unique: bool = False) -> Index:
+    """Of those rows alone that are looked for by it: each request is in it for a moment, or never (0152)."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(only), postgresql_where=text(only))
+
 
 requests = Table(
     "requests",
@@ -86,15 +105,16 @@ requests = Table(
     # while it sends keeps no other from it.
     Column("webhook_next", Float),
     Column("webhook_status", Integer),
-    Index("requests_key", "tenant", "key_hash", unique=True),
-    Index("requests_undelivered", "tenant", "fingerprint", "delivered_at"),
+    _index("requests_key", "tenant", "key_hash", only="key_hash IS NOT NULL", unique=True),
+    _index("requests_undelivered", "tenant", "fingerprint", only="delivered_at IS NULL"),
+    _index("requests_joined", "joined_by", only="joined_by IS NOT NULL"),
     Index("requests_age", "tenant", "created_at"),
     # The oldest of all tenants, for their removal and for sums.
     Index("requests_created", "created_at"),
-    Index("requests_open", "status"),
-    Index("requests_connected", "connected"),
-    Index("requests_webhook", "webhook_next"),
-    Index("requests_bill", "bill_next"),
+    _index("requests_open", "status", only="status IN ('queued', 'processing')"),
+    _index("requests_connected", "connected", only="connected > 0"),
+    _index("requests_webhook", "webhook_next", only="webhook_next IS NOT NULL"),
+    _index("requests_bill", "bill_next", only="bill_next IS NOT NULL"),
 )
 """One row for each logical request. `key_hash` is null without a key and once a key is released, `webhook_next` once
 its webhook needs no further call. `cost` is null until all of it is known; `known_cost` is the known part

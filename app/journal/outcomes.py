@@ -30,7 +30,7 @@ _IS_DUE = (
     or_(requests.c.bill_tries > 0, requests.c.bill_next <= bindparam("ended_before")),
     func.coalesce(requests.c.status, "").in_(_FINAL),  # hidden from SQLite's planner: few are due
 )
-WAITING_TENANTS = select(requests.c.tenant).where(*_IS_DUE).distinct()
+WAITING_TENANTS = select(func.coalesce(requests.c.tenant, "")).where(*_IS_DUE).distinct()  # hidden likewise
 DUE = (
     select(requests)
     .where(*_IS_DUE)

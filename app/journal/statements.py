@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BindParameter,
+    Integer,
     Text,
     and_,
     bindparam,
@@ -33,12 +34,13 @@ _EQUAL = (
 )
 """An equal request without a key that nobody got yet."""
 _OPEN = tuple(literal_column(f"'{status.value}'", Text) for status in (Status.QUEUED, Status.PROCESSING))
-"""In the statement itself, so that one text serves every execution."""
+"""In the statement itself, so that one text serves every execution, and as the index of what is open has it (0152)."""
+_NOBODY = literal_column("0", Integer)
 _BY_ID = requests.c.id == bindparam("request_id")
 _HELD = (_BY_ID, requests.c.fence == bindparam("held_fence"))
 """What only the holder of a lease may write: one that lost it writes nothing."""
 _OF_HELD = exists().where(requests.c.id == bindparam("of_request"), requests.c.fence == bindparam("held_fence"))
-_UNSERVED = and_(requests.c.connected > 0, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
+_UNSERVED = and_(requests.c.connected > _NOBODY, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
 """It has an answer, and callers who are yet to get it."""
 
 BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_hash == bindparam("key"))

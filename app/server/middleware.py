@@ -34,8 +34,11 @@ _WATCHED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def new_request_id() -> str:
-    """`req_` and 32 hexadecimal digits."""
-    return f"req_{secrets.token_hex(16)}"
+    """`req_` and 32 hexadecimal digits: the time in milliseconds, then what nobody can guess.
+
+    So new rows lie beside each other in every index that begins with an id (0152).
+    """
+    return f"req_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 class RequestMiddleware:

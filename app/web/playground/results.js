@@ -169,7 +169,7 @@ class Tile {
     const name = `Image ${this.index + 1}`;
     const facts = [image.size && image.size !== "auto" ? sizeInWords(image.size) : null, duration(took), costInWords(image.cost)];
     this.shown = { name, url: URL.createObjectURL(image.blob), caption: [...facts, image.seed === null ? null : `seed ${image.seed}`].filter(Boolean).join(" · ") };
-    const fileName = `spillway-${(this.run.id ?? "image").replace(/^req_/, "").slice(0, 8)}-${this.index + 1}.${image.format === "jpeg" ? "jpg" : image.format}`;
+    const fileName = `spillway-${(this.run.id ?? "image").slice(-8)}-${this.index + 1}.${image.format === "jpeg" ? "jpg" : image.format}`;
     this.compareButton = el("button", { type: "button", class: "quiet small", "aria-pressed": "false", onclick: () => this.run.results.toggleCompared(this) }, "Compare");
     const named = (text) => ({ "aria-label": `${text}: image ${this.index + 1}` });
     this.node.className = "tile";

@@ -26,6 +26,7 @@ from app.domain.answer import TaskCost
 from app.journal import statements
 from app.journal.journal import Journal
 from app.journal.outcomes import DUE as BILLS_DUE
+from app.journal.outcomes import WAITING_TENANTS
 from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
@@ -443,12 +444,26 @@ def test_claims_follow_the_rules_in_any_order_of_events(database):
 
 
 @pytest.mark.parametrize(
-    "name", ["ADOPTABLE", "WAITING", "BY_KEY", "WATCHED", "RENEW", "TAKE", "SETTLE", "BOOK", "WEBHOOKS", "BILLS"]
+    "name",
+    [
+        "ADOPTABLE",
+        "WAITING",
+        "BY_KEY",
+        "WATCHED",
+        "RENEW",
+        "TAKE",
+        "SETTLE",
+        "BOOK",
+        "JOINED",
+        "WEBHOOKS",
+        "BILLS",
+        "OWING",
+    ],
 )
 def test_what_every_request_asks_of_the_journal_needs_no_look_at_all_requests(tmp_path, name):
     engine = open_engine(f"sqlite:///{tmp_path / 'journal.db'}")
     migrate(engine)
-    statement = {"WEBHOOKS": DUE, "BILLS": BILLS_DUE}.get(name)
+    statement = {"WEBHOOKS": DUE, "BILLS": BILLS_DUE, "OWING": WAITING_TENANTS}.get(name)
     statement = getattr(statements, name) if statement is None else statement
     text = str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
     text = re.sub(r"__\[POSTCOMPILE_\w+\]", "'processing', 'queued'", text)
