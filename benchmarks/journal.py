@@ -28,9 +28,11 @@ from app.database.schema import migrate
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.jobs.end_watch import EndWatch
+from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
+from app.server.middleware import new_request_id
 
 _REQUESTS = 3000
 _AT_ONCE = 4
@@ -38,6 +40,7 @@ _REQUESTS_BESIDE = 80
 _COMMIT_OPTIONS = "-c synchronous_commit=on -c commit_delay=100000 -c commit_siblings=0"
 """Each commit takes 100 ms, more than any disk: the processes wait for it and not for the machine's cores."""
 _ROUNDS = 3
+_FLUSH_SECONDS = 10.0
 _WAITING, _WAITING_SECONDS = 500, 20.0
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, Decimal("0.0013"))
 _LOCK_WAITS = text(
@@ -59,7 +62,7 @@ class Cost:
 def _intent() -> Intent:
     task_id = str(uuid.uuid4())
     return Intent(
-        request_id=f"req_{uuid.uuid4().hex}",
+        request_id=new_request_id(),
         tenant="bench",
         key_hash=None,
         fingerprint=uuid.uuid4().hex,
@@ -84,29 +87,30 @@ def _join_or_open(transaction: Transaction, claims: Claims, intent: Intent) -> C
     return claims.join(transaction, intent) or claims.open(transaction, intent)
 
 
-async def _one(journal: Journal, waits: list[float], receipts: list[asyncio.Task[None]]) -> None:
-    intent = _intent()
+async def _one(journal: Journal, intent: Intent, waits: list[float], queue: WriteQueue) -> None:
     started = time.perf_counter()
     claim = await journal.writer.decide(journal.claims.names_of(intent), (), _join_or_open, journal.claims, intent)
     waits.append(time.perf_counter() - started)
     record = claim.record
     cost = TaskCost(intent.task_ids[0], Decimal("0.0013"), is_complete=True)
     await journal.writer.post(journal.outcomes.settle, Lease(record.id, record.fence), _DONE, [cost])
-    receipt = journal.writer.post_patiently(journal.claims.acknowledge, record.id, Receipt.DELIVERED)
-    receipts.append(asyncio.create_task(receipt))  # nobody waits for it
+    # Nobody waits for it.
+    queue.post_patiently(record.id, journal.claims.acknowledge, record.id, Receipt.DELIVERED)
 
 
 async def _run(journal: Journal, at_once: int, count: int = _REQUESTS) -> Cost:
     waits: list[float] = []
-    receipts: list[asyncio.Task[None]] = []
+    queue = WriteQueue(journal.writer)
 
     async def work(count: int) -> None:
         for _ in range(count):
-            await _one(journal, waits, receipts)
+            await _one(journal, intents.pop(), waits, queue)
 
+    # Made beforehand: what a request becomes is not the journal's cost.
+    intents = [_intent() for _ in range(count)]
     cpu, started = time.process_time(), time.perf_counter()
     await asyncio.gather(*(work(count // at_once) for _ in range(at_once)))
-    await asyncio.gather(*receipts)
+    await queue.close(_FLUSH_SECONDS)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     waits.sort()
     return Cost(len(waits), seconds, cpu, waits[len(waits) // 2], waits[int(len(waits) * 0.99)])
@@ -127,7 +131,7 @@ def _measure_one_process(url: str) -> None:
 def _work_as_child(url: str) -> None:
     """One of several processes: say so when ready, begin when told, and report."""
     journal = _open(make_url(url).update_query_dict({"options": _COMMIT_OPTIONS}).render_as_string(hide_password=False))
-    asyncio.run(_one(journal, [], []))
+    asyncio.run(_run(journal, 1, 1))
     print("ready", flush=True)
     sys.stdin.readline()
     print(json.dumps(asdict(asyncio.run(_run(journal, _AT_ONCE, _REQUESTS_BESIDE)))), flush=True)

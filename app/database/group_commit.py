@@ -5,73 +5,32 @@ is a database to try it on. A piece that raises leaves nothing behind, whatever 
 `transaction` which locks there are, and owns which pieces may share them.
 """
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.pieces import Kind, Piece, Pieces
+from app.database.session import WriteSession
 from app.database.transaction import Transaction
 from app.observability.metrics import Metrics
 
-_T = TypeVar("_T")
-Names = tuple[str, ...]
 _LONGEST_ASIDE_SECONDS = 15.0
 """A process that was stopped in a transaction loses its session after ten seconds, and its names with it."""
-
-
-class Kind(Enum):
-    """What a piece does, and with what it may share a transaction."""
-
-    PLACE = "only a place in line"
-    POST = "rows that nobody decides upon: together, before everything else"
-    WRITE = "changes rows as it goes: in a transaction of its own"
-    DECIDE = "holds its names and changes rows at the end: together"
-
-
-@dataclass(slots=True)
-class Piece(Generic[_T]):
-    """One unit of work, and who waits for it."""
-
-    kind: Kind
-    work: Callable[..., _T]
-    """What is called with the transaction, `args` and `kwargs`."""
-    args: tuple[object, ...]
-    kwargs: Mapping[str, object]
-    future: asyncio.Future[_T]
-    loop: asyncio.AbstractEventLoop
-    asked: float
-    names: Names = ()
-    accounts: Names = ()
-    """The tenants it spends for."""
-    patient: bool = False
-    result: _T | None = None
-    error: Exception | None = None
-    is_aside: bool = False
-    """Another process holds a name of it: it is tried again."""
-    is_told: bool = False
-    is_given_up: bool = False
-    """Whoever asked was told that the database does not answer."""
 
 
 class _UndoneError(Exception):
     """A piece raised after it had written: its writes must go, and with them the transaction."""
 
 
-Pieces = list[Piece[Any]]
-
-
 class GroupCommit:
     """Commits groups, one at a time."""
 
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
-        self._engine = engine
+        self._session = WriteSession(engine)
         self._metrics = metrics
         # SQLite has one lock for all: whatever comes together takes it once.
         self._is_one_lock = engine.dialect.name == "sqlite"
@@ -99,22 +58,21 @@ class GroupCommit:
             batches = [posts, *([piece] for piece in writes), decisions]
         return [batch for batch in batches if batch]
 
-    def _commit(self, batch: Pieces) -> DatabaseUnavailableError | None:
+    def _commit(self, batch: Pieces, *, again: bool = False) -> DatabaseUnavailableError | None:
         """All in one transaction; where one piece breaks it, each in its own. What the database refused to all."""
-        has_begun, began = False, time.perf_counter()
+        has_begun = is_ending = False
+        began = time.perf_counter()
         try:
-            with self._engine.begin() as connection:
-                has_begun = True
-                transaction = Transaction(connection)
-                ready = batch if self._is_one_lock else _lock(transaction, batch)
-                transaction.lock_accounts(account for piece in ready for account in piece.accounts)
-                posts = [piece for piece in ready if piece.kind is Kind.POST]
-                writes = [[piece] for piece in ready if piece.kind is Kind.WRITE]
-                decisions = [piece for piece in ready if piece.kind is Kind.DECIDE]
-                for pieces in (posts, *writes, decisions):
-                    if pieces:
-                        _do_all(transaction, pieces)
+            transaction = Transaction(self._session.begin())
+            has_begun = True
+            self._carry_out(transaction, batch)
+            is_ending = True
+            self._session.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller must learn of it and this thread go on
+            self._session.rollback()
+            # Cut while nobody used it, as by a failover: of what did not even begin to end, nothing stands.
+            if self._session.is_lost and not (is_ending or again):
+                return self._commit(batch, again=True)
             if len(batch) > 1 and has_begun and not _has_waited_long(error):
                 return self._commit_each(batch)
             # Nobody knows whether the commit stands; every write may be repeated for that reason (0051).
@@ -130,6 +88,20 @@ class GroupCommit:
             for ending in transaction.endings:
                 self._metrics.request_settled(ending)
         return None
+
+    def _carry_out(self, transaction: Transaction, batch: Pieces) -> None:
+        ready = batch if self._is_one_lock else _lock(transaction, batch)
+        transaction.lock_accounts(account for piece in ready for account in piece.accounts)
+        posts = [piece for piece in ready if piece.kind is Kind.POST]
+        writes = [[piece] for piece in ready if piece.kind is Kind.WRITE]
+        decisions = [piece for piece in ready if piece.kind is Kind.DECIDE]
+        for pieces in (posts, *writes, decisions):
+            if pieces:
+                _do_all(transaction, pieces)
+
+    def close(self) -> None:
+        """Give the connection back; by the thread that commits."""
+        self._session.close()
 
     def _commit_each(self, batch: Pieces) -> DatabaseUnavailableError | None:
         refused: DatabaseUnavailableError | None = None

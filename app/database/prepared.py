@@ -25,13 +25,14 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 
 Values = Mapping[str, object]
 Found = Row[tuple[object, ...]]
-_KEY: Final = "spillway_prepared"
+_KEY: Final = "spillway_driver"
+BEGIN: Final = "BEGIN IMMEDIATE"
+"""Takes SQLite's one lock at the start, so that no transaction fails midway (0050)."""
 Bound = Sequence[object] | Values
 _Read = Callable[[Sequence[object]], Sequence[object]]
 
@@ -81,49 +82,108 @@ def listed(connection: Connection, values: Sequence[str]) -> object:
     return json.dumps(values) if connection.dialect.name == "sqlite" else list(values)
 
 
+class Driver:
+    """One connection of the driver, and the statements that it knows. Whatever fails is raised as SQLAlchemy does."""
+
+    __slots__ = ("_cursor", "_errors", "_known", "_session")
+
+    def __init__(self, connection: Connection) -> None:
+        self._session = connection.connection.dbapi_connection
+        # One for all statements: nothing is left in it once its rows are fetched.
+        self._cursor = connection.connection.cursor()
+        self._errors = connection.dialect.loaded_dbapi.Error
+        self._known: dict[tuple[Executable, Sequence[str]], _Prepared] = {}
+
+    @classmethod
+    def of(cls, connection: Connection) -> "Driver":
+        """That of a connection, which it is kept on: it goes when that goes, or its schema was migrated meanwhile."""
+        info = connection.info
+        found = info.get(_KEY)
+        if not isinstance(found, Driver):
+            found = info[_KEY] = cls(connection)
+        return found
+
+    def find(self, connection: Connection, statement: Select[Any], values: Values) -> Sequence[Found]:
+        """All rows of a constant query."""
+        prepared = self._prepare(connection, statement, ())
+        rows = self._fetch(connection, prepared, values)
+        return prepared.read(rows) if rows else ()
+
+    def look(self, connection: Connection, statement: Select[Any], values: Values) -> Sequence[Sequence[Any]]:
+        """As `find`, as plain values: what is true or false may be a number."""
+        return self._fetch(connection, self._prepare(connection, statement, ()), values)
+
+    def run(self, connection: Connection, statement: Executable, rows: Sequence[Values]) -> int:
+        """Execute a constant statement for each of these values; how many rows it changed."""
+        prepared = self._prepare(connection, statement, tuple(rows[0]) if statement.is_insert else ())
+        cursor = self._cursor
+        try:
+            if len(rows) == 1:
+                cursor.execute(prepared.text, prepared.bind(rows[0]))
+            else:
+                cursor.executemany(prepared.text, cast("Sequence[Values]", [prepared.bind(row) for row in rows]))
+        except self._errors as error:
+            raise self._fault(connection, prepared.text, error) from error
+        return cursor.rowcount
+
+    def command(self, connection: Connection, text: str) -> None:
+        """Execute a statement of the driver's own."""
+        try:
+            self._cursor.execute(text)
+        except self._errors as error:
+            raise self._fault(connection, text, error) from error
+
+    def commit(self, connection: Connection) -> None:
+        """Make durable what was done since the last time."""
+        try:
+            cast("Any", self._session).commit()
+        except self._errors as error:
+            raise self._fault(connection, "COMMIT", error) from error
+
+    def rollback(self, connection: Connection) -> None:
+        """Undo what was done since the last time."""
+        try:
+            cast("Any", self._session).rollback()
+        except self._errors as error:
+            raise self._fault(connection, "ROLLBACK", error) from error
+
+    def _fetch(self, connection: Connection, prepared: _Prepared, values: Values) -> Sequence[Sequence[Any]]:
+        try:
+            self._cursor.execute(prepared.text, prepared.bind(values))
+            return self._cursor.fetchall()
+        except self._errors as error:
+            raise self._fault(connection, prepared.text, error) from error
+
+    def _prepare(self, connection: Connection, statement: Executable, columns: Sequence[str]) -> _Prepared:
+        key = (statement, columns)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = _Prepared(connection, statement, columns)
+        return found
+
+    def _fault(self, connection: Connection, text: str, error: Exception) -> BaseException:
+        """The fault as SQLAlchemy would raise it; a connection that is gone is not used again."""
+        dialect = connection.dialect
+        is_gone = dialect.is_disconnect(cast("Any", error), connection.connection, self._cursor)
+        if is_gone:
+            connection.invalidate(error)
+        # Without the values: they may be prompts, and the fault may be logged.
+        return DBAPIError.instance(text, None, error, self._errors, connection_invalidated=is_gone, dialect=dialect)
+
+
 def find(connection: Connection, statement: Select[Any], values: Values) -> Sequence[Found]:
     """All rows of a constant query. Raises as SQLAlchemy."""
-    prepared = _prepared(connection, statement, ())
-    cursor = _cursor(connection)
-    try:
-        cursor.execute(prepared.text, prepared.bind(values))
-        rows = cursor.fetchall()
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _fault(connection, cursor, prepared.text, error) from error
-    finally:
-        cursor.close()
-    return prepared.read(rows)
+    return Driver.of(connection).find(connection, statement, values)
+
+
+def look(connection: Connection, statement: Select[Any], values: Values) -> Sequence[Sequence[Any]]:
+    """As `find`, as plain values."""
+    return Driver.of(connection).look(connection, statement, values)
 
 
 def run(connection: Connection, statement: Executable, rows: Sequence[Values]) -> int:
     """Execute a constant statement for each of these values; how many rows it changed. Raises as SQLAlchemy."""
-    prepared = _prepared(connection, statement, tuple(rows[0]))
-    cursor = _cursor(connection)
-    try:
-        if len(rows) == 1:
-            cursor.execute(prepared.text, prepared.bind(rows[0]))
-        else:
-            cursor.executemany(prepared.text, cast("Sequence[Values]", [prepared.bind(row) for row in rows]))
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _fault(connection, cursor, prepared.text, error) from error
-    else:
-        return cursor.rowcount
-    finally:
-        cursor.close()
-
-
-def _prepared(connection: Connection, statement: Executable, columns: Sequence[str]) -> _Prepared:
-    # On the connection, so that it goes when that goes: another dialect, or a schema that was migrated meanwhile.
-    known: dict[tuple[Executable, Sequence[str]], _Prepared] = connection.info.setdefault(_KEY, {})
-    key = (statement, columns if statement.is_insert else ())
-    found = known.get(key)
-    if found is None:
-        found = known[key] = _Prepared(connection, statement, columns)
-    return found
-
-
-def _cursor(connection: Connection) -> DBAPICursor:
-    return connection.connection.cursor()
+    return Driver.of(connection).run(connection, statement, rows)
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Values], Sequence[object]]:
@@ -153,15 +213,3 @@ class _Truths:
     def __call__(self, row: Sequence[object]) -> Sequence[object]:
         places = self._places
         return [bool(value) if index in places and value is not None else value for index, value in enumerate(row)]
-
-
-def _fault(connection: Connection, cursor: DBAPICursor, text: str, error: Exception) -> BaseException:
-    """The fault as SQLAlchemy would raise it; a connection that is gone is not used again."""
-    dialect = connection.dialect
-    is_gone = dialect.is_disconnect(cast("Any", error), connection.connection, cursor)
-    if is_gone:
-        connection.invalidate(error)
-    # Without the values: they may be prompts, and the fault may be logged.
-    return DBAPIError.instance(
-        text, None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_gone, dialect=dialect
-    )

@@ -8,17 +8,17 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Executable, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, CursorResult, Executable, Select, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
-from app.database.prepared import run
+from app.database.prepared import BEGIN, Driver, Found
 from app.database.tables import requests
 from app.observability.metrics import Ending
 
 _T = TypeVar("_T")
 Row = Mapping[str, object]
-Mark = tuple[int, Mapping[Executable, int], int, int]
+Mark = tuple[int, int, int, int, int]
 Follow = Callable[["Transaction", Collection[str]], None]
 """What is done for requests once all that was added is written."""
 Store = Callable[["Transaction", Mapping[str, _T]], None]
@@ -51,9 +51,11 @@ def begin_transaction(connection: Connection) -> None:
     """Take what a transaction holds from its start."""
     reads = connection.get_execution_options().get(READS)
     if connection.dialect.name == "sqlite":
-        # IMMEDIATE takes the write lock at the start. A transaction that read first and wrote later could fail in
-        # between, after it had decided on an old state (0050).
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        # The writer begins on the driver itself (`session`); what SQLAlchemy runs in it is a part of that.
+        if not cast("Any", connection.connection.dbapi_connection).in_transaction:
+            # IMMEDIATE takes the write lock at the start. A transaction that read first and wrote later could fail in
+            # between, after it had decided on an old state (0050).
+            connection.exec_driver_sql("BEGIN" if reads else BEGIN)
     elif reads:
         # One snapshot for all statements of a read, so that pages and sums never mix two states.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -64,8 +66,11 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._driver = Driver.of(connection)
         self._locks = connection.dialect.name == "postgresql"
         self._rows: dict[Executable, list[Row]] = {}
+        self._added: list[Executable] = []
+        """Of each row that was added, in order, to take them back by."""
         self._ended: list[str] = []
         self._followed: list[tuple[Follow, str]] = []
         self._kept: list[tuple[Store[Any], str, object]] = []
@@ -82,11 +87,20 @@ class Transaction:
     def run(self, statement: Executable, *rows: Row) -> int:
         """As `execute`, of a statement that never changes; how many rows that changed."""
         self._executed += 1
-        return run(self.connection, statement, rows)
+        return self._driver.run(self.connection, statement, rows)
+
+    def find(self, statement: Select[Any], values: Row) -> Sequence[Found]:
+        """All rows of a query that never changes."""
+        return self._driver.find(self.connection, statement, values)
 
     def add(self, statement: Executable, *rows: Row) -> None:
         """Write rows after all work of the group. A row of a request names it as `request_id` or `of_request`."""
-        self._rows.setdefault(statement, []).extend(rows)
+        known = self._rows.get(statement)
+        if known is None:
+            known = self._rows[statement] = []
+        for row in rows:
+            known.append(row)
+            self._added.append(statement)
 
     def added(self, statement: Executable) -> Sequence[Row]:
         """What was added and is not written yet."""
@@ -139,7 +153,8 @@ class Transaction:
             rows = self._rows.pop(statement, None)
             if rows:
                 # Nobody may undo these by themselves any more.
-                self.run(statement, *rows)
+                self._executed += 1
+                self._driver.run(self.connection, statement, rows)
 
     def lock_rows(self, request_ids: Collection[str], followed: Collection[str] = ()) -> None:
         """Let nobody else change these requests until the end; once in a transaction, before anything is changed."""
@@ -167,17 +182,20 @@ class Transaction:
 
     def mark(self) -> Mark:
         """How far it is, to come back to."""
-        counts = {statement: len(rows) for statement, rows in self._rows.items()}
-        return self._executed, counts, len(self._followed), len(self._kept)
+        return self._executed, len(self._added), len(self._followed), len(self._kept), len(self._ended)
 
     def forget_since(self, mark: Mark) -> bool:
         """Drop what was added since; False where something was written meanwhile, which only a rollback undoes."""
-        executed, counts, followed, kept_before = mark
+        executed, added, followed, kept_before, ended = mark
         if executed != self._executed:
             return False
-        kept = ((statement, rows) for statement, rows in self._rows.items() if statement in counts)
-        self._rows = {statement: rows[: counts[statement]] for statement, rows in kept}
+        while len(self._added) > added:
+            statement = self._added.pop()
+            self._rows[statement].pop()
+            if not self._rows[statement]:
+                del self._rows[statement]
         del self._followed[followed:]
+        del self._ended[ended:]
         if len(self._kept) > kept_before:
             del self._kept[kept_before:]
             self._newest = {(store, name): value for store, name, value in self._kept}

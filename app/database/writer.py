@@ -12,7 +12,8 @@ from sqlalchemy import Engine, delete
 
 from app.database.engine import truncate_log
 from app.database.errors import DatabaseUnavailableError
-from app.database.group_commit import GroupCommit, Kind, Names, Piece, Pieces
+from app.database.group_commit import GroupCommit
+from app.database.pieces import Kind, Names, Piece, Pieces, Told, Waiters
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.observability.metrics import Metrics
@@ -30,9 +31,6 @@ _DOUBT_SECONDS = 5.0
 _SHORTEST_DOUBT_SECONDS = 0.25
 _PATIENCE_SECONDS = 0.2
 """How long what nobody waits for may wait for a group."""
-_LONGEST_WAIT_SECONDS = 20.0
-"""Longer than a statement waits for a lock, or a decision for a name that another process holds. What is not answered
-by then may still be written, as with any commit in doubt (0051, 0141)."""
 _ASIDE_SECONDS = 0.01
 """How soon a decision is tried again whose name another process holds; it holds it for one commit."""
 
@@ -45,6 +43,7 @@ class Writer:
         self._group_commit = GroupCommit(engine, metrics or Metrics.off())
         self._items: queue.SimpleQueue[Piece[Any] | None] = queue.SimpleQueue()
         self._aside: Pieces = []
+        self._waiters: Waiters | None = None
         self._last: Piece[Any] | None = None
         self._ended = False
         self._oldest: float | None = None
@@ -87,20 +86,20 @@ class Writer:
 
         Nobody decides upon them: they are written together with others', before whatever decides.
         """
-        await self._ask(Kind.POST, (), work, args, kwargs)
+        await self._ask(Kind.POST, work, args, kwargs)
 
     async def post_patiently(
         self, work: Callable[Concatenate[Transaction, _P], None], *args: _P.args, **kwargs: _P.kwargs
     ) -> None:
         """As `post`, for what is not worth a commit of its own, as long as it precedes whatever is asked later."""
-        await self._ask(Kind.POST, (), work, args, kwargs, patient=True)
+        await self._ask(Kind.POST, work, args, kwargs, patient=True)
 
     async def write(self, work: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """What `work` returns once it is durable, raising DatabaseUnavailableError when it is not.
 
         All that `work` does is one unit: where it raises, nothing of it is written.
         """
-        return await self._ask(Kind.WRITE, (), work, args, kwargs)
+        return await self._ask(Kind.WRITE, work, args, kwargs)
 
     async def write_locked(
         self,
@@ -110,7 +109,7 @@ class Writer:
         **kwargs: _P.kwargs,
     ) -> _T:
         """As `write`, while no other process decides or writes with one of these names."""
-        return await self._ask(Kind.WRITE, names, work, args, kwargs)
+        return await self._ask(Kind.WRITE, work, args, kwargs, names)
 
     async def decide(
         self,
@@ -125,7 +124,7 @@ class Writer:
         What came together is decided one after the other, each knowing what the ones before it added. Meanwhile no
         other process spends for the tenants in `accounts`.
         """
-        return await self._ask(Kind.DECIDE, names, work, args, kwargs, accounts=accounts)
+        return await self._ask(Kind.DECIDE, work, args, kwargs, names, accounts)
 
     async def scrub(self) -> None:
         """Leave nothing in the database's own files of what was deleted, as far as that can be had now.
@@ -139,30 +138,62 @@ class Writer:
         """Wait until everything that was asked before is written or refused, and its caller knows."""
         last = self._last
         if last is not None and not last.is_told:
-            await self._ask(Kind.PLACE, (), _nothing, (), {})
+            await self._ask(Kind.PLACE, _nothing, (), {})
 
-    async def _ask(
+    def submit(
+        self,
+        told: Told,
+        work: Callable[Concatenate[Transaction, _P], None],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> None:
+        """As `post`, for whoever is `told` of it later instead of waiting."""
+        self._put(told, Kind.POST, work, args, kwargs)
+
+    def submit_patiently(
+        self,
+        told: Told,
+        work: Callable[Concatenate[Transaction, _P], None],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> None:
+        """As `post_patiently`, for whoever is `told` of it later instead of waiting."""
+        self._put(told, Kind.POST, work, args, kwargs, patient=True)
+
+    def _ask(
         self,
         kind: Kind,
-        names: Names,
         work: Callable[..., _T],
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
-        *,
+        names: Names = (),
         accounts: Names = (),
+        *,
         patient: bool = False,
-    ) -> _T:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[_T] = loop.create_future()
-        piece = Piece(kind, work, args, kwargs, future, loop, time.monotonic(), names, accounts, patient)
+    ) -> asyncio.Future[_T]:
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._put(future, kind, work, args, kwargs, names, accounts, patient=patient)
+        return future
+
+    def _put(
+        self,
+        told: Told | asyncio.Future[_T],
+        kind: Kind,
+        work: Callable[..., _T],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        names: Names = (),
+        accounts: Names = (),
+        *,
+        patient: bool = False,
+    ) -> None:
+        loop, waiters = asyncio.get_running_loop(), self._waiters
+        if waiters is None or waiters.loop is not loop:
+            waiters = self._waiters = Waiters(loop)
+        piece = Piece(kind, work, args, kwargs, time.monotonic(), waiters, names, accounts, patient)
+        waiters.add(piece, told)
         self._last = piece
         self._items.put(piece)
-        # A server that stands still answers nothing and breaks nothing off: nobody is to wait for it without an end.
-        handle = loop.call_later(_LONGEST_WAIT_SECONDS, _give_up, piece)
-        try:
-            return await future
-        finally:
-            handle.cancel()
 
     def close(self) -> None:
         """Commit all that waits, then end: outcomes of paid work are among it."""
@@ -172,6 +203,12 @@ class Writer:
         self._engine.dispose()
 
     def _run(self) -> None:
+        try:
+            self._commit_groups()
+        finally:
+            self._group_commit.close()
+
+    def _commit_groups(self) -> None:
         busy = False
         while self._aside or not self._ended:
             group = self._first()
@@ -221,12 +258,6 @@ class Writer:
         return group
 
 
-def _give_up(piece: Piece[Any]) -> None:
-    if not piece.future.done():
-        piece.is_given_up = True
-        piece.future.set_exception(DatabaseUnavailableError("the database does not answer"))
-
-
 def _nothing(_: Transaction) -> None:
     """Do nothing: a place in line."""
 
@@ -238,21 +269,10 @@ def _ping(transaction: Transaction) -> None:
 
 def _tell(group: Pieces) -> None:
     """Notify all that wait, each loop once: waking it costs more than the news."""
-    by_loop: dict[asyncio.AbstractEventLoop, Pieces] = {}
+    by_loop: dict[Waiters, Pieces] = {}
     for piece in group:
-        by_loop.setdefault(piece.loop, []).append(piece)
+        by_loop.setdefault(piece.waiters, []).append(piece)
     # Told only after the commit: nothing is sent to Runware for a claim that is not durable.
-    for loop, pieces in by_loop.items():
+    for waiters, pieces in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it its callers
-            loop.call_soon_threadsafe(_tell_each, pieces)
-
-
-def _tell_each(pieces: Pieces) -> None:
-    for piece in pieces:
-        piece.is_told = True
-        if piece.future.done():
-            continue
-        if piece.error is not None:
-            piece.future.set_exception(piece.error)
-        else:
-            piece.future.set_result(piece.result)
+            waiters.loop.call_soon_threadsafe(waiters.tell, pieces)

@@ -6,9 +6,11 @@ Nobody is kept from what it paid for because the database is away.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Concatenate, ParamSpec
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.pieces import Told
 from app.database.transaction import Transaction
 from app.database.writer import Writer
 from app.observability.logs import get_logger
@@ -28,12 +30,12 @@ class WriteQueue:
     def __init__(self, writer: Writer, patience: float = _LONGEST_LAG_SECONDS) -> None:
         self._writer = writer
         self._patience = patience
-        self._writing: dict[str, asyncio.Task[None]] = {}
-        self._lagging: set[asyncio.Task[None]] = set()
+        self._writing: dict[str, asyncio.Future[None]] = {}
+        self._lagging: set[asyncio.Future[None]] = set()
 
     async def post(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Write rows now; later where the database does not take them."""
-        await self.write(request_id, lambda: self._writer.post(work, *args, **kwargs))
+        await self.write(request_id, partial(self._writer.post, work, *args, **kwargs))
 
     async def write(self, request_id: str, act: _Act) -> None:
         """As `post`, for what is more than rows."""
@@ -49,19 +51,27 @@ class WriteQueue:
 
     def post_later(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Write rows in the background."""
-        self.enqueue(request_id, lambda: self._writer.post(work, *args, **kwargs))
+        act = partial(self._writer.post, work, *args, **kwargs)
+        if request_id in self._writing:
+            self.enqueue(request_id, act)
+        else:
+            self._writer.submit(self._handed_over(request_id, act), work, *args, **kwargs)
 
     def post_patiently(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Write rows in the background that are not worth a commit of their own."""
-        self.enqueue(request_id, lambda: self._writer.post_patiently(work, *args, **kwargs))
+        act = partial(self._writer.post_patiently, work, *args, **kwargs)
+        if request_id in self._writing:
+            self.enqueue(request_id, act)
+        else:
+            self._writer.submit_patiently(self._handed_over(request_id, act), work, *args, **kwargs)
 
     def enqueue(self, request_id: str, act: _Act) -> asyncio.Task[None]:
         """Write in the background until it succeeds, after everything else that is to be written of this request."""
         # Each write waits for the one before it of the same request: an end must not overtake a cost or a departure
         # (0051).
-        task = asyncio.create_task(self._repeat(request_id, act, self._writing.get(request_id)))
+        task = asyncio.create_task(self._repeat(request_id, act, after=self._writing.get(request_id)))
         self._writing[request_id] = task
-        task.add_done_callback(lambda _: self._forget(request_id, task))
+        task.add_done_callback(partial(self._forget, request_id))
         return task
 
     @property
@@ -71,17 +81,17 @@ class WriteQueue:
 
     async def drain(self, request_id: str) -> None:
         """Wait for what is being written of a request."""
-        task = self._writing.get(request_id)
-        if task is not None:
-            await asyncio.wait({task})
+        writing = self._writing.get(request_id)
+        if writing is not None:
+            await asyncio.wait({writing})
 
     def when_drained(self, request_id: str, act: Callable[[], None]) -> None:
         """Call `act` once everything that is to be written of a request by now is written; at once if it is."""
-        task = self._writing.get(request_id)
-        if task is None:
+        writing = self._writing.get(request_id)
+        if writing is None:
             act()
         else:
-            task.add_done_callback(lambda _: act())
+            writing.add_done_callback(lambda _: act())
 
     async def flush(self) -> None:
         """Wait until the journal says all that has happened here, raising DatabaseUnavailableError where it takes long.
@@ -99,26 +109,59 @@ class WriteQueue:
     async def close(self, seconds: float) -> None:
         """Wait so long for what is still to be written, then leave it to the process that finds it unfinished."""
         if self._writing:
-            await asyncio.wait(self._writing.values(), timeout=seconds)
+            await asyncio.wait(list(self._writing.values()), timeout=seconds)
         # Safe to lose: the lease runs out, and a takeover finds the task at Runware (0059).
-        for task in list(self._writing.values()):
-            task.cancel()
+        for writing in list(self._writing.values()):
+            writing.cancel()
 
-    def _forget(self, request_id: str, task: asyncio.Task[None]) -> None:
-        self._lagging.discard(task)
-        if self._writing.get(request_id) is task:
+    def _handed_over(self, request_id: str, act: _Act) -> Told:
+        """What the writer is to call once it has written the only thing of this request that is to be written.
+
+        Most rows are taken at once: a task for each would cost more than the writing.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writing[request_id] = done
+        return partial(self._told, request_id, act, done)
+
+    def _told(self, request_id: str, act: _Act, done: asyncio.Future[None], error: Exception | None) -> None:
+        if isinstance(error, DatabaseUnavailableError) and not done.cancelled():
+            self._note_refusal(request_id)
+            task = asyncio.create_task(self._repeat(request_id, act, pause=_FIRST_REPETITION_SECONDS))
+            # Whoever waits for the one waits for the other, also at the end of all.
+            task.add_done_callback(lambda _: self._end(request_id, done))
+            done.add_done_callback(lambda _: task.cancel())
+            return
+        if error is not None and not isinstance(error, DatabaseUnavailableError):
+            _logger.error("unexpected fault while writing to the journal", id=request_id, exc_info=error)
+        self._end(request_id, done)
+
+    def _end(self, request_id: str, done: asyncio.Future[None]) -> None:
+        self._forget(request_id, done)
+        if not done.done():
+            done.set_result(None)
+
+    def _forget(self, request_id: str, done: asyncio.Future[None]) -> None:
+        self._lagging.discard(done)
+        if self._writing.get(request_id) is done:
             del self._writing[request_id]
 
-    async def _repeat(self, request_id: str, act: _Act, earlier: asyncio.Task[None] | None) -> None:
-        if earlier is not None:
-            await asyncio.wait({earlier})
-        delay = _FIRST_REPETITION_SECONDS
+    def _note_refusal(self, request_id: str) -> None:
+        _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
+        self._lagging.add(self._writing[request_id])  # itself, or what waits for it
+
+    async def _repeat(
+        self, request_id: str, act: _Act, *, after: asyncio.Future[None] | None = None, pause: float = 0.0
+    ) -> None:
+        if after is not None:
+            await asyncio.wait({after})
+        if pause:
+            await asyncio.sleep(pause)
+        delay = 2 * pause or _FIRST_REPETITION_SECONDS
         while True:
             try:
                 await act()
             except DatabaseUnavailableError:
-                _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
-                self._lagging.add(self._writing[request_id])  # itself, or what waits for it
+                self._note_refusal(request_id)
                 await asyncio.sleep(delay)
                 # Never given up while the process lives: what it would write is paid for.
                 delay = min(2 * delay, _LONGEST_REPETITION_SECONDS)
