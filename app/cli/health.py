@@ -3,6 +3,7 @@
 import http.client
 import sys
 
+from app.cli.exits import CommandError
 from app.cli.local import local_address, read_variables
 
 _OK = 200
@@ -22,4 +23,8 @@ def is_healthy(host: str, port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if is_healthy(*local_address(read_variables())) else 1)
+    try:
+        address = local_address(read_variables())
+    except CommandError as error:
+        sys.exit(str(error))
+    sys.exit(0 if is_healthy(*address) else 1)

@@ -4,6 +4,7 @@ Imports little: the health check of a container starts it every few seconds.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from app.cli.exits import CommandError, ExitCode
 from app.settings.sources import EnvFileError, Given, SourceError, read_sources
 
 _DEFAULT_PORT = "8000"
+_LAST_PORT = 65_535
+_PORT = re.compile("[0-9]{1,5}")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts that are this machine and nobody else's."""
 # What a server listens on with these is reached by its loopback address.
@@ -46,9 +49,11 @@ def reachable(host: str) -> str:
 
 
 def local_address(variables: Mapping[str, str]) -> tuple[str, int]:
-    """Host and port at which a program of this machine reaches the gateway."""
+    """Host and port at which a program of this machine reaches the gateway, raising CommandError for no port."""
     port = variables.get("SPILLWAY_PORT", _DEFAULT_PORT)
-    return reachable(variables.get("SPILLWAY_HOST", "")), int(port if port.isdecimal() else _DEFAULT_PORT)
+    if _PORT.fullmatch(port) is None or not 0 < int(port) <= _LAST_PORT:
+        raise CommandError("SPILLWAY_PORT is no port: set a number from 1 to 65535.", code=ExitCode.WRONG_USE)
+    return reachable(variables.get("SPILLWAY_HOST", "")), int(port)
 
 
 def origin_of(host: str, port: int) -> str:

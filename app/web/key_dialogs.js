@@ -38,6 +38,9 @@ export function keyDialog(key, done) {
       field("concurrency", "At once", { ...number, value: key?.concurrency ?? "" })),
     field("models", "Models", { value: key?.models.join(", ") ?? "", placeholder: "All" }, "Names, separated by commas; * stands for anything."),
     field("expires_at", "Ends", { placeholder: key?.expires_at ? moment(key.expires_at) : "Never" }, key ? "A date or a time from now, like 90d. Empty: as it is." : "A date like 2030-12-31, or a time from now like 90d."),
+    el("div", { class: "pair" },
+      field("media_ttl", "Links live", { value: key?.media_ttl ?? "", placeholder: "As for all" }, "Seconds, or like 90s, 12h, 7d."),
+      field("result_ttl", "Images stay", { value: key?.result_ttl ?? "", placeholder: "As for all" }, "How long they can be asked for again.")),
     check("forbid_unpriced", "Refuse what has no known price"), check("admin", "Administrator"),
     general,
     el("div", { class: "row end" },
@@ -67,6 +70,7 @@ function fields(form, key) {
     name: text("name"), budget: text("budget") === "" ? null : text("budget"), period: text("period"), rpm: whole("rpm"),
     images_per_minute: whole("images_per_minute"), concurrency: whole("concurrency"),
     models: text("models").split(",").map((one) => one.trim()).filter(Boolean),
+    media_ttl: text("media_ttl") || null, result_ttl: text("result_ttl") || null,
     forbid_unpriced: form.elements.forbid_unpriced.checked, admin: form.elements.admin.checked,
   };
   // What is not shown as a value is not sent: an end that nobody touched stays.

@@ -56,6 +56,8 @@ function facts(key) {
     key.images_per_minute ? `${key.images_per_minute} images a minute` : null,
     key.concurrency ? `${key.concurrency} at once` : null,
     key.models.length ? `models: ${key.models.join(", ")}` : null,
+    key.media_ttl ? `links live ${key.media_ttl} s` : null,
+    key.result_ttl ? `images stay ${key.result_ttl} s` : null,
     key.forbid_unpriced ? "known prices only" : null,
     Object.keys(key.defaults).length ? `defaults: ${Object.entries(key.defaults).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ")}` : null,
     `made ${moment(key.created_at)}`,

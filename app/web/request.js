@@ -2,7 +2,7 @@
 
 import { at, api, badge, copyable, duration, el, failure, fill, json, later, moment, money, notice, page, plural } from "./shell.js";
 import { handOver } from "./playground/draft.js";
-import { hasImages, imagesOf, picture, saveLink } from "./thumbs.js";
+import { hasImages, imagesOf, saveLink, thumbnail } from "./thumbs.js";
 import { adjustments, statusBadge } from "./words.js";
 
 const EVERY_MS = 1500;
@@ -144,7 +144,7 @@ function fillImages(images, record, me) {
 async function load(images, record, options) {
   try {
     const found = await imagesOf(record.id, options);
-    fill(images, found.map((image, index) => el("figure", {}, picture(image, `Image ${index + 1} of request ${record.id}`),
+    fill(images, found.map((image, index) => el("figure", {}, thumbnail(image, `Image ${index + 1} of request ${record.id}`),
       el("figcaption", { class: "small muted row" }, el("span", {}, image.size), record.images[index]?.seed === undefined ? null : el("span", {}, `seed ${record.images[index].seed}`), saveLink(image, `${record.id}-${index + 1}`)))));
     return true;
   } catch (error) {

@@ -23,8 +23,8 @@ function toBlob(base64, format) {
   return new Blob([bytes], { type: TYPES[format] ?? "application/octet-stream" });
 }
 
-/** A picture of an image that is gone without a trace where the image is. */
-export function picture({ src }, alt, props = {}) {
+/** An image in the page; words in its place where it is gone. */
+export function thumbnail({ src }, alt, props = {}) {
   const image = el("img", { src, alt, loading: "lazy", decoding: "async", ...props });
   image.addEventListener("error", () => image.replaceWith(el("span", { class: "gone muted small" }, "image gone")));
   return image;
@@ -58,7 +58,7 @@ export class LazyThumbs {
   async #load(place) {
     try {
       const [first] = await imagesOf(place.dataset.id);
-      if (first) place.append(picture(first, ""));
+      if (first) place.append(thumbnail(first, ""));
     } catch {
       // Gone by now: the place stays empty, and the page of the request says why.
     }

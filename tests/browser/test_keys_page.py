@@ -69,8 +69,11 @@ def test_a_key_is_made_used_limited_rotated_and_revoked(shop, visit):
     dialog = page.get_by_role("dialog", name="Change <i>Ann's app")
     expect(dialog.get_by_label("Models")).to_have_value("flux*, riverflow-1-mini")
     dialog.get_by_label("Requests a minute").fill("7")
+    dialog.get_by_label("Links live").fill("2h")
+    dialog.get_by_label("Images stay").fill("90000")
     dialog.get_by_role("button", name="Save").click()
-    expect(key).to_contain_text("7 requests a minute")
+    for fact in ("7 requests a minute", "links live 7200 s", "images stay 90000 s"):
+        expect(key).to_contain_text(fact)
     expect(key).to_contain_text("ends ")
 
     key.get_by_role("button", name="Rotate").click()
@@ -103,6 +106,8 @@ def test_a_double_click_makes_one_key_and_rotates_it_once(shop, visit):
     expect(dialog.get_by_label("Requests a minute")).to_be_focused()
     expect(dialog.locator("[data-problem=rpm]")).to_have_text("This is no number.")
     dialog.get_by_label("Requests a minute").fill("7")
+    dialog.get_by_label("Links live").fill("2h")
+    dialog.get_by_label("Images stay").fill("90000")
     dialog.get_by_role("button", name="Create").evaluate("(button) => { button.click(); button.click(); }")
     page.get_by_role("button", name="I have it").click()
     key = page.get_by_role("listitem").filter(has_text="Twice")

@@ -14,7 +14,6 @@ LOCAL = "http://127.0.0.1:8000/v1"
     [
         ((None, None), {}, Address(LOCAL, "")),
         ((None, None), {"SPILLWAY_PORT": "9000"}, Address("http://127.0.0.1:9000/v1", "")),
-        ((None, None), {"SPILLWAY_PORT": "what"}, Address(LOCAL, "")),
         ((None, None), {"SPILLWAY_HOST": "0.0.0.0"}, Address(LOCAL, "")),
         ((None, None), {"SPILLWAY_HOST": "::", "SPILLWAY_PORT": "9000"}, Address("http://[::1]:9000/v1", "")),
         ((None, None), {"SPILLWAY_HOST": "10.1.2.3"}, Address("http://10.1.2.3:8000/v1", "")),
@@ -31,7 +30,6 @@ LOCAL = "http://127.0.0.1:8000/v1"
     ids=[
         "nothing",
         "port",
-        "odd-port",
         "everywhere",
         "everywhere-v6",
         "host",
@@ -44,6 +42,12 @@ LOCAL = "http://127.0.0.1:8000/v1"
 )
 def test_the_gateway_that_is_named_or_the_one_of_this_machine(named, variables, found):
     assert find_gateway(*named, variables) == found
+
+
+@pytest.mark.parametrize("port", ["what", "0", "70000", "-1", "٣", "9" * 5000], ids=lambda port: port[:9])
+def test_what_is_no_port_is_said_and_not_replaced(port):
+    with pytest.raises(CommandError, match="SPILLWAY_PORT is no port: set a number from 1 to 65535"):
+        find_gateway(None, None, {"SPILLWAY_PORT": port})
 
 
 def test_the_process_wins_over_the_file_and_nothing_is_nothing(tmp_path):
