@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # More than the two cores that CI has: tests wait for processes and pauses half of their time.
-JOBS ?= 3
+JOBS ?= 4
+# What was compiled once is kept: tests start hundreds of processes, which would each compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-dev run test test-slow check format lock audit bench clean
+.PHONY: help install install-dev run test test-slow check style types layers loads format lock audit bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,10 +52,21 @@ run: install ## Start the gateway on 127.0.0.1:8000 (without RUNWARE_API_KEY: ov
 	$(BIN)/spillway serve
 
 check: install-dev ## Run the linters, the type checker and the layering contracts
+	$(MAKE) --no-print-directory -j2 types style layers loads
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
+
+layers:
 	$(BIN)/lint-imports --no-logo
+
+# Beside the type checker, which keeps one core busy: what is compiled here, each of the tests' processes finds.
+loads:
+	$(PYTEST) --collect-only -qqq >/dev/null || $(PYTEST) --collect-only -qqq
 
 test: check ## Run all checks and tests
 	$(PYTEST) -m "not slow" -n $(JOBS) --dist worksteal
