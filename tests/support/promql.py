@@ -1,13 +1,16 @@
-"""Evaluates the part of PromQL that our alerts use, on two scrapes of which the later one is `seconds` younger.
+"""Evaluates the part of PromQL that our alerts use, on scrapes with their times, and what becomes of a rule over time.
 
 Selectors with matchers, `rate` and `increase`, `sum`, `max` and `min` with `by`, `histogram_quantile`, division,
-comparison with a number. A range is all the time between the two scrapes; anything else is a SyntaxError.
+comparison with a number; anything else is a SyntaxError. As in Prometheus a counter that is new has not grown, and
+growth is carried on to the ends of its range, no further than half a scrape beyond what was seen, nor below zero.
 """
 
+import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from tests.support.scraping import Scrape
 
@@ -28,6 +31,26 @@ def tokens_of(text: str) -> list[str]:
         found.append(match.group().strip())
         place = match.end()
     return found
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_STALE_SECONDS = 300.0
+"""As long as the last scrape counts as what is there now."""
+_EDGE = 1.1
+"""A range that begins, or ends, within so many times the usual pause is taken to be covered."""
+
+
+def seconds_of(text: str) -> float:
+    """A duration such as `5m`."""
+    return float(text[:-1]) * _UNITS[text[-1]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was scraped at a moment."""
+
+    at: float
+    scrape: Scrape
 
 
 @dataclass(frozen=True)
@@ -54,11 +77,12 @@ def grouped_labels_of(text: str) -> set[str]:
 
 
 class Evaluator:
-    """Evaluates one expression."""
+    """Evaluates one expression at the moment of the last of these scrapes."""
 
-    def __init__(self, text: str, before: Scrape, after: Scrape, seconds: float) -> None:
+    def __init__(self, text: str, history: Sequence[Seen]) -> None:
         self._tokens = tokens_of(text)
-        self._before, self._after, self._seconds = before, after, seconds
+        self._history = history
+        self._now = history[-1].at
 
     def fires(self) -> bool:
         """Whether anything is left of it."""
@@ -101,9 +125,11 @@ class Evaluator:
             return self._aggregate({"sum": sum, "max": max, "min": min}[word])
         if word in {"rate", "increase"}:
             self._take("(")
-            grown = self._selector(self._take(), is_range=True)
+            name, matchers = self._take(), self._matchers()
+            seconds = seconds_of(self._take()[1:-1])
             self._take(")")
-            return {one: value / (self._seconds if word == "rate" else 1) for one, value in grown.items()}
+            grown = self._grown(name, matchers, seconds)
+            return {one: value / (seconds if word == "rate" else 1) for one, value in grown.items()}
         if word == "histogram_quantile":
             self._take("(")
             share = float(self._take())
@@ -111,7 +137,7 @@ class Evaluator:
             found = self._comparison()
             self._take(")")
             return _quantiles(share, found)
-        return self._selector(word, is_range=False)
+        return self._instant(word, self._matchers())
 
     def _aggregate(self, combine: Callable[[list[float]], float]) -> Vector:
         by: set[str] = set()
@@ -131,21 +157,18 @@ class Evaluator:
             groups.setdefault(frozenset(one for one in labels if one[0] in by), []).append(value)
         return {labels: combine(values) for labels, values in groups.items()}
 
-    def _selector(self, name: str, *, is_range: bool) -> Vector:
-        matchers = self._matchers()
-        if is_range and not self._take().startswith("["):
-            raise SyntaxError(name)
+    def _instant(self, name: str, matchers: "Sequence[Matcher]") -> Vector:
+        last = self._history[-1]
+        return dict(_chosen(last.scrape, name, matchers)) if self._now - last.at < _STALE_SECONDS else {}
 
-        def chosen(scrape: Scrape) -> Vector:
-            return {
-                labels: value
-                for (of, labels), value in scrape.samples.items()
-                if of == name and all(one.fits(dict(labels)) for one in matchers)
-            }
-
-        after = chosen(self._after)
-        before = chosen(self._before) if is_range else {}
-        return {labels: value - before.get(labels, 0) for labels, value in after.items()}
+    def _grown(self, name: str, matchers: "Sequence[Matcher]", seconds: float) -> Vector:
+        series: dict[Labels, list[tuple[float, float]]] = {}
+        for one in self._history:
+            if self._now - seconds < one.at <= self._now:
+                for labels, value in _chosen(one.scrape, name, matchers).items():
+                    series.setdefault(labels, []).append((one.at, value))
+        begin = self._now - seconds
+        return {labels: _increase(seen, begin, self._now) for labels, seen in series.items() if len(seen) > 1}
 
     def _matchers(self) -> "list[Matcher]":
         found: list[Matcher] = []
@@ -173,6 +196,49 @@ class Matcher:
         has = labels.get(self.label, "")
         found = bool(re.fullmatch(self.value, has)) if self.kind.endswith("~") else has == self.value
         return found != self.kind.startswith("!")
+
+
+def _chosen(scrape: Scrape, name: str, matchers: Sequence[Matcher]) -> Vector:
+    return {
+        labels: value
+        for (of, labels), value in scrape.samples.items()
+        if of == name and all(one.fits(dict(labels)) for one in matchers)
+    }
+
+
+def _increase(seen: Sequence[tuple[float, float]], begin: float, end: float) -> float:
+    (first_at, first), (last_at, last) = seen[0], seen[-1]
+    # A counter that fell began at zero again.
+    resets = sum(before for (_, before), (_, after) in itertools.pairwise(seen) if after < before)
+    grown, pause = last - first + resets, (last_at - first_at) / (len(seen) - 1)
+    before, after = first_at - begin, end - last_at
+    if grown > 0:  # carried on downwards no further than to zero
+        before = min(before, (last_at - first_at) * first / grown)
+    before = before if before < _EDGE * pause else pause / 2
+    after = after if after < _EDGE * pause else pause / 2
+    return grown * (last_at - first_at + before + after) / (last_at - first_at)
+
+
+class State(Enum):
+    """What a rule is."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+
+
+def states(expression: str, lasting: str, history: Sequence[Seen]) -> list[State]:
+    """What a rule is after each of these scrapes: firing when it held for all of its `for`."""
+    found, since = [], math.inf
+    for count, one in enumerate(history, 1):
+        holds = Evaluator(expression, history[:count]).fires()
+        since = min(since, one.at) if holds else math.inf
+        waited = one.at - since
+        if not holds:
+            found.append(State.INACTIVE)
+        else:
+            found.append(State.FIRING if waited >= seconds_of(lasting) else State.PENDING)
+    return found
 
 
 def _quantiles(share: float, found: Vector) -> Vector:
