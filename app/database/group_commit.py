@@ -79,7 +79,7 @@ class GroupCommit:
             refused = DatabaseUnavailableError(str(error))
             if not isinstance(error, _UndoneError):
                 _refuse(batch, refused)
-            if not has_begun or isinstance(error, OperationalError):
+            if not has_begun or isinstance(error, OperationalError) or _takes_no_writes(error):
                 self.failed = time.monotonic()
                 self._metrics.journal_failed()
                 return refused
@@ -109,6 +109,11 @@ class GroupCommit:
             # One timeout for all: with a locked database each further piece would wait for it again.
             refused = self._commit([piece]) if refused is None else _refuse([piece], refused)
         return refused
+
+
+def _takes_no_writes(error: Exception) -> bool:
+    """Whether it is a replica, or was set to be read only: what hosted servers do whose disk is full."""
+    return isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def _has_waited_long(error: Exception) -> bool:

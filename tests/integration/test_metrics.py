@@ -111,6 +111,8 @@ CASES = [
     Case("spillway_stage_seconds_count", generate, {"stage": "deliver"}),
     Case("spillway_adjustments_total", lambda g: generate(g, quality="high"), {"mode": "dropped"}),
     Case("spillway_adjustments_total", lambda g: generate(g, model="riverflow-1.1", size="1024x1024"), {"mode": "emulated"}, None),
+    Case("spillway_adjustments_total", lambda g: generate(g, model="qwen-image", size="1000x1004"), {"mode": "changed"}),
+    Case("spillway_adjustments_total", lambda g: generate(g, model="qwen-image", size="1000x1004", fit="cover"), {"mode": "converted"}),
     Case("spillway_upstream_attempts_total", generate, {"kind": "submit", "outcome": "ok"}),
     Case("spillway_upstream_attempts_total", lambda g: generate(g, prompt="[sim:drop]"), {"kind": "collect"}, None),
     Case("spillway_retries_total", lambda g: generate(g, prompt=f"[sim:server-error=1] {time.time_ns()}")),

@@ -1,5 +1,6 @@
 """What is written of metrics is what there is: their page, the dashboard, the alerts and the runbook."""
 
+import ast
 import json
 import re
 from collections.abc import Callable
@@ -13,14 +14,15 @@ from app import __version__
 from app.observability import families as f
 from app.observability.exposition import Exposition
 from app.observability.families import FAMILIES, Kind
-from app.observability.metrics import Metrics
+from app.observability.metrics import _MODES, _ROOMS, _STAGES, WORKER_STATES, Metrics
 from app.observability.numbers import Numbers
 from scripts.write_docs import DOCS
 from tests.support.promql import Seen, State, grouped_labels_of, seconds_of, selectors_of, states
 from tests.support.scraping import Scrape, read
 
 ROOT = DOCS.parent
-BY_NAME = {family.name: family for family in FAMILIES}
+PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
+ROWS = {name: (labels, text) for name, labels, text in re.findall(r"^\| `(spillway_\w+)` \| \w+ \|([^|]*)\| (.+) \|$", PAGE, re.MULTILINE)}  # fmt: skip
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/spillway.json").read_text(encoding="utf-8"))
 EXPRESSIONS = [rule["expr"] for rule in RULES] + [
@@ -29,11 +31,47 @@ EXPRESSIONS = [rule["expr"] for rule in RULES] + [
 
 
 def test_the_page_lists_exactly_the_metrics_there_are():
-    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(spillway_\w+)` \| (\w+) \|([^|]*)\| (.+) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(spillway_\w+)` \| (\w+) \|([^|]*)\| (.+) \|$", PAGE, re.MULTILINE)
     listed = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels, _ in rows}
     assert listed == {family.name: (family.kind.value, family.labels) for family in FAMILIES}
     assert [name for name, *_ in rows] == [family.name for family in FAMILIES]
+
+
+STATUSES = ("499", "aborted")
+"""Of requests, that are no statuses of HTTP; the page has them under its labels."""
+
+
+def told_values(name: str) -> set[str]:
+    """The values that the page names of a metric's labels, where these are a choice of few."""
+    labels, text = ROWS[name]
+    words = set(re.findall(r"`([a-z]\w*)`", text)) - set(re.findall(r"`(\w+)`", labels))
+    return words | (set(STATUSES) if name == f.REQUESTS.name else set())
+
+
+def asked_in_tests() -> dict[str, set[str]]:
+    """Each metric that a test reads, or lists as a case, with the values of labels it asks for."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "tests" / "integration").glob("test_metrics*.py")):
+        for call in [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]:
+            words = [
+                node.value for node in ast.walk(call) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            ]
+            names = {word.removesuffix("_count") for word in words if word.startswith("spillway_")}
+            for name in names if len(names) == 1 else ():
+                found.setdefault(name, set()).update(words)
+    return found
+
+
+def test_every_metric_and_every_value_of_a_label_is_driven_to_change_by_a_test():
+    asked = asked_in_tests()
+    assert [name for name in ROWS if name not in asked] == []
+    missing = {name: told_values(name) - asked[name] for name in ROWS}
+    assert {name: values for name, values in missing.items() if values} == {}
+    # What the page leaves out would be left out of the tests too.
+    choices = {f.STAGE_SECONDS: _STAGES, f.ADJUSTMENTS: _MODES, f.REFUSALS: _ROOMS, f.WORKERS: WORKER_STATES}
+    assert {family.name: told_values(family.name) for family in choices} == {
+        family.name: set(values) for family, values in choices.items()
+    }
 
 
 def names_of(family: f.Family) -> set[str]:
