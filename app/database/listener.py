@@ -32,7 +32,7 @@ class EndListener:
             try:
                 await self._listen_once(heard)
             # Also a server that is away: waiting callers ask meanwhile, and need no error.
-            except psycopg.Error:
+            except (psycopg.Error, OSError):
                 _logger.warning("ends of other processes are not heard of; they are asked for until the next attempt")
             finally:
                 self.is_listening = False

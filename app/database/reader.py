@@ -56,5 +56,6 @@ class Reader:
         try:
             with self._engine.begin() as connection:
                 return question(connection)
-        except SQLAlchemyError as error:
+        # Also what the system refuses: without a descriptor the driver opens no connection, and says so in its words.
+        except (SQLAlchemyError, OSError) as error:
             raise DatabaseUnavailableError(str(error)) from None
