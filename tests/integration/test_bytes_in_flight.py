@@ -3,11 +3,11 @@
 import concurrent.futures
 import contextlib
 import socket
-import time
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support import loopback
 from tests.support.images import png_of
 from tests.support.waiting import seen
 
@@ -59,13 +59,20 @@ class SlowUpload:
         assert answer.startswith(b"HTTP/1.1 400")
 
 
+def bodies_waiting(gateway, count: int) -> int:
+    """How many bodies wait for a place, as soon as these are as many as they should be."""
+    return seen(
+        lambda: loopback.get(f"{gateway.origin}/readyz").json()["memory"]["waiting"], lambda waiting: waiting == count
+    )
+
+
 def test_a_body_that_does_not_fit_waits_unread_until_there_is_room(start_gateway):
     gateway = start_gateway(SPILLWAY_MAX_BYTES_IN_FLIGHT=str(2 * MIB))
     first = SlowUpload(gateway.origin, 900 * KIB)
     assert first.has_room()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         second = pool.submit(gateway.edit, [("image", ("a.png", png_of(400 * KIB)))])
-        time.sleep(0.5)
+        assert bodies_waiting(gateway, 1) == 1
         assert not second.done()
         small = gateway.generate()
         assert small.status_code == 200, "small bodies need no place"
@@ -114,18 +121,13 @@ def test_a_caller_that_leaves_while_its_body_waits_makes_room_in_the_queue(start
     assert first.has_room()
     waiting = SlowUpload(gateway.origin, 900 * KIB)
     image = [("image", ("a.png", png_of(400 * KIB)))]
-    time.sleep(1.5)  # nothing tells that it is in the queue now
+    assert bodies_waiting(gateway, 1) == 1
     assert gateway.edit(image).status_code == 429, "the queue is full"
     waiting.send(sent)
     waiting.leave()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        third: list[concurrent.futures.Future] = []
-
-        def is_queued() -> bool:
-            """Whether another one is not refused at once."""
-            third.append(pool.submit(gateway.edit, image))
-            return bool(concurrent.futures.wait(third[-1:], 2).not_done)
-
-        assert seen(is_queued, bool)
+        assert bodies_waiting(gateway, 0) == 0
+        third = pool.submit(gateway.edit, image)
+        assert bodies_waiting(gateway, 1) == 1
         first.end()
-        assert third[-1].result(timeout=60).status_code == 200
+        assert third.result(timeout=60).status_code == 200

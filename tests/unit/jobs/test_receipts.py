@@ -105,15 +105,20 @@ def test_only_an_answer_that_nobody_received_is_joined_without_a_key(tmp_path, r
 
 
 def test_base64_that_was_reset_on_the_way_is_fetched_from_the_provider_again_and_not_bought(tmp_path):
+    waits = asyncio.Event()
+
     async def embedded(job):
-        await asyncio.sleep(0.1)  # its caller waits by then, so nothing is kept beforehand
+        await waits.wait()
         return Answered(answer(job, url=None, base64=memoryview(b"AAAA")))
 
     async def course():
         async with open_runner(tmp_path, Maker(embedded, embedded)) as replica:
             replica.takeover.loop.start()
             accepted = await replica.runner.accept(prepare())
-            await answered(replica, accepted)
+            waiting = asyncio.create_task(answered(replica, accepted))
+            await asyncio.sleep(0)  # in which its caller begins to wait, so nothing is kept beforehand
+            waits.set()
+            await waiting
             replica.runner.receipts.acknowledge(accepted.record.id, Receipt.DELIVERED)
             await delivered(replica, accepted.record.id)
             replica.runner.receipts.retract(accepted.record.id)
