@@ -6,13 +6,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
-from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.types import Lifespan
 
-from app import __version__
 from app.access.admission import MemoryBudget, TaskAdmission
 from app.access.authentication import Authenticator
 from app.access.callers_keys import CallersKeys
@@ -23,7 +19,7 @@ from app.access.passthrough import PassthroughAuthenticator
 from app.api.balance import BalanceRoutes
 from app.api.bodies import BodyReader
 from app.api.context import ContextReader
-from app.api.error_handlers import error_handlers
+from app.api.gateway import Gateway
 from app.api.gauges import Gauges, Watched
 from app.api.health import HealthRoutes
 from app.api.images import ImageRoutes
@@ -31,12 +27,12 @@ from app.api.keys import KeyRoutes
 from app.api.ledger import LedgerRoutes
 from app.api.media import MediaRoutes
 from app.api.metrics import MetricsRoutes
-from app.api.middleware import add_middleware, connections_of
+from app.api.middleware import Watching, connections_of
 from app.api.models import ModelRoutes
 from app.api.readiness import Readiness
 from app.api.requests import RequestRoutes, webhook_body
-from app.api.routes import Handlers, describe_routes, route_table, serve_routes
-from app.api.site import TITLE, Site
+from app.api.routes import Handlers, route_table
+from app.api.site import Site
 from app.api.tenants import Tenants
 from app.api.usage import UsageRoutes
 from app.catalog.labels import ModelLabels
@@ -90,12 +86,12 @@ class Application:
     registry: Registry
     parts: Parts = Parts()
 
-    def __call__(self) -> FastAPI:
+    def __call__(self) -> Gateway:
         """The ASGI application."""
         return create_app(self.settings, self.parts, self.registry)
 
 
-def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | None = None) -> FastAPI:
+def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | None = None) -> Gateway:
     """The gateway as an ASGI application. Raises InvalidCatalogError where the catalog is still to be read."""
     models = settings.models
     registry = registry or load_catalog(
@@ -107,14 +103,10 @@ def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | 
     counts, tracer = open_counts(settings.metrics, registry), parts.tracer(settings.traces)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+    async def lifespan(app: Gateway) -> AsyncIterator[dict[str, object]]:
         shutdown = Shutdown()
         async with _build(settings, parts, registry, hidden, counts, shutdown) as (handlers, authenticator, gates):
-            routes = route_table(handlers)
-            # In place and as a whole: a second start must not leave the handlers of the first one in front.
-            # Every route is bound to the same keys; a handler has no way to its caller but through them (0090).
-            app.router.routes[:] = [*framework_routes, *serve_routes(routes, authenticator, gates.meters)]
-            app.openapi = partial(describe_routes, app, settings.server.public_url, routes)  # type: ignore[method-assign]
+            app.serve(route_table(handlers), authenticator, gates.meters)
             gc.collect()
             # What exists now lives as long as the process: the collector need not walk over it again.
             gc.freeze()
@@ -126,26 +118,7 @@ def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | 
         # Last, so that the end of what ran is in its trace; in a thread, since a collector may not answer.
         await asyncio.to_thread(tracer.close)
 
-    app = _framework(settings, lifespan)
-    framework_routes = tuple(app.router.routes)
-    add_middleware(app, settings, hidden, counts.metrics, tracer)
-    return app
-
-
-def _framework(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
-    return FastAPI(
-        title=TITLE,
-        version=__version__,
-        summary="An OpenAI-compatible image gateway in front of Runware",
-        lifespan=lifespan,
-        exception_handlers=error_handlers(settings.upstream),
-        # Paths are read by `server/paths`; a redirect would turn a POST into a GET and lose its body.
-        redirect_slashes=False,
-        root_path_in_servers=False,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/openapi.json" if settings.server.docs else None,
-    )
+    return Gateway(settings, lifespan, Watching(hidden, counts.metrics, tracer))
 
 
 @asynccontextmanager

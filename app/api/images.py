@@ -117,7 +117,8 @@ class ImageRoutes:
         return PiecewiseResponse([render_record(view_of(record))], headers, delivery, status=_ACCEPTED)
 
     async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
-        outcome = await cancel_on_disconnect(request.receive, self._service.generate(understood, context))
+        state = state_of(request.scope)
+        outcome = await cancel_on_disconnect(state, self._service.generate(understood, context))
         # The caller has left. The work goes on apart from it, and a retry joins (0062).
         if outcome is None:
             state_of(request.scope).facts.error = "disconnected"

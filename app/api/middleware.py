@@ -1,8 +1,10 @@
-"""What every request passes before a route: connections, ids, web pages, faults; the parts are those of `server`."""
+"""What every request passes before a route: connections, ids, web pages; the parts are those of `server`."""
 
-from fastapi import FastAPI
+from dataclasses import dataclass
 
-from app.api.error_handlers import answer_exhaustion, answer_fault, answer_shutdown, refuse_origin, render_refusal
+from starlette.types import ASGIApp
+
+from app.api.error_handlers import refuse_origin, render_refusal
 from app.api.routes import PREFIX_NAMES, is_open, is_page
 from app.observability.access_log import AccessLog
 from app.observability.hidden import HiddenValues
@@ -12,8 +14,9 @@ from app.openai_api.render import render_error
 from app.server.browsers import BrowserRules
 from app.server.connections import ConnectionLimits, Connections
 from app.server.cors import CrossOriginMiddleware
+from app.server.front import PageRules
 from app.server.hosts import known_hosts
-from app.server.middleware import BrowserMiddleware, FaultAnswers, FaultMiddleware, RequestMiddleware
+from app.server.middleware import RequestMiddleware
 from app.server.paths import path_reader
 from app.server.process import descriptor_limit
 from app.settings.load import Settings
@@ -31,22 +34,34 @@ def connections_of(settings: Settings) -> Connections:
     return Connections(limits, render_error, settings.server.trusted_proxies, descriptor_limit())
 
 
-def add_middleware(app: FastAPI, settings: Settings, hidden: HiddenValues, metrics: Metrics, tracer: Tracer) -> None:
-    """What every request passes, the innermost first; `hidden` is what no line of the log may show."""
-    faults = FaultAnswers(answer_fault(), answer_exhaustion(), answer_shutdown())
-    app.add_middleware(FaultMiddleware, answers=faults)
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What looks at every request that passes; `hidden` is what no line of the log may show."""
+
+    hidden: HiddenValues
+    metrics: Metrics
+    tracer: Tracer
+
+
+def page_rules(settings: Settings) -> PageRules | None:
+    """What web pages may do, where there is anything that they may not."""
     # With keys a page of another site can do nothing: it does not have one (0011).
-    if not settings.server.has_keys:
-        rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)
-        app.add_middleware(BrowserMiddleware, rules=rules, answer=render_refusal)
-    # Around the rules, so that a page that may call can also read why it was refused.
+    if settings.server.has_keys:
+        return None
+    rules = BrowserRules(known_hosts(settings.server), settings.server.cors_origins, is_open, is_page)
+    return PageRules(rules, render_refusal)
+
+
+def way_in(app: ASGIApp, settings: Settings, watching: Watching) -> ASGIApp:
+    """What every request passes on its way to `app`."""
+    # Around the rules for pages, so that a page that may call can also read why it was refused.
     if settings.server.cors_origins:
-        app.add_middleware(CrossOriginMiddleware, origins=settings.server.cors_origins, refuse=refuse_origin)
-    app.add_middleware(
-        RequestMiddleware,
+        app = CrossOriginMiddleware(app, settings.server.cors_origins, refuse_origin)
+    return RequestMiddleware(
+        app,
         extra_headers={"X-Spillway-Upstream": "simulator"} if settings.upstream.upstream_name == "simulator" else {},
-        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, hidden, settings.logs.share),
+        access_log=AccessLog(settings.logs.log_format, settings.logs.log_level, watching.hidden, settings.logs.share),
         read_path=path_reader(PREFIX_NAMES),
-        metrics=metrics,
-        tracer=tracer,
+        metrics=watching.metrics,
+        tracer=watching.tracer,
     )

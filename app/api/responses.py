@@ -23,7 +23,7 @@ from app.journal.records import Receipt
 from app.observability.access_log import RequestFacts
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer
-from app.server.delivery import cancel_on_disconnect, is_disconnected, state_of
+from app.server.delivery import cancel_on_disconnect, state_of
 
 _SILENCE_SECONDS = 5.0
 """A connection that was not reset for so long carried the whole answer."""
@@ -49,9 +49,9 @@ class DeliveryTracker:
         self._receipts, self._request_id, self._answer, self._receipt = receipts, request_id, answer, receipt
         self._is_lost = False
 
-    async def check_connection(self, receive: Receive) -> None:
-        """Look once whether the caller is there, before the last piece: afterwards every connection seems ended."""
-        if await is_disconnected(receive):
+    def check_connection(self, scope: Scope) -> None:
+        """Look once whether the caller is there, before the last piece: afterwards nobody keeps the images."""
+        if state_of(scope).has_ended:
             self.mark_lost()
 
     def mark_lost(self) -> None:
@@ -115,11 +115,12 @@ class PiecewiseResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head and every piece, and note whether the caller was there until the end."""
+        del receive
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
             if index == last and self._delivery is not None:
-                await self._delivery.check_connection(receive)
+                self._delivery.check_connection(scope)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
         if self._delivery is not None:
             self._delivery.settle_receipt(scope)
@@ -152,7 +153,8 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
-        if await cancel_on_disconnect(receive, self._send(send, state_of(scope).facts)) is None:
+        del receive
+        if await cancel_on_disconnect(state_of(scope), self._send(send, state_of(scope).facts)) is None:
             self._delivery.mark_lost()
             state_of(scope).facts.error = "disconnected"
         self._delivery.settle_receipt(scope)

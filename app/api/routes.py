@@ -30,6 +30,7 @@ from app.api.site import Site
 from app.api.usage import UsageRoutes
 from app.api.web import Page
 from app.server.delivery import state_of
+from app.server.front import Table
 
 PREFIXES = ("/v1", "/openai/v1", "/openai", "")
 """OpenAI's own, Lumenfall's and Azure's, and that of an SDK with a bare base URL: `server/paths` reads them all."""
@@ -125,6 +126,12 @@ def _serve(route: Route, authenticator: Authenticator, meters: Meters | None) ->
         # Before the key is asked for: a page holds no data, and a browser has no key to send yet (0180).
         served.app = route.page.before(served.app)
     return served
+
+
+def exact_table(routes: Iterable[Route], authenticator: Authenticator, meters: Meters) -> Table:
+    """The routes that are found by their paths alone, whatever the caller is."""
+    exact = (route for route in routes if "{" not in route.path and route.page is None)
+    return {(route.method, route.path): route.access.endpoint(authenticator, meters) for route in exact}
 
 
 def describe_routes(app: FastAPI, public_url: str | None, routes: Sequence[Route]) -> dict[str, Any]:

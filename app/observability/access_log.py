@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -31,6 +32,8 @@ _SAMPLED = slice(4, 12)
 """Eight hexadecimal digits of a request's id."""
 _SECONDS = len("2026-11-27T01:02:03")
 _NANO = Decimal("0.000000001")
+_REMEMBERED = 64
+"""Clients ask for the same few paths; bounded, because anybody can ask for others."""
 
 
 @dataclass(slots=True)
@@ -128,24 +131,26 @@ class _Line(NamedTuple):
     elapsed_ms: int
     facts: RequestFacts
 
-    @property
-    def endpoint(self) -> str | None:
-        """The first word of the path below its prefix, of the image endpoints the last."""
-        words = [word for word in self.path.split("/") if word]
-        last = words[-1] if words else ""
-        if last in _IMAGES:
-            return last
-        known = words[1] if len(words) > 1 and words[0] == "v1" else last if len(words) == 1 else None
-        return known if known and known.isascii() and known.isalpha() else None
+
+@lru_cache(_REMEMBERED)
+def _endpoint_of(path: str) -> str | None:
+    """The first word of a path below its prefix, of the image endpoints the last."""
+    words = [word for word in path.split("/") if word]
+    last = words[-1] if words else ""
+    if last in _IMAGES:
+        return last
+    known = words[1] if len(words) > 1 and words[0] == "v1" else last if len(words) == 1 else None
+    return known if known and known.isascii() and known.isalpha() else None
 
 
 def _for_people(line: _Line) -> str:
     facts = line.facts
-    where = line.endpoint if line.endpoint in _IMAGES else line.path
+    endpoint = _endpoint_of(line.path)
+    where = endpoint if endpoint in _IMAGES else line.path
     words = [
         _time(line.at),
         line.method,
-        _quote(where or line.path),
+        _quote(where),
         str(line.status),
         f"{line.elapsed_ms} ms",
         _name(facts.executed_model) or _name(facts.model),
@@ -171,7 +176,7 @@ def _as_json(line: _Line) -> str:
         line.request_id,
         line.method,
         line.path,
-        line.endpoint,
+        _endpoint_of(line.path),
         line.status,
         line.elapsed_ms,
         _name(facts.model),

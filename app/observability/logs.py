@@ -27,6 +27,8 @@ _NEAREST_FRAMES = 8
 _LONGEST_RUN = 80
 _IMAGE = re.compile(r"[A-Za-z0-9+/_=-]{80,}")
 """What is so long and has no spaces is no word, and most likely an image (base64)."""
+_KINDS = bytes(b"x "[not _IMAGE.fullmatch(chr(code) * _LONGEST_RUN)] for code in range(256))
+_RUN = b"x" * _LONGEST_RUN
 _EXCEPTION = "exception"
 _FACTS = "_spillway_facts"
 
@@ -117,7 +119,10 @@ def facts_of(error: BaseException | None) -> Mapping[str, object]:
 
 def without_images(text: str) -> str:
     """The text without base64."""
-    return text if len(text) < _LONGEST_RUN else _IMAGE.sub(_replace_image, text)
+    # Looked for in the shape of the text first: the expression begins anew at each character, and most lines have none.
+    if len(text) < _LONGEST_RUN or _RUN not in text.encode("ascii", "replace").translate(_KINDS):
+        return text
+    return _IMAGE.sub(_replace_image, text)
 
 
 def _replace_image(run: re.Match[str]) -> str:

@@ -14,13 +14,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
 from app.server.delivery import state_of
-from app.server.old_http import unframed
 from app.server.pacing import PacedProtocol, Reading
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
-_HTTP_1_0 = "1.0"
 _OFFERING = frozenset({b"upgrade", b"http2-settings"})
 """Headers, and members of `Connection`, that offer another protocol."""
 _PIECE_BYTES = 8 * 1024
@@ -99,11 +97,10 @@ class GatewayProtocol(PacedProtocol):
             super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
-        """Answer a request; a caller that speaks HTTP/1.0 does not know chunks, and gets a body until the end."""
+        """Answer a request."""
         self.running = cycle
         state_of(cast("Scope", cycle.scope)).transport = cycle.transport
-        old = cycle.scope["http_version"] == _HTTP_1_0
-        super()._start_asgi_task(cycle, unframed(cycle, app) if old else app)
+        super()._start_asgi_task(cycle, app)
 
     def _feed(self, rest: memoryview) -> None:
         """Parse as far as requests may be read; the rest waits until the last of them is answered."""

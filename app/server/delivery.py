@@ -9,7 +9,7 @@ import socket
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
 from app.observability.access_log import RequestFacts
 
@@ -49,21 +49,32 @@ class RequestState:
         """The path of its route, where there is one."""
         self.model = ""
         """The label of the model that is asked for, once the body was understood."""
+        self.status = 0
+        """That of the answer, as soon as it begins."""
         self.facts = RequestFacts()
         """What the line of the log will say of it."""
         self.transport: asyncio.Transport | None = None
         self.head: HeadSource | None = None
         """Adds headers to the answer, whoever makes it."""
+        self.has_ended = False
+        """Whether its connection has."""
         self._listener: DeliveryListener | None = None
-        self._has_ended = False
+        self._watching: asyncio.Task[Any] | None = None
 
     def listen(self, listener: DeliveryListener) -> None:
         """Let `listener` learn what becomes of the answer that was just sent."""
         # The connection may have ended while the answer was being sent: then nothing would report it any more.
-        if self._has_ended:
+        if self.has_ended:
             listener.lost()
         else:
             self._listener = listener
+
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Cancel `task` when the connection ends, or soon where it already has; None ends the watch."""
+        self._watching = task
+        if task is not None and self.has_ended:
+            # It begins all the same: what a caller sent before it left may be worth doing.
+            asyncio.get_running_loop().call_soon(self._cancel_watching)
 
     def notify_arrived(self) -> None:
         """The answer was read."""
@@ -73,7 +84,8 @@ class RequestState:
 
     def notify_ended(self, *, in_peace: bool) -> None:
         """The connection has ended, `in_peace` where everything sent before had been read."""
-        self._has_ended = True
+        self.has_ended = True
+        self._cancel_watching()
         listener, self._listener = self._listener, None
         if listener is None:
             return
@@ -81,6 +93,10 @@ class RequestState:
             listener.arrived()
         else:
             listener.lost()
+
+    def _cancel_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
 
     def has_left(self) -> bool:
         """Whether the caller ended its connection, also while its body lies unread and the server would not notice.
@@ -108,38 +124,21 @@ def state_of(scope: Scope) -> RequestState:
     return cast("RequestState", found)
 
 
-async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:
-    """The result of `work`, or None when the caller disconnects first; then `work` is cancelled."""
+async def cancel_on_disconnect(state: RequestState, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """The result of `work`, or None when the caller disconnects first; then `work` is cancelled.
+
+    For a request whose body was read: the connection reads on then, and tells.
+    """
+    # In the request's own task, which the connection cancels: a task that watches would cost more than the watch.
     working = asyncio.current_task()
-    disconnected = False
-
-    async def watch_caller() -> None:
-        nonlocal disconnected
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        disconnected = True
-        if working is not None:
-            working.cancel()
-
-    watching = asyncio.create_task(watch_caller())
+    state.watch(working)
     try:
-        # In the request's own task: a task of its own for each request would cost more than the watch.
         return await work
     except asyncio.CancelledError:
-        # Only our own cancellation is turned into None; one from the server's shutdown must go on (uncancel counts
-        # them).
-        if disconnected and working is not None and not working.uncancel():
+        # Only the connection's cancellation is turned into None; one from the server's shutdown must go on (uncancel
+        # counts them).
+        if state.has_ended and working is not None and not working.uncancel():
             return None
         raise
     finally:
-        watching.cancel()
-
-
-async def is_disconnected(receive: Receive) -> bool:
-    """Whether the connection has been closed by now; does not wait."""
-    watching = asyncio.ensure_future(receive())
-    await asyncio.sleep(0)
-    if not watching.done():
-        watching.cancel()
-        return False
-    return bool(watching.result()["type"] == "http.disconnect")
+        state.watch(None)

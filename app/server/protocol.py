@@ -11,10 +11,13 @@ import socket
 import termios
 from collections import deque
 from typing import cast
+from urllib.parse import unquote
 
+import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.server.answering import AnswerCycle
 from app.server.connections import process_state_of
 from app.server.delivery import RequestState, state_of
 
@@ -45,8 +48,39 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request whose answer will be somebody's to read."""
-        super().on_headers_complete()
+        version, target = self.parser.get_http_version(), httptools.parse_url(self.url)
+        path = target.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"], self.scope["raw_path"] = unquote(path) if "%" in path else path, target.path
+        self.scope["query_string"] = target.query or b""
+        keep_alive = version != "1.0" and self.parser.should_keep_alive()
+        before = cast("RequestResponseCycle | None", self.cycle)
+        self.cycle = cycle = self._new_cycle(keep_alive=keep_alive)
         self._unsettled.append(state_of(cast("Scope", self.scope)))
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            # Sent ahead: one answer after the other.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _new_cycle(self, *, keep_alive: bool) -> AnswerCycle:
+        cycle = AnswerCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.loop = self.loop
+        return cycle
 
     def eof_received(self) -> None:
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""

@@ -31,20 +31,20 @@ class Notes:
 
 
 class Connection:
-    """The server's side of one request: what was sent, and whether the caller is still there."""
+    """The server's side of one request, which may end when so many messages were sent."""
 
-    def __init__(self, *, is_gone: bool = False) -> None:
+    def __init__(self, *, ends_after: int | None = None) -> None:
         self.scope: dict = {"type": "http"}
         self.sent: list[dict] = []
-        self.is_gone = is_gone
+        self.ends_after = ends_after
 
     async def receive(self) -> dict:
-        if not self.is_gone:
-            await asyncio.Event().wait()
-        return {"type": "http.disconnect"}
+        raise AssertionError
 
     async def send(self, message: dict) -> None:
         self.sent.append(message)
+        if len(self.sent) == self.ends_after:
+            state_of(self.scope).notify_ended(in_peace=False)
 
     async def carry(self, response: Response) -> None:
         await response(self.scope, self.receive, self.send)
@@ -83,17 +83,15 @@ def test_what_happens_on_the_connection_says_whether_an_answer_was_read(happens,
     assert notes.noted == noted
 
 
-def test_an_answer_is_kept_where_its_caller_was_gone_before_the_last_piece():
+@pytest.mark.parametrize(
+    ("ends_after", "noted"),
+    [(1, [(Receipt.LOST, ANSWER)]), (2, [(Receipt.LOST, ANSWER)]), (3, [(Receipt.LOST, None), "retracted"])],
+    ids=["behind the head", "before the last piece", "behind the last piece"],
+)
+def test_a_connection_that_ends_while_the_answer_is_sent_counts_as_lost(ends_after, noted):
     notes = Notes()
-    send(answered(notes), Connection(is_gone=True))
-    assert notes.noted == [(Receipt.LOST, ANSWER)]
-
-
-def test_a_connection_that_ended_while_the_answer_was_sent_counts_as_lost():
-    notes, connection = Notes(), Connection()
-    state_of(connection.scope).notify_ended(in_peace=False)
-    send(answered(notes), connection)
-    assert notes.noted == [(Receipt.LOST, None), "retracted"]
+    send(answered(notes, [bytes(20_000), b"}"]), Connection(ends_after=ends_after))
+    assert notes.noted == noted
 
 
 def test_a_caller_that_will_ask_later_is_noted_at_once_and_followed_no_further():

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from app.server.delivery import cancel_on_disconnect, is_disconnected, state_of
+from app.server.delivery import RequestState, cancel_on_disconnect, state_of
 
 
 class Heard:
@@ -79,39 +79,44 @@ def test_a_request_without_a_connection_has_not_left():
     assert state_of({"type": "http"}).has_left() is False
 
 
-async def stays() -> dict:
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def leaves() -> dict:
-    return {"type": "http.disconnect"}
-
-
 def test_work_ends_with_its_result_while_its_caller_waits():
     async def work() -> str:
         await asyncio.sleep(0)
         return "made"
 
-    assert asyncio.run(cancel_on_disconnect(stays, work())) == "made"
+    assert asyncio.run(cancel_on_disconnect(RequestState(), work())) == "made"
 
 
-def test_work_is_cancelled_when_its_caller_disconnects():
-    ended = []
+@pytest.mark.parametrize("leaves_before", [False, True])
+def test_work_is_cancelled_when_its_caller_disconnects(leaves_before):
+    happened = []
+    state = RequestState()
 
     async def work() -> str:
+        happened.append("began")
+        if not leaves_before:
+            asyncio.get_running_loop().call_soon(leave)
         try:
             await asyncio.Event().wait()
         finally:
-            ended.append("cancelled")
+            happened.append("cancelled")
 
-    assert (asyncio.run(cancel_on_disconnect(leaves, work())), ended) == (None, ["cancelled"])
+    def leave() -> None:
+        state.notify_ended(in_peace=True)
+
+    if leaves_before:
+        leave()
+    assert (asyncio.run(cancel_on_disconnect(state, work())), happened) == (None, ["began", "cancelled"])
 
 
-def test_a_cancellation_from_outside_goes_on():
+@pytest.mark.parametrize("leaves_too", [False, True])
+def test_a_cancellation_from_outside_goes_on(leaves_too):
     async def run() -> None:
-        task = asyncio.create_task(cancel_on_disconnect(stays, asyncio.Event().wait()))
+        state = RequestState()
+        task = asyncio.create_task(cancel_on_disconnect(state, asyncio.Event().wait()))
         await asyncio.sleep(0)
+        if leaves_too:
+            state.notify_ended(in_peace=False)
         task.cancel()
         await task
 
@@ -119,6 +124,12 @@ def test_a_cancellation_from_outside_goes_on():
         asyncio.run(run())
 
 
-@pytest.mark.parametrize(("receive", "is_gone"), [(stays, False), (leaves, True)])
-def test_a_look_at_the_connection_waits_for_nothing(receive, is_gone):
-    assert asyncio.run(asyncio.wait_for(is_disconnected(receive), 10)) is is_gone
+def test_a_caller_that_leaves_after_the_work_has_ended_cancels_nothing():
+    async def run() -> str:
+        state = RequestState()
+        made = await cancel_on_disconnect(state, asyncio.sleep(0, "made"))
+        state.notify_ended(in_peace=True)
+        await asyncio.sleep(0)
+        return made
+
+    assert asyncio.run(run()) == "made"
