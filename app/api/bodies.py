@@ -6,7 +6,7 @@ Owns the bounds on what is read. The wire format is `openai_api`'s, the count of
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -56,20 +56,23 @@ class BodyReader:
         self._body_bytes, self._image_bytes = server.max_body_bytes, images.max_image_bytes
         self._longest_wait = upstream.request_timeout
 
-    @asynccontextmanager
-    async def admit_body(self, request: Request, context: RequestContext) -> AsyncIterator[Ticket]:
+    def admit_body(self, request: Request, context: RequestContext) -> AbstractAsyncContextManager[Ticket]:
         """A place for the body of `request`, waited for as long as its caller waits, while it is unread.
 
         The place is given back only when the block fails: otherwise it goes with the answer. Raises OverloadedError.
         """
+        return _Admitted(self, request, context)
+
+    async def take_place(self, request: Request, context: RequestContext) -> Ticket:
+        """See `admit_body`."""
         ticket = self._memory.take_body(context.tenant, _weigh(request, self._body_bytes))
-        try:
-            if ticket.waits:
+        if ticket.waits:
+            try:
                 await self._wait_turn(request, ticket, context.wait or self._longest_wait)
-            yield ticket
-        except BaseException:
-            ticket.release()
-            raise
+            except BaseException:
+                ticket.release()
+                raise
+        return ticket
 
     async def _wait_turn(self, request: Request, ticket: Ticket, wait: float) -> None:
         """Wait as long as the caller does, raising OverloadedError afterwards."""
@@ -116,6 +119,24 @@ class BodyReader:
             if parser.text_bytes <= INLINE_BYTES:
                 return _understand_form(asked, parser)
             return await asyncio.to_thread(_understand_form, asked, parser)
+
+
+class _Admitted:
+    """A body with its place. No generator: it stands on the hot path, and costs a third of one."""
+
+    __slots__ = ("_context", "_reader", "_request", "_ticket")
+
+    def __init__(self, reader: BodyReader, request: Request, context: RequestContext) -> None:
+        self._reader, self._request, self._context = reader, request, context
+        self._ticket: Ticket | None = None
+
+    async def __aenter__(self) -> Ticket:
+        self._ticket = await self._reader.take_place(self._request, self._context)
+        return self._ticket
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self._ticket is not None:
+            self._ticket.release()
 
 
 def _weigh_images(understood: ImageRequest) -> int:

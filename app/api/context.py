@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from app.access.authentication import Authenticator
 from app.access.meters import Meters, is_metered
@@ -22,11 +22,12 @@ from app.observability.logs import get_logger
 from app.openai_api.limit_headers import limit_headers
 from app.openai_api.readers import read_boolean
 from app.server.delivery import state_of
+from app.server.front import Endpoint
 from app.server.hosts import known_hosts
 from app.settings.groups import ModelSettings
 from app.settings.server import ServerSettings
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+KeyedEndpoint = Callable[[Request, Caller], Awaitable[ASGIApp]]
 _LONGEST_KEY = 255
 _LONGEST_TIMEOUT = 1_000_000.0
 _SHORTEST_MARGIN, _LONGEST_MARGIN = 0.5, 5.0
@@ -53,7 +54,7 @@ class Public:
 class WithKey:
     """The handler is called for a known caller only; its type keeps it from being declared public."""
 
-    handler: Callable[[Request, Caller], Awaitable[Response]]
+    handler: KeyedEndpoint
 
     def endpoint(self, authenticator: Authenticator, meters: Meters | None = None) -> Endpoint:
         """What the server calls."""
@@ -80,7 +81,7 @@ class Scrape:
 class Admin:
     """The handler is called for an administrator only."""
 
-    handler: Callable[[Request, Caller], Awaitable[Response]]
+    handler: KeyedEndpoint
 
     def endpoint(self, authenticator: Authenticator, meters: Meters | None = None) -> Endpoint:
         """What the server calls."""
@@ -101,7 +102,7 @@ class _Guard:
 
     def __init__(
         self,
-        handler: Callable[[Request, Caller], Awaitable[Response]],
+        handler: KeyedEndpoint,
         authenticator: Authenticator,
         meters: Meters | None,
         *,
@@ -110,7 +111,7 @@ class _Guard:
         self._handler, self._needs_admin = handler, needs_admin
         self._authenticator, self._meters = authenticator, meters
 
-    async def call(self, request: Request) -> Response:
+    async def call(self, request: Request) -> ASGIApp:
         """Raises AuthenticationError or ForbiddenError before a byte of the body is read."""
         caller = await self._authenticator.authenticate(request.headers)
         state_of(request.scope).facts.key = caller.name or None
@@ -145,7 +146,7 @@ class _ScrapeGuard:
     def __init__(self, handler: Endpoint, authenticator: Authenticator, key: MetricsKey) -> None:
         self._handler, self._authenticator, self._key = handler, authenticator, key
 
-    async def call(self, request: Request) -> Response:
+    async def call(self, request: Request) -> ASGIApp:
         """Raises AuthenticationError or ForbiddenError."""
         # Before any other key: this one is known also while the database is away, which is when metrics matter.
         if self._key.opens(request.headers):

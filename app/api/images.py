@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from app.api.bodies import NO_DEFAULTS, BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
@@ -51,11 +52,11 @@ class ImageRoutes:
         self._contexts = contexts
         self._bodies = bodies
 
-    async def create_image(self, request: Request, caller: Caller) -> Response:
+    async def create_image(self, request: Request, caller: Caller) -> ASGIApp:
         """Images from text, on some models guided by other images."""
         return await self._answer(request, caller, Mode.GENERATE)
 
-    async def edit_image(self, request: Request, caller: Caller) -> Response:
+    async def edit_image(self, request: Request, caller: Caller) -> ASGIApp:
         """Images changed as the prompt says, from a form or from JSON."""
         return await self._answer(request, caller, Mode.EDIT)
 
@@ -64,7 +65,7 @@ class ImageRoutes:
         message = "Variations are retired: send the image to /v1/images/edits with a prompt."
         raise InvalidRequestError(message, code="unsupported_endpoint")
 
-    async def _answer(self, request: Request, caller: Caller, mode: Mode) -> Response:
+    async def _answer(self, request: Request, caller: Caller, mode: Mode) -> ASGIApp:
         """The answer to a request, holding its place in memory until it is sent."""
         context = self._contexts.read_context(request, caller)
         async with self._bodies.admit_body(request, context) as ticket:
@@ -81,7 +82,7 @@ class ImageRoutes:
                 raise error.renamed(understood.names) from None
             return HoldingResponse(response, ticket)
 
-    async def _answer_as_asked(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
+    async def _answer_as_asked(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         if request.scope["query_string"] and wants_dry_run(request):
             return await self._estimate(request, understood, context)
         if understood.stream:
@@ -98,12 +99,12 @@ class ImageRoutes:
         note_choice(state_of(request.scope).facts, dry_run.model, dry_run.adjustments)
         return Response(body, headers=headers, media_type="application/json")
 
-    async def _stream(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
+    async def _stream(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         stream = await self._service.stream(understood, context)
         state_of(request.scope).request_id = stream.request_id
         return EventResponse(understood.mode, stream, DeliveryTracker(self._receipts, stream.request_id))
 
-    async def _submit(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
+    async def _submit(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         """202 with the record of a request that is carried out in the background."""
         accepted = await self._service.submit(understood, context)
         record = accepted.record
@@ -116,7 +117,7 @@ class ImageRoutes:
         delivery = DeliveryTracker(self._receipts, record.id, receipt=Receipt.DEFERRED)
         return PiecewiseResponse([render_record(view_of(record))], headers, delivery, status=_ACCEPTED)
 
-    async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
+    async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         state = state_of(request.scope)
         outcome = await cancel_on_disconnect(state, self._service.generate(understood, context))
         # The caller has left. The work goes on apart from it, and a retry joins (0062).

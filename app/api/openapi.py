@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from app.api.documented import ERRORS, Documented, Operation, error_answer
 from app.api.operations import TAGS, webhook_operations
@@ -40,7 +40,7 @@ class DocumentedRoute:
 
     method: str
     path: str
-    handler: Callable[..., Awaitable[Response]]
+    handler: Callable[..., Awaitable[ASGIApp]]
     access: str
     about: Operation
 

@@ -5,6 +5,7 @@ Each key sees its own only; an administrator reads those of all, and each such r
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from app.access.audit import REQUEST_READ, RESULT_READ, AuditLog
 from app.api.context import admin_required
@@ -60,7 +61,7 @@ class RequestRoutes:
             render_record(view_of(await self._find_readable(request, caller, REQUEST_READ))), media_type=_JSON
         )
 
-    async def retrieve_result(self, request: Request, caller: Caller) -> Response:
+    async def retrieve_result(self, request: Request, caller: Caller) -> ASGIApp:
         """The images answer of a request; 202 with its state while it runs, the error it ended with."""
         record = await self._find_readable(request, caller, RESULT_READ)
         outcome = await self._runner.join(record, 0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.admission import Ticket
 from app.api.facts import add_part, note_answer, note_choice
@@ -97,13 +97,11 @@ class _SentAnswer:
             self._receipts.acknowledge(self._request_id, receipt)
 
 
-class PiecewiseResponse(Response):
+class PiecewiseResponse:
     """A JSON body in pieces, sent one after the other; large ones are never joined.
 
     Without `delivery` nobody minds whether it arrives.
     """
-
-    media_type = "application/json"
 
     def __init__(
         self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker | None, status: int = 200
@@ -111,12 +109,14 @@ class PiecewiseResponse(Response):
         self._delivery = delivery
         self.held_bytes = length = sum(len(chunk) for chunk in chunks)
         self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
-        super().__init__(None, status, headers={**headers, "content-length": str(length)})
+        self._status = status
+        self._head = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        self._head += [(b"content-length", b"%d" % length), (b"content-type", b"application/json")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head and every piece, and note whether the caller was there until the end."""
         del receive
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.start", "status": self._status, "headers": self._head})
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
             if index == last and self._delivery is not None:
@@ -199,13 +199,12 @@ def _note(facts: RequestFacts, event: Event | None) -> None:
             facts.error = StillProcessingError().code
 
 
-class HoldingResponse(Response):
+class HoldingResponse:
     """An answer that gives a place in memory back when it has been sent, or could not be."""
 
-    def __init__(self, response: Response, ticket: Ticket) -> None:
+    def __init__(self, response: ASGIApp, ticket: Ticket) -> None:
         self._response, self._ticket = response, ticket
         ticket.resize(response.held_bytes if isinstance(response, PiecewiseResponse) else 0)
-        super().__init__()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""

@@ -40,6 +40,8 @@ class PatientStream:
         """Nothing is held back."""
 
     def _put(self, data: bytes) -> bool:
+        if len(data) <= _PIECE_BYTES:
+            return self._put_piece(data)
         pieces = (data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES))
         return all(self._put_piece(piece) for piece in pieces)
 

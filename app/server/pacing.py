@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from app.errors import GatewayError, RequestTimeoutError
 from app.server.connections import process_state_of
-from app.server.middleware import new_request_id
+from app.server.middleware import RequestIds
 from app.server.protocol import DeliveryTrackingProtocol
 from app.server.rates import RateWatch
 
@@ -208,7 +208,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         """Answer by hand and end: no application was started for what cannot be read."""
         body = self.shared.render_error(error)
         own = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
-        own["x-request-id"] = new_request_id()
+        own["x-request-id"] = RequestIds()()
         if error.retry_after is not None:
             own["retry-after"] = str(error.retry_after)
         head = "".join(f"{name}: {value}\r\n" for name, value in own.items())
