@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.observability.access_log import AccessLog
 from app.observability.hidden import HiddenValues
 from app.server.delivery import state_of
-from app.server.middleware import RequestMiddleware
+from app.server.middleware import RequestIds, RequestMiddleware
 from app.server.paths import path_reader
 
 
@@ -36,3 +36,22 @@ def test_an_answer_bears_the_id_it_has_when_it_begins(joins):
     headers = dict(sent[0]["headers"])
     assert headers[b"x-request-id"] == headers[b"x-spillway-request-id"] == (joins or "req_own").encode()
     assert headers[b"openai-processing-ms"].isdigit()
+
+
+def test_ids_are_made_of_the_bytes_that_were_drawn_each_of_which_is_used_once():
+    drawn: list[bytes] = []
+
+    def draw(count: int) -> bytes:
+        drawn.append(bytes(number % 256 for number in range(len(drawn) * count, (len(drawn) + 1) * count)))
+        return drawn[-1]
+
+    ids = RequestIds(draw)
+    made = [ids() for _ in range(200)]
+    assert all(len(one) == len("req_") + 32 for one in made)
+    assert "".join(one.removeprefix("req_") for one in made) == b"".join(drawn).hex()[: 200 * 32]
+    assert len(drawn) > 1
+
+
+def test_no_two_ids_are_alike():
+    ids, others = RequestIds(), RequestIds()
+    assert len({one() for one in (ids, others) for _ in range(2000)}) == 4000
