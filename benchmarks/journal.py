@@ -32,7 +32,7 @@ from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
-from app.server.middleware import new_request_id
+from app.server.middleware import RequestIds
 
 _REQUESTS = 3000
 _AT_ONCE = 4
@@ -42,6 +42,7 @@ _COMMIT_OPTIONS = "-c synchronous_commit=on -c commit_delay=100000 -c commit_sib
 _ROUNDS = 3
 _FLUSH_SECONDS = 10.0
 _WAITING, _WAITING_SECONDS = 500, 20.0
+_ids = RequestIds()
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, Decimal("0.0013"))
 _LOCK_WAITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -62,7 +63,7 @@ class Cost:
 def _intent() -> Intent:
     task_id = str(uuid.uuid4())
     return Intent(
-        request_id=new_request_id(),
+        request_id=_ids(),
         tenant="bench",
         key_hash=None,
         fingerprint=uuid.uuid4().hex,

@@ -28,8 +28,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 """A name of a model. Anything else that stands in its place may be a prompt, and is not shown."""
 # What would make a bare value read as something else.
 _QUOTED = frozenset(' "=\\')
-_SAMPLED = slice(4, 12)
-"""Eight hexadecimal digits of a request's id."""
+_SAMPLED = slice(-8, None)
+"""Eight hexadecimal digits of a request's id, of those that are chance: it begins with the time."""
 _SECONDS = len("2026-11-27T01:02:03")
 _NANO = Decimal("0.000000001")
 _REMEMBERED = 64
