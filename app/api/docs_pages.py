@@ -22,33 +22,18 @@ _ASSETS = {
     "favicon.png": "image/png",
 }
 _KEPT = {"Cache-Control": "public, max-age=86400"}
-# In files of their own: no script stands inside a page, so the policy need not allow any there.
-_STARTS = {
-    "start-swagger.js": """\
-SwaggerUIBundle({
-  url: document.body.dataset.document,
-  dom_id: "#docs",
-  displayRequestDuration: true,
-  tryItOutEnabled: true,
-  persistAuthorization: false,
-  validatorUrl: null,
-  defaultModelsExpandDepth: 0,
-});
-""",
-    "start-redoc.js": """\
-Redoc.init(
-  document.body.dataset.document,
-  { disableSearch: true, hideLoading: true, nativeScrollbars: true },
-  document.getElementById("docs"),
-);
-""",
-}
+_OWN = {"start-swagger.js": _SCRIPT, "start-redoc.js": _SCRIPT, "docs.css": "text/css"}
+"""Files of ours: no script stands inside a page, so the policy need not allow any there."""
 _EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 """The hash of nothing: both pages put empty style elements into themselves and fill them by script."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' {empty}; connect-src 'self'; img-src {images}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_SHEETS = """\
+<link rel="stylesheet" href="{root}docs/swagger-ui.css">
+<link rel="stylesheet" href="{root}docs/docs.css">
+"""
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -73,6 +58,8 @@ class DocsPages:
 
     def __init__(self, title: str, image_origins: Iterable[str] = ()) -> None:
         self._title = title
+        folder = files("app") / "web" / "apidocs"
+        self._own = {name: (folder / name).read_bytes() for name in _OWN}
         # Answers link to images; the page to read has none, and would fetch its maker's logo from elsewhere.
         self._swagger_policy = _POLICY.format(
             empty=_EMPTY_STYLE, images=" ".join(["'self' data: blob: https:", *image_origins])
@@ -81,8 +68,7 @@ class DocsPages:
 
     async def show_swagger(self, request: Request) -> Response:
         """The document to try out."""
-        sheet = '<link rel="stylesheet" href="{root}docs/swagger-ui.css">\n'
-        return self._page(request, self._swagger_policy, sheet, ("swagger-ui-bundle.js", "start-swagger.js"))
+        return self._page(request, self._swagger_policy, _SHEETS, ("swagger-ui-bundle.js", "start-swagger.js"))
 
     async def show_redoc(self, request: Request) -> Response:
         """The document to read."""
@@ -91,8 +77,8 @@ class DocsPages:
     async def send_asset(self, request: Request) -> Response:
         """A script, style or icon of the pages."""
         name = str(request.path_params["name"])
-        if name in _STARTS:
-            return Response(_STARTS[name], media_type=_SCRIPT, headers=_KEPT)
+        if name in self._own:
+            return Response(self._own[name], media_type=_OWN[name], headers=_KEPT)
         # Only names of the table: a path from outside must never be joined to a folder.
         if name not in _ASSETS:
             raise HTTPException(404)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.support.images import png
 
 KEPT = "() => [Object.keys(localStorage), Object.keys(sessionStorage), document.cookie]"
@@ -37,3 +39,17 @@ def test_examples_make_images_once_a_key_is_given(gateway, visit):
     page.get_by_text("Create images").wait_for()
     page.get_by_role("button", name="Authorize", exact=True).click()
     assert page.get_by_label("auth-bearer-value").input_value() == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_can_be_read_by_everybody(gateway, visit, scheme):
+    reader = visit(gateway.origin, images=gateway.simulator.url, expected=("JsonSchema_string_binary",))
+    page = reader.page
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{gateway.origin}/docs")
+    page.get_by_text("Create images").click()
+    page.get_by_text("List models", exact=True).click()
+    page.get_by_role("button", name="Execute").first.wait_for()
+    assert reader.findings() == []
+    background = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 20, 20)"}[scheme]
