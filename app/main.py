@@ -5,7 +5,6 @@ import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from pydantic import SecretStr
 
@@ -76,19 +75,6 @@ from app.webhooks.sender import WebhookSender
 from app.webhooks.signing import WebhookSecrets
 
 _GC_THRESHOLD = 50_000
-
-
-@dataclass(frozen=True)
-class Application:
-    """Makes the gateway in each server process, of what `spillway serve` has read and checked once for all of them."""
-
-    settings: Settings
-    registry: Registry
-    parts: Parts = Parts()
-
-    def __call__(self) -> Gateway:
-        """The ASGI application."""
-        return create_app(self.settings, self.parts, self.registry)
 
 
 def create_app(settings: Settings, parts: Parts = Parts(), registry: Registry | None = None) -> Gateway:

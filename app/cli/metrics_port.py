@@ -4,6 +4,8 @@ Both belong to the process that starts the others and outlives them: it answers 
 without the event loop. Leaves what is counted to `observability`.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import shutil
@@ -17,12 +19,15 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app import __version__
-from app.access.metrics_key import MetricsKey
 from app.observability.exposition import PATH, Exposition
 from app.observability.numbers import SharedNumbers
+
+if TYPE_CHECKING:
+    from app.access.metrics_key import MetricsKey
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it, which nobody else may enter
 _PREFIX, _OWNER = "spillway-metrics-", "owner"

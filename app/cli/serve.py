@@ -75,7 +75,7 @@ def run(given: Mapping[str, str], workers: int, env_file: Path | None = None, pa
         os.environ.update(environment)
         _store_or_exit(settings)
         migrate_or_exit(settings, _DATABASE_SECONDS, CANNOT_START)
-        from app.main import Application
+        from app.cli.processes import Application
         from app.server.process import bytes_in_flight
 
         os.environ.update(environment | (simulator.variables(environment) if simulator else {}))
@@ -85,8 +85,7 @@ def run(given: Mapping[str, str], workers: int, env_file: Path | None = None, pa
             # Several processes share the machine's memory; each takes its part of it.
             os.environ["SPILLWAY_MAX_BYTES_IN_FLIGHT"] = str(bytes_in_flight(workers))
         effective = load_settings(os.environ)
-        application = Application(effective, registry) if parts is None else Application(effective, registry, parts)
-        packed = PackedApplication.of(application)
+        packed = PackedApplication.of(Application(effective, registry, parts))
         config = uvicorn.Config(packed, factory=True, workers=workers, **server_options(effective.server))
         with _showing(metrics_sockets, effective):
             return run_server(config, sockets, lambda: _say_where(effective))
@@ -115,20 +114,20 @@ def _metrics_port_or_exit(settings: Settings) -> list[socket.socket]:
 
 def _counting(settings: Settings, workers: int) -> AbstractContextManager[Path | None]:
     """Where several processes count; one alone, that shows its counts itself, needs no place."""
+    metrics = settings.metrics
+    if not metrics.enabled or (workers == 1 and metrics.port is None):
+        return nullcontext()
     from app.cli.metrics_port import metrics_folder
 
-    metrics = settings.metrics
-    if metrics.enabled and (workers > 1 or metrics.port is not None):
-        return metrics_folder(settings.journal.data_dir)
-    return nullcontext()
+    return metrics_folder(settings.journal.data_dir)
 
 
 def _showing(sockets: list[socket.socket], settings: Settings) -> AbstractContextManager[None]:
+    if not sockets or settings.metrics.folder is None:
+        return nullcontext()
     from app.access.metrics_key import MetricsKey
     from app.cli.metrics_port import serving_metrics
 
-    if not sockets or settings.metrics.folder is None:
-        return nullcontext()
     return serving_metrics(sockets, settings.metrics.folder, MetricsKey(settings.metrics.key))
 
 

@@ -8,7 +8,6 @@ is a database to try it on. A piece that raises leaves nothing behind, whatever 
 import time
 from typing import Any
 
-import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
@@ -18,6 +17,9 @@ from app.database.session import WriteSession
 from app.database.transaction import Transaction
 from app.observability.metrics import Metrics
 
+_GAVE_UP = frozenset({"55P03", "57014"})
+"""PostgreSQL: a lock was not available, and a statement was canceled."""
+_READ_ONLY = "25006"
 _LONGEST_ASIDE_SECONDS = 15.0
 """A process that was stopped in a transaction loses its session after ten seconds, and its names with it."""
 
@@ -113,13 +115,14 @@ class GroupCommit:
 
 def _takes_no_writes(error: Exception) -> bool:
     """Whether it is a replica, or was set to be read only: what hosted servers do whose disk is full."""
-    return isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction)
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _READ_ONLY
 
 
 def _has_waited_long(error: Exception) -> bool:
     """Whether PostgreSQL gave up waiting, as for a table that somebody holds: each piece would wait as long again."""
     cause = error.orig if isinstance(error, DBAPIError) else None
-    return isinstance(cause, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled)
+    # By their codes: the driver is loaded where there is such a server only (0178).
+    return getattr(cause, "sqlstate", None) in _GAVE_UP
 
 
 def _lock(transaction: Transaction, batch: Pieces) -> Pieces:

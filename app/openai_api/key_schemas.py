@@ -5,15 +5,16 @@ Bodies are read by `key_fields`, answers written by `key_render`, not by these m
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
+from app.openai_api.described import Described
 from app.openai_api.key_fields import LARGEST_BUDGET, LARGEST_NUMBER, LONGEST_NAME, MOST_GLOBS
 
 Count = int | None
 Period = Literal["day", "week", "month", "total"]
 
 
-class KeyChanges(BaseModel):
+class KeyChanges(Described):
     """The fields of a key to change: absent ones stay as they are, null takes one away."""
 
     # Another field is refused: a limit in it would not hold.
@@ -47,7 +48,7 @@ class KeyRequest(KeyChanges):
     name: str = Field(max_length=LONGEST_NAME, description="Whose key it is. Without `/`, not `key_…`.")
 
 
-class RotateRequest(BaseModel):
+class RotateRequest(Described):
     """How a key gets another secret."""
 
     model_config = ConfigDict(extra="forbid")
@@ -57,7 +58,7 @@ class RotateRequest(BaseModel):
     )
 
 
-class KeyBudget(BaseModel):
+class KeyBudget(Described):
     """What a key may spend, and what it has spent. In US dollars."""
 
     limit: float | None = Field(description="Null where there is no limit.")
@@ -68,7 +69,7 @@ class KeyBudget(BaseModel):
     resets_at: int | None = Field(description="When the period ends, in unix seconds; null for `total`.")
 
 
-class KeyItem(BaseModel):
+class KeyItem(Described):
     """A key, without its secret."""
 
     id: str
@@ -93,7 +94,7 @@ class KeyItem(BaseModel):
     result_ttl: int | None = Field(description="Seconds; null is as the gateway does.")
 
 
-class CallerItem(BaseModel):
+class CallerItem(Described):
     """Who calls, and what the gateway takes it for."""
 
     object: Literal["caller"]
@@ -110,7 +111,7 @@ class KeyWithSecret(KeyItem):
     key: str = Field(description="The key itself, which is shown this once.")
 
 
-class KeyList(BaseModel):
+class KeyList(Described):
     """A page of keys, the newest first."""
 
     object: Literal["list"]
@@ -120,7 +121,7 @@ class KeyList(BaseModel):
     previous_page_url: str | None
 
 
-class AuditEntryItem(BaseModel):
+class AuditEntryItem(Described):
     """Something an administrator did."""
 
     id: int
@@ -133,7 +134,7 @@ class AuditEntryItem(BaseModel):
     after: JsonValue = Field(description="The key after, never its secret.")
 
 
-class AuditList(BaseModel):
+class AuditList(Described):
     """A page of the audit log, the newest first."""
 
     object: Literal["list"]
@@ -143,7 +144,7 @@ class AuditList(BaseModel):
     previous_page_url: str | None
 
 
-class BudgetWarning(BaseModel):
+class BudgetWarning(Described):
     """Which share of its budget a key has spent or reserved."""
 
     id: str
@@ -153,7 +154,7 @@ class BudgetWarning(BaseModel):
     budget: KeyBudget
 
 
-class BudgetWebhook(BaseModel):
+class BudgetWebhook(Described):
     """What is sent when a key comes near the end of its budget."""
 
     type: Literal["key.budget_warning"]

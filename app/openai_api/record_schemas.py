@@ -5,14 +5,15 @@ They are written by `request_log` and the handlers, not by these models; tests h
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Field, JsonValue
 
+from app.openai_api.described import Described
 from app.openai_api.schemas import AdjustmentModel, AttemptModel, FailureModel
 
 Status = Literal["queued", "processing", "completed", "partial", "failed"]
 
 
-class RecordedImage(BaseModel):
+class RecordedImage(Described):
     """What Runware said of an image. The image itself is in the result."""
 
     seed: int | None = None
@@ -21,7 +22,7 @@ class RecordedImage(BaseModel):
     provider_fields: dict[str, JsonValue] | None = None
 
 
-class RecordedError(BaseModel):
+class RecordedError(Described):
     """Why a request failed."""
 
     message: str
@@ -30,7 +31,7 @@ class RecordedError(BaseModel):
     provider_code: str | None
 
 
-class WebhookState(BaseModel):
+class WebhookState(Described):
     """How far the webhook of a request is."""
 
     url: str = Field(description="After the last call without its password and query.")
@@ -39,7 +40,7 @@ class WebhookState(BaseModel):
     state: Literal["pending", "delivered", "failed"]
 
 
-class PlannedTask(BaseModel):
+class PlannedTask(Described):
     """One task at Runware."""
 
     task_uuid: str
@@ -49,7 +50,7 @@ class PlannedTask(BaseModel):
     known_cost: float | None = None
 
 
-class RequestPlan(BaseModel):
+class RequestPlan(Described):
     """What a request became."""
 
     tasks: list[PlannedTask]
@@ -61,7 +62,7 @@ class RequestPlan(BaseModel):
     pasted: bool = Field(description="Whether the results are pasted into the caller's image, inside the mask.")
 
 
-class RequestRecord(BaseModel):
+class RequestRecord(Described):
     """A request of the past, or one that runs."""
 
     id: str
@@ -99,7 +100,7 @@ class RequestRecord(BaseModel):
     result_url: str
 
 
-class RequestSummary(BaseModel):
+class RequestSummary(Described):
     """Sums over all requests that a question covers."""
 
     requests: int
@@ -111,7 +112,7 @@ class RequestSummary(BaseModel):
     by_status: dict[str, int]
 
 
-class RequestList(BaseModel):
+class RequestList(Described):
     """A page of requests, the newest first."""
 
     object: Literal["list"]
@@ -122,14 +123,14 @@ class RequestList(BaseModel):
     summary: RequestSummary | None = Field(None, description="With `summary=true`.")
 
 
-class WebhookSecret(BaseModel):
+class WebhookSecret(Described):
     """What signs the webhooks of a key."""
 
     object: Literal["webhook_secret"]
     secret: str
 
 
-class RequestWebhook(BaseModel):
+class RequestWebhook(Described):
     """What is sent when a request has ended."""
 
     type: Literal["image.completed", "image.failed"]
@@ -137,13 +138,13 @@ class RequestWebhook(BaseModel):
     data: RequestRecord
 
 
-class Health(BaseModel):
+class Health(Described):
     """That the process answers."""
 
     status: Literal["ok"]
 
 
-class Readiness(BaseModel):
+class Readiness(Described):
     """Whether requests can be served, and what stands in the way."""
 
     status: Literal["ready", "not ready"]

@@ -5,10 +5,12 @@ Answers are written by `render`, not by these models; tests hold the two togethe
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
+
+from app.openai_api.described import Described
 
 
-class Image(BaseModel):
+class Image(Described):
     """One image: exactly one of `url` and `b64_json`."""
 
     url: str | None = Field(None, description="Where the image is.")
@@ -23,7 +25,7 @@ class Image(BaseModel):
     )
 
 
-class AdjustmentModel(BaseModel):
+class AdjustmentModel(Described):
     """One difference between what was asked and what was delivered."""
 
     param: str
@@ -33,7 +35,7 @@ class AdjustmentModel(BaseModel):
     reason: str
 
 
-class AttemptModel(BaseModel):
+class AttemptModel(Described):
     """One exchange with Runware."""
 
     task_id: str
@@ -47,7 +49,7 @@ class AttemptModel(BaseModel):
     )
 
 
-class FailureModel(BaseModel):
+class FailureModel(Described):
     """An image that was asked for and did not come."""
 
     index: int
@@ -55,7 +57,7 @@ class FailureModel(BaseModel):
     message: str
 
 
-class Metadata(BaseModel):
+class Metadata(Described):
     """How the images came about."""
 
     model: str
@@ -75,7 +77,7 @@ class Metadata(BaseModel):
     )
 
 
-class ImagesResponse(BaseModel):
+class ImagesResponse(Described):
     """The answer of both endpoints."""
 
     created: int
@@ -86,7 +88,7 @@ class ImagesResponse(BaseModel):
     metadata: Metadata
 
 
-class NoTokens(BaseModel):
+class NoTokens(Described):
     """Images are billed, not tokens: all of these are 0."""
 
     total_tokens: Literal[0]
@@ -95,7 +97,7 @@ class NoTokens(BaseModel):
     input_tokens_details: dict[str, int]
 
 
-class ImageEvent(BaseModel):
+class ImageEvent(Described):
     """The data of one event of a stream: an image that is there."""
 
     type: Literal["image_generation.completed", "image_edit.completed"]
@@ -115,7 +117,7 @@ class ImageEvent(BaseModel):
     provider_fields: dict[str, JsonValue] | None = None
 
 
-class PriceComponent(BaseModel):
+class PriceComponent(Described):
     """A part of an estimated price; `unit_price` in dollars, `total_cost` in millionths of a dollar."""
 
     type: Literal["output", "input"]
@@ -126,7 +128,7 @@ class PriceComponent(BaseModel):
     total_cost: int
 
 
-class DryRunResponse(BaseModel):
+class DryRunResponse(Described):
     """The answer to `?dryRun=true`: nothing was sent, nothing is billed."""
 
     estimated: Literal[True]
@@ -146,7 +148,7 @@ class DryRunResponse(BaseModel):
     adjustments: list[AdjustmentModel]
 
 
-class ErrorDetail(BaseModel):
+class ErrorDetail(Described):
     """What went wrong, in the caller's words."""
 
     message: str
@@ -158,13 +160,13 @@ class ErrorDetail(BaseModel):
     known_cost: float | None = Field(None, description="The known part, where `cost` is null.")
 
 
-class ErrorResponse(BaseModel):
+class ErrorResponse(Described):
     """OpenAI's error envelope."""
 
     error: ErrorDetail
 
 
-class ModelItem(BaseModel):
+class ModelItem(Described):
     """A model."""
 
     id: str
@@ -194,7 +196,7 @@ class ModelItem(BaseModel):
     pricing: "ModelPricing"
 
 
-class ModelPricing(BaseModel):
+class ModelPricing(Described):
     """What the catalog knows of the price, in words and with the figures beside them."""
 
     model_config = ConfigDict(extra="allow")
@@ -207,7 +209,7 @@ class ModelPricing(BaseModel):
     text: str
 
 
-class ModelList(BaseModel):
+class ModelList(Described):
     """All models."""
 
     object: Literal["list"]

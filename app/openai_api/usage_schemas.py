@@ -5,10 +5,12 @@ They are written by `usage` and `ledger`, not by these models; tests hold the tw
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from app.openai_api.described import Described
 
 
-class UsageSums(BaseModel):
+class UsageSums(Described):
     """Sums over requests."""
 
     requests: int
@@ -32,7 +34,7 @@ class UsageItem(UsageSums):
     name: str | None = Field(None, description="The name of the key, where rows are grouped by key and it has one.")
 
 
-class UsageResponse(BaseModel):
+class UsageResponse(Described):
     """Sums over requests by what they have in common."""
 
     object: Literal["usage"]
@@ -47,7 +49,7 @@ class UsageResponse(BaseModel):
     next_page_url: str | None
 
 
-class BalanceModel(BaseModel):
+class BalanceModel(Described):
     """What is left of the money at Runware."""
 
     object: Literal["balance"]
@@ -58,7 +60,7 @@ class BalanceModel(BaseModel):
     is_low: bool | None = Field(description="Whether the balance is below it.")
 
 
-class LedgerDifference(BaseModel):
+class LedgerDifference(Described):
     """Two places that do not say the same."""
 
     subject: Literal["request", "bill", "account", "totals", "ledger"]
@@ -67,7 +69,7 @@ class LedgerDifference(BaseModel):
     journal: str = Field(description="What stands elsewhere.")
 
 
-class LedgerVerification(BaseModel):
+class LedgerVerification(Described):
     """What was compared, and what does not agree. In US dollars."""
 
     object: Literal["ledger.verification"]

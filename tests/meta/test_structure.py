@@ -100,6 +100,9 @@ def test_unit_tests_stand_in_the_room_of_what_they_test():
     ("program", "unneeded"),
     [
         pytest.param("app.images.workers.inside", {"app.main", "pydantic", "asyncio", "ssl"}, id="an image worker"),
+        pytest.param("app.main", {"alembic", "psycopg"}, id="a gateway on SQLite whose tables are up to date"),
+        pytest.param("app.cli.processes", {"app.main", "fastapi", "sqlalchemy"}, id="what starts several gateways"),
+        pytest.param("app.cli.metrics_port", {"app.main", "fastapi", "sqlalchemy"}, id="a port for metrics"),
     ],
 )
 def test_a_process_starts_without_what_only_the_gateway_needs(program, unneeded):

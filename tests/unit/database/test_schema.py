@@ -4,11 +4,15 @@ import concurrent.futures
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, text
 
+from app.database import schema
 from app.database.engine import open_engine
 from app.database.errors import DatabaseUnavailableError, NewerSchemaError
 from app.database.schema import Migrated, bring_up_to_date, migrate, open_database
@@ -130,3 +134,13 @@ def is_locked(url: str) -> bool:
         return True
     finally:
         engine.dispose()
+
+
+def test_the_file_of_a_migration_begins_with_its_version():
+    folder = Path(schema.__file__).with_name("migrations")
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    scripts = ScriptDirectory.from_config(config)
+    named = {file.name.split("_")[0] for file in (folder / "versions").glob("[0-9]*_*.py")}
+    assert named == {script.revision for script in scripts.walk_revisions()}
+    assert max(named) == scripts.get_current_head()
