@@ -25,6 +25,19 @@ class _Quiet(WSGIRequestHandler):
         """Nobody reads it."""
 
 
+def variables_of(url: str) -> Mapping[str, str]:
+    """What a gateway, or a test, needs to reach a server by S3 and by Google's API."""
+    account = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test-secret",
+        "GOOGLE_BASE_URL": url,
+        "GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({"gcs_base_url": url, **account}),
+    }
+
+
 class ObjectServer:
     """An object store with one bucket. What is asked of it is counted in `asked`."""
 
@@ -44,16 +57,8 @@ class ObjectServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def variables(self) -> Mapping[str, str]:
-        """What a gateway, or a test, needs to reach it by S3 and by Google's API."""
-        account = {"disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test-secret",
-            "GOOGLE_BASE_URL": self.url,
-            "GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({"gcs_base_url": self.url, **account}),
-        }
+        """What a gateway, or a test, needs to reach it."""
+        return variables_of(self.url)
 
     def make_bucket(self, name: str) -> None:
         """A bucket, as an administrator makes it."""

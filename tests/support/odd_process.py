@@ -1,7 +1,7 @@
 """A gateway in a process of its own whose leases are short, and whose wall clock can be set while it runs.
 
-`python -m tests.support.odd_process`: TEST_LEASE_SECONDS is the length of a lease, TEST_WALL_FILE names a file with the
-seconds its wall clock is ahead. The clock of the whole process is another one before anything of ours is imported.
+`python -m tests.support.odd_process`: TEST_LEASE_SECONDS is the length of a lease, TEST_SWEEPS_SECONDS how often it looks
+for expired images, where that is not as always, and TEST_WALL_FILE names a file with the seconds its wall clock is ahead. The clock of the whole process is another one before anything of ours is imported.
 """
 
 import dataclasses
@@ -32,7 +32,8 @@ def main() -> None:
 
     settings = load_settings(os.environ)
     lease = float(os.environ["TEST_LEASE_SECONDS"])
-    parts = dataclasses.replace(QUICK_PARTS, lease_seconds=lease)
+    sweeps = float(os.environ.get("TEST_SWEEPS_SECONDS", QUICK_PARTS.sweeps_every))
+    parts = dataclasses.replace(QUICK_PARTS, lease_seconds=lease, sweeps_every=sweeps)
     uvicorn.run(create_app(settings, parts), **server_options(settings.server))
 
 
