@@ -90,7 +90,7 @@ def test_the_catalog_is_read_once_for_all_workers(tmp_path):
     folder = shutil.copytree(ROOT / "config" / "models", tmp_path / "models")
     with served(tmp_path, "--workers", "2", SPILLWAY_CATALOG_DIR=str(folder)) as (origin, running):
         readyz = f"{origin}/readyz"
-        assert loopback.get(readyz, timeout=20).json()["models"] == 192
+        assert loopback.get(readyz, timeout=60).json()["models"] == 192
         shutil.rmtree(folder)
         before = {one.pid: one for one in servers_of(running)}
         for one in before.values():
