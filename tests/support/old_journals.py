@@ -2,7 +2,7 @@
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from app.database import schema
 from app.database.engine import open_engine
@@ -23,6 +23,16 @@ def upgrade_to(engine: Engine, revision: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def columns_of(engine: Engine) -> dict[tuple[str, str], tuple[str, bool]]:
+    """Each column with its type, and whether a row may be written without it."""
+    found = inspect(engine)
+    return {
+        (table, column["name"]): (str(column["type"]), column["nullable"] or column["default"] is not None)
+        for table in found.get_table_names()
+        for column in found.get_columns(table)
+    }
 
 
 def make_old_journal(url: str, requests: int) -> None:

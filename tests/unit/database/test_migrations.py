@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import select, text
 
 from app.database.engine import open_engine
 from app.database.reader import Reader
@@ -22,7 +22,7 @@ from app.ledger.entries import read_held
 from app.ledger.standing import Standing
 from app.ledger.verification import verify_ledger
 from tests.support.databases import SQLiteFolder
-from tests.support.old_journals import upgrade_to
+from tests.support.old_journals import columns_of, upgrade_to
 
 OLD_ROW = text(
     "INSERT INTO requests (id, tenant, fingerprint, endpoint, model, executed_model, n, status, created_at, completed_at,"
@@ -174,16 +174,6 @@ def test_money_in_texts_becomes_nano_dollars_and_a_ledger_that_agrees(database, 
     assert held.standing == Standing(*standing)
     assert (held.owner.tenant, held.owner.day) == ("t", 1)
     assert found.is_exact, found.differences
-
-
-def columns_of(engine: Engine) -> dict[tuple[str, str], tuple[str, bool]]:
-    """Each column with its type, and whether a row may be written without it."""
-    found = inspect(engine)
-    return {
-        (table, column["name"]): (str(column["type"]), column["nullable"] or column["default"] is not None)
-        for table in found.get_table_names()
-        for column in found.get_columns(table)
-    }
 
 
 def test_what_was_added_since_0006_keeps_no_older_gateway_from_writing(database):
