@@ -1,0 +1,200 @@
+"""What the encoders' settings cost and give, and what a conversion costs beside its encoder.
+
+`python -m benchmarks.conversions` prints size, quality (PSNR over all channels) and CPU of each setting, on images made
+here: a scene with texture at every scale as photographs have it, one with grain over it, and a flat drawing. Then it
+converts through a worker process as the gateway does, beside decoding and encoding alone, and watches the event loop.
+The settings in use are marked.
+"""
+
+import asyncio
+import io
+import math
+import random
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import psutil
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
+
+from app.images.convert import DEFAULT_QUALITY, convert, options_of
+from app.images.workers.bounds import Job
+from app.images.workers.pool import Workers
+
+_SIDE, _ROUNDS, _MAX_PIXELS = 1024, 3, 64_000_000
+_CONVERSIONS, _AT_ONCE, _TICK = 24, 4, 0.002
+_FORMATS = ("jpeg", "webp", "avif", "gif", "png")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to encode."""
+
+    format: str
+    name: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one image took."""
+
+    size: int
+    psnr: float
+    seconds: float
+
+
+def _settings() -> Iterator[Setting]:
+    quality: Mapping[str, object] = {"quality": DEFAULT_QUALITY}
+    yield Setting("jpeg", "plain", quality)
+    yield Setting("jpeg", "optimize", {**quality, "optimize": True})
+    yield from (Setting("webp", f"method {method}", {**quality, "method": method}) for method in range(7))
+    yield from (Setting("avif", f"speed {speed}", {**quality, "speed": speed}) for speed in range(6, 11))
+    yield from (Setting("png", f"level {level}", {"compress_level": level}) for level in (1, 2, 3, 6))
+
+
+def scenes() -> dict[str, Image.Image]:
+    """The images, by name; the same on every machine."""
+    photo = _scene(random.Random(17))
+    noise = Image.frombytes("RGB", photo.size, random.Random(18).randbytes(3 * _SIDE * _SIDE))
+    return {"photo": photo, "grain": Image.blend(photo, noise, 0.06), "drawing": _drawing(random.Random(19))}
+
+
+def _scene(chance: random.Random) -> Image.Image:
+    made = Image.new("RGB", (_SIDE, _SIDE), (128, 128, 128))
+    for octave in range(2, 10):
+        side = 2**octave
+        layer = Image.frombytes("RGB", (side, side), chance.randbytes(3 * side * side))
+        weight = 0.5 if octave < 4 else 0.25 / (octave - 2)
+        made = Image.blend(made, layer.resize(made.size, Image.Resampling.BICUBIC), weight)
+    return _with_shapes(made, chance).filter(ImageFilter.GaussianBlur(0.7))
+
+
+def _drawing(chance: random.Random) -> Image.Image:
+    return _with_shapes(Image.new("RGB", (_SIDE, _SIDE), "white"), chance)
+
+
+def _with_shapes(image: Image.Image, chance: random.Random) -> Image.Image:
+    draw = ImageDraw.Draw(image)
+    for _ in range(24):
+        left, top, side = chance.randrange(_SIDE), chance.randrange(_SIDE), chance.randrange(_SIDE // 20, _SIDE // 5)
+        red, green, blue = chance.randbytes(3)
+        draw.ellipse((left, top, left + side, top + side), fill=(red, green, blue))
+    draw.text((_SIDE // 10, _SIDE // 10), "A lighthouse at dusk", fill="black", font_size=_SIDE // 14)
+    return image
+
+
+def _encode(image: Image.Image, setting: Setting) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, setting.format.upper(), **setting.options)
+    return buffer.getvalue()
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _least(work: Callable[[], object]) -> float:
+    """The CPU seconds of the cheapest of some rounds: whatever else the machine does only adds."""
+    taken = []
+    for _ in range(_ROUNDS):
+        began = _cpu()
+        work()
+        taken.append(_cpu() - began)
+    return min(taken)
+
+
+def _psnr(image: Image.Image, data: bytes) -> float:
+    difference = ImageStat.Stat(ImageChops.difference(image, Image.open(io.BytesIO(data)).convert("RGB")))
+    error = sum(difference.sum2) / (3 * image.width * image.height)
+    return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+def measure(image: Image.Image, setting: Setting) -> Cost:
+    """What a setting costs and gives on an image."""
+    data = _encode(image, setting)
+    return Cost(len(data), _psnr(image, data), _least(lambda: _encode(image, setting)))
+
+
+def _print_settings() -> None:
+    images = scenes()
+    print("quality 85, 1024 x 1024:" + "".join(f"{name:>28}" for name in images))
+    print(" " * 24 + f"{'kB':>10}{'dB':>9}{'CPU ms':>9}" * len(images))
+    for setting in _settings():
+        used = setting.options == options_of(setting.format, DEFAULT_QUALITY)
+        cells = []
+        for image in images.values():
+            cost = measure(image, setting)
+            shown = "exact" if math.isinf(cost.psnr) else f"{cost.psnr:.2f}"
+            cells.append(f"{cost.size / 1000:10.0f}{shown:>9}{cost.seconds * 1000:9.0f}")
+        print(f"{setting.format:6}{setting.name:13}{'in use' if used else '':5}" + "".join(cells), flush=True)
+
+
+async def _watch_loop(lags: list[float]) -> None:
+    """Note how late the loop is, until canceled."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(_TICK)
+        lags.append(time.perf_counter() - began - _TICK)
+
+
+async def _convert_all(workers: Workers, data: bytes, format_: str) -> tuple[float, float]:
+    """CPU seconds of a conversion in all processes, and the 99th percentile of the loop's lag meanwhile."""
+    job = Job("benchmark", _SIDE * _SIDE, _SIDE * _SIDE, "png", encoder=format_)
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one() -> None:
+        async with turns:
+            await workers.run_in_worker(job, convert, data, format_, None, _MAX_PIXELS)
+
+    lags: list[float] = []
+    watch = asyncio.create_task(_watch_loop(lags))
+    began = _tree_cpu()
+    await asyncio.gather(*(one() for _ in range(_CONVERSIONS)))
+    taken = (_tree_cpu() - began) / _CONVERSIONS
+    watch.cancel()
+    return taken, statistics.quantiles(lags, n=100)[-1]
+
+
+def _tree_cpu() -> float:
+    times = [process.cpu_times() for process in psutil.Process().children()]
+    return _cpu() + sum(one.user + one.system for one in times)
+
+
+async def _print_workers() -> None:
+    data = _encode(scenes()["photo"], Setting("png", "", {"compress_level": 1}))
+    workers = Workers(2)
+    workers.start()
+    try:
+        await workers.warm()
+        print(f"\n{'PNG to':10}{'alone ms':>10}{'by worker ms':>14}{'ratio':>8}{'loop lag p99 ms':>18}")
+        for format_ in _FORMATS:
+            await _convert_all(workers, data, format_)
+            rounds = [await _round(workers, data, format_) for _ in range(_ROUNDS)]
+            alone, taken, lag = (statistics.median(column) for column in zip(*rounds, strict=True))
+            row = f"{format_:10}{alone * 1e3:10.1f}{taken * 1e3:14.1f}{taken / alone:8.2f}{lag * 1e3:18.1f}"
+            print(row, flush=True)
+    finally:
+        await workers.close()
+
+
+async def _round(workers: Workers, data: bytes, format_: str) -> tuple[float, float, float]:
+    """The same conversions here and there, one after the other."""
+    began = _cpu()
+    for _ in range(_CONVERSIONS):
+        convert(data, format_, None, _MAX_PIXELS)
+    alone = (_cpu() - began) / _CONVERSIONS
+    return alone, *(await _convert_all(workers, data, format_))
+
+
+def main() -> None:
+    """Both tables."""
+    _print_settings()
+    asyncio.run(_print_workers())
+
+
+if __name__ == "__main__":
+    main()
