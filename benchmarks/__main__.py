@@ -13,11 +13,11 @@ from pathlib import Path
 
 from benchmarks.peers import find_peers
 from benchmarks.programs import Gateway, floor
-from benchmarks.report import FLOOR, table
+from benchmarks.report import FLOOR, ratio, table
 from benchmarks.rounds import Program, run
 from benchmarks.scenarios import SCENARIOS, Scenario
 
-_PROGRAMS = (Program(FLOOR, floor), Program("spillway", Gateway()))
+_OURS = "spillway"
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -28,6 +28,8 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=17, help="of the order in which programs take turns")
     parser.add_argument("--calls", type=float, default=1.0, metavar="SHARE", help="of the calls of each scenario")
     parser.add_argument("--peers", action="store_true", help="LiteLLM, Portkey and nginx too, where installed")
+    parser.add_argument("--workers", type=int, metavar="N", help="a gateway of so many processes too")
+    parser.add_argument("--database", metavar="URL", help="of an empty PostgreSQL database, instead of SQLite")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single result there")
     return parser.parse_args(given)
 
@@ -39,16 +41,26 @@ def _chosen(names: Sequence[str], share: float) -> list[Scenario]:
     return [one.shortened(share) for one in SCENARIOS if (one.name in names if names else one.is_default)]
 
 
+def _programs(options: argparse.Namespace) -> list[Program]:
+    variables = {"SPILLWAY_DATABASE_URL": options.database} if options.database else {}
+    programs = [Program(FLOOR, floor), Program(_OURS, Gateway(variables=variables))]
+    if options.workers:
+        programs.append(Program(f"{_OURS}-{options.workers}", Gateway(options.workers, variables)))
+    return [*programs, *(find_peers() if options.peers else ())]
+
+
 def main() -> None:
     """The table."""
     options = _arguments(sys.argv[1:])
     scenarios = _chosen(options.scenarios, options.calls)
-    programs = [*_PROGRAMS, *(find_peers() if options.peers else ())]
-    results = run(scenarios, programs, options.rounds, options.seed)
+    results = run(scenarios, _programs(options), options.rounds, options.seed)
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in results], indent=1))
     for line in table(results, scenarios):
         print(line)
+    for scenario in scenarios if options.workers else ():
+        beside = ratio(results, scenario.name, f"{_OURS}-{options.workers}", _OURS)
+        print(f"{scenario.name}: a call of {options.workers} processes costs {beside} of one's")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ class Scenario:
     """Bytes of base64 in each answer; 0 for an address."""
     upload: int = 0
     """Bytes of the image in each request."""
-    output_format: str | None = None
     is_default: bool = True
     for_peers: frozenset[str] = frozenset()
     """Peers that can do this too."""
@@ -49,8 +48,6 @@ class Scenario:
         """The requests as a client sends them, each in a file."""
         fields = {"model": _MODEL, "prompt": "a lighthouse", "size": "1024x1024"}
         fields["response_format"] = "b64_json" if self.answer_base64 else "url"
-        if self.output_format:
-            fields["output_format"] = self.output_format
         if not self.upload:
             (folder / "0").write_bytes(json_request(f"{prefix}/images/generations", headers, fields))
             return
