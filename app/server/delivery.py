@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from starlette.types import Scope
 
@@ -116,12 +116,12 @@ class RequestState:
 
 def state_of(scope: Scope) -> RequestState:
     """What is known of the request of this scope; begun at the first question."""
-    state = scope.setdefault("state", {})
+    state: dict[str, RequestState] = scope.setdefault("state", {})
     found = state.get(_REQUEST)
     if found is None:
         # The connection asks first where there is one; behind another server the middleware does.
         found = state[_REQUEST] = RequestState()
-    return cast("RequestState", found)
+    return found
 
 
 async def cancel_on_disconnect(state: RequestState, work: Coroutine[Any, Any, _T]) -> _T | None:
