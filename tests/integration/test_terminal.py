@@ -94,9 +94,7 @@ def test_images_of_a_stream_that_never_came_are_marked_and_counted_as_failed(see
 
 
 def test_whoever_interrupts_is_told_how_to_get_it_in_two_ways(see, tmp_path):
-    shown = see(
-        "generate", f"{unique()} [sim:hold]", "--size", "256x256", code=1, until=lambda text: "running" in text
-    )
+    shown = see("generate", f"{unique()} [sim:hold]", "--size", "256x256", code=1, until=lambda text: "running" in text)
     words = " ".join(shown.lines)
     assert re.search(r"--idempotency-key \S+", words)
     assert re.search(r"spillway collect req_[0-9a-f]{32}", words)

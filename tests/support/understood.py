@@ -24,6 +24,8 @@ def summarize(request: ImageRequest) -> dict:
             value = _of(value)
         elif field.name == "size":
             value = {"text": value.text, "exact": value.exact, "ignored": [name for name, _ in value.ignored]}
+        elif field.name == "parameters":
+            value = dict(value)
         elif field.name in {"delivery", "format"}:
             value = value.value
         summary[field.name] = value
