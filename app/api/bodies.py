@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
@@ -15,6 +15,7 @@ from app.access.admission import MemoryBudget, Ticket
 from app.catalog.modes import Mode
 from app.domain.context import RequestContext
 from app.domain.request import IgnoredField, ImageRequest, JSONValue, UploadedImage
+from app.domain.values import replace
 from app.errors import InvalidRequestError, OverloadedError
 from app.openai_api.defaults import with_defaults
 from app.openai_api.input_images import FilePart

@@ -1,7 +1,6 @@
 """The two image endpoints: a request is read, carried out by `generation`, and answered in the way it asked for."""
 
 import asyncio
-from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from app.domain.caller import Caller
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Unresolved
 from app.domain.request import ImageRequest
+from app.domain.values import replace
 from app.errors import GatewayError, InvalidRequestError
 from app.generation.service import ImageService
 from app.jobs.codec import view_of

@@ -1,9 +1,10 @@
 """What a caller gets, and how it differs from what was asked. Frozen values without behavior."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from app.catalog.model import CatalogModel
 from app.domain.lifetimes import Lifetimes
@@ -19,8 +20,7 @@ class AdjustmentMode(StrEnum):
     DROPPED = "dropped"
 
 
-@dataclass(frozen=True, slots=True)
-class Adjustment:
+class Adjustment(Struct, frozen=True):
     """One difference between what was asked and what is delivered, in the caller's words."""
 
     param: str
@@ -30,8 +30,7 @@ class Adjustment:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MissingImage:
+class MissingImage(Struct, frozen=True):
     """An image that was asked for and does not exist; `index` counts from 0."""
 
     index: int
@@ -39,8 +38,7 @@ class MissingImage:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One exchange with the provider about one task."""
 
     task_id: str
@@ -53,8 +51,7 @@ class Attempt:
     """When it began, counted from the first exchange about its task."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCost:
+class TaskCost(Struct, frozen=True):
     """What is known of one task's cost, in dollars; a part of it is unknown where it is not complete."""
 
     task_id: str
@@ -63,8 +60,7 @@ class TaskCost:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveredImage:
+class DeliveredImage(Struct, frozen=True):
     """One image of the answer: either `url` or `base64`, never both. `base64` is bare standard base64."""
 
     size: tuple[int, int] | None
@@ -91,8 +87,7 @@ class DeliveredImage:
     """The base64 is given as a data URI."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of the images of a request, and how: all of an answer that is stored, the bytes apart (0075)."""
 
     created: int
@@ -108,8 +103,7 @@ class Result:
     """How long its images are here; where it is not said, as this gateway does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer, before it is put into OpenAI's words. `costs` has every task that was sent for it."""
 
     request_id: str

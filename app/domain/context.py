@@ -1,15 +1,13 @@
 """What comes with a request besides its body: who pays, how it is to be answered, and how long it is waited for."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from pydantic import SecretStr
 
 from app.domain.caller import ApiKey
 from app.domain.request import Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(Struct, frozen=True):
     """What comes with a request besides its body.
 
     `origin` is scheme://host[:port] as the caller sees it; `default_delivery` applies when it does not say.

@@ -1,10 +1,9 @@
 """How long images stay. Frozen values without behavior beyond their sums."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
+class Lifetimes(Struct, frozen=True):
     """How long images of a request are here, in seconds: behind their links, and to be asked for again."""
 
     link: int

@@ -4,22 +4,21 @@ An outcome is a value and not an exception: that the wait is over says nothing o
 given to several callers (0111). Leaves statuses to `api` and what an error means to `errors`.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from app.domain.answer import Answer
 from app.errors import GatewayError, Spent
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """There are images."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """There are none, and there will be none. `spent` is None where it is not known to have been sent."""
 
     request_id: str
@@ -29,8 +28,7 @@ class Failed:
     """It was answered before, under the same key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unresolved:
+class Unresolved(Struct, frozen=True):
     """Nobody knows yet: the work goes on, or somebody finds out what became of it (0054)."""
 
     request_id: str
@@ -39,8 +37,7 @@ class Unresolved:
 Outcome: TypeAlias = Answered | Failed | Unresolved
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """The answer of one task of a request; its images are counted from `first_index`."""
 
     first_index: int

@@ -5,9 +5,12 @@ took from Runware, untouched, to the task.
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
 
 from app.catalog.modes import Mode
 from app.images.types import Fit
@@ -44,8 +47,7 @@ class Delivery(StrEnum):
     """Embedded too, in the form of an address."""
 
 
-@dataclass(frozen=True, slots=True)
-class SizeRequest:
+class SizeRequest(Struct, frozen=True):
     """The size the caller asked for. At most one of `exact` and `ratio` is set.
 
     `ratio` is width / height. `area` is in pixels. The texts are what the caller wrote, for reports;
@@ -74,11 +76,10 @@ class UploadedImage:
 
     param: str
     data: bytes
-    digest: str = field(default="", compare=False)
+    digest: str = dataclass_field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedImage:
+class LinkedImage(Struct, frozen=True):
     """An image named by an http(s) address, or by its id at the provider."""
 
     param: str
@@ -93,8 +94,7 @@ class LinkedImage:
 InputImage = UploadedImage | LinkedImage
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoredField:
+class IgnoredField(Struct, frozen=True):
     """A field that another one of the same request made meaningless."""
 
     param: str
@@ -102,12 +102,13 @@ class IgnoredField:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class _OfMode(Struct, frozen=True):
+    mode: Mode
+
+
+class Shape(_OfMode, frozen=True, kw_only=True):
     """What decides how a request is fitted to its model, and is the same in many requests. Hashable (0071)."""
 
-    mode: Mode
-    _: KW_ONLY
     model: str | None = None
     """As the caller calls it."""
     count: int = 1
@@ -128,12 +129,10 @@ class Shape:
         return next((value for known, value in self.parameters if known == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRequest(Shape):
+class ImageRequest(Shape, frozen=True):
     """What the caller wants, understood but not yet fitted to a model: its shape, and what is carried along."""
 
     prompt: str | None
-    _: KW_ONLY
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
     mask_is_native: bool = False

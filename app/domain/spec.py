@@ -1,7 +1,8 @@
 """What will be made: a request fitted to a model. Frozen values without behavior."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.catalog.model import CatalogModel, OutputFormat
 from app.domain.answer import Adjustment
@@ -19,8 +20,7 @@ NATIVE_FORMATS: dict[ImageFormat, OutputFormat] = {
 """The provider's own name of each format it can make."""
 
 
-@dataclass(frozen=True, slots=True)
-class FormatPlan:
+class FormatPlan(Struct, frozen=True):
     """How the asked format comes about: what the provider makes, and whether we convert it."""
 
     delivered: ImageFormat
@@ -29,8 +29,7 @@ class FormatPlan:
     native_quality: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Composition:
+class Composition(Struct, frozen=True):
     """What is done to an image after it was made: it gets exactly `size`, or is pasted into the caller's own."""
 
     size: tuple[int, int]
@@ -39,8 +38,7 @@ class Composition:
     pastes: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
+class OutputSpec(Struct, frozen=True):
     """What becomes of made images: all that delivery needs of a spec."""
 
     size: tuple[int, int] | None
@@ -59,8 +57,7 @@ class OutputSpec:
     """How long the images are here; where it is not said, as this gateway does."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskPlace:
+class TaskPlace(Struct, frozen=True):
     """Where the images of a task belong in the answer, counted from 0; `wanted` are delivered of those it makes."""
 
     task_id: str
@@ -69,8 +66,7 @@ class TaskPlace:
     number_results: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSpec:
+class ImageSpec(Struct, frozen=True):
     """What will be made: a request fitted to a model."""
 
     model: CatalogModel

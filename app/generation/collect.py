@@ -5,13 +5,15 @@ an error. What they cost is added up by `ledger.bill`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from app.domain.answer import Adjustment, Answer, Attempt, DeliveredImage, MissingImage, Result
 from app.domain.lifetimes import Lifetimes
 from app.domain.outcome import Failed, Part
 from app.domain.request import JSONValue
 from app.domain.spec import TaskPlace
+from app.domain.values import replace
 from app.errors import GatewayError, Spent
 from app.generation.provider_errors import error_class, to_error
 from app.ledger.bill import known_cost, total_cost
@@ -22,16 +24,14 @@ from app.runware.tasks import TaskResult
 _MISSING = ProviderFailure(Kind.PROVIDER, "missingResult", "It made fewer images than asked for.")
 
 
-@dataclass(frozen=True, slots=True)
-class FailedImage:
+class FailedImage(Struct, frozen=True):
     """A place in the answer that stays empty, and why."""
 
     index: int
     error: GatewayError
 
 
-@dataclass(frozen=True, slots=True)
-class TaskEnd:
+class TaskEnd(Struct, frozen=True):
     """What became of one task, its images in the form that was requested."""
 
     place: TaskPlace

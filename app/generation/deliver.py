@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pybase64
 
@@ -17,6 +17,7 @@ from app.domain.answer import Adjustment, DeliveredImage
 from app.domain.context import RequestContext
 from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import NATIVE_FORMATS, OutputSpec
+from app.domain.values import replace
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError

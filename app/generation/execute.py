@@ -6,7 +6,8 @@ job's lease may be lost; leaves claiming and settling to `jobs`, finding the tas
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.access.admission import Admission
 from app.catalog.model import CatalogModel
@@ -33,8 +34,7 @@ from app.runware.media_storage import UploadedImage
 from app.runware.tasks import ImageTask, TaskResult
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """The form in which the images of one job are wanted, and for whom. `created` is unix seconds."""
 
     model: CatalogModel

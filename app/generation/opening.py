@@ -7,9 +7,10 @@ Leaves making images fit for a model to `inputs`.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from app.domain.request import ImageRequest, InputImage, JSONValue, LinkedImage, UploadedImage
+from app.domain.values import replace
 from app.egress.address_guard import FetchError, RefusedAddressError
 from app.egress.fetch import InputFetcher
 from app.egress.http_get import TooManyBytesError

@@ -4,7 +4,7 @@ Nothing is sent to Runware and nothing is written down here.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from app.access.model_access import check_model
@@ -16,6 +16,7 @@ from app.domain.context import RequestContext
 from app.domain.lifetimes import Lifetimes
 from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec
+from app.domain.values import replace
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs

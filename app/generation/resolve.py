@@ -7,7 +7,7 @@ of what was made to `execute`.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -17,6 +17,7 @@ from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
 from app.domain.lifetimes import Lifetimes
 from app.domain.spec import OutputSpec, TaskPlace
+from app.domain.values import replace
 from app.errors import InternalError, NotFoundError, UnavailableError
 from app.generation.gather import gather_in_order
 from app.jobs.codec import StoredPlan, decode_plan

@@ -6,11 +6,11 @@ words of answers to `api` and `openai_api`.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from app.domain.context import RequestContext
 from app.domain.outcome import Outcome
 from app.domain.request import ImageRequest
+from app.domain.values import replace
 from app.generation.prepare import Policy, Preparer
 from app.generation.stream import Stream, stream_of
 from app.jobs.runner import Accepted, JobRunner

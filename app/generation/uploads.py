@@ -1,8 +1,8 @@
 """Uploads the input images of a request once when several tasks need them, instead of sending them with each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
+from app.domain.values import replace
 from app.generation.gather import gather_in_order
 from app.planning.plan import Plan
 from app.runware.keys import RunwareKey

@@ -7,7 +7,7 @@ request is gone is waited for. Leaves the rules of claims to the journal, and wh
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from app.access.account import Account
@@ -18,6 +18,7 @@ from app.catalog.modes import Mode
 from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
 from app.domain.answer import AdjustmentMode
+from app.domain.values import replace
 from app.errors import ConflictingKeyError, GatewayError, JournalError, QuotaError, RateLimitedError
 from app.jobs.codec import StoredPlan, encode_plan
 from app.jobs.leases import LeaseKeeper

@@ -3,9 +3,8 @@
 Leaves the bytes of images to `result_store`: a result has only the names they are stored under.
 """
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from app.domain.answer import Adjustment, Result
 from app.domain.spec import OutputSpec, TaskPlace
@@ -13,8 +12,7 @@ from app.errors import GatewayError, InternalError
 from app.journal.records import UNREADABLE, PlanView, Record, RequestView
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPlan:
+class StoredPlan(Struct, frozen=True):
     """What is needed to deliver the images of tasks whose process has ended. No prompt and no image (0060)."""
 
     origin: str

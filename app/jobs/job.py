@@ -5,10 +5,12 @@ Owns the parts of an answer as they come, for callers that listen. Leaves the ma
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+from msgspec import Struct
+
 from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
+from app.domain.values import replace
 from app.errors import GatewayError, Spent
 from app.jobs.leases import LeaseKeeper
 from app.journal.records import Lease, Record
@@ -64,8 +66,7 @@ class Parts:
         changed.set()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A claimed request that runs here."""
 
     lease: Lease
@@ -114,8 +115,7 @@ class Wakeable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RunningJob:
+class RunningJob(Struct, frozen=True):
     """A job and the task of the event loop that carries it out.
 
     The task raises LeaseLostError where another process has the request by now. Its result is there once it has ended:

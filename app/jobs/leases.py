@@ -8,7 +8,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.database.errors import DatabaseUnavailableError
 from app.journal.journal import Journal
@@ -29,16 +30,14 @@ class LeaseLostError(Exception):
     """Another process took the request: nothing of it may be sent, and nothing is settled, here any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A point in time on both clocks of a machine: `steady` never goes back, `wall` may be set."""
 
     steady: float
     wall: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     lease: Lease
     confirmed: Moment
 

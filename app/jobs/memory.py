@@ -7,8 +7,9 @@ here, they lie in their store; nothing can be bought by what is found here (0142
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from app.domain.values import replace
 from app.errors import ConflictingKeyError
 from app.journal.records import Intent, Record, Settlement
 from app.ledger.bill import Costs

@@ -6,7 +6,6 @@ What the journal holds is a result without bytes; the bytes lie in a store under
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 import pybase64
@@ -14,6 +13,7 @@ import pybase64
 from app.catalog.registry import Registry
 from app.domain.answer import Answer, DeliveredImage, Result
 from app.domain.outcome import Answered, Failed, Outcome
+from app.domain.values import replace
 from app.errors import GatewayError, NotFoundError, Spent, StorageError
 from app.jobs.codec import decode_error, decode_result, encode_error, encode_result
 from app.jobs.leases import LeaseKeeper

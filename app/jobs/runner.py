@@ -7,12 +7,14 @@ images to the executor, what is durable to the journal, and kept images to `resu
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from app.access.admission import Ticket
 from app.access.gates import Gates
 from app.database.errors import DatabaseUnavailableError
 from app.domain.outcome import Outcome, Unresolved
+from app.domain.values import replace
 from app.errors import JournalError
 from app.jobs.claiming import Books, Claimer, to_intent
 from app.jobs.eraser import Eraser
@@ -40,8 +42,7 @@ _SHORTEST_GOODBYE_SECONDS = 1.0
 """What is left to the last writes at shutdown, however long the work took."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """A request that is durable: its work has begun here, or it joins what was begun before."""
 
     record: Record

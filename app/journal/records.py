@@ -1,9 +1,10 @@
 """The values of the journal: what is claimed, and what is known of a request. Frozen; times are unix seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
+
+from msgspec import Struct
 
 from app.domain.answer import Result, TaskCost
 from app.domain.caller import ApiKey
@@ -29,8 +30,7 @@ class Status(StrEnum):
         return self not in {Status.QUEUED, Status.PROCESSING}
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """A request that is about to be carried out, with everything that must be durable before.
 
     `key_hash` is of the Idempotency-Key, None without one. `retries` says that the caller's client calls it a retry.
@@ -69,8 +69,7 @@ class Intent:
     """Dollars that the ledger holds for it until it has ended; decided with the claim."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What is known of a request. `answer` and `error` are JSON, there once it ended; so are the costs."""
 
     id: str
@@ -114,16 +113,14 @@ class Record:
         return tuple(cost.task_id for cost in self.costs)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanView:
+class PlanView(Struct, frozen=True):
     """What a request became: its tasks by the places of their images, and what becomes of the images."""
 
     places: tuple[TaskPlace, ...]
     output: OutputSpec
 
 
-@dataclass(frozen=True, slots=True)
-class RequestView:
+class RequestView(Struct, frozen=True):
     """A request as it may be shown: what is known of it, with its result or its error where it ended."""
 
     record: Record
@@ -133,16 +130,14 @@ class RequestView:
     """None where it cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """A hold on a request. It is over as soon as the journal has a larger `fence`: the one that took it counts."""
 
     request_id: str
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """How a request that has not ended, or was not delivered, was last seen. `owner` is empty where it was let go."""
 
     request_id: str
@@ -154,8 +149,7 @@ class Sighting:
     tenant: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """How a request ended. `releases` forgets its key, since surely nothing ran.
 
     `cost` is all it cost, None where a part is unknown; then `known_cost` is the rest.
@@ -176,8 +170,7 @@ class Settlement:
     """Until when they may be asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(Struct, frozen=True):
     """Sums over requests: what is known of their cost, how many ended with a part unknown, how many in which state."""
 
     known_cost: Decimal

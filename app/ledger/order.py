@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from app.catalog.model import CatalogModel, Dimensions
 from app.catalog.prices import Confidence, Pricing
@@ -14,8 +15,7 @@ _BINARY_MEGAPIXEL = 1_048_576
 _FURTHER_MEGAPIXEL = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What is to be priced: `count` images of `size`, from `references` of sizes that may be unknown, by `fields`."""
 
     model: CatalogModel
@@ -29,8 +29,7 @@ class Order:
         return PriceComponent(member, type_, metric, self.count * quantity, unit_price)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceComponent:
+class PriceComponent(Struct, frozen=True):
     """A part of the price: `quantity` units of `metric` at `unit_price` US dollars.
 
     `member` is the price of the catalog that says so.
@@ -48,8 +47,7 @@ class PriceComponent:
         return self.quantity * self.unit_price
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What a request will cost; `total` is None, with a `reason`, when nobody can know.
 
     `confidence` is `published`, `estimated` where a part of it is not from Runware, or `unknown`. `lowest` is below

@@ -6,12 +6,12 @@ model has no such price. The bill is Runware's own and is summed in `bill`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from app.catalog.model import Dimensions, FixedSizes
 from app.catalog.prices import Confidence, Pricing
 from app.domain.request import JSONValue
+from app.domain.values import replace
 from app.ledger.order import Estimate, Order, PriceComponent, megapixels
 
 # Fields that change how long a model computes, besides its steps.

@@ -7,14 +7,15 @@ its model has it; here the decisions meet, and the adjustments are added up.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields as fields_of
-from dataclasses import replace
+
+from msgspec import structs
 
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
 from app.domain.request import Delivery, ImageRequest, JSONValue, Shape
 from app.domain.spec import ImageSpec
+from app.domain.values import replace
 from app.errors import InvalidRequestError
 from app.ledger.order import Order
 from app.ledger.pricing import PriceMemory, estimate_price
@@ -132,8 +133,7 @@ class SpecMemory:
 
 # Made of the shape alone, so that nothing else of a request can be remembered and given to another (0071).
 def _decide_plain(model: CatalogModel, shape: Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
-    values = {field.name: getattr(shape, field.name) for field in fields_of(Shape)}
-    request = ImageRequest(prompt=None, **values)
+    request = ImageRequest(prompt=None, **structs.asdict(shape))
     spec = _decide_spec(request, model, None, delivery, rules, None)
     check_output_size(request, spec, rules.max_pixels)
     return spec

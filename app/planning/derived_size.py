@@ -4,11 +4,11 @@ Pure. Asked only where a request has an image and one of these fields; `size` de
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from app.catalog.model import CatalogModel, Dimensions, SizeUse, UnpublishedSizes
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest, JSONValue, SizeRequest
+from app.domain.values import replace
 from app.planning.adjustments import dropped
 
 SCALE_FACTOR, OUTPAINT = "scale_factor", "outpaint"

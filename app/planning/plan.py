@@ -5,13 +5,15 @@ Task ids are passed in, so that the same plan can be made again.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import Delivery, ImageRequest, JSONValue
 from app.domain.spec import ImageSpec, OutputSpec, TaskPlace
+from app.domain.values import replace
 from app.errors import InvalidRequestError
 from app.images.types import CompositeBase
 from app.planning.output import converts, streams
@@ -27,8 +29,7 @@ _UNKNOWN_PIXELS = 4_194_304
 _RAW_BYTES_PER_PIXEL = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FittedInputs:
+class FittedInputs(Struct, frozen=True):
     """The input images made fit: as the task will name them, with what had to be changed."""
 
     images: tuple[InputReference, ...] = ()
@@ -41,8 +42,7 @@ class FittedInputs:
 NO_FITTED_INPUTS = FittedInputs()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """All tasks of a request, in the order of their images, and the place of each task's images."""
 
     tasks: tuple[ImageTask, ...]

@@ -1,6 +1,6 @@
 """A request ready to be sent: what planning made of it, to be claimed and executed."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from app.domain.context import RequestContext
 from app.domain.request import ImageRequest
@@ -10,8 +10,7 @@ from app.ledger.order import Estimate
 from app.planning.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A request ready to be sent; `price` is what the catalog expects it to cost."""
 
     request: ImageRequest

@@ -10,7 +10,8 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+
+from msgspec import structs
 
 from app.observability.metrics import Metrics
 from app.observability.tracing import Span, span
@@ -110,7 +111,7 @@ class RunwareClient:
         if run.unsure or (failed_late and await self._collector.is_known(run)):
             return await self._collector.collect(run)
         # Where the outcome is not known, neither is the cost: such a failure never frees its key (0065).
-        return replace(run.end(Reply(), outcome), is_read=outcome.code != _LOST and not run.unsure)
+        return structs.replace(run.end(Reply(), outcome), is_read=outcome.code != _LOST and not run.unsure)
 
     async def _submit(self, run: Run) -> TaskResult | ProviderFailure:
         """Send the task: its end, or the failure of this attempt."""

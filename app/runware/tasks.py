@@ -1,13 +1,13 @@
 """A task in Runware's terms, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
 from typing import Literal
 
 import msgspec
 import pybase64
+from msgspec import Struct, field
 
 from app.catalog.model import OutputFormat, TaskType
 from app.runware.failures import ProviderFailure
@@ -30,8 +30,7 @@ _MIN_BYTES = 4 * 1024 * 1024
 _MAX_BYTES = 512 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class InlineImage:
+class InlineImage(Struct, frozen=True):
     """An input image that travels in the task. `format` is the subtype of its media type, such as `png`.
 
     Its base64 exists only while the task is being sent: a request that waits for its turn holds no more than the bytes.
@@ -45,8 +44,7 @@ InputReference = str | InlineImage
 """An input image as a task names it: an address, an image id at Runware, or the image itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageTask:
+class ImageTask(Struct, frozen=True):
     """One task that makes images."""
 
     task_uuid: str
@@ -157,8 +155,7 @@ def get_task_details(task_uuid: str) -> dict[str, object]:
     return {"taskType": "getTaskDetails", "taskUUID": task_uuid}
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """One exchange with Runware. `kind` is `submit` or `collect`; `outcome` is `ok` or what went wrong."""
 
     kind: str
@@ -169,8 +166,7 @@ class Exchange:
     """When it began, counted from the first exchange about its task."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskResult:
+class TaskResult(Struct, frozen=True):
     """What became of a task: its images, and why others are missing.
 
     `unresolved` when nobody knew in time: there may be more images, and more to pay. `is_read` is False where an

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 import uuid
-from dataclasses import replace
 from decimal import Decimal
 
 import httpx2
@@ -14,6 +13,7 @@ import openai
 import pytest
 
 from app.domain.money import from_nanos
+from app.domain.values import replace
 from app.runware.keys import RunwareKey
 from app.runware.transport import AiohttpTransport, HTTPReply, Permit
 from tests.support import loopback

@@ -5,7 +5,7 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from app.domain.answer import Answer, DeliveredImage, Result
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Outcome
 from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.domain.values import replace
 from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore

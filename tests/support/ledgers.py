@@ -1,7 +1,7 @@
 """A journal whose requests one key pays, and what its ledger says."""
 
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sqlalchemy import insert, select, update
@@ -10,6 +10,7 @@ from app.database.key_tables import accounts, ledger_entries
 from app.database.tables import requests
 from app.domain.answer import TaskCost
 from app.domain.money import to_nanos
+from app.domain.values import replace
 from app.domain.verification import Verification
 from app.journal.journal import Journal
 from app.journal.records import Intent, Lease, Settlement, Status

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +10,7 @@ from app.domain.answer import Answer, DeliveredImage, Result, TaskCost
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Outcome, Part
 from app.domain.request import ImageFormat, ImageRequest
+from app.domain.values import replace
 from app.generation.service import ImageService
 from app.generation.stream import Stream
 

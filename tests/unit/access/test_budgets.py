@@ -3,7 +3,6 @@
 import asyncio
 import json
 import uuid
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,6 +13,7 @@ from app.database.key_tables import accounts, api_keys, ledger_entries, notices
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.domain.caller import ApiKey
+from app.domain.values import replace
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.periods import SECONDS_OF_A_DAY
 from tests.support.journals import Clock, open_journal

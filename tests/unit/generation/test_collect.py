@@ -1,6 +1,5 @@
 """n images come back as exactly n, or as stated failures, in order and with an exact cost."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,6 +10,7 @@ from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.answer import DeliveredImage
 from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.domain.values import replace
 from app.generation.collect import build_result, end_of
 from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan

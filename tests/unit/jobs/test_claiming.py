@@ -6,7 +6,6 @@ import sqlite3
 import time
 import uuid
 from collections import deque
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from app.access.admission import Admission
 from app.access.budgets import Accounts
 from app.access.gates import Gates
 from app.access.meters import Meters
+from app.domain.values import replace
 from app.errors import ConflictingKeyError, JournalError, OverloadedError, StorageFullError
 from app.jobs.claiming import Books, Claimer
 from app.jobs.leases import LeaseKeeper

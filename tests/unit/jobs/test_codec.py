@@ -1,13 +1,12 @@
 """What the journal holds is read again as it was, also where an older version wrote it."""
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 
 from app.domain.answer import Adjustment, AdjustmentMode, Attempt, DeliveredImage, MissingImage, Result
 from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import Composition, FormatPlan, OutputSpec, TaskPlace
+from app.domain.values import replace
 from app.errors import GatewayError, ProviderError, UnavailableError
 from app.jobs.codec import (
     StoredPlan,

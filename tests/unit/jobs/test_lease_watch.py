@@ -1,9 +1,8 @@
 """Whose requests are abandoned, by what was seen of them; no clock but the watcher's own counts."""
 
-from dataclasses import replace
-
 import pytest
 
+from app.domain.values import replace
 from app.jobs.lease_watch import LOOKS, MAX_TRIES, LeaseWatch, pause_before
 from app.journal.records import Sighting
 

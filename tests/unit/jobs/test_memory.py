@@ -1,11 +1,11 @@
 """What is remembered of requests with keys: enough to answer again, bounded, and never another's."""
 
 import tracemalloc
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from app.domain.values import replace
 from app.errors import ConflictingKeyError
 from app.jobs.memory import KeyMemory
 from app.journal.records import Settlement, Status

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pybase64
@@ -16,6 +15,7 @@ from app.domain.answer import DeliveredImage, Result
 from app.domain.lifetimes import Lifetimes
 from app.domain.outcome import Answered, Failed
 from app.domain.request import ImageFormat
+from app.domain.values import replace
 from app.errors import NotFoundError
 from app.jobs.codec import encode_result
 from app.jobs.result_store import ImagesMissingError, ResultStore, has_all_images, is_embedded, needs_refetch

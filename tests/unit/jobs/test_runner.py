@@ -1,12 +1,12 @@
 """The life of a claimed request over a real journal: bought once, waited for, joined, settled, left and taken over."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from app.domain.outcome import Answered, Failed, Part, Unresolved
+from app.domain.values import replace
 from app.errors import (
     ContentPolicyError,
     InvalidRequestError,

@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from dataclasses import replace
 
 import pytest
 
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.outcome import Answered
+from app.domain.values import replace
 from app.errors import ConflictingKeyError, OverloadedError
 from app.jobs.claiming import to_intent
 from app.journal.records import Receipt

@@ -1,11 +1,10 @@
 """Abandoned requests whose callers alone have the keys they were paid with."""
 
-from dataclasses import replace
-
 import pytest
 from pydantic import SecretStr
 
 from app.access.callers_keys import CallersKeys
+from app.domain.values import replace
 from app.jobs.lease_watch import LOOKS
 from app.journal.records import Status
 from tests.support.jobs import Maker, kept_open, open_runner, prepare, run

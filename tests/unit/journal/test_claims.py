@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
@@ -23,6 +23,7 @@ from app.database.errors import DatabaseUnavailableError
 from app.database.schema import migrate, open_database
 from app.database.tables import requests, tasks
 from app.domain.answer import TaskCost
+from app.domain.values import replace
 from app.journal import statements
 from app.journal.journal import Journal
 from app.journal.outcomes import DUE as BILLS_DUE

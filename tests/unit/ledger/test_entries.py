@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,6 +9,7 @@ from sqlalchemy import select, text, update
 
 from app.database.key_tables import accounts, highest_prices, ledger_entries
 from app.domain.answer import TaskCost
+from app.domain.values import replace
 from app.journal.outcomes import OpenBills
 from app.journal.records import Lease, Status
 from app.ledger.entries import SECONDS_OF_A_DAY

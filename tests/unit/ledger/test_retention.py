@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text
 from app.database.key_tables import daily_totals, ledger_entries, notices
 from app.database.tables import requests, tasks
 from app.domain.money import to_nanos
+from app.domain.values import replace
 from app.journal.outcomes import OpenBills
 from app.journal.records import Lease, Receipt, Settlement
 from app.ledger.entries import SECONDS_OF_A_DAY

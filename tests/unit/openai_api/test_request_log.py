@@ -1,12 +1,12 @@
 """A request of the past is shown with its result, with its error, or with neither while it runs."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 from app.domain.answer import Adjustment, AdjustmentMode, Attempt, DeliveredImage, MissingImage, Result, TaskCost
 from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import Composition, FormatPlan, OutputSpec, TaskPlace
+from app.domain.values import replace
 from app.errors import ProviderError
 from app.journal.records import Intent, PlanView, RequestView, Status
 from app.journal.rows import new_record, to_row

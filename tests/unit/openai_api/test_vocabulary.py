@@ -1,7 +1,5 @@
 """The table of the caller's fields: what it says of itself holds."""
 
-from dataclasses import fields
-
 import pytest
 
 from app.catalog.model import CHOICE_NAMES, USUAL_FIELDS, ParameterMap
@@ -21,7 +19,7 @@ from app.openai_api.vocabulary import (
 )
 from app.runware.tasks import OWN_FIELDS
 
-ATTRIBUTES = {one.name for one in fields(ImageRequest)}
+ATTRIBUTES = set(ImageRequest.__struct_fields__)
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
