@@ -56,7 +56,9 @@ class WriteSession:
         if connection is None or connection.invalidated:
             return
         try:
-            if connection.in_transaction():
+            # Also one that is not active any more: what could not be committed, as on a full disk, keeps every later
+            # statement from the connection until it is rolled back.
+            if connection.get_transaction() is not None:
                 connection.rollback()
             Driver.of(connection).rollback(connection)
         except DBAPIError as error:
