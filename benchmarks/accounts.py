@@ -30,6 +30,7 @@ from app.database.schema import migrate
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.domain.caller import ApiKey
+from app.domain.money import to_nanos
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.outcomes import Outcomes
@@ -87,9 +88,9 @@ def _accept(transaction: Transaction, claims: Claims, accounts: Accounts | None,
     if joined is not None:
         return joined
     if accounts is None:
-        return claims.open(transaction, replace(intent, reserve=_PRICE))
+        return claims.open(transaction, intent, reserve=to_nanos(_PRICE))
     charge = accounts.charge(transaction, intent)
-    return claims.open(transaction, replace(intent, reserve=charge.reserve), charge.at)
+    return claims.open(transaction, intent, charge.at, charge.reserve)
 
 
 async def _one(row: _Row) -> None:

@@ -90,12 +90,12 @@ _WARN_LESS = update(accounts).where(accounts.c.key_id == _KEY).values(warned=bin
 
 
 class Charge(NamedTuple):
-    """What a request that may be carried out reserves, in dollars, and when it counts as made.
+    """What a request that may be carried out reserves, in nano-dollars, and when it counts as made.
 
     `account` is what is left after it; None where nobody's account was charged.
     """
 
-    reserve: Decimal
+    reserve: int
     at: float
     account: Account | None
 
@@ -134,7 +134,7 @@ class Accounts:
         """
         now, reserve = self._clock(), self._reserve_for(transaction, intent)
         if intent.key is None:
-            return Charge(from_nanos(reserve), now, None)
+            return Charge(reserve, now, None)
         before = transaction.kept(store_accounts, intent.tenant) or self._find(transaction, intent.tenant, now)
         before = before.at(now)
         try:
@@ -143,7 +143,7 @@ class Accounts:
             raise RefusedError(error, before) from None
         after = self._with_warning(transaction, after, now)
         transaction.keep(store_accounts, intent.tenant, after)
-        return Charge(from_nanos(reserve), after.moment(now), after)
+        return Charge(reserve, after.moment(now), after)
 
     def warn_used_up(self, transaction: Transaction, key_id: str) -> None:
         """Tell the owner that a request was refused for a budget that is as good as used up; once in a period."""
@@ -171,7 +171,7 @@ class Accounts:
         """Nano-dollars that a request may cost, as far as that can be known beforehand (0122)."""
         if intent.estimate is not None:
             return to_nanos(intent.estimate)
-        seen = find(transaction.connection, _HIGHEST, {"of_model": intent.executed_model})
+        seen = transaction.find(_HIGHEST, {"of_model": intent.executed_model})
         return (int(seen[0].per_image) if seen else self._unpriced) * intent.n
 
     def _with_warning(self, transaction: Transaction, account: Account, now: float) -> Account:

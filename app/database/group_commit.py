@@ -97,6 +97,7 @@ class GroupCommit:
         posts = [piece for piece in ready if piece.kind is Kind.POST]
         writes = [[piece] for piece in ready if piece.kind is Kind.WRITE]
         decisions = [piece for piece in ready if piece.kind is Kind.DECIDE]
+        transaction.names = frozenset(name for piece in decisions for name in piece.names)
         for pieces in (posts, *writes, decisions):
             if pieces:
                 _do_all(transaction, pieces)

@@ -106,7 +106,8 @@ requests = Table(
     Column("webhook_next", Float),
     Column("webhook_status", Integer),
     _index("requests_key", "tenant", "key_hash", only="key_hash IS NOT NULL", unique=True),
-    _index("requests_undelivered", "tenant", "fingerprint", only="delivered_at IS NULL"),
+    # With its callers: of many equal ones that run, only those are read that nobody waits for.
+    _index("requests_undelivered", "tenant", "fingerprint", "connected", only="delivered_at IS NULL"),
     _index("requests_joined", "joined_by", only="joined_by IS NOT NULL"),
     Index("requests_age", "tenant", "created_at"),
     # The oldest of all tenants, for their removal and for sums.

@@ -76,6 +76,9 @@ class Transaction:
         self._kept: list[tuple[Store[Any], str, object]] = []
         self._newest: dict[tuple[Store[Any], str], object] = {}
         self._executed = 0
+        self._answers: dict[tuple[Callable[..., Any], str], Any] = {}
+        self.names: Collection[str] = ()
+        """What the decisions of this transaction hold, all of them together."""
         self.endings: list[Ending] = []
         """What is to be counted once it is durable."""
 
@@ -92,6 +95,16 @@ class Transaction:
     def find(self, statement: Select[Any], values: Row) -> Sequence[Found]:
         """All rows of a query that never changes."""
         return self._driver.find(self.connection, statement, values)
+
+    def look(self, statement: Select[Any], values: Row) -> Sequence[Sequence[Any]]:
+        """As `find`, as plain values."""
+        return self._driver.look(self.connection, statement, values)
+
+    def ask_once(self, question: Callable[["Transaction", str], _T], about: str) -> _T:
+        """What a question is answered with, for all decisions of the group: none of them changes what it is about."""
+        if (question, about) not in self._answers:
+            self._answers[question, about] = question(self, about)
+        return cast("_T", self._answers[question, about])
 
     def add(self, statement: Executable, *rows: Row) -> None:
         """Write rows after all work of the group. A row of a request names it as `request_id` or `of_request`."""
@@ -135,7 +148,7 @@ class Transaction:
         if self._locks:
             # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
             if followed:
-                self.lock_accounts(self.connection.execute(_ACCOUNTS, {"ids": list(followed)}).scalars())
+                self.lock_accounts(key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": list(followed)}))
             # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
             # touch the same requests wait for one another, and never in a circle (0086).
             changed = [statement for statement in self._rows if not statement.is_insert]
@@ -144,7 +157,7 @@ class Transaction:
         self._store()
         self._follow()
         if self._locks and self._ended:
-            self.connection.execute(_NOTIFY, {"ids": self._ended})
+            self.look(_NOTIFY, {"ids": self._ended})
         self._ended = []
 
     def write_only(self, *statements: Executable) -> None:
@@ -161,13 +174,13 @@ class Transaction:
         # One row has no order. One that is followed is locked all the same: what is read of it afterwards must be what
         # stands, also where the write before found that it is another's by now.
         if self._locks and (len(request_ids) > 1 or followed):
-            self.connection.execute(_LOCK_ROWS, {"ids": sorted({*request_ids, *followed})})
+            self.look(_LOCK_ROWS, {"ids": sorted({*request_ids, *followed})})
 
     def lock_accounts(self, tenants: Iterable[str]) -> None:
         """Let nobody else spend for these tenants until the end; waits, so before any row is locked."""
         names = sorted(_number(f"account {tenant}") for tenant in set(tenants))
         if self._locks and names:
-            self.connection.execute(_LOCK_NAMES, {"numbers": names})
+            self.look(_LOCK_NAMES, {"numbers": names})
 
     def lock_names(self, names: Iterable[str]) -> frozenset[str]:
         """Those of the names that nobody else holds, until the end of the transaction. Waits for none.
@@ -177,8 +190,8 @@ class Transaction:
         if not self._locks:
             return frozenset(names)
         numbers = {_number(name): name for name in names}
-        got = self.connection.execute(_TRY_NAMES, {"numbers": sorted(numbers)}).scalars()
-        return frozenset(numbers[number] for number in got)
+        got = self.look(_TRY_NAMES, {"numbers": sorted(numbers)})
+        return frozenset(numbers[number] for (number,) in got)
 
     def mark(self) -> Mark:
         """How far it is, to come back to."""

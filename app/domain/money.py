@@ -1,6 +1,7 @@
 """Money as whole nano-dollars, the unit of every table, and as exact dollars everywhere else."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 PLACES = 9
 """Digits behind the point that the tables keep. Runware names costs with up to six."""
@@ -9,8 +10,10 @@ _MOST_NANOS = 10**15
 """A million dollars for one request: what is more was not written here, and a few of it would overflow a sum."""
 
 
+@lru_cache(maxsize=1024)
 def to_nanos(dollars: Decimal) -> int:
     """The nano-dollars of an amount; what is smaller than one is rounded."""
+    # Remembered: a model has few prices, and each request asks several times.
     return int(dollars.quantize(_NANO, ROUND_HALF_EVEN).scaleb(PLACES))
 
 

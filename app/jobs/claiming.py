@@ -185,7 +185,7 @@ class Claimer:
         if joined is not None:
             return joined, None
         charge = self._accounts.charge(transaction, intent)
-        claim = self._journal.claims.open(transaction, replace(intent, reserve=charge.reserve), charge.at)
+        claim = self._journal.claims.open(transaction, intent, charge.at, charge.reserve)
         return claim, charge.account
 
     def _count_refusal(self, error: GatewayError) -> None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, delete
 
-from app.database.prepared import find
+from app.database.prepared import listed
 from app.database.tables import tasks
 from app.database.transaction import Transaction
-from app.domain.money import to_nanos
 from app.journal import statements as sql
 from app.journal.processes import name_process
 from app.journal.records import (
@@ -137,16 +136,16 @@ class Claims:
             raise NothingToJoinError
         return None
 
-    def open(self, transaction: Transaction, intent: Intent, at: float | None = None) -> Claim:
-        """A claim on a request that is new, with what is reserved for it; in the transaction in which it was sought.
+    def open(self, transaction: Transaction, intent: Intent, at: float | None = None, reserve: int = 0) -> Claim:
+        """A claim on a request that is new, in the transaction in which it was sought; `reserve` is nano-dollars.
 
         `at` is when it counts as made, where that was decided with what is reserved.
         """
         now = self._clock() if at is None else at
-        row = to_row(intent, self.owner, now, now + self._key_ttl)
+        row = to_row(intent, self.owner, now, now + self._key_ttl, reserve)
         record = new_record(row, intent)
         self._insert(transaction, row, intent)
-        self._ledger.open_request(transaction, intent.request_id, intent.tenant, now, to_nanos(intent.reserve))
+        self._ledger.open_request(transaction, intent.request_id, intent.tenant, now, reserve)
         return Claim(record, is_new=True)
 
     def names_of(self, intent: Intent) -> tuple[str, ...]:
@@ -154,8 +153,9 @@ class Claims:
 
         A request under a key is found by its key alone, and no other request is: so each claim has one name.
         """
-        way = ("key", intent.key_hash) if intent.key_hash else ("fingerprint", intent.fingerprint)
-        return (" ".join((intent.tenant, *way)),)
+        if intent.key_hash:
+            return (f"{intent.tenant} key {intent.key_hash}",)
+        return (_equals_of(intent.tenant) + intent.fingerprint,)
 
     def forget_key(self, transaction: Transaction, request_id: str) -> None:
         """Let a key lead to this request no more: it is older than keys are remembered."""
@@ -208,7 +208,7 @@ class Claims:
             transaction.run(sql.INSERT_TASKS, *task_rows)
 
     def _by_key(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
-        rows = find(transaction.connection, sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash})
+        rows = transaction.find(sql.BY_KEY, {"tenant": intent.tenant, "key": intent.key_hash})
         if not rows:
             return None
         row = rows[0]
@@ -222,12 +222,14 @@ class Claims:
 
     def _adoptable(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
+        if not _may_be_adopted(transaction, intent):
+            return None
         # A marked retry may come late, after long backoffs. An unmarked one is only believed right after a break
         # (0062).
         since = 0.0 if intent.retries else self._broken.since()
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now, "broken_since": since}
         # Few: ordering them in SQL tempts SQLite to a full scan.
-        rows = find(transaction.connection, sql.ADOPTABLE, equal)
+        rows = transaction.find(sql.ADOPTABLE, equal)
         taken = _joined_in(transaction) if rows else set()
         free = [row for row in rows if row.id not in taken]
         recent = free if intent.retries else [row for row in free if self._broken.is_recent(row)]
@@ -242,6 +244,25 @@ class Claims:
         equal = {"tenant": intent.tenant, "fingerprint": intent.fingerprint, "now": now}
         rows, taken = transaction.connection.execute(sql.WAITING, equal).all(), _joined_in(transaction)
         return [row for row in rows if row.connected > 0 or row.id in taken]
+
+
+def _equals_of(tenant: str) -> str:
+    return f"{tenant} fingerprint "
+
+
+def _may_be_adopted(transaction: Transaction, intent: Intent) -> bool:
+    """Whether there may be an equal request to adopt; asked once for all claims of the tenant in a group."""
+    if _equals_of(intent.tenant) + intent.fingerprint not in transaction.names:
+        return True  # claimed alone
+    return intent.fingerprint in transaction.ask_once(_left_alone, intent.tenant)
+
+
+def _left_alone(transaction: Transaction, tenant: str) -> frozenset[str]:
+    """Of which equal requests that are claimed in this group there is one that its callers left."""
+    equals, connection = _equals_of(tenant), transaction.connection
+    wanted = [name.removeprefix(equals) for name in transaction.names if name.startswith(equals)]
+    values = {"tenant": tenant, "fingerprints": listed(connection, wanted)}
+    return frozenset(found for (found,) in transaction.look(sql.UNDELIVERED[connection.dialect.name], values))
 
 
 def _joined_in(transaction: Transaction) -> set[object]:

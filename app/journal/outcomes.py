@@ -60,13 +60,14 @@ class Outcomes:
 
     def settle(self, transaction: Transaction, lease: Lease, settlement: Settlement, costs: Sequence[TaskCost]) -> None:
         """Write down how a request ended, and what each task cost; nothing where another process has it by now."""
-        held: dict[str, object] = {"request_id": lease.request_id, "held_fence": lease.fence}
+        now = self._clock()
         # One transaction: the end, the key and the costs agree whenever anybody reads them.
         transaction.add(
             sql.SETTLE,
-            held
-            | {
-                "now": self._clock(),
+            {
+                "request_id": lease.request_id,
+                "held_fence": lease.fence,
+                "now": now,
                 "new_status": settlement.status.value,
                 "new_answer": settlement.answer,
                 "new_images_kept": settlement.images_kept,
@@ -75,12 +76,12 @@ class Outcomes:
                 "new_error": settlement.error,
                 "new_cost": write_money(settlement.cost),
                 "new_known_cost": write_money(settlement.known_cost),
-                "new_bill_next": None if settlement.known_cost is None else self._clock(),
+                "new_bill_next": None if settlement.known_cost is None else now,
             },
         )
         transaction.announce_end(lease.request_id)
         if settlement.releases:
-            transaction.add(sql.FREE_KEY, held)
+            transaction.add(sql.FREE_KEY, {"request_id": lease.request_id, "held_fence": lease.fence})
         for statement, values in _bookings(costs, lease):
             transaction.add(statement, values)
         if settlement.error is not None:
@@ -163,17 +164,17 @@ def _bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tup
     """The writes that put down what each task cost; with a lease only while it holds."""
     # A bill completed long after the end has no holder any more; costs of running work are its holder's to write
     # (0059).
-    statement = sql.BOOK if lease is None else sql.BOOK_HELD
-    held = {} if lease is None else {"of_request": lease.request_id, "held_fence": lease.fence}
-    return [
-        (
-            statement,
-            held
-            | {
-                "task_id": cost.task_id,
-                "new_cost": write_money(cost.known) if cost.is_complete else None,
-                "new_known_cost": None if cost.is_complete else write_money(cost.known),
-            },
-        )
-        for cost in costs
-    ]
+    bookings: list[tuple[Executable, dict[str, object]]] = []
+    for cost in costs:
+        nanos = write_money(cost.known)
+        values: dict[str, object] = {
+            "task_id": cost.task_id,
+            "new_cost": nanos if cost.is_complete else None,
+            "new_known_cost": None if cost.is_complete else nanos,
+        }
+        if lease is None:
+            bookings.append((sql.BOOK, values))
+        else:
+            values["of_request"], values["held_fence"] = lease.request_id, lease.fence
+            bookings.append((sql.BOOK_HELD, values))
+    return bookings

@@ -100,8 +100,8 @@ def to_sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
     return Sighting(row.id, row.owner, row.fence, row.beat, row.tries, str(row.status) in _OPEN, row.tenant)
 
 
-def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str, object]:
-    """The row of a request that is new."""
+def to_row(intent: Intent, owner: str, now: float, key_until: float, reserve: int = 0) -> dict[str, object]:
+    """The row of a request that is new; `reserve` is nano-dollars."""
     return {
         "id": intent.request_id,
         "tenant": intent.tenant,
@@ -121,7 +121,7 @@ def to_row(intent: Intent, owner: str, now: float, key_until: float) -> dict[str
         "beat": 0,
         "tries": 0,
         "estimate": write_money(intent.estimate),
-        "reserve": write_money(intent.reserve),
+        "reserve": reserve,
         "dropped": intent.dropped,
         "plan": intent.plan,
         "user": intent.user,

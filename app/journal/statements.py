@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.database.prepared import one_of
 from app.database.tables import requests, tasks
 from app.journal.records import Status
 
@@ -52,6 +53,13 @@ ADOPTABLE = (
     # Failures are not joined: a retry of what failed is to try again.
     .where(or_(*(requests.c.status == status for status in _OPEN), requests.c.answer.is_not(None)))
 )
+UNDELIVERED = {
+    dialect: select(requests.c.fingerprint)
+    .where(requests.c.tenant == _TENANT, one_of(requests.c.fingerprint, "fingerprints", dialect))
+    .where(requests.c.delivered_at.is_(None), requests.c.connected <= 0, requests.c.broken_at.is_not(None))
+    for dialect in ("sqlite", "postgresql")
+}
+"""Of which fingerprints there is something that `ADOPTABLE` may find: for most there is nothing."""
 WAITING = select(requests).where(*_EQUAL, requests.c.error.is_(None))
 """Equal requests that may have a caller who waits, as far as anybody knows: whose `connected` is above 0."""
 INSERT_REQUEST = insert(requests)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, ins
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database.key_tables import accounts, highest_prices, ledger_entries
-from app.database.prepared import find, listed, one_of
+from app.database.prepared import listed, look, one_of
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.money import read_nanos
@@ -91,6 +91,22 @@ class Held(NamedTuple):
 
     owner: Owner
     standing: Standing
+
+
+class _Request(NamedTuple):
+    """What the ledger asks of a request: the columns of `_REQUESTS`, with whatever was in them."""
+
+    id: str
+    tenant: str
+    created_at: float
+    status: str
+    reserve: object
+    cost: object
+    known_cost: object
+    estimate: object
+    executed_model: str
+    n: object
+    images: object
 
 
 class _Change(NamedTuple):
@@ -174,7 +190,7 @@ def read_held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
     # Summed here: a request has two or three entries, and whose it is and whether it is a guess only its last one says.
     for request_id, tenant, day, reserved, spent, is_estimated in _rows_of(connection, _ENTRIES, ids):
         before = held[request_id].standing if request_id in held else NOTHING
-        standing = Standing(before.reserved + reserved, before.spent + spent, is_estimated)
+        standing = Standing(before.reserved + reserved, before.spent + spent, bool(is_estimated))
         # The last entry's owner and day: one id may be claimed, taken back and claimed again across midnight (0051).
         held[request_id] = Held(Owner(tenant, day), standing)
     return held
@@ -182,11 +198,11 @@ def read_held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
 
 def _rows_of(
     connection: Connection, statements: Mapping[str, Select[*tuple[Any, ...]]], ids: Sequence[str]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    return find(connection, statements[connection.dialect.name], {"ids": listed(connection, ids)})
+) -> Sequence[Sequence[Any]]:
+    return look(connection, statements[connection.dialect.name], {"ids": listed(connection, ids)})
 
 
-def read_money(row: Row[*tuple[Any, ...]]) -> Money:
+def read_money(row: "Row[*tuple[Any, ...]] | _Request") -> Money:
     """The money of a row of `requests`. A damaged one counts as what can be read of it (0103)."""
     return Money(row.status in _FINAL, read_nanos(row.reserve) or 0, read_nanos(row.cost), read_nanos(row.known_cost))
 
@@ -194,7 +210,7 @@ def read_money(row: Row[*tuple[Any, ...]]) -> Money:
 def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change]:
     """What has changed of these requests since their last entries; what is to be counted of them is noted."""
     connection = transaction.connection
-    rows = {row.id: row for row in _rows_of(connection, _REQUESTS, ids)}
+    rows = {found[0]: _Request._make(found) for found in _rows_of(connection, _REQUESTS, ids)}
     held = read_held(connection, ids)
     for request_id in ids:
         row, earlier = rows.get(request_id), held.get(request_id)
@@ -213,7 +229,7 @@ def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change]:
             yield _Change(request_id, earlier.owner, kind, before, after, unpriced)
 
 
-def _ending_of(row: Row[*tuple[Any, ...]], before: Standing, after: Standing) -> Ending | None:
+def _ending_of(row: _Request, before: Standing, after: Standing) -> Ending | None:
     """What is to be counted of a request whose row stands as it does; None for nothing."""
     nanos = after.known - before.known
     # Its images came once, also where they were fetched a second time, and a bill may be completed long afterwards.
@@ -224,7 +240,7 @@ def _ending_of(row: Row[*tuple[Any, ...]], before: Standing, after: Standing) ->
     return Ending(str(row.executed_model), made, failed, nanos)
 
 
-def _price_of(row: Row[*tuple[Any, ...]], after: Standing) -> tuple[str, int] | None:
+def _price_of(row: _Request, after: Standing) -> tuple[str, int] | None:
     """What one image cost of a model without a price; None where it has one, or that cannot be said."""
     # Only where all images were made: shared among those that were asked for, a part of the cost is too low.
     count = row.n if row.status == "completed" and isinstance(row.n, int) else 0

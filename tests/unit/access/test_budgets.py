@@ -71,7 +71,7 @@ class Process:
         if joined is not None:
             return joined
         charge = self.accounts.charge(transaction, wanted)
-        return self.journal.claims.open(transaction, replace(wanted, reserve=charge.reserve), charge.at)
+        return self.journal.claims.open(transaction, wanted, charge.at, charge.reserve)
 
     async def claim(self, wanted: Intent):
         names = self.journal.claims.names_of(wanted)

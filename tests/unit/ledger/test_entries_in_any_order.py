@@ -143,8 +143,8 @@ class Money(RuleBasedStateMachine):
 
         def accept(transaction):
             charge = self.world.accounts.charge(transaction, wanted)
-            made.append(to_nanos(charge.reserve))
-            return journal.claims.open(transaction, replace(wanted, reserve=charge.reserve), charge.at)
+            made.append(charge.reserve)
+            return journal.claims.open(transaction, wanted, charge.at, charge.reserve)
 
         names = journal.claims.names_of(wanted)
         tenants = () if wanted.key is None else (owner,)

@@ -12,7 +12,7 @@ down_revision = "0007"
 _OPEN = "status IN ('queued', 'processing')"
 _NEW: tuple[tuple[str, list[str], str, bool], ...] = (
     ("requests_key", ["tenant", "key_hash"], "key_hash IS NOT NULL", True),
-    ("requests_undelivered", ["tenant", "fingerprint"], "delivered_at IS NULL", False),
+    ("requests_undelivered", ["tenant", "fingerprint", "connected"], "delivered_at IS NULL", False),
     ("requests_joined", ["joined_by"], "joined_by IS NOT NULL", False),
     ("requests_open", ["status"], _OPEN, False),
     ("requests_connected", ["connected"], "connected > 0", False),
