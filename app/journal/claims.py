@@ -14,6 +14,7 @@ from sqlalchemy import Row, delete
 from app.database.prepared import listed
 from app.database.tables import tasks
 from app.database.transaction import Transaction
+from app.domain.money import to_nanos
 from app.journal import statements as sql
 from app.journal.processes import name_process
 from app.journal.records import (
@@ -136,16 +137,19 @@ class Claims:
             raise NothingToJoinError
         return None
 
-    def open(self, transaction: Transaction, intent: Intent, at: float | None = None, reserve: int = 0) -> Claim:
+    def open(
+        self, transaction: Transaction, intent: Intent, at: float | None = None, reserve: int | None = None
+    ) -> Claim:
         """A claim on a request that is new, in the transaction in which it was sought; `reserve` is nano-dollars.
 
         `at` is when it counts as made, where that was decided with what is reserved.
         """
         now = self._clock() if at is None else at
-        row = to_row(intent, self.owner, now, now + self._key_ttl, reserve)
+        held = to_nanos(intent.reserve) if reserve is None else reserve
+        row = to_row(intent, self.owner, now, now + self._key_ttl, held)
         record = new_record(row, intent)
         self._insert(transaction, row, intent)
-        self._ledger.open_request(transaction, intent.request_id, intent.tenant, now, reserve)
+        self._ledger.open_request(transaction, intent.request_id, intent.tenant, now, held)
         return Claim(record, is_new=True)
 
     def names_of(self, intent: Intent) -> tuple[str, ...]:

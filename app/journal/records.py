@@ -65,6 +65,8 @@ class Intent(Struct, frozen=True):
     """Images that must be hosted here."""
     key: ApiKey | None = None
     """The key that pays, where it is one of the database."""
+    reserve: Decimal = Decimal(0)
+    """Dollars that the ledger holds for it until it has ended, where no account decides that with the claim."""
 
 
 class Record(Struct, frozen=True):
