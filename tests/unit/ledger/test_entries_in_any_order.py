@@ -28,7 +28,6 @@ from app.database.tables import requests
 from app.domain.answer import TaskCost
 from app.domain.caller import ApiKey
 from app.domain.money import to_nanos
-from app.domain.values import replace
 from app.journal.outcomes import OpenBills
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 from app.ledger.entries import SECONDS_OF_A_DAY, Ledger
