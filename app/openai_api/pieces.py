@@ -4,10 +4,12 @@ import hashlib
 
 _SMALL = 16 * 1024
 """Pieces smaller than this are copied together: kept one by one, pieces of a byte would take forty times their size."""
+_BLOCK = 1 * 1024 * 1024
+"""So many bytes of pieces are put together: many small ones would leave the memory full of holes of their size."""
 
 
 class Pieces:
-    """The pieces so far, never copied before all are there: a buffer that grows copies megabytes several times.
+    """The pieces so far, copied once when all are there: a buffer that grows copies megabytes several times.
 
     What is `hashed` is so while a piece is still in the processor's cache: a second pass costs twice as much.
     """
@@ -15,7 +17,9 @@ class Pieces:
     def __init__(self, *, hashed: bool = False) -> None:
         self.size = 0
         """Bytes so far."""
+        self._blocks: list[bytes] = []
         self._pieces: list[bytes | bytearray] = []
+        self._waiting = 0
         self._small = bytearray()
         self._hash = hashlib.sha256() if hashed else None
 
@@ -29,11 +33,16 @@ class Pieces:
             return
         self._settle()
         self._pieces.append(piece)
+        self._waiting += len(piece)
+        if self._waiting >= _BLOCK:
+            self._blocks.append(b"".join(self._pieces))
+            self._pieces, self._waiting = [], 0
 
     def join(self) -> bytes:
         """All of them as one; nothing is kept."""
         self._settle()
-        pieces, self._pieces = self._pieces, []
+        pieces = [*self._blocks, *self._pieces]
+        self._blocks, self._pieces, self._waiting = [], [], 0
         return b"".join(pieces)
 
     @property
@@ -44,4 +53,5 @@ class Pieces:
     def _settle(self) -> None:
         if self._small:
             self._pieces.append(self._small)
+            self._waiting += len(self._small)
             self._small = bytearray()

@@ -1,8 +1,8 @@
 """A task in Runware's terms, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -27,6 +27,9 @@ _MAX_SIDE = 3072
 _GENEROUS_BYTES = 7
 _MAX_LAYERS = 8
 _MIN_BYTES = 4 * 1024 * 1024
+_JOINED_BYTES = 4 * 1024 * 1024
+# A multiple of three, so that the base64 of pieces is that of the whole.
+_ENCODED_AT_ONCE = 3 * 512 * 1024
 _MAX_BYTES = 512 * 1024 * 1024
 
 
@@ -124,10 +127,13 @@ def encode_task(task: ImageTask) -> bytes:
     if not isinstance(inputs, dict):
         return encode([wire])
     # Put together by hand: an encoder copies the megabytes of base64 again and again while its buffer grows.
-    pieces = [b"[", msgspec.json.encode(wire)[:-1], b',"inputs":{']
-    for index, (name, value) in enumerate(inputs.items()):
-        pieces += (b"," if index else b"", msgspec.json.encode(name), b":", *_input_pieces(value))
-    return b"".join((*pieces, b"}}]"))
+    pieces = _task_pieces(msgspec.json.encode(wire), inputs)
+    if task.inline_bytes <= _JOINED_BYTES:
+        return b"".join(pieces)
+    # Beside a large body there is never a second copy of it: joined, all of its pieces are there at once.
+    buffer = io.BytesIO()
+    buffer.writelines(pieces)
+    return buffer.getvalue()
 
 
 def encode_data_uri(image: InlineImage) -> msgspec.Raw:
@@ -135,14 +141,32 @@ def encode_data_uri(image: InlineImage) -> msgspec.Raw:
     return msgspec.Raw(b"".join(_input_pieces(image)))
 
 
-def _input_pieces(value: object) -> Sequence[bytes]:
-    """The JSON of an input, in pieces to be joined once."""
+def _task_pieces(wire: bytes, inputs: Mapping[str, object]) -> Iterator[bytes]:
+    yield b"["
+    yield wire[:-1]
+    yield b',"inputs":{'
+    for index, (name, value) in enumerate(inputs.items()):
+        yield (b"," if index else b"") + msgspec.json.encode(name) + b":"
+        yield from _input_pieces(value)
+    yield b"}}]"
+
+
+def _input_pieces(value: object) -> Iterator[bytes]:
+    """The JSON of an input, piece by piece."""
     if isinstance(value, tuple):
-        parts = [(b"," if index else b"", *_input_pieces(inner)) for index, inner in enumerate(value)]
-        return (b"[", *chain.from_iterable(parts), b"]")
-    if isinstance(value, InlineImage):
-        return (b'"data:image/%b;base64,' % value.format.encode(), pybase64.b64encode(value.data), b'"')
-    return (msgspec.json.encode(value),)
+        yield b"["
+        for index, inner in enumerate(value):
+            yield b"," if index else b""
+            yield from _input_pieces(inner)
+        yield b"]"
+    elif isinstance(value, InlineImage):
+        yield b'"data:image/%b;base64,' % value.format.encode()
+        view = memoryview(value.data)
+        for start in range(0, len(view), _ENCODED_AT_ONCE):
+            yield pybase64.b64encode(view[start : start + _ENCODED_AT_ONCE])
+        yield b'"'
+    else:
+        yield msgspec.json.encode(value)
 
 
 def get_response(task_uuid: str) -> dict[str, object]:

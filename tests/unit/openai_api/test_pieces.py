@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from app.openai_api.pieces import Pieces
 
 
-@given(st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"a" * 20_000, b"b" * 70_000])), max_size=12))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=8), st.sampled_from([b"a" * 20_000, b"b" * 70_000, b"c" * 1_500_000])), max_size=12
+    )
+)
 def test_what_was_added_comes_out_whole_and_hashed(parts):
     pieces = Pieces(hashed=True)
     for part in parts:
