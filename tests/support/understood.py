@@ -1,7 +1,5 @@
 """A parsed request as a short dict: only what differs from the defaults, images by name and size or address."""
 
-from dataclasses import fields
-
 from app.domain.request import ImageRequest, SizeRequest, UploadedImage
 
 _DEFAULTS = ImageRequest(mode=None, prompt=None)
@@ -10,25 +8,25 @@ _DEFAULTS = ImageRequest(mode=None, prompt=None)
 def summarize(request: ImageRequest) -> dict:
     """The request in a form that a table of expectations can hold."""
     summary = {"mode": request.mode.value}
-    for field in fields(request):
-        value = getattr(request, field.name)
+    for name in request.__struct_fields__:
+        value = getattr(request, name)
         if (
-            field.name in {"mode", "given"}
-            or value == getattr(_DEFAULTS, field.name)
-            or (field.name == "size" and value == SizeRequest())
+            name in {"mode", "given"}
+            or value == getattr(_DEFAULTS, name)
+            or (name == "size" and value == SizeRequest())
         ):
             continue
-        if field.name == "images":
+        if name == "images":
             value = {image.param: _of(image) for image in value}
-        elif field.name in {"mask", "markup"}:
+        elif name in {"mask", "markup"}:
             value = _of(value)
-        elif field.name == "size":
+        elif name == "size":
             value = {"text": value.text, "exact": value.exact, "ignored": [name for name, _ in value.ignored]}
-        elif field.name == "parameters":
+        elif name == "parameters":
             value = dict(value)
-        elif field.name in {"delivery", "format"}:
+        elif name in {"delivery", "format"}:
             value = value.value
-        summary[field.name] = value
+        summary[name] = value
     return summary
 
 
