@@ -224,8 +224,12 @@ def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(
         assert (told.headers["x-should-retry"], told.headers["retry-after"]) == ("true", "1")
         assert told.headers["x-request-id"].startswith("req_")
     with process(simulator, tmp_path, port):
-        again = loopback.post(
-            url, json=BODY | {"prompt": prompt}, headers=AUTH | {"x-stainless-retry-count": "1"}, timeout=60
-        )
+        # As an SDK does: on a machine that stands still the journal may take nothing at first, and says so.
+        for attempt in range(1, 9):
+            retry = {"x-stainless-retry-count": str(attempt)}
+            again = loopback.post(url, json=BODY | {"prompt": prompt}, headers=AUTH | retry, timeout=60)
+            if again.headers.get("x-should-retry") != "true":
+                break
+            time.sleep(float(again.headers["retry-after"]))
         assert again.status_code == 200, again.text
     assert simulator.made(prompt) == 1
