@@ -47,10 +47,14 @@ POSTGRES = "postgresql://spillway:secret-word@127.0.0.1:{port}/spillway"
         pytest.param("SPILLWAY_DATABASE_URL", POSTGRES.replace("{port}", "9"), "2", id="a database that refuses"),
         pytest.param("SPILLWAY_DATABASE_URL", POSTGRES, "1", id="a database that never answers"),
         pytest.param("SPILLWAY_STORAGE_URL", "file://{file}/images", "1", id="a store that cannot be made"),
+        pytest.param("SPILLWAY_KEEP_ALIVE", "soon", "1", id="a setting that says nothing"),
+        pytest.param("SPILLWAY_CATALOG_DIR", "{file}-catalog", "1", id="a catalog that cannot be read"),
     ],
 )
 def test_what_is_missing_ends_the_start_with_one_sentence_and_exit_code_2(tmp_path, silent_port, named, value, workers):
     (tmp_path / "file").write_text("")
+    (tmp_path / "file-catalog").mkdir()
+    (tmp_path / "file-catalog" / "broken.yaml").write_text("models: [")
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "import app.main, app.cli.serve"], cwd=ROOT, check=True)
     loading = time.monotonic() - began
@@ -60,7 +64,7 @@ def test_what_is_missing_ends_the_start_with_one_sentence_and_exit_code_2(tmp_pa
     finished = spillway(tmp_path, "serve", "--workers", workers, **variables)
     took = time.monotonic() - began
     assert (finished.returncode, len(finished.stderr.splitlines())) == (2, 1), finished.stderr
-    assert named in finished.stderr
+    assert ("broken.yaml" if "CATALOG" in named else named) in finished.stderr
     assert "secret-word" not in finished.stderr
     # Loading all modules takes one and a half seconds on a quiet machine; the bound holds on a busy one too.
     assert took < 1 + 2 * loading
