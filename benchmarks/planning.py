@@ -11,7 +11,8 @@ from itertools import repeat
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes
 from app.catalog.modes import Mode
-from app.domain.request import Delivery, ImageRequest, SizeRequest
+from app.domain.request import ImageRequest, SizeRequest
+from app.domain.words import Delivery
 from app.planning.check import check
 from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan

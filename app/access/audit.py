@@ -15,7 +15,7 @@ from app.database.transaction import Transaction
 from app.database.writer import Writer
 from app.domain.caller import Caller
 from app.domain.key_records import AuditEntry, AuditPage
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 KEY_CREATED, KEY_UPDATED, KEY_ROTATED, KEY_REVOKED = "key.created", "key.updated", "key.rotated", "key.revoked"
 REQUEST_READ, RESULT_READ = "request.read", "result.read"

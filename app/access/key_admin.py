@@ -31,7 +31,7 @@ from app.database.writer import Writer
 from app.domain.caller import ApiKey
 from app.domain.key_records import KeyBudget, KeyDraft, KeyPage, KeyStatus, KeyView
 from app.domain.money import from_nanos
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, NotFoundError
 from app.journal.webhooks import without_secrets
 from app.ledger.periods import first_day, resets_at

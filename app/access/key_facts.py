@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from app.domain.caller import ApiKey
 from app.domain.key_records import KeyStatus
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 
 def status_of(key: ApiKey, now: float) -> KeyStatus:

@@ -16,7 +16,7 @@ from app.database.transaction import Transaction
 from app.domain.caller import ApiKey, Limits, Period
 from app.domain.key_records import KeyPage, KeyStatus
 from app.domain.money import from_nanos, to_nanos
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.observability.logs import get_logger
 
 _logger = get_logger("keys")

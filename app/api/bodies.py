@@ -14,8 +14,9 @@ from starlette.requests import Request
 from app.access.admission import MemoryBudget, Ticket
 from app.catalog.modes import Mode
 from app.domain.context import RequestContext
-from app.domain.request import IgnoredField, ImageRequest, JSONValue, UploadedImage
+from app.domain.request import IgnoredField, ImageRequest, UploadedImage
 from app.domain.values import replace
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, OverloadedError
 from app.openai_api.defaults import with_defaults
 from app.openai_api.input_images import FilePart

@@ -16,7 +16,7 @@ from app.access.meters import Meters, is_metered
 from app.access.metrics_key import MetricsKey
 from app.domain.caller import ANONYMOUS, Caller
 from app.domain.context import RequestContext
-from app.domain.request import Delivery
+from app.domain.words import Delivery
 from app.errors import ForbiddenError, InvalidRequestError
 from app.observability.logs import get_logger
 from app.openai_api.limit_headers import limit_headers

@@ -10,7 +10,7 @@ from app.access.audit import actor_of
 from app.access.key_ring import KeyRing
 from app.domain.caller import Caller
 from app.domain.key_records import KeyView
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.openai_api.json_body import StructureGuard, decode_object
 from app.openai_api.key_fields import KeyFields, read_audit_page, read_grace, read_key_page
 from app.openai_api.key_render import audit_members, keys_members, render_caller, render_key, render_members

@@ -11,7 +11,7 @@ from app.catalog.published import RefreshError, Sources
 from app.catalog.rates import Example
 from app.catalog.update import refresh
 from app.cli.exits import CommandError
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.ledger.order import Order
 from app.ledger.pricing import estimate_price
 

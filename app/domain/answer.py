@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from app.catalog.model import CatalogModel
 from app.domain.lifetimes import Lifetimes
-from app.domain.request import ImageFormat, JSONValue
+from app.domain.words import ImageFormat, JSONValue
 
 
 class AdjustmentMode(StrEnum):

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 
 class Period(StrEnum):

@@ -4,7 +4,7 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from app.domain.caller import ApiKey
-from app.domain.request import Delivery
+from app.domain.words import Delivery
 
 
 class RequestContext(Struct, frozen=True):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.domain.caller import NO_LIMITS, ApiKey, Limits, Period
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 
 class KeyStatus(StrEnum):

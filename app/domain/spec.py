@@ -7,7 +7,7 @@ from msgspec import Struct
 from app.catalog.model import CatalogModel, OutputFormat
 from app.domain.answer import Adjustment
 from app.domain.lifetimes import Lifetimes
-from app.domain.request import Delivery, ImageFormat, JSONValue
+from app.domain.words import Delivery, ImageFormat, JSONValue
 from app.images.geometry import TargetShape
 from app.images.types import Fit
 

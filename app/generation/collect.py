@@ -11,9 +11,9 @@ from msgspec import Struct
 from app.domain.answer import Adjustment, Answer, Attempt, DeliveredImage, MissingImage, Result
 from app.domain.lifetimes import Lifetimes
 from app.domain.outcome import Failed, Part
-from app.domain.request import JSONValue
 from app.domain.spec import TaskPlace
 from app.domain.values import replace
+from app.domain.words import JSONValue
 from app.errors import GatewayError, Spent
 from app.generation.provider_errors import error_class, to_error
 from app.ledger.bill import known_cost, total_cost

@@ -15,9 +15,9 @@ import pybase64
 
 from app.domain.answer import Adjustment, DeliveredImage
 from app.domain.context import RequestContext
-from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import NATIVE_FORMATS, OutputSpec
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.egress.address_guard import FetchError
 from app.egress.download import ResultDownloader
 from app.errors import GatewayError, ProviderError

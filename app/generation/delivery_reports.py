@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from app.domain.answer import Adjustment, AdjustmentMode, DeliveredImage
-from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import OutputSpec
+from app.domain.words import Delivery, ImageFormat
 from app.planning.output import converts
 
 _AS_MADE = "The image could not be converted as requested: it is given as Runware made it."

@@ -4,8 +4,8 @@ import asyncio
 
 import pybase64
 
-from app.domain.request import ImageFormat
 from app.domain.spec import OutputSpec
+from app.domain.words import ImageFormat
 from app.egress.download import MAX_BYTES
 from app.errors import ProviderError
 from app.images.headers import HEAD_BYTES, is_whole, read_header

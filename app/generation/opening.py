@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.request import ImageRequest, InputImage, JSONValue, LinkedImage, UploadedImage
+from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
 from app.domain.values import replace
+from app.domain.words import JSONValue
 from app.egress.address_guard import FetchError, RefusedAddressError
 from app.egress.fetch import InputFetcher
 from app.egress.http_get import TooManyBytesError

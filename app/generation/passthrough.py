@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pybase64
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.egress.address_guard import RefusedAddressError
 from app.egress.fetch import InputFetcher
 from app.errors import InvalidRequestError

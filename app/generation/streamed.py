@@ -7,7 +7,7 @@ stored. An image of another format than was asked for is gathered instead, to be
 
 from collections.abc import AsyncIterator
 
-from app.domain.request import ImageFormat
+from app.domain.words import ImageFormat
 from app.generation.made_image import broken_image, is_measured, whole_ends
 from app.images.headers import HEAD_BYTES, read_header
 from app.images.types import Header

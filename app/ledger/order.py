@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from app.catalog.model import CatalogModel, Dimensions
 from app.catalog.prices import Confidence, Pricing
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 _BINARY_MEGAPIXEL = 1_048_576
 # Published examples of most models fit no other rule: 1024x1024 is one unit, 1536x1024 two, 1920x1080 three.

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 from app.catalog.model import Dimensions, FixedSizes
 from app.catalog.prices import Confidence, Pricing
-from app.domain.request import JSONValue
 from app.domain.values import replace
+from app.domain.words import JSONValue
 from app.ledger.order import Estimate, Order, PriceComponent, megapixels
 
 # Fields that change how long a model computes, besides its steps.

@@ -5,7 +5,7 @@ Never against what the caller says under another name: a default size gives way 
 
 from collections.abc import Mapping, Sequence
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.openai_api.input_images import FilePart
 from app.openai_api.vocabulary import natives_of
 

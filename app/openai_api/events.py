@@ -8,7 +8,7 @@ import msgspec
 
 from app.catalog.modes import Mode
 from app.domain.answer import Answer, DeliveredImage
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import GatewayError, Spent
 from app.openai_api.render import Chunk, error_members, image_members, render_metadata
 

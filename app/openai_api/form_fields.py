@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.json_body import decode_value
 from app.openai_api.vocabulary import BY_NAME, SYNONYMS, Kind, names_of

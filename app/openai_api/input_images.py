@@ -14,7 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from app.domain.request import InputImage, JSONValue, LinkedImage, UploadedImage
+from app.domain.request import InputImage, LinkedImage, UploadedImage
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 from app.images.formats.signatures import sniff
 from app.openai_api.json_body import decode_value

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 
 MAX_STRUCTURE = 100_000

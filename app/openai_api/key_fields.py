@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from app.catalog.modes import Mode
 from app.domain.caller import Limits, Period
 from app.domain.key_records import AuditPage, KeyDraft, KeyPage, KeyStatus
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.parse import parse_request
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_seconds, read_text, wrong

@@ -10,7 +10,7 @@ import msgspec
 from app.access.key_facts import facts_of
 from app.domain.caller import ANONYMOUS, Caller
 from app.domain.key_records import AuditEntry, AuditPage, KeyPage, KeyView
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 _encoder = msgspec.json.Encoder()
 _Item = TypeVar("_Item", bound="dict[str, JSONValue]")

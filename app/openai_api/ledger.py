@@ -1,7 +1,7 @@
 """The ledger as administrators see it, over HTTP and from the command."""
 
-from app.domain.request import JSONValue
 from app.domain.verification import Verification
+from app.domain.words import JSONValue
 
 
 def render_verification(found: Verification) -> dict[str, JSONValue]:

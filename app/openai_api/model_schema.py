@@ -7,8 +7,8 @@ A field of Runware's that is another name of one here says so in `x-same-as`.
 from app.catalog.field_rules import FieldRule
 from app.catalog.model import CatalogModel, Dimensions, FixedSizes, GridSizes, SizeUse
 from app.catalog.modes import Mode
-from app.domain.request import ImageFormat, JSONValue
 from app.domain.spec import NATIVE_FORMATS
+from app.domain.words import ImageFormat, JSONValue
 from app.openai_api.request_schemas import describe_field
 from app.openai_api.vocabulary import BY_NAME, FIELDS, MAX_IMAGES, OWN_NAMES, SYNONYMS, Field, Kind
 from app.planning.decide import MAX_PROMPT_CHARS

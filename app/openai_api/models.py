@@ -9,7 +9,7 @@ from app.catalog.model import CatalogModel
 from app.catalog.modes import Mode
 from app.catalog.prices import confidence_of, price_in_short, price_in_words
 from app.catalog.registry import Registry
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.openai_api.model_schema import capabilities_of
 from app.openai_api.vocabulary import MAX_IMAGES
 from app.planning.capabilities import emulated_modes, supported_modes

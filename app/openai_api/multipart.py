@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
 from app.openai_api.form_fields import rebuild_fields
 from app.openai_api.form_parts import PartHead, TextPart, read_part, takes_image

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.catalog.modes import Mode
-from app.domain.request import IgnoredField, ImageFormat, ImageRequest, InputImage, JSONValue
+from app.domain.request import IgnoredField, ImageRequest, InputImage
+from app.domain.words import ImageFormat, JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.input_images import FilePart, read_images, read_single
 from app.openai_api.readers import Fields, read_field, wrong

@@ -8,7 +8,8 @@ import re
 from collections.abc import Collection, Mapping
 from itertools import islice
 
-from app.domain.request import JSONValue, SizeRequest
+from app.domain.request import SizeRequest
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.vocabulary import MAX_SIDE, Field, Kind
 from app.planning.sizing import tier_area

@@ -11,7 +11,7 @@ import msgspec
 
 from app.domain.answer import Adjustment, Answer, DeliveredImage
 from app.domain.outcome import Failed, Unresolved
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import GatewayError, Spent, StillProcessingError
 from app.ledger.bill import known_cost, total_cost
 from app.planning.dry_run import DryRun, show_task

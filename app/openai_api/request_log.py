@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from app.domain.answer import TaskCost
-from app.domain.request import Delivery, JSONValue
+from app.domain.words import Delivery, JSONValue
 from app.errors import GatewayError, InvalidRequestError
 from app.journal.records import Record, RequestView, Status, Sums
 from app.ledger.bill import known_cost, total_cost

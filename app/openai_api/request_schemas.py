@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.openai_api.vocabulary import BY_NAME, FIELDS, RUNWARE_FIELDS, Field, Kind
 
 Schema = dict[str, JSONValue]

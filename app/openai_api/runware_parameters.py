@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from app.domain.request import Delivery, IgnoredField, JSONValue
+from app.domain.request import IgnoredField
+from app.domain.words import Delivery, JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.input_images import FilePart, has_images, has_mask
 from app.openai_api.readers import Fields, read_choice, read_integer, wrong

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 
-from app.domain.request import Delivery, ImageFormat, JSONValue
+from app.domain.words import Delivery, ImageFormat, JSONValue
 
 MAX_IMAGES = 16
 # No image has a larger side: it is a typing error.

@@ -4,7 +4,7 @@ What is adjusted, and in which words, is said by the aspect that decides it.
 """
 
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 _LONGEST_SHOWN = 64
 

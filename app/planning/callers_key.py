@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import msgspec
 from pydantic import SecretStr
 
-from app.domain.request import ImageRequest, JSONValue, LinkedImage
+from app.domain.request import ImageRequest, LinkedImage
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 
 _DROPPED = "apiKey"

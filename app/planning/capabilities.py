@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from app.catalog.model import CatalogModel
 from app.catalog.modes import Mode
-from app.domain.request import ImageRequest, JSONValue
+from app.domain.request import ImageRequest
+from app.domain.words import JSONValue
 
 _SENT_ANYWAY = frozenset({"positivePrompt", "width", "height", "inputs", "resolution"})
 """Required fields that every request fills by itself."""

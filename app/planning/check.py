@@ -9,7 +9,8 @@ from itertools import islice
 
 from app.catalog.model import CatalogModel
 from app.catalog.modes import Mode
-from app.domain.request import ImageFormat, ImageRequest, LinkedImage
+from app.domain.request import ImageRequest, LinkedImage
+from app.domain.words import ImageFormat
 from app.errors import InvalidRequestError
 from app.planning.capabilities import (
     is_emulated,

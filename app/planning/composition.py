@@ -5,8 +5,9 @@ There is something to do only where a request has `fit` or a mask.
 
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import ImageFormat, ImageRequest
+from app.domain.request import ImageRequest
 from app.domain.spec import Composition
+from app.domain.words import ImageFormat
 from app.errors import InvalidRequestError
 from app.planning.capabilities import pastes_mask
 from app.planning.size import reference_shape

@@ -13,9 +13,10 @@ from msgspec import structs
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
-from app.domain.request import Delivery, ImageRequest, JSONValue, Shape
+from app.domain.request import ImageRequest, Shape
 from app.domain.spec import ImageSpec
 from app.domain.values import replace
+from app.domain.words import Delivery, JSONValue
 from app.errors import InvalidRequestError
 from app.ledger.order import Order
 from app.ledger.pricing import PriceMemory, estimate_price

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from app.catalog.model import CatalogModel, Dimensions, SizeUse, UnpublishedSizes
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import ImageRequest, JSONValue, SizeRequest
+from app.domain.request import ImageRequest, SizeRequest
 from app.domain.values import replace
+from app.domain.words import JSONValue
 from app.planning.adjustments import dropped
 
 SCALE_FACTOR, OUTPAINT = "scale_factor", "outpaint"

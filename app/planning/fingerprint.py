@@ -12,14 +12,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app.domain.context import RequestContext
-from app.domain.request import (
-    IgnoredField,
-    ImageRequest,
-    InputImage,
-    JSONValue,
-    LinkedImage,
-    SizeRequest,
-)
+from app.domain.request import IgnoredField, ImageRequest, InputImage, LinkedImage, SizeRequest
+from app.domain.words import JSONValue
 from app.runware.tasks import OWN_FIELDS
 
 

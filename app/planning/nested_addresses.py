@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 
 _AROUND = bytes(range(33)).decode()
 _SCHEME = re.compile(r"https?:[/\\]", re.IGNORECASE)

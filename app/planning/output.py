@@ -13,8 +13,9 @@ from typing import TypeAlias
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.lifetimes import Lifetimes
-from app.domain.request import Delivery, ImageFormat, ImageRequest, JSONValue
+from app.domain.request import ImageRequest
 from app.domain.spec import NATIVE_FORMATS, Composition, FormatPlan, ImageSpec, OutputSpec
+from app.domain.words import Delivery, ImageFormat, JSONValue
 from app.errors import InvalidRequestError
 from app.planning.adjustments import dropped
 from app.planning.derived_size import SCALE_FACTOR

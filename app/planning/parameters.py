@@ -11,7 +11,8 @@ from typing import TypeAlias
 from app.catalog.field_rules import Scalar
 from app.catalog.model import CatalogModel, Choice
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import ImageRequest, JSONValue
+from app.domain.request import ImageRequest
+from app.domain.words import JSONValue
 from app.planning.adjustments import dropped
 from app.planning.validation import check_fields, expected, find_rule
 from app.runware.tasks import OWN_FIELDS

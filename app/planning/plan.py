@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from app.catalog.model import CatalogModel
 from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.request import Delivery, ImageRequest, JSONValue
+from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec, OutputSpec, TaskPlace
 from app.domain.values import replace
+from app.domain.words import Delivery, JSONValue
 from app.errors import InvalidRequestError
 from app.images.types import CompositeBase
 from app.planning.output import converts, streams

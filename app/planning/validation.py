@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from app.catalog.field_rules import FieldRule
-from app.domain.request import JSONValue
+from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 
 _Object = Mapping[str, JSONValue]

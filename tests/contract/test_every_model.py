@@ -10,7 +10,8 @@ from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes
 from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
-from app.domain.request import Delivery, ImageFormat, ImageRequest, LinkedImage, SizeRequest
+from app.domain.request import ImageRequest, LinkedImage, SizeRequest
+from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
 from app.openai_api.model_schema import describe_model
 from app.openai_api.vocabulary import OWN_NAMES

@@ -15,7 +15,8 @@ import pytest
 from app.catalog.loader import load_catalog
 from app.catalog.model import CatalogModel, FixedSizes
 from app.catalog.modes import Mode
-from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
+from app.domain.request import ImageRequest, LinkedImage, SizeRequest
+from app.domain.words import Delivery
 from app.ledger.order import Estimate, Order
 from app.ledger.pricing import estimate_price
 from app.planning.check import check

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.support import loopback
+from tests.support.children import children_with
 from tests.support.commands import served, spillway
 from tests.support.images import open_bytes, png
 from tests.support.processes import unique
@@ -78,7 +79,7 @@ def test_several_workers_share_the_port_and_their_links(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=["TERM", "INT", "KILL"])
 def test_the_simulator_ends_with_the_gateway_however_it_ends(tmp_path, number):
     with served(tmp_path) as (_, process):
-        simulators = [child for child in psutil.Process(process.pid).children() if "app.simulator" in child.cmdline()]
+        simulators = children_with("app.simulator", process.pid)
         process.send_signal(number)
         process.wait(20)
         assert len(simulators) == 1

@@ -5,9 +5,9 @@ import threading
 import time
 from functools import partial
 
-import psutil
 import pytest
 
+from tests.support.children import IMAGE_WORKER, children_with, resident
 from tests.support.hostile_images import chattering_tiff, lying_boxes, progressive_jpeg, thin_png
 from tests.support.images import encode, photo, png
 
@@ -57,23 +57,15 @@ def test_a_hostile_image_is_answered_soon_and_an_innocent_caller_hardly_waits(at
 
 
 def test_the_memory_a_hostile_image_may_take_is_bounded(attacked):
-    def resident() -> int:
-        own = psutil.Process()
-        workers = [child for child in own.children() if "app.images.workers.inside" in child.cmdline()]
-        total = 0
-        for process in workers:
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        return total
+    def held() -> int:
+        return resident(children_with(IMAGE_WORKER))
 
     images = [HOSTILE[name]() for name in ("a PNG of one row", "a HEIC that says 64 and holds 8000")]
-    before, peak, over = resident(), [0], threading.Event()
+    before, peak, over = held(), [0], threading.Event()
 
     def watch() -> None:
         while not over.wait(0.02):
-            peak[0] = max(peak[0], resident())
+            peak[0] = max(peak[0], held())
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -82,7 +74,7 @@ def test_the_memory_a_hostile_image_may_take_is_bounded(attacked):
     over.set()
     watching.join()
     assert peak[0] - before < 700 * 1024 * 1024
-    assert resident() - before < 60 * 1024 * 1024
+    assert held() - before < 60 * 1024 * 1024
 
 
 def test_the_first_edit_finds_its_worker_there(start_gateway):

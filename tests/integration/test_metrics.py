@@ -1,8 +1,6 @@
 """Each metric is driven to change by what it counts; who may read them; and what they say of money is the ledger's."""
 
 import concurrent.futures
-import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -10,12 +8,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import httpx2
-import psutil
 import pytest
 
 from app import __version__
 from app.observability.families import FAMILIES, Kind
 from tests.support import loopback
+from tests.support.children import IMAGE_WORKER, children_with
 from tests.support.raw import RawConnection
 from tests.support.scraping import ADMIN_KEY, Scrape, scrape
 from tests.support.waiting import seen
@@ -183,22 +181,12 @@ def test_the_balance_shows_where_it_is_watched(counted):
     assert value(counted, "spillway_runware_balance_low") == 1
 
 
-def workers() -> dict[int, psutil.Process]:
-    """The image workers under this process."""
-    found = {}
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if "app.images.workers.inside" in process.cmdline():
-                found[process.pid] = process
-    return found
-
-
 def test_a_worker_that_is_lost_is_counted_and_there_again(start_gateway):
-    before = workers()
+    before = children_with(IMAGE_WORKER)
     gateway = start_gateway(SPILLWAY_ADMIN_KEYS=f"boss={ADMIN_KEY}")
     assert seen(lambda: value(gateway, "spillway_workers", state="idle"), lambda now: now == 1) == 1
-    for pid, process in workers().items():
-        if pid not in before:
+    for process in children_with(IMAGE_WORKER):
+        if process not in before:
             process.kill()
     assert generate(gateway, output_format="avif").status_code == 200
     assert value(gateway, "spillway_worker_restarts_total") == 1

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.support import loopback
+from tests.support.children import SERVER, children_with
 from tests.support.commands import served, spillway
 from tests.support.processes import free_port
 from tests.support.raw import RawConnection
@@ -23,16 +24,6 @@ def ask(origin: str, times: int) -> None:
     """So many requests, each over a connection of its own, so that every process gets some."""
     for _ in range(times):
         assert loopback.get(f"{origin}/v1/models", headers={"Connection": "close"}).status_code == 200
-
-
-def server_processes(running: int) -> list[psutil.Process]:
-    """The processes that serve, under the one that was started."""
-    found = []
-    for process in psutil.Process(running).children():
-        with contextlib.suppress(psutil.Error):
-            if any("spawn_main" in part for part in process.cmdline()):
-                found.append(process)
-    return found
 
 
 def test_a_port_of_their_own_has_the_sums_of_all_processes_also_of_killed_ones(tmp_path):
@@ -54,13 +45,13 @@ def test_a_port_of_their_own_has_the_sums_of_all_processes_also_of_killed_ones(t
         assert seen(limit, lambda now: now == 1024) == 1024
         ask(origin, 20)
         assert seen(lambda: counted().value("spillway_requests_total", **ENDPOINT), lambda now: now == 20) == 20
-        serving = server_processes(process.pid)
+        serving = children_with(SERVER, process.pid)
         assert len(serving) == 2
         serving[0].kill()
         serving[0].wait()
         assert counted().value("spillway_requests_total", **ENDPOINT) == 20
         # The one that is started in its place counts on where it stopped.
-        assert seen(lambda: len(server_processes(process.pid)), lambda now: now == 2) == 2
+        assert seen(lambda: len(children_with(SERVER, process.pid)), lambda now: now == 2) == 2
         assert seen(limit, lambda now: now == 1024) == 1024
         ask(origin, 15)
         assert seen(lambda: counted().value("spillway_requests_total", **ENDPOINT), lambda now: now >= 35) == 35

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.support import loopback
+from tests.support.children import SERVER, children_with
 from tests.support.commands import ROOT, environment, served, spillway
 from tests.support.processes import free_port, process, start_process, unique, wait_until_it_answers
 from tests.support.raw import RawConnection, head
@@ -96,20 +97,11 @@ def test_the_catalog_is_read_once_for_all_workers(tmp_path):
         readyz = f"{origin}/readyz"
         assert loopback.get(readyz, timeout=60).json()["models"] == 192
         shutil.rmtree(folder)
-        before = {one.pid: one for one in servers_of(running)}
+        before = {one.pid: one for one in children_with(SERVER, running.pid)}
         for one in before.values():
             one.kill()
-        assert seen(lambda: before.keys().isdisjoint(one.pid for one in servers_of(running)), bool)
+        assert seen(lambda: before.keys().isdisjoint(one.pid for one in children_with(SERVER, running.pid)), bool)
         assert loopback.get(readyz, timeout=60).json()["models"] == 192
-
-
-def servers_of(running: subprocess.Popen) -> list[psutil.Process]:
-    """The processes that serve."""
-    found = []
-    for one in psutil.Process(running.pid).children():
-        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-            found += [one] if "multiprocessing.spawn" in " ".join(one.cmdline()) else []
-    return found
 
 
 def test_readyz_names_every_part_and_its_state(tmp_path):

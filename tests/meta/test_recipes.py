@@ -14,7 +14,8 @@ from app.api.context import Public, WithKey
 from app.api.routes import Route, serve_routes
 from app.catalog.loader import load_catalog
 from app.catalog.modes import Mode
-from app.domain.request import Delivery, ImageRequest, SizeRequest
+from app.domain.request import ImageRequest, SizeRequest
+from app.domain.words import Delivery
 from app.planning.decide import decide
 from app.settings.named_keys import NamedKey
 

@@ -20,8 +20,9 @@ from app.catalog.registry import Registry, unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Outcome
-from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.domain.request import ImageRequest
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
 from app.jobs.result_store import ResultStore

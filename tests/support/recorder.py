@@ -9,8 +9,9 @@ from app.catalog.registry import unlisted_model
 from app.domain.answer import Answer, DeliveredImage, Result, TaskCost
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Outcome, Part
-from app.domain.request import ImageFormat, ImageRequest
+from app.domain.request import ImageRequest
 from app.domain.values import replace
+from app.domain.words import ImageFormat
 from app.generation.service import ImageService
 from app.generation.stream import Stream
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import SimulatorProcess
+from tests.support.children import IMAGE_WORKER, SERVER, children_with
 from tests.support.processes import free_port, start_process, wait_until_it_answers
 from tests.support.soak.program import COLLECT, WORKERS
 from tests.support.waiting import seen
@@ -52,19 +53,11 @@ class House:
 
     def servers(self) -> list[psutil.Process]:
         """The processes that serve, the one that lives longest first."""
-        return sorted(self._children("spawn_main"), key=lambda process: (process.create_time(), process.pid))
+        return sorted(children_with(SERVER, self.serving.pid), key=lambda process: (process.create_time(), process.pid))
 
     def image_workers(self) -> list[psutil.Process]:
         """The processes that convert images."""
-        return self._children("app.images.workers.inside")
-
-    def _children(self, word: str) -> list[psutil.Process]:
-        found = []
-        for process in psutil.Process(self.serving.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if any(word in part for part in process.cmdline()):
-                    found.append(process)
-        return found
+        return children_with(IMAGE_WORKER, self.serving.pid)
 
     def enter(self) -> tuple[str, ...]:
         """What stands before a command that is to see the disk as the gateway does."""

@@ -11,7 +11,7 @@ from app.access.admission import MemoryBudget
 from app.api.bodies import BodyReader
 from app.catalog.modes import Mode
 from app.domain.context import RequestContext
-from app.domain.request import Delivery
+from app.domain.words import Delivery
 from app.errors import InvalidRequestError, OverloadedError
 from app.settings.groups import ImageSettings, UpstreamSettings
 from app.settings.limits import LoadSettings

@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from app.api.context import ContextReader, LinkOrigins, prefers_background, wants_dry_run
 from app.domain.caller import Caller
-from app.domain.request import Delivery
+from app.domain.words import Delivery
 from app.errors import InvalidRequestError
 from app.server.delivery import state_of
 from app.settings.groups import ModelSettings

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.answer import DeliveredImage
-from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.domain.request import ImageRequest
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.generation.collect import build_result, end_of
 from app.planning.decide import decide
 from app.planning.plan import FittedInputs, build_plan

@@ -7,8 +7,8 @@ import pytest
 from app.catalog.registry import unlisted_model
 from app.domain.answer import Answer, Attempt, DeliveredImage, TaskCost
 from app.domain.outcome import Part
-from app.domain.request import ImageFormat
 from app.domain.spec import TaskPlace
+from app.domain.words import ImageFormat
 from app.errors import ProviderError
 from app.generation.collect import FailedImage, TaskEnd, build_result, merge_fields, split_parts
 

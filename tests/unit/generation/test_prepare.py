@@ -8,7 +8,8 @@ import pytest
 from app.catalog.modes import Mode
 from app.catalog.registry import Registry
 from app.domain.context import RequestContext
-from app.domain.request import Delivery, ImageRequest
+from app.domain.request import ImageRequest
+from app.domain.words import Delivery
 from app.errors import InvalidRequestError, NotFoundError
 from app.generation.prepare import Policy, Preparer
 from app.planning.fingerprint import TaskIds

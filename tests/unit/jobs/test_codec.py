@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from app.domain.answer import Adjustment, AdjustmentMode, Attempt, DeliveredImage, MissingImage, Result
-from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import Composition, FormatPlan, OutputSpec, TaskPlace
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.errors import GatewayError, ProviderError, UnavailableError
 from app.jobs.codec import (
     StoredPlan,

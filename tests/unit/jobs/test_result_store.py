@@ -14,8 +14,8 @@ from app.database.image_tables import stored_images
 from app.domain.answer import DeliveredImage, Result
 from app.domain.lifetimes import Lifetimes
 from app.domain.outcome import Answered, Failed
-from app.domain.request import ImageFormat
 from app.domain.values import replace
+from app.domain.words import ImageFormat
 from app.errors import NotFoundError
 from app.jobs.codec import encode_result
 from app.jobs.result_store import ImagesMissingError, ResultStore, has_all_images, is_embedded, needs_refetch

@@ -4,9 +4,9 @@ import json
 from decimal import Decimal
 
 from app.domain.answer import Adjustment, AdjustmentMode, Attempt, DeliveredImage, MissingImage, Result, TaskCost
-from app.domain.request import Delivery, ImageFormat
 from app.domain.spec import Composition, FormatPlan, OutputSpec, TaskPlace
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.errors import ProviderError
 from app.journal.records import Intent, PlanView, RequestView, Status
 from app.journal.rows import new_record, to_row

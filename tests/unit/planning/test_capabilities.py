@@ -5,7 +5,8 @@ import pytest
 from app.catalog.loader import load_catalog
 from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
-from app.domain.request import Delivery, ImageRequest, SizeRequest
+from app.domain.request import ImageRequest, SizeRequest
+from app.domain.words import Delivery
 from app.errors import InvalidRequestError
 from app.planning.capabilities import emulated_modes, starts_from_blank, supported_modes
 from app.planning.check import check

@@ -3,7 +3,8 @@
 import pytest
 
 from app.catalog.modes import Mode
-from app.domain.request import ImageFormat, ImageRequest, LinkedImage, SizeRequest
+from app.domain.request import ImageRequest, LinkedImage, SizeRequest
+from app.domain.words import ImageFormat
 from app.errors import InvalidRequestError
 from app.planning.check import NO_NEEDS, InputNeeds, check
 from tests.support.planning import IMAGE, MARKUP, MASK, model_of

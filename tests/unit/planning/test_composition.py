@@ -3,8 +3,9 @@
 import pytest
 
 from app.catalog.modes import Mode
-from app.domain.request import ImageFormat, ImageRequest, SizeRequest
+from app.domain.request import ImageRequest, SizeRequest
 from app.domain.spec import Composition
+from app.domain.words import ImageFormat
 from app.errors import InvalidRequestError
 from app.planning.composition import check_fit, decide_composition
 from app.planning.sizing import SizeChoice

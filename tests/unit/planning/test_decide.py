@@ -8,15 +8,9 @@ import pytest
 from app.catalog.modes import Mode
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.context import RequestContext
-from app.domain.request import (
-    Delivery,
-    IgnoredField,
-    ImageFormat,
-    ImageRequest,
-    SizeRequest,
-    UploadedImage,
-)
+from app.domain.request import IgnoredField, ImageRequest, SizeRequest, UploadedImage
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
 from app.planning.decide import SpecMemory, bind, decide
 from app.planning.fingerprint import TaskIds, fingerprint

@@ -5,7 +5,8 @@ import pytest
 from app.catalog.loader import load_catalog
 from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
-from app.domain.request import Delivery, ImageRequest, LinkedImage, SizeRequest
+from app.domain.request import ImageRequest, LinkedImage, SizeRequest
+from app.domain.words import Delivery
 from app.planning.check import check
 from app.planning.decide import decide
 from app.settings.load import Settings

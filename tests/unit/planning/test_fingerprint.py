@@ -4,16 +4,9 @@ import pytest
 
 from app.catalog.modes import Mode
 from app.domain.context import RequestContext
-from app.domain.request import (
-    Delivery,
-    IgnoredField,
-    ImageFormat,
-    ImageRequest,
-    LinkedImage,
-    SizeRequest,
-    UploadedImage,
-)
+from app.domain.request import IgnoredField, ImageRequest, LinkedImage, SizeRequest, UploadedImage
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.planning.fingerprint import fingerprint
 
 CONTEXT = RequestContext("id", "http://here", Delivery.LINK)

@@ -4,9 +4,10 @@ import pytest
 from PIL import Image
 
 from app.catalog.modes import Mode
-from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.domain.request import ImageRequest
 from app.domain.spec import Composition, FormatPlan, Lifetimes
 from app.domain.values import replace
+from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
 from app.images.convert import encode_image
 from app.planning.output import DEFAULT_RULES, LONGEST_SIDES, OutputRules, decide_output, decide_storage

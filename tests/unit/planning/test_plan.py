@@ -8,8 +8,9 @@ import pytest
 from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.context import RequestContext
-from app.domain.request import Delivery, ImageFormat, ImageRequest
+from app.domain.request import ImageRequest
 from app.domain.spec import TaskPlace
+from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
 from app.planning.decide import decide
 from app.planning.fingerprint import TaskIds

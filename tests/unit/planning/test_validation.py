@@ -6,8 +6,9 @@ from app.catalog.field_rules import FieldRule
 from app.catalog.loader import load_catalog
 from app.catalog.modes import Mode
 from app.domain.answer import AdjustmentMode
-from app.domain.request import Delivery, ImageRequest, LinkedImage
+from app.domain.request import ImageRequest, LinkedImage
 from app.domain.spec import Lifetimes
+from app.domain.words import Delivery
 from app.errors import InvalidRequestError
 from app.planning.decide import decide
 from app.settings.load import Settings

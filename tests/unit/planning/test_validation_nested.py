@@ -4,7 +4,8 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.catalog.modes import Mode
-from app.domain.request import Delivery, ImageRequest
+from app.domain.request import ImageRequest
+from app.domain.words import Delivery
 from app.errors import InvalidRequestError
 from app.planning.check import check
 from app.planning.decide import decide

@@ -11,6 +11,7 @@ from app.images.errors import BoundCrossedError, MaskShapeError, WorkerDiedError
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Wear, Workers
 from tests.support import image_jobs
+from tests.support.children import IMAGE_WORKER, children_with
 
 MIB = 1024 * 1024
 SMALL = Job("a", made=1000)
@@ -38,7 +39,7 @@ def run(processes: int, story):
 
 def children() -> set[int]:
     """The worker processes of this process."""
-    return {child.pid for child in psutil.Process().children() if "app.images.workers.inside" in child.cmdline()}
+    return {child.pid for child in children_with(IMAGE_WORKER)}
 
 
 async def until(condition, seconds: float = 60) -> None:
