@@ -14,6 +14,7 @@ from app.openai_api.model_schema import describe_model
 from app.settings.load import Settings
 from tests.support.images import data_uri, encode, photo
 
+pytestmark = pytest.mark.slow
 MODELS = load_catalog(Settings().models.catalog_dir).models
 IMAGE = data_uri(encode(photo(320, 320)))
 MASK = data_uri(encode(photo(320, 320).convert("L")))

@@ -15,6 +15,7 @@ from tests.support.commands import served, spillway
 from tests.support.processes import free_port, start_process, wait_until_it_answers
 from tests.support.waiting import seen
 
+pytestmark = pytest.mark.slow
 EFFECT_SECONDS = 5.0
 
 

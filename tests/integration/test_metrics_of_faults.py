@@ -21,8 +21,9 @@ from app.server.middleware import RequestMiddleware
 from tests.conftest import starting
 from tests.integration.test_bytes_in_flight import KIB, MIB, SlowUpload
 from tests.integration.test_locked_journal import locked
-from tests.integration.test_metrics import generate, leave, value, workers
+from tests.integration.test_metrics import generate, leave, value
 from tests.support import image_jobs
+from tests.support.children import IMAGE_WORKER, children_with
 from tests.support.databases import SQLiteFolder
 from tests.support.images import png_of
 from tests.support.processes import unique
@@ -53,7 +54,7 @@ def test_what_finds_no_room_in_memory_is_counted(small):
 
 
 def test_a_process_that_makes_an_image_is_busy(small):
-    own = [one for one in workers().values() if one.status() != "zombie"]
+    own = [one for one in children_with(IMAGE_WORKER) if one.status() != "zombie"]
     for one in own:
         one.send_signal(signal.SIGSTOP)
     try:

@@ -16,6 +16,7 @@ from tests.support.raw import RawConnection
 from tests.support.scraping import Scrape, scrape
 from tests.support.waiting import seen
 
+pytestmark = pytest.mark.slow
 KEY = "the-key-of-metrics"
 ENDPOINT = {"endpoint": "/models", "status": "200"}
 

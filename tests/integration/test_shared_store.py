@@ -17,6 +17,7 @@ from tests.support.images import open_base64, open_bytes
 from tests.support.object_stores import BUCKET, ObjectServer
 from tests.support.processes import ODD, free_port, start_process, unique, wait_until_it_answers
 
+pytestmark = pytest.mark.slow
 URL = f"s3://{BUCKET}/shared"
 SECRET = "one secret for all of them"
 RETRY = {"x-stainless-retry-count": "1"}

@@ -28,6 +28,7 @@ from tests.support.processes import ODD, free_port, start_process, unique, wait_
 from tests.support.raw import RawConnection, head
 from tests.support.waiting import seen
 
+pytestmark = pytest.mark.slow
 LEASE = 2.0
 RETRY = {"x-stainless-retry-count": "1"}
 

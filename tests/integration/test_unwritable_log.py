@@ -8,6 +8,7 @@ import pytest
 from tests.support import loopback
 from tests.support.processes import free_port, start_process, unique, wait_until_it_answers
 
+pytestmark = pytest.mark.slow
 HEADERS = {"Authorization": "Bearer test-key"}
 
 
