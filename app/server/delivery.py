@@ -57,7 +57,7 @@ class RequestState:
         self.head: HeadSource | None = None
         """Adds headers to the answer, whoever makes it."""
         self.has_ended = False
-        """Whether its connection has."""
+        """Whether its connection has, or is about to."""
         self._listener: DeliveryListener | None = None
         self._watching: asyncio.Task[Any] | None = None
 
@@ -82,10 +82,14 @@ class RequestState:
         if listener is not None:
             listener.arrived()
 
-    def notify_ended(self, *, in_peace: bool) -> None:
-        """The connection has ended, `in_peace` where everything sent before had been read."""
+    def leave(self) -> None:
+        """The caller closes: nothing that is sent from now on is read."""
         self.has_ended = True
         self._cancel_watching()
+
+    def notify_ended(self, *, in_peace: bool) -> None:
+        """The connection has ended, `in_peace` where everything sent before had been read."""
+        self.leave()
         listener, self._listener = self._listener, None
         if listener is None:
             return

@@ -86,6 +86,9 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
         # Here, not in `connection_lost`: by then the socket is closed and the system answers nothing any more.
         self.note_unread()
+        # What is unread is known by now: an answer that begins between this and the end would count as read (0062).
+        for request in self._unsettled:
+            request.leave()
         super().eof_received()
 
     def note_unread(self) -> None:

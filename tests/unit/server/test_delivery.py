@@ -36,8 +36,19 @@ def test_a_request_has_one_state_wherever_it_is_asked_for():
         (lambda state, one: [state.listen(one), state.notify_ended(in_peace=False)], ["lost"]),
         (lambda state, one: [state.notify_ended(in_peace=True), state.listen(one)], ["lost"]),
         (lambda state, one: [state.notify_arrived(), state.listen(one)], []),
+        (lambda state, one: [state.leave(), state.listen(one), state.notify_ended(in_peace=True)], ["lost"]),
+        (lambda state, one: [state.listen(one), state.leave(), state.notify_ended(in_peace=True)], ["arrived"]),
     ],
-    ids=["nothing", "next request", "closed", "reset", "ended before it was sent", "an earlier answer was read"],
+    ids=[
+        "nothing",
+        "next request",
+        "closed",
+        "reset",
+        "ended before it was sent",
+        "an earlier answer was read",
+        "sent while it was closing",
+        "sent before it was closing",
+    ],
 )
 def test_what_becomes_of_an_answer_is_said_once(happens, heard):
     listener = Heard()
