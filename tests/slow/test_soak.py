@@ -28,8 +28,9 @@ _CALLERS = 24
 _WINDOW_SECONDS = 20.0
 _LEAST_ANSWERED, _LEAST_RATE = 0.98, 0.15
 """The share of callers that must get images, and that of the rate in the worst of all windows: each has two faults."""
-_MOST_GROWN = 8 * MIB
-"""By the mark up to which the allocator keeps what was freed, as it is set; what is kept of each request shows in objects."""
+_MOST_GROWN = 12 * MIB
+"""By the mark up to which the allocator keeps what was freed, as it is set: 3.4 to 6.8 were seen, as much with 1,500
+purchases as with 12,600. What is kept of each request shows in objects."""
 _MOST_OPENED = 8
 
 pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(2 * SECONDS + 900)]
