@@ -2,25 +2,17 @@
 
 import json
 import socket
-import struct
 import time
-import zlib
 
 import pytest
 
 from tests.support.captures import frame
+from tests.support.hostile_images import bomb
 from tests.support.images import data_uri, encode, photo, png
 from tests.support.recorder import exchange, read_response
 
 SECONDS = 5.0
 """Far below what decoding a bomb or waiting for Runware would take."""
-
-
-def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
-    """A tiny PNG that says it is enormous."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + header
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png()[33:]
 
 
 @pytest.fixture(autouse=True)

@@ -6,27 +6,11 @@ import sqlite3
 import time
 
 import httpx2
-import psycopg
-from sqlalchemy import make_url
 
 from tests.support import loopback
-from tests.support.databases import SQLiteFolder
+from tests.support.databases import SQLiteFolder, locked
 from tests.support.processes import unique
 from tests.support.waiting import seen
-
-
-@contextlib.contextmanager
-def locked(url: str):
-    """Another program lets nobody write."""
-    if url.startswith("sqlite"):
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as holder:
-            holder.execute("BEGIN EXCLUSIVE")
-            yield
-            holder.execute("ROLLBACK")
-    else:
-        with psycopg.connect(make_url(url).render_as_string(hide_password=False)) as holder:
-            holder.execute("LOCK TABLE requests IN EXCLUSIVE MODE")
-            yield
 
 
 def readyz(gateway) -> httpx2.Response:

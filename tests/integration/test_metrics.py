@@ -7,18 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-import httpx2
 import pytest
 
 from app import __version__
 from app.observability.families import FAMILIES, Kind
 from tests.support import loopback
 from tests.support.children import IMAGE_WORKER, children_with
-from tests.support.raw import RawConnection
+from tests.support.counted_calls import ADMIN, generate, leave, value
 from tests.support.scraping import ADMIN_KEY, Scrape, scrape
 from tests.support.waiting import seen
 
-ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 MIB = 1024 * 1024
 
 
@@ -31,22 +29,6 @@ def create_key(gateway, **fields: object) -> dict:
     answer = loopback.post(f"{gateway.base_url}/keys", json={"name": f"k{time.time_ns()}"} | fields, headers=ADMIN)
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['key']}"}
-
-
-def generate(gateway, headers: dict | None = None, **fields: object) -> httpx2.Response:
-    body = {"prompt": "a counted harbor", "size": "256x256"} | fields
-    return loopback.post(f"{gateway.base_url}/images/generations", json=body, headers=headers or ADMIN, timeout=60)
-
-
-def leave(gateway, prompt: str) -> None:
-    """Ask without a key of idempotency, and go before the answer."""
-    body = b'{"prompt":"%s","size":"256x256"}' % prompt.encode()
-    with RawConnection(gateway.origin) as connection:
-        connection.send(
-            b"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer test-key\r\n"
-            b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        assert seen(lambda: gateway.simulator.asked(prompt), bool)
 
 
 def retry_what_broke(gateway) -> None:
@@ -135,10 +117,6 @@ def test_what_happens_is_counted(counted, case):
     # What is counted with a commit, or when an answer was sent, is there a moment after it was read.
     assert seen(grown, lambda more: more >= (case.by or 1e-9)) >= (case.by or 1e-9)
     assert case.by is None or grown() == case.by
-
-
-def value(gateway, name: str, **labels: str) -> float:
-    return scrape(gateway.origin).value(name, **labels)
 
 
 def test_gauges_say_what_runs_waits_and_is_held(start_gateway):

@@ -19,16 +19,15 @@ from app.observability.metrics import Metrics
 from app.observability.numbers import Numbers
 from app.server.middleware import RequestMiddleware
 from tests.conftest import starting
-from tests.integration.test_bytes_in_flight import KIB, MIB, SlowUpload
-from tests.integration.test_locked_journal import locked
-from tests.integration.test_metrics import generate, leave, value
 from tests.support import image_jobs
 from tests.support.children import IMAGE_WORKER, children_with
-from tests.support.databases import SQLiteFolder
+from tests.support.counted_calls import generate, leave, value
+from tests.support.databases import SQLiteFolder, locked
 from tests.support.images import png_of
 from tests.support.processes import unique
 from tests.support.raw import RawConnection, head
 from tests.support.scraping import ADMIN_KEY, read
+from tests.support.slow_upload import KIB, MIB, SlowUpload
 from tests.support.waiting import seen
 
 ADMINS = {"SPILLWAY_ADMIN_KEYS": f"boss={ADMIN_KEY}"}

@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from tests.integration.test_locked_journal import locked
 from tests.support import loopback
-from tests.support.databases import PostgresServer, SQLiteFolder
+from tests.support.databases import PostgresServer, SQLiteFolder, locked
 from tests.support.postgres import running_postgres
 from tests.support.processes import unique
 from tests.support.waiting import seen

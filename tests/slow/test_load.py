@@ -8,9 +8,9 @@ from decimal import Decimal
 import psutil
 import pytest
 
-from tests.integration.test_bad_input import bomb
-from tests.integration.test_command import served
 from tests.support import loopback
+from tests.support.commands import served
+from tests.support.hostile_images import bomb
 from tests.support.images import png
 from tests.support.processes import unique
 

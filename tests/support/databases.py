@@ -1,11 +1,15 @@
 """Empty databases of both kinds, as many as a test wants, and some with their tables made."""
 
+import contextlib
 import functools
+import sqlite3
 import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import Engine, make_url
 
 from app.database.engine import open_engine
@@ -62,3 +66,17 @@ def open_migrated(url: str) -> Engine:
     engine = open_engine(url)
     migrate(engine)
     return engine
+
+
+@contextlib.contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Another program lets nobody write."""
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            yield
+            holder.execute("ROLLBACK")
+    else:
+        with psycopg.connect(make_url(url).render_as_string(hide_password=False)) as holder:
+            holder.execute("LOCK TABLE requests IN EXCLUSIVE MODE")
+            yield

@@ -9,6 +9,8 @@ import zlib
 from PIL import Image
 from pillow_heif import register_heif_opener
 
+from tests.support.images import png
+
 
 def progressive_jpeg(width: int, height: int, scans: int) -> bytes:
     """A gray JPEG whose last scan comes again and again, each costing a walk over all its blocks."""
@@ -49,3 +51,10 @@ def lying_boxes(format_: str, real: int, says: int) -> bytes:
     Image.new("RGB", (real, real), (10, 200, 10)).save(buffer, format_, quality=10)
     told, wanted = struct.pack(">II", real, real), struct.pack(">II", says, says)
     return buffer.getvalue().replace(told, wanted)
+
+
+def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
+    """A tiny PNG that says it is enormous."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png()[33:]
