@@ -14,22 +14,21 @@ from pathlib import Path
 from app.catalog.loader import load_catalog
 from app.observability import families as f
 from app.observability.exposition import Exposition
-from app.observability.metrics import Ending, Metrics
+from app.observability.metrics import Ending, Metrics, Stage
 from app.observability.numbers import Numbers, SharedNumbers
 from app.settings.load import load_settings
 
 _REQUESTS, _ROUNDS = 20_000, 7
+_STAGES: tuple[Stage, ...] = ("prepare", "upstream", "deliver")
 _AIR = "runware:100@1"
 
 
 def _serve(metrics: Metrics) -> None:
     """What a request for one image tells, in the order in which it happens."""
-    with metrics.stage("prepare"):
-        pass
-    with metrics.stage("upstream"):
-        metrics.task_attempted("submit", "ok")
-    with metrics.stage("deliver"):
-        pass
+    began = time.perf_counter()
+    for stage in _STAGES:
+        metrics.stage_ended(stage, time.perf_counter() - began)
+    metrics.task_attempted("submit", "ok")
     metrics.pixels_made(_AIR, 1024 * 1024)
     metrics.adjusted("dropped")
     metrics.request_settled(Ending(_AIR, 1, 0, 1_300_000))

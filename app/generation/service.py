@@ -15,7 +15,7 @@ from app.generation.prepare import Policy, Preparer
 from app.generation.stream import Stream, stream_of
 from app.jobs.runner import Accepted, JobRunner
 from app.observability.metrics import Metrics
-from app.observability.tracing import span
+from app.observability.tracing import piece_of, running_span
 from app.planning.dry_run import DryRun
 from app.planning.prepared import Prepared
 
@@ -34,7 +34,7 @@ class ImageService:
         self._preparer = preparer
         self._jobs = jobs
         self._policy = policy
-        self._metrics = metrics or Metrics.off()
+        self._prepared_in = (metrics or Metrics.off()).timer("prepare")
         self._monotonic = monotonic
 
     async def generate(self, request: ImageRequest, context: RequestContext) -> Outcome:
@@ -63,5 +63,11 @@ class ImageService:
         return await self._jobs.accept(await self._prepare(request, context))
 
     async def _prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
-        with self._metrics.stage("prepare"), span("prepare"):
-            return await self._preparer.prepare(request, context)
+        began, outer = self._monotonic(), running_span()
+        try:
+            if outer is None:
+                return await self._preparer.prepare(request, context)
+            with piece_of(outer, "prepare"):
+                return await self._preparer.prepare(request, context)
+        finally:
+            self._prepared_in(self._monotonic() - began)

@@ -4,6 +4,7 @@ Leaves the making of images to the executor, what is written at an end to `resul
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -47,8 +48,11 @@ class JobExecution:
         try:
             if ticket.waits:
                 # Not bound to any caller: others may have joined meanwhile.
-                with self.counts.metrics.stage("queue"):
+                began = time.perf_counter()
+                try:
                     await ticket.wait_turn()
+                finally:
+                    self.counts.metrics.stage_ended("queue", time.perf_counter() - began)
                 await self.queue.post(job.request_id, self.outcomes.begin_work, job.lease)
             return await self._carry_out(work, job)
         finally:

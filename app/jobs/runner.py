@@ -32,7 +32,7 @@ from app.journal.journal import Journal
 from app.journal.records import KeyExpiredError, Lease, Receipt, Record
 from app.ledger.bill import Bill
 from app.observability.logs import get_logger
-from app.observability.tracing import span
+from app.observability.tracing import piece_of, running_span
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import with_ids
 from app.planning.prepared import Prepared
@@ -238,8 +238,12 @@ class JobRunner:
         while True:
             try:
                 intent = to_intent(prepared)
-                with span("claim"):
+                outer = running_span()
+                if outer is None:
                     claim, ticket = await self._claimer.claim(intent, entry.cancelled)
+                else:
+                    with piece_of(outer, "claim"):
+                        claim, ticket = await self._claimer.claim(intent, entry.cancelled)
                 self._memory.note(intent, claim.record)
             # With the old ids Runware would return the old image (0058).
             except KeyExpiredError as error:

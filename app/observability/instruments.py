@@ -1,4 +1,4 @@
-"""What counts into cells: counters, gauges and histograms, each bound to its series the first time it is met.
+"""What counts into cells: counters and gauges, each bound to its series the first time it is met, and histograms.
 
 Made for the hot path: one lookup and one addition. Without numbers they count nowhere.
 """
@@ -50,23 +50,24 @@ class Gauge(_Instrument):
             self._numbers.cells[self._find(labels)] = value
 
 
-class Histogram(_Instrument):
-    """Counts observations by size."""
+class Histogram:
+    """One series: counts observations by size."""
 
-    def __init__(self, numbers: Numbers | None, family: Family, *known: Labels) -> None:
-        super().__init__(numbers, family, *known)
+    __slots__ = ("_at", "_bounds", "_numbers", "_sum", "_unit")
+
+    def __init__(self, numbers: Numbers | None, family: Family, labels: Labels = ()) -> None:
+        self._numbers = numbers
+        self._at = 0 if numbers is None else numbers.place(family, labels)
+        self._sum = self._at + family.width - 1
         self._bounds = [round(bound * family.unit) for bound in family.buckets]
-        self._unit, self._sum = family.unit, family.width - 1
+        self._unit = family.unit
 
-    def observe(self, value: float, labels: Labels = ()) -> None:
+    def observe(self, value: float) -> None:
         """Count one observation."""
-        numbers = self._numbers
-        if numbers is None:
+        numbers, at = self._numbers, self._at
+        if numbers is None or not at:  # off, or without room there is no row of cells to count in
             return
         units = int(value * self._unit + 0.5) if value > 0 else 0
-        at = self._places.get(labels) or self._find(labels)
-        if not at:  # without room there is no row of cells to count in
-            return
         with numbers.lock:
             numbers.cells[at + bisect_left(self._bounds, units)] += 1
-            numbers.cells[at + self._sum] += units
+            numbers.cells[self._sum] += units

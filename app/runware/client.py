@@ -9,12 +9,11 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from msgspec import structs
 
 from app.observability.metrics import Metrics
-from app.observability.tracing import Span, span
+from app.observability.tracing import Value, piece_of, running_span
 from app.runware.collector import Collector
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
@@ -51,6 +50,7 @@ class RunwareClient:
         self._retry = retry or RetryPolicy()
         self.keys = keys
         self._exchange = RunwareExchange(transport, clock, keys.key_of(""), metrics)
+        self._answered_in = self._exchange.metrics.timer("upstream")
         self._collector = Collector(self._exchange, self._retry, sync_wait, clock)
         self._sync_wait = sync_wait
         self._clock = clock
@@ -70,8 +70,14 @@ class RunwareClient:
         self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None = None
     ) -> TaskResult:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
-        with self._exchange.metrics.stage("upstream"), _span_of(task):
-            return await self._run(task, key, deadline, permit)
+        began, outer = time.perf_counter(), running_span()
+        try:
+            if outer is None:
+                return await self._run(task, key, deadline, permit)
+            with piece_of(outer, f"{_OPERATION} {task.model}", "client", _facts_of(task)):
+                return await self._run(task, key, deadline, permit)
+        finally:
+            self._answered_in(time.perf_counter() - began)
 
     async def _run(self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None) -> TaskResult:
         body, question = await _encode_task(task), encode([get_response(task.task_uuid)])
@@ -152,14 +158,12 @@ async def _encode_task(task: ImageTask) -> bytes:
     return await asyncio.to_thread(encode_task, task)
 
 
-def _span_of(task: ImageTask) -> AbstractContextManager[Span | None]:
-    return span(
-        f"{_OPERATION} {task.model}",
-        "client",
-        gen_ai__operation__name=_OPERATION,
-        gen_ai__provider__name="runware",
-        gen_ai__output__type="image",
-        gen_ai__request__model=task.model,
-        gen_ai__request__choice__count=task.number_results,
-        spillway__task=task.task_uuid,
-    )
+def _facts_of(task: ImageTask) -> dict[str, Value]:
+    return {
+        "gen_ai.operation.name": _OPERATION,
+        "gen_ai.provider.name": "runware",
+        "gen_ai.output.type": "image",
+        "gen_ai.request.model": task.model,
+        "gen_ai.request.choice.count": task.number_results,
+        "spillway.task": task.task_uuid,
+    }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from app.observability.logs import get_logger
 from app.observability.metrics import Metrics
-from app.observability.tracing import Span, span
+from app.observability.tracing import Span, Value, piece_of, running_span
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.keys import RunwareKey
@@ -109,7 +109,11 @@ class RunwareExchange:
 
         A ProviderFailure is an answer that is not 200.
         """
-        with span(f"runware {kind}", "client", http__request__method="POST", spillway__task=run.task_uuid) as traced:
+        outer = running_span()
+        if outer is None:
+            return await self._send(run, kind, body, wait, None)
+        facts: dict[str, Value] = {"http.request.method": "POST", "spillway.task": run.task_uuid}
+        with piece_of(outer, f"runware {kind}", "client", facts) as traced:
             return await self._send(run, kind, body, wait, traced)
 
     async def _send(
