@@ -4,7 +4,7 @@ Owns the parts of an answer as they come, for callers that listen. Leaves the ma
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -80,9 +80,9 @@ class Job(Struct, frozen=True):
         """The id of its request."""
         return self.lease.request_id
 
-    async def confirm(self) -> None:
-        """Return while this process may send something for it, raising LeaseLostError where it may not."""
-        await self.keeper.confirm(self.lease)
+    def confirm(self) -> Awaitable[None] | None:
+        """None while this process may send something for it; see `LeaseKeeper.confirm`."""
+        return self.keeper.confirm(self.lease)
 
     def end_parts(self, outcome: Outcome) -> None:
         """Tell those who listen that nothing more comes, and why where it failed."""

@@ -7,7 +7,7 @@ asking that it is the holder; later, as after it was stopped or its loop hung, i
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
@@ -105,18 +105,28 @@ class LeaseKeeper:
         """Whether this is here: its work, or a caller of what has ended."""
         return seen.request_id in self._held or (not seen.is_open and seen.request_id in self._callers)
 
-    async def confirm(self, lease: Lease) -> None:
-        """Return while nobody else can have the lease, raising LeaseLostError where somebody may act on it.
+    def confirm(self, lease: Lease) -> Awaitable[None] | None:
+        """None while nobody else can have the lease, raising LeaseLostError where somebody may act on it.
 
-        Waits for a database that does not answer: nothing may be sent on a guess.
+        Where that has to be asked for, the question, which raises the same. It waits for a database that does not
+        answer: nothing may be sent on a guess.
         """
-        while True:
-            held = self._held.get(lease.request_id)
-            if held is None or held.lease != lease:
-                raise LeaseLostError
-            # Half a length: a takeover waits for the whole, so what is sent now is out before that (0040).
-            if self._elapsed(held.confirmed) < self.seconds / 2:
-                return
+        return None if self._is_young(lease) else self._ask(lease)
+
+    def _is_young(self, lease: Lease) -> bool:
+        """Whether surely nobody else can have the lease, raising LeaseLostError where it is not held here."""
+        held = self._held.get(lease.request_id)
+        if held is None or held.lease != lease:
+            raise LeaseLostError
+        # Both clocks, and the worse counts: one of them may have stood still while the machine was paused, and a false
+        # alarm costs one question to the journal, a missed one an image.
+        since = held.confirmed
+        elapsed = max(self._steady() - since.steady, abs(self._wall() - since.wall))
+        # Half a length: a takeover waits for the whole, so what is sent now is out before that (0040).
+        return elapsed < self.seconds / 2
+
+    async def _ask(self, lease: Lease) -> None:
+        while not self._is_young(lease):
             asked = self.now()
             try:
                 is_mine = await self._journal.writer.write(self._journal.leases.confirm, lease)
@@ -176,8 +186,3 @@ class LeaseKeeper:
         for request_id in callers:
             if request_id not in kept:  # everybody has it: nothing of it is to be kept any more
                 self._callers.pop(request_id, None)
-
-    def _elapsed(self, since: Moment) -> float:
-        """How long ago that was, at worst: a machine that was paused may know by one clock and not by the other."""
-        # Both clocks, and the worse counts: a false alarm costs one question to the journal, a missed one an image.
-        return max(self._steady() - since.steady, abs(self._wall() - since.wall))

@@ -19,7 +19,7 @@ class PermittedBody(Payload):
 
     _value: bytes
 
-    def __init__(self, value: bytes, permit: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, value: bytes, permit: Callable[[], Awaitable[None] | None]) -> None:
         super().__init__(value, content_type="application/json")
         self._size = len(value)
         self._permit = permit
@@ -51,7 +51,9 @@ class PermittedBody(Payload):
 
     async def _ask(self) -> None:
         try:
-            await self._permit()
+            waiting = self._permit()
+            if waiting is not None:
+                await waiting
         except Exception as refusal:
             # aiohttp wraps what a body raises; kept here, so that the transport can tell a lost lease from a lost
             # connection.

@@ -23,8 +23,9 @@ MAX_BYTES = 1024 * 1024
 _PIECE_BYTES = 256 * 1024
 
 
-Permit = Callable[[], Awaitable[None]]
-"""Asked right before bytes leave, connected or not; raises where they may not leave any more."""
+Permit = Callable[[], Awaitable[None] | None]
+"""Asked right before bytes leave, connected or not; raises where they may not leave any more. None is a yes at once,
+else there is something to be waited for, which raises the same."""
 
 
 class TransportError(Exception):

@@ -11,6 +11,13 @@ from app.runware.transport import HTTPReply, Permit
 KEY = RunwareKey(SecretStr("the-gateways-own-key"))
 
 
+async def permitted(permit: Permit | None) -> None:
+    """Ask for the permission to send, as a transport does."""
+    waiting = None if permit is None else permit()
+    if waiting is not None:
+        await waiting
+
+
 class RecordingTransport:
     """Answers every imageInference task with its images, as links."""
 
@@ -26,8 +33,7 @@ class RecordingTransport:
         permit: Permit | None = None,
     ) -> HTTPReply:
         """Answer at once."""
-        if permit is not None:
-            await permit()
+        await permitted(permit)
         (task,) = json.loads(body)
         self.tasks.append(task)
         items = [
@@ -66,8 +72,7 @@ class ScriptedTransport:
         permit: Permit | None = None,
     ) -> HTTPReply:
         """Play the next entry; the last one repeats."""
-        if permit is not None:
-            await permit()
+        await permitted(permit)
         (task,) = json.loads(body)
         self.sent.append(task)
         self.keys.append(key)

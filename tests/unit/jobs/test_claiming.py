@@ -88,7 +88,7 @@ def here(tmp_path, clock):
 def test_a_new_claim_has_a_place_and_a_lease_and_a_joined_one_has_neither(here):
     async def course():
         claim, ticket = await here.claim(intent(key="k"))
-        await here.keeper.confirm(Lease(claim.record.id, claim.record.fence))
+        assert here.keeper.confirm(Lease(claim.record.id, claim.record.fence)) is None
         assert (claim.is_new, here.admission.in_flight) == (True, 1)
         again, none = await here.claim(intent(key="k"))
         assert (again.record.id, again.is_new, none) == (claim.record.id, False, None)
