@@ -35,7 +35,7 @@ from app.images.workers.pool import Workers
 from app.jobs.shelf import ImageShelf, Owner
 from app.media.errors import MediaUnavailableError
 from app.media.store import HostedImage
-from app.observability.logs import get_logger, stage
+from app.observability.logs import Stage, get_logger
 from app.observability.metrics import Metrics
 from app.planning.output import converts, streams
 from app.runware.members import Image
@@ -115,7 +115,7 @@ class ImageDelivery:
         try:
             if output.native_link and image.url is not None and not output.transparent:
                 return await self._give_link(output, image, image.url), ()
-            with stage("deliver", image=index):
+            with Stage("deliver", {"image": index}):
                 return await self._deliver_one(output, image, context, base)
         except GatewayError as error:
             return error
@@ -235,7 +235,8 @@ class ImageDelivery:
         ending = (output.format.delivered.value, output.format.quality, self._max_pixels)
         job = _job(header, output, context.tenant, base)
         try:
-            with stage("convert", type=header.format, size=f"{header.width}x{header.height}", bytes=len(data)):
+            size_text = f"{header.width}x{header.height}"
+            with Stage("convert", {"type": header.format, "size": size_text, "bytes": len(data)}):
                 if output.composition is None:
                     made = await self._workers.run_in_worker(job, convert, data, *ending)
                 else:

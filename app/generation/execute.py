@@ -25,7 +25,7 @@ from app.images.types import CompositeBase
 from app.jobs.job import Job
 from app.journal.records import Record
 from app.ledger.bill import Costs, known_cost, total_cost
-from app.observability.logs import stage
+from app.observability.logs import Stage
 from app.planning.plan import count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
@@ -119,7 +119,7 @@ class ImageExecutor:
         return key
 
     async def _run_task(self, task: ImageTask, place: TaskPlace, wanted: _Wanted, job: Job, key: RunwareKey) -> TaskEnd:
-        with stage("runware", model=wanted.model.id):
+        with Stage("runware", {"model": wanted.model.id}):
             result = await self._runware.run_task(task, key, wanted.deadline, job.confirm)
         if result.images:
             self._runware.keys.prove(wanted.context.tenant)

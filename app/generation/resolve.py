@@ -23,7 +23,7 @@ from app.generation.gather import gather_in_order
 from app.jobs.codec import StoredPlan, decode_plan
 from app.journal.records import Record
 from app.ledger.bill import Bill
-from app.observability.logs import stage
+from app.observability.logs import Stage
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind, ProviderFailure
 from app.runware.keys import RunwareKey
@@ -75,7 +75,7 @@ class TaskFinder:
         remaining = record.created_at + self._longest_search - self._clock()
         # Even a request older than a day is looked for once: Runware may have been unreachable all that time (0054).
         deadline = self._monotonic() + max(remaining, _SHORTEST_SEARCH_SECONDS)
-        with stage("resolve"):
+        with Stage("resolve", {}):
             found = await gather_in_order(
                 [self._find_task(task.task_id, key, task.number_results, deadline) for task in plan.places]
             )

@@ -11,12 +11,12 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Literal, cast
 
 import structlog
+from msgspec import Struct
 from structlog.typing import FilteringBoundLogger
 
 from app.observability.hidden import HiddenValues
@@ -32,7 +32,7 @@ _KINDS = bytes(b"x "[not _IMAGE.fullmatch(chr(code) * _LONGEST_RUN)] for code in
 _RUN = b"x" * _LONGEST_RUN
 _EXCEPTION = "exception"
 _FACTS = "_spillway_facts"
-_about: ContextVar[Mapping[str, object]] = ContextVar("spillway_about", default=MappingProxyType({}))
+_about: ContextVar["Stage | None"] = ContextVar("spillway_about", default=None)
 """The request and the stage that the running task works on."""
 
 
@@ -93,41 +93,50 @@ class _LineFormatter(logging.Formatter):
         return escape(_clean(super().format(record), self._hidden, keeps_end=record.exc_info is not None))
 
 
-class _Stage:
-    """A stage that runs. No generator, and one variable for all of it: it stands on the hot path."""
+class Stage(Struct):
+    """A stage that runs as long as its `with`, and what it works on; it goes on where an outer one stands.
 
-    __slots__ = ("_before", "_facts", "_name")
+    Put together only for what is told of it: it stands on the hot path, where mostly nothing is.
+    """
 
-    def __init__(self, name: str, facts: Mapping[str, str | int | None]) -> None:
-        self._name, self._facts = name, facts
-        self._before: Token[Mapping[str, object]] | None = None
+    name: str
+    facts: Mapping[str, str | int | None]
+    outer: "Stage | None" = None
+    _before: "Token[Stage | None] | None" = None
 
     def __enter__(self) -> None:
-        outer = _about.get()
-        named = f"{outer['stage']} > {self._name}" if "stage" in outer else self._name
-        known = {fact: value for fact, value in self._facts.items() if value is not None}
-        self._before = _about.set({**outer, "stage": named, **known})
+        self.outer = _about.get()
+        self._before = _about.set(self)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        if isinstance(error, Exception) and not facts_of(error):  # the innermost stage knows most
+        if error is not None and isinstance(error, Exception) and not facts_of(error):  # the innermost knows most
             # On the error itself: by the time it is logged, the stage's own context has ended.
-            setattr(error, _FACTS, _about.get())
+            setattr(error, _FACTS, _known_of(self))
         if self._before is not None:
             _about.reset(self._before)
 
 
-def stage(name: str, **facts: str | int | None) -> AbstractContextManager[None]:
-    """Run a stage; `facts` are what it works on. Inner stages come last in the name."""
-    return _Stage(name, facts)
-
-
 def begin_request(request_id: str) -> None:
     """Every line of this task, and of those it starts, is about this request."""
-    _about.set({**_about.get(), "request": request_id})
+    outer = _about.get()
+    if outer is not None and not outer.name:  # that of an earlier one, where one task works on several
+        outer = outer.outer
+    _about.set(Stage("", {"request": request_id}, outer))
+
+
+def _known_of(about: Stage | None) -> dict[str, object]:
+    """What is known where a stage runs: the innermost name comes last, and its facts win."""
+    if about is None:
+        return {}
+    known = _known_of(about.outer)
+    if about.name:
+        known["stage"] = f"{known['stage']} > {about.name}" if "stage" in known else about.name
+    known.update({fact: value for fact, value in about.facts.items() if value is not None})
+    return known
 
 
 def _say_what_about(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    return {**_about.get(), **event}
+    return {**_known_of(_about.get()), **event}
 
 
 def facts_of(error: BaseException | None) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ def lines_of(work: str, format_: str = "json") -> list[dict]:
         import asyncio
         from app.observability.hidden import HiddenValues
         from app.observability.logs import configure_logs, get_logger
-        from app.observability.logs import begin_request, stage
+        from app.observability.logs import Stage, begin_request
         configure_logs({format_!r}, "info", HiddenValues(["s3cret-key"]))
         log = get_logger("test")
         """
@@ -69,11 +69,11 @@ except KeyError:
 def test_a_fault_told_far_above_says_the_request_the_stage_and_the_image():
     work = """
 async def convert():
-    with stage("convert", type="png", size="20000x100", bytes=12):
+    with Stage("convert", {"type": "png", "size": "20000x100", "bytes": 12}):
         raise OSError("encoder error")
 
 async def deliver():
-    with stage("deliver", image=1):
+    with Stage("deliver", {"image": 1}):
         await asyncio.gather(convert())
 
 async def main():
@@ -103,7 +103,7 @@ def test_requests_side_by_side_do_not_mix():
     work = """
 async def one(name):
     begin_request(name)
-    with stage("deliver"):
+    with Stage("deliver", {}):
         await asyncio.sleep(0)
         log.info("here")
 
@@ -113,3 +113,18 @@ async def main():
 asyncio.run(main())
 """
     assert sorted(line["request"] for line in lines_of(work)) == [f"req_{number}" for number in range(5)]
+
+
+def test_a_task_that_works_on_one_request_after_another_tells_of_the_last():
+    work = """
+with Stage("resolve", {}):
+    for number in range(3):
+        begin_request(f"req_{number}")
+        log.info("here")
+    begin_request("req_last")
+    log.info("here")
+"""
+    assert [(line["request"], line["stage"]) for line in lines_of(work)] == [
+        *((f"req_{number}", "resolve") for number in range(3)),
+        ("req_last", "resolve"),
+    ]
