@@ -1,12 +1,14 @@
 """Reads the catalog folder and reports every fault in it with file and line."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.catalog.compiled import CompiledCatalog
 from app.catalog.field_rules import FieldRule, resolve_fields
 from app.catalog.model import CatalogModel
 from app.catalog.registry import Registry
@@ -38,40 +40,79 @@ class InvalidCatalogError(Exception):
         self.faults = faults
 
 
+class _Source(NamedTuple):
+    """What a file says. `root` knows the lines; a copy has none."""
+
+    name: str
+    document: object
+    root: yaml.Node | None = None
+
+
 def load_catalog(
-    folder: Path, operator_aliases: dict[str, str] | None = None, defaults: Iterable[str] = ()
+    folder: Path,
+    operator_aliases: dict[str, str] | None = None,
+    defaults: Iterable[str] = (),
+    compiled: CompiledCatalog | None = None,
 ) -> Registry:
-    """The registry of all models in `folder/*.yaml`, raising InvalidCatalogError with every fault at once."""
-    files = sorted(file for file in folder.glob("*.yaml") if file.name != FIELDS_FILE)
-    if not files:
-        raise InvalidCatalogError([f"{folder}: there is no *.yaml file here; set SPILLWAY_CATALOG_DIR."])
-    read = [one for file in files for one in _load_file(file)]
-    located = [one for one in read if not isinstance(one, str)]
-    shared = load_shared_fields(folder)
-    resolved = [_with_fields(model, place, shared) for model, place in located]
-    models = [one for one in resolved if not isinstance(one, str)]
-    # All faults at once: an operator should not fix a file line by line.
-    faults = [one for one in (*read, *resolved) if isinstance(one, str)] + _find_clashes(located)
-    # Built even from a faulty catalog, so that wrong aliases are reported in the same run.
-    registry = Registry(models, operator_aliases or {}, defaults)
-    faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
-    if faults:
-        raise InvalidCatalogError(faults)
+    """The registry of all models in `folder/*.yaml`, raising InvalidCatalogError with every fault at once.
+
+    Where `compiled` holds what the files say they are not parsed; where it does not, it does afterwards.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    kept = None if compiled is None else compiled.find(files)
+    if kept is not None:
+        # A fault is told with its line, which only the files have.
+        with contextlib.suppress(InvalidCatalogError):
+            copies = [_Source(name, document) for name, document in kept.items()]
+            return _to_registry(folder, copies, operator_aliases or {}, defaults)
+    read = [_read_source(file) for file in files]
+    registry = _to_registry(folder, read, operator_aliases or {}, defaults)
+    if compiled is not None:
+        compiled.keep(files, {one.name: one.document for one in read if isinstance(one, _Source)})
     return registry
 
 
 def load_shared_fields(folder: Path) -> SharedFields:
     """The shared rules of `folder`, raising InvalidCatalogError; none where there is no such file."""
     file = folder / FIELDS_FILE
-    if not file.is_file():
-        return SharedFields()
+    return _to_shared_fields(_read_source(file)) if file.is_file() else SharedFields()
+
+
+def _to_registry(
+    folder: Path, sources: Sequence[_Source | str], operator_aliases: dict[str, str], defaults: Iterable[str]
+) -> Registry:
+    rules = next((one for one in sources if _name_of(one) == FIELDS_FILE), None)
+    shared = SharedFields() if rules is None else _to_shared_fields(rules)
+    files = [one for one in sources if one is not rules]
+    if not files:
+        raise InvalidCatalogError([f"{folder}: there is no *.yaml file here; set SPILLWAY_CATALOG_DIR."])
+    read = [one for file in files for one in ([file] if isinstance(file, str) else _to_models(file))]
+    located = [one for one in read if not isinstance(one, str)]
+    resolved = [_with_fields(model, place, shared) for model, place in located]
+    models = [one for one in resolved if not isinstance(one, str)]
+    # All faults at once: an operator should not fix a file line by line.
+    faults = [one for one in (*read, *resolved) if isinstance(one, str)] + _find_clashes(located)
+    # Built even from a faulty catalog, so that wrong aliases are reported in the same run.
+    registry = Registry(models, operator_aliases, defaults)
+    faults += [f"SPILLWAY_MODEL_ALIASES: {fault}" for fault in registry.alias_faults()]
+    if faults:
+        raise InvalidCatalogError(faults)
+    return registry
+
+
+def _name_of(source: _Source | str) -> str:
+    """The file that a source or a fault is about."""
+    return source.partition(":")[0] if isinstance(source, str) else source.name
+
+
+def _to_shared_fields(source: _Source | str) -> SharedFields:
+    if isinstance(source, str):
+        raise InvalidCatalogError([source])
     try:
-        return SharedFields.model_validate(_read(file)[1])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidCatalogError([f"{file.name}:1: cannot be read as YAML: {error}"]) from None
+        return SharedFields.model_validate(source.document)
     except ValidationError as error:
         raise InvalidCatalogError(
-            [f"{file.name}:1: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+            [f"{source.name}:1: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         ) from None
 
 
@@ -87,24 +128,28 @@ def _with_fields(model: CatalogModel, place: str, shared: SharedFields) -> Catal
     return model.model_copy(update={"fields": rule})
 
 
-def _load_file(file: Path) -> Iterator[_Located | str]:
-    """Every model of a file with its place, and what is wrong with the others."""
+def _read_source(file: Path) -> _Source | str:
+    """What a file says, or why it cannot be read."""
     try:
         root, document = _read(file)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        yield f"{file.name}:{line}: not valid YAML: {error.problem}"
-        return
+        return f"{file.name}:{line}: not valid YAML: {error.problem}"
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        yield f"{file.name}:1: cannot be read as YAML in UTF-8"
-        return
+        return f"{file.name}:1: cannot be read as YAML in UTF-8"
+    return _Source(file.name, document, root)
+
+
+def _to_models(source: _Source) -> Iterator[_Located | str]:
+    """Every model of a file with its place, and what is wrong with the others."""
+    name, document, root = source
     entries = document.get("models") if isinstance(document, dict) else None
     # Nothing else: a misspelled `model:` would silently be a file without models.
     if not isinstance(document, dict) or not isinstance(entries, list) or set(document) != {"creator", "models"}:
-        yield f"{file.name}:1: expected `creator: NAME` and `models:` with a list, and nothing else"
+        yield f"{name}:1: expected `creator: NAME` and `models:` with a list, and nothing else"
         return
     for index, entry in enumerate(entries):
-        place = f"{file.name}:{_line_of(root, ('models', index))}"
+        place = f"{name}:{_line_of(root, ('models', index))}"
         if not isinstance(entry, dict):
             yield f"{place}: expected a model, like `id: riverflow-1`"
             continue
@@ -115,7 +160,7 @@ def _load_file(file: Path) -> Iterator[_Located | str]:
                 line = _line_of(root, ("models", index, *problem["loc"]))
                 field = ".".join(str(part) for part in problem["loc"]) or "model"
                 reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-                yield f"{file.name}:{line}: {entry.get('id', '?')}: {field}: {reason}"
+                yield f"{name}:{line}: {entry.get('id', '?')}: {field}: {reason}"
 
 
 def _read(file: Path) -> tuple[yaml.Node | None, object]:

@@ -54,6 +54,7 @@ def run(given: Mapping[str, str], workers: int, env_file: Path | None = None, pa
     # Loaded only here: what serves is much, and asking for help needs none of it.
     import uvicorn
 
+    from app.catalog.compiled import COMPILED_NAME, CompiledCatalog
     from app.cli.journal import migrate_or_exit
     from app.cli.listen import run_server
     from app.server.application import PackedApplication
@@ -70,7 +71,7 @@ def run(given: Mapping[str, str], workers: int, env_file: Path | None = None, pa
     with _simulator(settings) as simulator, _counting(settings, workers) as folder:
         # While the simulator starts beside it. Once for all workers, as the tables are: one that cannot start would be
         # started again and again.
-        registry = catalog_or_exit(settings.models)
+        registry = catalog_or_exit(settings.models, CompiledCatalog(settings.journal.data_dir / COMPILED_NAME))
         # Its keys are no settings: the library reads them from the variables of the process.
         os.environ.update(environment)
         _store_or_exit(settings)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from app.cli.exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
+    from app.catalog.compiled import CompiledCatalog
     from app.catalog.registry import Registry
     from app.settings.groups import ModelSettings
     from app.settings.load import Settings
@@ -35,12 +36,13 @@ def env_file_or_default(env_file: Path | None) -> Path | None:
     return env_file or (_DEFAULT_ENV_FILE if _DEFAULT_ENV_FILE.is_file() else None)
 
 
-def catalog_or_exit(models: ModelSettings) -> Registry:
+def catalog_or_exit(models: ModelSettings, compiled: CompiledCatalog | None = None) -> Registry:
     """The catalog of the settings; its faults are printed and end the command."""
     from app.catalog.loader import InvalidCatalogError, load_catalog
 
+    defaults = (models.default_model, models.default_edit_model)
     try:
-        return load_catalog(models.catalog_dir, models.model_aliases, (models.default_model, models.default_edit_model))
+        return load_catalog(models.catalog_dir, models.model_aliases, defaults, compiled)
     except InvalidCatalogError as error:
         fail(error.faults, ExitCode.WRONG_USE)
 

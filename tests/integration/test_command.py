@@ -35,6 +35,16 @@ def test_without_a_runware_key_the_simulator_answers_and_says_so(without_key):
     assert note in log_with(folder / "log", note)
 
 
+def test_a_start_compiles_the_catalog_and_the_next_one_reads_that(without_key, tmp_path):
+    compiled = without_key[2] / "catalog.json"
+    assert compiled.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "catalog.json").write_text(compiled.read_text().replace('"flux.1-schnell"', '"compiled-schnell"'))
+    with served(tmp_path, SPILLWAY_DEFAULT_MODEL="compiled-schnell") as (origin, _):
+        listed = [model["id"] for model in loopback.get(f"{origin}/v1/models").json()["data"]]
+    assert "compiled-schnell" in listed
+    assert "flux.1-schnell" not in listed
+
+
 def test_generate_and_edit_write_files(without_key, tmp_path):
     base = {"SPILLWAY_BASE_URL": f"{without_key[0]}/v1"}
     made = spillway(tmp_path, "generate", "a pear", "--size", "320x320", "-o", "pear.png", **base)

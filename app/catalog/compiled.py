@@ -1,0 +1,74 @@
+"""A catalog's YAML as JSON in one file, keyed by what the YAML says, since parsing YAML is most of reading a catalog.
+
+Holds values as they were written, before any check: they are checked at each start as YAML's are, so that a copy makes
+nothing valid that is not. Leaves what the values mean to `loader`.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+COMPILED_NAME = "catalog.json"
+"""Of the copy in the data folder."""
+Documents = Mapping[str, object]
+"""The value of each file, by the file's name."""
+
+
+class _Copy(msgspec.Struct):
+    of: str
+    documents: dict[str, object]
+
+
+_decoder = msgspec.json.Decoder(_Copy)
+
+
+class CompiledCatalog:
+    """The copy of a catalog at `place`, which need not exist. What cannot be read or written there is done without."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def find(self, files: Sequence[Path]) -> Documents | None:
+        """What `files` say, None where this is no copy of exactly them."""
+        try:
+            copy = _decoder.decode(self._place.read_bytes())
+            return copy.documents if copy.of == _key_of(files) else None
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def keep(self, files: Sequence[Path], documents: Documents) -> None:
+        """Take the place of the copy before. Values that JSON cannot hold exactly are not kept."""
+        copy = _Copy("", dict(documents))
+        with contextlib.suppress(OSError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+            copy.of = _key_of(files)
+            data = msgspec.json.encode(copy)
+            # A date or a number as a key is something else in JSON.
+            if _decoder.decode(data) == copy:
+                _replace(self._place, data)
+
+
+def _key_of(files: Sequence[Path]) -> str:
+    """A digest of names and contents, raising OSError where a file cannot be read."""
+    digest = hashlib.sha256()
+    for file in files:
+        for part in (file.name.encode(), file.read_bytes()):
+            digest.update(len(part).to_bytes(8))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _replace(place: Path, data: bytes) -> None:
+    """Write a file that is whole at any moment; only this user may read it."""
+    number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+        Path(name).replace(place)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
