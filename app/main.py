@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from app.access.admission import MemoryBudget, TaskAdmission
+from app.access.admission import Admission, MemoryBudget
 from app.access.authentication import Authenticator
 from app.access.callers_keys import CallersKeys
 from app.access.gates import Gates
@@ -126,7 +126,7 @@ async def _build(
     memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor, known = _executor(opened, parts, registry, memory, images, counts.metrics), KeyMemory(parts.remembers)
-    kept, admission = ResultStore(opened.shelf, registry, dates=DatingClock()), TaskAdmission(runware, load)
+    kept, admission = ResultStore(opened.shelf, registry, dates=DatingClock()), Admission.of_tasks(runware, load)
     gates = Gates.on(admission, journal.reader, settings.spending, counts.metrics)
     watched = Watched(admission, memory, runware, opened.account, journal.writer, opened.workers, opened.sweeper)
     gauges = Gauges(counts.metrics, watched)

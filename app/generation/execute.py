@@ -79,7 +79,10 @@ class ImageExecutor:
         created, deadline = int(self._clock()), self._monotonic() + self._longest_work
         wanted = _Wanted(spec.model, created, spec.adjustments, spec.output, context, prepared.base, deadline)
         # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
-        async with self._memory.take(context.tenant, count_held_bytes(spec, prepared.plan)):
+        memory = self._memory.take(context.tenant, count_held_bytes(spec, prepared.plan))
+        try:
+            if memory.waits:
+                await memory.wait_turn()
             plan = prepared.plan
             uploaded: Sequence[UploadedImage] = ()
             if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
@@ -95,6 +98,8 @@ class ImageExecutor:
                 # A task that may still run at Runware reads its uploaded inputs later.
                 if uploaded and not any(end.may_run for end in ends):
                     self._uploads.release(uploaded, key)
+        finally:
+            memory.release()
         return _conclude(wanted, ends, job)
 
     async def resolve(self, record: Record, job: Job) -> Outcome:

@@ -170,7 +170,7 @@ class JobRunner:
         self._counts.metrics.taken_over()
         # What was known to be paid stays known, even if a second look at Runware says less.
         job = Job(lease, Bill(record.costs), self._keeper)
-        work = self._execution.run(record, job, self._gates.admission.admit_unmetered())
+        work = self._execution.run(record, job, Ticket(self._gates.admission, "", 0))
         self._note_running(job, asyncio.create_task(work))
 
     async def rejoin(self, request_id: str, by: str) -> None:

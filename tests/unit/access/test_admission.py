@@ -76,13 +76,17 @@ def test_what_shrinks_makes_room_and_what_grows_keeps_others_waiting_but_goes_on
 
 
 async def hold_and_note(admission, tenant, weight, events):
-    async with admission.take(tenant, weight):
+    ticket = admission.take(tenant, weight)
+    try:
+        await ticket.wait_turn()
         events.append(f"{tenant} in")
         await asyncio.sleep(0.01)
         events.append(f"{tenant} out")
+    finally:
+        ticket.release()
 
 
-def test_a_place_is_held_for_a_block_and_given_back_also_when_the_wait_is_broken_off():
+def test_a_place_is_given_back_also_when_the_wait_is_broken_off():
     async def story():
         admission, events = Admission(1, 10), []
         holding = [asyncio.ensure_future(hold_and_note(admission, name, 1, events)) for name in "ab"]
