@@ -18,6 +18,7 @@ from benchmarks.rounds import Program, run
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 _OURS = "spillway"
+_BEFORE = "before"
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -27,6 +28,7 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=17, help="of the order in which programs take turns")
     parser.add_argument("--calls", type=float, default=1.0, metavar="SHARE", help="of the calls of each scenario")
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="the gateway of another checkout too")
     parser.add_argument("--peers", action="store_true", help="LiteLLM, Portkey and nginx too, where installed")
     parser.add_argument("--workers", type=int, metavar="N", help="a gateway of so many processes too")
     parser.add_argument("--database", metavar="URL", help="of an empty PostgreSQL database, instead of SQLite")
@@ -44,6 +46,8 @@ def _chosen(names: Sequence[str], share: float) -> list[Scenario]:
 def _programs(options: argparse.Namespace) -> list[Program]:
     variables = {"SPILLWAY_DATABASE_URL": options.database} if options.database else {}
     programs = [Program(FLOOR, floor), Program(_OURS, Gateway(variables=variables))]
+    if options.before:
+        programs.append(Program(_BEFORE, Gateway(variables=variables, checkout=options.before.absolute())))
     if options.workers:
         programs.append(Program(f"{_OURS}-{options.workers}", Gateway(options.workers, variables)))
     return [*programs, *(find_peers() if options.peers else ())]
@@ -58,6 +62,8 @@ def main() -> None:
         options.json.write_text(json.dumps([asdict(one) for one in results], indent=1))
     for line in table(results, scenarios):
         print(line)
+    for scenario in scenarios if options.before else ():
+        print(f"{scenario.name}: a call costs {ratio(results, scenario.name, _OURS, _BEFORE)} of what it did before")
     for scenario in scenarios if options.workers else ():
         beside = ratio(results, scenario.name, f"{_OURS}-{options.workers}", _OURS)
         print(f"{scenario.name}: a call of {options.workers} processes costs {beside} of one's")

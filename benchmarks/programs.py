@@ -51,13 +51,18 @@ def upstream(scenario: Scenario) -> Iterator[int]:
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, folder: Path, environment: Mapping[str, str], headers: Mapping[str, str]
+    command: Sequence[str],
+    port: int,
+    folder: Path,
+    environment: Mapping[str, str],
+    headers: Mapping[str, str],
+    checkout: Path | None = None,
 ) -> Iterator[Running]:
     """A program that has been started and takes connections; its output is shown where it does not."""
     log = folder / "output"
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **ALLOCATOR, **environment}, stdout=output, stderr=output, cwd=Path.cwd()
+            command, env={**os.environ, **ALLOCATOR, **environment}, stdout=output, stderr=output, cwd=checkout
         )
     try:
         _wait_for(port, process, log)
@@ -77,10 +82,14 @@ def floor(upstream_port: int, folder: Path) -> Iterator[Running]:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Spillway, as `spillway serve` starts it: keys, access log and all checks on."""
+    """Spillway, as `spillway serve` starts it: keys, access log and all checks on.
+
+    Of another checkout, with an environment of its own in `.venv`, where one is named.
+    """
 
     workers: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
+    checkout: Path | None = None
 
     @contextmanager
     def __call__(self, upstream_port: int, folder: Path) -> Iterator[Running]:
@@ -93,8 +102,10 @@ class Gateway:
             "SPILLWAY_API_KEYS": "bench",
             **self.variables,
         }
-        command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--workers", str(self.workers)]
-        with running(command, port, folder, environment, {"authorization": "Bearer bench"}) as program:
+        python = sys.executable if self.checkout is None else str(self.checkout / ".venv/bin/python")
+        command = [python, "-m", "app", "serve", "--port", str(port), "--workers", str(self.workers)]
+        headers = {"authorization": "Bearer bench"}
+        with running(command, port, folder, environment, headers, self.checkout) as program:
             _wait_until_listening(folder / "output")
             yield program
 

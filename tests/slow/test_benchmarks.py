@@ -49,3 +49,11 @@ def test_every_other_scenario_runs_to_its_end(name):
     assert finished.returncode == 0, finished.stderr
     rows = {line.split()[0]: line.split() for line in finished.stdout.splitlines() if line.split()[1:]}
     assert rows["spillway"][7] == rows["floor"][7] == "0"
+
+
+def test_another_checkout_takes_its_turns_and_is_compared():
+    finished = benchmarks("--rounds", "1", "--calls", "0.02", "--before", str(ROOT), "url")
+    assert finished.returncode == 0, finished.stderr
+    rows = {line.split()[0]: line.split() for line in finished.stdout.splitlines() if line.split()[1:]}
+    assert rows["before"][7] == "0"
+    assert "url: a call costs " in finished.stdout
