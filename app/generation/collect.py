@@ -4,7 +4,7 @@ What was paid for is delivered: as long as one image exists the rest are failure
 an error. What they cost is added up by `ledger.bill`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -46,40 +46,66 @@ class TaskEnd(Struct, frozen=True):
     """It may still run at Runware."""
 
 
-def end_of(place: TaskPlace, result: TaskResult) -> tuple[TaskEnd, dict[int, Image]]:
-    """What is known of a task before its images are delivered, and these images by their places in the answer."""
+def end_of(place: TaskPlace, result: TaskResult) -> tuple[TaskEnd, tuple[Image, ...]]:
+    """What is known of a task before its images are delivered, and the first of its images in their order."""
     # Models that only make multiples make more than was asked for; what is over was reported beforehand.
     made = result.images[: place.wanted]
-    reasons = result.failures or (_MISSING,)
-    failed = tuple(
-        FailedImage(place.first_index + offset, to_error(reasons[min(offset - len(made), len(reasons) - 1)]))
-        for offset in range(len(made), place.wanted)
-    )
-    attempts = tuple(
+    attempts = [
         Attempt(place.task_id, one.kind, one.outcome, one.status, one.duration_ms, one.started_ms)
         for one in result.exchanges
+    ]
+    failed = _missing(place, result, len(made)) if len(made) < place.wanted else ()
+    may_run = result.unresolved or bool(result.failures and any(one.kind is Kind.TIMEOUT for one in result.failures))
+    end = TaskEnd(
+        place, tuple(attempts), result.others, failed=failed, is_unresolved=result.unresolved, may_run=may_run
     )
-    may_run = result.unresolved or any(failure.kind is Kind.TIMEOUT for failure in result.failures)
-    end = TaskEnd(place, attempts, result.others, failed=failed, is_unresolved=result.unresolved, may_run=may_run)
-    return end, {place.first_index + offset: image for offset, image in enumerate(made)}
+    return end, made
+
+
+def _missing(place: TaskPlace, result: TaskResult, made: int) -> tuple[FailedImage, ...]:
+    """Why the images after the first `made` of a task are not there."""
+    reasons = result.failures or (_MISSING,)
+    return tuple(
+        FailedImage(place.first_index + offset, to_error(reasons[min(offset - made, len(reasons) - 1)]))
+        for offset in range(made, place.wanted)
+    )
 
 
 def build_result(
     created: int, adjustments: tuple[Adjustment, ...], ends: Sequence[TaskEnd], lives: Lifetimes | None = None
 ) -> Result:
     """What became of a request out of the ends of its tasks; `adjustments` are those from before it was sent."""
-    ends = sorted(ends, key=lambda end: end.place.first_index)
-    failed = sorted((one for end in ends for one in end.failed), key=lambda one: one.index)
+    if len(ends) > 1:
+        ends = sorted(ends, key=lambda end: end.place.first_index)
+    images: list[DeliveredImage] = []
+    failed: list[FailedImage] = []
+    task_ids: list[str] = []
+    attempts: list[Attempt] = []
+    reports: list[Adjustment] = []
+    said: list[Mapping[str, JSONValue]] = []
+    for end in ends:
+        images += end.images
+        failed += end.failed
+        task_ids.append(end.place.task_id)
+        attempts += end.attempts
+        reports += end.adjustments
+        if end.provider_fields:
+            said.append(end.provider_fields)
     return Result(
         created=created,
-        images=tuple(image for end in ends for image in end.images),
-        failures=tuple(MissingImage(one.index, one.error.code, one.error.message) for one in failed),
-        task_ids=tuple(end.place.task_id for end in ends),
-        attempts=tuple(attempt for end in ends for attempt in end.attempts),
-        adjustments=(*adjustments, *distinct_adjustments([one for end in ends for one in end.adjustments])),
-        provider_fields=merge_fields([end.provider_fields for end in ends]),
+        images=tuple(images),
+        failures=_stated(failed) if failed else (),
+        task_ids=tuple(task_ids),
+        attempts=tuple(attempts),
+        adjustments=(*adjustments, *distinct_adjustments(reports)) if reports else adjustments,
+        provider_fields=merge_fields(said) if said else {},
         lives=lives,
     )
+
+
+def _stated(failed: Iterable[FailedImage]) -> tuple[MissingImage, ...]:
+    ordered = sorted(failed, key=lambda one: one.index)
+    return tuple(MissingImage(one.index, one.error.code, one.error.message) for one in ordered)
 
 
 def merge_fields(said: Sequence[Mapping[str, JSONValue]]) -> dict[str, JSONValue]:

@@ -8,7 +8,7 @@ done to one is reported, and it is given as Runware made it; no fault leaves a r
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pybase64
@@ -24,7 +24,7 @@ from app.errors import GatewayError, ProviderError
 from app.generation.collect import FailedImage, TaskEnd
 from app.generation.delivery_reports import report_alpha, report_as_made, report_not_hosted, report_sizes
 from app.generation.gather import gather_in_order
-from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, max_bytes_of
+from app.generation.made_image import broken_image, decode_text, header_of, header_of_text, max_bytes_of, told
 from app.generation.streamed import StreamedImage
 from app.images.compose import compose_image
 from app.images.convert import convert
@@ -83,31 +83,39 @@ class ImageDelivery:
     async def deliver(
         self,
         output: OutputSpec,
-        placed: Mapping[int, Image],
+        made: Sequence[Image],
         end: TaskEnd,
         context: RequestContext,
         base: CompositeBase | None = None,
     ) -> TaskEnd:
         """The end of a task with all of its images that can be delivered, which may be none.
 
-        `placed` are its images by their places in the answer; `base` is what a result is pasted into, where `output`
-        says so.
+        `made` are its images in their order; `base` is what a result is pasted into, where `output` says so.
         """
-        work = [self._try_one(output, index, image, context, base) for index, image in placed.items()]
+        first = end.place.first_index
         # One image that fails must not cost the caller the others: all are paid for (0036).
         began = time.perf_counter()
         try:
-            outcomes = dict(zip(placed, await gather_in_order(work), strict=True))
+            if len(made) == 1:
+                outcomes = [await self._try_one(output, first, made[0], context, base)]
+            else:
+                outcomes = await gather_in_order(
+                    [self._try_one(output, index, image, context, base) for index, image in enumerate(made, first)]
+                )
         finally:
             self._delivered_in(time.perf_counter() - began)
-        delivered = [outcome for outcome in outcomes.values() if not isinstance(outcome, GatewayError)]
-        failed = [FailedImage(index, error) for index, error in outcomes.items() if isinstance(error, GatewayError)]
-        images = tuple(image for image, _ in delivered)
-        reports = tuple(one for _, reports in delivered for one in reports)
+        images: list[DeliveredImage] = []
+        failed, reports = [*end.failed], list[Adjustment]()
+        for index, outcome in enumerate(outcomes, first):
+            if isinstance(outcome, GatewayError):
+                failed.append(FailedImage(index, outcome))
+            else:
+                images.append(outcome[0])
+                reports += outcome[1]
         # Behind the provider's own links nobody looks, unless it matters.
         if not output.native_link or output.transparent:
-            reports = (*reports, *report_sizes(output, images), *report_alpha(output, images))
-        return replace(end, images=images, failed=(*end.failed, *failed), adjustments=reports)
+            reports += (*report_sizes(output, images), *report_alpha(output, images))
+        return replace(end, images=tuple(images), failed=tuple(failed), adjustments=tuple(reports))
 
     async def _try_one(
         self, output: OutputSpec, index: int, image: Image, context: RequestContext, base: CompositeBase | None
@@ -125,23 +133,26 @@ class ImageDelivery:
 
     async def _give_link(self, output: OutputSpec, image: Image, url: str) -> DeliveredImage:
         """The image behind Runware's own link."""
-        # Our answer would vouch for an address that leads into the caller's own network (0102).
-        await self._check_link(url)
+        try:
+            # Our answer would vouch for an address that leads into the caller's own network (0102).
+            await self._downloads.check_address(url)
+        except FetchError as error:
+            raise _unavailable(error) from None
         ends = None if output.link_seconds is None else int(self._clock()) + output.link_seconds
-        return replace(_told(image, output.size, output.format.delivered), url=url, expires_at=ends)
+        return told(image, output.size, output.format.delivered, url, ends)
 
     async def _give_as_made(self, output: OutputSpec, image: Image) -> _Outcome | GatewayError:
         """The image as Runware gave it, without a look at it: the last resort."""
         own = next((ours for ours, native in NATIVE_FORMATS.items() if native == output.format.native), ImageFormat.PNG)
         if image.url is None or (image.base64 is not None and output.delivery is not Delivery.LINK):
             as_uri = output.delivery is not Delivery.EMBEDDED
-            made = replace(_told(image, None, own), base64=image.base64, as_uri=as_uri)
+            made = replace(told(image, None, own), base64=image.base64, as_uri=as_uri)
             return made, report_as_made(output, own, None, is_link=False)
         try:
-            await self._check_link(image.url)
-        except GatewayError as error:
-            return error
-        return replace(_told(image, None, own), url=image.url), report_as_made(output, own, None, is_link=True)
+            await self._downloads.check_address(image.url)
+        except FetchError as error:
+            return _unavailable(error)
+        return told(image, None, own, image.url), report_as_made(output, own, None, is_link=True)
 
     async def _deliver_one(
         self, output: OutputSpec, image: Image, context: RequestContext, base: CompositeBase | None
@@ -158,7 +169,7 @@ class ImageDelivery:
             header = header_of_text(image.base64)
             if header.format == wanted:
                 as_uri = output.delivery is Delivery.DATA_URI
-                made = _told(image, (header.width, header.height), wanted)
+                made = told(image, (header.width, header.height), wanted)
                 return replace(made, base64=image.base64, alpha=header.alpha, as_uri=as_uri), ()
         data = await self._bytes_of(image, output)
         return await self._deliver_bytes(data, output, image, context, base)
@@ -189,11 +200,11 @@ class ImageDelivery:
             return await self._embed(form, image, output)
         if passing.hosted is None or passing.header is None:
             return await self._deliver_bytes(passing.data, output, image, context)
-        made = _told(image, (passing.header.width, passing.header.height), wanted)
+        made = told(image, (passing.header.width, passing.header.height), wanted)
         return _linked(made, passing.hosted, context), ()
 
     async def _hand_over(self, form: _Form, image: Image, output: OutputSpec, context: RequestContext) -> _Outcome:
-        made = _told(image, form.size, form.format)
+        made = told(image, form.size, form.format)
         if output.delivery is Delivery.LINK:
             try:
                 hosted = await self._shelf.host(form.data, form.format.value, _owner(output, context))
@@ -204,7 +215,7 @@ class ImageDelivery:
         return await self._embed(form, image, output)
 
     async def _embed(self, form: _Form, image: Image, output: OutputSpec) -> _Outcome:
-        made = _told(image, form.size, form.format)
+        made = told(image, form.size, form.format)
         text = await asyncio.to_thread(pybase64.b64encode, form.data)
         as_uri = output.delivery is not Delivery.EMBEDDED
         # A full disk is our fault: the caller gets the paid image in the answer instead (0104).
@@ -218,13 +229,6 @@ class ImageDelivery:
             raise broken_image()
         try:
             return await self._downloads.download(image.url, max_bytes_of(output))
-        except FetchError as error:
-            raise _unavailable(error) from None
-
-    async def _check_link(self, url: str) -> None:
-        """Refuse an address inside the network: a link in the answer vouches for it."""
-        try:
-            await self._downloads.check_address(url)
         except FetchError as error:
             raise _unavailable(error) from None
 
@@ -254,19 +258,6 @@ class ImageDelivery:
 def _owner(output: OutputSpec, context: RequestContext) -> Owner:
     # Under a key the image outlives its link, so that a replay can have a new one (0057).
     return Owner(context.request_id, output.lives, asked_again=context.is_repeatable)
-
-
-def _told(image: Image, size: tuple[int, int] | None, format_: ImageFormat) -> DeliveredImage:
-    """What Runware said of an image, before it has an address or its bytes."""
-    return DeliveredImage(
-        # A drawing has no pixels, and of some formats only a decoder knows the size: then there is none to tell.
-        size if size is not None and all(size) else None,
-        format_,
-        image.seed,
-        image_uuid=image.image_uuid,
-        nsfw_content=image.nsfw,
-        provider_fields=image.others,
-    )
 
 
 def _linked(made: DeliveredImage, hosted: HostedImage, context: RequestContext) -> DeliveredImage:

@@ -26,7 +26,7 @@ from app.jobs.job import Job
 from app.journal.records import Record
 from app.ledger.bill import Costs, known_cost, total_cost
 from app.observability.logs import Stage
-from app.planning.plan import count_held_bytes
+from app.planning.plan import Plan, count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
 from app.runware.keys import RunwareKey
@@ -83,21 +83,7 @@ class ImageExecutor:
         try:
             if memory.waits:
                 await memory.wait_turn()
-            plan = prepared.plan
-            uploaded: Sequence[UploadedImage] = ()
-            if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
-                plan, uploaded = await self._uploads.share(plan, key)
-            for task in plan.tasks:
-                # Before anything is sent: a fault from here on must not look free (0065).
-                job.bill.open_task(task.task_uuid)
-            ends: Sequence[TaskEnd] = ()
-            try:
-                work = zip(plan.tasks, plan.places, strict=True)
-                ends = await gather_in_order([self._run_task(task, place, wanted, job, key) for task, place in work])
-            finally:
-                # A task that may still run at Runware reads its uploaded inputs later.
-                if uploaded and not any(end.may_run for end in ends):
-                    self._uploads.release(uploaded, key)
+            ends = await self._run_tasks(prepared.plan, wanted, job, key)
         finally:
             memory.release()
         return _conclude(wanted, ends, job)
@@ -123,6 +109,25 @@ class ImageExecutor:
             raise InternalError("The gateway has no Runware key for this request, and sent nothing.")
         return key
 
+    async def _run_tasks(self, plan: Plan, wanted: _Wanted, job: Job, key: RunwareKey) -> Sequence[TaskEnd]:
+        uploaded: Sequence[UploadedImage] = ()
+        if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
+            plan, uploaded = await self._uploads.share(plan, key)
+        for task in plan.tasks:
+            # Before anything is sent: a fault from here on must not look free (0065).
+            job.bill.open_task(task.task_uuid)
+        if len(plan.tasks) == 1:
+            return [await self._run_task(plan.tasks[0], plan.places[0], wanted, job, key)]
+        ends: Sequence[TaskEnd] = ()
+        try:
+            work = zip(plan.tasks, plan.places, strict=True)
+            ends = await gather_in_order([self._run_task(task, place, wanted, job, key) for task, place in work])
+        finally:
+            # A task that may still run at Runware reads its uploaded inputs later.
+            if uploaded and not any(end.may_run for end in ends):
+                self._uploads.release(uploaded, key)
+        return ends
+
     async def _run_task(self, task: ImageTask, place: TaskPlace, wanted: _Wanted, job: Job, key: RunwareKey) -> TaskEnd:
         with Stage("runware", {"model": wanted.model.id}):
             result = await self._runware.run_task(task, key, wanted.deadline, job.confirm)
@@ -137,26 +142,26 @@ class ImageExecutor:
     async def _deliver(self, place: TaskPlace, result: TaskResult, wanted: _Wanted, job: Job) -> TaskEnd:
         """Book what a task cost, and deliver its images."""
         job.bill.add(place.task_id, result.costs, is_complete=result.is_billed)
-        end, placed = end_of(place, result)
+        end, made = end_of(place, result)
         # Unresolved is no failure: this request is left to a takeover, which delivers what comes (0054).
-        if end.is_unresolved or not placed:
+        if end.is_unresolved or not made:
             return end
-        return await self._delivery.deliver(wanted.output, placed, end, wanted.context, wanted.base)
+        return await self._delivery.deliver(wanted.output, made, end, wanted.context, wanted.base)
 
 
 def _conclude(wanted: _Wanted, ends: Sequence[TaskEnd], job: Job) -> Outcome:
     """The outcome of all tasks, raising the first image's GatewayError where there is none."""
+    lost = [end for end in ends if not end.images]
     # A task in doubt decides over its siblings: only "still processing" keeps the way to its image open (0054).
-    if any(end.is_unresolved for end in ends):
+    if lost and any(end.is_unresolved for end in lost):
         return Unresolved(job.request_id)
-    if not any(end.images for end in ends):
+    if len(lost) == len(ends):
         # An error only when there is no image at all: one image of ten is still paid for.
         raise min((one for end in ends for one in end.failed), key=lambda one: one.index).error
-    lost = next((end for end in ends if not end.images), None)
-    if job.parts is not None and lost is not None:
+    if job.parts is not None and lost:
         # A stream tells of images one by one, so of a task without any too.
-        costs = job.bill.costs_of((lost.place.task_id,))
-        job.parts.put(Failed(job.request_id, lost.failed[0].error, Spent(total_cost(costs), known_cost(costs))))
+        costs = job.bill.costs_of((lost[0].place.task_id,))
+        job.parts.put(Failed(job.request_id, lost[0].failed[0].error, Spent(total_cost(costs), known_cost(costs))))
     return Answered(_to_answer(wanted, ends, job, job.bill.costs))
 
 

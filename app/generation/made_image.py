@@ -1,15 +1,17 @@
-"""Reads images as Runware made them: their bytes and their headers, whole or broken. Converts nothing."""
+"""Reads images as Runware made them: what it said of them, their bytes and their headers. Converts nothing."""
 
 import asyncio
 
 import pybase64
 
+from app.domain.answer import DeliveredImage
 from app.domain.spec import OutputSpec
 from app.domain.words import ImageFormat
 from app.egress.download import MAX_BYTES
 from app.errors import ProviderError
 from app.images.headers import HEAD_BYTES, is_whole, read_header
 from app.images.types import Header
+from app.runware.members import Image
 
 _HEAD_TEXT = HEAD_BYTES // 3 * 4
 _TAIL_TEXT = 1024
@@ -34,6 +36,27 @@ def max_bytes_of(output: OutputSpec) -> int:
 def broken_image() -> ProviderError:
     """The error for bytes that are no image."""
     return ProviderError("The provider delivered a broken image.", code="broken_image", should_retry=False)
+
+
+def told(
+    image: Image,
+    size: tuple[int, int] | None,
+    format_: ImageFormat,
+    url: str | None = None,
+    expires_at: int | None = None,
+) -> DeliveredImage:
+    """What Runware said of an image; unless it is behind Runware's own link, its address or its bytes are to come."""
+    return DeliveredImage(
+        # A drawing has no pixels, and of some formats only a decoder knows the size: then there is none to tell.
+        size if size is not None and all(size) else None,
+        format_,
+        image.seed,
+        url,
+        expires_at,
+        image_uuid=image.image_uuid,
+        nsfw_content=image.nsfw,
+        provider_fields=image.others,
+    )
 
 
 def header_of(data: bytes) -> Header:

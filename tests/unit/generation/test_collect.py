@@ -44,10 +44,10 @@ def test_every_image_asked_for_is_delivered_or_stated_missing(count, per_task, d
         results.append(TaskResult(images, tuple(failures), ()))
     ends = []
     for place, result in zip(plan.places, results, strict=True):
-        end, placed = end_of(place, result)
-        indexes = [*placed, *(one.index for one in end.failed)]
+        end, delivered = end_of(place, result)
+        indexes = [*range(place.first_index, place.first_index + len(delivered)), *(one.index for one in end.failed)]
         assert indexes == list(range(place.first_index, place.first_index + place.wanted))
-        images = tuple(DeliveredImage((8, 8), ImageFormat.PNG, one.seed, url="u") for one in placed.values())
+        images = tuple(DeliveredImage((8, 8), ImageFormat.PNG, one.seed, url="u") for one in delivered)
         ends.append(replace(end, images=images))
     made = build_result(1, (), ends[::-1])
     missing = [failure.index for failure in made.failures]
