@@ -27,7 +27,7 @@ from app.observability.logs import get_logger
 from app.observability.tracing import note_prompt
 from app.openai_api.render import model_headers, render_dry_run
 from app.openai_api.request_log import render_record
-from app.server.delivery import cancel_on_disconnect, state_of
+from app.server.delivery import state_of
 
 _logger = get_logger("images")
 _ACCEPTED = 202
@@ -119,7 +119,7 @@ class ImageRoutes:
 
     async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         state = state_of(request.scope)
-        outcome = await cancel_on_disconnect(state, self._service.generate(understood, context))
+        outcome = await state.unless_gone(self._service.generate(understood, context))
         # The caller has left. The work goes on apart from it, and a retry joins (0062).
         if outcome is None:
             state_of(request.scope).facts.error = "disconnected"

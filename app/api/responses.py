@@ -23,7 +23,7 @@ from app.journal.records import Receipt
 from app.observability.access_log import RequestFacts
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer
-from app.server.delivery import cancel_on_disconnect, state_of
+from app.server.delivery import state_of
 
 _SILENCE_SECONDS = 5.0
 """A connection that was not reset for so long carried the whole answer."""
@@ -154,7 +154,7 @@ class EventResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
         del receive
-        if await cancel_on_disconnect(state_of(scope), self._send(send, state_of(scope).facts)) is None:
+        if await state_of(scope).unless_gone(self._send(send, state_of(scope).facts)) is None:
             self._delivery.mark_lost()
             state_of(scope).facts.error = "disconnected"
         self._delivery.settle_receipt(scope)

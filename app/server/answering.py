@@ -1,26 +1,34 @@
-"""One answer on its connection: framed, and written with as few calls of the system as it can be.
+"""One request at its connection, received and answered (ASGI's `receive` and `send`).
 
-Owns how an answer is put into bytes. Which requests are read is `connection`'s affair, what became of an answer
-`protocol`'s.
+Owns how an answer is framed and put into bytes, with as few calls of the system as it can be. Which requests are read
+is `connection`'s affair, what became of an answer `protocol`'s.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from starlette.types import ASGIApp, Message, Scope
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
+from app.server.delivery import RequestState
 
 _HTTP_1_0 = "1.0"
 _WITHOUT_BODY = frozenset({204, 304})
 _JOINED_BYTES = 16_384
 """Up to here one copy is cheaper than a list for the system."""
 _IN_VALUES = b"\t" + bytes({*range(0x20, 0x100)} - {0x7F})
-_IN_NAMES = bytes({*_IN_VALUES} - {*b'\t ()<>@,;:[]={}\\"'})
+_IN_NAMES = bytes({*_IN_VALUES} - {*b'\t ()<>@,;:[]={}\\"'} - {*range(ord("A"), ord("Z") + 1)})
 """What a header may hold: a line break in one would begin another one, or another answer."""
+WITH_BODY = "spillway.body_in_start"
+"""The extension of ASGI by which a start of an answer may carry all of its `body`, so that it is sent in one call."""
+EXTENSIONS: Mapping[str, Mapping[str, object]] = MappingProxyType({WITH_BODY: MappingProxyType({})})
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# The server's own name for it, under which operators look for such lines.
+_logger = logging.getLogger("uvicorn.error")
 
 Piece = bytes | memoryview
 
@@ -33,64 +41,126 @@ class Framing(Enum):
     UNTIL_END = "by the end of the connection"
 
 
-class AnswerCycle(RequestResponseCycle):
-    """uvicorn's, but the head leaves with the first part of the body, in one write.
+class AnswerCycle:
+    """The head of an answer leaves with the first part of its body, in one write.
 
     A head whose body is still being made leaves when the loop comes round again.
     """
 
-    loop: asyncio.AbstractEventLoop
+    more_body = True
+    """Whether more of the request's body is to come."""
+    disconnected = response_started = response_complete = False
     _head: bytes | None = None
     _framing = Framing.SIZED
     _left = 0
     """Bytes of a body of known length that are still to come."""
+    _has_news = False
+    _news: asyncio.Event | None = None
+    """Made when somebody waits: nearly every request is whole when it is looked at."""
 
-    async def run_asgi(self, app: "ASGI3Application") -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        state: RequestState,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        on_response: Callable[[], None],
+        *,
+        keep_alive: bool,
+        waits_to_continue: bool,
+    ) -> None:
+        self.scope, self.state = scope, state
+        self.transport, self.flow = transport, flow
+        self.on_response = on_response
+        self.keep_alive, self.waiting_for_100_continue = keep_alive, waits_to_continue
+
+    async def run(self, app: ASGIApp) -> None:
         """Answer the request by `app`, and end the connection where it does not."""
         try:
             await app(self.scope, self.receive, self.send)
         except BaseException as fault:  # of whatever kind: a connection left open would have its caller wait forever
-            self.logger.error("Exception in ASGI application\n", exc_info=fault)  # noqa: TRY400 - as uvicorn says it
+            _logger.error("Exception in ASGI application\n", exc_info=fault)  # noqa: TRY400 - as the server says it
         if not self.response_complete and not self.disconnected:
             await self._end_unfinished()
         # What is left of this request must not hold its connection.
         self.on_response = _nothing
 
-    async def receive(self) -> "ASGIReceiveEvent":
-        """The next part of the request, or that its caller has left."""
-        is_here = self.message_event.is_set() and not self.waiting_for_100_continue
-        if not is_here or self.disconnected or self.response_complete:
-            message = await super().receive()
+    def add_body(self, part: bytes) -> None:
+        """A part of the request's body came."""
+        state = self.state
+        if not state.body:
+            state.body = part
+        elif isinstance(state.body, bytearray):
+            state.body += part
         else:
-            # The usual request came as a whole, and there is nothing to wait for.
-            self.message_event.clear()
-            message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
-            self.body = bytearray()
+            state.body = bytearray(state.body) + part
+        self._has_news = True
+        if self._news is not None:
+            self._news.set()
+
+    def end_body(self, *, is_at_hand: bool) -> None:
+        """The body is whole; `is_at_hand` says that nothing must happen before it is taken."""
+        self.more_body = False
+        self.state.is_whole = is_at_hand and not self.waiting_for_100_continue
+        self._has_news = True
+        if self._news is not None:
+            self._news.set()
+
+    def disconnect(self) -> None:
+        """Nothing more comes, and nothing that is sent arrives."""
+        self.disconnected, self.state.is_whole = True, False
+        if self._news is not None:
+            self._news.set()
+
+    async def receive(self) -> Message:
+        """The next part of the request, or that its caller has left."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(_CONTINUE)
+            self.waiting_for_100_continue = False
+        if not self._has_news and not self.disconnected and not self.response_complete:
+            self.flow.resume_reading()
+            self._news = self._news or asyncio.Event()
+            await self._news.wait()
+        self._has_news = False
+        if self._news is not None:
+            self._news.clear()
+        message: Message = {"type": "http.disconnect"}
+        if not self.disconnected and not self.response_complete:
+            message = {"type": "http.request", "body": bytes(self.state.body), "more_body": self.more_body}
+            self.state.body, self.state.is_whole = b"", False
         if not self.more_body:
             # Nobody asks for more, and the end of the connection must be noticed.
             self.flow.resume_reading()
         return message
 
-    async def send(self, message: "ASGISendEvent") -> None:
-        """Send a part of the answer."""
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer; a start that has a body is all of it (WITH_BODY)."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
             return
-        if message["type"] == "http.response.start" and not self.response_started:
+        kind = message["type"]
+        if kind == "http.response.start" and not self.response_started:
             self._begin(message["status"], message.get("headers", ()))
-        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            if "body" in message:
+                self._go_on(message["body"], more=False)
+            else:
+                asyncio.get_running_loop().call_soon(self.flush)
+        elif kind == "http.response.body" and self.response_started and not self.response_complete:
             self._go_on(message.get("body", b""), more=message.get("more_body", False))
         else:
-            problem = f"{message['type']!r} does not come next in this answer."
+            problem = f"{kind!r} does not come next in this answer."
             raise RuntimeError(problem)
 
     async def _end_unfinished(self) -> None:
         if not self.response_started:
-            self.logger.error("ASGI callable returned without starting response.")
-            await self.send_500_response()
+            _logger.error("ASGI callable returned without starting response.")
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21")]
+            headers.append((b"connection", b"close"))
+            body = b"Internal Server Error"
+            await self.send({"type": "http.response.start", "status": 500, "headers": headers, "body": body})
             return
-        self.logger.error("ASGI callable returned without completing response.")
+        _logger.error("ASGI callable returned without completing response.")
         self.flush()
         self.transport.close()
 
@@ -102,72 +172,88 @@ class AnswerCycle(RequestResponseCycle):
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.response_started, self.waiting_for_100_continue = True, False
-        lines = [(name.lower(), value) for name, value in headers]
-        _refuse_control_characters(lines)
+        lines = _checked(headers)
         named = dict(lines)
-        self._choose_framing(status, named.get(b"content-length"))
-        if b"close" in [option.strip().lower() for option in named.get(b"connection", b"").split(b",")]:
+        length = named.get(b"content-length")
+        if length is None:
+            self._choose_framing(status)
+        else:
+            self._left = int(length)
+        if b"connection" in named and _says_close(named[b"connection"]):
             self.keep_alive = False
         elif not self.keep_alive:
             lines.append((b"connection", b"close"))
         if self._framing is Framing.CHUNKED and self.scope["method"] != "HEAD":
             lines.append((b"transfer-encoding", b"chunked"))
-        self._head = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines), b"\r\n"])
-        self.loop.call_soon(self.flush)
+        pieces = [STATUS_LINE[status]]
+        for name, value in lines:
+            pieces += (name, b": ", value, b"\r\n")
+        pieces.append(b"\r\n")
+        self._head = b"".join(pieces)
 
-    def _choose_framing(self, status: int, length: bytes | None) -> None:
-        if length is not None or status in _WITHOUT_BODY:
-            self._left = int(length or b"0")
-        elif self.scope["http_version"] == _HTTP_1_0:
-            # Such a caller would take the sizes of chunks for bytes of the body.
-            self._framing = Framing.UNTIL_END
-        else:
-            self._framing = Framing.CHUNKED
+    def _choose_framing(self, status: int) -> None:
+        if status in _WITHOUT_BODY:
+            return
+        # A caller of HTTP/1.0 would take the sizes of chunks for bytes of the body.
+        until_end = self.scope["http_version"] == _HTTP_1_0
+        self._framing = Framing.UNTIL_END if until_end else Framing.CHUNKED
 
     def _go_on(self, body: Piece, *, more: bool) -> None:
-        head, self._head = self._head, None
-        pieces: list[Piece] = [] if head is None else [head]
-        pieces += self._framed(body, more=more)
-        self._write(pieces)
-        if more:
-            return
-        if self._left and self.scope["method"] != "HEAD":
-            problem = f"The body of this answer ends {self._left} bytes before its length."
-            raise RuntimeError(problem)
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-    def _framed(self, body: Piece, *, more: bool) -> Sequence[Piece]:
-        if self.scope["method"] == "HEAD":
-            return ()
-        if self._framing is Framing.CHUNKED:
-            chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
-            return chunk if more else (*chunk, b"0\r\n\r\n")
-        if self._framing is Framing.SIZED:
+        head, self._head = self._head or b"", None
+        if self._framing is not Framing.SIZED or self.scope["method"] == "HEAD":
+            self._write((head, *self._framed(body, more=more)))
+        else:
             self._left -= len(body)
             if self._left < 0:
                 problem = "The body of this answer is longer than its length."
                 raise RuntimeError(problem)
-        return (body,) if body else ()
+            self._write((head, body))
+        if not more:
+            self._end()
+
+    def _framed(self, body: Piece, *, more: bool) -> Sequence[Piece]:
+        if self.scope["method"] == "HEAD":
+            return ()
+        if self._framing is Framing.UNTIL_END:
+            return (body,)
+        chunk = (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
+        return chunk if more else (*chunk, b"0\r\n\r\n")
 
     def _write(self, pieces: Sequence[Piece]) -> None:
-        if not pieces:
-            return
-        if sum(map(len, pieces)) <= _JOINED_BYTES:
-            self.transport.write(b"".join(pieces))
-        else:
-            self.transport.writelines(pieces)
+        if sum(map(len, pieces)) > _JOINED_BYTES:
+            self.transport.writelines([piece for piece in pieces if piece])
+        elif joined := b"".join(pieces):
+            self.transport.write(joined)
+
+    def _end(self) -> None:
+        if self._left and self.scope["method"] != "HEAD":
+            problem = f"The body of this answer ends {self._left} bytes before its length."
+            raise RuntimeError(problem)
+        self.response_complete = True
+        if self._news is not None:
+            self._news.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 def _nothing() -> None:
     """What a cycle that has ended reports to."""
 
 
-def _refuse_control_characters(lines: Sequence[tuple[bytes, bytes]]) -> None:
+def _says_close(value: bytes) -> bool:
+    return b"close" in [option.strip().lower() for option in value.split(b",")]
+
+
+def _checked(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers that are what headers may be, their names in lower case; raises RuntimeError for any other."""
+    lines = list(headers)
+    # All at once: the usual answer has nothing to find fault with, and each header would cost several calls.
     names, values = zip(*lines, strict=True) if lines else ((), ())
+    if b"".join(names).translate(None, _IN_NAMES):
+        lines = [(name.lower(), value) for name, value in lines]
+        names = tuple(name for name, _ in lines)
     if b"".join(names).translate(None, _IN_NAMES) or b"".join(values).translate(None, _IN_VALUES):
         problem = "A header of this answer has a character that no header may have."
         raise RuntimeError(problem)
+    return lines

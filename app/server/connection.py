@@ -4,26 +4,29 @@ Owns what happens before an application sees a request. Times are `pacing`'s aff
 `protocol`'s.
 """
 
+import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from functools import lru_cache
+from urllib.parse import unquote
 
 import httptools
 from starlette.types import Scope
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
 from app.errors import GatewayError, HeadTooLargeError, InvalidRequestError
-from app.server.delivery import state_of
+from app.server.answering import EXTENSIONS, AnswerCycle
+from app.server.delivery import REQUEST, RequestState
 from app.server.pacing import PacedProtocol, Reading
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
 
 _OFFERING = frozenset({b"upgrade", b"http2-settings"})
 """Headers, and members of `Connection`, that offer another protocol."""
 _PIECE_BYTES = 8 * 1024
 """What the parser is given at once outside of a body: it keeps an unfinished field however long it grows."""
 _FIELD_OVERHEAD = 4
+_REMEMBERED = 64
+"""Callers ask for the same few targets; bounded, because anybody can ask for others."""
 _PARTS_AT_ONCE = 1024
 """Parts of a body that are read before others have their turn: chunks of a byte each would keep the loop."""
 
@@ -38,69 +41,120 @@ class GatewayProtocol(PacedProtocol):
     until those before them are answered.
     """
 
+    url = b""
     _refusal: GatewayError | None = None
     _rest = memoryview(b"")
-    _head_bytes = _fields = _body_left = _parts = 0
+    _body_left = _parts = 0
     _goes_on = False
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parser = self._new_parser()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the caller."""
-        if self.refused:
-            return
-        self._unset_keepalive_if_required()
-        self._feed(memoryview(bytes(self._rest) + data) if self._rest else memoryview(data))
+        if not self.refused:
+            self._feed(memoryview(bytes(self._rest) + data) if self._rest else memoryview(data))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the connection."""
+        super().connection_lost(exc)
+        del self.parser  # the two hold each other
 
     def on_response_complete(self) -> None:
         """An answer was written: what was sent ahead has its turn."""
         super().on_response_complete()
-        self._go_on()
+        if self._rest:
+            self._go_on()
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self.reading = Reading.HEAD
-        self._head_bytes = self._fields = self._body_left = 0
-        super().on_message_begin()
+        if self._unsettled:
+            self.settle()
+        self.reading, self.url, self.headers = Reading.HEAD, b"", []
+        self._body_left = 0
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
-        self._count_head(len(url))
-        super().on_url(url)
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or one behind the body, which nobody here reads."""
         # Trailers: kept as header fields they could claim what the head did not (0010).
-        if self.reading is not Reading.HEAD:
-            return
-        self._fields += 1
-        self._count_head(len(name) + len(value) + _FIELD_OVERHEAD)
-        if name.lower() == b"content-length":
-            self._body_left = int(value)
-        super().on_header(name, value)
+        if self.reading is Reading.HEAD:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """A head was read; one with an offer will come again without it."""
-        if not self.parser.should_upgrade():
-            self.reading, self.unclear = Reading.BODY, 0
-            super().on_headers_complete()
+        if self.parser.should_upgrade():
+            return
+        self._judge_head()
+        self.reading, self.unclear = Reading.BODY, 0
+        version, state = self.parser.get_http_version(), RequestState(self.headers)
+        scope, expected = self._scope_of(version, state), state.headers.get(b"expect")
+        length = state.headers.get(b"content-length")
+        if length is not None:
+            self._body_left = int(length)
+        cycle = AnswerCycle(
+            scope,
+            state,
+            self.transport,
+            self.flow,
+            self.on_response_complete,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            waits_to_continue=expected is not None and _waits_to_continue(self.headers),
+        )
+        self.take(cycle)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
         self.unclear = 0
         self._parts += 1
-        self._body_left -= len(body)
-        super().on_body(body)
+        size = len(body)
+        self._body_left -= size
+        self._body_bytes += size
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.add_body(body)
+            if len(cycle.state.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        self._was_paused = self._was_paused or self.flow.read_paused
 
     def on_message_complete(self) -> None:
         """A request was read."""
-        if not self.parser.should_upgrade():
-            self.reading, self.unclear = Reading.NOTHING, 0
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        self.reading, self.unclear = Reading.NOTHING, 0
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.end_body(is_at_hand=not self.flow.read_paused)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
-        """Answer a request."""
-        self.running = cycle
-        state_of(cast("Scope", cycle.scope)).transport = cycle.transport
-        super()._start_asgi_task(cycle, app)
+    def _scope_of(self, version: str, state: RequestState) -> Scope:
+        path, raw_path, query = _read_target(self.url)
+        return {
+            "type": "http",
+            "asgi": self._asgi,
+            "http_version": version,
+            "method": self.parser.get_method().decode("ascii"),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "extensions": EXTENSIONS,
+            "state": self.app_state.copy(),
+            REQUEST: state,
+        }
 
     def _feed(self, rest: memoryview) -> None:
         """Parse as far as requests may be read; the rest waits until the last of them is answered."""
@@ -120,7 +174,7 @@ class GatewayProtocol(PacedProtocol):
             if not self.pipeline and not self._goes_on:
                 self._goes_on = True
                 self.loop.call_soon(self._have_a_turn)
-        elif not self.pipeline and not self._is_backed_up:
+        elif self.flow.read_paused and not self.pipeline and not self._is_backed_up:
             self.flow.resume_reading()
         self.update()
 
@@ -136,8 +190,9 @@ class GatewayProtocol(PacedProtocol):
     def _is_backed_up(self) -> bool:
         """Whether an application has yet to take what was read of a body: the rest stays with the system."""
         cycle = self.cycle
-        reads = self.reading is Reading.BODY and not cycle.response_complete
-        return reads and len(cycle.body) > HIGH_WATER_LIMIT
+        if self.reading is not Reading.BODY or cycle is None or cycle.response_complete:
+            return False
+        return len(cycle.state.body) > HIGH_WATER_LIMIT
 
     def _parse(self, data: memoryview) -> memoryview:
         """Parse one piece, and return what is left; a piece ends where a body of known length does."""
@@ -150,15 +205,27 @@ class GatewayProtocol(PacedProtocol):
         except httptools.HttpParserUpgrade as offer:
             self._decline()
             return data[offer.args[0] :]
-        if self.unclear > self.shared.limits.head_bytes:
-            self._refuse_head()
+        if self.reading is Reading.HEAD or self.unclear > self.shared.limits.head_bytes:
+            self._judge_unfinished()
         return rest
 
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        limits = self.shared.limits
-        if self._head_bytes > limits.head_bytes or self._fields > limits.head_fields:
+    def _judge_head(self) -> None:
+        """Refuse a whole head that is too large."""
+        limits, headers = self.shared.limits, self.headers
+        # Counted only where it comes near: what came since anything was understood is all of it, but for the piece of
+        # its beginning.
+        nearly = self.unclear + _FIELD_OVERHEAD * len(headers) + _PIECE_BYTES > limits.head_bytes
+        if len(headers) > limits.head_fields or (nearly and self._head_bytes() > limits.head_bytes):
             self._refuse_head()
+
+    def _judge_unfinished(self) -> None:
+        """Refuse what grows too large before it is whole: a head, or what is no part of anything."""
+        limits = self.shared.limits
+        if self.unclear > limits.head_bytes or len(self.headers) > limits.head_fields:
+            self._refuse_head()
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
 
     def _refuse_head(self) -> None:
         limits = self.shared.limits
@@ -172,9 +239,14 @@ class GatewayProtocol(PacedProtocol):
         if method == b"CONNECT":
             raise httptools.HttpParserError
         lines = [b"%s %s HTTP/%s" % (method, self.url, version.encode()), *self._fields_without_offer(), b"", b""]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser = self._new_parser()
         self.parser.feed_data(b"\r\n".join(lines))
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # Requests may be sent ahead; what follows one that ends the connection is not read.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def _fields_without_offer(self) -> Iterator[bytes]:
         for name, value in self.headers:
@@ -183,3 +255,15 @@ class GatewayProtocol(PacedProtocol):
                 yield b"connection: " + b", ".join(kept)
             elif name not in _OFFERING:
                 yield name + b": " + value
+
+
+def _waits_to_continue(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
+
+
+@lru_cache(_REMEMBERED)
+def _read_target(url: bytes) -> tuple[str, bytes, bytes]:
+    """The path, as it is meant and as it was sent, and the query."""
+    target = httptools.parse_url(url)
+    path = target.path.decode("ascii")
+    return unquote(path) if "%" in path else path, target.path, target.query or b""

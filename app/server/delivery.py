@@ -1,12 +1,12 @@
 """One request at its connection: its id, whether its caller is still there, and who learns whether the answer was read.
 
-Owns the key under which ASGI carries this. What a delivery or a loss means for a request is not known here.
+Owns the key under which a scope carries this. What a delivery or a loss means for a request is not known here.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from starlette.types import Scope
@@ -14,7 +14,8 @@ from starlette.types import Scope
 from app.observability.access_log import RequestFacts
 
 _T = TypeVar("_T")
-_REQUEST = "spillway_request"
+REQUEST = "spillway_request"
+"""The key of RequestState in a scope."""
 _ENDED_STATES = frozenset({7, 8})
 """TCP_CLOSE and TCP_CLOSE_WAIT of the kernel's `tcp_info`."""
 
@@ -40,26 +41,47 @@ class HeadSource(Protocol):
 
 
 class RequestState:
-    """One HTTP request: its id, its connection, and who wants to know whether its answer was read."""
+    """One HTTP request: its id, its connection, and who wants to know whether its answer was read.
 
-    def __init__(self) -> None:
-        self.request_id = ""
-        """That of the answer: a request that joins an earlier one bears that one's id."""
-        self.endpoint = ""
-        """The path of its route, where there is one."""
-        self.model = ""
-        """The label of the model that is asked for, once the body was understood."""
-        self.status = 0
-        """That of the answer, as soon as it begins."""
+    What most requests never set is said once, for all of them.
+    """
+
+    request_id = ""
+    """That of the answer: a request that joins an earlier one bears that one's id."""
+    endpoint = ""
+    """The path of its route, where there is one."""
+    model = ""
+    """The label of the model that is asked for, once the body was understood."""
+    status = 0
+    """That of the answer, as soon as it begins."""
+    transport: asyncio.Transport | None = None
+    task: asyncio.Task[None] | None = None
+    """That in which it is answered."""
+    head: HeadSource | None = None
+    """Adds headers to the answer, whoever makes it."""
+    has_ended = False
+    """Whether its connection has, or is about to."""
+    body: bytes | bytearray = b""
+    """What came of its body, and was not taken yet."""
+    is_whole = False
+    """Whether `body` is all there is, and may be taken at once."""
+    _listener: DeliveryListener | None = None
+    _watching: asyncio.Task[Any] | None = None
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        # Reversed: of several headers of one name the first one counts.
+        self.headers: Mapping[bytes, bytes] = dict(reversed(headers))
+        """The first of each name, which is in lower case."""
         self.facts = RequestFacts()
         """What the line of the log will say of it."""
-        self.transport: asyncio.Transport | None = None
-        self.head: HeadSource | None = None
-        """Adds headers to the answer, whoever makes it."""
-        self.has_ended = False
-        """Whether its connection has, or is about to."""
-        self._listener: DeliveryListener | None = None
-        self._watching: asyncio.Task[Any] | None = None
+
+    def take_body(self) -> bytes | bytearray | None:
+        """The whole body where it has come; None where it has to be received, part by part."""
+        if not self.is_whole:
+            return None
+        body, self.body, self.is_whole = self.body, b"", False
+        self.facts.bytes_in += len(body)
+        return body
 
     def listen(self, listener: DeliveryListener) -> None:
         """Let `listener` learn what becomes of the answer that was just sent."""
@@ -69,12 +91,26 @@ class RequestState:
         else:
             self._listener = listener
 
-    def watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Cancel `task` when the connection ends, or soon where it already has; None ends the watch."""
-        self._watching = task
-        if task is not None and self.has_ended:
+    async def unless_gone(self, work: Coroutine[Any, Any, _T]) -> _T | None:
+        """The result of `work`, or None when the caller disconnects first; then `work` is cancelled.
+
+        For a request whose body was read: the connection reads on then, and tells.
+        """
+        # In the request's own task, which the connection cancels: a task that watches would cost more than the watch.
+        self._watching = working = self.task or asyncio.current_task()
+        if self.has_ended:
             # It begins all the same: what a caller sent before it left may be worth doing.
             asyncio.get_running_loop().call_soon(self._cancel_watching)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            # Only the connection's cancellation is turned into None; one from the server's shutdown must go on
+            # (uncancel counts them).
+            if self.has_ended and working is not None and not working.uncancel():
+                return None
+            raise
+        finally:
+            self._watching = None
 
     def notify_arrived(self) -> None:
         """The answer was read."""
@@ -99,8 +135,10 @@ class RequestState:
             listener.lost()
 
     def _cancel_watching(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+        # Once: the end of a connection is told twice, and a second cancellation would be taken for the server's.
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
 
     def has_left(self) -> bool:
         """Whether the caller ended its connection, also while its body lies unread and the server would not notice.
@@ -120,29 +158,8 @@ class RequestState:
 
 def state_of(scope: Scope) -> RequestState:
     """What is known of the request of this scope; begun at the first question."""
-    state: dict[str, RequestState] = scope.setdefault("state", {})
-    found = state.get(_REQUEST)
+    found: RequestState | None = scope.get(REQUEST)
     if found is None:
-        # The connection asks first where there is one; behind another server the middleware does.
-        found = state[_REQUEST] = RequestState()
+        # The connection has put it there where there is one; behind another server the middleware asks first.
+        found = scope[REQUEST] = RequestState(scope.get("headers", ()))
     return found
-
-
-async def cancel_on_disconnect(state: RequestState, work: Coroutine[Any, Any, _T]) -> _T | None:
-    """The result of `work`, or None when the caller disconnects first; then `work` is cancelled.
-
-    For a request whose body was read: the connection reads on then, and tells.
-    """
-    # In the request's own task, which the connection cancels: a task that watches would cost more than the watch.
-    working = asyncio.current_task()
-    state.watch(working)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        # Only the connection's cancellation is turned into None; one from the server's shutdown must go on (uncancel
-        # counts them).
-        if state.has_ended and working is not None and not working.uncancel():
-            return None
-        raise
-    finally:
-        state.watch(None)

@@ -5,7 +5,8 @@ Nothing is buffered. What is served, and what becomes of faults, is `front`'s af
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from app.server.process import is_ending
 
 _Lines = Sequence[tuple[bytes, bytes]]
 _CLOSE = (b"connection", b"close")
+_NO_STATE: Mapping[str, object] = MappingProxyType({})
 _CHANCE_BYTES, _IDS_AT_ONCE = 10, 64
 _FAILED, _SERVER_ERROR = 400, 500
 _WATCHED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -66,7 +68,7 @@ class RequestMiddleware:
         self._extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in extra_headers.items()]
         self._new_id = new_id or RequestIds()
         self._metrics = metrics or Metrics.off()
-        self._tracer = tracer or NoTraces()
+        self._tracer = None if isinstance(tracer, NoTraces) else tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,35 +77,36 @@ class RequestMiddleware:
         state.request_id = self._new_id()
         # Set for everything inside: routes, rules and the log must not read one path in two ways.
         scope["path"], scope["root_path"] = self._read_path(scope["path"])
-        traced = self._begin_span(scope, state.facts)
-        passing = _Passing(scope, receive, send, started, self._extra)
+        traced = None if self._tracer is None else self._begin_span(self._tracer, scope, state.facts)
+        passing = _Passing(scope, state, receive, send, started, self._extra)
         try:
-            with running(traced):
+            if traced is None:
                 await self._app(scope, passing.receive, passing.send)
+            else:
+                with running(traced):
+                    await self._app(scope, passing.receive, passing.send)
         finally:
-            self._count(state, started)
-            if traced is not None:
-                _end_span(traced, state, scope["method"])
-            # In `finally`: a request that was cut off is worth a line as well.
-            if scope["path"] not in _WATCHED_PATHS or not 0 < state.status < _FAILED:
-                elapsed_ms = round((time.perf_counter() - started) * 1000)
-                self._access_log.log_request(
-                    state.request_id, scope["method"], scope["path"], state.status, elapsed_ms, state.facts
-                )
+            # A request that was cut off is worth a line as well.
+            self._note_end(scope, state, traced, time.perf_counter() - started)
 
-    def _begin_span(self, scope: Scope, facts: RequestFacts) -> Span | None:
+    def _begin_span(self, tracer: Tracer, scope: Scope, facts: RequestFacts) -> Span | None:
         if scope["path"] in _WATCHED_PATHS:
             return None
         method = scope["method"]
-        traced = self._tracer.begin(method, scope["headers"], {"http.request.method": method})
+        traced = tracer.begin(method, scope["headers"], {"http.request.method": method})
         facts.trace_id = None if traced is None else traced.trace_id
         return traced
 
-    def _count(self, state: RequestState, started: float) -> None:
+    def _note_end(self, scope: Scope, state: RequestState, traced: Span | None, seconds: float) -> None:
+        method, path, status = scope["method"], scope["path"], state.status
         # The path of the route, never of the request: whatever callers make up is one label.
-        self._metrics.request_ended(state.endpoint or OTHER, state.model, state.status)
+        self._metrics.request_ended(state.endpoint or OTHER, state.model, status)
         if state.model:
-            self._metrics.image_request_ended(time.perf_counter() - started)
+            self._metrics.image_request_ended(seconds)
+        if traced is not None:
+            _end_span(traced, state, method)
+        if path not in _WATCHED_PATHS or not 0 < status < _FAILED:
+            self._access_log.log_request(state.request_id, method, path, status, round(seconds * 1000), state.facts)
 
 
 class _Passing:
@@ -111,8 +114,10 @@ class _Passing:
 
     __slots__ = ("_extra", "_receive", "_scope", "_send", "_started", "_state")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, started: float, extra: _Lines) -> None:
-        self._receive, self._send, self._scope, self._state = receive, send, scope, state_of(scope)
+    def __init__(
+        self, scope: Scope, state: RequestState, receive: Receive, send: Send, started: float, extra: _Lines
+    ) -> None:
+        self._receive, self._send, self._scope, self._state = receive, send, scope, state
         self._started, self._extra = started, extra
 
     async def receive(self) -> Message:
@@ -121,8 +126,8 @@ class _Passing:
         self._state.facts.bytes_in += len(message.get("body", b""))
         return message
 
-    async def send(self, message: Message) -> None:
-        """A part of the answer."""
+    def send(self, message: Message) -> Awaitable[None]:
+        """A part of the answer. What it gives is to be awaited: to add needs no frame of its own."""
         state = self._state
         if message["type"] == "http.response.start":
             state.status = message["status"]
@@ -137,11 +142,11 @@ class _Passing:
                 (b"openai-processing-ms", b"%d" % elapsed),
                 *self._extra,
             ]
-            if is_ending(self._scope["state"]):
+            if is_ending(self._scope.get("state", _NO_STATE)):
                 message["headers"].append(_CLOSE)
-        else:
-            state.facts.bytes_out += len(message.get("body", b""))
-        await self._send(message)
+        if "body" in message:
+            state.facts.bytes_out += len(message["body"])
+        return self._send(message)
 
 
 def _end_span(traced: Span, state: RequestState, method: str) -> None:

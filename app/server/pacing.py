@@ -8,10 +8,11 @@ from enum import Enum
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from app.errors import GatewayError, RequestTimeoutError
+from app.server.answering import AnswerCycle
 from app.server.connections import process_state_of
 from app.server.middleware import RequestIds
 from app.server.protocol import DeliveryTrackingProtocol
@@ -52,6 +53,17 @@ class PacedProtocol(DeliveryTrackingProtocol):
     """
 
     flow: HeldFlow
+    reading = Reading.NOTHING
+    unclear = 0
+    """Bytes that came since anything was understood."""
+    refused = False
+    _site: str | None = None
+    _is_idle = _is_quiet = _was_paused = _times_body = False
+    _quiet_since = 0.0
+    _quiet_timer: asyncio.TimerHandle | None = None
+    _body_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_pauses = 0
 
     def __init__(
         self,
@@ -62,16 +74,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.shared = process_state_of(app_state).connections
-        self.reading = Reading.NOTHING
-        self.unclear = 0
-        """Bytes that came since anything was understood."""
-        self.refused = False
-        self.running: RequestResponseCycle | None = None
-        self._site: str | None = None
-        self._is_idle = self._was_paused = False
-        self._body_bytes = 0
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._head_pauses = 0
+        self._keep_alive = config.timeout_keep_alive
         rate = (self.shared.limits.window_seconds, self.shared.limits.bytes_per_second)
         self._body_watch = RateWatch(*rate, self._count_body, self._end_slow_body)
         self._answer_watch = RateWatch(*rate, self._count_answer, self._end_unread)
@@ -90,25 +93,24 @@ class PacedProtocol(DeliveryTrackingProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection."""
         self.shared.remove_connection(self, self._site)
-        self._stop_head_timer()
+        self._stop_timers()
         # The collector comes seldom (`main`): what it alone can free, with all that hangs on it, piles up until then.
         self._body_watch.end()
         self._answer_watch.end()
-        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    def on_body(self, body: bytes) -> None:
-        """A part of a body."""
-        self._body_bytes += len(body)
-        super().on_body(body)
-        self._was_paused = self._was_paused or self.flow.read_paused
-
     def on_response_complete(self) -> None:
-        """An answer was written; whether it is read is another matter."""
-        super().on_response_complete()
-        # The server closes after this answer but waits for it to be read: without a watch, forever.
-        if self.transport.is_closing() and self.transport.get_write_buffer_size():
-            self._answer_watch.start()
+        """An answer was written, whether or not it is read: what was sent ahead has its turn."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            # The server closes after this answer but waits for it to be read: without a watch, forever.
+            if self.transport.get_write_buffer_size():
+                self._answer_watch.start()
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            self.start(self.pipeline.pop())
         self.update()
 
     def pause_writing(self) -> None:
@@ -122,10 +124,6 @@ class PacedProtocol(DeliveryTrackingProtocol):
         self._answer_watch.stop()
         super().resume_writing()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """End the connection as any other idle one, so that what was not read is noticed."""
-        self.end_idle()
-
     def end_idle(self) -> None:
         """End a connection on which nothing goes on; with bytes still unread it counts as a loss."""
         if self.transport.get_write_buffer_size():
@@ -138,25 +136,26 @@ class PacedProtocol(DeliveryTrackingProtocol):
         """See to it that each time is running that should be, and no other."""
         if self.refused or self.transport.is_closing():
             return
+        running, reading = self.running, self.reading
         # Also bytes before any head count: blank lines would hold a connection forever.
-        begun = self.reading is Reading.HEAD or (self.reading is Reading.NOTHING and self.unclear > 0)
-        if not begun:
-            self._stop_head_timer()
-        elif self._head_timer is None:
+        begun = reading is Reading.HEAD or (reading is Reading.NOTHING and self.unclear > 0)
+        if begun and self._head_timer is None:
             self._time_head()
-        if self.reading is Reading.BODY:
-            self._body_watch.start()
-        else:
-            self._body_watch.stop()
-        idle = not self.is_answering and self.reading is not Reading.BODY
+        elif not begun and self._head_timer is not None:
+            self._stop_head_timer()
+        if (reading is Reading.BODY) is not self._times_body:
+            self._time_body()
+        is_answering = bool(self.pipeline) or (running is not None and not running.response_complete)
+        idle = not is_answering and reading is not Reading.BODY
         # Known apart from busy ones, so that room is made at the cost of nobody's request (0010).
         if idle is not self._is_idle:
             self._is_idle = idle
             self.shared.mark_idle(self, idle=idle)
-        if idle and not begun and self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if idle and not begun:
+            if not self._is_quiet:
+                self._await_request()
+        else:
+            self._is_quiet = False
 
     @property
     def is_kept_alive(self) -> bool:
@@ -175,9 +174,8 @@ class PacedProtocol(DeliveryTrackingProtocol):
         if self.refused or self.transport.is_closing():
             return
         self.refused = True
-        self._stop_head_timer()
+        self._stop_timers()
         self._body_watch.stop()
-        self._unset_keepalive_if_required()
         broken = self.cycle if self.reading is Reading.BODY else None
         if broken is not None and broken is self.running:
             self._give_up(broken, error)
@@ -186,21 +184,20 @@ class PacedProtocol(DeliveryTrackingProtocol):
         else:
             self._answer(error)
 
-    def _give_up(self, broken: RequestResponseCycle, error: GatewayError) -> None:
+    def _give_up(self, broken: AnswerCycle, error: GatewayError) -> None:
         """The request being answered will never be whole."""
         begun = broken.response_started
-        broken.disconnected = True
-        broken.message_event.set()
+        broken.disconnect()
         if begun:
             self.transport.close()
         else:
             self._answer(error)
 
-    def _end_after_answers(self, broken: RequestResponseCycle | None) -> None:
+    def _end_after_answers(self, broken: AnswerCycle | None) -> None:
         if broken is not None:
             # It will never be whole, so its application is not started.
             self.pipeline.popleft()  # the newest: nothing was read after it
-        last = self.pipeline[0][0] if self.pipeline else self.running
+        last = self.pipeline[0] if self.pipeline else self.running
         if last is not None:
             last.keep_alive = False
 
@@ -216,6 +213,29 @@ class PacedProtocol(DeliveryTrackingProtocol):
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._answer_watch.start()
+
+    def _await_request(self) -> None:
+        self._is_quiet, self._quiet_since = True, self.loop.time()
+        # One timer for as many requests as come within its time: it looks when it is over how long the last was ago.
+        if self._quiet_timer is None:
+            self._quiet_timer = self.loop.call_later(self._keep_alive, self._end_quiet)
+
+    def _end_quiet(self) -> None:
+        self._quiet_timer = None
+        if not self._is_quiet:
+            return
+        left = self._quiet_since + self._keep_alive - self.loop.time()
+        if left > 0:
+            self._quiet_timer = self.loop.call_later(left, self._end_quiet)
+        elif not self.transport.is_closing():
+            self.end_idle()
+
+    def _time_body(self) -> None:
+        self._times_body = not self._times_body
+        if self._times_body:
+            self._body_watch.start()
+        else:
+            self._body_watch.stop()
 
     def _time_head(self) -> None:
         self._head_pauses = self.flow.pauses
@@ -241,7 +261,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
     def _count_body(self) -> int | None:
         """None while it is we who do not read: a queue, or a caller that waits for 100 Continue."""
         held, self._was_paused = self._was_paused or self.flow.read_paused, self.flow.read_paused
-        waits = self.cycle.waiting_for_100_continue
+        waits = self.cycle is not None and self.cycle.waiting_for_100_continue
         return None if held or waits else self._body_bytes
 
     def _count_answer(self) -> int | None:
@@ -251,3 +271,9 @@ class PacedProtocol(DeliveryTrackingProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_timers(self) -> None:
+        self._stop_head_timer()
+        if self._quiet_timer is not None:
+            self._quiet_timer.cancel()
+            self._quiet_timer = None

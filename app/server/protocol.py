@@ -1,7 +1,8 @@
-"""HTTP over a connection that reports when an answer was sent but never read.
+"""A connection that reports when an answer was sent but never read.
 
-A peer that closes with unread data resets its connection; one that has read everything ends it in peace. The server's
-own protocol knows the difference and hides it from applications; this one passes it on.
+A peer that closes with unread data resets its connection; one that has read everything ends it in peace. Servers know
+the difference and hide it from applications; this one passes it on. Owns the connection's ends, its answers in their
+order, and what became of them.
 """
 
 import asyncio
@@ -11,76 +12,92 @@ import socket
 import termios
 from collections import deque
 from typing import cast
-from urllib.parse import unquote
 
-import httptools
-from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
 
 from app.server.answering import AnswerCycle
 from app.server.connections import process_state_of
-from app.server.delivery import RequestState, state_of
+from app.server.delivery import RequestState
 
 _MAX_UNSETTLED = 512
 """Answers of one connection that are followed; who sends more ahead is taken to have read the first."""
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+"""All that the layer for proxies reads."""
 
 
-class DeliveryTrackingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which reports what became of the answers of its connection."""
+class DeliveryTrackingProtocol(asyncio.Protocol):
+    """One connection, as the server's own protocols are: uvicorn makes it, counts it, and ends it."""
 
+    transport: asyncio.Transport
+    flow: FlowControl
+    cycle: AnswerCycle | None = None
+    """The newest request whose head was read."""
+    running: AnswerCycle | None = None
+    """The newest that was begun to be answered."""
+    server: tuple[str, int | None] | None = None
+    client: tuple[str, int] | None = None
+    scheme = "http"
     _unread = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A caller is there."""
-        super().connection_made(transport)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.config, self.app_state = config, app_state
+        self.loop = _loop or asyncio.get_event_loop()
+        self.server_state = server_state
+        # uvicorn's layer for proxies changes nothing of a request that none of its headers came with.
+        self._forwarded_app = cast("ASGIApp", config.loaded_app)
+        layer = config.loaded_app
+        self._app = cast("ASGIApp", layer.app if isinstance(layer, ProxyHeadersMiddleware) else layer)
+        self.pipeline: deque[AnswerCycle] = deque()
+        """Requests that were sent ahead, the newest first."""
         # Bounded: a caller that sends requests ahead and reads nothing must not grow it without end (0010).
         self._unsettled: deque[RequestState] = deque(maxlen=_MAX_UNSETTLED)
 
-    def on_message_begin(self) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A caller is there."""
+        self.server_state.connections.add(self)  # type: ignore[arg-type] # uvicorn's own classes are all it names
+        self.transport = transport
+        self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
+        self.scheme = "https" if is_ssl(transport) else "http"
+
+    def settle(self) -> None:
         """Another request over the same connection: the answers before it were read, unless it was sent ahead."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first request
         # A request that was sent ahead says nothing about whether earlier answers were read (0052).
-        if cycle is None or cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete:
             for request in self._unsettled:
                 request.notify_arrived()
             self._unsettled.clear()
-        super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
-        """A request whose answer will be somebody's to read."""
-        version, target = self.parser.get_http_version(), httptools.parse_url(self.url)
-        path = target.path.decode("ascii")
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["http_version"] = version
-        self.scope["path"], self.scope["raw_path"] = unquote(path) if "%" in path else path, target.path
-        self.scope["query_string"] = target.query or b""
-        keep_alive = version != "1.0" and self.parser.should_keep_alive()
-        before = cast("RequestResponseCycle | None", self.cycle)
-        self.cycle = cycle = self._new_cycle(keep_alive=keep_alive)
-        self._unsettled.append(state_of(cast("Scope", self.scope)))
+    def take(self, cycle: AnswerCycle) -> None:
+        """A request whose head was read: its answer will be somebody's to read."""
+        before, self.cycle = self.cycle, cycle
+        self._unsettled.append(cycle.state)
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self.start(cycle)
         else:
-            # Sent ahead: one answer after the other.
+            # Sent ahead: one answer after the other. And whoever reads the body before it reads the connection on.
+            before.state.is_whole = False
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft(cycle)
 
-    def _new_cycle(self, *, keep_alive: bool) -> AnswerCycle:
-        cycle = AnswerCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
-        cycle.loop = self.loop
-        return cycle
+    def start(self, cycle: AnswerCycle) -> None:
+        """Answer a request."""
+        self.running, state = cycle, cycle.state
+        state.transport = cycle.transport
+        app = self._app if _FORWARDED.isdisjoint(state.headers) else self._forwarded_app
+        state.task = task = self.loop.create_task(cycle.run(app))
+        self.server_state.tasks.add(task)
+        task.add_done_callback(self.server_state.tasks.discard)
 
     def eof_received(self) -> None:
         """The peer sends no more; whether it got all that was sent is known only now, before the socket closes."""
@@ -89,7 +106,6 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
         # What is unread is known by now: an answer that begins between this and the end would count as read (0062).
         for request in self._unsettled:
             request.leave()
-        super().eof_received()
 
     def note_unread(self) -> None:
         """Ask the system, before the connection ends, whether the peer has taken everything."""
@@ -101,12 +117,29 @@ class DeliveryTrackingProtocol(HttpToolsProtocol):
         read = exc is None and not self._unread
         for request in self._unsettled:
             request.notify_ended(in_peace=read)
-        super().connection_lost(exc)
+        self.server_state.connections.discard(self)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnect()
+        # Whoever waits to send learns that there is nobody.
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The caller reads more slowly than it is answered."""
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The caller reads again."""
+        self.flow.resume_writing()
 
     def shutdown(self) -> None:
         """The server ends: connections are the first to know."""
         process_state_of(self.app_state).shutdown.begin()
-        super().shutdown()
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
 
 
 def _has_unread(transport: asyncio.Transport) -> bool:

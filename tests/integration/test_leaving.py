@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.server.delivery import cancel_on_disconnect, state_of
+from app.server.delivery import state_of
 from tests.conftest import serving
 from tests.support.raw import RawConnection, chunked, head
 from tests.support.waiting import seen
@@ -42,7 +42,7 @@ def server():
     async def answer(request: Request) -> Response:
         name = request.query_params["name"]
         assert len(await request.body()) == int(request.query_params["size"])
-        made = await cancel_on_disconnect(state_of(request.scope), works.work(name, asyncio.all_tasks()))
+        made = await state_of(request.scope).unless_gone(works.work(name, asyncio.all_tasks()))
         works.happened[name].append("its caller has left" if made is None else made)
         return Response()
 

@@ -1,12 +1,12 @@
 """How an answer is put into bytes: in as few writes as can be, framed as its caller reads it, and never two of it."""
 
 import asyncio
-import logging
 
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from app.server.answering import AnswerCycle
+from app.server.delivery import RequestState
 
 GREETING = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
 
@@ -41,22 +41,16 @@ def answer(app, *, method: str = "GET", version: str = "1.1", keep_alive: bool =
 
     async def run() -> None:
         cycle = AnswerCycle(
-            scope={"type": "http", "method": method, "http_version": version},
-            transport=transport,
-            flow=FlowControl(transport),
-            logger=logging.getLogger("nobody"),
-            access_logger=logging.getLogger("nobody"),
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
+            {"type": "http", "method": method, "http_version": version},
+            RequestState(),
+            transport,
+            FlowControl(transport),
+            lambda: None,
             keep_alive=keep_alive,
-            on_response=lambda: None,
+            waits_to_continue=False,
         )
-        cycle.loop = asyncio.get_running_loop()
-        await cycle.run_asgi(app)
+        await cycle.run(app)
 
-    logging.getLogger("nobody").disabled = True
     asyncio.run(run())
     return transport
 

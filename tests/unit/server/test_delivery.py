@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from app.server.delivery import RequestState, cancel_on_disconnect, state_of
+from app.server.delivery import RequestState, state_of
 
 
 class Heard:
@@ -95,7 +95,7 @@ def test_work_ends_with_its_result_while_its_caller_waits():
         await asyncio.sleep(0)
         return "made"
 
-    assert asyncio.run(cancel_on_disconnect(RequestState(), work())) == "made"
+    assert asyncio.run(RequestState().unless_gone(work())) == "made"
 
 
 @pytest.mark.parametrize("leaves_before", [False, True])
@@ -117,14 +117,14 @@ def test_work_is_cancelled_when_its_caller_disconnects(leaves_before):
 
     if leaves_before:
         leave()
-    assert (asyncio.run(cancel_on_disconnect(state, work())), happened) == (None, ["began", "cancelled"])
+    assert (asyncio.run(state.unless_gone(work())), happened) == (None, ["began", "cancelled"])
 
 
 @pytest.mark.parametrize("leaves_too", [False, True])
 def test_a_cancellation_from_outside_goes_on(leaves_too):
     async def run() -> None:
         state = RequestState()
-        task = asyncio.create_task(cancel_on_disconnect(state, asyncio.Event().wait()))
+        task = asyncio.create_task(state.unless_gone(asyncio.Event().wait()))
         await asyncio.sleep(0)
         if leaves_too:
             state.notify_ended(in_peace=False)
@@ -138,7 +138,7 @@ def test_a_cancellation_from_outside_goes_on(leaves_too):
 def test_a_caller_that_leaves_after_the_work_has_ended_cancels_nothing():
     async def run() -> str:
         state = RequestState()
-        made = await cancel_on_disconnect(state, asyncio.sleep(0, "made"))
+        made = await state.unless_gone(asyncio.sleep(0, "made"))
         state.notify_ended(in_peace=True)
         await asyncio.sleep(0)
         return made
