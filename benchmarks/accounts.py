@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +36,7 @@ from app.journal.journal import Journal
 from app.journal.outcomes import Outcomes
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.entries import Ledger
+from app.ledger.openings import Ended, Opening
 
 _REQUESTS, _AT_ONCE, _ROUNDS = 640, 64, 3
 _PRICE = Decimal("0.0013")
@@ -47,9 +48,11 @@ _KEY = make_key(_KEY_ID, bytes(24))
 class _NoLedger(Ledger):
     """Writes nothing: what the journal costs without one."""
 
-    def open_request(
-        self, transaction: Transaction, request_id: str, tenant: str, created_at: float, reserve: int
-    ) -> None:
+    def open_request(self, _: Transaction, opening: Opening) -> None:
+        """Only what an end wants to know."""
+        self._openings.note(opening)
+
+    def settle(self, transaction: Transaction, ended: Sequence[Ended]) -> None:
         """Nothing."""
 
     def follow(self, transaction: Transaction, request_ids: Collection[str]) -> None:
@@ -132,11 +135,8 @@ async def _measure(url: str) -> None:
     await journal.writer.write(_add_key)
     cache, uses = KeyCache(journal.reader), KeyUses(journal.writer)
     authenticator = KeyAuthenticator((), (), cache=cache, uses=uses)
-    bare = replace(
-        journal,
-        claims=Claims(key_ttl=86_400, adopt_window=60, ledger=_NoLedger()),
-        outcomes=Outcomes(ledger=_NoLedger()),
-    )
+    none = _NoLedger()
+    bare = replace(journal, claims=Claims(key_ttl=86_400, adopt_window=60, ledger=none), outcomes=Outcomes(ledger=none))
     rows = (
         _Row("journal alone", bare),
         _Row("with the ledger", journal),

@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, func, in
 from app.access.account import BUDGET_EXCEEDED, Account, Ask
 from app.access.rate_limits import Tokens
 from app.database.key_tables import accounts, api_keys, daily_totals, highest_prices, ledger_entries
-from app.database.prepared import find
+from app.database.prepared import Statement, find
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.caller import Limits, Period
@@ -60,7 +60,7 @@ RUNNING = (
     .where(func.coalesce(requests.c.tenant, "") == _KEY, requests.c.status.in_(_OPEN))
 )
 _HIGHEST = select(highest_prices.c.per_image).where(highest_prices.c.model == bindparam("of_model"))
-_STORE = (
+_STORE = Statement(
     update(accounts)
     .where(accounts.c.key_id == _KEY)
     .values(
@@ -71,7 +71,15 @@ _STORE = (
         image_tokens=bindparam("new_image_tokens"),
         refilled_at=bindparam("new_refilled_at"),
         warned=bindparam("new_warned"),
-    )
+    ),
+    "of_key",
+    "new_period_start",
+    "new_spent",
+    "new_reserved",
+    "new_request_tokens",
+    "new_image_tokens",
+    "new_refilled_at",
+    "new_warned",
 )
 _PERIOD = select(api_keys.c.period).where(api_keys.c.id == _KEY)
 _FROM_ENTRIES = select(
@@ -197,16 +205,16 @@ def read_account(connection: Connection, key_id: str) -> Account | None:
 def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> None:
     """Write the accounts that were charged."""
     rows = [
-        {
-            "of_key": key_id,
-            "new_period_start": account.first_day,
-            "new_spent": account.spent,
-            "new_reserved": account.reserved,
-            "new_request_tokens": account.tokens.requests,
-            "new_image_tokens": account.tokens.images,
-            "new_refilled_at": account.tokens.at,
-            "new_warned": account.warned,
-        }
+        (
+            key_id,
+            account.first_day,
+            account.spent,
+            account.reserved,
+            account.tokens.requests,
+            account.tokens.images,
+            account.tokens.at,
+            account.warned,
+        )
         for key_id, account in changed.items()
     ]
     transaction.run(_STORE, *rows)

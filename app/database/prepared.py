@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    Dialect,
     Executable,
     Insert,
     Row,
@@ -29,6 +30,7 @@ from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 
 Values = Mapping[str, object]
+Tuple = tuple[object, ...]
 Found = Row[tuple[object, ...]]
 _KEY: Final = "spillway_driver"
 BEGIN: Final = "BEGIN IMMEDIATE"
@@ -37,20 +39,58 @@ Bound = Sequence[object] | Values
 _Read = Callable[[Sequence[object]], Sequence[object]]
 
 
+class Statement:
+    """A statement that every request runs: its rows are tuples, whose values are by the order of `names`.
+
+    Of what changes a request, the first one is the request's id.
+    """
+
+    __slots__ = ("construct", "is_insert", "names")
+
+    def __init__(self, construct: Executable, *names: str) -> None:
+        self.construct = construct
+        self.names = names
+        self.is_insert = construct.is_insert
+
+
+class _Ordered:
+    """One statement as one driver takes it, its values in order."""
+
+    __slots__ = ("_fixed", "_order", "text")
+
+    def __init__(self, connection: Connection, statement: Statement) -> None:
+        dialect, names = connection.dialect, statement.names
+        if not dialect.positional:  # psycopg takes values by their place as well
+            dialect = cast("Any", type(dialect))(paramstyle="format")
+        compiled = _compile(dialect, statement.construct, names)
+        self.text = str(compiled)
+        fixed = _constants(compiled)
+        order = [[*names, *fixed].index(name) for name in compiled.positiontup]
+        self._fixed = tuple(fixed.values())
+        # As they are, where the statement has each of them once and in this order.
+        self._order = None if order == list(range(len(names))) else order
+
+    def bind(self, row: Tuple) -> Tuple:
+        """The values of one execution, as the driver takes them."""
+        if self._order is None:
+            return row
+        row += self._fixed
+        return tuple([row[place] for place in self._order])
+
+    def bind_all(self, rows: Sequence[Tuple]) -> Sequence[Tuple]:
+        """As `bind`, of many executions."""
+        return rows if self._order is None else [self.bind(row) for row in rows]
+
+
 class _Prepared:
-    """One statement as one driver takes it."""
+    """One statement as one driver takes it, its values by their names."""
 
     __slots__ = ("_bind", "_fixed", "_read", "_rows", "text")
 
     def __init__(self, connection: Connection, statement: Executable, columns: Sequence[str]) -> None:
-        keys = columns if isinstance(statement, Insert) else None
-        compiled = cast("Any", connection.dialect.statement_compiler)(connection.dialect, statement, column_keys=keys)
+        compiled = _compile(connection.dialect, statement, columns)
         self.text = str(compiled)
-        if "POSTCOMPILE" in self.text:
-            message = f"this is not one statement, but one for each execution: {self.text}"
-            raise TypeError(message)
-        # Constants that stand in the statement itself.
-        self._fixed = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
+        self._fixed = _constants(compiled)
         names = compiled.positiontup
         # Drivers that take names find the values themselves.
         self._bind = None if names is None else _in_order(names)
@@ -61,6 +101,10 @@ class _Prepared:
         if self._fixed:
             values = {**self._fixed, **values}
         return values if self._bind is None else self._bind(values)
+
+    def bind_all(self, rows: Sequence[Values]) -> Sequence[Bound]:
+        """As `bind`, of many executions."""
+        return [self.bind(row) for row in rows]
 
     def read(self, rows: Sequence[Sequence[object]]) -> Sequence[Found]:
         """Rows of the driver as SQLAlchemy's."""
@@ -85,7 +129,7 @@ def listed(connection: Connection, values: Sequence[str]) -> object:
 class Driver:
     """One connection of the driver, and the statements that it knows. Whatever fails is raised as SQLAlchemy does."""
 
-    __slots__ = ("_cursor", "_errors", "_known", "_session")
+    __slots__ = ("_cursor", "_errors", "_known", "_ordered", "_session")
 
     def __init__(self, connection: Connection) -> None:
         self._session = connection.connection.dbapi_connection
@@ -93,6 +137,7 @@ class Driver:
         self._cursor = connection.connection.cursor()
         self._errors = connection.dialect.loaded_dbapi.Error
         self._known: dict[tuple[Executable, Sequence[str]], _Prepared] = {}
+        self._ordered: dict[Statement, _Ordered] = {}
 
     @classmethod
     def of(cls, connection: Connection) -> "Driver":
@@ -113,15 +158,19 @@ class Driver:
         """As `find`, as plain values: what is true or false may be a number."""
         return self._fetch(connection, self._prepare(connection, statement, ()), values)
 
-    def run(self, connection: Connection, statement: Executable, rows: Sequence[Values]) -> int:
+    def run(self, connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> int:
         """Execute a constant statement for each of these values; how many rows it changed."""
-        prepared = self._prepare(connection, statement, tuple(rows[0]) if statement.is_insert else ())
+        prepared: _Prepared | _Ordered
+        if isinstance(statement, Statement):
+            prepared = self._order(connection, statement)
+        else:
+            prepared = self._prepare(connection, statement, tuple(rows[0]) if statement.is_insert else ())
         cursor = self._cursor
         try:
             if len(rows) == 1:
                 cursor.execute(prepared.text, prepared.bind(rows[0]))
             else:
-                cursor.executemany(prepared.text, cast("Sequence[Values]", [prepared.bind(row) for row in rows]))
+                cursor.executemany(prepared.text, cast("Any", prepared.bind_all(rows)))
         except self._errors as error:
             raise self._fault(connection, prepared.text, error) from error
         return cursor.rowcount
@@ -161,6 +210,12 @@ class Driver:
             found = self._known[key] = _Prepared(connection, statement, columns)
         return found
 
+    def _order(self, connection: Connection, statement: Statement) -> _Ordered:
+        found = self._ordered.get(statement)
+        if found is None:
+            found = self._ordered[statement] = _Ordered(connection, statement)
+        return found
+
     def _fault(self, connection: Connection, text: str, error: Exception) -> BaseException:
         """The fault as SQLAlchemy would raise it; a connection that is gone is not used again."""
         dialect = connection.dialect
@@ -181,9 +236,23 @@ def look(connection: Connection, statement: Select[Any], values: Values) -> Sequ
     return Driver.of(connection).look(connection, statement, values)
 
 
-def run(connection: Connection, statement: Executable, rows: Sequence[Values]) -> int:
+def run(connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> int:
     """Execute a constant statement for each of these values; how many rows it changed. Raises as SQLAlchemy."""
     return Driver.of(connection).run(connection, statement, rows)
+
+
+def _compile(dialect: Dialect, statement: Executable, columns: Sequence[str]) -> Any:
+    keys = columns if isinstance(statement, Insert) else None
+    compiled = cast("Any", dialect.statement_compiler)(dialect, statement, column_keys=keys)
+    if "POSTCOMPILE" in str(compiled):
+        message = f"this is not one statement, but one for each execution: {compiled}"
+        raise TypeError(message)
+    return compiled
+
+
+def _constants(compiled: Any) -> dict[str, object]:
+    """What stands in the statement itself."""
+    return {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Values], Sequence[object]]:

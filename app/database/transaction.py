@@ -5,24 +5,30 @@ in which order locks are taken on PostgreSQL; SQLite has one lock, which the tra
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from enum import IntEnum
+from typing import Any, TypeVar, cast, overload
 
 from sqlalchemy import BigInteger, Connection, CursorResult, Executable, Select, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
-from app.database.prepared import BEGIN, Driver, Found
+from app.database.prepared import BEGIN, Driver, Found, Statement, Tuple
 from app.database.tables import requests
 from app.observability.metrics import Ending
 
 _T = TypeVar("_T")
 Row = Mapping[str, object]
-Mark = tuple[int, int, int, int, int]
+Mark = tuple[int, int]
 Follow = Callable[["Transaction", Collection[str]], None]
 """What is done for requests once all that was added is written."""
 Store = Callable[["Transaction", Mapping[str, _T]], None]
 """Writes values by their names."""
+Together = Callable[["Transaction", Sequence[_T]], None]
+"""Writes what all pieces of a group have for it."""
+_Grouped = defaultdict[Any, list[Any]]
+_OF_A_REQUEST = ("request_id", "of_request")
 ENDS_CHANNEL = "spillway_ends"
 READS = "spillway_reads"
 """The execution option of an engine whose transactions only read, and wait for no writer."""
@@ -61,6 +67,14 @@ def begin_transaction(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
+class _Stage(IntEnum):
+    """When something of a transaction is written."""
+
+    WRITE = 0
+    STORE = 1
+    FOLLOW = 2
+
+
 class Transaction:
     """One unit of work. `connection` is for reading; what is written through it could not be undone by itself."""
 
@@ -68,26 +82,29 @@ class Transaction:
         self.connection = connection
         self._driver = Driver.of(connection)
         self._locks = connection.dialect.name == "postgresql"
-        self._rows: dict[Executable, list[Row]] = {}
-        self._added: list[Executable] = []
-        """Of each row that was added, in order, to take them back by."""
-        self._ended: list[str] = []
-        self._followed: list[tuple[Follow, str]] = []
-        self._kept: list[tuple[Store[Any], str, object]] = []
+        # In one list, so that it can be taken back: what is done at which stage, by what, with which value.
+        self._log: list[tuple[_Stage, Any, Any]] = []
         self._newest: dict[tuple[Store[Any], str], object] = {}
         self._executed = 0
         self._answers: dict[tuple[Callable[..., Any], str], Any] = {}
+        self._ended: list[str] = []
         self.names: Collection[str] = ()
         """What the decisions of this transaction hold, all of them together."""
         self.endings: list[Ending] = []
         """What is to be counted once it is durable."""
+        self.followed: frozenset[str] = frozenset()
+        """The requests of which something else than what is gathered is to follow, while that is written."""
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
         """Write at once: for rows that are new, or that `lock_rows` has locked."""
         self._executed += 1
         return self.connection.execute(statement, values)
 
-    def run(self, statement: Executable, *rows: Row) -> int:
+    @overload
+    def run(self, statement: Statement, *rows: Tuple) -> int: ...
+    @overload
+    def run(self, statement: Executable, *rows: Row) -> int: ...
+    def run(self, statement: Executable | Statement, *rows: object) -> int:
         """As `execute`, of a statement that never changes; how many rows that changed."""
         self._executed += 1
         return self._driver.run(self.connection, statement, rows)
@@ -106,68 +123,103 @@ class Transaction:
             self._answers[question, about] = question(self, about)
         return cast("_T", self._answers[question, about])
 
-    def add(self, statement: Executable, *rows: Row) -> None:
-        """Write rows after all work of the group. A row of a request names it as `request_id` or `of_request`."""
-        known = self._rows.get(statement)
-        if known is None:
-            known = self._rows[statement] = []
-        for row in rows:
-            known.append(row)
-            self._added.append(statement)
+    @overload
+    def add(self, statement: Statement, *rows: Tuple) -> None: ...
+    @overload
+    def add(self, statement: Executable, *rows: Row) -> None: ...
+    def add(self, statement: Executable | Statement, *rows: object) -> None:
+        """Write rows after all work of the group, in the order in which the statements first came.
 
-    def added(self, statement: Executable) -> Sequence[Row]:
+        A row of a request names it as `request_id` or `of_request`, or first of all.
+        """
+        for row in rows:
+            self._log.append((_Stage.WRITE, statement, row))
+
+    def gather(self, work: Together[_T], about: _T) -> None:
+        """Have `work` write at once what all pieces of the group have for it, in its place among the rows.
+
+        Each value begins with the id of the request that it changes.
+        """
+        self._log.append((_Stage.WRITE, work, about))
+
+    def added(self, statement: Statement) -> Sequence[Tuple]:
         """What was added and is not written yet."""
-        return self._rows.get(statement, ())
+        return [row for _, key, row in self._log if key is statement]
 
     def keep(self, store: Store[_T], name: str, value: _T) -> None:
         """Have `store` write a value once at the end of the group, instead of what was kept by this name before.
 
         So what every piece of a group decides upon is read once and written once.
         """
-        self._kept.append((store, name, value))
+        self._log.append((_Stage.STORE, store, (name, value)))
         self._newest[store, name] = value
 
     def kept(self, store: Store[_T], name: str) -> _T | None:
         """What was last kept by this name, and is not written yet."""
         return cast("_T | None", self._newest.get((store, name)))
 
-    def announce_end(self, request_id: str) -> None:
-        """Let other processes know with the commit that this request has ended."""
-        self._ended.append(request_id)
+    def announce_ends(self, request_ids: Iterable[str]) -> None:
+        """Let other processes know with the commit that these requests have ended."""
+        if self._locks:
+            self._ended.extend(request_ids)
 
     def follow(self, work: Follow, request_id: str) -> None:
         """Have `work` done once for all requests it is named for, when everything else of the group is written.
 
         It sees them as they will be, so what follows from several changes of one request follows once.
         """
-        self._followed.append((work, request_id))
+        self._log.append((_Stage.FOLLOW, work, request_id))
 
     def write(self) -> None:
         """Write what was added, in the order in which the statements first came."""
-        followed = {request_id for _, request_id in self._followed}
+        log, self._log, self._newest = self._log, [], {}
+        stages: tuple[_Grouped, _Grouped, _Grouped] = (defaultdict(list), defaultdict(list), defaultdict(list))
+        for stage, key, value in log:
+            stages[stage][key].append(value)
+        writes, stores, follows = stages
+        self.followed = frozenset(request_id for request_ids in follows.values() for request_id in request_ids)
         if self._locks:
-            # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
-            if followed:
-                self.lock_accounts(key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": list(followed)}))
-            # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
-            # touch the same requests wait for one another, and never in a circle (0086).
-            changed = [statement for statement in self._rows if not statement.is_insert]
-            self.lock_rows({name for statement in changed for name in self._named(statement)}, followed)
-        self.write_only(*self._rows)
-        self._store()
-        self._follow()
-        if self._locks and self._ended:
+            self._lock_all(writes)
+        for key, values in writes.items():
+            self._write(key, values)
+        for store, values in stores.items():
+            store(self, dict(values))
+        # What was gathered may have asked for more.
+        for _, work, request_id in self._log:
+            follows[work].append(request_id)
+        self._log = []
+        for work, request_ids in follows.items():
+            work(self, frozenset(request_ids))
+        if self._ended:
             self.look(_NOTIFY, {"ids": self._ended})
         self._ended = []
 
-    def write_only(self, *statements: Executable) -> None:
+    def write_only(self, *statements: Statement) -> None:
         """Write what was added of these; they may only insert, where anything else is to follow."""
         for statement in statements:
-            rows = self._rows.pop(statement, None)
+            rows = self.added(statement)
             if rows:
-                # Nobody may undo these by themselves any more.
-                self._executed += 1
-                self._driver.run(self.connection, statement, rows)
+                self._write(statement, rows)
+        self._log = [step for step in self._log if step[1] not in statements]
+
+    def _write(self, key: Executable | Statement | Together[Any], values: Sequence[Any]) -> None:
+        # Nobody may undo these by themselves any more.
+        self._executed += 1
+        if isinstance(key, Executable | Statement):
+            self._driver.run(self.connection, key, values)
+        else:
+            key(self, values)
+
+    def _lock_all(self, writes: _Grouped) -> None:
+        changed = {name for key, values in writes.items() for name in _named(key, values)}
+        gathered = [value[0] for key, values in writes.items() if callable(key) for value in values]
+        followed = {*gathered, *self.followed}
+        # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
+        if followed:
+            self.lock_accounts(key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": list(followed)}))
+        # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
+        # touch the same requests wait for one another, and never in a circle (0086).
+        self.lock_rows(changed, followed)
 
     def lock_rows(self, request_ids: Collection[str], followed: Collection[str] = ()) -> None:
         """Let nobody else change these requests until the end; once in a transaction, before anything is changed."""
@@ -195,46 +247,29 @@ class Transaction:
 
     def mark(self) -> Mark:
         """How far it is, to come back to."""
-        return self._executed, len(self._added), len(self._followed), len(self._kept), len(self._ended)
+        return self._executed, len(self._log)
 
     def forget_since(self, mark: Mark) -> bool:
         """Drop what was added since; False where something was written meanwhile, which only a rollback undoes."""
-        executed, added, followed, kept_before, ended = mark
+        executed, logged = mark
         if executed != self._executed:
             return False
-        while len(self._added) > added:
-            statement = self._added.pop()
-            self._rows[statement].pop()
-            if not self._rows[statement]:
-                del self._rows[statement]
-        del self._followed[followed:]
-        del self._ended[ended:]
-        if len(self._kept) > kept_before:
-            del self._kept[kept_before:]
-            self._newest = {(store, name): value for store, name, value in self._kept}
+        dropped = self._log[logged:]
+        del self._log[logged:]
+        if any(stage is _Stage.STORE for stage, _, _ in dropped):
+            kept = [(store, named) for stage, store, named in self._log if stage is _Stage.STORE]
+            self._newest = {(store, name): value for store, (name, value) in kept}
         return True
 
-    def _store(self) -> None:
-        by_store: dict[Store[Any], dict[str, object]] = {}
-        for (store, name), value in self._newest.items():
-            by_store.setdefault(store, {})[name] = value
-        self._kept, self._newest = [], {}
-        for store, values in by_store.items():
-            store(self, values)
 
-    def _follow(self) -> None:
-        by_work: dict[Follow, dict[str, None]] = {}
-        for work, request_id in self._followed:
-            by_work.setdefault(work, {})[request_id] = None
-        self._followed = []
-        for work, request_ids in by_work.items():
-            work(self, request_ids.keys())
-
-    def _named(self, statement: Executable) -> Iterable[str]:
-        for row in self._rows[statement]:
-            name = row.get("request_id") or row.get("of_request")
-            if isinstance(name, str):
-                yield name
+def _named(key: Executable | Statement | Together[Any], values: Sequence[Any]) -> Iterable[str]:
+    """The requests that these values change."""
+    if isinstance(key, Statement):
+        return [] if key.is_insert or key.names[0] not in _OF_A_REQUEST else [row[0] for row in values]
+    if isinstance(key, Executable):
+        names = [row.get(name) for row in values for name in _OF_A_REQUEST]
+        return [] if key.is_insert else [name for name in names if isinstance(name, str)]
+    return ()
 
 
 def _number(name: str) -> int:

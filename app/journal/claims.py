@@ -7,8 +7,8 @@ Everything here works on the caller's transaction, so other rooms' rows stand or
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Row, delete
 
 from app.database.prepared import listed
@@ -27,21 +27,15 @@ from app.journal.records import (
     Sighting,
     Status,
 )
-from app.journal.rows import new_record, to_record, to_row, to_sighting
+from app.journal.rows import new_record, to_record, to_row, to_sighting, write_money
 from app.ledger.entries import Ledger
-
-_RECEIPTS = {
-    Receipt.DELIVERED: sql.ACKNOWLEDGE_DELIVERED,
-    Receipt.LOST: sql.ACKNOWLEDGE_LOST,
-    Receipt.DEFERRED: sql.ACKNOWLEDGE_DEFERRED,
-}
+from app.ledger.openings import Opening
 
 _SET_SECONDS = 1.0
 """So far a wall clock is never moved by keeping it right slowly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """The request to answer with: a new one to carry out, or an earlier one to join.
 
     With `rivals` it is neither yet: the callers of these equal requests are still there, as far as anybody knows. Claim
@@ -123,7 +117,7 @@ class Claims:
         earlier = look(transaction, intent, now)
         if earlier is not None:
             # In this transaction: a second retry must already see this caller (0062).
-            transaction.add(sql.JOIN, {"request_id": earlier.id, "by": intent.request_id})
+            transaction.add(sql.JOIN, (earlier.id, intent.request_id))
             return Claim(to_record(connection, earlier), is_new=False)
         # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
         # noticed, or these are two callers. `jobs.claiming` finds out (0062).
@@ -147,10 +141,13 @@ class Claims:
         now = self._clock() if at is None else at
         held = to_nanos(intent.reserve) if reserve is None else reserve
         row = to_row(intent, self.owner, now, now + self._key_ttl, held)
-        record = new_record(row, intent)
         self._insert(transaction, row, intent)
-        self._ledger.open_request(transaction, intent.request_id, intent.tenant, now, held)
-        return Claim(record, is_new=True)
+        estimate = write_money(intent.estimate)
+        self._ledger.open_request(
+            transaction,
+            Opening(intent.request_id, intent.tenant, now, held, intent.executed_model, intent.n, estimate),
+        )
+        return Claim(new_record(intent, self.owner, now), is_new=True)
 
     def names_of(self, intent: Intent) -> tuple[str, ...]:
         """What no two claims may hold at once: by what an earlier request would be found.
@@ -183,10 +180,11 @@ class Claims:
         # Also on a clock nobody sets, for the claims that this process decides.
         if receipt is Receipt.LOST:
             self._broken.note(request_id)
-        values: dict[str, object] = {"request_id": request_id}
-        if receipt is not Receipt.DEFERRED:
-            values["now"] = self._clock()
-        transaction.add(_RECEIPTS[receipt], values)
+            transaction.add(sql.ACKNOWLEDGE_LOST, (request_id, self._clock()))
+        elif receipt is Receipt.DELIVERED:
+            transaction.add(sql.ACKNOWLEDGE_DELIVERED, (request_id, self._clock()))
+        else:
+            transaction.add(sql.ACKNOWLEDGE_DEFERRED, (request_id,))
 
     def retract(self, transaction: Transaction, request_id: str) -> None:
         """Take back "delivered": the connection was reset after its last byte, so a retry must find the answer."""
@@ -195,14 +193,11 @@ class Claims:
 
     def rejoin(self, transaction: Transaction, request_id: str, by: str) -> None:
         """A caller collects the answer of a request by its id; `by` is the id of that call."""
-        transaction.add(sql.JOIN, {"request_id": request_id, "by": by})
+        transaction.add(sql.JOIN, (request_id, by))
 
-    def _insert(self, transaction: Transaction, row: dict[str, object], intent: Intent) -> None:
+    def _insert(self, transaction: Transaction, row: tuple[object, ...], intent: Intent) -> None:
         # Request and tasks in one commit: a task id that is not durable must never be sent (0007).
-        task_rows = [
-            {"uuid": task_id, "request_id": intent.request_id, "position": position}
-            for position, task_id in enumerate(intent.task_ids)
-        ]
+        task_rows = [(task_id, intent.request_id, position) for position, task_id in enumerate(intent.task_ids)]
         if intent.key_hash is None:  # not to be joined before somebody went away
             transaction.add(sql.INSERT_REQUEST, row)
             transaction.add(sql.INSERT_TASKS, *task_rows)
@@ -271,4 +266,4 @@ def _left_alone(transaction: Transaction, tenant: str) -> frozenset[str]:
 
 def _joined_in(transaction: Transaction) -> set[object]:
     """What claims of the same group have joined; their rows do not say so yet."""
-    return {row["request_id"] for row in transaction.added(sql.JOIN)}
+    return {request_id for request_id, _ in transaction.added(sql.JOIN)}

@@ -14,6 +14,7 @@ from app.journal.claims import Claims
 from app.journal.history import History
 from app.journal.leases import Leases
 from app.journal.outcomes import Outcomes
+from app.ledger.entries import Ledger
 from app.observability.metrics import Metrics
 
 
@@ -47,9 +48,13 @@ class Journal:
         """The journal on a database, for one process by the name `owner`; see Claims."""
         writer = Writer(engine, metrics)
         reader = Reader(engine, writer)
-        claims = Claims(key_ttl=key_ttl, adopt_window=adopt_window, clock=clock, steady=steady, owner=owner)
+        # One for both: what a claim opens, an end of the same process knows.
+        ledger = Ledger(clock)
+        claims = Claims(
+            key_ttl=key_ttl, adopt_window=adopt_window, clock=clock, steady=steady, owner=owner, ledger=ledger
+        )
         leases = Leases(claims.owner, clock)
-        return cls(writer, reader, EndListener(engine), claims, Outcomes(clock), leases, History(reader))
+        return cls(writer, reader, EndListener(engine), claims, Outcomes(clock, ledger), leases, History(reader))
 
     def close(self) -> None:
         """Write all that waits, and give the connections back."""

@@ -7,16 +7,19 @@ Works on the caller's transaction. What a holder writes names its lease, and one
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
-from sqlalchemy import Executable, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
+from app.database.prepared import Statement
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.journal import statements as sql
 from app.journal.records import Lease, Record, Settlement, Status
-from app.journal.rows import to_record, write_money
+from app.journal.rows import FIRST_FENCE, to_record, write_money
 from app.ledger.entries import Ledger
+from app.ledger.openings import Ended, Opening
 
 _PAUSE_GROWTH = 4.0
 _TENANTS_AT_ONCE = 500
@@ -60,38 +63,31 @@ class Outcomes:
 
     def settle(self, transaction: Transaction, lease: Lease, settlement: Settlement, costs: Sequence[TaskCost]) -> None:
         """Write down how a request ended, and what each task cost; nothing where another process has it by now."""
-        now = self._clock()
-        # One transaction: the end, the key and the costs agree whenever anybody reads them.
-        transaction.add(
-            sql.SETTLE,
-            {
-                "request_id": lease.request_id,
-                "held_fence": lease.fence,
-                "now": now,
-                "new_status": settlement.status.value,
-                "new_answer": settlement.answer,
-                "new_images_kept": settlement.images_kept,
-                "new_images": settlement.images,
-                "new_images_until": settlement.images_until,
-                "new_error": settlement.error,
-                "new_cost": write_money(settlement.cost),
-                "new_known_cost": write_money(settlement.known_cost),
-                "new_bill_next": None if settlement.known_cost is None else now,
-            },
-        )
-        transaction.announce_end(lease.request_id)
-        if settlement.releases:
-            transaction.add(sql.FREE_KEY, {"request_id": lease.request_id, "held_fence": lease.fence})
-        for statement, values in _bookings(costs, lease):
-            transaction.add(statement, values)
-        if settlement.error is not None:
-            transaction.add(sql.BOOK_UNSENT, {"of_request": lease.request_id, "held_fence": lease.fence})
-        transaction.follow(self._ledger.follow, lease.request_id)
+        transaction.gather(self._write_ends, _End(lease.request_id, lease.fence, settlement, costs, self._clock()))
+
+    def _write_ends(self, transaction: Transaction, ends: Sequence["_End"]) -> None:
+        """Write the ends of a group, in one transaction: status, key and costs agree whenever anybody reads them."""
+        rows, ids = [_to_row(end) for end in ends], [end.request_id for end in ends]
+        transaction.announce_ends(ids)
+        is_all = transaction.followed.isdisjoint(ids) and all(end.fence == FIRST_FENCE for end in ends)
+        openings = self._ledger.openings_of(ids) if is_all else None
+        # Opened here, and none had an end, also none in doubt (0051): what the ledger holds for them is known, unless
+        # more than the end happens to one of them in this group (0206).
+        if openings is not None and transaction.run(sql.SETTLE_FIRST, *rows) == len(rows):
+            _run(transaction, sql.BOOK_TASK, [_booking(cost) for end in ends for cost in end.costs])
+            pairs = zip(openings, ends, strict=True)
+            self._ledger.settle(transaction, [_to_ending(opening, end.settlement) for opening, end in pairs])
+        else:
+            transaction.run(sql.SETTLE, *rows)
+            _run(transaction, sql.BOOK_HELD, [row for end in ends for row in _held_bookings(end.lease, end.costs)])
+            for request_id in ids:
+                transaction.follow(self._ledger.follow, request_id)
+        _run(transaction, sql.FREE_KEY, [end.lease for end in ends if end.settlement.releases])
+        _run(transaction, sql.BOOK_UNSENT, [end.lease for end in ends if end.settlement.error is not None])
 
     def book_costs(self, transaction: Transaction, lease: Lease, costs: Sequence[TaskCost]) -> None:
         """Write down what is known of the cost of tasks whose request has not ended."""
-        for statement, values in _bookings(costs, lease):
-            transaction.add(statement, values)
+        transaction.add(sql.BOOK_HELD, *_held_bookings((lease.request_id, lease.fence), costs))
 
     def reopen(self, transaction: Transaction, record: Record, callers: int = 0) -> None:
         """Have the images of an answer that did not arrive fetched again, unless somebody did that already.
@@ -155,26 +151,60 @@ class OpenBills:
         # The request before its tasks, as whoever settles it does: two that write the same then wait in one order.
         bill = {"request_id": request_id, "new_cost": write_money(cost), "new_known_cost": None, "new_bill_next": None}
         transaction.add(_SET, bill)
-        for statement, values in _bookings(costs):
-            transaction.add(statement, values)
+        transaction.add(sql.BOOK_TASK, *map(_booking, costs))
         transaction.follow(self._ledger.follow, request_id)
 
 
-def _bookings(costs: Sequence[TaskCost], lease: Lease | None = None) -> list[tuple[Executable, dict[str, object]]]:
-    """The writes that put down what each task cost; with a lease only while it holds."""
-    # A bill completed long after the end has no holder any more; costs of running work are its holder's to write
-    # (0059).
-    bookings: list[tuple[Executable, dict[str, object]]] = []
-    for cost in costs:
-        nanos = write_money(cost.known)
-        values: dict[str, object] = {
-            "task_id": cost.task_id,
-            "new_cost": nanos if cost.is_complete else None,
-            "new_known_cost": None if cost.is_complete else nanos,
-        }
-        if lease is None:
-            bookings.append((sql.BOOK, values))
-        else:
-            values["of_request"], values["held_fence"] = lease.request_id, lease.fence
-            bookings.append((sql.BOOK_HELD, values))
-    return bookings
+class _End(NamedTuple):
+    """How a request ended, as its holder says."""
+
+    request_id: str
+    fence: int
+    settlement: Settlement
+    costs: Sequence[TaskCost]
+    at: float
+
+    @property
+    def lease(self) -> tuple[str, int]:
+        """What the holder must still have."""
+        return self.request_id, self.fence
+
+
+def _run(transaction: Transaction, statement: Statement, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        transaction.run(statement, *rows)
+
+
+def _to_row(end: _End) -> tuple[object, ...]:
+    """The values of `SETTLE`."""
+    settlement = end.settlement
+    return (
+        end.request_id,
+        end.fence,
+        end.at,
+        settlement.status.value,
+        settlement.answer,
+        settlement.images_kept,
+        settlement.images,
+        settlement.images_until,
+        settlement.error,
+        write_money(settlement.cost),
+        write_money(settlement.known_cost),
+        None if settlement.known_cost is None else end.at,
+    )
+
+
+def _to_ending(opening: Opening, settlement: Settlement) -> Ended:
+    cost, known_cost = write_money(settlement.cost), write_money(settlement.known_cost)
+    return Ended(opening, settlement.status.value, cost, known_cost, settlement.images)
+
+
+def _held_bookings(lease: tuple[str, int], costs: Sequence[TaskCost]) -> list[tuple[object, ...]]:
+    """What each task cost, to be written while the lease holds: costs of running work are its holder's (0059)."""
+    return [lease + _booking(cost) for cost in costs]
+
+
+def _booking(cost: TaskCost) -> tuple[object, ...]:
+    """What one task cost. A bill that is completed long after the end has no holder any more."""
+    nanos = write_money(cost.known)
+    return (cost.task_id, nanos, None) if cost.is_complete else (cost.task_id, None, nanos)

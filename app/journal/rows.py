@@ -16,6 +16,8 @@ from app.journal import statements as sql
 from app.journal.records import UNREADABLE, Intent, Record, Sighting, Status
 
 FIRST_FENCE = 1
+_NOTHING = Decimal(0)
+_QUEUED, _PROCESSING = Status.QUEUED.value, Status.PROCESSING.value
 _OPEN = frozenset(status.value for status in Status if not status.final)
 _END_OF_TIME = 253_402_300_800.0
 _IDENTITY = ("id", "tenant", "model", "executed_model", "owner", "fence", "beat", "tries")
@@ -100,42 +102,65 @@ def to_sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
     return Sighting(row.id, row.owner, row.fence, row.beat, row.tries, str(row.status) in _OPEN, row.tenant)
 
 
-def to_row(intent: Intent, owner: str, now: float, key_until: float, reserve: int = 0) -> dict[str, object]:
-    """The row of a request that is new; `reserve` is nano-dollars."""
-    return {
-        "id": intent.request_id,
-        "tenant": intent.tenant,
-        "key_hash": intent.key_hash,
-        "fingerprint": intent.fingerprint,
-        "endpoint": intent.endpoint,
-        "model": intent.model,
-        "executed_model": intent.executed_model,
-        "n": intent.n,
-        "status": (Status.QUEUED if intent.queued else Status.PROCESSING).value,
-        "created_at": now,
-        "key_until": key_until,
-        # The caller that makes the claim (0062).
-        "connected": 1,
-        "owner": owner,
-        "fence": FIRST_FENCE,
-        "beat": 0,
-        "tries": 0,
-        "estimate": write_money(intent.estimate),
-        "reserve": reserve,
-        "dropped": intent.dropped,
-        "plan": intent.plan,
-        "user": intent.user,
-        "client_request_id": intent.client_request_id,
-        "prompt": intent.prompt,
-        "webhook_url": intent.webhook_url,
-        "webhook_next": None if intent.webhook_url is None else now,
-    }
+def to_row(intent: Intent, owner: str, now: float, key_until: float, reserve: int = 0) -> tuple[object, ...]:
+    """The row of a request that is new, in the order of `INSERT_REQUEST`; `reserve` is nano-dollars."""
+    return (
+        intent.request_id,
+        intent.tenant,
+        intent.key_hash,
+        intent.fingerprint,
+        intent.endpoint,
+        intent.model,
+        intent.executed_model,
+        intent.n,
+        _QUEUED if intent.queued else _PROCESSING,
+        now,
+        key_until,
+        1,  # the caller that makes the claim (0062)
+        owner,
+        FIRST_FENCE,
+        write_money(intent.estimate),
+        reserve,
+        intent.dropped,
+        intent.plan,
+        intent.user,
+        intent.client_request_id,
+        intent.prompt,
+        intent.webhook_url,
+        None if intent.webhook_url is None else now,
+    )
 
 
-def new_record(row: Mapping[str, object], intent: Intent) -> Record:
+def new_record(intent: Intent, owner: str, now: float) -> Record:
     """The record of a request whose row is new."""
-    unknown = tuple(TaskCost(task_id, Decimal(0), is_complete=False) for task_id in intent.task_ids)
-    return _to_record(row, unknown)
+    return Record(
+        id=intent.request_id,
+        tenant=intent.tenant,
+        fingerprint=intent.fingerprint,
+        endpoint=intent.endpoint,
+        model=intent.model,
+        executed_model=intent.executed_model,
+        n=intent.n,
+        status=Status.QUEUED if intent.queued else Status.PROCESSING,
+        created_at=now,
+        completed_at=None,
+        delivered_at=None,
+        owner=owner,
+        fence=FIRST_FENCE,
+        beat=0,
+        tries=0,
+        estimate=read_money(write_money(intent.estimate)),
+        plan=intent.plan,
+        answer=None,
+        error=None,
+        user=intent.user,
+        client_request_id=intent.client_request_id,
+        webhook_url=intent.webhook_url,
+        webhook_next=None if intent.webhook_url is None else now,
+        prompt=intent.prompt,
+        has_key=intent.key_hash is not None,
+        costs=tuple([TaskCost(task_id, _NOTHING, is_complete=False) for task_id in intent.task_ids]),
+    )
 
 
 def write_money(amount: Decimal | None) -> int | None:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.database.prepared import one_of
+from app.database.prepared import Statement, one_of
 from app.database.tables import requests, tasks
 from app.journal.records import Status
 
@@ -36,12 +36,12 @@ _EQUAL = (
 """An equal request without a key that nobody got yet."""
 _OPEN = tuple(literal_column(f"'{status.value}'", Text) for status in (Status.QUEUED, Status.PROCESSING))
 """In the statement itself, so that one text serves every execution, and as the index of what is open has it (0152)."""
-_NOBODY = literal_column("0", Integer)
+_NONE = literal_column("0", Integer)
 _BY_ID = requests.c.id == bindparam("request_id")
 _HELD = (_BY_ID, requests.c.fence == bindparam("held_fence"))
 """What only the holder of a lease may write: one that lost it writes nothing."""
 _OF_HELD = exists().where(requests.c.id == bindparam("of_request"), requests.c.fence == bindparam("held_fence"))
-_UNSERVED = and_(requests.c.connected > _NOBODY, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
+_UNSERVED = and_(requests.c.connected > _NONE, requests.c.delivered_at.is_(None), requests.c.error.is_(None))
 """It has an answer, and callers who are yet to get it."""
 
 BY_KEY = select(requests).where(requests.c.tenant == _TENANT, requests.c.key_hash == bindparam("key"))
@@ -62,26 +62,53 @@ UNDELIVERED = {
 """Of which fingerprints there is something that `ADOPTABLE` may find: for most there is nothing."""
 WAITING = select(requests).where(*_EQUAL, requests.c.error.is_(None))
 """Equal requests that may have a caller who waits, as far as anybody knows: whose `connected` is above 0."""
-INSERT_REQUEST = insert(requests)
-INSERT_TASKS = insert(tasks)
-JOIN = (
+INSERT_REQUEST = Statement(
+    insert(requests),
+    "id",
+    "tenant",
+    "key_hash",
+    "fingerprint",
+    "endpoint",
+    "model",
+    "executed_model",
+    "n",
+    "status",
+    "created_at",
+    "key_until",
+    "connected",
+    "owner",
+    "fence",
+    "estimate",
+    "reserve",
+    "dropped",
+    "plan",
+    "user",
+    "client_request_id",
+    "prompt",
+    "webhook_url",
+    "webhook_next",
+)
+INSERT_TASKS = Statement(insert(tasks), "uuid", "request_id", "position")
+JOIN = Statement(
     update(requests)
     .where(_BY_ID)
     .values(
         # The same call counts once: this may be the second writing of a commit in doubt (0051).
         connected=case((requests.c.joined_by == bindparam("by"), requests.c.connected), else_=requests.c.connected + 1),
         joined_by=bindparam("by"),
-    )
+    ),
+    "request_id",
+    "by",
 )
 """Writing it twice, as after a commit whose end nobody heard of, counts one caller."""
-_FEWER = case((requests.c.connected > 0, requests.c.connected - 1), else_=0)
+_FEWER = case((requests.c.connected > _NONE, requests.c.connected - literal_column("1", Integer)), else_=_NONE)
 # The row stays, for the books; only the way to it by key ends (0058).
 FORGET_KEY = update(requests).where(_BY_ID).values(key_hash=null())
 # Only by the holder: otherwise a late "not started" could free a key whose task another process has found (0065).
 # With an older fencing number this matches no row: a process that lost its lease cannot overwrite the end that its
 # successor wrote (0059).
-FREE_KEY = update(requests).where(*_HELD).values(key_hash=null())
-SETTLE = (
+FREE_KEY = Statement(update(requests).where(*_HELD).values(key_hash=null()), "request_id", "held_fence")
+_SETTLE = (
     update(requests)
     .where(*_HELD)
     .values(
@@ -96,26 +123,48 @@ SETTLE = (
         known_cost=bindparam("new_known_cost"),
         bill_next=bindparam("new_bill_next"),
         # A request that was reopened and ended again has a new bill to complete.
-        bill_tries=0,
+        bill_tries=_NONE,
     )
 )
-BOOK = (
+_END = (
+    "request_id",
+    "held_fence",
+    "now",
+    "new_status",
+    "new_answer",
+    "new_images_kept",
+    "new_images",
+    "new_images_until",
+    "new_error",
+    "new_cost",
+    "new_known_cost",
+    "new_bill_next",
+)
+SETTLE = Statement(_SETTLE, *_END)
+SETTLE_FIRST = Statement(_SETTLE.where(requests.c.status.in_(_OPEN)), *_END)
+"""As `SETTLE`, of what has not ended: what it changes had no end before, also none whose commit is in doubt."""
+_BOOK = (
     update(tasks)
     .where(tasks.c.uuid == bindparam("task_id"))
     .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"))
 )
-BOOK_HELD = BOOK.where(_OF_HELD)
-BOOK_UNSENT = (
+BOOK_HELD = Statement(_BOOK.where(_OF_HELD), "of_request", "held_fence", "task_id", "new_cost", "new_known_cost")
+BOOK_TASK = Statement(_BOOK, "task_id", "new_cost", "new_known_cost")
+BOOK_UNSENT = Statement(
     update(tasks)
     .where(tasks.c.request_id == bindparam("of_request"), tasks.c.cost.is_(None), tasks.c.known_cost.is_(None))
     .where(_OF_HELD)
-    .values(cost=0)
+    .values(cost=_NONE),
+    "of_request",
+    "held_fence",
 )
 """Once a request has ended, a task that nothing was ever written of was not sent."""
 # `delivered_at` ends joining without a key; `connected` drops for this caller alone (0062).
-ACKNOWLEDGE_DELIVERED = update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now"))
+ACKNOWLEDGE_DELIVERED = Statement(
+    update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now")), "request_id", "now"
+)
 # A caller with the request's id asks again by id: no break, so an equal request meanwhile is a new order.
-ACKNOWLEDGE_DEFERRED = update(requests).where(_BY_ID).values(connected=_FEWER)
+ACKNOWLEDGE_DEFERRED = Statement(update(requests).where(_BY_ID).values(connected=_FEWER), "request_id")
 # The receipt came too early: the connection was reset after the last byte. `connected` was counted down then already.
 RETRACT = update(requests).where(_BY_ID).values(delivered_at=null(), broken_at=bindparam("now"))
 REOPEN = (
@@ -147,7 +196,9 @@ UNJOIN = (
     .where(_BY_ID, requests.c.joined_by == bindparam("by"))
     .values(connected=_FEWER, joined_by=null(), broken_at=bindparam("now"))
 )
-ACKNOWLEDGE_LOST = update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now"))
+ACKNOWLEDGE_LOST = Statement(
+    update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now")), "request_id", "now"
+)
 TASKS_OF = (
     select(tasks.c.uuid, tasks.c.cost, tasks.c.known_cost)
     .where(tasks.c.request_id == bindparam("request_id"))

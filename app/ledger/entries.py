@@ -5,17 +5,18 @@ difference is written before the commit. Owns the sums of accounts; leaves to `a
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database.key_tables import accounts, highest_prices, ledger_entries
-from app.database.prepared import listed, look, one_of
+from app.database.prepared import Statement, listed, look, one_of
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.money import read_nanos
+from app.ledger.openings import Ended, Opening, Openings
 from app.ledger.periods import SECONDS_OF_A_DAY
 from app.ledger.standing import NOTHING, EntryKind, Money, Standing, kind_of, standing_of
 from app.ledger.warnings import warn_owners
@@ -27,7 +28,9 @@ _END_OF_TIME = 253_402_300_800
 _FINAL = frozenset({"completed", "partial", "failed"})
 _AT_ONCE = 500
 """Ids in one statement: databases bound how many values it may have."""
-_INSERT = insert(ledger_entries)
+_INSERT = Statement(
+    insert(ledger_entries), "request_id", "tenant", "day", "at", "kind", "reserved", "spent", "is_estimated"
+)
 _DIALECTS = ("sqlite", "postgresql")
 _REQUESTS = {
     dialect: select(
@@ -58,11 +61,17 @@ _ENTRIES = {
     .order_by(ledger_entries.c.id)
     for dialect in _DIALECTS
 }
-_CHARGE = (
+_CHARGE = Statement(
     update(accounts)
     # A request of an earlier period counts in that one.
     .where(accounts.c.key_id == bindparam("of_key"), accounts.c.period_start <= bindparam("of_day"))
-    .values(spent=accounts.c.spent + bindparam("more_spent"), reserved=accounts.c.reserved + bindparam("more_reserved"))
+    .values(
+        spent=accounts.c.spent + bindparam("more_spent"), reserved=accounts.c.reserved + bindparam("more_reserved")
+    ),
+    "of_key",
+    "of_day",
+    "more_spent",
+    "more_reserved",
 )
 
 
@@ -125,26 +134,37 @@ class Ledger:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._openings = Openings()
 
-    def open_request(
-        self, transaction: Transaction, request_id: str, tenant: str, created_at: float, reserve: int
-    ) -> None:
+    def open_request(self, transaction: Transaction, opening: Opening) -> None:
         """Reserve for a request that is new; its account is charged by whoever decided that it may be."""
-        owner = Owner(tenant, day_of(created_at))
-        transaction.add(_INSERT, self._entry(request_id, owner, EntryKind.RESERVE, NOTHING, Standing(reserve)))
+        self._openings.note(opening)
+        owner = Owner(opening.tenant, day_of(opening.created_at))
+        reserved = Standing(opening.reserve)
+        transaction.add(_INSERT, self._entry(opening.request_id, owner, EntryKind.RESERVE, NOTHING, reserved))
+
+    def openings_of(self, request_ids: Sequence[str]) -> list[Opening] | None:
+        """How these requests were opened here, once for each; None where that is not known of all."""
+        return self._openings.take(request_ids)
+
+    def settle(self, transaction: Transaction, ended: Sequence[Ended]) -> None:
+        """Write the ends of requests of which nothing but their opening was written."""
+        self._write(transaction, [_change_of(*_known(one), transaction.endings) for one in ended])
 
     def follow(self, transaction: Transaction, request_ids: Collection[str]) -> None:
         """Write what has changed of these requests since their last entries. A second time does nothing."""
         ids = sorted(request_ids)
         for start in range(0, len(ids), _AT_ONCE):
-            self._follow(transaction, ids[start : start + _AT_ONCE])
+            self._write(transaction, _changes(transaction, ids[start : start + _AT_ONCE]))
 
-    def _follow(self, transaction: Transaction, ids: Sequence[str]) -> None:
-        entries: list[dict[str, object]] = []
+    def _write(self, transaction: Transaction, changes: Iterable[_Change | None]) -> None:
+        entries: list[tuple[object, ...]] = []
         charges: dict[Owner, tuple[int, int]] = {}
         rising: set[str] = set()
         prices: dict[str, int] = {}
-        for change in _changes(transaction, ids):
+        for change in changes:
+            if change is None:
+                continue
             entries.append(self._entry(change.request_id, change.owner, change.kind, change.before, change.after))
             if change.owner.tenant.startswith(KEY_PREFIX):
                 spent, reserved = charges.get(change.owner, (0, 0))
@@ -161,7 +181,7 @@ class Ledger:
             transaction.run(_INSERT, *entries)
         if charges:
             # One row for each key and day, however many of its requests end together.
-            transaction.run(_CHARGE, *(_to_charge(owner, *sums) for owner, sums in charges.items()))
+            transaction.run(_CHARGE, *((*owner, *sums) for owner, sums in charges.items()))
         if rising:
             # More is taken than was reserved: no claim has warned of that.
             warn_owners(transaction, sorted(rising), self._clock())
@@ -171,17 +191,10 @@ class Ledger:
 
     def _entry(
         self, request_id: str, owner: Owner, kind: EntryKind, before: Standing, after: Standing
-    ) -> dict[str, object]:
-        return {
-            "request_id": request_id,
-            "tenant": owner.tenant,
-            "day": owner.day,
-            "at": self._clock(),
-            "kind": kind.value,
-            "reserved": after.reserved - before.reserved,
-            "spent": after.spent - before.spent,
-            "is_estimated": after.is_estimated,
-        }
+    ) -> tuple[object, ...]:
+        """The values of `_INSERT`."""
+        reserved, spent = after.reserved - before.reserved, after.spent - before.spent
+        return request_id, owner.tenant, owner.day, self._clock(), kind.value, reserved, spent, after.is_estimated
 
 
 def read_held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
@@ -207,26 +220,50 @@ def read_money(row: "Row[*tuple[Any, ...]] | _Request") -> Money:
     return Money(row.status in _FINAL, read_nanos(row.reserve) or 0, read_nanos(row.cost), read_nanos(row.known_cost))
 
 
-def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change]:
+def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change | None]:
     """What has changed of these requests since their last entries; what is to be counted of them is noted."""
     connection = transaction.connection
     rows = {found[0]: _Request._make(found) for found in _rows_of(connection, _REQUESTS, ids)}
     held = read_held(connection, ids)
     for request_id in ids:
         row, earlier = rows.get(request_id), held.get(request_id)
-        if earlier is None and row is not None:
-            earlier = Held(Owner(str(row.tenant), day_of(row.created_at)), NOTHING)
-        if earlier is None:
-            continue
-        before = earlier.standing
-        after = standing_of(None if row is None else read_money(row), before)
-        kind = kind_of(before, after)
-        ending = None if row is None else _ending_of(row, before, after)
-        if ending is not None:
-            transaction.endings.append(ending)
-        if kind is not None:
-            unpriced = None if row is None else _price_of(row, after)
-            yield _Change(request_id, earlier.owner, kind, before, after, unpriced)
+        if row is not None:
+            earlier = earlier or Held(Owner(str(row.tenant), day_of(row.created_at)), NOTHING)
+            yield _change_of(row, earlier, transaction.endings)
+        elif earlier is not None:
+            before, after = earlier.standing, standing_of(None, earlier.standing)
+            kind = kind_of(before, after)
+            yield None if kind is None else _Change(request_id, earlier.owner, kind, before, after, None)
+
+
+def _known(ended: Ended) -> tuple[_Request, Held]:
+    """What would be read of a request of which only its opening was written."""
+    opening = ended.opening
+    row = _Request(
+        opening.request_id,
+        opening.tenant,
+        opening.created_at,
+        ended.status,
+        opening.reserve,
+        ended.cost,
+        ended.known_cost,
+        opening.estimate,
+        opening.executed_model,
+        opening.n,
+        ended.images,
+    )
+    return row, Held(Owner(opening.tenant, day_of(opening.created_at)), Standing(opening.reserve))
+
+
+def _change_of(row: _Request, earlier: Held, endings: list[Ending]) -> _Change | None:
+    """What has changed of a request; what is to be counted of it is put to `endings`."""
+    before = earlier.standing
+    after = standing_of(read_money(row), before)
+    ending = _ending_of(row, before, after)
+    if ending is not None:
+        endings.append(ending)
+    kind = kind_of(before, after)
+    return None if kind is None else _Change(row.id, earlier.owner, kind, before, after, _price_of(row, after))
 
 
 def _ending_of(row: _Request, before: Standing, after: Standing) -> Ending | None:
@@ -247,10 +284,6 @@ def _price_of(row: _Request, after: Standing) -> tuple[str, int] | None:
     if row.estimate is not None or after.is_estimated or not after.spent or count <= 0:
         return None
     return str(row.executed_model), -(-after.spent // count)  # rounded up: the next reservation must suffice
-
-
-def _to_charge(owner: Owner, spent: int, reserved: int) -> dict[str, object]:
-    return {"of_key": owner.tenant, "of_day": owner.day, "more_spent": spent, "more_reserved": reserved}
 
 
 def day_of(seconds: object) -> int:

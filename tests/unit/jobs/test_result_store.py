@@ -21,7 +21,7 @@ from app.jobs.codec import encode_result
 from app.jobs.result_store import ImagesMissingError, ResultStore, has_all_images, is_embedded, needs_refetch
 from app.jobs.shelf import HANDOVER_SECONDS, Keep, Owner
 from app.journal.records import Intent, Record, Status
-from app.journal.rows import new_record, to_row
+from app.journal.rows import new_record
 from tests.support.journals import open_journal
 from tests.support.media import LIVES, open_folder, open_shelf
 
@@ -31,7 +31,7 @@ LINKED = DeliveredImage((8, 8), ImageFormat.PNG, 8, url="https://im.runware.ai/a
 LOST = DeliveredImage((8, 8), ImageFormat.PNG, 9)
 KEPT = replace(LOST, name="k.png")
 INTENT = Intent("r", "t", None, "f", "generations", "m", "runware:100@1", 1, ("a",), None, "{}")
-NEW = new_record(to_row(INTENT, owner="o", now=1.0, key_until=9.0), INTENT)
+NEW = new_record(INTENT, owner="o", now=1.0)
 
 
 def result_of(*images: DeliveredImage) -> Result:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import sqlite
 
 from app.database.engine import open_engine
 from app.database.errors import DatabaseUnavailableError
+from app.database.prepared import Statement
 from app.database.schema import migrate, open_database
 from app.database.tables import requests, tasks
 from app.domain.answer import TaskCost
@@ -454,7 +455,9 @@ def test_claims_follow_the_rules_in_any_order_of_events(database):
         "RENEW",
         "TAKE",
         "SETTLE",
-        "BOOK",
+        "SETTLE_FIRST",
+        "BOOK_HELD",
+        "BOOK_TASK",
         "JOINED",
         "WEBHOOKS",
         "BILLS",
@@ -472,6 +475,8 @@ def test_what_every_request_asks_of_the_journal_needs_no_look_at_all_requests(tm
         "UNDELIVERED": statements.UNDELIVERED["sqlite"],
     }.get(name)
     statement = getattr(statements, name) if statement is None else statement
+    if isinstance(statement, Statement):
+        statement = statement.construct
     text = str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
     text = re.sub(r"__\[POSTCOMPILE_\w+\]", "'processing', 'queued'", text)
     values = dict.fromkeys(re.findall(r":(\w+)", text), 1) | {"fingerprints": "[]"}

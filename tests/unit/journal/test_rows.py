@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.database.tables import requests
 from app.domain.answer import TaskCost
 from app.journal.records import Intent, Record, Status
-from app.journal.rows import new_record, read_money, to_row, write_money
+from app.journal.rows import new_record, read_money, write_money
 
 
 @given(st.decimals(0, 10_000, places=9))
@@ -24,7 +24,7 @@ def test_a_column_that_holds_no_money_is_unknown(value):
 
 def test_the_record_of_a_new_row_says_what_was_intended_and_that_nothing_is_known_yet():
     intent = Intent("r", "t", "k", "f", "edits", "m", "runware:1@1", 3, ("a", "b"), Decimal("0.02"), "{}", queued=True)
-    record = new_record(to_row(intent, owner="o", now=5.0, key_until=9.0), intent)
+    record = new_record(intent, owner="o", now=5.0)
     assert (record.id, record.n, record.status, record.created_at) == ("r", 3, Status.QUEUED, 5.0)
     assert (record.estimate, record.task_ids, record.webhook_attempts) == (Decimal("0.02"), ("a", "b"), 0)
     assert record.costs == tuple(TaskCost(task, Decimal(0), is_complete=False) for task in "ab")

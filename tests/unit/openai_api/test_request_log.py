@@ -9,11 +9,11 @@ from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
 from app.errors import ProviderError
 from app.journal.records import Intent, PlanView, RequestView, Status
-from app.journal.rows import new_record, to_row
+from app.journal.rows import new_record
 from app.openai_api.request_log import Question, render_list, render_record, render_webhook
 
 INTENT = Intent("req_1", "t", None, "f", "generations", "m", "runware:100@1", 1, ("a",), Decimal("0.02"), "{}")
-RECORD = new_record(to_row(INTENT, owner="o", now=1.5, key_until=9.0), INTENT)
+RECORD = new_record(INTENT, owner="o", now=1.5)
 RESULT = Result(
     created=5,
     images=(
