@@ -1,19 +1,18 @@
 """A push parser of multipart forms: bytes in, parts out.
 
-Holds each part once, hashes images and enforces limits while the bytes arrive. Where parts begin and end,
-`form_scanner` finds; what a part is, `form_parts` tells; how names nest, `form_fields`; what fields mean, `parse`. No
-input or output.
+Holds each part once, hashes images and enforces limits while the bytes arrive. What a part is, `form_parts` tells; how
+names nest, `form_fields`; what fields mean, `parse`. No input or output.
 """
 
 from dataclasses import dataclass, replace
 
-from python_multipart.multipart import parse_options_header
+from python_multipart.exceptions import FormParserError, MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
 from app.openai_api.form_fields import rebuild_fields
-from app.openai_api.form_parts import PartHead, TextPart, read_head, read_part
-from app.openai_api.form_scanner import FormScanner, Lines, Piece
+from app.openai_api.form_parts import PartHead, TextPart, read_part, takes_image
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import StructureGuard
 from app.openai_api.pieces import Pieces
@@ -43,17 +42,17 @@ class FormParser:
             raise InvalidRequestError(
                 "The multipart body has no boundary: let your HTTP client set Content-Type itself.", param="body"
             )
-        self._scanner = FormScanner(boundary)
         self._max_file_bytes = max_file_bytes
         self._texts: list[tuple[str, str]] = []
         self._files: list[FilePart] = []
-        self._head: PartHead | None = None
-        self._content = Pieces()
-        self._counts = False
+        self._header_name, self._header_value = bytearray(), bytearray()
+        self._head, self._name, self._content = PartHead(), "", Pieces()
+        self._counts = self._takes_image = False
         self._parts = 0
         self._charset: str | None = None
         self._guard = StructureGuard()
         self._ended = False
+        self._parser = self._read_with(boundary)
 
     @property
     def text_bytes(self) -> int:
@@ -63,7 +62,10 @@ class FormParser:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
-        self._scanner.feed(chunk, self)
+        try:
+            self._parser.write(chunk)
+        except MultipartParseError:
+            raise InvalidRequestError("The multipart body is malformed.", param="body") from None
 
     def finish(self) -> Form:
         """The form, once all bytes were fed."""
@@ -74,45 +76,61 @@ class FormParser:
         return Form(rebuild_fields(self._texts), tuple(self._files))
 
     def close(self) -> None:
-        """Let go of all bytes at once: an error that is still being answered holds what it passed through."""
+        """Let go of everything at once: parser and callbacks know each other, and the collector rarely runs."""
+        self._parser.callbacks = {}
         self._content, self._files, self._texts = Pieces(), [], []
 
-    def begin_part(self, lines: Lines) -> None:
-        """The headers of a part."""
-        head = self._head = read_head(lines)
-        self._counts = head.image is None and not head.has_file_name
-        self._content = Pieces(hashed=head.is_image_file)
+    def _read_with(self, boundary: bytes) -> MultipartParser:
+        try:
+            return MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
+                    "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._add_data,
+                    "on_part_end": self._end_part,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError:
+            message = "The boundary of the multipart body is too long: let your HTTP client set Content-Type itself."
+            raise InvalidRequestError(message, param="body") from None
 
-    def add_content(self, piece: Piece) -> None:
-        """The next bytes of the part."""
-        head, content = self._head, self._content
-        if head is None:
-            return
+    def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise InvalidRequestError(f"The form has more than {_MAX_PARTS} parts.", param="body")
+        self._head, self._name = PartHead(), ""
+
+    def _end_header(self) -> None:
+        self._head.add(bytes(self._header_name), bytes(self._header_value))
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _end_headers(self) -> None:
+        self._name, is_file = self._head.name, self._head.has_file_name
+        self._takes_image = takes_image(self._name)
+        self._counts = not self._takes_image and not is_file
+        self._content = Pieces(hashed=self._takes_image and is_file)
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]  # a whole chunk is itself, not a copy
         # Text parts may hold JSON, so they are bounded like a JSON body (0016).
         if self._counts:
-            self._guard.feed(bytes(piece), head.name)
+            self._guard.feed(piece, self._name)
         # While it arrives: a file that is too large is never held whole.
-        if content.size + len(piece) > self._max_file_bytes:
+        if self._content.size + len(piece) > self._max_file_bytes:
             limit = f"{self._max_file_bytes // 1024} KiB"
-            message = f"`{head.name}` is larger than the {limit} this gateway takes."
-            raise TooLargeError(message, param=head.name, code="image_too_large" if head.image else None)
-        content.add(piece)
+            message = f"`{self._name}` is larger than the {limit} this gateway takes."
+            raise TooLargeError(message, param=self._name, code="image_too_large" if self._takes_image else None)
+        self._content.add(piece)
 
-    def end_part(self, *, is_last: bool) -> None:
-        """The part is whole."""
-        self._parts += 1
-        if self._head is not None:
-            self._take(self._head, self._content.join())
-        self._content = Pieces()
-        if self._parts == _MAX_PARTS and not is_last:
-            raise InvalidRequestError(f"The form has more than {_MAX_PARTS} parts.", param="body")
-
-    def end(self) -> None:
-        """The form is whole."""
-        self._ended = True
-
-    def _take(self, head: PartHead, data: bytes) -> None:
-        part = read_part(head, data, self._charset)
+    def _end_part(self) -> None:
+        data = self._content.join()
+        part = read_part(self._head, data, self._charset)
         if isinstance(part, FilePart):
             if isinstance(part.content, str):  # it may hold JSON
                 self._guard.feed(part.content.encode("utf-8", "surrogatepass"), part.name)
@@ -129,3 +147,6 @@ class FormParser:
         if not self._counts:  # a file that turned out to be text
             self._guard.feed(part.text.encode("utf-8", "surrogatepass"), part.name)
         self._texts.append((part.name, part.text))
+
+    def _end(self) -> None:
+        self._ended = True
