@@ -6,8 +6,8 @@ Owns the bounds on what is read. The wire format is `openai_api`'s, the count of
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, closing
-from dataclasses import dataclass
+from contextlib import closing
+from typing import NamedTuple
 
 from starlette.requests import Request
 
@@ -24,11 +24,12 @@ from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
 from app.openai_api.parse import parse_request
 from app.openai_api.pieces import Pieces
-from app.server.body import read_body
+from app.server.body import body_at_hand, read_body
 from app.server.delivery import state_of
 from app.settings.groups import ImageSettings, UpstreamSettings
 from app.settings.server import ServerSettings
 
+_FORMS = _FORM, _PAGE_FORM = b"multipart/form-data", b"application/x-www-form-urlencoded"
 _LOOK_SECONDS = 0.5
 """How often it is looked whether a caller is still there."""
 _JSON_COPIES = 3
@@ -39,13 +40,14 @@ Fields = Mapping[str, JSONValue]
 NO_DEFAULTS: Fields = {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Whose body is read, for which endpoint, and what its key says where it is silent."""
+class _Asked(NamedTuple):
+    """For which endpoint a body is read, and what is said elsewhere."""
 
-    request: Request
     mode: Mode
+    deployment: str | None
+    """What an address of Azure's form names as the model."""
     defaults: Fields
+    """What its key says where the body is silent."""
 
 
 class BodyReader:
@@ -58,23 +60,31 @@ class BodyReader:
         self._body_bytes, self._image_bytes = server.max_body_bytes, images.max_image_bytes
         self._longest_wait = upstream.request_timeout
 
-    def admit_body(self, request: Request, context: RequestContext) -> AbstractAsyncContextManager[Ticket]:
-        """A place for the body of `request`, waited for as long as its caller waits, while it is unread.
+    async def read_request(
+        self, request: Request, context: RequestContext, mode: Mode, defaults: Fields = NO_DEFAULTS
+    ) -> tuple[ImageRequest, Ticket]:
+        """What a body asks for, and its place, which is the caller's to give back.
 
-        The place is given back only when the block fails: otherwise it goes with the answer. Raises OverloadedError.
+        The place is waited for as long as the caller waits, while the body is unread. Raises OverloadedError,
+        InvalidRequestError, and what `read_body` raises.
         """
-        return _Admitted(self, request, context)
-
-    async def take_place(self, request: Request, context: RequestContext) -> Ticket:
-        """See `admit_body`."""
-        ticket = self._memory.take_body(context.tenant, _weigh(request, self._body_bytes))
-        if ticket.waits:
-            try:
+        state = state_of(request.scope)
+        kind = state.headers.get(b"content-type", b"").lower()
+        ticket = self._memory.take_body(context.tenant, _weigh(state.headers, kind, self._body_bytes))
+        try:
+            if ticket.waits:
                 await self._wait_turn(request, ticket, context.wait or self._longest_wait)
-            except BaseException:
-                ticket.release()
-                raise
-        return ticket
+            named = request.scope.get("path_params")
+            asked = _Asked(mode, named.get("deployment") if named else None, defaults)
+            has_form = kind.startswith(_FORMS)
+            body = None if has_form else body_at_hand(state, min(self._body_bytes, INLINE_BYTES))
+            understood = await self._read(request, asked, kind) if body is None else _understand(asked, body)
+        except BaseException:
+            ticket.release()
+            raise
+        # The body is freed by now; what still counts are the images in it.
+        ticket.resize(_weigh_images(understood))
+        return understood, ticket
 
     async def _wait_turn(self, request: Request, ticket: Ticket, wait: float) -> None:
         """Wait as long as the caller does, raising OverloadedError afterwards."""
@@ -90,32 +100,16 @@ class BodyReader:
         finally:
             turn.cancel()
 
-    async def read_request(
-        self, request: Request, mode: Mode, ticket: Ticket, defaults: Fields = NO_DEFAULTS
-    ) -> ImageRequest:
-        """What a body asks for, raising InvalidRequestError and what `read_body` raises."""
-        understood = await self._understand(_Asked(request, mode, defaults))
-        # The body is freed by now; what still counts are the images in it.
-        held = _weigh_images(understood)
-        if held != ticket.weight:
-            ticket.resize(held)
-        return understood
-
-    async def _understand(self, asked: _Asked) -> ImageRequest:
-        request = asked.request
-        content_type = request.headers.get("content-type", "")
-        chunks = read_body(request, self._body_bytes)
-        kind = content_type.lower()
-        if kind.startswith("multipart/form-data"):
-            return await self._read_form(asked, chunks)
-        if kind.startswith("application/x-www-form-urlencoded"):
+    async def _read(self, request: Request, asked: _Asked, kind: bytes) -> ImageRequest:
+        if kind.startswith(_PAGE_FORM):
             message = "Send JSON with Content-Type: application/json, or a multipart form."
             raise InvalidRequestError(message, param="body", code="unsupported_content_type")
+        chunks = read_body(request, self._body_bytes)
         # Whatever else it calls itself is read as JSON: some clients send no type, or text/plain.
-        return await _read_json(asked, chunks)
+        return await (self._read_form(request, asked, chunks) if kind.startswith(_FORM) else _read_json(asked, chunks))
 
-    async def _read_form(self, asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
-        with closing(FormParser(asked.request.headers["content-type"], self._image_bytes)) as parser:
+    async def _read_form(self, request: Request, asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
+        with closing(FormParser(request.headers["content-type"], self._image_bytes)) as parser:
             async for chunk in chunks:
                 parser.feed(chunk)
             if parser.text_bytes <= INLINE_BYTES:
@@ -123,37 +117,20 @@ class BodyReader:
             return await asyncio.to_thread(_understand_form, asked, parser)
 
 
-class _Admitted:
-    """A body with its place. No generator: it stands on the hot path, and costs a third of one."""
-
-    __slots__ = ("_context", "_reader", "_request", "_ticket")
-
-    def __init__(self, reader: BodyReader, request: Request, context: RequestContext) -> None:
-        self._reader, self._request, self._context = reader, request, context
-        self._ticket: Ticket | None = None
-
-    async def __aenter__(self) -> Ticket:
-        self._ticket = await self._reader.take_place(self._request, self._context)
-        return self._ticket
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self._ticket is not None:
-            self._ticket.release()
-
-
 def _weigh_images(understood: ImageRequest) -> int:
     """Bytes of images that came with a request."""
+    if not understood.images and understood.mask is None and understood.markup is None:
+        return 0
     images = [*understood.images, understood.mask, understood.markup]
     return sum(len(image.data) for image in images if isinstance(image, UploadedImage))
 
 
-def _weigh(request: Request, limit: int) -> int:
+def _weigh(headers: Mapping[bytes, bytes], kind: bytes, limit: int) -> int:
     """What reading a body takes; one that does not say how large it is may be as large as any."""
-    announced = request.headers.get("content-length", "")
-    is_sized = announced.isdecimal() and "content-encoding" not in request.headers
+    announced = headers.get(b"content-length", b"")
+    is_sized = announced.isdigit() and b"content-encoding" not in headers
     size = min(int(announced), limit) if is_sized else limit
-    is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
-    return size if is_form else size * _JSON_COPIES
+    return size if kind.startswith(b"multipart/") else size * _JSON_COPIES
 
 
 async def _read_json(asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
@@ -172,6 +149,11 @@ def _understand_json(asked: _Asked, pieces: Pieces) -> ImageRequest:
     return _parse(asked, decode_object(pieces.join()))
 
 
+def _understand(asked: _Asked, body: bytes | bytearray) -> ImageRequest:
+    StructureGuard().feed(body)
+    return _parse(asked, decode_object(body))
+
+
 def _understand_form(asked: _Asked, parser: FormParser) -> ImageRequest:
     form = parser.finish()
     return _parse(asked, form.fields, form.files)
@@ -179,9 +161,8 @@ def _understand_form(asked: _Asked, parser: FormParser) -> ImageRequest:
 
 def _parse(asked: _Asked, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
     """What is asked for; an address of Azure's form names the model, and another one in the body is reported."""
-    deployment = asked.request.path_params.get("deployment")
-    named = fields.get("model")
-    own = fields if deployment is None else {**fields, "model": str(deployment)}
+    deployment, named = asked.deployment, fields.get("model")
+    own = fields if deployment is None else {**fields, "model": deployment}
     completed = with_defaults(own, files, asked.defaults)
     understood = parse_request(asked.mode, completed, files)
     if completed is not own:

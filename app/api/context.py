@@ -3,7 +3,7 @@
 Owns authentication: a route is given to the server through `Public` or `WithKey`, and nothing else asks for a key.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,8 +31,11 @@ KeyedEndpoint = Callable[[Request, Caller], Awaitable[ASGIApp]]
 _LONGEST_KEY = 255
 _LONGEST_TIMEOUT = 1_000_000.0
 _SHORTEST_MARGIN, _LONGEST_MARGIN = 0.5, 5.0
-_EMBEDDING_CLIENT = "ai-sdk"
+_EMBEDDING_CLIENT = b"ai-sdk"
 """In the user agent of a client that reads base64 only and never says so."""
+TIMEOUT_HEADERS = (b"x-spillway-timeout", b"x-stainless-read-timeout", b"x-stainless-timeout")
+"""Headers that say how long a caller waits; the first one that does counts."""
+_ANY_TIMEOUT = frozenset(TIMEOUT_HEADERS)
 _REMEMBERED_ORIGINS = 64
 _NO_RUNWARE_KEY = "Images are paid by the callers here: send the key of a Runware account, not one of this gateway."
 _logger = get_logger("http")
@@ -114,13 +117,15 @@ class _Guard:
     async def call(self, request: Request) -> ASGIApp:
         """Raises AuthenticationError or ForbiddenError before a byte of the body is read."""
         caller = await self._authenticator.authenticate(request.headers)
-        state_of(request.scope).facts.key = caller.name or None
+        scope, state = request.scope, state_of(request.scope)
+        state.facts.key = caller.name or None
         if self._needs_admin and not caller.is_admin:
             raise admin_required()
-        _refuse_nul(request)
-        if self._meters is None or caller.key is None or not is_metered(caller.key):
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            _refuse_nul(request)
+        if caller.key is None or self._meters is None or not is_metered(caller.key):
             return await self._handler(request, caller)
-        state_of(request.scope).head = _LimitHead(self._meters, caller.key.id)
+        state.head = _LimitHead(self._meters, caller.key.id)
         try:
             return await self._handler(request, caller)
         finally:
@@ -184,21 +189,23 @@ class ContextReader:
         # Nothing else pays here; and a key of this gateway must not be tried at Runware.
         if self._needs_runware_key and caller.runware_key is None:
             raise ForbiddenError(_NO_RUNWARE_KEY)
-        headers = request.headers
-        embeds = _EMBEDDING_CLIENT in headers.get("user-agent", "")
-        strict = headers.get("x-spillway-strict")
+        state = state_of(request.scope)
+        headers = state.headers
+        embeds = _EMBEDDING_CLIENT in headers.get(b"user-agent", b"")
+        strict = headers.get(b"x-spillway-strict")
+        client_id = headers.get(b"x-client-request-id")
         return RequestContext(
-            state_of(request.scope).request_id,
+            state.request_id,
             self._origins.origin_for(request),
             Delivery.EMBEDDED if embeds else self._delivery,
-            strict=strict is not None and bool(read_boolean({"X-Spillway-Strict": strict}, "X-Spillway-Strict")),
+            strict=strict is not None and _read_strictness(strict),
             tenant=caller.tenant,
             key=caller.key,
             runware_key=caller.runware_key,
-            idempotency_key=_key_of(headers),
-            retries=headers.get("x-stainless-retry-count", "0") not in {"", "0"},
-            wait=_wait_of(headers),
-            client_request_id=headers.get("x-client-request-id", "")[:256] or None,
+            idempotency_key=_key_of(headers[b"idempotency-key"]) if b"idempotency-key" in headers else None,
+            retries=headers.get(b"x-stainless-retry-count", b"0") not in {b"", b"0"},
+            wait=None if _ANY_TIMEOUT.isdisjoint(headers) else _wait_of(headers),
+            client_request_id=None if client_id is None else client_id.decode("latin-1")[:256] or None,
         )
 
 
@@ -219,10 +226,17 @@ class LinkOrigins:
         """The origin that the links of an answer to `request` have."""
         if self._public_url is not None:
             return self._public_url
-        local, port = request.scope["server"] or ("127.0.0.1", None)
-        return self._remembered(request.scope["scheme"], local, port, tuple(request.headers.getlist("host")))
+        scope = request.scope
+        local, port = scope["server"] or ("127.0.0.1", None)
+        first = state_of(scope).headers
+        if len(first) == len(scope["headers"]):  # none came twice, and the index has all there is
+            named = (first[b"host"],) if b"host" in first else ()
+        else:
+            named = tuple(value for name, value in scope["headers"] if name == b"host")
+        return self._remembered(scope["scheme"], local, port, named)
 
-    def _decide(self, scheme: str, local: str, port: int | None, named: tuple[str, ...]) -> str:
+    def _decide(self, scheme: str, local: str, port: int | None, sent: tuple[bytes, ...]) -> str:
+        named = [host.decode("latin-1") for host in sent]
         # A made-up Host header would put a signed link onto a stranger's server.
         if len(named) == 1 and self._hosts.knows(named[0], local):
             return f"{scheme}://{named[0]}"
@@ -235,8 +249,12 @@ class LinkOrigins:
         return origin
 
 
-def _key_of(headers: Headers) -> str | None:
-    key = headers.get("idempotency-key", "").strip()
+def _read_strictness(value: bytes) -> bool:
+    return bool(read_boolean({"X-Spillway-Strict": value.decode("latin-1")}, "X-Spillway-Strict"))
+
+
+def _key_of(value: bytes) -> str | None:
+    key = value.decode("latin-1").strip()
     # Refused, not cut: two long keys with one beginning would be one key.
     if len(key) > _LONGEST_KEY:
         message = f"`Idempotency-Key` has {len(key)} characters; at most {_LONGEST_KEY} are remembered."
@@ -244,11 +262,11 @@ def _key_of(headers: Headers) -> str | None:
     return key or None
 
 
-def _wait_of(headers: Headers) -> float | None:
+def _wait_of(headers: Mapping[bytes, bytes]) -> float | None:
     """Seconds until shortly before the caller gives up, by the first header that says when that is."""
-    for name in ("x-spillway-timeout", "x-stainless-read-timeout", "x-stainless-timeout"):
+    for name in TIMEOUT_HEADERS:
         try:
-            timeout = float(headers.get(name, ""))
+            timeout = float(headers.get(name, b"").decode("latin-1"))
         except ValueError:
             continue
         if 0 < timeout < _LONGEST_TIMEOUT:

@@ -4,6 +4,7 @@ FastAPI keeps the routes, the documents and the lifespan. Its layers for faults,
 here: each of those duties is `server`'s, for every route (0147).
 """
 
+from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import FastAPI
@@ -57,10 +58,9 @@ class Gateway(FastAPI):
         """The OpenAPI document."""
         return describe_routes(self, self._public_url, self._routes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the process."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Serve one request, or the life of the process. What it gives is to be awaited: it needs no frame itself."""
         if scope["type"] == "http":
             scope["app"] = self
-            await self._way_in(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return self._way_in(scope, receive, send)
+        return super().__call__(scope, receive, send)

@@ -1,6 +1,7 @@
 """The two image endpoints: a request is read, carried out by `generation`, and answered in the way it asked for."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,12 +11,13 @@ from app.api.bodies import NO_DEFAULTS, BodyReader
 from app.api.context import ContextReader, prefers_background, wants_dry_run
 from app.api.error_handlers import answer_failure, answer_unresolved
 from app.api.facts import note_choice
-from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, answer_images
+from app.api.responses import DeliveryTracker, EventResponse, PiecewiseResponse, answer_images, holding
+from app.api.sent_answers import SentAnswers
 from app.catalog.labels import ModelLabels
 from app.catalog.modes import Mode
 from app.domain.caller import Caller
 from app.domain.context import RequestContext
-from app.domain.outcome import Answered, Unresolved
+from app.domain.outcome import Answered, Outcome, Unresolved
 from app.domain.request import ImageRequest
 from app.domain.values import replace
 from app.errors import GatewayError, InvalidRequestError
@@ -48,17 +50,17 @@ class ImageRoutes:
     ) -> None:
         self._service = service
         self._labels = labels
-        self._receipts = receipts
+        self._receipts, self._sent = receipts, SentAnswers(receipts)
         self._contexts = contexts
         self._bodies = bodies
 
-    async def create_image(self, request: Request, caller: Caller) -> ASGIApp:
+    def create_image(self, request: Request, caller: Caller) -> Awaitable[ASGIApp]:
         """Images from text, on some models guided by other images."""
-        return await self._answer(request, caller, Mode.GENERATE)
+        return self._answer(request, caller, Mode.GENERATE)
 
-    async def edit_image(self, request: Request, caller: Caller) -> ASGIApp:
+    def edit_image(self, request: Request, caller: Caller) -> Awaitable[ASGIApp]:
         """Images changed as the prompt says, from a form or from JSON."""
-        return await self._answer(request, caller, Mode.EDIT)
+        return self._answer(request, caller, Mode.EDIT)
 
     async def refuse_variation(self, _: Request) -> Response:
         """Variations are retired; say what to use instead."""
@@ -68,28 +70,39 @@ class ImageRoutes:
     async def _answer(self, request: Request, caller: Caller, mode: Mode) -> ASGIApp:
         """The answer to a request, holding its place in memory until it is sent."""
         context = self._contexts.read_context(request, caller)
-        async with self._bodies.admit_body(request, context) as ticket:
-            defaults = NO_DEFAULTS if caller.key is None else caller.key.defaults
-            understood = await self._bodies.read_request(request, mode, ticket, defaults)
-            state = state_of(request.scope)
-            state.model, state.facts.model = self._labels.label_of(understood.model, mode), understood.model
+        defaults = NO_DEFAULTS if caller.key is None else caller.key.defaults
+        understood, ticket = await self._bodies.read_request(request, context, mode, defaults)
+        state = state_of(request.scope)
+        state.model, state.facts.model = self._labels.label_of(understood.model, mode), understood.model
+        try:
             note_prompt(understood.prompt or "")
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
-            try:
-                response = await self._answer_as_asked(request, understood, context)
-            except GatewayError as error:
-                raise error.renamed(understood.names) from None
-            return HoldingResponse(response, ticket)
+            elsewhere = self._answer_elsewhere(request, understood, context)
+            if elsewhere is not None:
+                response = await elsewhere
+            else:
+                outcome = await state.unless_gone(self._service.generate(understood, context))
+                response = self._answer_outcome(request, understood, outcome)
+        except GatewayError as error:
+            ticket.release()
+            raise error.renamed(understood.names) from None
+        except BaseException:
+            ticket.release()
+            raise
+        return holding(response, ticket)
 
-    async def _answer_as_asked(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
+    def _answer_elsewhere(
+        self, request: Request, understood: ImageRequest, context: RequestContext
+    ) -> Awaitable[ASGIApp] | None:
+        """The answer to who does not wait for images; None where the caller does, as nearly all do."""
         if request.scope["query_string"] and wants_dry_run(request):
-            return await self._estimate(request, understood, context)
+            return self._estimate(request, understood, context)
         if understood.stream:
-            return await self._stream(request, understood, context)
+            return self._stream(request, understood, context)
         if understood.in_background or ("prefer" in request.headers and prefers_background(request.headers)):
-            return await self._submit(request, understood, context)
-        return await self._generate(request, understood, context)
+            return self._submit(request, understood, context)
+        return None
 
     async def _estimate(self, request: Request, understood: ImageRequest, context: RequestContext) -> Response:
         dry_run = await self._service.estimate_request(understood, context)
@@ -102,7 +115,7 @@ class ImageRoutes:
     async def _stream(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         stream = await self._service.stream(understood, context)
         state_of(request.scope).request_id = stream.request_id
-        return EventResponse(understood.mode, stream, DeliveryTracker(self._receipts, stream.request_id))
+        return EventResponse(understood.mode, stream, DeliveryTracker(self._sent, stream.request_id))
 
     async def _submit(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
         """202 with the record of a request that is carried out in the background."""
@@ -114,18 +127,16 @@ class ImageRoutes:
         if accepted.is_replay:
             headers["Idempotent-Replayed"] = "true"
         # DEFERRED: this caller has the id, so it is no broken connection that an equal request would join (0062).
-        delivery = DeliveryTracker(self._receipts, record.id, receipt=Receipt.DEFERRED)
+        delivery = DeliveryTracker(self._sent, record.id, receipt=Receipt.DEFERRED)
         return PiecewiseResponse([render_record(view_of(record))], headers, delivery, status=_ACCEPTED)
 
-    async def _generate(self, request: Request, understood: ImageRequest, context: RequestContext) -> ASGIApp:
-        state = state_of(request.scope)
-        outcome = await state.unless_gone(self._service.generate(understood, context))
+    def _answer_outcome(self, request: Request, understood: ImageRequest, outcome: Outcome | None) -> ASGIApp:
         # The caller has left. The work goes on apart from it, and a retry joins (0062).
         if outcome is None:
             state_of(request.scope).facts.error = "disconnected"
             return Response(status_code=_CLIENT_GONE)
         if isinstance(outcome, Answered):
-            return answer_images(request, self._receipts, outcome.answer)
+            return answer_images(request, self._sent, outcome.answer)
         state_of(request.scope).request_id = outcome.request_id
         if isinstance(outcome, Unresolved):
             # The retry must find the request.

@@ -52,7 +52,7 @@ def page_rules(settings: Settings) -> PageRules | None:
     return PageRules(rules, render_refusal)
 
 
-def way_in(app: ASGIApp, settings: Settings, watching: Watching) -> ASGIApp:
+def way_in(app: ASGIApp, settings: Settings, watching: Watching) -> RequestMiddleware:
     """What every request passes on its way to `app`."""
     # Around the rules for pages, so that a page that may call can also read why it was refused.
     if settings.server.cors_origins:

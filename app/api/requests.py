@@ -12,6 +12,7 @@ from app.api.context import admin_required
 from app.api.error_handlers import answer_failure
 from app.api.keys import NOT_STORED
 from app.api.responses import answer_images, show_images
+from app.api.sent_answers import SentAnswers
 from app.api.tenants import Tenants
 from app.domain.caller import Caller
 from app.domain.outcome import Failed, Unresolved
@@ -38,7 +39,7 @@ class RequestRoutes:
     ) -> None:
         self._history = history
         self._tenants = tenants
-        self._runner = runner
+        self._runner, self._sent = runner, SentAnswers(runner.receipts)
         self._secrets = secrets
         self._audit = audit
 
@@ -75,7 +76,7 @@ class RequestRoutes:
             return show_images(outcome.answer)
         # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
         await self._runner.rejoin(record.id, state_of(request.scope).request_id)
-        return answer_images(request, self._runner.receipts, outcome.answer)
+        return answer_images(request, self._sent, outcome.answer)
 
     async def delete_payloads(self, request: Request, caller: Caller) -> Response:
         """Forget images and prompt of a request; what is known about it stays."""

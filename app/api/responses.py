@@ -3,32 +3,34 @@
 Owns the sending. What stands in the pieces is `openai_api`'s affair, who notes a receipt the runner's.
 """
 
-import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.admission import Ticket
 from app.api.facts import add_part, note_answer, note_choice
+from app.api.sent_answers import SentAnswers
 from app.catalog.modes import Mode
 from app.domain.answer import Answer
 from app.domain.outcome import Failed, Part, Unresolved
 from app.errors import StillProcessingError
 from app.generation.stream import Stream
 from app.jobs.job import Event
-from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.observability.access_log import RequestFacts
 from app.openai_api.events import KEEP_ALIVE, render_completed, render_failed
 from app.openai_api.render import Chunk, answer_headers, model_headers, render_answer
-from app.server.delivery import state_of
+from app.server.answering import WITH_BODY
+from app.server.delivery import RequestState, state_of
 
-_SILENCE_SECONDS = 5.0
-"""A connection that was not reset for so long carried the whole answer."""
 _JOINED_BYTES = 16_384
 """Up to here one write is cheaper than several."""
+_REMEMBERED = 256
+"""Most answers tell the same of themselves; bounded, because the names of models come from callers."""
+_JSON = (b"content-type", b"application/json")
 
 
 class DeliveryTracker:
@@ -40,18 +42,14 @@ class DeliveryTracker:
     """
 
     def __init__(
-        self,
-        receipts: DeliveryReceipts,
-        request_id: str,
-        answer: Answer | None = None,
-        receipt: Receipt = Receipt.DELIVERED,
+        self, sent: SentAnswers, request_id: str, answer: Answer | None = None, receipt: Receipt = Receipt.DELIVERED
     ) -> None:
-        self._receipts, self._request_id, self._answer, self._receipt = receipts, request_id, answer, receipt
+        self._sent, self._request_id, self._answer, self._receipt = sent, request_id, answer, receipt
         self._is_lost = False
 
-    def check_connection(self, scope: Scope) -> None:
+    def check_connection(self, state: RequestState) -> None:
         """Look once whether the caller is there, before the last piece: afterwards nobody keeps the images."""
-        if state_of(scope).has_ended:
+        if state.has_ended:
             self.mark_lost()
 
     def mark_lost(self) -> None:
@@ -59,42 +57,16 @@ class DeliveryTracker:
         if not self._is_lost:
             self._is_lost = True
             # At once, before the caller is told: its next request must find this one (0062).
-            self._receipts.acknowledge(self._request_id, Receipt.LOST, self._answer)
+            self._sent.receipts.acknowledge(self._request_id, Receipt.LOST, self._answer)
 
-    def settle_receipt(self, scope: Scope) -> None:
+    def settle_receipt(self, state: RequestState) -> None:
         """Everything was sent that could be: lost, or sent and to be listened for."""
         if self._is_lost:
             return
         if self._receipt is Receipt.DELIVERED:
-            state_of(scope).listen(_SentAnswer(self._receipts, self._request_id))
+            self._sent.follow(state, self._request_id)
         else:
-            self._receipts.acknowledge(self._request_id, self._receipt)
-
-
-class _SentAnswer:
-    """What becomes of an answer that was sent; it does not hold the answer, which may be large."""
-
-    def __init__(self, receipts: DeliveryReceipts, request_id: str) -> None:
-        self._receipts, self._request_id = receipts, request_id
-        self._is_noted = False
-        # Keep-alive connections may stay silent for an hour; the request cannot stay open as long (0052).
-        self._timer = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self.arrived)
-
-    def arrived(self) -> None:
-        """The caller has it."""
-        self._note(Receipt.DELIVERED)
-
-    def lost(self) -> None:
-        """The caller does not have it, even where silence was taken for a good sign."""
-        self._note(Receipt.LOST)
-        # Also after "delivered" was noted: the reset proves the opposite, and the retry must find its image (0052).
-        self._receipts.retract(self._request_id)
-
-    def _note(self, receipt: Receipt) -> None:
-        if not self._is_noted:
-            self._is_noted = True
-            self._timer.cancel()
-            self._receipts.acknowledge(self._request_id, receipt)
+            self._sent.receipts.acknowledge(self._request_id, self._receipt)
 
 
 class PiecewiseResponse:
@@ -107,31 +79,48 @@ class PiecewiseResponse:
         self, chunks: Sequence[Chunk], headers: dict[str, str], delivery: DeliveryTracker | None, status: int = 200
     ) -> None:
         self._delivery = delivery
-        self.held_bytes = length = sum(len(chunk) for chunk in chunks)
-        self._chunks = [b"".join(chunks)] if length <= _JOINED_BYTES else chunks
+        self.held_bytes = length = sum(map(len, chunks))
+        self.is_small = length <= _JOINED_BYTES
+        """Whether it leaves as a whole, in one write."""
+        self._chunks = [b"".join(chunks)] if self.is_small else chunks
         self._status = status
-        self._head = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        self._head += [(b"content-length", b"%d" % length), (b"content-type", b"application/json")]
+        self._head = [*_encoded(tuple(headers.items())), (b"content-length", b"%d" % length), _JSON]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head and every piece, and note whether the caller was there until the end."""
         del receive
-        await send({"type": "http.response.start", "status": self._status, "headers": self._head})
+        state, delivery = state_of(scope), self._delivery
+        start: Message = {"type": "http.response.start", "status": self._status, "headers": self._head}
+        if self.is_small and WITH_BODY in scope.get("extensions", ()):
+            if delivery is not None:
+                delivery.check_connection(state)
+            start["body"] = self._chunks[0]
+            await send(start)
+        else:
+            await self._send_pieces(state, send, start)
+        if delivery is not None:
+            delivery.settle_receipt(state)
+
+    async def _send_pieces(self, state: RequestState, send: Send, start: Message) -> None:
+        await send(start)
         last = len(self._chunks) - 1
         for index, chunk in enumerate(self._chunks):
             if index == last and self._delivery is not None:
-                self._delivery.check_connection(scope)
+                self._delivery.check_connection(state)
             await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
-        if self._delivery is not None:
-            self._delivery.settle_receipt(scope)
 
 
-def answer_images(request: Request, receipts: DeliveryReceipts, answer: Answer) -> PiecewiseResponse:
+@lru_cache(_REMEMBERED)
+def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def answer_images(request: Request, sent: SentAnswers, answer: Answer) -> PiecewiseResponse:
     """The images of a request, under the id of the one that was carried out."""
     state = state_of(request.scope)
     state.request_id = answer.request_id
     note_answer(state.facts, answer)
-    delivery = DeliveryTracker(receipts, answer.request_id, answer)
+    delivery = DeliveryTracker(sent, answer.request_id, answer)
     return PiecewiseResponse(render_answer(answer), answer_headers(answer), delivery)
 
 
@@ -154,10 +143,11 @@ class EventResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then every event when it comes."""
         del receive
-        if await state_of(scope).unless_gone(self._send(send, state_of(scope).facts)) is None:
+        state = state_of(scope)
+        if await state.unless_gone(self._send(send, state.facts)) is None:
             self._delivery.mark_lost()
-            state_of(scope).facts.error = "disconnected"
-        self._delivery.settle_receipt(scope)
+            state.facts.error = "disconnected"
+        self._delivery.settle_receipt(state)
 
     async def _send(self, send: Send, facts: RequestFacts) -> bool:
         note_choice(facts, self._stream.model, self._stream.adjustments)
@@ -197,6 +187,15 @@ def _note(facts: RequestFacts, event: Event | None) -> None:
             facts.error = event.error.code
         case Unresolved():
             facts.error = StillProcessingError().code
+
+
+def holding(response: ASGIApp, ticket: Ticket) -> ASGIApp:
+    """`response`, which holds its place in memory until it was sent."""
+    if isinstance(response, PiecewiseResponse) and response.is_small:
+        # As for small bodies: the number of connections bounds them, and they leave in one write.
+        ticket.release()
+        return response
+    return HoldingResponse(response, ticket)
 
 
 class HoldingResponse:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import InvalidRequestError, TooLargeError, UnsupportedEncodingError
+from app.server.delivery import RequestState
 from app.server.encodings import ALIASES, DECODERS, DamagedBodyError, Decoder
 
 
@@ -16,6 +17,13 @@ def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
     and InvalidRequestError for what cannot be unpacked.
     """
     return _unpacked(request, limit) if "content-encoding" in request.headers else _Plain(request, limit)
+
+
+def body_at_hand(state: RequestState, limit: int) -> bytes | bytearray | None:
+    """The whole body, where all of it came already and as it is; None where it has to be read, or to be refused."""
+    if len(state.body) > limit or b"content-encoding" in state.headers:
+        return None
+    return state.take_body()
 
 
 class _Plain:

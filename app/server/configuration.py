@@ -1,6 +1,6 @@
 """How the server is set up: one place for production and tests."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from app.server.connection import GatewayProtocol
 from app.settings.server import ServerSettings
@@ -12,6 +12,7 @@ class ServerOptions(TypedDict):
     host: str
     port: int
     http: type[GatewayProtocol]
+    interface: Literal["asgi3"]
     ws: str
     log_config: None
     log_level: str
@@ -29,6 +30,8 @@ def server_options(server: ServerSettings) -> ServerOptions:
         "host": server.host,
         "port": server.port,
         "http": GatewayProtocol,
+        # Said, since it cannot be seen: what answers need not be a function that is a coroutine itself.
+        "interface": "asgi3",
         # An offer of another protocol is read as the request it also is.
         "ws": "none",
         "log_config": None,

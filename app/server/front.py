@@ -28,7 +28,8 @@ _RESTARTING, _FAULT = "restarting", "internal_error"
 _logger = get_logger("http")
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
-ErrorHandlers = Mapping[Any, Callable[[Request, Exception], Coroutine[Any, Any, Response]]]
+ErrorHandler = Callable[[Request, Exception], Coroutine[Any, Any, Response]]
+ErrorHandlers = Mapping[Any, ErrorHandler]
 Table = Mapping[tuple[str, str], Endpoint]
 """Endpoints by method, and by the path of the route, which is also the one it is counted by."""
 
@@ -76,44 +77,42 @@ class Front:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        state, endpoint = state_of(scope), self.table.get((scope["method"], path))
         try:
-            endpoint = self.table.get((scope["method"], path))
             if endpoint is None:
                 await self._rest(scope, receive, send)
-            else:
-                state_of(scope).endpoint = path
-                await self._serve(endpoint, GatewayRequest(scope, receive, send), send)
+                return
+            state.endpoint = path
+            try:
+                answer = await endpoint(GatewayRequest(scope, receive, send, state))
+                await answer(scope, receive, send)
+            except Exception as error:
+                handle = self._handler_of(error)
+                if handle is None:
+                    raise
+                if state.status:
+                    problem = "An error that has an answer came behind the beginning of another one."
+                    raise RuntimeError(problem) from error
+                answer = await handle(Request(scope, receive, send), error)
+                await answer(scope, receive, send)
         except asyncio.CancelledError:
             # Only the server cancels a whole request, when the grace period is over. The task ends here all the same;
             # an answer that says so leads the retry to the image, a cut connection only maybe.
-            state_of(scope).facts.error = _RESTARTING
-            if not state_of(scope).status:
+            state.facts.error = _RESTARTING
+            if not state.status:
                 await self._answers.shutdown(scope, receive, send)
         except Exception as fault:
-            state_of(scope).facts.error = _FAULT
-            _logger.exception("unexpected fault", id=state_of(scope).request_id)
+            state.facts.error = _FAULT
+            _logger.exception("unexpected fault", id=state.request_id)
             # Nothing is answered twice: once an answer has begun, a fault only closes it.
-            if state_of(scope).status:
+            if state.status:
                 return
             has_descriptors = not isinstance(fault, OSError) or fault.errno not in _NO_DESCRIPTORS
             answer = self._answers.internal_error if has_descriptors else self._answers.exhausted
             await answer(scope, receive, send)
 
-    async def _serve(self, endpoint: Endpoint, request: Request, send: Send) -> None:
-        """Answer by an endpoint of the table; its errors are answered as those of any other route."""
-        scope, receive = request.scope, request.receive
-        try:
-            answer = await endpoint(request)
-            await answer(scope, receive, send)
-        except Exception as error:
-            handle = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
-            if handle is None:
-                raise
-            if state_of(scope).status:
-                problem = "An error that has an answer came behind the beginning of another one."
-                raise RuntimeError(problem) from error
-            answer = await handle(request, error)
-            await answer(scope, receive, send)
+    def _handler_of(self, error: Exception) -> ErrorHandler | None:
+        return next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
 
     def _refusal_of(self, scope: Scope, path: str) -> ASGIApp | None:
         if self._pages is None or self._problem is None:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.access.admission import Admission
 from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse
+from app.api.sent_answers import SentAnswers
 from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.outcome import Unresolved
@@ -55,7 +56,7 @@ class Connection:
 
 
 def answered(notes: Notes, chunks: list[bytes] | None = None, **more) -> PiecewiseResponse:
-    return PiecewiseResponse(chunks or [b"{}"], {}, DeliveryTracker(notes, "req_1", ANSWER, **more))
+    return PiecewiseResponse(chunks or [b"{}"], {}, DeliveryTracker(SentAnswers(notes), "req_1", ANSWER, **more))
 
 
 def send(response: PiecewiseResponse, connection: Connection, then=lambda state: None) -> None:
@@ -147,7 +148,7 @@ def test_a_stream_is_noted_as_lost_before_its_caller_learns_that_the_image_comes
 
     async def run() -> None:
         stream = Stream("req_1", 1, unlisted_model("civitai:1@1"), (), events())
-        response = EventResponse(Mode.GENERATE, stream, DeliveryTracker(notes, "req_1"))
+        response = EventResponse(Mode.GENERATE, stream, DeliveryTracker(SentAnswers(notes), "req_1"))
         await response(connection.scope, connection.receive, send_and_look)
 
     asyncio.run(run())
