@@ -13,7 +13,8 @@ from app.domain.request import ImageRequest
 from app.domain.values import replace
 from app.generation.prepare import Policy, Preparer
 from app.generation.stream import Stream, stream_of
-from app.jobs.runner import Accepted, JobRunner
+from app.jobs.entry import Accepted
+from app.jobs.runner import JobRunner
 from app.observability.metrics import Metrics
 from app.observability.tracing import piece_of, running_span
 from app.planning.dry_run import DryRun
@@ -42,12 +43,12 @@ class ImageService:
         # From the very beginning: preparing counts against the caller's own timeout, or the 504 would come after it has
         # left.
         until = self._monotonic() + self._policy.wait_of(context)
-        accepted = await self._accept(request, context)
-        return await self._jobs.wait_for(accepted, until - self._monotonic())
+        prepared = await self._prepare(request, context)
+        return await self._jobs.carry_out(prepared, until - self._monotonic())
 
     async def submit(self, request: ImageRequest, context: RequestContext) -> Accepted:
         """`request`, accepted and carried out in the background; its images are kept."""
-        return await self._accept(request, replace(context, in_background=True))
+        return await self._jobs.accept(await self._prepare(request, replace(context, in_background=True)))
 
     async def stream(self, request: ImageRequest, context: RequestContext) -> Stream:
         """The answer to `request` image by image, raising what can be refused before anything is sent."""
@@ -58,9 +59,6 @@ class ImageService:
     async def estimate_request(self, request: ImageRequest, context: RequestContext) -> DryRun:
         """What `request` would send and cost, raising the same refusals as `generate`, without anything being sent."""
         return await self._preparer.estimate_request(request, context)
-
-    async def _accept(self, request: ImageRequest, context: RequestContext) -> Accepted:
-        return await self._jobs.accept(await self._prepare(request, context))
 
     async def _prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
         began, outer = self._monotonic(), running_span()

@@ -10,8 +10,9 @@ from app.domain.outcome import Answered, Part, Unresolved
 from app.domain.spec import ImageSpec
 from app.generation.collect import find_lost_task, split_parts
 from app.jobs.codec import places_of
+from app.jobs.entry import Accepted
 from app.jobs.job import Event
-from app.jobs.runner import Accepted, JobRunner
+from app.jobs.runner import JobRunner
 
 _SILENCE_SECONDS = 15.0
 """Proxies cut connections that stay silent for a minute."""

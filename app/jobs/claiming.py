@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.access.account import Account
-from app.access.admission import Ticket
 from app.access.budgets import RefusedError
 from app.access.gates import Gates
 from app.catalog.modes import Mode
@@ -21,6 +20,7 @@ from app.domain.answer import AdjustmentMode
 from app.domain.values import replace
 from app.errors import ConflictingKeyError, GatewayError, JournalError, QuotaError, RateLimitedError
 from app.jobs.codec import StoredPlan, encode_plan
+from app.jobs.entry import Entry
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.write_queue import WriteQueue
@@ -72,10 +72,11 @@ class Claimer:
         self._metrics = gates.metrics
         self._clock = clock
 
-    async def claim(self, intent: Intent, has_left: Callable[[], bool]) -> tuple[Claim, Ticket | None]:
-        """A claim on the request. With a ticket its work is to be begun here, and its lease is held for that.
+    async def claim(self, intent: Intent, entry: Entry) -> Claim:
+        """A claim on the request. With a lease in the `entry` its work is to be begun here.
 
-        Not to be cancelled: a commit cannot be. `has_left` says whether the caller went away meanwhile.
+        What is taken stands in the entry at once, so that whoever holds that can give it back whatever happens. Not to
+        be cancelled: a commit cannot be.
 
         Raises ConflictingKeyError for a key that belongs to another request, what `Admission.take` raises where there
         is nothing to join, KeyExpiredError, and JournalError when nothing can be written down: then nothing is sent
@@ -84,44 +85,45 @@ class Claimer:
         try:
             if intent.hosted:  # nothing is bought that could not be handed over (0167)
                 await self._storage.check(intent.hosted)
-            ticket = self._admission.take(intent.tenant, len(intent.task_ids))
+            ticket = entry.ticket
+            if ticket is None:  # else one was taken for the same request, whose key has expired meanwhile
+                ticket = entry.ticket = self._admission.take(intent.tenant, len(intent.task_ids))
         except GatewayError as refusal:
-            return await self._only_join(replace(intent, joins_only=True), refusal), None
+            return await self._only_join(replace(intent, joins_only=True), refusal, entry)
         # Before the claim: a lease counts from the question, not from an answer that may have been delayed (0059).
         asked = self._keeper.now()
-        try:
-            claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent)
-        except BaseException:
-            ticket.release()
-            raise
+        claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent, entry)
         if not claim.is_new:
             ticket.release()
-            return claim, None
-        if has_left() and intent.key_hash is None:
+        elif intent.key_hash is None and entry.caller.cancelled():
             ticket.release()  # its retry may have been here before it: only one of the two may buy (0042)
             await self._queue.write(claim.record.id, lambda: self._withdraw(intent))
-            return claim, None
-        # A key leads its caller back to the work, so that is begun also for a caller that has left.
-        self._keeper.hold(Lease(claim.record.id, claim.record.fence), asked)
-        return claim, ticket
+        else:
+            # A key leads its caller back to the work, so that is begun also for a caller that has left.
+            entry.lease = Lease(claim.record.id, claim.record.fence)
+            self._keeper.hold(entry.lease, asked)
+        return claim
 
-    async def _only_join(self, intent: Intent, refusal: GatewayError) -> Claim:
+    async def _only_join(self, intent: Intent, refusal: GatewayError, entry: Entry) -> Claim:
         """What may be joined even though nothing new may be begun."""
         try:
-            return await self._settled_claim(intent)
+            return await self._settled_claim(intent, entry)
         except NothingToJoinError:
             raise refusal from None
 
-    async def _settled_claim(self, intent: Intent) -> Claim:
-        """A claim that knows of all that has happened here before."""
+    async def _settled_claim(self, intent: Intent, entry: Entry) -> Claim:
+        """A claim that knows of all that has happened here before, and whose caller is counted."""
         try:
             while True:
-                if intent.key_hash is None:  # whom it may join depends on who went away
+                if intent.key_hash is None and self._queue.has_backlog:  # whom it may join depends on who went away
                     await self._queue.flush()
-                claim = await self._certain_claim(intent)
+                claim = await self._claim_once(intent)
+                if claim.rivals:
+                    claim = await self._certain_claim(intent, claim)
                 # A departure that the database refused may be the very one this retry should have joined. Then a new
                 # claim is not certain and is taken back (0051).
                 if not (claim.is_new and intent.key_hash is None and self._queue.has_backlog):
+                    entry.counted = claim.record.id
                     self._keeper.add_caller(claim.record.id)
                     return claim
                 await self._withdraw(intent)  # somebody's going was refused meanwhile, and not seen
@@ -134,15 +136,14 @@ class Claimer:
             self._queue.enqueue(intent.request_id, lambda: self._withdraw(intent))
             raise JournalError from None
 
-    async def _certain_claim(self, intent: Intent) -> Claim:
-        """A claim; for a retry whose equal request still has its caller, once it is certain that this is true.
+    async def _certain_claim(self, intent: Intent, claim: Claim) -> Claim:
+        """For a retry whose equal request still has its caller, a claim once it is certain that this is true.
 
         The end of a connection may be noticed after the request that follows it: it is waited for. And whoever reports
         a connection must be alive: a process elsewhere shows that by its lease, or loses it.
         """
         until = self._clock() + _PATIENCE_SECONDS
         first_seen: dict[str, Sighting] = {}
-        claim = await self._claim_once(intent)
         while claim.rivals:
             alive = [self._lives(one, first_seen) for one in claim.rivals]
             # Waiting costs a true second order one second; not waiting would cost a retry a second purchase (0062).
@@ -219,23 +220,23 @@ def to_intent(prepared: Prepared) -> Intent:
         key_hash=hashlib.sha256(key.encode()).hexdigest() if key is not None else None,
         fingerprint=prepared.fingerprint,
         endpoint="generations" if request.mode is Mode.GENERATE else "edits",
-        model=_storable(prepared.requested_model) or "",
+        model=_storable(prepared.requested_model),
         executed_model=spec.model.air,
         n=spec.count,
-        task_ids=tuple(task.task_uuid for task in plan.tasks),
+        task_ids=tuple([task.task_uuid for task in plan.tasks]),
         estimate=prepared.price.total,
         plan=encode_plan(StoredPlan(context.origin, plan.places, spec.output, spec.adjustments)),
         retries=context.retries,
-        user=_storable(request.user),
-        client_request_id=_storable(context.client_request_id),
+        user=None if request.user is None else _storable(request.user),
+        client_request_id=None if context.client_request_id is None else _storable(context.client_request_id),
         prompt=prepared.kept_prompt.replace("\x00", "") if prepared.kept_prompt else None,
         webhook_url=request.webhook_url,
         key=context.key,
         hosted=spec.count if must_host(spec.output) else 0,
-        dropped=sum(one.mode is AdjustmentMode.DROPPED for one in spec.adjustments),
+        dropped=[one.mode for one in spec.adjustments].count(AdjustmentMode.DROPPED) if spec.adjustments else 0,
     )
 
 
-def _storable(text: str | None) -> str | None:
+def _storable(text: str) -> str:
     """A caller's word as every database takes it: short, and without the character PostgreSQL refuses."""
-    return None if text is None else text.replace("\x00", "")[:_LONGEST_TEXT]
+    return text.replace("\x00", "")[:_LONGEST_TEXT]

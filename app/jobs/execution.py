@@ -5,14 +5,18 @@ Leaves the making of images to the executor, what is written at an end to `resul
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from msgspec import Struct
+
 from app.access.admission import Ticket
 from app.access.meters import Meters
+from app.domain.answer import Answer
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError
-from app.jobs.job import Executor, Job, Wakeable
+from app.jobs.job import Job, Wakeable
 from app.jobs.lease_watch import MAX_TRIES
 from app.jobs.leases import LeaseLostError
 from app.jobs.result_store import Endings, ResultStore, is_embedded
@@ -28,11 +32,52 @@ from app.planning.prepared import Prepared
 _logger = get_logger("jobs")
 
 
+class Terms(Struct, frozen=True):
+    """What counts at the end of a job beside how it ended."""
+
+    metered: str | None
+    """The tenant whose meter shows what it costs, where there is one."""
+    has_webhook: bool
+    expected: Decimal | None = None
+    """What was reserved for it as long as nothing else is said; None where it is not known here."""
+    is_repeatable: bool = False
+    """It is likely that somebody asks for its images again."""
+    is_stored: bool = False
+    """Its images are, if they are embedded: those who asked wait at whatever process, which finds them in the store."""
+    images_until: float | None = None
+    is_counted: bool = False
+    is_last: bool = False
+    """Nobody looks for it again after this."""
+
+
+def of_prepared(prepared: Prepared) -> Terms:
+    """Those of new work."""
+    context = prepared.context
+    return Terms(
+        None if context.key is None else context.tenant,
+        prepared.request.webhook_url is not None,
+        prepared.price.total,
+        context.is_repeatable,
+    )
+
+
+def of_record(record: Record) -> Terms:
+    """Those of work that another process left."""
+    return Terms(
+        record.tenant,
+        record.webhook_url is not None,
+        is_stored=True,
+        images_until=record.images_until,
+        # Once: what was embedded and not kept is fetched a second time, and was counted when it was made (0053).
+        is_counted=record.images_kept is not None,
+        is_last=record.tries >= MAX_TRIES,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class JobExecution:
     """What it takes to carry jobs out."""
 
-    executor: Executor
     outcomes: Outcomes
     queue: WriteQueue
     endings: Endings
@@ -42,82 +87,68 @@ class JobExecution:
     meters: Meters
     counts: Tally
 
-    async def run(self, work: Prepared | Record, job: Job, ticket: Ticket) -> Outcome:
-        """How it ended, as it is written down; raises LeaseLostError where another process has it by now."""
-        begin_request(job.request_id)
+    async def wait_turn(self, ticket: Ticket, job: Job) -> None:
+        """Wait until the work may begin, and say so. Not bound to any caller: others may have joined meanwhile."""
+        begin_request(job.lease.request_id)
+        began = time.perf_counter()
         try:
-            if ticket.waits:
-                # Not bound to any caller: others may have joined meanwhile.
-                began = time.perf_counter()
-                try:
-                    await ticket.wait_turn()
-                finally:
-                    self.counts.metrics.stage_ended("queue", time.perf_counter() - began)
-                await self.queue.post(job.request_id, self.outcomes.begin_work, job.lease)
-            return await self._carry_out(work, job)
+            await ticket.wait_turn()
         finally:
-            ticket.release()
-            if _webhook_of(work) is not None:
-                self.webhooks.wake()
+            self.counts.metrics.stage_ended("queue", time.perf_counter() - began)
+        await self.queue.post(job.lease.request_id, self.outcomes.begin_work, job.lease)
 
-    async def _carry_out(self, work: Prepared | Record, job: Job) -> Outcome:
+    async def run(self, making: Awaitable[Outcome], job: Job, terms: Terms) -> Outcome | None:
+        """How `making` the images ended, as it is written down; None where another process has the request by now."""
+        begin_request(job.lease.request_id)
         try:
-            outcome = await self._execute(work, job)
-            job.end_parts(outcome)
-            await self._settle(work, job, outcome)
+            try:
+                outcome = await making
+            except GatewayError as error:
+                outcome = job.fail(error)
+            if job.parts is not None:
+                job.parts.end(outcome)
+            await self._settle(outcome, job, terms)
         except LeaseLostError:
-            _logger.warning("another process has this request by now; it is left to that", id=job.request_id)
-            raise
+            _logger.warning("another process has this request by now; it is left to that", id=job.lease.request_id)
+            return None
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException:
             _logger.exception("unexpected fault")
             # Our own fault after sending. The image may exist, and a second look may find it (0054).
-            is_last = isinstance(work, Record) and work.tries >= MAX_TRIES
             fault = InternalError("The gateway failed unexpectedly.", should_retry=False)
-            outcome = job.fail(fault) if is_last else Unresolved(job.request_id)
+            outcome = job.fail(fault) if terms.is_last else Unresolved(job.lease.request_id)
             job.end_parts(outcome)
-            await self._settle(work, job, outcome)
+            await self._settle(outcome, job, terms)
+        finally:
+            if terms.has_webhook:
+                self.webhooks.wake()
         return outcome
 
-    async def _execute(self, work: Prepared | Record, job: Job) -> Outcome:
-        try:
-            if isinstance(work, Record):
-                return await self.executor.resolve(work, job)
-            return await self.executor.execute(work, job)
-        except GatewayError as error:
-            return job.fail(error)
-
-    async def _settle(self, work: Prepared | Record, job: Job, outcome: Outcome) -> None:
-        costs = job.bill.costs
+    async def _settle(self, outcome: Outcome, job: Job, terms: Terms) -> None:
         match outcome:
             case Answered(answer):
-                keeps = is_embedded(answer.result) and self._keeps(work, job)
-                before = work.images_until if isinstance(work, Record) else None
-                await self.endings.write_answer(job.lease, answer, costs, keeps=keeps, before=before)
-                self.counts.count_answer(work, answer)
+                costs = answer.costs
+                keeps = self._keeps(answer, job, terms)
+                await self.endings.write_answer(job.lease, answer, keeps=keeps, before=terms.images_until)
+                if not terms.is_counted:
+                    self.counts.count_answer(answer)
             case Failed(_, error):
+                costs = job.bill.costs
                 await self.endings.write_failure(job.lease, error, costs)
             # Not a failure: the task may still make the image, so no end is written and the key stays taken (0054).
             case Unresolved():
+                costs = job.bill.costs
                 await self.endings.leave_to_others(job.lease, costs)
-        if total_cost(costs) != _expected_cost(work):
-            self.meters.mark_stale(work.tenant if isinstance(work, Record) else work.context.tenant)
+        if terms.metered is not None and total_cost(costs) != terms.expected:
+            self.meters.mark_stale(terms.metered)
 
-    def _keeps(self, work: Prepared | Record, job: Job) -> bool:
-        """Whether embedded images must be stored before their bytes are freed (0053)."""
-        # Fetched for those who asked: they wait at whatever process, which finds them in the store only.
-        if isinstance(work, Record):
-            return True
+    def _keeps(self, answer: Answer, job: Job, terms: Terms) -> bool | None:
+        """Whether embedded images must be stored before their bytes are freed (0053); None where none is embedded."""
+        if not is_embedded(answer.result):
+            return None
         # Nobody is here to receive them, or it is likely that somebody asks for them later.
-        asked_again = work.context.is_repeatable or not self.waiting.somebody_waits(job.request_id)
-        return self.results.keeps(asked_again=asked_again)
-
-
-def _webhook_of(work: Prepared | Record) -> str | None:
-    return work.webhook_url if isinstance(work, Record) else work.request.webhook_url
-
-
-def _expected_cost(work: Prepared | Record) -> Decimal | None:
-    """What was reserved for it as long as nothing else is said; None where it is not known here."""
-    return None if isinstance(work, Record) else work.price.total
+        is_received = (job.first is not None and not job.first.done()) or self.waiting.somebody_waits(
+            job.lease.request_id
+        )
+        return terms.is_stored or self.results.keeps(asked_again=terms.is_repeatable or not is_received)

@@ -74,6 +74,8 @@ class Job(Struct, frozen=True):
     keeper: LeaseKeeper
     parts: Parts | None = None
     """Where its parts are reported; None where nobody can listen."""
+    first: asyncio.Future[Outcome | None] | None = None
+    """What the caller waits for whose request it is, as long as that is not done."""
 
     @property
     def request_id(self) -> str:
@@ -92,7 +94,7 @@ class Job(Struct, frozen=True):
     def fail(self, error: GatewayError) -> Failed:
         """The outcome for an error, with what is known to have been spent by now."""
         costs = self.bill.costs
-        return Failed(self.request_id, error, Spent(total_cost(costs), known_cost(costs)))
+        return Failed(self.lease.request_id, error, Spent(total_cost(costs), known_cost(costs)))
 
 
 class Executor(Protocol):
@@ -118,8 +120,7 @@ class Wakeable(Protocol):
 class RunningJob(Struct, frozen=True):
     """A job and the task of the event loop that carries it out.
 
-    The task raises LeaseLostError where another process has the request by now. Its result is there once it has ended:
-    None is that of a task that began no work.
+    Its result is there once it has ended: None where another process has the request by now.
     """
 
     job: Job
@@ -127,7 +128,7 @@ class RunningJob(Struct, frozen=True):
 
 
 RunningJobs: TypeAlias = dict[str, RunningJob]
-"""The jobs of this process by request id; the runner alone changes it."""
+"""The jobs of this process by request id; its carrier alone changes them."""
 
 
 def as_replay(outcome: Outcome) -> Outcome:

@@ -6,7 +6,6 @@ asking that it is the holder; later, as after it was stopped or its loop hung, i
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
@@ -64,7 +63,7 @@ class LeaseKeeper:
         self._steady = steady
         self._wall = wall
         self._held: dict[str, _Held] = {}
-        self._callers: Counter[str] = Counter()
+        self._callers: dict[str, int] = {}
         self._wake: Callable[[], None] | None = None
         # Several times in the length of a lease: one failure must not lose it.
         every, trouble = seconds / _RENEWALS, "leases cannot be renewed"
@@ -93,13 +92,13 @@ class LeaseKeeper:
 
     def add_caller(self, request_id: str) -> None:
         """Count a caller that is connected here: an answer nobody received is held for it."""
-        self._callers[request_id] += 1
+        self._callers[request_id] = self._callers.get(request_id, 0) + 1
 
     def remove_caller(self, request_id: str) -> None:
         """Count it off; with the last one the answer is no longer held here."""
-        self._callers[request_id] -= 1
-        if self._callers[request_id] <= 0:
-            del self._callers[request_id]
+        others = self._callers.pop(request_id, 0) - 1
+        if others > 0:
+            self._callers[request_id] = others
 
     def has(self, seen: Sighting) -> bool:
         """Whether this is here: its work, or a caller of what has ended."""

@@ -5,7 +5,7 @@ What the journal holds is a result without bytes; the bytes lie in a store under
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import pybase64
@@ -164,24 +164,36 @@ class Endings:
         self._memory = memory
 
     async def write_answer(
-        self, lease: Lease, answer: Answer, costs: Costs, *, keeps: bool, before: float | None = None
+        self, lease: Lease, answer: Answer, *, keeps: bool | None, before: float | None = None
     ) -> None:
-        """A good end; with `keeps` the images that were embedded are kept too, until `before` where that was said."""
-        until = self._results.until(answer.result, before)
-        stored = await self._results.store(answer.result, lease.request_id, images=keeps, until=until)
-        status = Status.PARTIAL if stored.failures else Status.COMPLETED
-        kept, count = has_all_images(stored), len(stored.images)
+        """A good end; images that are embedded are kept too where it `keeps` them, until `before` if that was said.
+
+        None says that none is embedded: each is behind its link.
+        """
+        result, total = answer.result, total_cost(answer.costs)
+        until, has_all = self._results.until(result, before), True
+        if keeps is not None:
+            result = await self._results.store(result, lease.request_id, images=keeps, until=until)
+            has_all = has_all_images(result)
         settlement = Settlement(
-            status, encode_result(stored), None, None, images_kept=kept, images=count, images_until=until
+            Status.PARTIAL if result.failures else Status.COMPLETED,
+            encode_result(result),
+            None,
+            total,
+            known_cost(answer.costs) if total is None else None,
+            images_kept=has_all,
+            images=len(result.images),
+            images_until=until,
         )
-        await self._write(lease, settlement, costs)
+        await self._write(lease, settlement, answer.costs)
 
     async def write_failure(self, lease: Lease, error: GatewayError, costs: Costs) -> None:
         """A bad end; where the caller may try again and surely nothing was bought, the key is free again."""
         # A cost that is unknown is no zero: the task may exist, and a new attempt would pay for it again (0065).
-        releases = error.is_transient and not error.may_have_spent and total_cost(costs) == 0
-        said = encode_error(error, may_retry=releases)
-        await self._write(lease, Settlement(Status.FAILED, None, said, None, releases=releases), costs)
+        total = total_cost(costs)
+        releases = error.is_transient and not error.may_have_spent and total == 0
+        said, known = encode_error(error, may_retry=releases), known_cost(costs) if total is None else None
+        await self._write(lease, Settlement(Status.FAILED, None, said, total, known, releases=releases), costs)
 
     async def leave_to_others(self, lease: Lease, costs: Costs) -> None:
         """Nobody knows what was bought: it is looked for as what a dead process left behind.
@@ -192,12 +204,10 @@ class Endings:
         await self._queue.post(lease.request_id, self._outcomes.book_costs, lease, costs)
         await self._queue.write(lease.request_id, lambda: self._keeper.release(lease))
 
-    async def _write(self, lease: Lease, settlement: Settlement, costs: Costs) -> None:
-        total = total_cost(costs)
-        priced = replace(settlement, cost=total, known_cost=known_cost(costs) if total is None else None)
+    def _write(self, lease: Lease, settlement: Settlement, costs: Costs) -> Awaitable[None]:
         # First, so that the end is known here also where the journal is away.
-        self._memory.end(lease.request_id, priced, costs)
-        await self._queue.post(lease.request_id, self._outcomes.settle, lease, priced, costs)
+        self._memory.end(lease.request_id, settlement, costs)
+        return self._queue.post(lease.request_id, self._outcomes.settle, lease, settlement, costs)
 
 
 def needs_refetch(record: Record) -> bool:
@@ -228,7 +238,10 @@ def has_all_images(stored: Result) -> bool:
 
 def is_embedded(result: Result) -> bool:
     """Whether a result carries its images itself."""
-    return any(image.base64 is not None for image in result.images)
+    for image in result.images:  # noqa: SIM110 - twice on the path of every request, where a generator costs the most
+        if image.base64 is not None:
+            return True
+    return False
 
 
 def _images_of(record: Record) -> tuple[DeliveredImage, ...]:

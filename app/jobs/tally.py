@@ -1,11 +1,8 @@
 """What is counted of claims and answers, in the words of metrics."""
 
-import math
-
 from app.domain.answer import Answer
 from app.journal.records import Record
 from app.observability.metrics import Metrics
-from app.planning.prepared import Prepared
 
 
 class Tally:
@@ -23,12 +20,13 @@ class Tally:
         else:
             self.metrics.joined()
 
-    def count_answer(self, work: Prepared | Record, answer: Answer) -> None:
+    def count_answer(self, answer: Answer) -> None:
         """An answer is written down."""
-        # Once: what was embedded and not kept is fetched a second time, and was counted when it was made (0053).
-        if isinstance(work, Record) and work.images_kept is not None:
-            return
-        sizes = (image.size for image in answer.result.images if image.size is not None)
-        self.metrics.pixels_made(answer.model.air, sum(math.prod(size) for size in sizes))
+        pixels = 0
+        for image in answer.result.images:
+            if image.size is not None:
+                width, height = image.size
+                pixels += width * height
+        self.metrics.pixels_made(answer.model.air, pixels)
         for adjustment in answer.result.adjustments:
             self.metrics.adjusted(adjustment.mode.value)

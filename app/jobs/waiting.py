@@ -11,7 +11,6 @@ from app.errors import GatewayError, UnavailableError
 from app.jobs.claiming import Books
 from app.jobs.end_watch import EndWatch
 from app.jobs.job import RunningJob
-from app.jobs.leases import LeaseLostError
 from app.jobs.result_store import ImagesMissingError, ResultStore, needs_refetch
 from app.journal.records import Record
 
@@ -41,7 +40,7 @@ class Waiting:
 
     def somebody_waits(self, request_id: str) -> bool:
         """Whether the end of this request is waited for here."""
-        return self._callers[request_id] > 0
+        return request_id in self._callers
 
     async def join(self, record: Record, wait: float, *, running: RunningJob | None, is_first: bool = False) -> Outcome:
         """How a request ended, or that this is unknown after `wait` seconds; `running` is its work where that is here.
@@ -120,7 +119,4 @@ class Waiting:
                 del self._callers[request_id]
         if not done or running.task.cancelled():
             return Unresolved(request_id)
-        try:
-            return running.task.result()
-        except LeaseLostError:  # this process stood still
-            return None
+        return running.task.result()

@@ -23,10 +23,12 @@ from app.domain.outcome import Answered, Outcome
 from app.domain.request import ImageRequest
 from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
+from app.jobs.entry import Accepted
 from app.jobs.job import Job
 from app.jobs.leases import LeaseKeeper
+from app.jobs.memory import KeyMemory
 from app.jobs.result_store import ResultStore
-from app.jobs.runner import Accepted, JobRunner
+from app.jobs.runner import JobRunner
 from app.jobs.shelf import Keep
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
@@ -141,6 +143,7 @@ async def open_runner(
     key_ttl: float = 1000.0,
     keys: Keys | None = None,
     keep: Keep = Keep.UNDELIVERED,
+    memory: KeyMemory | None = None,
 ) -> AsyncIterator[Replica]:
     """A process's runner; `url` is the journal that several share."""
     engine = open_migrated(url or f"sqlite:///{folder / 'journal.db'}")
@@ -150,7 +153,7 @@ async def open_runner(
     wakes, admission = Wakes(), Admission(capacity, max_queued)
     results = ResultStore(shelf, Registry([MODEL]))
     gates = Gates(admission, Accounts(UNPRICED), Meters(journal.reader))
-    runner = JobRunner(journal, results, keeper, maker, gates=gates, task_ids=TASK_IDS, webhooks=wakes)
+    runner = JobRunner(journal, results, keeper, maker, memory, gates=gates, task_ids=TASK_IDS, webhooks=wakes)
     takeover = Takeover(journal, keeper, runner, keys or KEYS)
     runner.start()
     try:

@@ -17,10 +17,12 @@ from app.access.meters import Meters
 from app.domain.values import replace
 from app.errors import ConflictingKeyError, JournalError, OverloadedError, StorageFullError
 from app.jobs.claiming import Books, Claimer
+from app.jobs.entry import Entry
 from app.jobs.leases import LeaseKeeper
 from app.jobs.receipts import DeliveryReceipts
 from app.jobs.write_queue import WriteQueue
 from app.journal.records import Intent, KeyExpiredError, Lease, Receipt, Settlement, Status
+from tests.support.jobs import prepare
 from tests.support.journals import KEY_TTL, ByHand, Clock, as_process, open_journal
 
 DONE = Settlement(Status.COMPLETED, "{}", None, Decimal("0.1"))
@@ -63,7 +65,17 @@ class Process:
         return Claimer(Books(self.journal, self.keeper, self.queue, self.receipts), gates, self.room)
 
     async def claim(self, wanted: Intent, *, has_left: bool = False):
-        return await asyncio.wait_for(self.claimer.claim(wanted, lambda: has_left), 30)
+        """The claim, with the place of a new one; what is taken for one that is refused is given back."""
+        entry = Entry(prepare(), asyncio.get_running_loop().create_future(), waits=False)
+        if has_left:
+            entry.caller.cancel()
+        try:
+            claim = await asyncio.wait_for(self.claimer.claim(wanted, entry), 30)
+        except BaseException:
+            if entry.ticket is not None:
+                entry.ticket.release()
+            raise
+        return claim, None if entry.lease is None else entry.ticket
 
     @contextlib.contextmanager
     def locked(self):
