@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.access.admission import Ticket
 from app.access.meters import Meters
 from app.domain.answer import Answer
+from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError
 from app.jobs.job import Job, Wakeable
@@ -40,10 +41,8 @@ class Terms(Struct, frozen=True):
     has_webhook: bool
     expected: Decimal | None = None
     """What was reserved for it as long as nothing else is said; None where it is not known here."""
-    is_repeatable: bool = False
-    """It is likely that somebody asks for its images again."""
-    is_stored: bool = False
-    """Its images are, if they are embedded: those who asked wait at whatever process, which finds them in the store."""
+    context: RequestContext | None = None
+    """Whose work it is; None where those who asked wait at whatever process, which finds images in the store only."""
     images_until: float | None = None
     is_counted: bool = False
     is_last: bool = False
@@ -57,7 +56,7 @@ def of_prepared(prepared: Prepared) -> Terms:
         None if context.key is None else context.tenant,
         prepared.request.webhook_url is not None,
         prepared.price.total,
-        context.is_repeatable,
+        context,
     )
 
 
@@ -66,7 +65,6 @@ def of_record(record: Record) -> Terms:
     return Terms(
         record.tenant,
         record.webhook_url is not None,
-        is_stored=True,
         images_until=record.images_until,
         # Once: what was embedded and not kept is fetched a second time, and was counted when it was made (0053).
         is_counted=record.images_kept is not None,
@@ -147,8 +145,9 @@ class JobExecution:
         """Whether embedded images must be stored before their bytes are freed (0053); None where none is embedded."""
         if not is_embedded(answer.result):
             return None
+        if terms.context is None:
+            return True
         # Nobody is here to receive them, or it is likely that somebody asks for them later.
-        is_received = (job.first is not None and not job.first.done()) or self.waiting.somebody_waits(
-            job.lease.request_id
-        )
-        return terms.is_stored or self.results.keeps(asked_again=terms.is_repeatable or not is_received)
+        is_awaited = job.first is not None and not job.first.done()
+        is_awaited = is_awaited or self.waiting.somebody_waits(job.lease.request_id)
+        return self.results.keeps(asked_again=terms.context.is_repeatable or not is_awaited)
