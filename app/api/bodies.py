@@ -122,7 +122,7 @@ def _weigh_images(understood: ImageRequest) -> int:
     if not understood.images and understood.mask is None and understood.markup is None:
         return 0
     images = [*understood.images, understood.mask, understood.markup]
-    return sum(len(image.data) for image in images if isinstance(image, UploadedImage))
+    return sum(len(image.content) for image in images if isinstance(image, UploadedImage))
 
 
 def _weigh(headers: Mapping[bytes, bytes], kind: bytes, limit: int) -> int:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from app.catalog.modes import Mode
 from app.domain.words import Delivery, ImageFormat, JSONValue
-from app.images.types import Fit
+from app.images.types import Fit, ImageBytes
 
 
 class SizeRequest(Struct, frozen=True):
@@ -37,14 +37,19 @@ class SizeRequest(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UploadedImage:
-    """An image whose bytes came with the request; `param` is the caller's name for it.
+    """An image whose bytes came with the request, and go once they are in what is sent; `param` is the caller's name.
 
     `digest` is the SHA-256 of the bytes in hexadecimal digits, where who read them has computed it on the way.
     """
 
     param: str
-    data: bytes
+    content: ImageBytes
     digest: str = dataclass_field(default="", compare=False)
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, as long as they are there."""
+        return self.content.data
 
 
 class LinkedImage(Struct, frozen=True):

@@ -26,7 +26,7 @@ from app.images.headers import INLINE_BYTES
 from app.images.inputs import FittedImage, blank_image, fit_image, needs_nothing
 from app.images.masks import convert_mask
 from app.images.structure import CleanImage, clean_image
-from app.images.types import CompositeBase, Header
+from app.images.types import CompositeBase, Header, ImageBytes
 from app.planning.check import InputNeeds
 from app.planning.plan import NO_FITTED_INPUTS, FittedInputs
 from app.runware.tasks import InlineImage, InputReference
@@ -43,7 +43,7 @@ class InputImages:
         self._opener = ImageOpener(work, fetcher, links, max_bytes=max_bytes)
         self._passthrough = PassthroughFields(fetcher, links, work)
         self._work = work
-        self._blanks: dict[Dimensions, InlineImage] = {}
+        self._blanks: dict[Dimensions, bytes] = {}
 
     async def open(self, request: ImageRequest, owner: str, needs: InputNeeds, model: CatalogModel) -> OpenedInputs:
         """Every image of `request`, raising InvalidRequestError or TooLargeError for one that cannot be used."""
@@ -64,7 +64,7 @@ class InputImages:
         if spec.model.images is None or not opened.images:
             return NO_FITTED_INPUTS
         limits = self._limits(spec.model.images)
-        overlay = opened.markup.data if opened.markup else None
+        overlay = opened.markup.content.data if opened.markup and opened.markup.content else None
         first, *others = opened.images
         fitted = await gather_in_order(
             [
@@ -81,10 +81,10 @@ class InputImages:
         pastes = spec.output.composition is not None and spec.output.composition.pastes
         size = opened.first_size if pastes else fitted[0][1]
         data, adjusted = await self._fit_mask(owner, mask, size)
-        if pastes and first.data is not None:
-            base = CompositeBase(first.data, data)
+        if pastes and first.content is not None:
+            base = CompositeBase(first.content.data, data)
             return FittedInputs(references, base=base, adjustments=(*adjustments, *adjusted))
-        return FittedInputs(references, InlineImage(data, "png"), adjustments=(*adjustments, *adjusted))
+        return FittedInputs(references, InlineImage(ImageBytes(data), "png"), adjustments=(*adjustments, *adjusted))
 
     def _fitting_size(self, opened: OpenedInputs, size: Dimensions, model: CatalogModel) -> Dimensions:
         """The size of the first image as the model will see its shape.
@@ -107,8 +107,8 @@ class InputImages:
             if len(self._blanks) >= _BLANKS_KEPT:
                 self._blanks.pop(next(iter(self._blanks)))
             # Kept, since the same few sizes are asked for again and again; bounded, since callers choose them.
-            self._blanks[size] = InlineImage(data, "png")
-        return self._blanks[size]
+            self._blanks[size] = data
+        return InlineImage(ImageBytes(self._blanks[size]), "png")
 
     def _limits(self, rules: ImageRules | None) -> ImageLimits:
         if rules is None:
@@ -126,36 +126,38 @@ class InputImages:
         overlay: bytes | None = None,
         target: TargetShape | None = None,
     ) -> tuple[InputReference, Dimensions | None, list[Adjustment]]:
-        if image.data is None or image.header is None:
+        content = image.content
+        if content is None or image.header is None:
             return image.reference or "", None, []
         if overlay is None and needs_nothing(image.header, limits, target):
             # Cheap and lossless: an image the model takes as it is should not be encoded again.
-            clean = await _clean(image.data)
+            clean = await _clean(content.data)
             if clean.is_sound and (limits.max_bytes is None or len(clean.data) <= limits.max_bytes):
-                return InlineImage(bytes(clean.data), image.header.format), image.header.upright, []
+                kept = content if clean.data is content.data else ImageBytes(bytes(clean.data))
+                return InlineImage(kept, image.header.format), image.header.upright, []
         known = image.header.width > 0
         expected = place(image.header.upright, limits, target).outer if known else (_UNKNOWN_SIDE, _UNKNOWN_SIDE)
         # Reserved before it is decoded: workers are given memory by what a piece of work may make (0025).
         made = math.prod(expected) * (1 if overlay is None else 2)
         fitted = await self._work.run_on_image(
-            owner, image.param, image.header, made, fit_image, image.data, limits, overlay, target
+            owner, image.param, image.header, made, fit_image, content.data, limits, overlay, target
         )
         adjustments = _adjust_shape(image.param, fitted, model, target)
         if overlay is not None:
             reason = "Drawn over the first image."
             adjustments.append(Adjustment("markup", None, "drawn over the image", AdjustmentMode.EMULATED, reason))
-        data = image.data if fitted.data is None else fitted.data
-        return InlineImage(data, fitted.format), (fitted.width, fitted.height), adjustments
+        made_fit = content if fitted.data is None else ImageBytes(fitted.data)
+        return InlineImage(made_fit, fitted.format), (fitted.width, fitted.height), adjustments
 
     async def _fit_mask(self, owner: str, mask: OpenedImage, size: Dimensions | None) -> tuple[bytes, list[Adjustment]]:
-        if mask.data is None or mask.header is None:
+        if mask.content is None or mask.header is None:
             raise InvalidRequestError("`mask` must be a file here, or an address.", param="mask")
         # The image is an id: its size is not known, and the mask is taken to have it.
         size = size or mask.header.upright
         try:
             limit = self._work.max_pixels
             converted = await self._work.run_on_image(
-                owner, mask.param, mask.header, math.prod(size), convert_mask, mask.data, size, limit
+                owner, mask.param, mask.header, math.prod(size), convert_mask, mask.content.data, size, limit
             )
         # Each fault has its own advice: all of them would be paid for as an edit of the wrong place.
         except MaskShapeError as error:

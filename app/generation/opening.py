@@ -24,7 +24,7 @@ from app.images.formats.signatures import name_foreign
 from app.images.geometry import Dimensions, ImageLimits
 from app.images.headers import HEAD_BYTES, read_header
 from app.images.inputs import measure_image, needs_nothing
-from app.images.types import Header
+from app.images.types import Header, ImageBytes
 from app.planning.check import InputNeeds
 
 
@@ -33,7 +33,7 @@ class OpenedImage:
     """An image with its bytes, or only its address. `header` is there with the bytes."""
 
     param: str
-    data: bytes | None = None
+    content: ImageBytes | None = None
     header: Header | None = None
     reference: str | None = None
 
@@ -96,9 +96,10 @@ class ImageOpener:
             own = await self._links.read_own(image.param, image.url)
             if own is None and limits is not None and await self._may_be_handed_on(image, limits, owner):
                 return OpenedImage(image.param, reference=image.url)
-            image = UploadedImage(image.param, await self._fetch(image, owner) if own is None else own)
+            data = await self._fetch(image, owner) if own is None else own
+            image = UploadedImage(image.param, ImageBytes(data))
         header = await self._read_header(image)
-        opened = OpenedImage(image.param, image.data, header)
+        opened = OpenedImage(image.param, image.content, header)
         needs_size = limits is None and not header.width
         return await self._measure(opened, header, image.data, owner) if needs_size else opened
 

@@ -14,7 +14,7 @@ from app.catalog.registry import Registry, UnknownModelError
 from app.domain.caller import ApiKey
 from app.domain.context import RequestContext
 from app.domain.lifetimes import Lifetimes
-from app.domain.request import ImageRequest
+from app.domain.request import ImageRequest, UploadedImage
 from app.domain.spec import ImageSpec
 from app.domain.values import replace
 from app.errors import NotFoundError
@@ -31,6 +31,7 @@ from app.planning.output import DEFAULT_RULES, OutputRules
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
+from app.runware.tasks import ImageTask
 from app.settings.load import Settings
 from app.webhooks.sender import WebhookSender
 
@@ -113,6 +114,8 @@ class Preparer:
             fitted = await self._inputs.fit(opened, spec, context.tenant)
         # The fingerprint is made of hashes that images came with: nothing here reads their bytes.
         prepared = bind(request, name, spec, fitted, context, self._task_ids, self._prices)
+        if opened.images:
+            _let_go(request, prepared.plan.tasks[0])
         return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
 
     def _rules_for(self, key: ApiKey | None) -> OutputRules:
@@ -158,6 +161,14 @@ class Preparer:
         if not request.images and not request.passthrough:
             return NO_INPUTS
         return await self._inputs.open(request, tenant, needs, model)
+
+
+def _let_go(request: ImageRequest, task: ImageTask) -> None:
+    """Free the bytes of uploads that were made into something else, which nobody looks at any more (0208)."""
+    kept = {id(image.content) for image in task.inline_images}
+    for image in (*request.images, request.mask, request.markup):
+        if isinstance(image, UploadedImage) and id(image.content) not in kept:
+            image.content.let_go()
 
 
 def _without_defaults(spec: ImageSpec, silent: Collection[str]) -> ImageSpec:

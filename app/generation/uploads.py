@@ -23,6 +23,9 @@ class InputUploads:
             return plan, ()
         uploads = await gather_in_order([self._storage.upload_image(image, key) for image in embedded])
         shared = _with_addresses(plan, dict(zip(embedded, uploads, strict=True)))
+        for image, uploaded in zip(embedded, uploads, strict=True):
+            if uploaded is not None:
+                image.content.let_go()  # named by an address from here on (0208)
         return shared, tuple(image for image in uploads if image is not None)
 
     def release(self, uploaded: Sequence[UploadedImage], key: RunwareKey) -> None:

@@ -31,6 +31,36 @@ class Header:
         return (self.height, self.width) if self.orientation in _SIDEWAYS else (self.width, self.height)
 
 
+class ImageBytes:
+    """The bytes of an image, which go before what holds them does: once they are sent in another form (0208)."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data: bytes | None = data
+
+    @property
+    def data(self) -> bytes:
+        """The bytes, as long as they are there."""
+        if self._data is None:
+            problem = "The bytes of this image are gone."
+            raise RuntimeError(problem)
+        return self._data
+
+    def let_go(self) -> None:
+        """Nobody needs the bytes any more."""
+        self._data = None
+
+    def __len__(self) -> int:
+        return 0 if self._data is None else len(self._data)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImageBytes) and self._data == other._data
+
+    def __hash__(self) -> int:
+        return hash(self._data)
+
+
 @dataclass(frozen=True, slots=True)
 class CompositeBase:
     """What a result is pasted into: the caller's image, and a mask that is white where the result shows."""

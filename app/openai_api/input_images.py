@@ -18,6 +18,7 @@ from app.domain.request import InputImage, LinkedImage, UploadedImage
 from app.domain.words import JSONValue
 from app.errors import InvalidRequestError
 from app.images.formats.signatures import sniff
+from app.images.types import ImageBytes
 from app.openai_api.json_body import decode_value
 from app.openai_api.readers import Fields, wrong
 from app.openai_api.vocabulary import MAX_IMAGES, Kind, names_of, natives_of
@@ -163,7 +164,7 @@ def _read_one(param: str, value: JSONValue) -> InputImage:
 
 def _uploaded(param: str, data: bytes, digest: str = "") -> UploadedImage:
     """The image with its hash, made where large images are read in a thread; the fingerprint needs no other pass."""
-    return UploadedImage(param, data, digest or hashlib.sha256(data).hexdigest())
+    return UploadedImage(param, ImageBytes(data), digest or hashlib.sha256(data).hexdigest())
 
 
 def _read_object(param: str, value: dict[str, JSONValue]) -> InputImage:

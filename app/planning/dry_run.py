@@ -36,7 +36,7 @@ def reference_sizes(plan: Plan) -> list[tuple[int, int] | None]:
     images = listed if isinstance(listed, tuple) else (listed,)
     sizes: list[tuple[int, int] | None] = []
     for image in images:
-        header = read_header(image.data) if isinstance(image, InlineImage) else None
+        header = read_header(image.content.data) if isinstance(image, InlineImage) else None
         sizes.append((header.width, header.height) if header else None)
     return sizes
 
@@ -53,7 +53,7 @@ def _show(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_show(inner) for inner in value]
     if isinstance(value, InlineImage):
-        return _describe(value.data)
+        return _describe(value.content.data)
     if isinstance(value, str) and value.startswith("data:"):
         return _describe_uri(value)
     return value

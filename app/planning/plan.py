@@ -82,10 +82,10 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
         wanted = min(spec.per_task, spec.count - first)
         # Some models make and bill multiples only; what is over is paid for, and not delivered.
         places.append(TaskPlace(task_id, first, wanted, math.ceil(wanted / multiple) * multiple))
-    return Plan(tuple(_build_task(spec, placed, place) for place in places), tuple(places))
+    return Plan(tuple(_build_task(spec, placed, place, alone=len(places) == 1) for place in places), tuple(places))
 
 
-def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace) -> ImageTask:
+def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace, *, alone: bool) -> ImageTask:
     model, output, fields = spec.model, spec.output, spec.fields
     seed_field = model.parameters.seed
     if spec.seed is not None and seed_field is not None:
@@ -104,6 +104,7 @@ def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace) -> Ima
         inputs=inputs,
         fields=fields,
         task_type=model.task,
+        shares_images=not alone,
     )
 
 

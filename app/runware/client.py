@@ -153,9 +153,14 @@ class RunwareClient:
 
 async def _encode_task(task: ImageTask) -> bytes:
     """The body that sends `task`; large images are encoded in a thread, so that the event loop goes on."""
-    if task.inline_bytes <= _INLINE_BYTES:
+    if not task.inputs:
         return encode_task(task)
-    return await asyncio.to_thread(encode_task, task)
+    body = encode_task(task) if task.inline_bytes <= _INLINE_BYTES else await asyncio.to_thread(encode_task, task)
+    # While the task runs, which may take minutes, they are held once, as what is sent again (0208).
+    if not task.shares_images:
+        for image in task.inline_images:
+            image.content.let_go()
+    return body
 
 
 def _facts_of(task: ImageTask) -> dict[str, Value]:

@@ -10,6 +10,7 @@ import pybase64
 from msgspec import Struct, field
 
 from app.catalog.model import OutputFormat, TaskType
+from app.images.types import ImageBytes
 from app.runware.failures import ProviderFailure
 from app.runware.members import Image, JSONMember
 
@@ -36,10 +37,10 @@ _MAX_BYTES = 512 * 1024 * 1024
 class InlineImage(Struct, frozen=True):
     """An input image that travels in the task. `format` is the subtype of its media type, such as `png`.
 
-    Its base64 exists only while the task is being sent: a request that waits for its turn holds no more than the bytes.
+    Its base64 exists only while the task runs, and its bytes only until then: a request holds one of the two.
     """
 
-    data: bytes
+    content: ImageBytes
     format: str
 
 
@@ -62,16 +63,23 @@ class ImageTask(Struct, frozen=True):
     inputs: Mapping[str, InputReference | tuple[InputReference, ...]] = field(default_factory=dict)
     fields: Mapping[str, object] = field(default_factory=dict)
     task_type: TaskType = "imageInference"
+    shares_images: bool = True
+    """Whether the bytes of its images are needed once it is encoded; other tasks may carry them too."""
 
     @property
     def inline_bytes(self) -> int:
         """How many bytes of images travel in it."""
         if not self.inputs:
             return 0
-        values = [
-            inner for value in self.inputs.values() for inner in (value if isinstance(value, tuple) else (value,))
-        ]
-        return sum(len(value.data) for value in values if isinstance(value, InlineImage))
+        return sum(len(image.content) for image in self.inline_images)
+
+    @property
+    def inline_images(self) -> Iterator[InlineImage]:
+        """The images that travel in it."""
+        for value in self.inputs.values():
+            for inner in value if isinstance(value, tuple) else (value,):
+                if isinstance(inner, InlineImage):
+                    yield inner
 
     @property
     def max_answer_bytes(self) -> int:
@@ -161,7 +169,7 @@ def _input_pieces(value: object) -> Iterator[bytes]:
         yield b"]"
     elif isinstance(value, InlineImage):
         yield b'"data:image/%b;base64,' % value.format.encode()
-        view = memoryview(value.data)
+        view = memoryview(value.content.data)
         for start in range(0, len(view), _ENCODED_AT_ONCE):
             yield pybase64.b64encode(view[start : start + _ENCODED_AT_ONCE])
         yield b'"'

@@ -13,6 +13,7 @@ from typing import Self
 import psutil
 import pytest
 
+from benchmarks.programs import ALLOCATOR
 from tests.support import loopback
 from tests.support.commands import served
 from tests.support.images import png_of
@@ -87,9 +88,9 @@ def test_many_large_uploads_at_once_hold_no_more_than_the_bound(tmp_path):
 
 
 @contextlib.contextmanager
-def large_answers() -> Iterator[str]:
-    """A Runware that answers every task with a large image in base64; its address."""
-    command = [sys.executable, "-m", "benchmarks.upstream", "0.5", str(ANSWER_BYTES)]
+def upstream_with(seconds: float, size: int) -> Iterator[str]:
+    """A Runware that answers every task after so long with an image of so many bytes in base64; its address."""
+    command = [sys.executable, "-m", "benchmarks.upstream", str(seconds), str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
@@ -146,7 +147,7 @@ def _length_of(first: bytes) -> int:
 
 def test_uploads_and_answers_at_scale_hold_no_more_than_the_bound_beside_slow_senders_and_readers(tmp_path):
     image = png_of(30 * MIB)
-    with large_answers() as upstream:
+    with upstream_with(0.5, ANSWER_BYTES) as upstream:
         variables = {
             "RUNWARE_API_KEY": "a-runware-key",
             "RUNWARE_BASE_URL": upstream,
@@ -179,3 +180,28 @@ def test_uploads_and_answers_at_scale_hold_no_more_than_the_bound_beside_slow_se
     assert (left["waiting"], left["refused"]) == (0, 0)
     print(f"grew by {(watch.peak - idle) / MIB:.0f} MiB over {idle / MIB:.0f}; {waiting}")
     assert watch.peak - idle <= BOUND + BESIDE, f"grew by {(watch.peak - idle) / MIB:.0f} MiB"
+
+
+@pytest.mark.parametrize("at_once", [16, 64], ids=str)
+def test_uploads_take_no_more_than_two_and_a_half_times_their_bytes(tmp_path, at_once):
+    image = png_of(3 * MIB // 2)
+    with upstream_with(1, 65_536) as upstream:
+        variables = {
+            "RUNWARE_API_KEY": "a-runware-key",
+            "RUNWARE_BASE_URL": upstream,
+            "SPILLWAY_LOG_LEVEL": "error",
+            "SPILLWAY_REQUEST_TIMEOUT": str(WAIT_SECONDS),
+            **ALLOCATOR,
+        }
+        with served(tmp_path, **variables) as (origin, _), concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for _ in range(4):
+                assert upload(origin, image, 0) == 200
+            with TreeWatch() as watch:
+                time.sleep(0.5)
+                idle = watch.resident()
+                sent = [pool.submit(upload, origin, image, 0) for _ in range(at_once)]
+                statuses = [one.result() for one in sent]
+    assert statuses == [200] * at_once
+    grown = (watch.peak - idle) / (at_once * len(image))
+    print(f"{at_once} uploads at once: grew by {grown:.2f} times their bytes over {idle / MIB:.0f} MiB")
+    assert 1 < grown <= 2.5

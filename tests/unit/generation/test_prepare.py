@@ -8,11 +8,15 @@ import pytest
 from app.catalog.modes import Mode
 from app.catalog.registry import Registry
 from app.domain.context import RequestContext
-from app.domain.request import ImageRequest
+from app.domain.request import ImageRequest, UploadedImage
 from app.domain.words import Delivery
 from app.errors import InvalidRequestError, NotFoundError
+from app.generation.opening import OpenedImage, OpenedInputs
 from app.generation.prepare import Policy, Preparer
+from app.images.types import Header, ImageBytes
 from app.planning.fingerprint import TaskIds
+from app.planning.plan import FittedInputs
+from app.runware.tasks import InlineImage
 from tests.support.planning import model_of
 
 CONTEXT = RequestContext("id", "http://here", Delivery.LINK)
@@ -26,10 +30,10 @@ class Untouched:
         raise AssertionError(name)
 
 
-def prepare(request, *, stores_prompts=False, context=CONTEXT):
+def prepare(request, *, stores_prompts=False, context=CONTEXT, inputs=None):
     preparer = Preparer(
         registry=Registry(MODELS, {"mine": "flux.1-dev"}, defaults=("riverflow-1-pro",)),
-        inputs=Untouched(),
+        inputs=inputs or Untouched(),
         task_ids=TaskIds(b"secret", uuid.uuid4),
         policy=Policy(
             {Mode.GENERATE: "mine", Mode.EDIT: "riverflow-1-pro"}, 60, 600, 10**8, stores_prompts=stores_prompts
@@ -104,3 +108,26 @@ def test_what_is_certain_to_be_refused_is_refused_before_anything_is_opened(requ
 
 def test_a_name_nobody_knows_is_no_misspelled_one():
     prepare(ImageRequest(Mode.GENERATE, "a hat", given=frozenset({"prompt", "wobble"})))
+
+
+class Fitting:
+    """Takes one image in, which is sent as `sent`."""
+
+    def __init__(self, came: ImageBytes, sent: ImageBytes) -> None:
+        self._came, self._sent = came, sent
+
+    async def open(self, *_: object) -> OpenedInputs:
+        return OpenedInputs((OpenedImage("image", self._came, Header("png", 64, 64)),), first_size=(64, 64))
+
+    async def fit(self, *_: object) -> FittedInputs:
+        return FittedInputs((InlineImage(self._sent, "png"),))
+
+
+@pytest.mark.parametrize("is_sent", [pytest.param(True, id="as it came"), pytest.param(False, id="as another")])
+def test_the_bytes_of_an_upload_stay_only_where_they_are_sent(is_sent):
+    came, other = ImageBytes(b"came"), ImageBytes(b"made")
+    request = ImageRequest(Mode.EDIT, "a hat", model="flux.1-dev", images=(UploadedImage("image", came, "0" * 64),))
+    prepared = prepare(request, inputs=Fitting(came, came if is_sent else other))
+    (sent,) = prepared.plan.tasks[0].inline_images
+    assert sent.content is (came if is_sent else other)
+    assert len(came) == (4 if is_sent else 0)

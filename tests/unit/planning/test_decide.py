@@ -12,6 +12,7 @@ from app.domain.request import IgnoredField, ImageRequest, SizeRequest, Uploaded
 from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
+from app.images.types import ImageBytes
 from app.planning.decide import SpecMemory, bind, decide
 from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.output import OutputRules
@@ -145,7 +146,7 @@ def test_what_is_bound_can_be_bound_again_to_the_same_ids_and_price():
 
 
 def test_the_fingerprint_is_of_the_request_as_it_came():
-    asked, model = request(images=(UploadedImage("image", png()),), size=EXACT), model_of("flux.1-dev")
+    asked, model = request(images=(UploadedImage("image", ImageBytes(png())),), size=EXACT), model_of("flux.1-dev")
     settled = replace(asked, passthrough={})
     spec = decide(settled, model, default_delivery=Delivery.LINK, image_size=(640, 480))
     bound = [bind(asked, "m", spec, FittedInputs((url,)), CONTEXT, IDS) for url in ("https://a.example", IMAGE.url)]

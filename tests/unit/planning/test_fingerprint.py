@@ -7,6 +7,7 @@ from app.domain.context import RequestContext
 from app.domain.request import IgnoredField, ImageRequest, LinkedImage, SizeRequest, UploadedImage
 from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
+from app.images.types import ImageBytes
 from app.planning.fingerprint import fingerprint
 
 CONTEXT = RequestContext("id", "http://here", Delivery.LINK)
@@ -21,10 +22,10 @@ FULL = ImageRequest(
     compression=50,
     background="opaque",
     fit="cover",
-    images=(UploadedImage("image[0]", b"abc"), LinkedImage("image[1]", "https://a/b")),
+    images=(UploadedImage("image[0]", ImageBytes(b"abc")), LinkedImage("image[1]", "https://a/b")),
     mask=LinkedImage("mask", "https://a/m"),
     mask_is_native=True,
-    markup=UploadedImage("markup", b"x"),
+    markup=UploadedImage("markup", ImageBytes(b"x")),
     seed=7,
     parameters=(("quality", "high"), ("negative_prompt", "fog")),
     passthrough={"steps": 9, "taskUUID": "t", "a": {"z": 1, "b": [1]}},
@@ -47,7 +48,7 @@ OTHER = {
     "compression": 51,
     "background": "white",
     "fit": "contain",
-    "images": (UploadedImage("image[0]", b"abd"), LinkedImage("image[1]", "https://a/b")),
+    "images": (UploadedImage("image[0]", ImageBytes(b"abd")), LinkedImage("image[1]", "https://a/b")),
     "mask": LinkedImage("mask", "https://a/n"),
     "mask_is_native": False,
     "markup": None,

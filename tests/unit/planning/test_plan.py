@@ -12,6 +12,7 @@ from app.domain.request import ImageRequest
 from app.domain.spec import TaskPlace
 from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
+from app.images.types import ImageBytes
 from app.planning.decide import decide
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import FittedInputs, build_plan, count_held_bytes, decide_count, with_ids
@@ -114,7 +115,9 @@ def test_without_a_key_every_task_has_a_new_id():
         pytest.param(
             {"format": ImageFormat.GIF}, FittedInputs(), 11_000_000, 12_000_000, id="an image that is converted"
         ),
-        pytest.param({}, FittedInputs((InlineImage(b"x" * 3000, "png"),)), 7000, 7000, id="an input and its base64"),
+        pytest.param(
+            {}, FittedInputs((InlineImage(ImageBytes(b"x" * 3000), "png"),)), 7000, 7000, id="an input and its base64"
+        ),
     ],
 )
 def test_held_bytes_are_inputs_and_what_passes_through(fields, inputs, least, most):

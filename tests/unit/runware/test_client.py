@@ -4,12 +4,14 @@ import asyncio
 import time
 
 import pytest
+from msgspec import structs
 
+from app.images.types import ImageBytes
 from app.runware.client import RunwareClient
 from app.runware.failures import Kind
 from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
-from app.runware.tasks import ImageTask
+from app.runware.tasks import ImageTask, InlineImage
 from app.runware.transport import LateError, LostError, NotSentError
 from tests.support.upstreams import KEY, ScriptedTransport, image, raw, reply
 
@@ -150,3 +152,21 @@ def test_answers_about_other_tasks_are_not_ours():
     transport, result = run(strange, CONFLICT, GOOD)
     assert transport.kinds == [SUBMIT, SUBMIT, COLLECT]
     assert len(result.images) == 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "left"),
+    [pytest.param(False, 0, id="the only task that carries it"), pytest.param(True, 3, id="one of several")],
+)
+def test_the_bytes_of_an_image_go_once_they_stand_in_what_is_sent_again(shares, left):
+    image_bytes = ImageBytes(b"abc")
+    carrying = structs.replace(task(), inputs={"seedImage": InlineImage(image_bytes, "png")}, shares_images=shares)
+    transport = ScriptedTransport(NotSentError(), GOOD)
+
+    async def work():
+        client = RunwareClient(transport, OwnKey(KEY.secret), sync_wait=100, retry=POLICY, chance=lambda: 0.5)
+        return await client.run_task(carrying, KEY, time.monotonic() + 5)
+
+    assert len(asyncio.run(work()).images) == 1
+    assert [body["inputs"] for body in transport.sent] == [{"seedImage": "data:image/png;base64,YWJj"}] * 2
+    assert len(image_bytes) == left

@@ -5,12 +5,13 @@ import itertools
 
 import pytest
 
+from app.images.types import ImageBytes
 from app.runware.media_storage import MediaStorage, UploadedImage
 from app.runware.tasks import InlineImage
 from app.runware.transport import LateError, NotSentError
 from tests.support.upstreams import KEY, ScriptedTransport, raw, reply
 
-IMAGE = InlineImage(b"\x89PNG", "png")
+IMAGE = InlineImage(ImageBytes(b"\x89PNG"), "png")
 STORED = {"taskType": "mediaStorage", "taskUUID": "u", "mediaUUID": "m1", "mediaURL": "https://im.example/m1.png"}
 
 

@@ -6,6 +6,7 @@ import tracemalloc
 import pybase64
 import pytest
 
+from app.images.types import ImageBytes
 from app.runware.tasks import ImageTask, InlineImage, encode_task
 
 MIB = 1024 * 1024
@@ -22,14 +23,14 @@ def uri(data: bytes, kind: str = "png") -> str:
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 3 * 512 * 1024, 3 * 512 * 1024 + 1, 4 * MIB, 5 * MIB + 1])
 def test_images_are_data_uris_to_the_byte(size):
     data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    (sent,) = json.loads(encode_task(task(seedImage=InlineImage(data, "png"))))
+    (sent,) = json.loads(encode_task(task(seedImage=InlineImage(ImageBytes(data), "png"))))
     assert sent["inputs"] == {"seedImage": uri(data)}
     assert (sent["taskUUID"], sent["positivePrompt"]) == ("an-id", 'a "quoted" cat')
 
 
 def test_addresses_and_images_stand_in_their_order():
-    images = ("https://a/\\b", InlineImage(b"one", "png"), InlineImage(b"two", "jpeg"))
-    (sent,) = json.loads(encode_task(task(referenceImages=images, maskImage=InlineImage(b"m", "png"))))
+    images = ("https://a/\\b", InlineImage(ImageBytes(b"one"), "png"), InlineImage(ImageBytes(b"two"), "jpeg"))
+    (sent,) = json.loads(encode_task(task(referenceImages=images, maskImage=InlineImage(ImageBytes(b"m"), "png"))))
     expected = ["https://a/\\b", uri(b"one"), uri(b"two", "jpeg")]
     assert sent["inputs"] == {"referenceImages": expected, "maskImage": uri(b"m")}
 
@@ -39,7 +40,7 @@ def test_other_members_of_the_inputs_go_along():
         encode_task(
             ImageTask(
                 "an-id", "google:4@1", None, 1, "URL", "PNG",
-                inputs={"seedImage": InlineImage(b"s", "png")}, fields={"inputs": {"more": {"deep": [1, None]}}},
+                inputs={"seedImage": InlineImage(ImageBytes(b"s"), "png")}, fields={"inputs": {"more": {"deep": [1, None]}}},
             )
         )
     )  # fmt: skip
@@ -47,7 +48,7 @@ def test_other_members_of_the_inputs_go_along():
 
 
 def test_a_large_body_is_there_once():
-    sending = task(seedImage=InlineImage(b"x" * 12 * MIB, "png"))
+    sending = task(seedImage=InlineImage(ImageBytes(b"x" * 12 * MIB), "png"))
     tracemalloc.start()
     body = encode_task(sending)
     _, peak = tracemalloc.get_traced_memory()
