@@ -30,6 +30,7 @@ from app.database.schema import migrate
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
 from app.domain.caller import ApiKey
+from app.domain.ids import GrowingIds
 from app.domain.money import to_nanos
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
@@ -37,8 +38,10 @@ from app.journal.outcomes import Outcomes
 from app.journal.records import Intent, Lease, Settlement, Status
 from app.ledger.entries import Ledger
 from app.ledger.openings import Ended, Opening
+from app.server.middleware import RequestIds
 
 _REQUESTS, _AT_ONCE, _ROUNDS = 640, 64, 3
+_ids, _task_ids = RequestIds(), GrowingIds()
 _PRICE = Decimal("0.0013")
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, _PRICE)
 _KEY_ID = make_id(bytes(10))
@@ -71,7 +74,7 @@ class _Row:
 
 def _intent(tenant: str, key: ApiKey | None) -> Intent:
     return Intent(
-        request_id=f"req_{uuid.uuid4().hex}",
+        request_id=_ids(),
         tenant=tenant,
         key_hash=None,
         fingerprint=uuid.uuid4().hex,
@@ -79,7 +82,7 @@ def _intent(tenant: str, key: ApiKey | None) -> Intent:
         model="flux.1-schnell",
         executed_model="runware:100@1",
         n=1,
-        task_ids=(str(uuid.uuid4()),),
+        task_ids=(_task_ids(),),
         estimate=_PRICE,
         plan="{}" + " " * 400,
         key=key,

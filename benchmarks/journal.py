@@ -27,6 +27,7 @@ from app.database.engine import open_engine
 from app.database.schema import migrate
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
+from app.domain.ids import GrowingIds
 from app.jobs.end_watch import EndWatch
 from app.jobs.write_queue import WriteQueue
 from app.journal.claims import Claim, Claims
@@ -42,7 +43,7 @@ _COMMIT_OPTIONS = "-c synchronous_commit=on -c commit_delay=100000 -c commit_sib
 _ROUNDS = 3
 _FLUSH_SECONDS = 10.0
 _WAITING, _WAITING_SECONDS = 500, 20.0
-_ids = RequestIds()
+_ids, _task_ids = RequestIds(), GrowingIds()
 _DONE = Settlement(Status.COMPLETED, '{"images": []}' + " " * 600, None, Decimal("0.0013"))
 _LOCK_WAITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -61,7 +62,7 @@ class Cost:
 
 
 def _intent() -> Intent:
-    task_id = str(uuid.uuid4())
+    task_id = _task_ids()
     return Intent(
         request_id=_ids(),
         tenant="bench",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app.domain.context import RequestContext
+from app.domain.ids import GrowingIds
 from app.domain.request import IgnoredField, ImageRequest, InputImage, LinkedImage, SizeRequest
 from app.domain.words import JSONValue
 from app.runware.tasks import OWN_FIELDS
@@ -102,15 +103,15 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 class TaskIds:
     """Where task ids come from: out of a secret where there is a key, else from `new_id`."""
 
-    def __init__(self, secret: bytes, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
+    def __init__(self, secret: bytes, new_id: Callable[[], str] | None = None) -> None:
         self._secret = secret
-        self._new_id = new_id
+        self._new_id = new_id or GrowingIds()
 
     def of(self, context: RequestContext, fingerprint_: str, count: int) -> tuple[str, ...]:
         """The ids of a request's tasks. With a key they follow from it, whatever was lost in between."""
         key = context.idempotency_key
         if key is None:
-            return tuple(str(self._new_id()) for _ in range(count))
+            return (self._new_id(),) if count == 1 else tuple([self._new_id() for _ in range(count)])
         return tuple(self._derive(context, key, fingerprint_, index) for index in range(count))
 
     def _derive(self, context: RequestContext, key: str, fingerprint_: str, index: int) -> str:

@@ -42,7 +42,7 @@ from tests.support.databases import open_migrated
 from tests.support.media import open_folder, open_shelf
 
 MODEL = unlisted_model("civitai:1@1")
-TASK_IDS = TaskIds(b"secret", uuid.uuid4)
+TASK_IDS = TaskIds(b"secret")
 COST = Decimal("0.01")
 KEYS = OwnKey(SecretStr("the-gateways-own-key"))
 UNPRICED = Decimal("0.25")

@@ -1,7 +1,6 @@
 """Preparing: what is refused before anything is opened, and that nothing is opened for a request that brings nothing."""
 
 import asyncio
-import uuid
 
 import pytest
 
@@ -34,7 +33,7 @@ def prepare(request, *, stores_prompts=False, context=CONTEXT, inputs=None):
     preparer = Preparer(
         registry=Registry(MODELS, {"mine": "flux.1-dev"}, defaults=("riverflow-1-pro",)),
         inputs=inputs or Untouched(),
-        task_ids=TaskIds(b"secret", uuid.uuid4),
+        task_ids=TaskIds(b"secret"),
         policy=Policy(
             {Mode.GENERATE: "mine", Mode.EDIT: "riverflow-1-pro"}, 60, 600, 10**8, stores_prompts=stores_prompts
         ),

@@ -1,6 +1,5 @@
 """Deciding and binding: what all aspects come to together, what of it is remembered, and what is bound to be sent."""
 
-import uuid
 from itertools import product
 
 import pytest
@@ -21,7 +20,7 @@ from tests.support.images import png
 from tests.support.planning import IMAGE, MARKUP, MASK, in_short, model_of
 
 CONTEXT = RequestContext("id", "http://here", Delivery.LINK, idempotency_key="key")
-IDS = TaskIds(b"secret", uuid.uuid4)
+IDS = TaskIds(b"secret")
 EXACT = SizeRequest(exact=(1024, 1024), text="1024x1024")
 WIDE = SizeRequest(ratio=16 / 9, text="16:9")
 

@@ -85,12 +85,12 @@ def test_an_input_of_the_callers_own_must_not_hide_an_image():
 
 
 def test_ids_follow_from_key_fingerprint_tenant_and_what_is_superseded():
-    ids = TaskIds(b"secret", uuid.uuid4)
+    ids = TaskIds(b"secret")
     first = ids.of(CONTEXT, "print", 3)
     assert len(set(first)) == 3
     assert ids.of(CONTEXT, "print", 2) == first[:2]
     others = [
-        TaskIds(b"another", uuid.uuid4).of(CONTEXT, "print", 1),
+        TaskIds(b"another").of(CONTEXT, "print", 1),
         ids.of(CONTEXT, "another", 1),
         ids.of(RequestContext("id", "o", Delivery.LINK, idempotency_key="key", tenant="t"), "print", 1),
         ids.of(RequestContext("id", "o", Delivery.LINK, idempotency_key="another"), "print", 1),
@@ -101,7 +101,7 @@ def test_ids_follow_from_key_fingerprint_tenant_and_what_is_superseded():
 
 def test_without_a_key_every_task_has_a_new_id():
     numbers = count()
-    ids = TaskIds(b"secret", lambda: uuid.UUID(int=next(numbers)))
+    ids = TaskIds(b"secret", lambda: str(uuid.UUID(int=next(numbers))))
     context = RequestContext("id", "http://here", Delivery.LINK)
     assert ids.of(context, "print", 2) == (str(uuid.UUID(int=0)), str(uuid.UUID(int=1)))
     assert ids.of(context, "print", 1) == (str(uuid.UUID(int=2)),)
