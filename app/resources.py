@@ -37,10 +37,11 @@ from app.observability.numbers import Numbers, Readable, SharedNumbers
 from app.observability.tracing import Tracer, open_tracer
 from app.runware.account import RunwareAccount
 from app.runware.client import RunwareClient
+from app.runware.http_transport import HTTPTransport
 from app.runware.keys import Keys
 from app.runware.media_storage import MediaStorage
 from app.runware.retry import RetryPolicy
-from app.runware.transport import AiohttpTransport, Transport
+from app.runware.transport import Transport
 from app.server.process import private_folder
 from app.settings.groups import JournalSettings, UpstreamSettings
 from app.settings.load import Settings
@@ -54,7 +55,7 @@ SIMULATOR_KEY = "simulator"
 
 def connect_runware(upstream: UpstreamSettings, ways: WaysOut) -> Transport:
     """The transport of production."""
-    return AiohttpTransport(upstream.runware_base_url, ways.runware.resolve)
+    return HTTPTransport(upstream.runware_base_url, ways.runware.resolve)
 
 
 @dataclass(frozen=True, slots=True)

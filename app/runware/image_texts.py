@@ -7,6 +7,7 @@ than once; finding their end and checking them takes a tenth of that. What is ta
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 import pybase64
@@ -25,11 +26,15 @@ _MARKS = b"\\u0000"
 _MARK = b'"\\u0000%d"'
 
 
+AnswerBytes: TypeAlias = bytes | bytearray
+"""Nobody changes them; large ones are received where they stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class CutAnswer:
     """An answer with marks in place of its long base64, and these texts by their marks, quotation marks included."""
 
-    rest: bytes
+    rest: AnswerBytes
     texts: Mapping[bytes, memoryview]
 
     def restored(self, members: Mapping[str, msgspec.Raw]) -> Mapping[str, msgspec.Raw]:
@@ -48,11 +53,11 @@ class CutAnswer:
         return restored
 
 
-def cut_answer(body: bytes) -> CutAnswer:
+def cut_answer(body: AnswerBytes) -> CutAnswer:
     """`body` without the long base64 of its images; unchanged where there is none."""
-    pieces: list[bytes] = []
+    pieces: list[AnswerBytes] = []
     texts: dict[bytes, memoryview] = {}
-    view, kept, position = memoryview(body), 0, 0
+    view, kept, position = memoryview(body).toreadonly(), 0, 0
     for _ in range(_MAX_TEXTS):
         member = _MEMBER.search(body, position) if len(body) - position >= _LONG else None
         end = body.find(b'"', member.end()) if member else -1

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from app.runware.image_texts import cut_answer
+from app.runware.image_texts import AnswerBytes, cut_answer
 from app.runware.members import (
     NOT_OTHERS,
     Image,
@@ -75,7 +75,7 @@ _envelope_decoder: msgspec.json.Decoder[_Envelope] = msgspec.json.Decoder(_Envel
 _entries_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | dict[str, msgspec.Raw] | str | None)
 
 
-def decode(body: bytes, task_uuid: str) -> Reply:
+def decode(body: AnswerBytes, task_uuid: str) -> Reply:
     """What `body` says about a task, raising UnreadableReplyError for HTML, nonsense and the like."""
     answer = cut_answer(body)
     envelope = _open_envelope(answer.rest)
@@ -94,7 +94,7 @@ def decode(body: bytes, task_uuid: str) -> Reply:
     return _to_reply(items, errors, others, task_uuid)
 
 
-def decode_details(body: bytes, task_uuid: str) -> Reply:
+def decode_details(body: AnswerBytes, task_uuid: str) -> Reply:
     """What the details of an older task say of it; an empty Reply when there are none."""
     envelope = _open_envelope(body)
     try:
@@ -105,7 +105,7 @@ def decode_details(body: bytes, task_uuid: str) -> Reply:
     return Reply() if response is None else decode(bytes(response), task_uuid)
 
 
-def decode_balance(body: bytes, task_uuid: str) -> Decimal | None:
+def decode_balance(body: AnswerBytes, task_uuid: str) -> Decimal | None:
     """The balance in the details of an account, in dollars; None where they name none that can be believed."""
     envelope = _open_envelope(body)
     try:
@@ -117,7 +117,7 @@ def decode_balance(body: bytes, task_uuid: str) -> Decimal | None:
     return next((balance for balance in found if balance is not None), None)
 
 
-def _open_envelope(body: bytes) -> _Envelope:
+def _open_envelope(body: AnswerBytes) -> _Envelope:
     """The outermost members, still as they are written."""
     # Before decoding: a body of millions of values would block the loop and fill the memory (0035).
     if body.count(b",") > MAX_VALUES:

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.runware.transport import AiohttpTransport, HTTPReply
+from app.runware.http_transport import HTTPTransport
+from app.runware.transport import HTTPReply
 from tests.conftest import RunningGateway
 from tests.support.images import png
 from tests.support.odd_runware import Odd, OddRunware, envelope, item, odd_runware
@@ -213,7 +214,7 @@ def test_a_task_that_was_lost_is_unknown_until_runware_says_it_never_heard_of_it
     assert costs_in(record) == {"cost": 0}
 
 
-class StumblingBefore(AiohttpTransport):
+class StumblingBefore(HTTPTransport):
     """Fails unexpectedly, once, before anything is sent."""
 
     stumbled = False

@@ -7,13 +7,14 @@ import time
 import pytest
 
 from app.jobs.lease_watch import MAX_TRIES
+from app.runware.http_transport import HTTPTransport
 from app.runware.keys import RunwareKey
-from app.runware.transport import AiohttpTransport, HTTPReply, Permit
+from app.runware.transport import HTTPReply, Permit
 from tests.support.processes import unique
 from tests.support.waiting import seen
 
 
-class Stumbling(AiohttpTransport):
+class Stumbling(HTTPTransport):
     """Fails unexpectedly after Runware has answered about a task, so often."""
 
     def __init__(self, url: str, left: int) -> None:

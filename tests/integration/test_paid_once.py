@@ -14,8 +14,9 @@ import pytest
 
 from app.domain.money import from_nanos
 from app.domain.values import replace
+from app.runware.http_transport import HTTPTransport
 from app.runware.keys import RunwareKey
-from app.runware.transport import AiohttpTransport, HTTPReply, Permit
+from app.runware.transport import HTTPReply, Permit
 from tests.support import loopback
 from tests.support.holding import holding
 from tests.support.images import data_uri, png
@@ -497,7 +498,7 @@ def test_a_fault_of_our_own_after_the_purchase_loses_nothing(start_gateway, tmp_
     assert (record["status"], gateway.simulator.made(prompt)) == ("completed", 1)
 
 
-class Stumbling(AiohttpTransport):
+class Stumbling(HTTPTransport):
     """Fails unexpectedly, once, after Runware has answered."""
 
     stumbled = False

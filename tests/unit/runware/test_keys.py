@@ -10,10 +10,11 @@ from pydantic import SecretStr
 from app.runware.client import RunwareClient
 from app.runware.exchange import Run, RunwareExchange
 from app.runware.failures import Kind
+from app.runware.http_transport import HTTPTransport
 from app.runware.keys import OwnKey, RunwareKey
 from app.runware.retry import RetryPolicy
 from app.runware.tasks import ImageTask
-from app.runware.transport import AiohttpTransport, LostError
+from app.runware.transport import LostError
 from tests.support.upstreams import KEY, ScriptedTransport, image, reply
 
 UUID = "b37226ee-ee6e-49a8-b472-7d7136c8b161"
@@ -103,7 +104,7 @@ def test_the_header_is_of_the_exchange_and_not_of_the_connection(key, header):
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        transport = AiohttpTransport(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        transport = HTTPTransport(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
         for one in (KEY, key):
             await transport.post(b"[]", one, 10)
         await transport.close()
