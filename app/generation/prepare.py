@@ -17,17 +17,19 @@ from app.domain.lifetimes import Lifetimes
 from app.domain.request import ImageRequest, UploadedImage
 from app.domain.spec import ImageSpec
 from app.domain.values import replace
+from app.domain.words import Delivery
 from app.errors import NotFoundError
 from app.generation.inputs import InputImages
 from app.generation.opening import NO_INPUTS, OpenedInputs
-from app.ledger.pricing import PriceMemory
 from app.openai_api.vocabulary import KNOWN_NAMES
+from app.planning.bind import bind
 from app.planning.callers_key import refuse_key_in
 from app.planning.check import InputNeeds, check
-from app.planning.decide import SpecMemory, bind, decide
+from app.planning.decide import decide
 from app.planning.dry_run import DryRun
 from app.planning.fingerprint import TaskIds
 from app.planning.output import DEFAULT_RULES, OutputRules
+from app.planning.plain import PlainRequests
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared
 from app.planning.spelling import refuse_misspelled
@@ -85,7 +87,7 @@ class Preparer:
         self._task_ids = task_ids
         self._policy = policy
         self._webhooks = webhooks
-        self._memory, self._prices = SpecMemory(), PriceMemory()
+        self._plain = PlainRequests()
         self._rules = OutputRules(policy.native_links, policy.max_output_pixels, policy.lives)
 
     async def prepare(self, request: ImageRequest, context: RequestContext) -> Prepared:
@@ -95,32 +97,35 @@ class Preparer:
         name = request.model or self._policy.default_models[request.mode]
         model = self._find(name)
         check_model(context.key, model)
-        # Before anything is fetched or decoded: what is certain to be refused should cost nothing.
-        needs = self._check(request, model)
-        opened = await self._open(request, context.tenant, needs, model)
-        spec = decide(
-            replace(request, passthrough=opened.passthrough) if request.passthrough else request,
-            model,
-            default_delivery=context.default_delivery,
-            rules=self._rules_for(context.key),
-            image_size=opened.fitting_size,
-            original_size=opened.first_size,
-            memory=self._memory,
-        )
+        # Looked for only where a name is unknown, which is rare: a model's family has hundreds of fields.
+        if not request.given <= KNOWN_NAMES:
+            refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
+        rules = self._rules if context.key is None else self._rules_for(context.key)
+        common = self._plain.find(request, model, context.default_delivery, rules)
+        opened = NO_INPUTS
+        if common is None:
+            # Before anything is fetched or decoded: what is certain to be refused should cost nothing.
+            needs = check(request, model, self._alternatives(request.mode))
+            opened = await self._open(request, context.tenant, needs, model)
+            common = self._plain.learn(request, model, context.default_delivery, rules)
+        if common is None:
+            spec = _decide(request, model, context.default_delivery, rules, opened)
+        else:
+            spec = common.spec_of(request)
         if context.key is not None and context.key.defaults:
             spec = _without_defaults(spec, context.key.defaults.keys() - request.given)
         fitted = NO_FITTED_INPUTS
         if opened.images or spec.blank is not None:
             fitted = await self._inputs.fit(opened, spec, context.tenant)
         # The fingerprint is made of hashes that images came with: nothing here reads their bytes.
-        prepared = bind(request, name, spec, fitted, context, self._task_ids, self._prices)
+        prepared = bind(request, name, spec, fitted, context, self._task_ids, common)
         if opened.images:
             _let_go(request, prepared.plan.tasks[0])
         return replace(prepared, kept_prompt=request.prompt) if self._policy.stores_prompts else prepared
 
-    def _rules_for(self, key: ApiKey | None) -> OutputRules:
+    def _rules_for(self, key: ApiKey) -> OutputRules:
         """The rules for what a key asks for: its images may stay for a time of their own."""
-        if key is None or (key.limits.media_ttl is None and key.limits.result_ttl is None):
+        if key.limits.media_ttl is None and key.limits.result_ttl is None:
             return self._rules
         usual = self._rules.lives
         lives = Lifetimes(key.limits.media_ttl or usual.link, key.limits.result_ttl or usual.result)
@@ -139,13 +144,6 @@ class Preparer:
         except UnknownModelError as error:
             message = f"The model `{name[:100]}` does not exist.{error.hint} GET /v1/models lists all."
             raise NotFoundError(message, param="model", code="model_not_found") from None
-
-    def _check(self, request: ImageRequest, model: CatalogModel) -> InputNeeds:
-        """What has to be looked at, raising what is wrong with the request itself."""
-        # Looked for only where a name is unknown, which is rare: a model's family has hundreds of fields.
-        if not request.given <= KNOWN_NAMES:
-            refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
-        return check(request, model, self._alternatives(request.mode))
 
     def _alternatives(self, mode: Mode) -> Iterator[str]:
         """Models that do it, the operator's defaults first; looked for only when one is asked for."""
@@ -169,6 +167,19 @@ def _let_go(request: ImageRequest, task: ImageTask) -> None:
     for image in (*request.images, request.mask, request.markup):
         if isinstance(image, UploadedImage) and id(image.content) not in kept:
             image.content.let_go()
+
+
+def _decide(
+    request: ImageRequest, model: CatalogModel, delivery: Delivery, rules: OutputRules, opened: OpenedInputs
+) -> ImageSpec:
+    return decide(
+        replace(request, passthrough=opened.passthrough) if request.passthrough else request,
+        model,
+        default_delivery=delivery,
+        rules=rules,
+        image_size=opened.fitting_size,
+        original_size=opened.first_size,
+    )
 
 
 def _without_defaults(spec: ImageSpec, silent: Collection[str]) -> ImageSpec:

@@ -16,7 +16,6 @@ from app.ledger.order import Estimate, Order, PriceComponent, megapixels
 
 # Fields that change how long a model computes, besides its steps.
 _WORKLOADS = ("hiresFix", "refiner", "ultralytics", "acceleration", "acceleratorOptions", "controlNet", "ipAdapters")
-_PRICES_KEPT = 1024
 _NOT_PUBLISHED = "Runware publishes no price for this model."
 
 
@@ -40,26 +39,6 @@ def estimate_price(order: Order) -> Estimate:
     members = {component.member for component in components}
     lowest = order.count * pricing.observed[0] if pricing.observed and "observed" in members else total
     return Estimate(tuple(components), total, pricing.uncertain, _confidence(order, pricing, members), lowest)
-
-
-class PriceMemory:
-    """The prices of orders without input images and fields of their own. Bounded, since callers choose the sizes."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int, Dimensions | None], Estimate] = {}
-
-    def estimate(self, order: Order) -> Estimate:
-        """As `estimate_price`."""
-        if order.references or order.fields:
-            return estimate_price(order)
-        key = (order.model.air, order.count, order.size)
-        found = self._known.get(key)
-        if found is None:
-            found = estimate_price(order)
-            if len(self._known) >= _PRICES_KEPT:
-                del self._known[next(iter(self._known))]
-            self._known[key] = found
-        return found
 
 
 def _unknown(reason: str) -> Estimate:

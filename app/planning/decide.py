@@ -1,30 +1,22 @@
-"""Two pure steps of preparing a request: decide what will be made, and bind that to task ids and a price.
+"""A pure step of preparing a request: decide what will be made.
 
 Every field is honored, changed, converted, emulated, dropped and stated, or refused. Each aspect (size, parameters,
 composition, output, count) returns its decision and its adjustments in one call, and is asked only where a request or
 its model has it; here the decisions meet, and the adjustments are added up.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 
-from msgspec import structs
-
 from app.catalog.model import CatalogModel, Dimensions
-from app.domain.answer import Adjustment, AdjustmentMode
-from app.domain.context import RequestContext
-from app.domain.request import ImageRequest, Shape
+from app.domain.answer import Adjustment
+from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec
 from app.domain.values import replace
 from app.domain.words import Delivery, JSONValue
 from app.errors import InvalidRequestError
-from app.ledger.order import Order
-from app.ledger.pricing import PriceMemory, estimate_price
 from app.planning.adjustments import dropped
 from app.planning.composition import decide_composition
 from app.planning.derived_size import SCALE_FACTOR, scale_request
-from app.planning.dry_run import reference_sizes
-from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.output import (
     DEFAULT_RULES,
     OutputRules,
@@ -33,16 +25,13 @@ from app.planning.output import (
     decide_storage,
 )
 from app.planning.parameters import Parameters, check_task, decide_parameters, decide_passthrough
-from app.planning.plan import FittedInputs, build_plan, decide_count
-from app.planning.prepared import Prepared
+from app.planning.plan import decide_count
 from app.planning.size import decide_size
 from app.planning.sizing import SizeChoice
-from app.planning.validation import check_fields
 
 MAX_PROMPT_CHARS = 32_000
 """OpenAI's limit, for models whose own is not known."""
 _NO_PARAMETERS = Parameters({}, transparent=False)
-_SPECS_KEPT, _LONGEST_TEXT = 1024, 32
 
 
 def decide(
@@ -53,19 +42,13 @@ def decide(
     rules: OutputRules = DEFAULT_RULES,
     image_size: Dimensions | None = None,
     original_size: Dimensions | None = None,
-    memory: "SpecMemory | None" = None,
 ) -> ImageSpec:
     """The spec for `request` on `model`, raising InvalidRequestError for what no adjustment can save.
 
     The request must have passed `check`. `image_size` is the first image's as the model sees it, `original_size` as it
-    came, both upright. What `memory` knows is not decided anew.
+    came, both upright.
     """
-    prompt, about_prompt = _decide_prompt(request, model)
-    if memory is not None and _is_plain(request, model):
-        spec = memory.spec_of(model, _shape_of(request), default_delivery, rules)
-        if request.seed is not None and model.parameters.seed is not None:
-            check_fields({model.parameters.seed: request.seed}, model.fields, {})
-        return replace(spec, prompt=prompt, seed=request.seed, adjustments=(*about_prompt, *spec.adjustments))
+    prompt, about_prompt = decide_prompt(request, model)
     scaled, about_scale = request, tuple[Adjustment, ...]()
     if request.parameter(SCALE_FACTOR) is not None:
         scaled, about_scale = scale_request(request, model, image_size)
@@ -79,62 +62,8 @@ def decide(
     return replace(spec, adjustments=_in_callers_names(adjustments, request.names))
 
 
-def _is_plain(request: ImageRequest, model: CatalogModel) -> bool:
-    """Whether nothing but the model and the shape of the request decides, beside the length of its prompt."""
-    brings = request.images or request.mask or request.markup or request.passthrough
-    # A seed only has to be legal where the model takes one; where it does not, its value is reported.
-    is_chosen = request.seed is not None and model.parameters.seed is None
-    # What the caller wrote is remembered with its size, and may be as long as a body.
-    size = request.size
-    is_long = size.ignored or len(size.text) + len(size.area_text) > _LONGEST_TEXT
-    rest = is_chosen or is_long or request.names or request.ignored or model.exclusive
-    return not (brings or rest) and all(_is_short(value) for _, value in request.parameters)
-
-
-def _is_short(value: JSONValue) -> bool:
-    """Whether a value of a parameter may be remembered."""
-    return len(value) <= _LONGEST_TEXT if isinstance(value, str) else isinstance(value, int | float)
-
-
-def _shape_of(request: ImageRequest) -> Shape:
-    return Shape(
-        request.mode,
-        # The name only where it decides: every spelling of it would be remembered otherwise.
-        model=request.model if request.delivery is None else None,
-        count=request.count,
-        size=request.size,
-        delivery=request.delivery,
-        format=request.format,
-        compression=request.compression,
-        background=request.background,
-        fit=request.fit,
-        parameters=request.parameters,
-        stream=request.stream,
-        ttl=request.ttl,
-    )
-
-
-class SpecMemory:
-    """The specs of plain requests, for one catalog. Bounded, since callers choose the shapes."""
-
-    def __init__(self) -> None:
-        self._specs: dict[tuple[str, Shape, Delivery, OutputRules], ImageSpec] = {}
-
-    def spec_of(self, model: CatalogModel, shape: Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
-        """The spec of every plain request of this shape, but for its prompt."""
-        key = (model.air, shape, delivery, rules)
-        spec = self._specs.get(key)
-        if spec is None:
-            spec = _decide_plain(model, shape, delivery, rules)
-            if len(self._specs) >= _SPECS_KEPT:
-                self._specs.pop(next(iter(self._specs)))
-            self._specs[key] = spec
-        return spec
-
-
-# Made of the shape alone, so that nothing else of a request can be remembered and given to another (0071).
-def _decide_plain(model: CatalogModel, shape: Shape, delivery: Delivery, rules: OutputRules) -> ImageSpec:
-    request = ImageRequest(prompt=None, **structs.asdict(shape))
+def decide_shape(request: ImageRequest, model: CatalogModel, delivery: Delivery, rules: OutputRules) -> ImageSpec:
+    """The spec for a request without a prompt that is nothing but a shape: see `plain`."""
     spec = _decide_spec(request, model, None, delivery, rules, None)
     check_output_size(request, spec, rules.max_pixels)
     return spec
@@ -174,37 +103,6 @@ def _decide_spec(
     )
 
 
-def bind(
-    request: ImageRequest,
-    requested_model: str,
-    spec: ImageSpec,
-    inputs: FittedInputs,
-    context: RequestContext,
-    task_ids: TaskIds,
-    prices: PriceMemory | None = None,
-) -> Prepared:
-    """The request ready to be sent: its tasks with their ids, its fingerprint and its price.
-
-    Prices that `prices` knows are not computed anew. Raises InvalidRequestError for a strict request that something was
-    changed or dropped of.
-    """
-    if inputs.adjustments:
-        spec = replace(spec, adjustments=(*spec.adjustments, *inputs.adjustments))
-    # After the images were fitted, which may add adjustments; before anything is bought.
-    if context.strict:
-        _refuse_adjusted(spec.adjustments)
-    # Of the request as it came, not of the spec: a catalog update must not turn a retry into a new purchase (0063).
-    fingerprint_ = fingerprint(request, context)
-    # Known before the tasks are: ids that follow from a key do not depend on what is in them (0064).
-    tasks = math.ceil(spec.count / spec.per_task)
-    plan = build_plan(spec, inputs, task_ids.of(context, fingerprint_, tasks))
-    # Of the images as they are sent: Runware bills what it gets, not what the caller had.
-    references = reference_sizes(plan) if inputs.images else ()
-    order = Order(spec.model, plan.images_made, spec.output.size, references, spec.fields)
-    price = estimate_price(order) if prices is None else prices.estimate(order)
-    return Prepared(request, context, requested_model, spec, plan, inputs.base, fingerprint_, price)
-
-
 def _decide_parameters(request: ImageRequest, model: CatalogModel) -> tuple[Parameters, tuple[Adjustment, ...]]:
     if request.parameters or request.background or request.seed is not None or model.choices:
         return decide_parameters(request, model)
@@ -233,16 +131,8 @@ def _in_callers_names(adjustments: Iterable[Adjustment], names: Mapping[str, str
     return tuple(replace(one, param=names.get(one.param, one.param)) for one in adjustments)
 
 
-def _refuse_adjusted(adjustments: Iterable[Adjustment]) -> None:
-    """Raise InvalidRequestError for the first field that was changed or dropped."""
-    for adjustment in adjustments:
-        # Converted and emulated give exactly what was asked for, by another way.
-        if adjustment.mode in {AdjustmentMode.CHANGED, AdjustmentMode.DROPPED}:
-            message = f"Strict mode: `{adjustment.param}` cannot be honored exactly. {adjustment.reason}"
-            raise InvalidRequestError(message, param=adjustment.param, code="unsupported_value")
-
-
-def _decide_prompt(request: ImageRequest, model: CatalogModel) -> tuple[str | None, tuple[Adjustment, ...]]:
+def decide_prompt(request: ImageRequest, model: CatalogModel) -> tuple[str | None, tuple[Adjustment, ...]]:
+    """The prompt that is sent, if any, raising InvalidRequestError for one that the model cannot have."""
     prompt, rules = request.prompt, model.prompt
     is_empty = prompt is None or not prompt.strip()
     if rules.use == "none":

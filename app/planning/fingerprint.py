@@ -14,7 +14,7 @@ import msgspec
 from app.domain.context import RequestContext
 from app.domain.ids import GrowingIds
 from app.domain.request import IgnoredField, ImageRequest, InputImage, LinkedImage, SizeRequest
-from app.domain.words import JSONValue
+from app.domain.words import Delivery, JSONValue
 from app.runware.tasks import OWN_FIELDS
 
 
@@ -51,16 +51,45 @@ class _Counted(msgspec.Struct, frozen=True, kw_only=True, rename={"parameters": 
     given: tuple[()] = ()
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """What counts of requests that differ in nothing but prompt and seed: its pieces around these two."""
+
+    head: bytes
+    middle: bytes
+    end: bytes
+
+    def fingerprint(self, request: ImageRequest, *, strict: bool) -> str:
+        """That of one of them."""
+        seed = b"null" if request.seed is None else b"%d" % request.seed
+        ends = b"true]" if strict else b"false]"
+        text = b"".join((self.head, _encoder.encode(request.prompt), self.middle, seed, self.end, ends))
+        return hashlib.sha256(text).hexdigest()
+
+
+def count_alike(request: ImageRequest, default_delivery: Delivery) -> Counted:
+    """What counts of a request without prompt and seed, and of all that have these beside."""
+    head, prompt, rest = _encoder.encode((_counted(request, default_delivery), False)).partition(b'"prompt":null')
+    # Quotation marks within texts are escaped, so these are the members themselves.
+    middle, seed, end = rest.partition(b'"seed":null')
+    return Counted(head + prompt[:-4], middle + seed[:-4], end.removesuffix(b"false]"))
+
+
 def fingerprint(request: ImageRequest, context: RequestContext) -> str:
     """64 hexadecimal digits."""
-    counted = _Counted(
+    counted = _counted(request, context.default_delivery)
+    # Strictness decides between an answer and a refusal, so it belongs to what is asked for.
+    return hashlib.sha256(_encoder.encode((counted, context.strict))).hexdigest()
+
+
+def _counted(request: ImageRequest, default_delivery: Delivery) -> _Counted:
+    return _Counted(
         mode=request.mode,
         prompt=request.prompt,
         model=request.model,
         count=request.count,
         size=request.size,
         # A link and base64 are different answers, also where a default decides.
-        delivery=request.delivery or context.default_delivery,
+        delivery=request.delivery or default_delivery,
         format=request.format,
         compression=request.compression,
         background=request.background,
@@ -80,8 +109,6 @@ def fingerprint(request: ImageRequest, context: RequestContext) -> str:
         names=request.names,
         ignored=request.ignored,
     )
-    # Strictness decides between an answer and a refusal, so it belongs to what is asked for.
-    return hashlib.sha256(_encoder.encode((counted, context.strict))).hexdigest()
 
 
 def _extras_of(request: ImageRequest) -> Mapping[str, JSONValue]:

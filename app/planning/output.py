@@ -6,9 +6,10 @@ encoder can write is refused before anything is sent: it would have been paid fo
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from app.catalog.model import CatalogModel, Dimensions
 from app.domain.answer import Adjustment, AdjustmentMode
@@ -33,8 +34,7 @@ LONGEST_SIDES: Mapping[ImageFormat, int] = MappingProxyType(
 _USUAL_LIVES = Lifetimes(3600, 86_400)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRules:
+class OutputRules(Struct, frozen=True):
     """What holds for the output of every request here; `max_pixels` is the most one image may have."""
 
     native_links: bool = True

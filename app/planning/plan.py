@@ -48,11 +48,8 @@ class Plan(Struct, frozen=True):
 
     tasks: tuple[ImageTask, ...]
     places: tuple[TaskPlace, ...]
-
-    @property
-    def images_made(self) -> int:
-        """How many images are made and billed."""
-        return sum(task.number_results for task in self.tasks)
+    images_made: int
+    """How many images are made and billed."""
 
 
 def decide_count(request: ImageRequest, model: CatalogModel) -> tuple[int, tuple[Adjustment, ...]]:
@@ -75,14 +72,28 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
 
     Raises InvalidRequestError when the caller's own `inputs` would hide an image of the request.
     """
-    placed, multiple = _place_inputs(spec, inputs), spec.model.results_multiple
-    places = []
+    placed: _PlacedInputs = _place_inputs(spec, inputs) if inputs.images or inputs.mask is not None else {}
+    places: list[TaskPlace] = []
+    tasks: list[ImageTask] = []
     # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
     for first, task_id in zip(range(0, spec.count, spec.per_task), task_ids, strict=False):
         wanted = min(spec.per_task, spec.count - first)
-        # Some models make and bill multiples only; what is over is paid for, and not delivered.
-        places.append(TaskPlace(task_id, first, wanted, math.ceil(wanted / multiple) * multiple))
-    return Plan(tuple(_build_task(spec, placed, place, alone=len(places) == 1) for place in places), tuple(places))
+        place = TaskPlace(task_id, first, wanted, _round_up(wanted, spec.model.results_multiple))
+        places.append(place)
+        tasks.append(_build_task(spec, placed, place, alone=spec.count <= spec.per_task))
+    return Plan(tuple(tasks), tuple(places), count_made(spec))
+
+
+def count_made(spec: ImageSpec) -> int:
+    """How many images are made and billed for a spec."""
+    whole, rest = divmod(spec.count, spec.per_task)
+    multiple = spec.model.results_multiple
+    return whole * _round_up(spec.per_task, multiple) + _round_up(rest, multiple)
+
+
+def _round_up(wanted: int, multiple: int) -> int:
+    # Some models make and bill multiples only; what is over is paid for, and not delivered.
+    return -(-wanted // multiple) * multiple
 
 
 def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace, *, alone: bool) -> ImageTask:
@@ -113,14 +124,17 @@ def with_ids(plan: Plan, task_ids: Sequence[str]) -> Plan:
     return Plan(
         tuple(replace(task, task_uuid=task_id) for task, task_id in zip(plan.tasks, task_ids, strict=True)),
         tuple(replace(place, task_id=task_id) for place, task_id in zip(plan.places, task_ids, strict=True)),
+        plan.images_made,
     )
 
 
 # An estimate on the generous side: it decides who waits, never what is refused.
 def count_held_bytes(spec: ImageSpec, plan: Plan) -> int:
     """Bytes of `plan`: its input images as they are and as they are sent, and the made images that pass through."""
-    inputs = [task.inline_bytes for task in plan.tasks] if plan.tasks[0].inputs else [0]
-    sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
+    sent = 0
+    if plan.tasks[0].inputs:
+        inputs = [task.inline_bytes for task in plan.tasks]
+        sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
     # The caller fetches from Runware: no made image passes through this process.
     if spec.output.native_link and not spec.output.transparent:
         return sent

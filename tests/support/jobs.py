@@ -33,7 +33,8 @@ from app.jobs.shelf import Keep
 from app.jobs.takeover import Takeover
 from app.journal.journal import Journal
 from app.journal.records import Record
-from app.planning.decide import bind, decide
+from app.planning.bind import bind
+from app.planning.decide import decide
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import NO_FITTED_INPUTS
 from app.planning.prepared import Prepared

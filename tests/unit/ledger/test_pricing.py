@@ -6,7 +6,7 @@ import pytest
 
 from app.catalog.loader import load_catalog
 from app.ledger.order import Order, megapixels
-from app.ledger.pricing import PriceMemory, estimate_price
+from app.ledger.pricing import estimate_price
 from app.settings.load import Settings
 
 REGISTRY = load_catalog(Settings().models.catalog_dir)
@@ -171,30 +171,3 @@ def test_every_model_has_a_price_or_a_reason(model):
     assert (found.total is None) == (found.confidence == "unknown")
     assert found.total is not None or found.reason
     assert found.total is None or found.total > 0
-
-
-@pytest.mark.parametrize(
-    ("size", "references", "fields"),
-    [
-        pytest.param(ONE, (), {}, id="of a size"),
-        pytest.param(None, (), {}, id="of the model's own size"),
-        pytest.param(ONE, (ONE,), {}, id="with an input image"),
-        pytest.param(ONE, (), {"steps": 7, "resolution": "4K"}, id="with fields"),
-    ],
-)
-def test_a_remembered_price_is_the_one_that_would_be_computed(size, references, fields):
-    prices = PriceMemory()
-    for _ in range(2):
-        for model in REGISTRY.models:
-            for count in (1, 3):
-                order = Order(model, count, size, references, fields)
-                assert prices.estimate(order) == estimate_price(order)
-
-
-def test_prices_are_remembered_for_the_last_sizes_only():
-    prices, model = PriceMemory(), REGISTRY.find_model("bfl:7@1")
-    first = prices.estimate(Order(model, 1, (1, 1)))
-    assert prices.estimate(Order(model, 1, (1, 1))) is first
-    for side in range(2, 2 + 1024):
-        prices.estimate(Order(model, 1, (side, side)))
-    assert prices.estimate(Order(model, 1, (1, 1))) is not first

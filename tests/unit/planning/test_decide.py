@@ -1,6 +1,4 @@
-"""Deciding and binding: what all aspects come to together, what of it is remembered, and what is bound to be sent."""
-
-from itertools import product
+"""Deciding and binding: what all aspects come to together, and what is bound to be sent."""
 
 import pytest
 
@@ -12,12 +10,13 @@ from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
 from app.images.types import ImageBytes
-from app.planning.decide import SpecMemory, bind, decide
+from app.planning.bind import bind
+from app.planning.decide import decide
 from app.planning.fingerprint import TaskIds, fingerprint
 from app.planning.output import OutputRules
 from app.planning.plan import FittedInputs
 from tests.support.images import png
-from tests.support.planning import IMAGE, MARKUP, MASK, in_short, model_of
+from tests.support.planning import IMAGE, MASK, in_short, model_of
 
 CONTEXT = RequestContext("id", "http://here", Delivery.LINK, idempotency_key="key")
 IDS = TaskIds(b"secret")
@@ -151,123 +150,3 @@ def test_the_fingerprint_is_of_the_request_as_it_came():
     bound = [bind(asked, "m", spec, FittedInputs((url,)), CONTEXT, IDS) for url in ("https://a.example", IMAGE.url)]
     assert {one.fingerprint for one in bound} == {fingerprint(asked, CONTEXT)}
     assert len({one.plan.places for one in bound}) == 1
-
-
-PLAIN = {
-    "nothing": {},
-    "count": {"count": 3},
-    "size": {"size": EXACT},
-    "another size": {"size": SizeRequest(exact=(1000, 700), text="1000x700")},
-    "shape": {"size": WIDE},
-    "delivery": {"delivery": Delivery.EMBEDDED},
-    "format": {"format": ImageFormat.GIF},
-    "compression": {"format": ImageFormat.JPEG, "compression": 5},
-    "stream": {"stream": True, "delivery": Delivery.LINK},
-    "model": {"model": "gpt-image-1"},
-    "model and delivery": {"model": "gpt-image-1", "delivery": Delivery.LINK},
-    "user": {"user": "u"},
-    "webhook": {"webhook_url": "https://a.example/hook", "in_background": True},
-    "given": {"given": frozenset({"prompt"})},
-    "background": {"background": "transparent"},
-    "fit": {"fit": "cover", "size": SizeRequest(exact=(1000, 700), text="1000x700")},
-    "seed": {"seed": 7},
-    "parameters": {"parameters": (("guidance_scale", 4), ("quality", "high"), ("style", "vivid"))},
-    "ttl": {"ttl": 90},
-}
-"""Requests that are decided by their shape, or bring what decides nothing."""
-NOT_PLAIN = {
-    "images": (IMAGE,),
-    "mask": MASK,
-    "markup": MARKUP,
-    "mask_is_native": True,
-    "parameters": (("svg", {"version": 1}), ("negative_prompt", "fog " * 10)),
-    "passthrough": {"steps": 9},
-    "names": {"size": "width"},
-    "ignored": (IgnoredField("outputType", "dataURI", "because"),),
-}
-"""Fields that need a decision of their own."""
-
-
-@pytest.mark.parametrize("model", ["flux.1-dev", "openai-gpt-image-1", "riverflow-1", "midjourney:3@1", "civitai:1@2"])
-@pytest.mark.parametrize("fields", PLAIN.values(), ids=PLAIN)
-def test_what_is_remembered_is_what_would_be_decided_anew(model, fields):
-    memory, rules = SpecMemory(), [OutputRules(), OutputRules(native_links=False)]
-    for prompt, delivery, rule in product(("a hat", "a cap"), (Delivery.LINK, Delivery.EMBEDDED), rules):
-        asked, common = ImageRequest(Mode.GENERATE, prompt, **fields), {"default_delivery": delivery, "rules": rule}
-        remembered = decide(asked, model_of(model), **common, memory=memory)
-        assert remembered == decide(asked, model_of(model), **common)
-        assert remembered.prompt == prompt
-
-
-@pytest.mark.parametrize("fields", PLAIN.values(), ids=PLAIN)
-def test_a_shape_is_decided_once(fields):
-    memory, model = SpecMemory(), model_of("flux.1-dev")
-    first, second = (
-        decide(ImageRequest(Mode.GENERATE, prompt, **fields), model, default_delivery=Delivery.LINK, memory=memory)
-        for prompt in ("a hat", "a cap")
-    )
-    assert first.output is second.output
-
-
-def test_every_field_of_a_request_is_in_its_shape_or_keeps_it_from_being_remembered():
-    plain = {name for fields in PLAIN.values() for name in fields}
-    assert set(ImageRequest.__struct_fields__) == plain | NOT_PLAIN.keys() | {"mode", "prompt"}
-
-
-@pytest.mark.parametrize("name", NOT_PLAIN)
-def test_a_field_of_its_own_is_never_answered_from_memory(name):
-    memory, model = SpecMemory(), model_of("flux.1-dev")
-    plain = ImageRequest(Mode.EDIT, "a hat", size=SizeRequest(exact=(1000, 700), text="1000x700"))
-    other = replace(plain, **{name: NOT_PLAIN[name]})
-    common = {"default_delivery": Delivery.LINK, "image_size": (64, 64)}
-    decide(plain, model, **common, memory=memory)
-    assert decide(other, model, **common, memory=memory) == decide(other, model, **common)
-
-
-@pytest.mark.parametrize(
-    "size",
-    [
-        pytest.param(SizeRequest(exact=(64, 64), text="64x64", ignored=(("resolution", "x" * 10**6),)), id="ignored"),
-        pytest.param(SizeRequest(ratio=1, text="0" * 10**6 + "1:1"), id="a shape"),
-        pytest.param(SizeRequest(area=10**6, area_text="0" * 10**6 + "1MP"), id="a scale"),
-    ],
-)
-def test_a_size_that_is_written_at_length_does_not_fill_the_memory(size):
-    memory, model = SpecMemory(), model_of("flux.1-dev")
-    first, second = (decide(request(size=size), model, default_delivery=Delivery.LINK, memory=memory) for _ in range(2))
-    assert first == second
-    assert first.output is not second.output
-
-
-def test_a_refusal_is_not_remembered_as_an_answer():
-    memory, model, small = SpecMemory(), model_of("civitai:1@2"), OutputRules(max_pixels=1000)
-    for _ in range(2):
-        with pytest.raises(InvalidRequestError):
-            decide(request(size=EXACT), model, default_delivery=Delivery.LINK, rules=small, memory=memory)
-    made = decide(request(size=EXACT), model, default_delivery=Delivery.LINK, memory=memory)
-    assert made.output.size == (1024, 1024)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**70], ids=["below", "above"])
-def test_a_seed_is_judged_for_each_request_also_where_its_shape_is_remembered(seed):
-    memory, model = SpecMemory(), model_of("flux.1-dev")
-    said = []
-    for known in (memory, None):
-        decide(request(seed=7), model, default_delivery=Delivery.LINK, memory=known)
-        with pytest.raises(InvalidRequestError) as refused:
-            decide(request(seed=seed), model, default_delivery=Delivery.LINK, memory=known)
-        said.append((refused.value.message, refused.value.param))
-    assert said[0] == said[1]
-
-
-def test_a_memory_forgets_what_came_first():
-    memory, model = SpecMemory(), model_of("civitai:1@2")
-    first, *_, last = (
-        decide(request(size=SizeRequest(exact=(side, side))), model, default_delivery=Delivery.LINK, memory=memory)
-        for side in range(64, 64 + 1025)
-    )
-    again = [
-        decide(request(size=SizeRequest(exact=one.output.size)), model, default_delivery=Delivery.LINK, memory=memory)
-        for one in (last, first)
-    ]
-    assert [one.output is before.output for one, before in zip(again, (last, first), strict=True)] == [True, False]

@@ -1,0 +1,17 @@
+"""What is remembered, and what is forgotten for it."""
+
+from app.domain.memory import Memory
+
+
+def test_what_was_kept_first_is_forgotten_first():
+    memory = Memory[str, int](2)
+    for value, key in enumerate("abc"):
+        memory.keep(key, value)
+    assert [memory.find(key) for key in "abc"] == [None, 1, 2]
+
+
+def test_a_key_that_is_kept_again_pushes_nothing_out():
+    memory = Memory[str, int](2)
+    for value, key in enumerate("abab"):
+        memory.keep(key, value)
+    assert [memory.find(key) for key in "ab"] == [2, 3]
