@@ -7,6 +7,7 @@ and the bytes have a say, and what a client claims of an image's name and type i
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pybase64
 from python_multipart.multipart import parse_options_header
@@ -14,6 +15,9 @@ from python_multipart.multipart import parse_options_header
 from app.errors import InvalidRequestError
 from app.images.formats.signatures import sniff
 from app.openai_api.input_images import IMAGE_FILES, FilePart
+
+Lines = tuple[tuple[bytes, bytes], ...]
+"""The headers of a part."""
 
 _MAX_NAME = 200
 # Runware's own nesting, `inputs[seedImage]`, counts like the name inside.
@@ -35,47 +39,52 @@ class TextPart:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
 class PartHead:
-    """The headers of a part, put together while they arrive."""
+    """What the headers of a part say.
 
-    def __init__(self) -> None:
-        self._values: dict[bytes, bytes] = {}
-        self._disposition: dict[bytes, bytes] | None = None
+    `image` is the field of images that it stands in, `index` what stood in its brackets. `empty_choice` says that it
+    names a file without a name, `transfer` how its bytes were encoded on the way, in lower case.
+    """
 
-    def add(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
-        self._values[name.strip().lower()] = value.strip()
-
-    def value_of(self, name: bytes) -> bytes:
-        """A header by its name in lower case, empty where there is none."""
-        return self._values.get(name, b"")
-
-    @property
-    def disposition(self) -> dict[bytes, bytes]:
-        """What `Content-Disposition` says; read once, when all headers are there."""
-        if self._disposition is None:
-            _, self._disposition = parse_options_header(self.value_of(b"content-disposition"))
-        return self._disposition
+    name: str
+    has_file_name: bool
+    empty_choice: bool
+    kind: bytes
+    charset: bytes | None
+    transfer: bytes
+    image: str | None
+    index: int | None
 
     @property
-    def has_file_name(self) -> bool:
-        """Whether the client named a file."""
-        named = bool(self.disposition.get(b"filename"))
-        return named or _EXTENDED_NAME.search(self.value_of(b"content-disposition")) is not None
-
-    @property
-    def name(self) -> str:
-        """The name of the field, raising InvalidRequestError where there is none."""
-        name = self.disposition.get(b"name", b"").decode("utf-8", "replace")
-        # Names come back in errors, and so are bounded.
-        if not name or len(name) > _MAX_NAME:
-            raise InvalidRequestError("A part of the form has no name, or one that is too long.", param="body")
-        return name
+    def is_image_file(self) -> bool:
+        """Whether it says by its field and its name that it is the file of an image."""
+        return self.image is not None and self.has_file_name
 
 
-def takes_image(name: str) -> bool:
-    """Whether a field of this name holds images."""
-    return _IMAGE_FIELD.fullmatch(name) is not None
+# Remembered: clients write the same few again and again, and reading one takes longer than its text.
+@lru_cache(maxsize=64)
+def read_head(lines: Lines) -> PartHead:
+    """What headers say, raising InvalidRequestError where they name no field."""
+    values = {name.strip().lower(): value.strip() for name, value in lines}
+    given = values.get(b"content-disposition", b"")
+    _, disposition = parse_options_header(given)
+    name = disposition.get(b"name", b"").decode("utf-8", "replace")
+    # Names come back in errors, and so are bounded.
+    if not name or len(name) > _MAX_NAME:
+        raise InvalidRequestError("A part of the form has no name, or one that is too long.", param="body")
+    kind, parameters = parse_options_header(values.get(b"content-type", b""))
+    image = _IMAGE_FIELD.fullmatch(name)
+    return PartHead(
+        name,
+        has_file_name=bool(disposition.get(b"filename")) or _EXTENDED_NAME.search(given) is not None,
+        empty_choice=disposition.get(b"filename") == b"",
+        kind=kind,
+        charset=parameters.get(b"charset"),
+        transfer=values.get(b"content-transfer-encoding", b"").lower(),
+        image=image[1] if image else None,
+        index=int(image[2]) if image and image[2] else None,
+    )
 
 
 def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePart | TextPart | None:
@@ -83,41 +92,35 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
 
     Raises InvalidRequestError for bytes where text belongs, and for text that its charset does not allow.
     """
-    name = head.name
     # Browsers send an empty part for a choice of files that nobody made.
-    if head.disposition.get(b"filename") == b"" and not data:
+    if head.empty_choice and not data:
         return None
-    data = _decode_transfer(head, name, data)
-    kind, parameters = parse_options_header(head.value_of(b"content-type"))
-    image = _IMAGE_FIELD.fullmatch(name)
-    if image is None:
-        return _read_text(name, data, parameters.get(b"charset"), charset, is_file=head.has_file_name)
+    data = _decode_transfer(head, data)
+    if head.image is None:
+        return _read_text(head, data, charset)
     # The bytes have the last word: clients mark files in four ways, and some in none.
-    is_file = head.has_file_name or kind.startswith(_BINARY_TYPES) or sniff(data) is not None or not _is_text(data)
-    index = int(image[2]) if image[2] else None
-    content = data if is_file else _decode_text(name, data, parameters.get(b"charset"), charset)
-    return FilePart(image[1], content, index)
+    is_file = head.has_file_name or head.kind.startswith(_BINARY_TYPES) or sniff(data) is not None or not _is_text(data)
+    return FilePart(head.image, data if is_file else _decode_text(head, data, charset), head.index)
 
 
-def _decode_transfer(head: PartHead, name: str, data: bytes) -> bytes:
+def _decode_transfer(head: PartHead, data: bytes) -> bytes:
     """The part's bytes as they were before its own encoding for transfer, which older stacks still use."""
-    encoding = head.value_of(b"content-transfer-encoding").lower()
     try:
-        if encoding == b"base64":
+        if head.transfer == b"base64":
             return pybase64.b64decode(data.translate(None, b" \t\r\n"), validate=True)
-        return binascii.a2b_qp(data) if encoding == b"quoted-printable" else data
+        return binascii.a2b_qp(data) if head.transfer == b"quoted-printable" else data
     except ValueError:
-        message = f"`{name}` is not the base64 that its Content-Transfer-Encoding says."
-        raise InvalidRequestError(message, param=name) from None
+        message = f"`{head.name}` is not the base64 that its Content-Transfer-Encoding says."
+        raise InvalidRequestError(message, param=head.name) from None
 
 
-def _read_text(name: str, data: bytes, own: bytes | None, charset: str | None, *, is_file: bool) -> TextPart:
+def _read_text(head: PartHead, data: bytes, charset: str | None) -> TextPart:
     kind = sniff(data)
-    if kind is not None or (is_file and not _is_text(data)):
+    if kind is not None or (head.has_file_name and not _is_text(data)):
         what = f"an image ({kind.upper()})" if kind else "a file"
-        message = f"`{name}` takes text, and {what} was sent in it. Files go in image, image[] or mask."
-        raise InvalidRequestError(message, param=name)
-    return TextPart(name, _decode_text(name, data, own, charset))
+        message = f"`{head.name}` takes text, and {what} was sent in it. Files go in image, image[] or mask."
+        raise InvalidRequestError(message, param=head.name)
+    return TextPart(head.name, _decode_text(head, data, charset))
 
 
 def _is_text(data: bytes) -> bool:
@@ -128,9 +131,10 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def _decode_text(name: str, data: bytes, own: bytes | None, charset: str | None) -> str:
+def _decode_text(head: PartHead, data: bytes, charset: str | None) -> str:
     """The text, by the part's own charset, the form's, or UTF-8."""
-    named = own.decode("latin-1").strip().lower() if own else charset or "utf-8"
+    name = head.name
+    named = head.charset.decode("latin-1").strip().lower() if head.charset else charset or "utf-8"
     # A list, since Python knows codecs that take minutes for a small text.
     if _CHARSETS.fullmatch(named) is None:
         message = f"`{name}` is in the charset {named[:40]!r}, which is not known here: send UTF-8."

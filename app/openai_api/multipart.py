@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
 from app.openai_api.form_fields import rebuild_fields
-from app.openai_api.form_parts import PartHead, TextPart, read_part, takes_image
+from app.openai_api.form_parts import PartHead, TextPart, read_head, read_part
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import StructureGuard
 from app.openai_api.pieces import Pieces
@@ -46,8 +46,10 @@ class FormParser:
         self._texts: list[tuple[str, str]] = []
         self._files: list[FilePart] = []
         self._header_name, self._header_value = bytearray(), bytearray()
-        self._head, self._name, self._content = PartHead(), "", Pieces()
-        self._counts = self._takes_image = False
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._head: PartHead | None = None
+        self._content = Pieces()
+        self._counts = False
         self._parts = 0
         self._charset: str | None = None
         self._guard = StructureGuard()
@@ -103,34 +105,35 @@ class FormParser:
         self._parts += 1
         if self._parts > _MAX_PARTS:
             raise InvalidRequestError(f"The form has more than {_MAX_PARTS} parts.", param="body")
-        self._head, self._name = PartHead(), ""
+        self._head, self._lines = None, []
 
     def _end_header(self) -> None:
-        self._head.add(bytes(self._header_name), bytes(self._header_value))
+        self._lines.append((bytes(self._header_name), bytes(self._header_value)))
         self._header_name.clear()
         self._header_value.clear()
 
     def _end_headers(self) -> None:
-        self._name, is_file = self._head.name, self._head.has_file_name
-        self._takes_image = takes_image(self._name)
-        self._counts = not self._takes_image and not is_file
-        self._content = Pieces(hashed=self._takes_image and is_file)
+        head = self._head = read_head(tuple(self._lines))
+        self._counts = head.image is None and not head.has_file_name
+        self._content = Pieces(hashed=head.is_image_file)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        piece = data[start:end]  # a whole chunk is itself, not a copy
+        head, content, size = self._head, self._content, end - start
+        if head is None:
+            return
         # Text parts may hold JSON, so they are bounded like a JSON body (0016).
         if self._counts:
-            self._guard.feed(piece, self._name)
+            self._guard.feed(data[start:end], head.name)
         # While it arrives: a file that is too large is never held whole.
-        if self._content.size + len(piece) > self._max_file_bytes:
+        if content.size + size > self._max_file_bytes:
             limit = f"{self._max_file_bytes // 1024} KiB"
-            message = f"`{self._name}` is larger than the {limit} this gateway takes."
-            raise TooLargeError(message, param=self._name, code="image_too_large" if self._takes_image else None)
-        self._content.add(piece)
+            message = f"`{head.name}` is larger than the {limit} this gateway takes."
+            raise TooLargeError(message, param=head.name, code="image_too_large" if head.image else None)
+        content.add(data if size == len(data) else memoryview(data)[start:end])
 
     def _end_part(self) -> None:
         data = self._content.join()
-        part = read_part(self._head, data, self._charset)
+        part = None if self._head is None else read_part(self._head, data, self._charset)
         if isinstance(part, FilePart):
             if isinstance(part.content, str):  # it may hold JSON
                 self._guard.feed(part.content.encode("utf-8", "surrogatepass"), part.name)

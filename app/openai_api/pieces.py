@@ -4,8 +4,9 @@ import hashlib
 
 _SMALL = 16 * 1024
 """Pieces smaller than this are copied together: kept one by one, pieces of a byte would take forty times their size."""
+_LARGE = 64 * 1024
 _BLOCK = 1 * 1024 * 1024
-"""So many bytes of pieces are put together: many small ones would leave the memory full of holes of their size."""
+"""So many bytes of pieces that are not large are put together: the memory would be left full of holes of their size."""
 
 
 class Pieces:
@@ -14,36 +15,44 @@ class Pieces:
     What is `hashed` is so while a piece is still in the processor's cache: a second pass costs twice as much.
     """
 
+    __slots__ = ("_hash", "_kept", "_small", "_waiting", "_waits", "size")
+
     def __init__(self, *, hashed: bool = False) -> None:
         self.size = 0
         """Bytes so far."""
-        self._blocks: list[bytes] = []
-        self._pieces: list[bytes | bytearray] = []
-        self._waiting = 0
-        self._small = bytearray()
+        self._kept: list[bytes | bytearray | memoryview] = []
+        self._waiting = self._waits = 0
+        """Bytes, and pieces at the end of what is kept, that are to be put together."""
+        self._small: bytearray | None = None
         self._hash = hashlib.sha256() if hashed else None
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: bytes | memoryview) -> None:
         """Take the next bytes."""
-        self.size += len(piece)
+        size = len(piece)
+        self.size += size
         if self._hash is not None:
             self._hash.update(piece)
-        if len(piece) < _SMALL:
+        if size < _SMALL:
+            if self._small is None:
+                self._small = bytearray()
             self._small += piece
             return
         self._settle()
-        self._pieces.append(piece)
-        self._waiting += len(piece)
+        self._kept.append(piece)
+        if size >= _LARGE:
+            self._waiting = self._waits = 0
+            return
+        self._waiting += size
+        self._waits += 1
         if self._waiting >= _BLOCK:
-            self._blocks.append(b"".join(self._pieces))
-            self._pieces, self._waiting = [], 0
+            self._kept[-self._waits :] = [b"".join(self._kept[-self._waits :])]
+            self._waiting = self._waits = 0
 
     def join(self) -> bytes:
         """All of them as one; nothing is kept."""
         self._settle()
-        pieces = [*self._blocks, *self._pieces]
-        self._blocks, self._pieces, self._waiting = [], [], 0
-        return b"".join(pieces)
+        kept, self._kept, self._waiting, self._waits = self._kept, [], 0, 0
+        return b"".join(kept)
 
     @property
     def digest(self) -> str:
@@ -51,7 +60,8 @@ class Pieces:
         return "" if self._hash is None else self._hash.hexdigest()
 
     def _settle(self) -> None:
-        if self._small:
-            self._pieces.append(self._small)
+        if self._small is not None:
+            self._kept.append(self._small)
             self._waiting += len(self._small)
-            self._small = bytearray()
+            self._waits += 1
+            self._small = None
