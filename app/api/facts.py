@@ -1,6 +1,6 @@
 """What the line of a request's log learns from its answer."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from app.catalog.model import CatalogModel
@@ -11,11 +11,12 @@ from app.observability.access_log import RequestFacts
 _LONGEST = 60
 
 
-def note_choice(facts: RequestFacts, model: CatalogModel, adjustments: Iterable[Adjustment]) -> None:
+def note_choice(facts: RequestFacts, model: CatalogModel, adjustments: Sequence[Adjustment]) -> None:
     """What a request became, before anything is made."""
     facts.executed_model = model.id
     # Only the name of the field: what was asked for may be a prompt.
-    facts.adjustments = tuple(f"{one.param[:_LONGEST]}={one.mode.value}" for one in adjustments)
+    if adjustments:
+        facts.adjustments = tuple(f"{one.param[:_LONGEST]}={one.mode.value}" for one in adjustments)
 
 
 def note_answer(facts: RequestFacts, answer: Answer) -> None:

@@ -29,7 +29,7 @@ from app.observability.logs import get_logger
 from app.observability.tracing import note_prompt
 from app.openai_api.render import model_headers, render_dry_run
 from app.openai_api.request_log import render_record
-from app.server.delivery import state_of
+from app.server.delivery import RequestState, state_of
 
 _logger = get_logger("images")
 _ACCEPTED = 202
@@ -83,7 +83,7 @@ class ImageRoutes:
                 response = await elsewhere
             else:
                 outcome = await state.unless_gone(self._service.generate(understood, context))
-                response = self._answer_outcome(request, understood, outcome)
+                response = self._answer_outcome(request, state, understood, outcome)
         except GatewayError as error:
             ticket.release()
             raise error.renamed(understood.names) from None
@@ -130,14 +130,16 @@ class ImageRoutes:
         delivery = DeliveryTracker(self._sent, record.id, receipt=Receipt.DEFERRED)
         return PiecewiseResponse([render_record(view_of(record))], headers, delivery, status=_ACCEPTED)
 
-    def _answer_outcome(self, request: Request, understood: ImageRequest, outcome: Outcome | None) -> ASGIApp:
+    def _answer_outcome(
+        self, request: Request, state: RequestState, understood: ImageRequest, outcome: Outcome | None
+    ) -> ASGIApp:
         # The caller has left. The work goes on apart from it, and a retry joins (0062).
         if outcome is None:
-            state_of(request.scope).facts.error = "disconnected"
+            state.facts.error = "disconnected"
             return Response(status_code=_CLIENT_GONE)
         if isinstance(outcome, Answered):
-            return answer_images(request, self._sent, outcome.answer)
-        state_of(request.scope).request_id = outcome.request_id
+            return answer_images(state, self._sent, outcome.answer)
+        state.request_id = outcome.request_id
         if isinstance(outcome, Unresolved):
             # The retry must find the request.
             self._receipts.acknowledge(outcome.request_id, Receipt.LOST)

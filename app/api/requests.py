@@ -75,8 +75,9 @@ class RequestRoutes:
         if record.tenant != caller.tenant or read_boolean({"peek": request.query_params.get("peek")}, "peek"):
             return show_images(outcome.answer)
         # Before the answer is sent: from here on this call is a caller whose connection may break (0062).
-        await self._runner.rejoin(record.id, state_of(request.scope).request_id)
-        return answer_images(request, self._sent, outcome.answer)
+        state = state_of(request.scope)
+        await self._runner.rejoin(record.id, state.request_id)
+        return answer_images(state, self._sent, outcome.answer)
 
     async def delete_payloads(self, request: Request, caller: Caller) -> Response:
         """Forget images and prompt of a request; what is known about it stays."""

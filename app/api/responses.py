@@ -6,7 +6,6 @@ Owns the sending. What stands in the pieces is `openai_api`'s affair, who notes 
 from collections.abc import Sequence
 from functools import lru_cache
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -115,9 +114,8 @@ def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes],
     return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
-def answer_images(request: Request, sent: SentAnswers, answer: Answer) -> PiecewiseResponse:
+def answer_images(state: RequestState, sent: SentAnswers, answer: Answer) -> PiecewiseResponse:
     """The images of a request, under the id of the one that was carried out."""
-    state = state_of(request.scope)
     state.request_id = answer.request_id
     note_answer(state.facts, answer)
     delivery = DeliveryTracker(sent, answer.request_id, answer)

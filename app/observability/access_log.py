@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from functools import lru_cache, partial
+from typing import Literal
 
 import msgspec
 
@@ -33,7 +33,7 @@ _SAMPLED = slice(-8, None)
 _SECONDS = len("2026-11-27T01:02:03")
 _NANO = Decimal("0.000000001")
 _REMEMBERED = 64
-"""Clients ask for the same few paths; bounded, because anybody can ask for others."""
+"""The same few paths, names and amounts come again and again; bounded, because anybody can send others."""
 
 
 @dataclass(slots=True)
@@ -69,14 +69,14 @@ class AccessLog:
         level: str,
         hidden: HiddenValues,
         share: float = 1.0,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._hidden = hidden
         self._render = _as_json if format_ == "json" else _for_people
         self._stream = standard_error()
         self._from = logging.getLevelNamesMapping()[level.upper()]
         self._sampled = round(share * 0x1_0000_0000)
-        self._now = now
+        self._now = now or partial(datetime.now, UTC)
 
     def log_request(
         self, request_id: str, method: str, path: str, status: int, elapsed_ms: int, facts: RequestFacts
@@ -90,9 +90,10 @@ class AccessLog:
             return
         # Before it is cut: half a secret would not be known as one.
         shown = path if len(path) <= _MAX_PATH else without_images(self._hidden.clean(path))[:_MAX_PATH]
-        line = _Line(self._now(), level, request_id, method, shown, status, elapsed_ms, facts)
+        at = f"{self._now().isoformat()[:_SECONDS]}Z"
+        text = self._render(_Line(at, level, request_id, method, shown, status, elapsed_ms, facts))
         # As a whole: names of keys and models are words of somebody's, too.
-        self._stream.write(f"{without_images(self._hidden.clean(self._render(line)))}\n")
+        self._stream.write(f"{without_images(self._hidden.clean(text))}\n")
 
 
 class _Members(msgspec.Struct, frozen=True):
@@ -121,8 +122,8 @@ class _Members(msgspec.Struct, frozen=True):
     error: str | None
 
 
-class _Line(NamedTuple):
-    at: datetime
+class _Line(msgspec.Struct):
+    at: str
     level: int
     request_id: str
     method: str
@@ -143,34 +144,39 @@ def _endpoint_of(path: str) -> str | None:
     return known if known and known.isascii() and known.isalpha() else None
 
 
+@lru_cache(_REMEMBERED)
+def _where(path: str) -> str:
+    """What a person is shown of a path."""
+    endpoint = _endpoint_of(path)
+    return endpoint if endpoint in _IMAGES else _quote(path)
+
+
 def _for_people(line: _Line) -> str:
     facts = line.facts
-    endpoint = _endpoint_of(line.path)
-    where = endpoint if endpoint in _IMAGES else line.path
-    words = [
-        _time(line.at),
-        line.method,
-        _quote(where),
-        str(line.status),
-        f"{line.elapsed_ms} ms",
-        _name(facts.executed_model) or _name(facts.model),
-        facts.size,
-        None if facts.images is None else f"×{facts.images}",  # noqa: RUF001 - what people write
-        None if facts.cost is None else f"${_plain(facts.cost)}",
-        None if not facts.adjustments else f"adjusted={_quote(','.join(facts.adjustments)[:_MAX_WORDS])}",
-        None if facts.attempts is None or facts.attempts < 2 else f"attempts={facts.attempts}",  # noqa: PLR2004 - one is usual
-        None if facts.error is None else f"error={_quote(facts.error)}",
-        None if not facts.key else f"key={_quote(facts.key)}",
-        None if facts.trace_id is None else f"trace={facts.trace_id}",
-        line.request_id,
-    ]
-    return " ".join(word for word in words if word)
+    model = _name(facts.executed_model) or _name(facts.model)
+    words = [line.at, line.method, _where(line.path), str(line.status), f"{line.elapsed_ms} ms", model, facts.size]
+    if facts.images is not None:
+        words.append(f"×{facts.images}")  # noqa: RUF001 - what people write
+    if facts.cost is not None:
+        words.append(f"${_plain(facts.cost)}")
+    if facts.adjustments:
+        words.append(f"adjusted={_quote(','.join(facts.adjustments)[:_MAX_WORDS])}")
+    if facts.attempts is not None and facts.attempts > 1:
+        words.append(f"attempts={facts.attempts}")
+    if facts.error is not None:
+        words.append(f"error={_quote(facts.error)}")
+    if facts.key:
+        words.append(f"key={_quote(facts.key)}")
+    if facts.trace_id is not None:
+        words.append(f"trace={facts.trace_id}")
+    words.append(line.request_id)
+    return " ".join(filter(None, words))
 
 
 def _as_json(line: _Line) -> str:
     facts = line.facts
     members = _Members(
-        _time(line.at),
+        line.at,
         "warning" if line.level == logging.WARNING else "info",
         "request",
         line.request_id,
@@ -200,10 +206,7 @@ def _as_json(line: _Line) -> str:
     return text if text.isascii() and text.isprintable() and text else json.dumps(msgspec.structs.asdict(members))
 
 
-def _time(at: datetime) -> str:
-    return f"{at.isoformat()[:_SECONDS]}Z"
-
-
+@lru_cache(_REMEMBERED)
 def _name(value: str | None) -> str | None:
     """A name of a model, or a mark in the place of something else."""
     if value is None or _NAME.fullmatch(value):
@@ -215,6 +218,7 @@ def _quote(value: str) -> str:
     return value if value.isprintable() and not _QUOTED.intersection(value) else escape(json.dumps(value))
 
 
+@lru_cache(_REMEMBERED)
 def _plain(cost: Decimal) -> str:
     """An amount as people write it: at least two digits behind the point, no more than there are."""
     text = format(cost.quantize(_NANO), "f").rstrip("0")

@@ -32,7 +32,8 @@ class PatientStream:
         with self._lock:
             if self._lost and self._put(f"{self._lost} lines of the log were lost: nothing took them\n".encode()):
                 self._lost = 0
-            if self._lost or not self._put(data):
+            put = self._put_piece if len(data) <= _PIECE_BYTES else self._put
+            if self._lost or not put(data):
                 self._lost += data.count(b"\n")
         return len(text)
 
@@ -40,8 +41,6 @@ class PatientStream:
         """Nothing is held back."""
 
     def _put(self, data: bytes) -> bool:
-        if len(data) <= _PIECE_BYTES:
-            return self._put_piece(data)
         pieces = (data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES))
         return all(self._put_piece(piece) for piece in pieces)
 

@@ -207,7 +207,10 @@ class AnswerCycle:
             if self._left < 0:
                 problem = "The body of this answer is longer than its length."
                 raise RuntimeError(problem)
-            self._write((head, body))
+            if len(head) + len(body) <= _JOINED_BYTES:
+                self.transport.write(head + body)
+            else:
+                self._write((head, body))
         if not more:
             self._end()
 
@@ -249,11 +252,11 @@ def _checked(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
     """Headers that are what headers may be, their names in lower case; raises RuntimeError for any other."""
     lines = list(headers)
     # All at once: the usual answer has nothing to find fault with, and each header would cost several calls.
-    names, values = zip(*lines, strict=True) if lines else ((), ())
-    if b"".join(names).translate(None, _IN_NAMES):
+    names, values = (map(b"".join, zip(*lines, strict=True))) if lines else (b"", b"")
+    if names.translate(None, _IN_NAMES):
         lines = [(name.lower(), value) for name, value in lines]
-        names = tuple(name for name, _ in lines)
-    if b"".join(names).translate(None, _IN_NAMES) or b"".join(values).translate(None, _IN_VALUES):
+        names = names.lower()
+    if names.translate(None, _IN_NAMES) or values.translate(None, _IN_VALUES):
         problem = "A header of this answer has a character that no header may have."
         raise RuntimeError(problem)
     return lines

@@ -57,6 +57,8 @@ class GatewayProtocol(PacedProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._asgi = {"version": config.asgi_version, "spec_version": "2.3"}
         self.headers: list[tuple[bytes, bytes]] = []
+        limits = self.shared.limits
+        self._near_limit = limits.head_bytes - limits.head_fields * _FIELD_OVERHEAD - _PIECE_BYTES
         self.parser = self._new_parser()
 
     def data_received(self, data: bytes) -> None:
@@ -96,7 +98,10 @@ class GatewayProtocol(PacedProtocol):
         """A head was read; one with an offer will come again without it."""
         if self.parser.should_upgrade():
             return
-        self._judge_head()
+        # Counted only where it comes near: what came since anything was understood is all of a head, but for the piece
+        # of its beginning.
+        if self.unclear > self._near_limit or len(self.headers) > self.shared.limits.head_fields:
+            self._judge_head()
         self.reading, self.unclear = Reading.BODY, 0
         version, state = self.parser.get_http_version(), RequestState(self.headers)
         scope, expected = self._scope_of(version, state), state.headers.get(b"expect")
@@ -211,11 +216,9 @@ class GatewayProtocol(PacedProtocol):
 
     def _judge_head(self) -> None:
         """Refuse a whole head that is too large."""
-        limits, headers = self.shared.limits, self.headers
-        # Counted only where it comes near: what came since anything was understood is all of it, but for the piece of
-        # its beginning.
-        nearly = self.unclear + _FIELD_OVERHEAD * len(headers) + _PIECE_BYTES > limits.head_bytes
-        if len(headers) > limits.head_fields or (nearly and self._head_bytes() > limits.head_bytes):
+        limits, fields = self.shared.limits, self.headers
+        size = len(self.url) + sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields)
+        if size > limits.head_bytes or len(fields) > limits.head_fields:
             self._refuse_head()
 
     def _judge_unfinished(self) -> None:
@@ -223,9 +226,6 @@ class GatewayProtocol(PacedProtocol):
         limits = self.shared.limits
         if self.unclear > limits.head_bytes or len(self.headers) > limits.head_fields:
             self._refuse_head()
-
-    def _head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in self.headers)
 
     def _refuse_head(self) -> None:
         limits = self.shared.limits
