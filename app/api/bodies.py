@@ -20,9 +20,9 @@ from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, OverloadedError
 from app.openai_api.defaults import with_defaults
 from app.openai_api.input_images import FilePart
-from app.openai_api.json_body import INLINE_BYTES, StructureGuard, decode_object
+from app.openai_api.json_body import INLINE_BYTES, MAX_STRUCTURE, StructureGuard, decode_object
 from app.openai_api.multipart import FormParser
-from app.openai_api.parse import parse_request
+from app.openai_api.parse import RequestParser
 from app.openai_api.pieces import Pieces
 from app.server.body import body_at_hand, read_body
 from app.server.delivery import state_of
@@ -41,8 +41,9 @@ NO_DEFAULTS: Fields = {}
 
 
 class _Asked(NamedTuple):
-    """For which endpoint a body is read, and what is said elsewhere."""
+    """By what and for which endpoint a body is read, and what is said elsewhere."""
 
+    parser: RequestParser
     mode: Mode
     deployment: str | None
     """What an address of Azure's form names as the model."""
@@ -56,7 +57,7 @@ class BodyReader:
     def __init__(
         self, memory: MemoryBudget, server: ServerSettings, images: ImageSettings, upstream: UpstreamSettings
     ) -> None:
-        self._memory = memory
+        self._memory, self._parser = memory, RequestParser()
         self._body_bytes, self._image_bytes = server.max_body_bytes, images.max_image_bytes
         self._longest_wait = upstream.request_timeout
 
@@ -75,7 +76,7 @@ class BodyReader:
             if ticket.waits:
                 await self._wait_turn(request, ticket, context.wait or self._longest_wait)
             named = request.scope.get("path_params")
-            asked = _Asked(mode, named.get("deployment") if named else None, defaults)
+            asked = _Asked(self._parser, mode, named.get("deployment") if named else None, defaults)
             has_form = kind.startswith(_FORMS)
             body = None if has_form else body_at_hand(state, min(self._body_bytes, INLINE_BYTES))
             understood = await self._read(request, asked, kind) if body is None else _understand(asked, body)
@@ -150,7 +151,8 @@ def _understand_json(asked: _Asked, pieces: Pieces) -> ImageRequest:
 
 
 def _understand(asked: _Asked, body: bytes | bytearray) -> ImageRequest:
-    StructureGuard().feed(body)
+    if len(body) > MAX_STRUCTURE:  # a shorter one cannot hold too many values
+        StructureGuard().feed(body)
     return _parse(asked, decode_object(body))
 
 
@@ -164,7 +166,7 @@ def _parse(asked: _Asked, fields: Fields, files: Sequence[FilePart] = ()) -> Ima
     deployment, named = asked.deployment, fields.get("model")
     own = fields if deployment is None else {**fields, "model": deployment}
     completed = with_defaults(own, files, asked.defaults)
-    understood = parse_request(asked.mode, completed, files)
+    understood = asked.parser.parse(asked.mode, completed, files)
     if completed is not own:
         # What the caller itself said: nothing else is reported to it as adjusted.
         added = completed.keys() - {name for name, value in own.items() if value is not None and value != ""}

@@ -5,9 +5,12 @@ caller's words; a field nobody knows is kept in `passthrough` for the provider. 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
+
+from msgspec import structs
 
 from app.catalog.modes import Mode
+from app.domain.memory import Memory
 from app.domain.request import IgnoredField, ImageRequest, InputImage
 from app.domain.words import ImageFormat, JSONValue
 from app.errors import InvalidRequestError
@@ -31,7 +34,59 @@ _IMAGE_NAMES = frozenset(names_of(Kind.IMAGES))
 _SINGLE_NAMES = names_of(Kind.IMAGE)
 _READ_FIRST = frozenset({*_IMAGE_NAMES, *names_of(Kind.PROMPT)})
 _AS_IT_IS = Translation({})
+_CARRIED = frozenset({"prompt", "seed", "safety_identifier", "user"})
+"""What differs in each request of a program that asks for the same again and again; each is read by itself."""
+_ONLY_PROMPT = frozenset({"prompt"})
+_BODIES_KEPT, _LONGEST_REST = 1024, 256
+_Said: TypeAlias = tuple[object, ...]
 _STREAM_COMES_FIRST = IgnoredField("deliveryMethod", "async", "A stream is sent while it is made.")
+
+
+class RequestParser:
+    """Parses bodies as `parse_request` does, and remembers what short ones say beside what differs in each."""
+
+    def __init__(self) -> None:
+        self._known = Memory[_Said, ImageRequest](_BODIES_KEPT)
+
+    def parse(self, mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
+        """See `parse_request`."""
+        prompt = fields.get("prompt")
+        if files or not prompt or not isinstance(prompt, str) or not RUNWARE_NAMES.isdisjoint(fields):
+            return parse_request(mode, fields, files)
+        rest = {**fields}
+        carried = {name: rest.pop(name) for name in _CARRIED & rest.keys()}
+        # With their types: 1, 1.0 and true are equal, and not all of them are legal.
+        said = (mode, *rest, *rest.values(), *map(type, rest.values()))
+        try:
+            known = self._known.find(said)
+        except TypeError:  # lists and objects are read each time
+            return parse_request(mode, fields)
+        if known is None:
+            understood = parse_request(mode, fields)
+            if _is_short(rest):
+                alike = structs.replace(
+                    understood, prompt=None, seed=None, user=None, given=understood.given - _CARRIED
+                )
+                self._known.keep(said, alike)
+            return understood
+        return _with_own(known, carried)
+
+
+def _with_own(known: ImageRequest, carried: Fields) -> ImageRequest:
+    """A request that says beside its own what a known one says; only its own can be wrong."""
+    prompt, given = _read_prompt(BY_NAME["prompt"], carried), known.given | _ONLY_PROMPT
+    if len(carried) == 1:
+        return structs.replace(known, prompt=prompt, given=given)
+    attributes, _ = _read_fields(carried, (), _AS_IT_IS)
+    given |= {name for name, value in carried.items() if value is not None and value != ""}
+    return structs.replace(known, prompt=prompt, given=given, **attributes)
+
+
+def _is_short(rest: Fields) -> bool:
+    """Whether a body may be remembered: it may be as long as it likes, and zero has two signs that are equal."""
+    texts = [one for one in (*rest, *rest.values()) if isinstance(one, str)]
+    is_exact = not any(isinstance(value, float) and not value for value in rest.values())
+    return is_exact and sum(map(len, texts)) <= _LONGEST_REST
 
 
 def parse_request(mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
