@@ -69,7 +69,13 @@ class KeyAuthenticator:
         `x-api-key: KEY`. Where several are sent, one that is valid is enough: SDKs insist on a key of their own.
         """
         refusal: str | None = None
-        for key in keys_in(headers):
+        bearer = _bearer_in(headers)
+        if bearer:  # most send no other: where it is valid, no other is looked for
+            found = await self._judge(bearer)
+            if isinstance(found, Caller):
+                return found
+            refusal = found
+        for key in _others_in(headers):
             found = await self._judge(key)
             if isinstance(found, Caller):
                 return found
@@ -137,7 +143,15 @@ def _fault_of(stored: StoredKey, digest: str, now: float) -> str | None:
 
 def keys_in(headers: Mapping[str, str]) -> list[str]:
     """The keys that came with a request, in the order in which they count."""
+    bearer, others = _bearer_in(headers), _others_in(headers)
+    return [bearer, *others] if bearer else others
+
+
+def _bearer_in(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-    bearer = token if scheme.lower() == "bearer" else ""
-    given = (bearer, headers.get("api-key", ""), headers.get("x-api-key", ""))
-    return [key.strip() for key in given if key.strip()]
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _others_in(headers: Mapping[str, str]) -> list[str]:
+    given = (headers.get("api-key", "").strip(), headers.get("x-api-key", "").strip())
+    return [key for key in given if key]

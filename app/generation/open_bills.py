@@ -62,7 +62,7 @@ class BillCompleter:
 
     async def _complete(self, record: Record) -> None:
         """Ask for every unknown part, and write the bill down once it is whole."""
-        bill, key = Bill(record.costs), self._runware.keys.key_of(record.tenant)
+        bill, key = Bill.of(record.costs), self._runware.keys.key_of(record.tenant)
         if key is None:  # forgotten since the bill was found due
             return
         for cost in record.costs:

@@ -73,7 +73,7 @@ class Carrier:
         self._keeper.hold(lease, asked)
         self._execution.counts.metrics.taken_over()
         # What was known to be paid stays known, even if a second look at Runware says less.
-        job = Job(lease, Bill(record.costs), self._keeper)
+        job = Job(lease, Bill.of(record.costs), partial(self._keeper.confirm, lease))
         # Without a place among the tasks: it was begun before, and is only to be found.
         work = self._execution.run(self._executor.resolve(record, job), job, of_record(record))
         task = asyncio.get_running_loop().create_task(work)
@@ -103,7 +103,8 @@ class Carrier:
             self._fail(entry, fault)
         finally:
             self._give_back(entry)
-            entry.tell(outcome)
+            if not entry.caller.done():
+                entry.caller.set_result(outcome)
         return outcome
 
     async def _claim(self, entry: Entry) -> Claim:
@@ -127,7 +128,7 @@ class Carrier:
     def _open_job(self, entry: Entry, lease: Lease) -> Job:
         """The job of a new claim; the task that runs is the one that carries it out."""
         parts = Parts() if entry.prepared.request.stream else None
-        job = Job(lease, Bill(), self._keeper, parts, entry.caller)
+        job = Job(lease, Bill(), partial(self._keeper.confirm, lease), parts, entry.caller)
         self._running[lease.request_id] = RunningJob(job, self._entries[entry])
         return job
 

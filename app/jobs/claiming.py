@@ -115,14 +115,14 @@ class Claimer:
         """A claim that knows of all that has happened here before, and whose caller is counted."""
         try:
             while True:
-                if intent.key_hash is None and self._queue.has_backlog:  # whom it may join depends on who went away
+                if intent.key_hash is None and self._queue.lagging:  # whom it may join depends on who went away
                     await self._queue.flush()
                 claim = await self._claim_once(intent)
                 if claim.rivals:
                     claim = await self._certain_claim(intent, claim)
                 # A departure that the database refused may be the very one this retry should have joined. Then a new
                 # claim is not certain and is taken back (0051).
-                if not (claim.is_new and intent.key_hash is None and self._queue.has_backlog):
+                if not (claim.is_new and intent.key_hash is None and self._queue.lagging):
                     entry.counted = claim.record.id
                     self._keeper.add_caller(claim.record.id)
                     return claim

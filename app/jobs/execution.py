@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from app.access.admission import Ticket
 from app.access.meters import Meters
-from app.domain.answer import Answer
 from app.domain.context import RequestContext
 from app.domain.outcome import Answered, Failed, Outcome, Unresolved
 from app.errors import GatewayError, InternalError
@@ -127,7 +126,7 @@ class JobExecution:
         match outcome:
             case Answered(answer):
                 costs = answer.costs
-                keeps = self._keeps(answer, job, terms)
+                keeps = self._keeps(job, terms) if is_embedded(answer.result) else None
                 await self.endings.write_answer(job.lease, answer, keeps=keeps, before=terms.images_until)
                 if not terms.is_counted:
                     self.counts.count_answer(answer)
@@ -141,10 +140,8 @@ class JobExecution:
         if terms.metered is not None and total_cost(costs) != terms.expected:
             self.meters.mark_stale(terms.metered)
 
-    def _keeps(self, answer: Answer, job: Job, terms: Terms) -> bool | None:
-        """Whether embedded images must be stored before their bytes are freed (0053); None where none is embedded."""
-        if not is_embedded(answer.result):
-            return None
+    def _keeps(self, job: Job, terms: Terms) -> bool:
+        """Whether embedded images must be stored before their bytes are freed (0053)."""
         if terms.context is None:
             return True
         # Nobody is here to receive them, or it is likely that somebody asks for them later.

@@ -4,7 +4,7 @@ Owns the parts of an answer as they come, for callers that listen. Leaves the ma
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -12,7 +12,6 @@ from msgspec import Struct
 from app.domain.outcome import Answered, Failed, Outcome, Part, Unresolved
 from app.domain.values import replace
 from app.errors import GatewayError, Spent
-from app.jobs.leases import LeaseKeeper
 from app.journal.records import Lease, Record
 from app.ledger.bill import Bill, known_cost, total_cost
 from app.planning.prepared import Prepared
@@ -71,7 +70,8 @@ class Job(Struct, frozen=True):
 
     lease: Lease
     bill: Bill
-    keeper: LeaseKeeper
+    confirm: Callable[[], Awaitable[None] | None]
+    """Asked before anything is sent for it; see `LeaseKeeper.confirm`."""
     parts: Parts | None = None
     """Where its parts are reported; None where nobody can listen."""
     first: asyncio.Future[Outcome | None] | None = None
@@ -81,10 +81,6 @@ class Job(Struct, frozen=True):
     def request_id(self) -> str:
         """The id of its request."""
         return self.lease.request_id
-
-    def confirm(self) -> Awaitable[None] | None:
-        """None while this process may send something for it; see `LeaseKeeper.confirm`."""
-        return self.keeper.confirm(self.lease)
 
     def end_parts(self, outcome: Outcome) -> None:
         """Tell those who listen that nothing more comes, and why where it failed."""

@@ -7,6 +7,7 @@ asking that it is the holder; later, as after it was stopped or its loop hung, i
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -41,11 +42,9 @@ class _Held(Struct, frozen=True):
     confirmed: Moment
 
 
-def steady_clock() -> float:
-    """Seconds that never go back and, where the system can tell, go on while it is suspended."""
-    # CLOCK_MONOTONIC stands still while a laptop or a virtual machine sleeps, but the other processes do not (0059).
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(clock)
+# CLOCK_MONOTONIC stands still while a laptop or a virtual machine sleeps, but the other processes do not (0059).
+steady_clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Seconds that never go back and, where the system can tell, go on while it is suspended."""
 
 
 class LeaseKeeper:

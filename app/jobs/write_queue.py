@@ -44,30 +44,31 @@ class WriteQueue:
         self._writing: dict[str, asyncio.Future[None]] = {}
         self._handed: dict[str, _Handed] = {}
         """What the writer has and nobody waits for; never of a request of which something is in `_writing`."""
-        self._lagging: set[asyncio.Future[None]] = set()
+        self.lagging: set[asyncio.Future[None]] = set()
+        """What the database refused and has not taken since."""
 
     async def post(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Write rows now; later where the database does not take them."""
         # Behind what the database refused before: a lease that is released first would leave the costs unwritten.
-        if self._writing.get(request_id) not in self._lagging:
+        if self._writing.get(request_id) not in self.lagging:
             try:
                 await self._writer.post(work, *args, **kwargs)
             except DatabaseUnavailableError:
                 pass
             else:
                 return
-        self._lagging.add(self.enqueue(request_id, partial(self._writer.post, work, *args, **kwargs)))
+        self.lagging.add(self.enqueue(request_id, partial(self._writer.post, work, *args, **kwargs)))
 
     async def write(self, request_id: str, act: _Act) -> None:
         """As `post`, for what is more than rows."""
-        if self._writing.get(request_id) not in self._lagging:
+        if self._writing.get(request_id) not in self.lagging:
             try:
                 await act()
             except DatabaseUnavailableError:
                 pass
             else:
                 return
-        self._lagging.add(self.enqueue(request_id, act))
+        self.lagging.add(self.enqueue(request_id, act))
 
     def post_later(self, request_id: str, work: _Work[_P], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Write rows in the background."""
@@ -96,11 +97,6 @@ class WriteQueue:
         task.add_done_callback(partial(self._forget, request_id))
         return task
 
-    @property
-    def has_backlog(self) -> bool:
-        """Whether the database refused something that it has not taken since."""
-        return bool(self._lagging)
-
     async def drain(self, request_id: str) -> None:
         """Wait for what is being written of a request."""
         writing = self._awaited(request_id)
@@ -109,7 +105,7 @@ class WriteQueue:
 
     def when_drained(self, request_id: str, act: Callable[[], None]) -> None:
         """Call `act` once everything that is to be written of a request by now is written; at once if it is."""
-        writing = self._awaited(request_id)
+        writing = self._awaited(request_id) if request_id in self._handed else self._writing.get(request_id)
         if writing is None:
             act()
         else:
@@ -120,12 +116,12 @@ class WriteQueue:
 
         Only what the database once refused is waited for: everything else is written before what is asked later.
         """
-        if self._lagging:
+        if self.lagging:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience):
-                    while self._lagging:
+                    while self.lagging:
                         await asyncio.wait(list(self._writing.values()))
-        if self._lagging:
+        if self.lagging:
             raise DatabaseUnavailableError
 
     async def close(self, seconds: float) -> None:
@@ -173,13 +169,13 @@ class WriteQueue:
             done.set_result(None)
 
     def _forget(self, request_id: str, done: asyncio.Future[None]) -> None:
-        self._lagging.discard(done)
+        self.lagging.discard(done)
         if self._writing.get(request_id) is done:
             del self._writing[request_id]
 
     def _note_refusal(self, request_id: str) -> None:
         _logger.warning("the journal does not take what is to be written; it is tried again", id=request_id)
-        self._lagging.add(self._writing[request_id])  # itself, or what waits for it
+        self.lagging.add(self._writing[request_id])  # itself, or what waits for it
 
     async def _repeat(
         self, request_id: str, act: _Act, *, after: asyncio.Future[None] | None = None, pause: float = 0.0

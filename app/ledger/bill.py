@@ -6,6 +6,9 @@ it. Leaves to `runware` which costs can be believed, and to the journal where th
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Self
+
+from msgspec import Struct, field
 
 from app.domain.answer import TaskCost
 
@@ -29,14 +32,18 @@ def total_cost(costs: Iterable[TaskCost]) -> Decimal | None:
     return total
 
 
-class Bill:
+class Bill(Struct, eq=False):
     """The costs of one request while it is executed.
 
     A task is unknown from the moment it may be sent until its end, so that a fault in between never looks free.
     """
 
-    def __init__(self, earlier: Iterable[TaskCost] = ()) -> None:
-        self._tasks = {task.task_id: task for task in earlier}
+    _tasks: dict[str, TaskCost] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, earlier: Iterable[TaskCost]) -> Self:
+        """A bill on which this stands already."""
+        return cls({task.task_id: task for task in earlier})
 
     def open_task(self, task_id: str) -> None:
         """This task may be sent now."""
@@ -49,8 +56,12 @@ class Bill:
         What was known once stays known, even where Runware says less when it is asked again.
         """
         earlier = self._tasks.get(task_id)
-        known = sum(filter(None, costs), Decimal(0))
-        is_complete = is_complete and None not in costs
+        known = Decimal(0)
+        for cost in costs:
+            if cost is None:
+                is_complete = False
+            elif cost:  # a zero would only change with how many digits the sum is written
+                known += cost
         # Later answers may say less, as when Runware has forgotten some images of the task. Money that was seen stays
         # seen.
         if earlier is not None and not is_complete and (earlier.is_complete or earlier.known > known):

@@ -205,13 +205,13 @@ def _rest_of(answer: Answer) -> dict[str, object]:
 
 def render_metadata(answer: Answer) -> dict[str, object]:
     """How the images of an answer came about."""
-    result = answer.result
+    result, cost = answer.result, total_cost(answer.costs)
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",
         "provider": PROVIDER,
         "provider_name": PROVIDER_NAME,
-        **cost_members(total_cost(answer.costs), known_cost(answer.costs)),
+        **cost_members(cost, known_cost(answer.costs) if cost is None else cost),
         "cost_currency": CURRENCY,
         "attempts": result.attempts,
         "adjustments": result.adjustments,

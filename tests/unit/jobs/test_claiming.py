@@ -229,7 +229,7 @@ def test_a_claim_without_a_key_is_not_certain_while_a_departure_cannot_be_writte
         with here.locked():
             here.receipts.acknowledge(first.record.id, Receipt.LOST)
             for _ in range(200):
-                if here.queue.has_backlog:
+                if here.queue.lagging:
                     break
                 await asyncio.sleep(0.01)
             with pytest.raises(JournalError):

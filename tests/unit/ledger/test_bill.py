@@ -42,7 +42,7 @@ def test_what_was_known_once_is_not_forgotten_when_runware_says_less_later():
     bill = Bill()
     bill.add("a", [CENT], is_complete=True)
     bill.add("b", [CENT, None], is_complete=True)
-    again = Bill(bill.costs)
+    again = Bill.of(bill.costs)
     again.add("a", [None], is_complete=True)
     again.add("b", [None, None], is_complete=True)
     assert again.costs == bill.costs
@@ -59,3 +59,11 @@ def test_the_parts_add_up_to_the_whole(tasks):
     assert known_cost(bill.costs) == sum(known_cost(part) for part in parts)
     assert (total_cost(bill.costs) is None) == any(total_cost(part) is None for part in parts)
     assert known_cost(bill.costs) == sum(cost for costs in tasks for cost in costs if cost is not None)
+
+
+@given(st.lists(st.one_of(st.none(), st.decimals(0, 100, allow_nan=False, places=6), st.just(Decimal("0.00")))))
+def test_a_sum_is_exact_to_the_way_it_is_written(costs):
+    bill = Bill()
+    bill.add("a", costs, is_complete=True)
+    assert str(known_cost(bill.costs)) == str(sum(filter(None, costs), Decimal(0)))
+    assert (total_cost(bill.costs) is None) is (None in costs)
