@@ -139,12 +139,6 @@ def note_prompt(prompt: str) -> None:
         outer.note_prompt(prompt)
 
 
-def trace_headers() -> Mapping[str, str]:
-    """What goes along with a call to somebody else on behalf of what is running."""
-    outer = _running.get()
-    return {} if outer is None else outer.headers()
-
-
 def open_tracer(settings: TraceSettings) -> Tracer:
     """The tracer of a process. Without an endpoint, or without what the extra `otel` installs, there are no traces."""
     if settings.endpoint is None:

@@ -131,14 +131,20 @@ class AnswerReader:
 
     def on_body(self, piece: bytes) -> None:
         """A part of the body."""
-        if self._unpacker is None:
-            self._take(piece)
-            return
-        try:
-            for unpacked in self._unpacker.pieces(piece):
-                self._take(unpacked)
-        except DamagedError:
-            raise BadAnswerError from None
+        for part in (piece,) if self._unpacker is None else self._unpacker.pieces(piece):
+            self._size += len(part)
+            if self._size > self._max_bytes:
+                self._is_cut = True
+                raise BadAnswerError
+            # The usual answer comes in one piece, which is not copied any more.
+            if self._more is not None:
+                self._more.write(part)
+            elif not self._body:
+                self._body = part
+            else:
+                self._more = io.BytesIO()
+                self._more.write(self._body)
+                self._more.write(part)
 
     def on_message_complete(self) -> None:
         """The end of an answer."""
@@ -148,21 +154,6 @@ class AnswerReader:
         self._parser = HttpResponseParser(self)
         return self._parser
 
-    def _take(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > self._max_bytes:
-            self._is_cut = True
-            raise BadAnswerError
-        # The usual answer comes in one piece, which is not copied any more.
-        if self._more is not None:
-            self._more.write(piece)
-        elif not self._body:
-            self._body = piece
-        else:
-            self._more = io.BytesIO()
-            self._more.write(self._body)
-            self._more.write(piece)
-
     def _measure(self) -> bool:
         """Look at how long a body is that did not come at once; whether that is too much already."""
         self._is_measured = True
@@ -171,10 +162,10 @@ class AnswerReader:
             return self._cut()
         if self._unpacker is None and length - self._size >= _MIN_ROOM_BYTES and length <= _MAX_ROOM_BYTES:
             # Past the parser from here on: megabytes are neither cut up nor joined again.
-            start, self._body = self._joined(), bytearray(length)
-            self._body[: self._size] = start
-            self.room = memoryview(self._body)[self._size :]
-            self._parser = None
+            room = bytearray(length)
+            room[: self._size] = self._body if self._more is None else self._more.getbuffer()
+            self._body, self._more, self._parser = room, None, None
+            self.room = memoryview(room)[self._size :]
         return False
 
     def _cut(self) -> bool:
@@ -188,12 +179,10 @@ class AnswerReader:
                 self._unpacker.finish()
             except DamagedError:
                 raise BadAnswerError from None
-        self.reply = HTTPReply(self._status, self._joined(), self._retry_after)
+        body = self._body if self._more is None else self._more.getvalue()
+        self.reply = HTTPReply(self._status, body, self._retry_after)
         self._body, self._more = b"", None
         return True
-
-    def _joined(self) -> bytes | bytearray:
-        return self._body if self._more is None else self._more.getvalue()
 
     def _field(self, name: bytes) -> bytes:
         """The value of a field of the head in lower case, or that of all fields of the name."""

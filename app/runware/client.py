@@ -8,18 +8,18 @@ with `getResponse`, and sent again only under its own taskUUID. Leaves the calle
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec import structs
 
 from app.observability.metrics import Metrics
-from app.observability.tracing import Value, piece_of, running_span
+from app.observability.tracing import Span, Value, piece_of, running_span
 from app.runware.collector import Collector
 from app.runware.exchange import OK, SERVER_ERROR, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
 from app.runware.keys import Keys, RunwareKey
 from app.runware.retry import RetryPolicy, backoff
-from app.runware.tasks import ImageTask, TaskResult, encode, encode_task, get_response
+from app.runware.tasks import ImageTask, TaskResult, encode_task
 from app.runware.transport import LateError, LostError, NotSentError, Permit, Transport
 from app.runware.wire import Reply
 
@@ -66,37 +66,41 @@ class RunwareClient:
         """Whether Runware's last word about our key was no."""
         return self._exchange.key_refused
 
-    async def run_task(
+    def run_task(
         self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None = None
-    ) -> TaskResult:
+    ) -> Awaitable[TaskResult]:
         """The end of `task`, at the latest at `deadline` on the clock; raises what `permit` raises before sending."""
-        began, outer = time.perf_counter(), running_span()
+        outer = running_span()
+        running = self._run(task, key, deadline, permit)
+        return running if outer is None else _trace(outer, task, running)
+
+    async def _run(self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None) -> TaskResult:
+        began = time.perf_counter()
         try:
-            if outer is None:
-                return await self._run(task, key, deadline, permit)
-            with piece_of(outer, f"{_OPERATION} {task.model}", "client", _facts_of(task)):
-                return await self._run(task, key, deadline, permit)
+            body = await _encode_with_images(task) if task.inputs else encode_task(task)
+            run = Run(task.task_uuid, key, task.number_results, task.max_answer_bytes, deadline, body, permit)
+            attempt = 1
+            # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
+            while isinstance(outcome := await self._submit(run), ProviderFailure):
+                end = await self._end_or_wait(run, outcome, attempt)
+                if end is not None:
+                    return end
+                attempt += 1
+            return outcome
         finally:
             self._answered_in(time.perf_counter() - began)
 
-    async def _run(self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None) -> TaskResult:
-        body, question = await _encode_task(task), encode([get_response(task.task_uuid)])
-        run = Run(task.task_uuid, key, task.number_results, task.max_answer_bytes, deadline, body, question, permit)
-        # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
-        attempt = 0
-        while True:
-            attempt += 1
-            outcome = await self._submit(run)
-            if isinstance(outcome, TaskResult):
-                return outcome
-            if outcome.kind is Kind.CONFLICT:
-                # Not an error: Runware has seen this id before, so the task exists and its images are there to collect.
-                return await self._collector.collect(run)
-            delay = backoff(self._retry, outcome, attempt, self._chance())
-            if delay is None or self._clock() + delay >= deadline:
-                return await self._give_up(run, outcome)
-            await asyncio.sleep(delay)
-            self._exchange.metrics.task_retried()
+    async def _end_or_wait(self, run: Run, failure: ProviderFailure, attempt: int) -> TaskResult | None:
+        """The end after a failed attempt; None once it is time for another one."""
+        if failure.kind is Kind.CONFLICT:
+            # Not an error: Runware has seen this id before, so the task exists and its images are there to collect.
+            return await self._collector.collect(run)
+        delay = backoff(self._retry, failure, attempt, self._chance())
+        if delay is None or self._clock() + delay >= run.deadline:
+            return await self._give_up(run, failure)
+        await asyncio.sleep(delay)
+        self._exchange.metrics.task_retried()
+        return None
 
     async def recover(self, task_uuid: str, key: RunwareKey, number_results: int, deadline: float) -> TaskResult | None:
         """What became of a task that another process sent: see Collector."""
@@ -151,16 +155,19 @@ class RunwareClient:
         return to_failure(reply.faults[0], OK) if reply.faults else ProviderFailure(Kind.PROVIDER, "emptyResponse", "")
 
 
-async def _encode_task(task: ImageTask) -> bytes:
+async def _encode_with_images(task: ImageTask) -> bytes:
     """The body that sends `task`; large images are encoded in a thread, so that the event loop goes on."""
-    if not task.inputs:
-        return encode_task(task)
     body = encode_task(task) if task.inline_bytes <= _INLINE_BYTES else await asyncio.to_thread(encode_task, task)
     # While the task runs, which may take minutes, they are held once, as what is sent again (0208).
     if not task.shares_images:
         for image in task.inline_images:
             image.content.let_go()
     return body
+
+
+async def _trace(outer: Span, task: ImageTask, running: Awaitable[TaskResult]) -> TaskResult:
+    with piece_of(outer, f"{_OPERATION} {task.model}", "client", _facts_of(task)):
+        return await running
 
 
 def _facts_of(task: ImageTask) -> dict[str, Value]:

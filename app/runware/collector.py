@@ -12,7 +12,7 @@ from app.runware.exchange import OK, OversizedError, Run, RunwareExchange
 from app.runware.failures import Kind, ProviderFailure, to_failure
 from app.runware.keys import RunwareKey
 from app.runware.retry import RetryPolicy, poll_delay
-from app.runware.tasks import TaskResult, encode, get_response, get_task_details, largest_answer
+from app.runware.tasks import TaskResult, encode, get_task_details, largest_answer
 from app.runware.transport import TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode_details
 
@@ -63,8 +63,7 @@ class Collector:
 
         Nothing is sent again. Raises TimeoutError when Runware does not say before `deadline`.
         """
-        question = encode([get_response(task_uuid)])
-        run = Run(task_uuid, key, number_results, largest_answer(number_results), deadline, b"", question)
+        run = Run(task_uuid, key, number_results, largest_answer(number_results), deadline, b"")
         unknown = polls = 0
         while self._clock() < deadline:
             try:
@@ -90,7 +89,7 @@ class Collector:
         found = await self.recover(task_uuid, key, 1, deadline)
         if found is None or (found.is_billed and None not in found.costs):
             return found
-        return await self._look_up(Run(task_uuid, key, 1, largest_answer(1), deadline, b"", b"")) or found
+        return await self._look_up(Run(task_uuid, key, 1, largest_answer(1), deadline, b"")) or found
 
     async def _look_up(self, run: Run) -> TaskResult | None:
         """The last resort for a task `getResponse` does not know: the record of past tasks."""

@@ -46,6 +46,8 @@ class Connection(asyncio.BufferedProtocol):
         """Whether parts of the request are not written yet."""
         self.can_reuse = True
         """Whether there was no exchange, or one that ended so that another may follow."""
+        self.was_used = False
+        """Whether it carried an exchange before the one that runs."""
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,13 +71,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_open(self) -> bool:
         """Whether anything can be written."""
-        # TLS may have ended while what carries it has not, and the other way round.
-        return (
-            self._transport is not None
-            and not self._transport.is_closing()
-            and self._socket is not None
-            and not self._socket.is_closing()
-        )
+        return self._socket is not None and not self._socket.is_closing()
 
     def begin(self, max_bytes: int) -> None:
         """An exchange begins whose answer may have so many bytes."""
@@ -85,15 +81,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def send(self, *data: bytes | memoryview) -> bool:
         """Write the first bytes of a request; False where surely none of them left this process."""
-        transport = self._transport
-        if transport is None or not self.is_open:
+        socket, transport = self._socket, self._transport
+        # TLS may have ended while what carries it has not, and the other way round.
+        if socket is None or transport is None or socket.is_closing() or transport.is_closing():
             return False
         if len(data) == 1:
             transport.write(data[0])
         else:
             transport.writelines(data)
         # The loop asked the system already. What it refuses as a whole closes the connection, and nothing else does.
-        return self.is_open
+        return not (socket.is_closing() or transport.is_closing())
 
     async def send_on(self, data: memoryview) -> None:
         """Write more of a request, once there is room for it."""
@@ -137,8 +134,8 @@ class Connection(asyncio.BufferedProtocol):
         except BadAnswerError:
             self._end(LostError())
             return
-        if has_reply:
-            self._conclude()
+        if has_reply and reader.reply is not None:
+            self._end(reader.reply)
 
     def eof_received(self) -> None:
         """The other side ends it; the loop then closes it."""
@@ -160,14 +157,8 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It takes more."""
         self._is_paused = False
-        self._wake()
-
-    def _conclude(self) -> None:
-        reader = self._reader
-        # An answer before the end of its request leaves a connection in which that end is still to come.
-        self.can_reuse = reader.can_reuse and not self.is_sending and not self._is_paused
-        if reader.reply is not None:
-            self._end(reader.reply)
+        if self._writable is not None:
+            self._wake()
 
     def _end_of_bytes(self) -> None:
         if self._is_expected:
@@ -176,15 +167,20 @@ class Connection(asyncio.BufferedProtocol):
             except BadAnswerError:
                 self._end(LostError())
             else:
-                self._conclude()
+                self._end(self._reader.reply or LostError())
 
     def _end(self, outcome: HTTPReply | TransportError) -> None:
         """The exchange has ended, where one runs."""
         if self._is_expected:
             self._is_expected = False
-            if not self.answer.done():  # whoever waited may have left
+            # An answer before the end of its request leaves a connection in which that end is still to come.
+            reader = self._reader
+            is_whole = outcome is reader.reply and reader.can_reuse
+            self.can_reuse = is_whole and not (self.is_sending or self._is_paused)
+            if not self.answer.done():  # who waited may have left
                 self.answer.set_result(outcome)
-            self._wake()
+            if self._writable is not None:
+                self._wake()
 
     async def _wait(self) -> None:
         """Until there is room, or the exchange has ended."""

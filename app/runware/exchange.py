@@ -7,8 +7,10 @@ a task has ended to `collector`.
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from msgspec import Struct
 
 from app.observability.logs import get_logger
 from app.observability.metrics import Metrics
@@ -16,7 +18,6 @@ from app.observability.tracing import Span, Value, piece_of, running_span
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.keys import RunwareKey
-from app.runware.members import Image
 from app.runware.tasks import Exchange, TaskResult, encode, get_response
 from app.runware.transport import HTTPReply, LostError, NotSentError, Permit, Transport, TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode
@@ -34,8 +35,7 @@ class OversizedError(TransportError):
     outcome = "oversized"
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """The course of one task; `unsure` while nobody knows whether Runware has it.
 
     `permit` is asked right before the task is sent, each time.
@@ -48,19 +48,27 @@ class Run:
     max_answer_bytes: int
     deadline: float
     body: bytes
-    question: bytes
     permit: Permit | None = None
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: list[Exchange] = []
     unsure: bool = False
     began: float | None = None
     """When the first exchange about it began."""
 
+    @property
+    def question(self) -> bytes:
+        """What asks after the task; few tasks are asked after."""
+        return encode([get_response(self.task_uuid)])
+
     def end(self, reply: Reply, *more: ProviderFailure, unresolved: bool = False) -> TaskResult:
         """The result of what Runware said last; images reported twice count once."""
-        # Polls may report an image twice; counted twice it would be billed twice.
-        distinct: dict[str, Image] = {image.image_uuid or str(index): image for index, image in enumerate(reply.images)}
-        failures = tuple(self._judge(one) for one in (*(to_failure(fault, OK) for fault in reply.faults), *more))
-        return TaskResult(tuple(distinct.values()), failures, tuple(self.exchanges), unresolved, others=reply.others)
+        images, failures = reply.images, more
+        if len(images) > 1:
+            # Polls may report an image twice; counted twice it would be billed twice.
+            distinct = {image.image_uuid or str(index): image for index, image in enumerate(images)}
+            images = tuple(distinct.values())
+        if reply.faults or more:
+            failures = tuple(self._judge(one) for one in (*(to_failure(fault, OK) for fault in reply.faults), *more))
+        return TaskResult(images, failures, tuple(self.exchanges), unresolved, others=reply.others)
 
     def end_unread(self) -> TaskResult:
         """The result where Runware's answer is too large to be read: it may have made images, and billed them."""
@@ -104,14 +112,15 @@ class RunwareExchange:
             self._probing.cancel()
         await self._transport.close()
 
-    async def send(self, run: Run, kind: str, body: bytes, wait: float) -> Reply | ProviderFailure:
+    def send(self, run: Run, kind: str, body: bytes, wait: float) -> Awaitable[Reply | ProviderFailure]:
         """One POST with its answer read, raising what the transport raises, or OversizedError.
 
         A ProviderFailure is an answer that is not 200.
         """
         outer = running_span()
-        if outer is None:
-            return await self._send(run, kind, body, wait, None)
+        return self._send(run, kind, body, wait, None) if outer is None else self._trace(outer, run, kind, body, wait)
+
+    async def _trace(self, outer: Span, run: Run, kind: str, body: bytes, wait: float) -> Reply | ProviderFailure:
         facts: dict[str, Value] = {"http.request.method": "POST", "spillway.task": run.task_uuid}
         with piece_of(outer, f"runware {kind}", "client", facts) as traced:
             return await self._send(run, kind, body, wait, traced)

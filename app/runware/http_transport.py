@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Mapping
 from urllib.parse import quote, urlsplit
 
 from app import __version__
-from app.observability.tracing import trace_headers
+from app.observability.tracing import running_span
 from app.runware.connecting import FindAddresses, Target, trusted
 from app.runware.connection import Connection
 from app.runware.keys import RunwareKey
@@ -69,10 +69,7 @@ class HTTPTransport:
         expires = now + timeout_seconds
         head = self._head(len(body), key)
         while True:
-            connection = pool.take_idle(now)
-            is_new = connection is None
-            if connection is None:
-                connection = await pool.connect(expires)
+            connection = pool.take_idle(now) or await pool.connect(expires)
             timer = None
             try:
                 if permit is not None and (asked := permit()) is not None:
@@ -94,7 +91,7 @@ class HTTPTransport:
                 pool.give_back(connection, now)
             # It ended before anything was written on it, so there may be another; but one that was made for this
             # request and ended all the same says enough.
-            if is_new:
+            if not connection.was_used:
                 raise NotSentError
         if isinstance(outcome, TransportError):
             raise outcome
@@ -114,9 +111,9 @@ class HTTPTransport:
                 start = _encoded(self._start.decode(), bearer)
                 if not key.is_callers:  # those are remembered for a while elsewhere, and nowhere else (0136)
                     self._own = key, start
-        traced = trace_headers()
-        if traced:
-            start = _encoded(start.decode(), traced)
+        span = running_span()
+        if span is not None:
+            start = _encoded(start.decode(), span.headers())
         return b"%bContent-Length: %d\r\n\r\n" % (start, length)
 
 
@@ -139,7 +136,7 @@ async def _send_large(
         await connection.send_on(body[start : min(start + _PIECE_BYTES, last)])
         if count % _PIECES_AT_ONCE == 0:
             await asyncio.sleep(0)
-        if connection.answer.done():  # before its end: whoever answers knows enough
+        if connection.answer.done():  # before its end: who answers knows enough
             return True
     await connection.flushed()
     if permit is not None and (asked := permit()) is not None:

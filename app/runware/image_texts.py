@@ -6,13 +6,13 @@ than once; finding their end and checking them takes a tenth of that. What is ta
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
 import pybase64
+from msgspec import Struct
 
-_LONG = 64 * 1024
+LONG = 64 * 1024
 """Shorter answers and texts are decoded as fast as they are searched."""
 _MAX_TEXTS = 64
 _MAX_HEAD = 128
@@ -21,7 +21,7 @@ _NAMES = ("imageBase64Data", "imageDataURI")
 # A name that a text merely quotes has a backslash before its quotation marks, and another before a colon could follow.
 _MEMBER = re.compile(rb'(?<!\\)"(?:%b)"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"' % b"|".join(name.encode() for name in _NAMES))
 _BACKSLASH = 0x5C
-_MARKS = b"\\u0000"
+MARKS = b"\\u0000"
 """No JSON of Runware's has it, and none that has it is cut."""
 _MARK = b'"\\u0000%d"'
 
@@ -30,8 +30,7 @@ AnswerBytes: TypeAlias = bytes | bytearray
 """Nobody changes them; large ones are received where they stay."""
 
 
-@dataclass(frozen=True, slots=True)
-class CutAnswer:
+class CutAnswer(Struct, frozen=True):
     """An answer with marks in place of its long base64, and these texts by their marks, quotation marks included."""
 
     rest: AnswerBytes
@@ -48,18 +47,28 @@ class CutAnswer:
             if text is not None:
                 restored[name] = msgspec.Raw(text)
             # Left out where a text stood deeper inside: it is too long for what is handed on as it is.
-            elif _MARKS not in written:
+            elif MARKS not in written:
                 restored[name] = raw
         return restored
+
+    def text_of(self, raw: msgspec.Raw) -> memoryview | None:
+        """A text as it is written, put back where it was taken out; None where a mark stands in it, and is none."""
+        if not self.texts:
+            return memoryview(raw)
+        written = bytes(raw)
+        text = self.texts.get(written)
+        return memoryview(raw) if text is None and MARKS not in written else text
 
 
 def cut_answer(body: AnswerBytes) -> CutAnswer:
     """`body` without the long base64 of its images; unchanged where there is none."""
+    if len(body) < LONG:
+        return CutAnswer(body, {})
     pieces: list[AnswerBytes] = []
     texts: dict[bytes, memoryview] = {}
     view, kept, position = memoryview(body).toreadonly(), 0, 0
     for _ in range(_MAX_TEXTS):
-        member = _MEMBER.search(body, position) if len(body) - position >= _LONG else None
+        member = _MEMBER.search(body, position) if len(body) - position >= LONG else None
         end = body.find(b'"', member.end()) if member else -1
         if member is None or end < 0:
             break
@@ -74,14 +83,14 @@ def cut_answer(body: AnswerBytes) -> CutAnswer:
     if not texts:
         return CutAnswer(body, {})
     pieces.append(body[kept:])
-    if any(_MARKS in piece for piece in pieces[::2]):
+    if any(MARKS in piece for piece in pieces[::2]):
         return CutAnswer(body, {})
     return CutAnswer(b"".join(pieces), texts)
 
 
 def _is_base64(text: memoryview) -> bool:
     """Whether a text is base64 to its end, alone or in a data URI: then it needs no decoding to be valid JSON."""
-    if len(text) < _LONG:
+    if len(text) < LONG:
         return False
     head, comma, _ = bytes(text[:_MAX_HEAD]).partition(b",")
     if comma and (not head.isascii() or not head.decode().isprintable() or _BACKSLASH in head):

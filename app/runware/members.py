@@ -6,14 +6,17 @@ slice of the answer, so that megabytes are neither decoded nor copied before som
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from math import isfinite
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct, field
 
 Members = Mapping[str, msgspec.Raw]
+Written: TypeAlias = msgspec.Raw | memoryview | None
+"""The JSON of a member."""
 JSONMember: TypeAlias = "bool | int | float | str | list[JSONMember] | dict[str, JSONMember] | None"
 
 MAX_COST = Decimal(1000)
@@ -22,14 +25,15 @@ MAX_COST = Decimal(1000)
 # (0125). Runware's own prices have six digits.
 _SMALLEST_EXPONENT = -9
 _MAX_BALANCE = Decimal(10**12)
-_MAX_NUMBER_CHARS = 64
+MAX_NUMBER_CHARS = 64
 _MAX_TEXT_CHARS = 8192
-_MAX_INTEGER = 2**64 - 1
+MAX_INTEGER = 2**64 - 1
 # Of one member that is handed on as it is.
 _MAX_BYTES = 16 * 1024
 _MAX_BYTES_TOGETHER = 64 * 1024
 _MAX_DEPTH = 32
 _MAX_SHOWN_CHARS = 80
+_REMEMBERED_COSTS = 512
 _IMAGE_MEMBERS = frozenset({"imageURL", "imageBase64Data", "imageDataURI"})
 _PROGRESS_MEMBERS = frozenset({"taskType", "taskUUID", "status", "progress", "error"})
 # What the caller sent is nothing that Runware says, and must not stand in the journal.
@@ -39,8 +43,7 @@ NOT_OTHERS = _PROGRESS_MEMBERS | _IMAGE_MEMBERS | _ECHOED_MEMBERS
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """One finished image: an address, or base64 (a slice of the answer, without quotes).
 
     `nsfw` is there where it was checked; `others` has what else Runware said of it.
@@ -74,17 +77,17 @@ def read_words(members: Members, *names: str) -> str:
 
 def read_integer(members: Members, name: str) -> int | None:
     """A whole number from 0 to 2^64, None where there is none."""
-    value = _read(members, name, _MAX_NUMBER_CHARS)
+    value = _read(members, name, MAX_NUMBER_CHARS)
     # Compared before it is converted: int() of a number with a huge exponent never ends.
-    if isinstance(value, Decimal) and 0 <= value <= _MAX_INTEGER and value == value.to_integral_value():
+    if isinstance(value, Decimal) and 0 <= value <= MAX_INTEGER and value == value.to_integral_value():
         return int(value)
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INTEGER
     return value if isinstance(value, int) and whole else None
 
 
 def read_boolean(members: Members, name: str) -> bool | None:
     """True or false, None where it is neither."""
-    value = _read(members, name, _MAX_NUMBER_CHARS)
+    value = _read(members, name, MAX_NUMBER_CHARS)
     return value if isinstance(value, bool) else None
 
 
@@ -92,8 +95,12 @@ def read_cost(members: Members) -> Decimal | None:
     """What an image cost, None where that is not said or cannot be believed: negative, endless, no number, too dear."""
     text = bytes(members.get("cost", b"null"))
     # Before parsing: a number may be as long as the whole answer.
-    if len(text) > _MAX_NUMBER_CHARS:
-        return None
+    return believe_cost(text) if len(text) <= MAX_NUMBER_CHARS else None
+
+
+@lru_cache(maxsize=_REMEMBERED_COSTS)
+def believe_cost(text: bytes) -> Decimal | None:
+    """The same of a short text; images of one kind cost the same, so it is remembered."""
     try:
         cost = Decimal(text.decode("ascii").strip('"'))
     except (InvalidOperation, UnicodeDecodeError):
@@ -110,7 +117,7 @@ def read_cost(members: Members) -> Decimal | None:
 def read_balance(members: Members) -> Decimal | None:
     """The balance of an account, which may be below zero; None where none is said that can be believed."""
     text = bytes(members.get("balance", b"null"))
-    if len(text) > _MAX_NUMBER_CHARS:
+    if len(text) > MAX_NUMBER_CHARS:
         return None
     try:
         balance = Decimal(text.decode("ascii").strip('"'))
@@ -135,7 +142,7 @@ def has_image(item: Members) -> bool:
 
 def read_image(item: Members) -> Image | None:
     """The image that an entry describes; None where it has neither an address nor base64."""
-    base64 = _unquote(item.get("imageBase64Data")) or _strip_data_uri(_unquote(item.get("imageDataURI")))
+    base64 = read_base64(item.get("imageBase64Data"), item.get("imageDataURI"))
     url = read_text(item, "imageURL")
     if url is None and base64 is None:
         return None
@@ -146,7 +153,12 @@ def read_image(item: Members) -> Image | None:
     return Image(uuid, url, base64, seed, read_cost(item), nsfw, others)
 
 
-def _unquote(raw: msgspec.Raw | None) -> memoryview | None:
+def read_base64(data: Written, uri: Written) -> memoryview | None:
+    """The base64 in a text or a data URI, as they are written; None where neither has any."""
+    return _unquote(data) or _strip_data_uri(_unquote(uri))
+
+
+def _unquote(raw: Written) -> memoryview | None:
     view = memoryview(raw or b"")
     if len(view) <= len('""') or view[0] != ord('"'):
         return None
@@ -213,5 +225,5 @@ def _to_plain(value: object, levels: int) -> JSONMember:
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int):
-        return value if -(2**63) <= value <= _MAX_INTEGER else str(value)
+        return value if -(2**63) <= value <= MAX_INTEGER else str(value)
     return str(value)

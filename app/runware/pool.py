@@ -63,12 +63,13 @@ class ConnectionPool:
 
     def give_back(self, connection: Connection, now: float) -> None:
         """An exchange on it is over, or none was begun; it is closed unless another may follow."""
-        if not (connection.can_reuse and connection.is_open) or self._is_closed:
+        if not connection.can_reuse or self._is_closed:
             connection.abort()
-        elif (waiter := self._next_waiter()) is not None:
+        elif self._waiters and (waiter := self._next_waiter()) is not None:
+            connection.was_used = True
             waiter.set_result(connection)
         else:
-            connection.idle_since = now
+            connection.idle_since, connection.was_used = now, True
             self._idle.append(connection)
             if self._sweeping is None:
                 self._sweep_at(now + self._idle_seconds)

@@ -1,8 +1,9 @@
 """A task in Runware's terms, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -32,6 +33,7 @@ _JOINED_BYTES = 4 * 1024 * 1024
 # A multiple of three, so that the base64 of pieces is that of the whole.
 _ENCODED_AT_ONCE = 3 * 512 * 1024
 _MAX_BYTES = 512 * 1024 * 1024
+_COST: Callable[[Image], Decimal | None] = attrgetter("cost")
 
 
 class InlineImage(Struct, frozen=True):
@@ -133,7 +135,7 @@ def encode_task(task: ImageTask) -> bytes:
     wire = task.to_wire()
     inputs = wire.pop("inputs", None)
     if not isinstance(inputs, dict):
-        return encode([wire])
+        return msgspec.json.encode([wire])
     # Put together by hand: an encoder copies the megabytes of base64 again and again while its buffer grows.
     pieces = _task_pieces(msgspec.json.encode(wire), inputs)
     if task.inline_bytes <= _JOINED_BYTES:
@@ -216,7 +218,7 @@ class TaskResult(Struct, frozen=True):
     @property
     def costs(self) -> tuple[Decimal | None, ...]:
         """What each image cost, None where Runware did not say."""
-        return tuple(image.cost for image in self.images)
+        return tuple(map(_COST, self.images))
 
     @property
     def is_billed(self) -> bool:

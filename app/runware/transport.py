@@ -5,7 +5,9 @@ sent, lost, or late. Leaves connections to `http_transport`, retries and meaning
 """
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from app.runware.keys import RunwareKey
 
@@ -40,7 +42,7 @@ class LateError(TransportError):
     outcome = "late"
 
 
-class HTTPReply(NamedTuple):
+class HTTPReply(Struct, frozen=True):
     """An answer. `retry_after` is in seconds, when the header gives them.
 
     `is_cut` says that it was larger than asked for: then there is no body.

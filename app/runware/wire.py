@@ -6,10 +6,11 @@ are worth is judged in `members`.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
+from msgspec import Struct, field
 
 from app.runware.image_texts import AnswerBytes, cut_answer
 from app.runware.members import (
@@ -25,6 +26,7 @@ from app.runware.members import (
     read_text,
     read_words,
 )
+from app.runware.usual_answer import read_usual
 
 MAX_VALUES = 50_000
 """A sensible answer has some hundred; base64 has no commas, so that counting them is fast and counts values."""
@@ -46,8 +48,7 @@ class WireFault:
     task_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What one exchange said about one task.
 
     `others` is what it said of no image in particular; `unbelievable` are costs that cannot be, as they were written.
@@ -78,6 +79,9 @@ _entries_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | dict[str,
 def decode(body: AnswerBytes, task_uuid: str) -> Reply:
     """What `body` says about a task, raising UnreadableReplyError for HTML, nonsense and the like."""
     answer = cut_answer(body)
+    images = read_usual(answer, task_uuid)
+    if images is not None:
+        return Reply(images)
     envelope = _open_envelope(answer.rest)
     if isinstance(envelope, list):
         return _to_reply([], [answer.restored(entry) for entry in envelope], {}, task_uuid)

@@ -125,7 +125,7 @@ async def hostile_server(
         yield server
     finally:
         running.close()
-        # Whoever is connected still has ended, or ends now: a connection is not left to another test.
+        # What is connected still has ended, or ends now: a connection is not left to another test.
         _, late = await asyncio.wait(serving, timeout=0.2) if serving else (serving, set())
         for task in late:
             task.cancel()

@@ -6,7 +6,7 @@ import pytest
 
 from app.runware.exchange import OversizedError, Run, RunwareExchange
 from app.runware.failures import OVERSIZED, Kind
-from app.runware.tasks import ImageTask, encode, get_response
+from app.runware.tasks import ImageTask, encode
 from app.runware.transport import HTTPReply, LateError, LostError, NotSentError
 from app.runware.wire import Reply
 from tests.support.upstreams import KEY, ScriptedTransport, image, raw, reply
@@ -19,7 +19,7 @@ REFUSED_KEY = reply(401, errors=[{"code": "invalidApiKey", "message": "no"}])
 
 def after(*script: object) -> tuple[RunwareExchange, Run]:
     """An exchange after one attempt for each entry of a script, and the run those belong to."""
-    run = Run(UUID, KEY, 1, 4096, 1000.0, encode([TASK.to_wire()]), encode([get_response(UUID)]))
+    run = Run(UUID, KEY, 1, 4096, 1000.0, encode([TASK.to_wire()]))
     exchange = RunwareExchange(ScriptedTransport(*script), clock=lambda: 0.0)
 
     async def work() -> None:
@@ -88,7 +88,7 @@ def test_only_what_buys_asks_for_permission():
         asked.append("asked")
 
     async def work() -> None:
-        run = Run(UUID, KEY, 1, 4096, 1000.0, encode([TASK.to_wire()]), encode([get_response(UUID)]), permit)
+        run = Run(UUID, KEY, 1, 4096, 1000.0, encode([TASK.to_wire()]), permit)
         exchange = RunwareExchange(ScriptedTransport(GOOD), clock=lambda: 0.0)
         await exchange.send(run, "collect", run.question, 5.0)
         assert asked == []
@@ -99,7 +99,7 @@ def test_only_what_buys_asks_for_permission():
 
 
 def test_an_answer_that_was_not_read_is_neither_an_image_nor_free():
-    run = Run(UUID, KEY, 1, 4096, 1000.0, b"", b"")
+    run = Run(UUID, KEY, 1, 4096, 1000.0, b"")
     result = run.end_unread()
     assert (result.images, result.is_billed) == ((), False)
     assert [(failure.kind, failure.code) for failure in result.failures] == [(Kind.PROVIDER, OVERSIZED)]

@@ -437,7 +437,7 @@ def test_a_large_body_that_is_refused_midway_never_arrives_whole(run, asked_befo
 
 @both_loops
 def test_the_last_look_comes_when_all_but_the_end_is_with_the_system(run):
-    """Whoever reads slowly has room for the last piece long before it has read the others; the system has them all."""
+    """Who reads slowly has room for the last piece long before it has read the others; the system has them all."""
     received: list[int] = []
     at_questions: list[int] = []
 
@@ -511,7 +511,7 @@ def test_a_server_that_goes_away_during_a_large_body_is_no_refusal(run, script):
         pytest.param(says_and_stays(), LARGE * 10, id="in a large body"),
     ],
 )
-def test_whoever_leaves_takes_the_connection_along(run, script, body):
+def test_who_leaves_takes_the_connection_along(run, script, body):
     async def slow(peer: Peer) -> None:
         await peer.head() if len(body) > 10 else await script(peer)
         await asyncio.sleep(0.2)

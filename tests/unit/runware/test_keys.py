@@ -77,9 +77,7 @@ def test_whether_runware_is_there_is_asked_without_the_key_of_a_caller(own):
         exchange = RunwareExchange(transport, own_key=own)
         for _ in range(10):
             with pytest.raises(LostError):
-                await exchange.send(
-                    Run(UUID, CALLERS, 1, 4096, time.monotonic() + 5, b"[{}]", b""), "submit", b"[{}]", 1
-                )
+                await exchange.send(Run(UUID, CALLERS, 1, 4096, time.monotonic() + 5, b"[{}]"), "submit", b"[{}]", 1)
         assert exchange.unreachable
         async with asyncio.timeout(20):
             while exchange.unreachable:  # noqa: ASYNC110 - the breaker closes by an answer, and tells nobody

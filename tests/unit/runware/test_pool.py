@@ -65,7 +65,7 @@ def test_who_waited_longest_for_a_connection_is_served_first(run, closes):
 
 
 @both_loops
-def test_whoever_waits_too_long_for_a_connection_has_sent_nothing(run):
+def test_who_waits_too_long_for_a_connection_has_sent_nothing(run):
     async def course() -> None:
         gate = Gate()
         async with hostile_server(gate.serve) as server:
@@ -87,7 +87,7 @@ def test_whoever_waits_too_long_for_a_connection_has_sent_nothing(run):
 @pytest.mark.parametrize("closes", [False, True], ids=["kept", "ended"])
 @pytest.mark.parametrize("rounds", range(4))
 def test_what_was_given_to_somebody_who_leaves_is_for_the_next(run, closes, rounds):
-    """Whoever waits leaves so many rounds of the loop after the connection it waits for became free."""
+    """Who waits leaves so many rounds of the loop after the connection it waits for became free."""
 
     async def course() -> None:
         gate = Gate(closes=closes)
@@ -139,7 +139,7 @@ def test_a_connection_that_cannot_be_made_leaves_its_place_to_others(run):
 
 
 @both_loops
-def test_whoever_leaves_while_connecting_leaves_its_place_to_others(run):
+def test_who_leaves_while_connecting_leaves_its_place_to_others(run):
     async def course() -> None:
         gate = Gate()
         never = asyncio.Event()
@@ -203,7 +203,7 @@ def test_a_connection_that_is_in_use_does_not_age(run):
 
 
 @both_loops
-def test_whoever_waits_when_everything_is_closed_has_sent_nothing(run):
+def test_who_waits_when_everything_is_closed_has_sent_nothing(run):
     async def course() -> None:
         gate = Gate()
         async with hostile_server(gate.serve) as server:
