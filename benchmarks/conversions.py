@@ -2,18 +2,21 @@
 
 `python -m benchmarks.conversions` prints size, quality (PSNR over all channels) and CPU of each setting, on images made
 here: a scene with texture at every scale as photographs have it, one with grain over it, and a flat drawing. Then it
-converts through a worker process as the gateway does, beside decoding and encoding alone, and watches the event loop.
+converts through worker processes as the gateway does, beside decoding and encoding alone in as many processes, and
+watches the event loop.
 The settings in use are marked.
 """
 
 import asyncio
 import io
 import math
+import multiprocessing
 import random
 import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 import psutil
@@ -24,7 +27,7 @@ from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
 
 _SIDE, _ROUNDS, _MAX_PIXELS = 1024, 3, 64_000_000
-_CONVERSIONS, _AT_ONCE, _TICK = 24, 4, 0.002
+_CONVERSIONS, _AT_ONCE, _WORKERS, _TICK = 24, 4, 2, 0.002
 _FORMATS = ("jpeg", "webp", "avif", "gif", "png")
 
 
@@ -133,16 +136,17 @@ def _print_settings() -> None:
         print(f"{setting.format:6}{setting.name:13}{'in use' if used else '':5}" + "".join(cells), flush=True)
 
 
-async def _watch_loop(lags: list[float]) -> None:
-    """Note how late the loop is, until canceled."""
-    while True:
-        began = time.perf_counter()
-        await asyncio.sleep(_TICK)
-        lags.append(time.perf_counter() - began - _TICK)
+def convert_alone(data: bytes, format_: str, count: int) -> float:
+    """CPU seconds of one of so many conversions in a process that does nothing else."""
+    convert(data, format_, None, _MAX_PIXELS)
+    began = _cpu()
+    for _ in range(count):
+        convert(data, format_, None, _MAX_PIXELS)
+    return (_cpu() - began) / count
 
 
-async def _convert_all(workers: Workers, data: bytes, format_: str) -> tuple[float, float]:
-    """CPU seconds of a conversion in all processes, and the 99th percentile of the loop's lag meanwhile."""
+async def _convert_all(workers: Workers, data: bytes, format_: str) -> float:
+    """CPU seconds of a conversion in all processes."""
     job = Job("benchmark", _SIDE * _SIDE, _SIDE * _SIDE, "png", encoder=format_)
     turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -150,13 +154,26 @@ async def _convert_all(workers: Workers, data: bytes, format_: str) -> tuple[flo
         async with turns:
             await workers.run_in_worker(job, convert, data, format_, None, _MAX_PIXELS)
 
-    lags: list[float] = []
-    watch = asyncio.create_task(_watch_loop(lags))
     began = _tree_cpu()
     await asyncio.gather(*(one() for _ in range(_CONVERSIONS)))
-    taken = (_tree_cpu() - began) / _CONVERSIONS
+    return (_tree_cpu() - began) / _CONVERSIONS
+
+
+async def _lag_meanwhile(workers: Workers, data: bytes, format_: str) -> float:
+    """The 99th percentile of the loop's lag during the same: in a run of its own, since watching costs CPU too."""
+    lags: list[float] = []
+    watch = asyncio.create_task(_watch_loop(lags))
+    await _convert_all(workers, data, format_)
     watch.cancel()
-    return taken, statistics.quantiles(lags, n=100)[-1]
+    return statistics.quantiles(lags, n=100)[-1]
+
+
+async def _watch_loop(lags: list[float]) -> None:
+    """Note how late the loop is, until canceled."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(_TICK)
+        lags.append(time.perf_counter() - began - _TICK)
 
 
 def _tree_cpu() -> float:
@@ -166,7 +183,7 @@ def _tree_cpu() -> float:
 
 async def _print_workers() -> None:
     data = _encode(scenes()["photo"], Setting("png", "", {"compress_level": 1}))
-    workers = Workers(2)
+    workers = Workers(_WORKERS)
     workers.start()
     try:
         await workers.warm()
@@ -174,20 +191,22 @@ async def _print_workers() -> None:
         for format_ in _FORMATS:
             await _convert_all(workers, data, format_)
             rounds = [await _round(workers, data, format_) for _ in range(_ROUNDS)]
+            ratio = statistics.median(taken / alone for alone, taken, _ in rounds)
             alone, taken, lag = (statistics.median(column) for column in zip(*rounds, strict=True))
-            row = f"{format_:10}{alone * 1e3:10.1f}{taken * 1e3:14.1f}{taken / alone:8.2f}{lag * 1e3:18.1f}"
-            print(row, flush=True)
+            print(f"{format_:10}{alone * 1e3:10.1f}{taken * 1e3:14.1f}{ratio:8.2f}{lag * 1e3:18.1f}", flush=True)
     finally:
         await workers.close()
 
 
 async def _round(workers: Workers, data: bytes, format_: str) -> tuple[float, float, float]:
     """The same conversions here and there, one after the other."""
-    began = _cpu()
-    for _ in range(_CONVERSIONS):
-        convert(data, format_, None, _MAX_PIXELS)
-    alone = (_cpu() - began) / _CONVERSIONS
-    return alone, *(await _convert_all(workers, data, format_))
+    loop = asyncio.get_running_loop()
+    # In as many processes at once: beside another one, each takes longer, because they share caches and memory.
+    with ProcessPoolExecutor(_WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+        count = _CONVERSIONS // _WORKERS
+        works = [loop.run_in_executor(pool, convert_alone, data, format_, count) for _ in range(_WORKERS)]
+        alone = statistics.mean(await asyncio.gather(*works))
+    return alone, await _convert_all(workers, data, format_), await _lag_meanwhile(workers, data, format_)
 
 
 def main() -> None:
