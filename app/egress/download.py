@@ -14,8 +14,6 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import anyio
-
 from app.egress.address_guard import AddressGuard, FetchError, RefusedAddressError
 from app.egress.http_get import Getter, Sink, TooManyBytesError, deadline
 from app.egress.names import Resolve
@@ -113,7 +111,7 @@ class ResultFetcher:
     async def _seconds_to_pass(self, url: str) -> float:
         """How long the host of a result need not be looked up again."""
         try:
-            with anyio.fail_after(_LOOK_UP_SECONDS):
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
                 await self._guard_for(url).pin(url)
         except RefusedAddressError:
             raise

@@ -20,6 +20,7 @@ _MAX_DEPTH = 8
 # Larger numbers in brackets are names of members: no list is as long.
 _MAX_INDEX = 256
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,18})(\.\d{1,18})?([eE][+-]?\d{1,3})?")
 _LOST = "[object Object]"
 _TEXTS = (Kind.PROMPT, Kind.TEXT, Kind.SIZE)
 _TEXT_FIELDS = frozenset(
@@ -141,7 +142,7 @@ def _to_value(root: str, text: str) -> JSONValue:
     stripped = text.strip()
     if stripped.lower() in {"true", "false"}:
         return stripped.lower() == "true"
-    if stripped[:1] in {"{", "["} or re.fullmatch(r"-?(0|[1-9]\d{0,18})(\.\d{1,18})?([eE][+-]?\d{1,3})?", stripped):
+    if stripped[:1] in {"{", "["} or _NUMBER.fullmatch(stripped):
         try:
             return decode_value(stripped.encode("utf-8", "surrogatepass"), root)
         # What merely looks like JSON stays text; what would be a bomb does not.
