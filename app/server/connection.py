@@ -96,15 +96,16 @@ class GatewayProtocol(PacedProtocol):
 
     def on_headers_complete(self) -> None:
         """A head was read; one with an offer will come again without it."""
-        if self.parser.should_upgrade():
-            return
         # Counted only where it comes near: what came since anything was understood is all of a head, but for the piece
         # of its beginning.
-        if self.unclear > self._near_limit or len(self.headers) > self.shared.limits.head_fields:
-            self._judge_head()
-        self.reading, self.unclear = Reading.BODY, 0
+        if (self.unclear > self._near_limit or len(self.headers) > self.shared.limits.head_fields) and self._is_over():
+            self._refuse_head()
+        if self.parser.should_upgrade():
+            return
         version, state = self.parser.get_http_version(), RequestState(self.headers)
+        # A target that cannot be read is refused here, while what is being answered is still none of this request's.
         scope, expected = self._scope_of(version, state), state.headers.get(b"expect")
+        self.reading, self.unclear = Reading.BODY, 0
         length = state.headers.get(b"content-length")
         if length is not None:
             self._body_left = int(length)
@@ -169,6 +170,9 @@ class GatewayProtocol(PacedProtocol):
                 rest = self._parse(rest)
         except httptools.HttpParserError:
             self._rest = memoryview(b"")
+            # Of a head that is wrong twice its size is told: it came first.
+            if self._refusal is None and self.reading is Reading.HEAD and self._is_over():
+                self._refusal = self._too_large()
             self.refuse(self._refusal or InvalidRequestError("This is not a valid HTTP/1.1 request.", param="body"))
             return
         self._rest = rest
@@ -210,27 +214,25 @@ class GatewayProtocol(PacedProtocol):
         except httptools.HttpParserUpgrade as offer:
             self._decline()
             return data[offer.args[0] :]
-        if self.reading is Reading.HEAD or self.unclear > self.shared.limits.head_bytes:
-            self._judge_unfinished()
+        limits = self.shared.limits
+        if self.unclear > limits.head_bytes or (
+            self.reading is Reading.HEAD and len(self.headers) > limits.head_fields
+        ):
+            self._refuse_head()
         return rest
 
-    def _judge_head(self) -> None:
-        """Refuse a whole head that is too large."""
+    def _is_over(self) -> bool:
+        """Whether what is known of a head is too large."""
         limits, fields = self.shared.limits, self.headers
         size = len(self.url) + sum(len(name) + len(value) + _FIELD_OVERHEAD for name, value in fields)
-        if size > limits.head_bytes or len(fields) > limits.head_fields:
-            self._refuse_head()
-
-    def _judge_unfinished(self) -> None:
-        """Refuse what grows too large before it is whole: a head, or what is no part of anything."""
-        limits = self.shared.limits
-        if self.unclear > limits.head_bytes or len(self.headers) > limits.head_fields:
-            self._refuse_head()
+        return size > limits.head_bytes or len(fields) > limits.head_fields
 
     def _refuse_head(self) -> None:
-        limits = self.shared.limits
-        self._refusal = HeadTooLargeError(limits.head_bytes, limits.head_fields)
+        self._refusal = self._too_large()
         raise httptools.HttpParserError
+
+    def _too_large(self) -> HeadTooLargeError:
+        return HeadTooLargeError(self.shared.limits.head_bytes, self.shared.limits.head_fields)
 
     def _decline(self) -> None:
         """Read the current head again as one that offers nothing."""

@@ -120,6 +120,8 @@ class DeliveryTrackingProtocol(asyncio.Protocol):
         self.server_state.connections.discard(self)
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnect()
+        # Never to be answered; and what is held in a ring is freed by the collector only.
+        self.pipeline.clear()
         # Whoever waits to send learns that there is nobody.
         self.flow.resume_writing()
         if exc is None:

@@ -126,6 +126,30 @@ def test_what_was_asked_for_before_is_answered_whole(gateway):
                 connection.answer()
 
 
+@pytest.mark.parametrize("target", [b"http://", b"http://a:99999999/", b"/\xff"], ids=str)
+def test_a_target_that_cannot_be_read_takes_nothing_from_what_is_being_made(gateway, target):
+    slow = json.dumps({"prompt": "a pier [sim:slow=0.5]", "size": "256x256"}).encode()
+    request = head("/v1/images/generations", "Content-Type: application/json", f"Content-Length: {len(slow)}") + slow
+    with RawConnection(gateway.origin) as connection:
+        connection.send(request + b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = connection.answer()
+        assert (answer.status, len(answer.json()["data"])) == (200, 1)
+        assert connection.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "offer", [(), ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: a")], ids=["plain", "offer"]
+)
+@pytest.mark.parametrize(("count", "status"), [(100, 200), (101, 431)])
+def test_every_field_of_a_head_counts_those_of_an_offer_too(gateway, offer, count, status):
+    more = [f"X-{number}: a" for number in range(count - 2 - len(offer))]
+    with RawConnection(gateway.origin) as connection:
+        request = head("/v1/models/riverflow-1", *offer, *more, method="GET")
+        assert request.count(b"\r\n") - 2 == count, "fields"
+        connection.send(request)
+        assert connection.answer().status == status
+
+
 def test_requests_sent_ahead_are_answered_in_order_without_being_kept(gateway):
     """Each is small on the wire and large in memory."""
     count = 4000
