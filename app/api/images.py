@@ -26,7 +26,7 @@ from app.jobs.codec import view_of
 from app.jobs.receipts import DeliveryReceipts
 from app.journal.records import Receipt
 from app.observability.logs import get_logger
-from app.observability.tracing import note_prompt
+from app.observability.tracing import running_span
 from app.openai_api.render import model_headers, render_dry_run
 from app.openai_api.request_log import render_record
 from app.server.delivery import RequestState, state_of
@@ -75,7 +75,9 @@ class ImageRoutes:
         state = state_of(request.scope)
         state.model, state.facts.model = self._labels.label_of(understood.model, mode), understood.model
         try:
-            note_prompt(understood.prompt or "")
+            traced = running_span()
+            if traced is not None:
+                traced.note_prompt(understood.prompt or "")
             if understood.user is not None:
                 _logger.info("user", id=context.request_id, user=understood.user)
             elsewhere = self._answer_elsewhere(request, understood, context)

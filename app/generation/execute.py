@@ -30,7 +30,6 @@ from app.planning.plan import Plan, count_held_bytes
 from app.planning.prepared import Prepared
 from app.runware.client import RunwareClient
 from app.runware.keys import RunwareKey
-from app.runware.media_storage import UploadedImage
 from app.runware.tasks import ImageTask, TaskResult
 
 
@@ -75,15 +74,19 @@ class ImageExecutor:
 
     async def execute(self, prepared: Prepared, job: Job) -> Outcome:
         """Buy and deliver what was prepared, raising the first image's GatewayError where there is none."""
-        spec, context, key = prepared.spec, prepared.context, self._key_for(prepared.context)
+        spec, plan, context = prepared.spec, prepared.plan, prepared.context
+        key = self._key_for(context)
         created, deadline = int(self._clock()), self._monotonic() + self._longest_work
         wanted = _Wanted(spec.model, created, spec.adjustments, spec.output, context, prepared.base, deadline)
         # Taken when the work begins, not when it is claimed: waiting requests hold only their inputs.
-        memory = self._memory.take(context.tenant, count_held_bytes(spec, prepared.plan))
+        memory = self._memory.take(context.tenant, count_held_bytes(spec, plan))
         try:
             if memory.waits:
                 await memory.wait_turn()
-            ends = await self._run_tasks(prepared.plan, wanted, job, key)
+            if len(plan.tasks) == 1:
+                ends: Sequence[TaskEnd] = (await self._run_task(plan.tasks[0], plan.places[0], wanted, job, key),)
+            else:
+                ends = await self._run_tasks(plan, wanted, job, key)
         finally:
             memory.release()
         return _conclude(wanted, ends, job)
@@ -110,14 +113,8 @@ class ImageExecutor:
         return key
 
     async def _run_tasks(self, plan: Plan, wanted: _Wanted, job: Job, key: RunwareKey) -> Sequence[TaskEnd]:
-        uploaded: Sequence[UploadedImage] = ()
-        if len(plan.tasks) > 1:  # for a single task an upload would only be a second round trip
-            plan, uploaded = await self._uploads.share(plan, key)
-        for task in plan.tasks:
-            # Before anything is sent: a fault from here on must not look free (0065).
-            job.bill.open_task(task.task_uuid)
-        if len(plan.tasks) == 1:
-            return [await self._run_task(plan.tasks[0], plan.places[0], wanted, job, key)]
+        """Several side by side: what they share is uploaded, which for one would only be a second round trip."""
+        plan, uploaded = await self._uploads.share(plan, key)
         ends: Sequence[TaskEnd] = ()
         try:
             work = zip(plan.tasks, plan.places, strict=True)
@@ -129,6 +126,8 @@ class ImageExecutor:
         return ends
 
     async def _run_task(self, task: ImageTask, place: TaskPlace, wanted: _Wanted, job: Job, key: RunwareKey) -> TaskEnd:
+        # Before it is sent: a fault from here on must not look free (0065).
+        job.bill.open_task(task.task_uuid)
         with Stage("runware", {"model": wanted.model.id}):
             result = await self._runware.run_task(task, key, wanted.deadline, job.confirm)
         if result.images:

@@ -19,7 +19,7 @@ from app.journal.claims import Claim
 from app.journal.records import KeyExpiredError, Lease, Receipt, Record
 from app.ledger.bill import Bill
 from app.observability.logs import get_logger
-from app.observability.tracing import span
+from app.observability.tracing import piece_of, running_span
 from app.planning.fingerprint import TaskIds
 from app.planning.plan import with_ids
 from app.planning.prepared import Prepared
@@ -112,8 +112,12 @@ class Carrier:
         while True:
             try:
                 intent = to_intent(entry.prepared)
-                with span("claim"):
+                outer = running_span()
+                if outer is None:
                     claim = await self._claimer.claim(intent, entry)
+                else:
+                    with piece_of(outer, "claim"):
+                        claim = await self._claimer.claim(intent, entry)
             # With the old ids Runware would return the old image (0058).
             except KeyExpiredError as error:
                 prepared = entry.prepared

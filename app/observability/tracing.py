@@ -132,13 +132,6 @@ def span(name: str, kind: Kind = "internal", **facts: Value) -> _Running | _Noth
     return piece_of(outer, name, kind, {fact.replace("__", "."): value for fact, value in facts.items()})
 
 
-def note_prompt(prompt: str) -> None:
-    """What the running request asks for."""
-    outer = _running.get()
-    if outer is not None:
-        outer.note_prompt(prompt)
-
-
 def open_tracer(settings: TraceSettings) -> Tracer:
     """The tracer of a process. Without an endpoint, or without what the extra `otel` installs, there are no traces."""
     if settings.endpoint is None:

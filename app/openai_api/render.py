@@ -3,8 +3,9 @@
 An image in base64 is spliced into the body as it is: neither decoded, escaped nor copied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -13,7 +14,7 @@ from app.domain.answer import Adjustment, Answer, DeliveredImage
 from app.domain.outcome import Failed, Unresolved
 from app.domain.words import JSONValue
 from app.errors import GatewayError, Spent, StillProcessingError
-from app.ledger.bill import known_cost, total_cost
+from app.ledger.bill import Costs, known_cost, total_cost
 from app.planning.dry_run import DryRun, show_task
 
 PROVIDER = "runware"
@@ -22,6 +23,7 @@ CURRENCY = "USD"
 
 _SHOWN, _LONGEST_NAME = 32, 200
 """Of adjustments and their names: clients and proxies take heads of a few kilobytes only."""
+_NAMES_KEPT = 256
 _HEADER_SAFE = "!#$&'()*+-./:<>?@[]^_`{|}~"
 
 Chunk = bytes | memoryview
@@ -29,15 +31,19 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def render_answer(answer: Answer) -> list[Chunk]:
-    """The body of a 200, in pieces to be sent one after the other."""
-    result = answer.result
-    chunks: list[Chunk] = [b'{"created":%d,"data":[' % result.created]
-    for index, image in enumerate(result.images):
+    """The body of a 200, in pieces to be sent one after the other; links alone are one."""
+    images = answer.result.images
+    links = [image_members(image, with_link=True) for image in images if image.base64 is None]
+    if len(links) == len(images):
+        return [_encoder.encode(_members_of(answer, links))]
+    frame = _encoder.encode(_members_of(answer, []))
+    inside = frame.index(b"[") + 1
+    chunks: list[Chunk] = [frame[:inside]]
+    for index, image in enumerate(images):
         if index:
             chunks.append(b",")
         chunks += _render_image(image)
-    rest = _encoder.encode(_rest_of(answer))
-    chunks.append(b"]," + rest[1:])
+    chunks.append(frame[inside:])
     return chunks
 
 
@@ -54,7 +60,7 @@ def answer_headers(answer: Answer) -> dict[str, str]:
 
 def model_headers(model_id: str, adjustments: Sequence[Adjustment]) -> dict[str, str]:
     """Which model answers, and in short what had to be adjusted."""
-    headers = {"X-Spillway-Model": header_text(model_id), "X-Spillway-Provider": PROVIDER}
+    headers = {"X-Spillway-Model": _quoted(model_id[:_LONGEST_NAME]), "X-Spillway-Provider": PROVIDER}
     if adjustments:
         headers["X-Spillway-Adjustments"] = short_adjustments(adjustments)
     return headers
@@ -109,7 +115,12 @@ def short_adjustments(adjustments: Sequence[Adjustment]) -> str:
 
 def header_text(text: str) -> str:
     """Text that may be a caller's, as it may stand in a header: what means something there is percent-encoded."""
-    return quote(text[:_LONGEST_NAME].encode("utf-8", "replace"), safe=_HEADER_SAFE)
+    return _quoted(text[:_LONGEST_NAME])
+
+
+@lru_cache(_NAMES_KEPT)
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "replace"), safe=_HEADER_SAFE)
 
 
 def render_error(error: GatewayError, spent: Spent | None = None) -> bytes:
@@ -164,13 +175,14 @@ def unresolved_headers(outcome: Unresolved) -> dict[str, str]:
     return {**error_headers(StillProcessingError()), "Location": f"/v1/requests/{outcome.request_id}"}
 
 
+def bill_members(costs: Costs) -> dict[str, JSONValue]:
+    """What all tasks of a request cost."""
+    total = total_cost(costs)
+    return {"cost": float(total)} if total is not None else cost_members(None, known_cost(costs))
+
+
 def _render_image(image: DeliveredImage) -> list[Chunk]:
-    members: dict[str, JSONValue] = {}
-    if image.url is not None:
-        members["url"] = image.url
-    if image.expires_at is not None:
-        members["expires_at"] = image.expires_at
-    members |= image_members(image)
+    members = image_members(image, with_link=True)
     rest = _encoder.encode(members)
     if image.base64 is None:
         return [rest]
@@ -179,9 +191,13 @@ def _render_image(image: DeliveredImage) -> list[Chunk]:
     return [b"{" + head, image.base64, b'"' + (b"," if members else b"") + rest[1:]]
 
 
-def image_members(image: DeliveredImage) -> dict[str, JSONValue]:
-    """What Runware said of an image, beside the image itself; what it did not say is absent."""
+def image_members(image: DeliveredImage, *, with_link: bool = False) -> dict[str, JSONValue]:
+    """What Runware said of an image, beside the image itself or after its link; what it did not say is absent."""
     members: dict[str, JSONValue] = {}
+    if with_link and image.url is not None:
+        members["url"] = image.url
+    if with_link and image.expires_at is not None:
+        members["expires_at"] = image.expires_at
     if image.seed is not None:
         members["seed"] = image.seed
     if image.image_uuid is not None:
@@ -193,9 +209,9 @@ def image_members(image: DeliveredImage) -> dict[str, JSONValue]:
     return members
 
 
-def _rest_of(answer: Answer) -> dict[str, object]:
+def _members_of(answer: Answer, data: Sequence[Mapping[str, JSONValue]]) -> dict[str, object]:
     first = answer.result.images[0]
-    body: dict[str, object] = {"id": answer.request_id}
+    body: dict[str, object] = {"created": answer.result.created, "data": data, "id": answer.request_id}
     if first.size is not None:
         body["size"] = f"{first.size[0]}x{first.size[1]}"
     body["output_format"] = first.format.value
@@ -205,13 +221,13 @@ def _rest_of(answer: Answer) -> dict[str, object]:
 
 def render_metadata(answer: Answer) -> dict[str, object]:
     """How the images of an answer came about."""
-    result, cost = answer.result, total_cost(answer.costs)
+    result = answer.result
     metadata: dict[str, object] = {
         "model": answer.model.id,
         "executed_model": f"{PROVIDER}/{answer.model.air}",
         "provider": PROVIDER,
         "provider_name": PROVIDER_NAME,
-        **cost_members(cost, known_cost(answer.costs) if cost is None else cost),
+        **bill_members(answer.costs),
         "cost_currency": CURRENCY,
         "attempts": result.attempts,
         "adjustments": result.adjustments,

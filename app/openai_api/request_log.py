@@ -11,9 +11,8 @@ from app.domain.answer import TaskCost
 from app.domain.words import Delivery, JSONValue
 from app.errors import GatewayError, InvalidRequestError
 from app.journal.records import Record, RequestView, Status, Sums
-from app.ledger.bill import known_cost, total_cost
 from app.openai_api.readers import read_boolean, read_choice, read_integer, read_text, wrong
-from app.openai_api.render import CURRENCY, PROVIDER, cost_members, image_members
+from app.openai_api.render import CURRENCY, PROVIDER, bill_members, cost_members, image_members
 
 _FILTERS = ("created_after", "created_before", "status", "model", "key", "id")
 _NAMES = ("limit", "starting_after", "ending_before", *_FILTERS, "summary")
@@ -145,7 +144,7 @@ def _render_plan(view: RequestView) -> JSONValue:
 def _render_task_cost(record: Record, cost: TaskCost | None) -> dict[str, JSONValue]:
     if cost is None or not record.status.final:
         return {"cost": None}
-    return cost_members(total_cost([cost]), known_cost([cost]))
+    return bill_members((cost,))
 
 
 def _render_error(error: GatewayError) -> dict[str, JSONValue]:
@@ -161,7 +160,7 @@ def _render_cost(record: Record) -> dict[str, JSONValue]:
     """What it cost: nothing is known before its end, and then perhaps a part."""
     if not record.status.final:
         return {"cost": None}
-    return cost_members(total_cost(record.costs), known_cost(record.costs))
+    return bill_members(record.costs)
 
 
 def render_webhook(view: RequestView) -> bytes:

@@ -19,7 +19,7 @@ from app.ledger.pricing import estimate_price
 from app.planning.decide import decide_prompt, decide_shape
 from app.planning.fingerprint import Counted, count_alike
 from app.planning.output import OutputRules
-from app.planning.plan import count_made
+from app.planning.plan import NO_FITTED_INPUTS, build_plan
 from app.planning.validation import check_fields
 
 _SHAPES_KEPT, _LONGEST_TEXT, _LONGEST_NAME = 1024, 32, 200
@@ -73,7 +73,8 @@ class PlainRequests:
         shape = dict(zip(_NAMES, _values_of(request), strict=True))
         alike = ImageRequest(prompt=None, parameters=request.parameters, **shape)
         spec = decide_shape(alike, model, delivery, rules)
-        order = Order(model, count_made(spec), spec.output.size, (), spec.fields)
+        made = build_plan(spec, NO_FITTED_INPUTS, [""] * spec.count).images_made
+        order = Order(model, made, spec.output.size, (), spec.fields)
         common = Common(spec, estimate_price(order), count_alike(alike, delivery))
         self._known.keep(key, common)
         return common

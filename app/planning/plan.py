@@ -75,25 +75,16 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
     placed: _PlacedInputs = _place_inputs(spec, inputs) if inputs.images or inputs.mask is not None else {}
     places: list[TaskPlace] = []
     tasks: list[ImageTask] = []
+    made, multiple, alone = 0, spec.model.results_multiple, spec.count <= spec.per_task
     # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
     for first, task_id in zip(range(0, spec.count, spec.per_task), task_ids, strict=False):
         wanted = min(spec.per_task, spec.count - first)
-        place = TaskPlace(task_id, first, wanted, _round_up(wanted, spec.model.results_multiple))
+        # Some models make and bill multiples only; what is over is paid for, and not delivered.
+        place = TaskPlace(task_id, first, wanted, -(-wanted // multiple) * multiple)
+        made += place.number_results
         places.append(place)
-        tasks.append(_build_task(spec, placed, place, alone=spec.count <= spec.per_task))
-    return Plan(tuple(tasks), tuple(places), count_made(spec))
-
-
-def count_made(spec: ImageSpec) -> int:
-    """How many images are made and billed for a spec."""
-    whole, rest = divmod(spec.count, spec.per_task)
-    multiple = spec.model.results_multiple
-    return whole * _round_up(spec.per_task, multiple) + _round_up(rest, multiple)
-
-
-def _round_up(wanted: int, multiple: int) -> int:
-    # Some models make and bill multiples only; what is over is paid for, and not delivered.
-    return -(-wanted // multiple) * multiple
+        tasks.append(_build_task(spec, placed, place, alone=alone))
+    return Plan(tuple(tasks), tuple(places), made)
 
 
 def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace, *, alone: bool) -> ImageTask:

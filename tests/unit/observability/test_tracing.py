@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from app.observability.tracing import NoTraces, note_prompt, open_tracer, running, running_span, span
+from app.observability.tracing import NoTraces, open_tracer, running, running_span, span
 from app.settings.traces import TraceSettings
 
 
@@ -21,7 +21,6 @@ def test_without_an_endpoint_nothing_is_traced():
 
 def test_a_piece_of_work_that_nobody_traces_is_nothing_and_costs_no_new_object():
     with span("prepare") as first, span("claim", spillway__task="x") as second, running(None) as third:
-        note_prompt("a quiet harbor")
         assert (first, second, third, running_span()) == (None, None, None, None)
     assert span("prepare") is span("claim")
 
