@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import pytest
 import uvicorn
 from hypothesis import HealthCheck, settings
 
-from app.domain.values import replace
 from app.main import create_app
 from app.server.configuration import server_options
 from app.settings.load import Settings, load_settings

@@ -1,19 +1,14 @@
-"""How a frozen value is changed: into another one.
+"""How a frozen struct is changed: into another one.
 
 Those that travel with a request are structs of msgspec's: each is made several times faster than a dataclass (0196).
 """
 
-import dataclasses
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+if TYPE_CHECKING:
+    # To mypy a struct is a dataclass, and of these it knows the fields: a wrong one is an error before anything runs.
+    from dataclasses import replace
+else:
+    from msgspec.structs import replace
 
-_T = TypeVar("_T")
-
-
-def replace(value: _T, /, **changes: object) -> _T:
-    """A copy of a struct or a dataclass with other values in these fields."""
-    if isinstance(value, Struct):
-        return structs.replace(value, **changes)
-    # Untyped, as the standard library has it: what is no dataclass is refused there.
-    return cast("_T", dataclasses.replace(cast("Any", value), **changes))
+__all__ = ["replace"]

@@ -6,12 +6,12 @@ a worker process. Leaves looking at images to `opening`, and what lies in fields
 
 import asyncio
 import math
+from dataclasses import replace
 
 from app.catalog.model import CatalogModel, ImageRules
 from app.domain.answer import Adjustment, AdjustmentMode
 from app.domain.request import ImageRequest
 from app.domain.spec import ImageSpec
-from app.domain.values import replace
 from app.egress.fetch import InputFetcher
 from app.errors import InvalidRequestError
 from app.generation.gather import gather_in_order

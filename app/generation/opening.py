@@ -7,10 +7,9 @@ Leaves making images fit for a model to `inputs`.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.request import ImageRequest, InputImage, LinkedImage, UploadedImage
-from app.domain.values import replace
 from app.domain.words import JSONValue
 from app.egress.address_guard import FetchError, RefusedAddressError
 from app.egress.fetch import InputFetcher

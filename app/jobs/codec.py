@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from app.domain.answer import Adjustment, Result
 from app.domain.spec import OutputSpec, TaskPlace
+from app.domain.values import replace
 from app.errors import GatewayError, InternalError
 from app.journal.records import UNREADABLE, PlanView, Record, RequestView
 
@@ -123,7 +124,7 @@ def without_message(text: str) -> str:
     except msgspec.MsgspecError:
         return text
     message = "What the error said was deleted with the payloads of the request."
-    return msgspec.json.encode(msgspec.structs.replace(stored, message=message)).decode()
+    return msgspec.json.encode(replace(stored, message=message)).decode()
 
 
 def _kinds(base: type[GatewayError]) -> dict[str, type[GatewayError]]:

@@ -7,7 +7,8 @@ here, they lie in their store; nothing can be bought by what is found here (0142
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.domain.values import replace
 from app.errors import ConflictingKeyError
@@ -20,8 +21,7 @@ _ENTRY_BYTES = 4096
 _LONGEST_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Remembered(Struct, frozen=True):
     record: Record
     way: tuple[str, str]
     noted_at: float

@@ -7,11 +7,10 @@ caller's words; a field nobody knows is kept in `passthrough` for the provider. 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from msgspec import structs
-
 from app.catalog.modes import Mode
 from app.domain.memory import Memory
 from app.domain.request import IgnoredField, ImageRequest, InputImage
+from app.domain.values import replace
 from app.domain.words import ImageFormat, JSONValue
 from app.errors import InvalidRequestError
 from app.openai_api.input_images import FilePart, read_images, read_single
@@ -64,9 +63,7 @@ class RequestParser:
         if known is None:
             understood = parse_request(mode, fields)
             if _is_short(rest):
-                alike = structs.replace(
-                    understood, prompt=None, seed=None, user=None, given=understood.given - _CARRIED
-                )
+                alike = replace(understood, prompt=None, seed=None, user=None, given=understood.given - _CARRIED)
                 self._known.keep(said, alike)
             return understood
         return _with_own(known, carried)
@@ -76,10 +73,10 @@ def _with_own(known: ImageRequest, carried: Fields) -> ImageRequest:
     """A request that says beside its own what a known one says; only its own can be wrong."""
     prompt, given = _read_prompt(BY_NAME["prompt"], carried), known.given | _ONLY_PROMPT
     if len(carried) == 1:
-        return structs.replace(known, prompt=prompt, given=given)
+        return replace(known, prompt=prompt, given=given)
     attributes, _ = _read_fields(carried, (), _AS_IT_IS)
     given |= {name for name, value in carried.items() if value is not None and value != ""}
-    return structs.replace(known, prompt=prompt, given=given, **attributes)
+    return replace(known, prompt=prompt, given=given, **attributes)
 
 
 def _is_short(rest: Fields) -> bool:

@@ -7,12 +7,13 @@ request to `decide`, and what differs between plain ones to `bind`.
 from operator import attrgetter
 from typing import TypeAlias
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from app.catalog.model import CatalogModel
 from app.domain.memory import Memory
 from app.domain.request import ImageRequest, Shape
 from app.domain.spec import ImageSpec
+from app.domain.values import replace
 from app.domain.words import Delivery
 from app.ledger.order import Estimate, Order
 from app.ledger.pricing import estimate_price
@@ -41,11 +42,11 @@ class Common(Struct, frozen=True):
         spec = self.spec
         prompt, about_prompt = decide_prompt(request, spec.model)
         if request.seed is None and not about_prompt:
-            return structs.replace(spec, prompt=prompt)
+            return replace(spec, prompt=prompt)
         seed_field = spec.model.parameters.seed
         if request.seed is not None and seed_field is not None:
             check_fields({seed_field: request.seed}, spec.model.fields, {})
-        return structs.replace(spec, prompt=prompt, seed=request.seed, adjustments=(*about_prompt, *spec.adjustments))
+        return replace(spec, prompt=prompt, seed=request.seed, adjustments=(*about_prompt, *spec.adjustments))
 
 
 class PlainRequests:

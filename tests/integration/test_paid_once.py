@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 
 import httpx2
@@ -13,7 +14,6 @@ import openai
 import pytest
 
 from app.domain.money import from_nanos
-from app.domain.values import replace
 from app.runware.http_transport import HTTPTransport
 from app.runware.keys import RunwareKey
 from app.runware.transport import HTTPReply, Permit

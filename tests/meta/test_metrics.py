@@ -4,13 +4,13 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 import yaml
 
 from app import __version__
-from app.domain.values import replace
 from app.observability import families as f
 from app.observability.exposition import Exposition
 from app.observability.families import FAMILIES, Kind

@@ -1,10 +1,10 @@
 """A journal driven by hand: each call is a transaction of its own, as the jobs would open it."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost
-from app.domain.values import replace
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.leases import Leases

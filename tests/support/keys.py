@@ -1,6 +1,7 @@
 """Keys of a database, made by hand."""
 
 import hashlib
+from dataclasses import replace
 
 from sqlalchemy import Engine, update
 
@@ -10,7 +11,6 @@ from app.access.key_store import StoredKey, insert_key
 from app.database.key_tables import api_keys
 from app.database.transaction import Transaction
 from app.domain.caller import ApiKey
-from app.domain.values import replace
 
 
 def numbered_key(number: int) -> tuple[str, str]:

@@ -1,12 +1,12 @@
 """The decision upon one request: what is left, what is told, and what comes first."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from app.access.account import Account, Ask
 from app.domain.caller import Limits, Period
-from app.domain.values import replace
 from app.errors import QuotaError, RateLimitedError
 from app.ledger.periods import SECONDS_OF_A_DAY
 

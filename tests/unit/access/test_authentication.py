@@ -1,7 +1,7 @@
 """Where a key may stand, who it names, and what is said of one that opens nothing."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +12,6 @@ from app.access.key_format import SECRET_BYTES, make_key
 from app.database.reader import Reader
 from app.database.writer import Writer
 from app.domain.caller import ANONYMOUS, Caller
-from app.domain.values import replace
 from app.errors import AuthenticationError
 from app.settings.named_keys import NamedKey
 from tests.support.databases import SQLiteFolder, open_migrated

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +15,6 @@ from app.database.key_tables import accounts, api_keys
 from app.database.reader import Reader
 from app.database.writer import Writer
 from app.domain.key_records import AuditPage, KeyPage, KeyStatus
-from app.domain.values import replace
 from app.errors import InvalidRequestError, NotFoundError
 from app.openai_api.key_fields import KeyFields
 from tests.support.databases import open_migrated

@@ -3,10 +3,10 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from app.domain.values import replace
 from app.jobs.duty import LOST_AFTER_SECONDS, Duty
 from app.journal.duties import IMAGES
 from app.journal.leases import Leases
