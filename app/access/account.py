@@ -3,13 +3,14 @@
 Amounts are nano-dollars, times unix seconds. Where accounts lie, and who may decide at once, is `budgets`'.
 """
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from app.access.rate_limits import FULL, Tokens, refill, take
 from app.domain.caller import Limits, Period
 from app.domain.money import from_nanos
+from app.domain.values import replace
 from app.errors import AuthenticationError, QuotaError, RateLimitedError
-from app.ledger.budget_state import BudgetState
+from app.ledger.budget_state import BudgetState, level_of
 from app.ledger.periods import SECONDS_OF_A_DAY, first_day, resets_at, shown_time
 
 BUDGET_EXCEEDED = "budget_exceeded"
@@ -18,7 +19,7 @@ _LOOKS_AGAIN_SECONDS = 1
 _NAMES = {Period.DAY: " a day", Period.WEEK: " a week", Period.MONTH: " a month", Period.TOTAL: ""}
 
 
-class Ask(NamedTuple):
+class Ask(Struct, frozen=True):
     """What one request asks of an account. `reserve` is what it may cost; without `is_priced` nobody knows."""
 
     model: str
@@ -27,7 +28,7 @@ class Ask(NamedTuple):
     is_priced: bool
 
 
-class Account(NamedTuple):
+class Account(Struct, frozen=True):
     """The account of a key, with the limits that hold for it. `budget` is that of the limits."""
 
     key_id: str
@@ -57,6 +58,11 @@ class Account(NamedTuple):
         return resets_at(self.limits.period, self.first_day)
 
     @property
+    def level(self) -> int:
+        """How much of the budget is taken, as far as somebody is to be told."""
+        return 0 if self.budget is None else level_of(self.budget, self.spent + self.reserved)
+
+    @property
     def state(self) -> BudgetState | None:
         """The budget as warnings are given of it."""
         if self.budget is None:
@@ -70,8 +76,8 @@ class Account(NamedTuple):
         first = first_day(self.limits.period, now)
         # Never back: another replica whose clock is ahead has begun the period (0120).
         if first <= self.first_day:
-            return self._replace(tokens=tokens)
-        return self._replace(tokens=tokens, first_day=first, spent=0, reserved=0, warned=0)
+            return replace(self, tokens=tokens)
+        return replace(self, tokens=tokens, first_day=first, spent=0, reserved=0, warned=0)
 
     def moment(self, now: float) -> float:
         """When a request counts as made that was asked for at `now`: in the period of the account."""
@@ -90,11 +96,11 @@ class Account(NamedTuple):
             raise QuotaError(self._exceeded(ask, remaining), code="budget_exceeded", should_retry=False)
         self._check_running()
         tokens = take(self.tokens, self.limits, ask.images)
-        return self._replace(tokens=tokens, reserved=self.reserved + ask.reserve, running=self.running + 1)
+        return replace(self, tokens=tokens, reserved=self.reserved + ask.reserve, running=self.running + 1)
 
     def warned_of(self, level: int) -> "Account":
         """The account, its owner told that so much of the budget is used."""
-        return self._replace(warned=level)
+        return replace(self, warned=level)
 
     def _check_running(self) -> None:
         most = self.limits.concurrency

@@ -8,8 +8,9 @@ of a reservation the ledger's.
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, func, insert, literal_column, select, update
 
 from app.access.account import BUDGET_EXCEEDED, Account, Ask
@@ -72,7 +73,6 @@ _STORE = Statement(
         refilled_at=bindparam("new_refilled_at"),
         warned=bindparam("new_warned"),
     ),
-    "of_key",
     "new_period_start",
     "new_spent",
     "new_reserved",
@@ -80,6 +80,7 @@ _STORE = Statement(
     "new_image_tokens",
     "new_refilled_at",
     "new_warned",
+    "of_key",
 )
 _PERIOD = select(api_keys.c.period).where(api_keys.c.id == _KEY)
 _FROM_ENTRIES = select(
@@ -97,7 +98,7 @@ _OPEN_ACCOUNT = insert(accounts)
 _WARN_LESS = update(accounts).where(accounts.c.key_id == _KEY).values(warned=bindparam("new_warned"))
 
 
-class Charge(NamedTuple):
+class Charge(Struct, frozen=True):
     """What a request that may be carried out reserves, in nano-dollars, and when it counts as made.
 
     `account` is what is left after it; None where nobody's account was charged.
@@ -184,8 +185,8 @@ class Accounts:
 
     def _with_warning(self, transaction: Transaction, account: Account, now: float) -> Account:
         """The account, its owner told of what is used of its budget by now."""
-        state = account.state
-        if state is None or state.level <= account.warned:
+        state = account.state if account.level > account.warned else None
+        if state is None:
             return account
         transaction.add(INSERT_NOTICE, notice_of(state, state.level, account.webhook_url, now))
         return account.warned_of(state.level)
@@ -206,7 +207,6 @@ def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> 
     """Write the accounts that were charged."""
     rows = [
         (
-            key_id,
             account.first_day,
             account.spent,
             account.reserved,
@@ -214,6 +214,7 @@ def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> 
             account.tokens.images,
             account.tokens.at,
             account.warned,
+            key_id,
         )
         for key_id, account in changed.items()
     ]

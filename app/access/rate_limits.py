@@ -4,7 +4,8 @@ A bucket starts full and holds one minute's worth. Where the buckets lie, and wh
 """
 
 import math
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from app.domain.caller import Limits
 from app.errors import RateLimitedError
@@ -14,7 +15,7 @@ _ROUNDING = 1e-6
 """Of a token: what fractions of seconds add up to must not cost a caller that waited as it was told."""
 
 
-class Tokens(NamedTuple):
+class Tokens(Struct, frozen=True):
     """What is left in the buckets at a moment; None where there is no bucket, or none was taken from yet."""
 
     requests: float | None = None
@@ -26,7 +27,7 @@ FULL = Tokens()
 """Those of a key that was never used."""
 
 
-class Bucket(NamedTuple):
+class Bucket(Struct, frozen=True):
     """One bucket at one moment, as it is shown."""
 
     limit: int
@@ -63,13 +64,12 @@ def take(tokens: Tokens, limits: Limits, images: int) -> Tokens:
 
     They must be those of this moment (`refill`).
     """
-    for noun, bucket, count in (
-        ("requests", request_bucket(tokens, limits), 1),
-        ("images", image_bucket(tokens, limits), images),
-    ):
-        if bucket is not None:
-            _check(noun, bucket, count)
-    return tokens._replace(requests=_less(tokens.requests, 1), images=_less(tokens.images, images))
+    requests, per_image = request_bucket(tokens, limits), image_bucket(tokens, limits)
+    if requests is not None:
+        _check("requests", requests, 1)
+    if per_image is not None:
+        _check("images", per_image, images)
+    return Tokens(_less(tokens.requests, 1), _less(tokens.images, images), tokens.at)
 
 
 def request_bucket(tokens: Tokens, limits: Limits) -> Bucket | None:
@@ -84,16 +84,17 @@ def image_bucket(tokens: Tokens, limits: Limits) -> Bucket | None:
 
 
 def _check(noun: str, bucket: Bucket, count: int) -> None:
+    if count <= bucket.limit and bucket.tokens + _ROUNDING >= count:
+        return
     limit = f"This API key may make {bucket.limit} {noun} a minute"
     if count > bucket.limit:
         # Waiting never helps: the bucket holds a minute's worth.
         raise RateLimitedError(
             f"{limit}, and this request asks for {count}. Ask for fewer.", param="n", should_retry=False
         )
-    if bucket.tokens + _ROUNDING < count:
-        seconds = math.ceil(bucket.seconds_until(count) - _ROUNDING)
-        message = f"{limit}; {bucket.remaining} are left for now. Nothing was sent; try again in {max(seconds, 1)} s."
-        raise RateLimitedError(message, retry_after=seconds, should_retry=True)
+    seconds = math.ceil(bucket.seconds_until(count) - _ROUNDING)
+    message = f"{limit}; {bucket.remaining} are left for now. Nothing was sent; try again in {max(seconds, 1)} s."
+    raise RateLimitedError(message, retry_after=seconds, should_retry=True)
 
 
 def _refill(tokens: float | None, limit: int | None, passed: float) -> float | None:

@@ -6,6 +6,8 @@ is a database to try it on. A piece that raises leaves nothing behind, whatever 
 """
 
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Engine
@@ -15,7 +17,7 @@ from app.database.errors import DatabaseUnavailableError
 from app.database.pieces import Kind, Piece, Pieces
 from app.database.session import WriteSession
 from app.database.transaction import Transaction
-from app.observability.metrics import Metrics
+from app.observability.metrics import Ending, Metrics
 
 _GAVE_UP = frozenset({"55P03", "57014"})
 """PostgreSQL: a lock was not available, and a statement was canceled."""
@@ -39,34 +41,35 @@ class GroupCommit:
         self.failed = float("-inf")
         """When the database last refused everything, in monotonic seconds."""
 
-    def commit(self, group: Pieces) -> None:
+    def commit(self, group: Pieces, arriving: Callable[[], Pieces] = list) -> None:
         """A group in as many transactions as its locks need. What the database as a whole refuses is asked once.
 
-        Otherwise each of them would wait for a locked database as long as the first.
+        Otherwise each of them would wait for a locked database as long as the first. Where there is one lock, what is
+        `arriving` while it is waited for goes with it.
         """
         refused: DatabaseUnavailableError | None = None
         for batch in self._batches(group):
-            refused = self._commit(batch) if refused is None else _refuse(batch, refused)
+            refused = self._commit(batch, arriving) if refused is None else _refuse(batch, refused)
 
-    def _batches(self, group: Pieces) -> list[Pieces]:
+    def _batches(self, group: Pieces) -> Iterable[Pieces]:
         # First what has happened, so that each decision in the same group knows of it (0051, 0052, 0062).
-        posts = [piece for piece in group if piece.kind is Kind.POST]
-        writes = [piece for piece in group if piece.kind is Kind.WRITE]
-        decisions = [piece for piece in group if piece.kind is Kind.DECIDE]
+        ordered = _in_order(group)
         if self._is_one_lock:
-            batches = [posts + writes + decisions]
-        else:
-            # Apart, so that each takes its locks in one order: names, then rows, each of them at once (0086).
-            batches = [posts, *([piece] for piece in writes), decisions]
-        return [batch for batch in batches if batch]
+            return [ordered] if ordered else []
+        # Apart, so that each takes its locks in one order: names, then rows, each of them at once (0086).
+        return _together(ordered)
 
-    def _commit(self, batch: Pieces, *, again: bool = False) -> DatabaseUnavailableError | None:
+    def _commit(
+        self, batch: Pieces, arriving: Callable[[], Pieces] = list, *, again: bool = False
+    ) -> DatabaseUnavailableError | None:
         """All in one transaction; where one piece breaks it, each in its own. What the database refused to all."""
         has_begun = is_ending = False
         began = time.perf_counter()
         try:
             transaction = Transaction(self._session.begin())
             has_begun = True
+            if self._is_one_lock:  # the longer it was waited for, the more share this commit
+                batch = _in_order([*batch, *arriving()])
             self._carry_out(transaction, batch)
             is_ending = True
             self._session.commit()
@@ -87,20 +90,18 @@ class GroupCommit:
                 return refused
         else:
             self._metrics.journal_committed(len(batch), time.perf_counter() - began)
-            for ending in transaction.endings:
+            for ending in _by_model(transaction.endings):
                 self._metrics.request_settled(ending)
         return None
 
     def _carry_out(self, transaction: Transaction, batch: Pieces) -> None:
         ready = batch if self._is_one_lock else _lock(transaction, batch)
         transaction.lock_accounts(account for piece in ready for account in piece.accounts)
-        posts = [piece for piece in ready if piece.kind is Kind.POST]
-        writes = [[piece] for piece in ready if piece.kind is Kind.WRITE]
-        decisions = [piece for piece in ready if piece.kind is Kind.DECIDE]
-        transaction.names = frozenset(name for piece in decisions for name in piece.names)
-        for pieces in (posts, *writes, decisions):
-            if pieces:
-                _do_all(transaction, pieces)
+        transaction.names = frozenset([name for piece in ready if piece.kind is Kind.DECIDE for name in piece.names])
+        for pieces in _together(ready):
+            for piece in pieces:
+                _do(transaction, piece)
+            transaction.write()
 
     def close(self) -> None:
         """Give the connection back; by the thread that commits."""
@@ -146,10 +147,31 @@ def _refuse(batch: Pieces, refused: DatabaseUnavailableError) -> DatabaseUnavail
     return refused
 
 
-def _do_all(transaction: Transaction, pieces: Pieces) -> None:
-    for piece in pieces:
-        _do(transaction, piece)
-    transaction.write()
+def _in_order(group: Pieces) -> Pieces:
+    """Those that do something, by their kinds."""
+    return sorted([piece for piece in group if piece.kind is not Kind.PLACE], key=_kind_of)
+
+
+def _kind_of(piece: Piece[Any]) -> Kind:
+    return piece.kind
+
+
+def _together(ordered: Pieces) -> Iterator[Pieces]:
+    """Pieces in the order of their kinds, those that are written together; what changes rows as it goes by itself."""
+    for kind, pieces in groupby(ordered, _kind_of):
+        if kind is Kind.WRITE:
+            yield from ([piece] for piece in pieces)
+        else:
+            yield list(pieces)
+
+
+def _by_model(endings: Sequence[Ending]) -> Iterable[Ending]:
+    """One for each model, which is what is counted."""
+    sums: dict[str, tuple[int, int, int]] = {}
+    for air, made, failed, nanos in endings:
+        before = sums.get(air, (0, 0, 0))
+        sums[air] = before[0] + made, before[1] + failed, before[2] + nanos
+    return [Ending(air, *counts) for air, counts in sums.items()]
 
 
 def _do(transaction: Transaction, piece: Piece[Any]) -> None:

@@ -6,10 +6,12 @@ Owns how whoever asked is told, and when it is told that the database does not a
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from app.database.errors import DatabaseUnavailableError
 
@@ -20,17 +22,20 @@ _LONGEST_WAIT_SECONDS = 20.0
 by then may still be written, as with any commit in doubt (0051, 0141)."""
 
 
-class Kind(Enum):
-    """What a piece does, and with what it may share a transaction."""
+class Kind(IntEnum):
+    """What a piece does, and with what it may share a transaction; in the order in which a group is written."""
 
-    PLACE = "only a place in line"
-    POST = "rows that nobody decides upon: together, before everything else"
-    WRITE = "changes rows as it goes: in a transaction of its own"
-    DECIDE = "holds its names and changes rows at the end: together"
+    PLACE = 0
+    """Only a place in line."""
+    POST = 1
+    """Rows that nobody decides upon: together, before everything else."""
+    WRITE = 2
+    """Changes rows as it goes: in a transaction of its own."""
+    DECIDE = 3
+    """Holds its names and changes rows at the end: together."""
 
 
-@dataclass(eq=False)
-class Piece(Generic[_T]):
+class Piece(Struct, Generic[_T], eq=False):
     """One unit of work, and what became of it."""
 
     kind: Kind
@@ -41,17 +46,18 @@ class Piece(Generic[_T]):
     asked: float
     waiters: "Waiters"
     """Those on the loop of whoever asked."""
+    told: "Told | asyncio.Future[_T]"
+    """Who is told once its fate is known; a future gets its result."""
     names: Names = ()
     accounts: Names = ()
     """The tenants it spends for."""
     patient: bool = False
-    # Not given to each: what most pieces never change lies in the class.
-    result: _T | None = field(default=None, init=False)
-    error: Exception | None = field(default=None, init=False)
-    is_aside: bool = field(default=False, init=False)
+    result: _T | None = None
+    error: Exception | None = None
+    is_aside: bool = False
     """Another process holds a name of it: it is tried again."""
-    is_told: bool = field(default=False, init=False)
-    is_given_up: bool = field(default=False, init=False)
+    is_told: bool = False
+    is_given_up: bool = False
     """Whoever asked was told that the database does not answer."""
 
 
@@ -65,12 +71,12 @@ class Waiters:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._waiting: dict[Piece[Any], Told | asyncio.Future[Any]] = {}
+        self._waiting: deque[Piece[Any]] = deque()
         self._is_looking = False
 
-    def add(self, piece: Piece[Any], told: "Told | asyncio.Future[Any]") -> None:
-        """Tell of this piece once its fate is known; a future gets its result."""
-        self._waiting[piece] = told
+    def add(self, piece: Piece[Any]) -> None:
+        """Tell of this piece once its fate is known."""
+        self._waiting.append(piece)
         if not self._is_looking:
             # A timer for each of them would cost more than the rest of a piece.
             self._is_looking = True
@@ -79,30 +85,34 @@ class Waiters:
     def tell(self, pieces: Pieces) -> None:
         """Their fate is known."""
         for piece in pieces:
-            piece.is_told = True
-            told = self._waiting.pop(piece, None)
-            if told is not None:
-                _tell(told, piece.result, piece.error)
+            if not piece.is_told:
+                _tell(piece, piece.error)
+            piece.args, piece.kwargs = (), {}
+        # Most are told in the order in which they were asked for; those behind one that takes longer go with it.
+        waiting = self._waiting
+        while waiting and waiting[0].is_told:
+            waiting.popleft()
 
     def _look(self) -> None:
         """A server that stands still answers nothing and breaks nothing off: nobody waits for it without an end."""
         now = time.monotonic()
-        while self._waiting:
-            piece = next(iter(self._waiting))
+        for piece in [piece for piece in self._waiting if not piece.is_told]:
             remaining = piece.asked + _LONGEST_WAIT_SECONDS - now
             if remaining > 0:
                 self.loop.call_later(remaining, self._look)
                 return
             piece.is_given_up = True
-            _tell(self._waiting.pop(piece), None, DatabaseUnavailableError("the database does not answer"))
+            _tell(piece, DatabaseUnavailableError("the database does not answer"))
         self._is_looking = False
 
 
-def _tell(told: "Told | asyncio.Future[Any]", result: object, error: Exception | None) -> None:
+def _tell(piece: Piece[Any], error: Exception | None) -> None:
+    piece.is_told = True
+    told = piece.told
     if not isinstance(told, asyncio.Future):
         told(error)
     elif not told.done():  # whoever asked may have left
         if error is None:
-            told.set_result(result)
+            told.set_result(piece.result)
         else:
             told.set_exception(error)

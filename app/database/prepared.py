@@ -32,6 +32,8 @@ from sqlalchemy.exc import DBAPIError
 Values = Mapping[str, object]
 Tuple = tuple[object, ...]
 Found = Row[tuple[object, ...]]
+OF_A_REQUEST: Final = ("request_id", "of_request")
+"""What the value is called that names the request that a row changes."""
 _KEY: Final = "spillway_driver"
 BEGIN: Final = "BEGIN IMMEDIATE"
 """Takes SQLite's one lock at the start, so that no transaction fails midway (0050)."""
@@ -40,17 +42,19 @@ _Read = Callable[[Sequence[object]], Sequence[object]]
 
 
 class Statement:
-    """A statement that every request runs: its rows are tuples, whose values are by the order of `names`.
+    """A statement that every request runs: its rows are tuples, whose values are in the order of `names`.
 
-    Of what changes a request, the first one is the request's id.
+    Best in the order of its text. `place` is where a row says which request it changes; None where it changes none.
     """
 
-    __slots__ = ("construct", "is_insert", "names")
+    __slots__ = ("construct", "is_insert", "names", "place")
 
     def __init__(self, construct: Executable, *names: str) -> None:
         self.construct = construct
         self.names = names
         self.is_insert = construct.is_insert
+        places = [] if self.is_insert else [place for place, name in enumerate(names) if name in OF_A_REQUEST]
+        self.place = places[0] if places else None
 
 
 class _Ordered:

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, CursorResult, Executable, Select,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
-from app.database.prepared import BEGIN, Driver, Found, Statement, Tuple
+from app.database.prepared import BEGIN, OF_A_REQUEST, Driver, Found, Statement, Tuple
 from app.database.tables import requests
 from app.observability.metrics import Ending
 
@@ -28,7 +28,6 @@ Store = Callable[["Transaction", Mapping[str, _T]], None]
 Together = Callable[["Transaction", Sequence[_T]], None]
 """Writes what all pieces of a group have for it."""
 _Grouped = defaultdict[Any, list[Any]]
-_OF_A_REQUEST = ("request_id", "of_request")
 ENDS_CHANNEL = "spillway_ends"
 READS = "spillway_reads"
 """The execution option of an engine whose transactions only read, and wait for no writer."""
@@ -130,7 +129,7 @@ class Transaction:
     def add(self, statement: Executable | Statement, *rows: object) -> None:
         """Write rows after all work of the group, in the order in which the statements first came.
 
-        A row of a request names it as `request_id` or `of_request`, or first of all.
+        A row of a request names it as `request_id` or `of_request`.
         """
         for row in rows:
             self._log.append((_Stage.WRITE, statement, row))
@@ -138,7 +137,7 @@ class Transaction:
     def gather(self, work: Together[_T], about: _T) -> None:
         """Have `work` write at once what all pieces of the group have for it, in its place among the rows.
 
-        Each value begins with the id of the request that it changes.
+        Each value begins with the id of the request that it changes, as a tuple.
         """
         self._log.append((_Stage.WRITE, work, about))
 
@@ -230,8 +229,10 @@ class Transaction:
 
     def lock_accounts(self, tenants: Iterable[str]) -> None:
         """Let nobody else spend for these tenants until the end; waits, so before any row is locked."""
+        if not self._locks:
+            return
         names = sorted(_number(f"account {tenant}") for tenant in set(tenants))
-        if self._locks and names:
+        if names:
             self.look(_LOCK_NAMES, {"numbers": names})
 
     def lock_names(self, names: Iterable[str]) -> frozenset[str]:
@@ -265,9 +266,9 @@ class Transaction:
 def _named(key: Executable | Statement | Together[Any], values: Sequence[Any]) -> Iterable[str]:
     """The requests that these values change."""
     if isinstance(key, Statement):
-        return [] if key.is_insert or key.names[0] not in _OF_A_REQUEST else [row[0] for row in values]
+        return [] if key.place is None else [row[key.place] for row in values]
     if isinstance(key, Executable):
-        names = [row.get(name) for row in values for name in _OF_A_REQUEST]
+        names = [row.get(name) for row in values for name in OF_A_REQUEST]
         return [] if key.is_insert else [name for name in names if isinstance(name, str)]
     return ()
 

@@ -43,6 +43,7 @@ class Writer:
         self._group_commit = GroupCommit(engine, metrics or Metrics.off())
         self._items: queue.SimpleQueue[Piece[Any] | None] = queue.SimpleQueue()
         self._aside: Pieces = []
+        self._late: Pieces = []
         self._waiters: Waiters | None = None
         self._last: Piece[Any] | None = None
         self._ended = False
@@ -79,14 +80,14 @@ class Writer:
             return False
         return True
 
-    async def post(
+    def post(
         self, work: Callable[Concatenate[Transaction, _P], None], *args: _P.args, **kwargs: _P.kwargs
-    ) -> None:
+    ) -> asyncio.Future[None]:
         """Write the rows that `work` adds, raising DatabaseUnavailableError where they are not durable.
 
         Nobody decides upon them: they are written together with others', before whatever decides.
         """
-        await self._ask(Kind.POST, work, args, kwargs)
+        return self._ask(Kind.POST, work, args, kwargs)
 
     async def post_patiently(
         self, work: Callable[Concatenate[Transaction, _P], None], *args: _P.args, **kwargs: _P.kwargs
@@ -111,20 +112,20 @@ class Writer:
         """As `write`, while no other process decides or writes with one of these names."""
         return await self._ask(Kind.WRITE, work, args, kwargs, names)
 
-    async def decide(
+    def decide(
         self,
         names: Names,
         accounts: Names,
         work: Callable[Concatenate[Transaction, _P], _T],
         *args: _P.args,
         **kwargs: _P.kwargs,
-    ) -> _T:
+    ) -> asyncio.Future[_T]:
         """As `write_locked`, for work that changes no row of others before the end: many share a commit.
 
         What came together is decided one after the other, each knowing what the ones before it added. Meanwhile no
         other process spends for the tenants in `accounts`.
         """
-        return await self._ask(Kind.DECIDE, work, args, kwargs, names, accounts)
+        return self._ask(Kind.DECIDE, work, args, kwargs, names, accounts)
 
     async def scrub(self) -> None:
         """Leave nothing in the database's own files of what was deleted, as far as that can be had now.
@@ -148,7 +149,7 @@ class Writer:
         **kwargs: _P.kwargs,
     ) -> None:
         """As `post`, for whoever is `told` of it later instead of waiting."""
-        self._put(told, Kind.POST, work, args, kwargs)
+        self._tell_later(told, work, args, kwargs, patient=False)
 
     def submit_patiently(
         self,
@@ -158,7 +159,7 @@ class Writer:
         **kwargs: _P.kwargs,
     ) -> None:
         """As `post_patiently`, for whoever is `told` of it later instead of waiting."""
-        self._put(told, Kind.POST, work, args, kwargs, patient=True)
+        self._tell_later(told, work, args, kwargs, patient=True)
 
     def _ask(
         self,
@@ -172,26 +173,30 @@ class Writer:
         patient: bool = False,
     ) -> asyncio.Future[_T]:
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._put(future, kind, work, args, kwargs, names, accounts, patient=patient)
+        waiters = self._waiters_on(future.get_loop())
+        self._put(Piece(kind, work, args, kwargs, time.monotonic(), waiters, future, names, accounts, patient))
         return future
 
-    def _put(
+    def _tell_later(
         self,
-        told: Told | asyncio.Future[_T],
-        kind: Kind,
-        work: Callable[..., _T],
+        told: Told,
+        work: Callable[..., None],
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
-        names: Names = (),
-        accounts: Names = (),
         *,
-        patient: bool = False,
+        patient: bool,
     ) -> None:
-        loop, waiters = asyncio.get_running_loop(), self._waiters
+        waiters = self._waiters_on(asyncio.get_running_loop())
+        self._put(Piece(Kind.POST, work, args, kwargs, time.monotonic(), waiters, told, patient=patient))
+
+    def _waiters_on(self, loop: asyncio.AbstractEventLoop) -> Waiters:
+        waiters = self._waiters
         if waiters is None or waiters.loop is not loop:
             waiters = self._waiters = Waiters(loop)
-        piece = Piece(kind, work, args, kwargs, time.monotonic(), waiters, names, accounts, patient)
-        waiters.add(piece, told)
+        return waiters
+
+    def _put(self, piece: Piece[Any]) -> None:
+        piece.waiters.add(piece)
         self._last = piece
         self._items.put(piece)
 
@@ -221,7 +226,9 @@ class Writer:
             self._oldest = min((piece.asked for piece in group if not piece.patient), default=time.monotonic())
             # Nobody waits any more for what a database that stood still kept too long: it is not begun (0141).
             group = [*self._aside, *group]
-            self._group_commit.commit([piece for piece in group if not piece.is_given_up])
+            self._late = []
+            self._group_commit.commit([piece for piece in group if not piece.is_given_up], self._arrived)
+            group += self._late
             self._oldest = None
             self._aside = [piece for piece in group if piece.is_aside and not piece.is_given_up]
             _tell([piece for piece in group if piece.is_given_up or not piece.is_aside])
@@ -246,6 +253,11 @@ class Writer:
                 return group
             until = until or time.monotonic() + _PATIENCE_SECONDS
 
+    def _arrived(self) -> Pieces:
+        """What has come while SQLite's one lock was waited for."""
+        self._late = self._waiting(_LARGEST_GROUP)
+        return self._late
+
     def _waiting(self, limit: int) -> Pieces:
         """What has come meanwhile."""
         group: Pieces = []
@@ -269,10 +281,8 @@ def _ping(transaction: Transaction) -> None:
 
 def _tell(group: Pieces) -> None:
     """Notify all that wait, each loop once: waking it costs more than the news."""
-    by_loop: dict[Waiters, Pieces] = {}
-    for piece in group:
-        by_loop.setdefault(piece.waiters, []).append(piece)
     # Told only after the commit: nothing is sent to Runware for a claim that is not durable.
-    for waiters, pieces in by_loop.items():
+    for waiters in {piece.waiters for piece in group}:
+        pieces = [piece for piece in group if piece.waiters is waiters]
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it its callers
             waiters.loop.call_soon_threadsafe(waiters.tell, pieces)

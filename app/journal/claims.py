@@ -180,9 +180,9 @@ class Claims:
         # Also on a clock nobody sets, for the claims that this process decides.
         if receipt is Receipt.LOST:
             self._broken.note(request_id)
-            transaction.add(sql.ACKNOWLEDGE_LOST, (request_id, self._clock()))
+            transaction.add(sql.ACKNOWLEDGE_LOST, (self._clock(), request_id))
         elif receipt is Receipt.DELIVERED:
-            transaction.add(sql.ACKNOWLEDGE_DELIVERED, (request_id, self._clock()))
+            transaction.add(sql.ACKNOWLEDGE_DELIVERED, (self._clock(), request_id))
         else:
             transaction.add(sql.ACKNOWLEDGE_DEFERRED, (request_id,))
 

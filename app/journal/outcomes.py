@@ -63,11 +63,14 @@ class Outcomes:
 
     def settle(self, transaction: Transaction, lease: Lease, settlement: Settlement, costs: Sequence[TaskCost]) -> None:
         """Write down how a request ended, and what each task cost; nothing where another process has it by now."""
-        transaction.gather(self._write_ends, _End(lease.request_id, lease.fence, settlement, costs, self._clock()))
+        cost, known_cost = write_money(settlement.cost), write_money(settlement.known_cost)
+        end = _End(lease.request_id, lease.fence, settlement, str(settlement.status), cost, known_cost, costs)
+        transaction.gather(self._write_ends, end)
 
     def _write_ends(self, transaction: Transaction, ends: Sequence["_End"]) -> None:
         """Write the ends of a group, in one transaction: status, key and costs agree whenever anybody reads them."""
-        rows, ids = [_to_row(end) for end in ends], [end.request_id for end in ends]
+        now = self._clock()
+        rows, ids = [_to_row(end, now) for end in ends], [end.request_id for end in ends]
         transaction.announce_ends(ids)
         is_all = transaction.followed.isdisjoint(ids) and all(end.fence == FIRST_FENCE for end in ends)
         openings = self._ledger.openings_of(ids) if is_all else None
@@ -76,7 +79,7 @@ class Outcomes:
         if openings is not None and transaction.run(sql.SETTLE_FIRST, *rows) == len(rows):
             _run(transaction, sql.BOOK_TASK, [_booking(cost) for end in ends for cost in end.costs])
             pairs = zip(openings, ends, strict=True)
-            self._ledger.settle(transaction, [_to_ending(opening, end.settlement) for opening, end in pairs])
+            self._ledger.settle(transaction, [_to_ended(opening, end) for opening, end in pairs])
         else:
             transaction.run(sql.SETTLE, *rows)
             _run(transaction, sql.BOOK_HELD, [row for end in ends for row in _held_bookings(end.lease, end.costs)])
@@ -156,13 +159,15 @@ class OpenBills:
 
 
 class _End(NamedTuple):
-    """How a request ended, as its holder says."""
+    """How a request ended, as its holder says; what it cost is nano-dollars."""
 
     request_id: str
     fence: int
     settlement: Settlement
+    status: str
+    cost: int | None
+    known_cost: int | None
     costs: Sequence[TaskCost]
-    at: float
 
     @property
     def lease(self) -> tuple[str, int]:
@@ -175,36 +180,35 @@ def _run(transaction: Transaction, statement: Statement, rows: Sequence[tuple[ob
         transaction.run(statement, *rows)
 
 
-def _to_row(end: _End) -> tuple[object, ...]:
+def _to_row(end: _End, now: float) -> tuple[object, ...]:
     """The values of `SETTLE`."""
     settlement = end.settlement
     return (
-        end.request_id,
-        end.fence,
-        end.at,
-        settlement.status.value,
+        end.status,
+        now,
+        end.cost,
+        end.known_cost,
+        settlement.images,
+        None if end.known_cost is None else now,
         settlement.answer,
         settlement.images_kept,
-        settlement.images,
         settlement.images_until,
         settlement.error,
-        write_money(settlement.cost),
-        write_money(settlement.known_cost),
-        None if settlement.known_cost is None else end.at,
+        end.request_id,
+        end.fence,
     )
 
 
-def _to_ending(opening: Opening, settlement: Settlement) -> Ended:
-    cost, known_cost = write_money(settlement.cost), write_money(settlement.known_cost)
-    return Ended(opening, settlement.status.value, cost, known_cost, settlement.images)
+def _to_ended(opening: Opening, end: _End) -> Ended:
+    return Ended(opening, end.status, end.cost, end.known_cost, end.settlement.images)
 
 
 def _held_bookings(lease: tuple[str, int], costs: Sequence[TaskCost]) -> list[tuple[object, ...]]:
     """What each task cost, to be written while the lease holds: costs of running work are its holder's (0059)."""
-    return [lease + _booking(cost) for cost in costs]
+    return [_booking(cost) + lease for cost in costs]
 
 
 def _booking(cost: TaskCost) -> tuple[object, ...]:
     """What one task cost. A bill that is completed long after the end has no holder any more."""
     nanos = write_money(cost.known)
-    return (cost.task_id, nanos, None) if cost.is_complete else (cost.task_id, None, nanos)
+    return (nanos, None, cost.task_id) if cost.is_complete else (None, nanos, cost.task_id)

@@ -127,18 +127,18 @@ _SETTLE = (
     )
 )
 _END = (
-    "request_id",
-    "held_fence",
-    "now",
     "new_status",
-    "new_answer",
-    "new_images_kept",
-    "new_images",
-    "new_images_until",
-    "new_error",
+    "now",
     "new_cost",
     "new_known_cost",
+    "new_images",
     "new_bill_next",
+    "new_answer",
+    "new_images_kept",
+    "new_images_until",
+    "new_error",
+    "request_id",
+    "held_fence",
 )
 SETTLE = Statement(_SETTLE, *_END)
 SETTLE_FIRST = Statement(_SETTLE.where(requests.c.status.in_(_OPEN)), *_END)
@@ -148,8 +148,8 @@ _BOOK = (
     .where(tasks.c.uuid == bindparam("task_id"))
     .values(cost=bindparam("new_cost"), known_cost=bindparam("new_known_cost"))
 )
-BOOK_HELD = Statement(_BOOK.where(_OF_HELD), "of_request", "held_fence", "task_id", "new_cost", "new_known_cost")
-BOOK_TASK = Statement(_BOOK, "task_id", "new_cost", "new_known_cost")
+BOOK_HELD = Statement(_BOOK.where(_OF_HELD), "new_cost", "new_known_cost", "task_id", "of_request", "held_fence")
+BOOK_TASK = Statement(_BOOK, "new_cost", "new_known_cost", "task_id")
 BOOK_UNSENT = Statement(
     update(tasks)
     .where(tasks.c.request_id == bindparam("of_request"), tasks.c.cost.is_(None), tasks.c.known_cost.is_(None))
@@ -161,7 +161,7 @@ BOOK_UNSENT = Statement(
 """Once a request has ended, a task that nothing was ever written of was not sent."""
 # `delivered_at` ends joining without a key; `connected` drops for this caller alone (0062).
 ACKNOWLEDGE_DELIVERED = Statement(
-    update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now")), "request_id", "now"
+    update(requests).where(_BY_ID).values(connected=_FEWER, delivered_at=bindparam("now")), "now", "request_id"
 )
 # A caller with the request's id asks again by id: no break, so an equal request meanwhile is a new order.
 ACKNOWLEDGE_DEFERRED = Statement(update(requests).where(_BY_ID).values(connected=_FEWER), "request_id")
@@ -197,7 +197,7 @@ UNJOIN = (
     .values(connected=_FEWER, joined_by=null(), broken_at=bindparam("now"))
 )
 ACKNOWLEDGE_LOST = Statement(
-    update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now")), "request_id", "now"
+    update(requests).where(_BY_ID).values(connected=_FEWER, broken_at=bindparam("now")), "now", "request_id"
 )
 TASKS_OF = (
     select(tasks.c.uuid, tasks.c.cost, tasks.c.known_cost)

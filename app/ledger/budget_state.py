@@ -23,8 +23,13 @@ class BudgetState:
     @property
     def level(self) -> int:
         """How much of it is taken, as far as somebody is to be told."""
-        # Nothing of a budget of nothing can be taken: such a key was never meant to spend.
-        if self.budget <= 0:
-            return 0
-        percent = (self.spent + self.reserved) * 100 // self.budget
-        return USED_UP if percent >= USED_UP else NEARLY_USED_UP if percent >= NEARLY_USED_UP else 0
+        return level_of(self.budget, self.spent + self.reserved)
+
+
+def level_of(budget: int, taken: int) -> int:
+    """How much of a budget is taken, as far as somebody is to be told."""
+    # Nothing of a budget of nothing can be taken: such a key was never meant to spend.
+    if budget <= 0:
+        return 0
+    percent = taken * 100 // budget
+    return USED_UP if percent >= USED_UP else NEARLY_USED_UP if percent >= NEARLY_USED_UP else 0

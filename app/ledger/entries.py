@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -68,10 +69,10 @@ _CHARGE = Statement(
     .values(
         spent=accounts.c.spent + bindparam("more_spent"), reserved=accounts.c.reserved + bindparam("more_reserved")
     ),
-    "of_key",
-    "of_day",
     "more_spent",
     "more_reserved",
+    "of_key",
+    "of_day",
 )
 
 
@@ -95,14 +96,14 @@ class Owner(NamedTuple):
     day: int
 
 
-class Held(NamedTuple):
+class Held(Struct, frozen=True):
     """What the entries of a request say."""
 
     owner: Owner
     standing: Standing
 
 
-class _Request(NamedTuple):
+class _Request(Struct, frozen=True):
     """What the ledger asks of a request: the columns of `_REQUESTS`, with whatever was in them."""
 
     id: str
@@ -118,7 +119,7 @@ class _Request(NamedTuple):
     images: object
 
 
-class _Change(NamedTuple):
+class _Change(Struct, frozen=True):
     """What is held for a request before and after; `unpriced` is a model without a price, and what an image cost."""
 
     request_id: str
@@ -181,7 +182,7 @@ class Ledger:
             transaction.run(_INSERT, *entries)
         if charges:
             # One row for each key and day, however many of its requests end together.
-            transaction.run(_CHARGE, *((*owner, *sums) for owner, sums in charges.items()))
+            transaction.run(_CHARGE, *((*sums, *owner) for owner, sums in charges.items()))
         if rising:
             # More is taken than was reserved: no claim has warned of that.
             warn_owners(transaction, sorted(rising), self._clock())
@@ -194,7 +195,7 @@ class Ledger:
     ) -> tuple[object, ...]:
         """The values of `_INSERT`."""
         reserved, spent = after.reserved - before.reserved, after.spent - before.spent
-        return request_id, owner.tenant, owner.day, self._clock(), kind.value, reserved, spent, after.is_estimated
+        return request_id, owner.tenant, owner.day, self._clock(), str(kind), reserved, spent, after.is_estimated
 
 
 def read_held(connection: Connection, ids: Sequence[str]) -> dict[str, Held]:
@@ -223,7 +224,7 @@ def read_money(row: "Row[*tuple[Any, ...]] | _Request") -> Money:
 def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change | None]:
     """What has changed of these requests since their last entries; what is to be counted of them is noted."""
     connection = transaction.connection
-    rows = {found[0]: _Request._make(found) for found in _rows_of(connection, _REQUESTS, ids)}
+    rows = {found[0]: _Request(*found) for found in _rows_of(connection, _REQUESTS, ids)}
     held = read_held(connection, ids)
     for request_id in ids:
         row, earlier = rows.get(request_id), held.get(request_id)
@@ -238,21 +239,12 @@ def _changes(transaction: Transaction, ids: Sequence[str]) -> Iterator[_Change |
 
 def _known(ended: Ended) -> tuple[_Request, Held]:
     """What would be read of a request of which only its opening was written."""
-    opening = ended.opening
+    of = ended.opening
     row = _Request(
-        opening.request_id,
-        opening.tenant,
-        opening.created_at,
-        ended.status,
-        opening.reserve,
-        ended.cost,
-        ended.known_cost,
-        opening.estimate,
-        opening.executed_model,
-        opening.n,
-        ended.images,
-    )
-    return row, Held(Owner(opening.tenant, day_of(opening.created_at)), Standing(opening.reserve))
+        of.request_id, of.tenant, of.created_at, ended.status, of.reserve, ended.cost, ended.known_cost, of.estimate,
+        of.executed_model, of.n, ended.images,
+    )  # fmt: skip
+    return row, Held(Owner(of.tenant, day_of(of.created_at)), Standing(of.reserve))
 
 
 def _change_of(row: _Request, earlier: Held, endings: list[Ending]) -> _Change | None:

@@ -4,13 +4,14 @@ A memory only: what is not in it is read from the journal. Used by the thread th
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 _REMEMBERED = 8192
 """More than run at once; what waits longer is read."""
 
 
-class Opening(NamedTuple):
+class Opening(Struct, frozen=True):
     """A request as it was accepted: whose it is, and what is reserved for it in nano-dollars."""
 
     request_id: str
@@ -22,7 +23,7 @@ class Opening(NamedTuple):
     estimate: int | None
 
 
-class Ended(NamedTuple):
+class Ended(Struct, frozen=True):
     """How such a request ended. `cost` is None where a part is unknown; then `known_cost` is the rest."""
 
     opening: Opening

@@ -1,7 +1,8 @@
 """What the ledger must hold for a request, and the entry that takes it there. Pure; amounts are nano-dollars."""
 
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class EntryKind(StrEnum):
@@ -17,7 +18,7 @@ class EntryKind(StrEnum):
     """What it cost is known better than when it was settled."""
 
 
-class Standing(NamedTuple):
+class Standing(Struct, frozen=True):
     """What is held for one request: reserved while it runs, spent once it ended."""
 
     reserved: int = 0
@@ -44,7 +45,7 @@ class Standing(NamedTuple):
 NOTHING = Standing()
 
 
-class Money(NamedTuple):
+class Money(Struct, frozen=True):
     """What the journal knows of a request's money. `cost` is None until all of it is known."""
 
     is_final: bool

@@ -49,13 +49,13 @@ def test_the_refusal_says_what_is_left_what_was_asked_and_when_it_ends():
 
 def test_a_budget_for_the_life_of_a_key_has_no_end_to_tell():
     held = account(spent=100 * CENT)
-    total = held._replace(limits=replace(held.limits, period=Period.TOTAL))
+    total = replace(held, limits=replace(held.limits, period=Period.TOTAL))
     with pytest.raises(QuotaError, match="not renewed"):
         total.charge(ask())
 
 
 def test_a_new_period_begins_with_nothing_spent_and_nobody_warned():
-    old = account(spent=100 * CENT, reserved=5 * CENT)._replace(warned=100)
+    old = replace(account(spent=100 * CENT, reserved=5 * CENT), warned=100)
     new = old.at(NOON + SECONDS_OF_A_DAY)
     assert (new.first_day, new.spent, new.reserved, new.warned) == (DAY + 1, 0, 0, 0)
 
@@ -69,18 +69,18 @@ def test_a_replica_whose_clock_is_behind_neither_goes_back_nor_books_into_the_da
 
 
 def test_what_waiting_does_not_help_is_said_before_what_it_does():
-    held = account(spent=100 * CENT, rpm=1, concurrency=1, forbid_unpriced=True)._replace(running=1)
+    held = replace(account(spent=100 * CENT, rpm=1, concurrency=1, forbid_unpriced=True), running=1)
     with pytest.raises(QuotaError, match="Nobody knows"):
         held.charge(ask(is_priced=False))
     with pytest.raises(QuotaError):
         held.charge(ask())
     with pytest.raises(RateLimitedError) as refused:
-        held._replace(spent=0).charge(ask())
+        replace(held, spent=0).charge(ask())
     assert (refused.value.retry_after, refused.value.should_retry) == (1, True)
 
 
 def test_a_refused_request_takes_nothing():
-    held = account(spent=100 * CENT, rpm=5)._replace(running=0).at(NOON)
+    held = replace(account(spent=100 * CENT, rpm=5), running=0).at(NOON)
     with pytest.raises(QuotaError):
         held.charge(ask())
     assert held.tokens.requests == 5.0

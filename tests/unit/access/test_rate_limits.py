@@ -4,6 +4,7 @@ import pytest
 
 from app.access.rate_limits import FULL, Tokens, image_bucket, refill, request_bucket, take
 from app.domain.caller import Limits
+from app.domain.values import replace
 from app.errors import RateLimitedError
 
 NOW = 1_800_000_000.0
@@ -93,7 +94,7 @@ def test_a_clock_that_was_a_day_ahead_does_not_keep_the_key_waiting_for_a_day():
     ],
 )
 def test_changed_limits_hold_for_what_is_in_the_buckets(limits, requests, images):
-    tokens = refill(FULL, SIXTY, NOW)._replace(requests=50.0)
+    tokens = replace(refill(FULL, SIXTY, NOW), requests=50.0)
     now = refill(tokens, limits, NOW)
     buckets = request_bucket(now, limits), image_bucket(now, limits)
     assert tuple(None if bucket is None else bucket.remaining for bucket in buckets) == (requests, images)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from app.access.budgets import RUNNING
 from app.database.engine import open_engine
-from app.database.prepared import find, listed, one_of, run
+from app.database.prepared import Statement, find, listed, one_of, run
 from app.database.schema import migrate
 
 things = Table(
@@ -144,3 +144,24 @@ def test_counting_the_open_requests_of_a_key_reads_no_others(tmp_path):
     engine.dispose()
 
     assert [row[3] for row in plan] == ["SEARCH requests USING INDEX requests_open (status=?)"]
+
+
+@pytest.mark.parametrize(
+    "names", [("more", "of_id"), ("of_id", "more")], ids=["in the order of the text", "in another one"]
+)
+def test_rows_of_a_statement_are_tuples_in_the_order_of_its_names(connection, names):
+    run(connection, Statement(insert(things), "id", "count"), [("a", 1), ("b", 2), ("c", None)])
+
+    values = [{"of_id": "a", "more": 1}, {"of_id": "b", "more": 5}, {"of_id": "d", "more": 9}]
+    changed = run(connection, Statement(RAISE, *names), [tuple(row[name] for name in names) for row in values])
+
+    assert changed == 2
+    assert [(row.id, row.count) for row in find(connection, ALL, {})] == [("a", 103), ("b", 112), ("c", None)]
+
+
+def test_a_statement_knows_which_of_its_values_names_the_request_it_changes():
+    change = update(things).where(things.c.id == bindparam("request_id")).values(count=bindparam("new"))
+
+    assert Statement(change, "new", "request_id").place == 1
+    assert Statement(change.where(things.c.count > bindparam("least")), "new", "least", "request_id").place == 2
+    assert Statement(insert(things), "id", "count").place is None

@@ -83,7 +83,13 @@ class World:
         return self.run(self.journal.writer.write(work, *arguments))
 
     def post(self, work, *arguments):
-        return self.run(self.journal.writer.post(work, *arguments))
+        return self.ask(self.journal.writer.post, work, *arguments)
+
+    def ask(self, way, *arguments):
+        async def asked():
+            return await way(*arguments)
+
+        return self.run(asked())
 
     def read(self, question):
         return self.run(self.journal.reader.read(question))
@@ -148,7 +154,7 @@ class Money(RuleBasedStateMachine):
         names = journal.claims.names_of(wanted)
         tenants = () if wanted.key is None else (owner,)
         try:
-            claim = self.world.run(journal.writer.decide(names, tenants, accept))
+            claim = self.world.ask(journal.writer.decide, names, tenants, accept)
         except RefusedError as refused:
             assert owner in self.revoked or refused.error.code == "budget_exceeded"
             return
