@@ -37,6 +37,8 @@ class Peer:
         for place, piece in enumerate(pieces):
             if place:
                 await asyncio.sleep(pause)
+            if self.writer.is_closing():
+                raise ConnectionResetError
             self.writer.write(piece)
             await self.writer.drain()
 
@@ -130,4 +132,5 @@ async def hostile_server(
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        assert server.failures == []
+        if server.failures:
+            raise server.failures[0]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import random
 import socket
 import struct
 import threading
@@ -262,24 +263,41 @@ def test_a_connection_that_ended_while_it_was_idle_is_replaced_unseen(run):
     run(course())
 
 
-def reset_when_told(listening: socket.socket, told: threading.Event, done: threading.Event) -> None:
-    """Answer a request, reset its connection when told to; answer the next."""
-    for number in (1, 2):
-        connection, _ = listening.accept()
-        connection.recv(1 << 16)
-        connection.sendall(whole(b"%d" % number))
-        if number == 1:
-            told.wait(SECONDS)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.close()
-            done.set()
-        else:
-            connection.close()
+def with_reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def with_words(connection: socket.socket) -> None:
+    connection.sendall(whole(b"3"))
+
+
+def spoil_when_told(listening: socket.socket, spoil, told: threading.Event, done: threading.Event) -> None:
+    """Answer a request, spoil its connection when told to; answer the next on another."""
+    first, _ = listening.accept()
+    with first:
+        first.recv(1 << 16)
+        first.sendall(whole(b"1"))
+        told.wait(SECONDS)
+        spoil(first)
+        done.set()
+        second, _ = listening.accept()
+        with second:
+            second.recv(1 << 16)
+            second.sendall(whole(b"2"))
 
 
 @both_loops
-def test_a_connection_that_was_reset_unnoticed_takes_no_byte_and_is_replaced(run):
-    """The system knows of the reset, the event loop does not yet: it is busy until the write."""
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(with_reset, id="reset"),
+        pytest.param(socket.socket.close, id="ended"),
+        pytest.param(with_words, id="words that nobody asked for"),
+    ],
+)
+def test_a_connection_that_was_spoiled_unnoticed_takes_no_byte_and_is_replaced(run, spoil):
+    """The system knows of it, the event loop does not yet: it is busy until the write."""
     told, done = threading.Event(), threading.Event()
 
     def permit() -> None:
@@ -293,7 +311,7 @@ def test_a_connection_that_was_reset_unnoticed_takes_no_byte_and_is_replaced(run
         await transport.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = threading.Thread(target=reset_when_told, args=(listening, told, done))
+        serving = threading.Thread(target=spoil_when_told, args=(listening, spoil, told, done))
         serving.start()
         run(course(listening.getsockname()[1]))
         serving.join()
@@ -528,6 +546,88 @@ def test_who_leaves_takes_the_connection_along(run, script, body):
             assert await seen_meanwhile(lambda: server.open, lambda count: count == 0) == 0
 
     run(course())
+
+
+@both_loops
+@pytest.mark.parametrize("size", [1, 2_000_000], ids=["small", "large"])
+def test_leaving_at_any_moment_costs_no_place_and_mixes_no_answers(run, size):
+    """With room for one connection, so that a place that was lost would be missed at once."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            body = await peer.request()
+            await asyncio.sleep(0)
+            await peer.say(whole(body[:10])[:40], whole(body[:10])[40:], pause=0)
+
+    async def course() -> None:
+        async with hostile_server(script) as server, opened(server, limit=1) as transport:
+            for rounds in range(50):
+                leaving = asyncio.create_task(transport.post(b"-" * size, KEY, SECONDS))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                leaving.cancel()
+                await asyncio.gather(leaving, return_exceptions=True)
+                assert (await transport.post(b"%010d" % rounds, KEY, SECONDS)).body == b"%010d" % rounds
+
+    run(course())
+
+
+async def chaos(peer: Peer, choice: random.Random) -> None:
+    """Answer, answer half, say too much, end, reset or say nothing for a while."""
+    while True:
+        name = (await peer.request())[:6]
+        answer = whole(name * choice.choice([1, 30_000]))
+        match choice.randrange(14):
+            case 0:
+                return peer.reset()
+            case 1 | 2:
+                return await peer.say(answer[: choice.randrange(len(answer))])
+            case 3:
+                await peer.say(whole(name) * 2)
+            case 4:
+                return await peer.say(answer)
+            case 5:
+                await peer.say(answer, b"junk", pause=0.001)
+            case 6:
+                await asyncio.sleep(0.3)
+                return None
+            case _:
+                await peer.say(answer[:60], answer[60:], pause=0)
+
+
+async def impatient(transport: HTTPTransport, worker: int, choice: random.Random) -> list[str]:
+    """How the exchanges of one caller ended, who leaves now and then."""
+    ends = []
+    for place in range(40):
+        name = b"%02d%04d" % (worker, place)
+        try:
+            async with asyncio.timeout(choice.choice([0.01, 5, 5, 5])):
+                reply = await transport.post(name * choice.choice([1, 1, 20_000]), KEY, choice.choice([0.05, 5]))
+            assert bytes(reply.body) == name * (len(reply.body) // 6)
+            ends.append("answered")
+        except (LateError, LostError, NotSentError, TimeoutError) as error:
+            ends.append(type(error).__name__)
+    return ends
+
+
+@both_loops
+def test_no_answer_goes_to_another_exchange_whatever_the_server_does(run):
+    choice = random.Random(7)
+
+    async def course() -> list[str]:
+        async with (
+            hostile_server(lambda peer: chaos(peer, choice)) as server,
+            opened(server, limit=8) as transport,
+        ):
+            ends = await asyncio.gather(*(impatient(transport, worker, choice) for worker in range(20)))
+            # Every place is there again: as many as there are side by side, however they end.
+            again = [transport.post(b"999999", KEY, 5) for _ in range(80)]
+            assert NotSentError not in map(type, await asyncio.gather(*again, return_exceptions=True))
+            return [end for one in ends for end in one]
+
+    ends = run(course())
+    assert ends.count("answered") > 200
+    assert ends.count("LostError") > 20
 
 
 @both_loops
