@@ -59,8 +59,12 @@ class Registry:
         """The model called `name`, raising UnknownModelError."""
         model = self.seek_model(name)
         if model is None:
-            raise UnknownModelError(name, self._nearest(name))
+            raise self.refusal_of(name)
         return model
+
+    def refusal_of(self, name: str) -> UnknownModelError:
+        """What is to be said of a name that no model has."""
+        return UnknownModelError(name, self._nearest(name))
 
     def seek_model(self, name: str) -> CatalogModel | None:
         """The model called `name`, if there is one; nothing near it is looked for."""

@@ -10,7 +10,7 @@ from itertools import chain
 from app.access.model_access import check_model
 from app.catalog.model import CatalogModel
 from app.catalog.modes import Mode
-from app.catalog.registry import Registry, UnknownModelError
+from app.catalog.registry import Registry
 from app.domain.caller import ApiKey
 from app.domain.context import RequestContext
 from app.domain.lifetimes import Lifetimes
@@ -95,8 +95,11 @@ class Preparer:
         if context.runware_key is not None:
             refuse_key_in(request, context.client_request_id, context.runware_key)
         name = request.model or self._policy.default_models[request.mode]
-        model = self._find(name)
-        check_model(context.key, model)
+        model = self._registry.seek_model(name)
+        if model is None:
+            raise self._unknown_model(name)
+        if context.key is not None:
+            check_model(context.key, model)
         # Looked for only where a name is unknown, which is rare: a model's family has hundreds of fields.
         if not request.given <= KNOWN_NAMES:
             refuse_misspelled(request.given, KNOWN_NAMES, self._registry.fields_of_family(model), model.id)
@@ -138,12 +141,10 @@ class Preparer:
         made = spec.output.composition.size if spec.output.composition is not None else spec.output.size
         return DryRun(spec.model, plan.images_made, prepared.price, plan, spec.adjustments, made)
 
-    def _find(self, name: str) -> CatalogModel:
-        try:
-            return self._registry.find_model(name)
-        except UnknownModelError as error:
-            message = f"The model `{name[:100]}` does not exist.{error.hint} GET /v1/models lists all."
-            raise NotFoundError(message, param="model", code="model_not_found") from None
+    def _unknown_model(self, name: str) -> NotFoundError:
+        hint = self._registry.refusal_of(name).hint
+        message = f"The model `{name[:100]}` does not exist.{hint} GET /v1/models lists all."
+        return NotFoundError(message, param="model", code="model_not_found")
 
     def _alternatives(self, mode: Mode) -> Iterator[str]:
         """Models that do it, the operator's defaults first; looked for only when one is asked for."""

@@ -114,6 +114,8 @@ class Stage(Struct):
             setattr(error, _FACTS, _known_of(self))
         if self._before is not None:
             _about.reset(self._before)
+            # What began within may outlive it, and would keep the whole context of this task.
+            self._before = None
 
 
 def begin_request(request_id: str) -> None:
