@@ -46,10 +46,6 @@ class Entry(Struct, eq=False):
     lease: Lease | None = None
     """Its claim is new, and its work is to be done here."""
 
-    def has_left(self) -> bool:
-        """Whether nobody waits any more."""
-        return self.caller.cancelled()
-
     def tell(self, outcome: Outcome | None) -> None:
         """Wake the caller, if it still waits."""
         if not self.caller.done():

@@ -1,6 +1,8 @@
 """A request whose caller waits for its end alone: told once, whenever that leaves, and nothing is kept of it."""
 
 import asyncio
+import contextlib
+import sqlite3
 
 import pytest
 
@@ -69,6 +71,23 @@ def test_when_its_time_is_over_its_caller_learns_that_nothing_is_known_and_the_w
             gate.set()
             assert (await replica.ended(request_id)).status is Status.COMPLETED
             assert len(maker.bought) == 1
+
+    run(course())
+
+
+def test_a_claim_that_takes_longer_than_its_caller_waits_is_told_as_soon_as_it_is_certain(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        async with open_runner(tmp_path, maker) as replica:
+            prepared = prepare()
+            with contextlib.closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as holder:
+                holder.execute("BEGIN IMMEDIATE")
+                carrying = asyncio.create_task(replica.runner.carry_out(prepared, 0.05))
+                await asyncio.sleep(0.3)
+                assert not carrying.done(), "nobody knows yet whether it was accepted"
+            assert await asyncio.wait_for(carrying, 10) == Unresolved(prepared.context.request_id)
+            gate.set()
+            assert (await replica.ended(prepared.context.request_id)).status is Status.COMPLETED
 
     run(course())
 

@@ -12,6 +12,7 @@ from app.database.errors import DatabaseUnavailableError
 from app.database.writer import Writer
 from app.jobs.write_queue import WriteQueue
 from tests.support.databases import open_migrated
+from tests.support.waiting import seen_meanwhile
 
 BUSY = 0.1
 WRITE = text("INSERT INTO lines (line) VALUES (:line)")
@@ -148,5 +149,59 @@ def test_whoever_needs_to_know_all_learns_when_it_cannot(book):
             await queue.flush()
         book.unlock()
         await queue.close(0)
+
+    asyncio.run(course())
+
+
+async def ended(queue: WriteQueue, way: str) -> None:
+    """Wait for what is being written of "r", in one of the ways there are."""
+    if way == "close":
+        await queue.close(10)
+    elif way == "drain":
+        await queue.drain("r")
+    else:
+        is_drained = asyncio.Event()
+        queue.when_drained("r", is_drained.set)
+        assert not is_drained.is_set()
+        await asyncio.wait_for(is_drained.wait(), 10)
+
+
+@pytest.mark.parametrize("way", ["drain", "when drained", "close"])
+def test_what_nobody_waited_for_can_be_waited_for_later(book, way):
+    async def course():
+        queue = WriteQueue(book.writer)
+        queue.post_patiently("r", add, "receipt")
+        await ended(queue, way)
+        assert book.lines == ["receipt"]
+
+    asyncio.run(course())
+
+
+@pytest.mark.parametrize("way", ["drain", "when drained", "close"])
+def test_what_is_refused_is_waited_for_until_it_is_written(book, way):
+    async def course():
+        queue = WriteQueue(book.writer)
+        book.lock()
+        queue.post_later("r", add, "receipt")
+        waiting = asyncio.create_task(ended(queue, way))
+        assert await seen_meanwhile(lambda: queue.lagging, bool)
+        assert not waiting.done()
+        book.unlock()
+        await waiting
+        assert (book.lines, bool(queue.lagging)) == (["receipt"], False)
+
+    asyncio.run(course())
+
+
+def test_what_is_refused_before_anybody_waits_is_written_before_what_follows(book):
+    async def course():
+        queue = WriteQueue(book.writer)
+        book.lock()
+        queue.post_later("r", add, "receipt")
+        assert await seen_meanwhile(lambda: queue.lagging, bool)
+        await queue.post("r", add, "end")
+        book.unlock()
+        await queue.drain("r")
+        assert book.lines == ["receipt", "end"]
 
     asyncio.run(course())
