@@ -8,9 +8,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from app.access.key_cache import KeyCache
+from app.access.key_cache import KeyCache, KnownKey
 from app.access.key_facts import show_time
 from app.access.key_format import PREFIX, digest_of, id_in
 from app.access.key_store import StoredKey
@@ -31,6 +31,13 @@ class Authenticator(Protocol):
     async def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """Whose key is sent, raising AuthenticationError without a valid one."""
         ...
+
+
+class _Opened(NamedTuple):
+    """A key of the database that a secret opened, as it was read, and until when nothing is wrong with that."""
+
+    known: KnownKey
+    until: float
 
 
 class KeyAuthenticator:
@@ -54,8 +61,8 @@ class KeyAuthenticator:
         self._cache = cache
         self._uses = uses
         self._clock = clock
-        # By digest, so that a key in use is not taken apart for each request.
-        self._ids: OrderedDict[str, str] = OrderedDict()
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        """By digest, so that a key in use is not taken apart and judged for each request."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -95,25 +102,27 @@ class KeyAuthenticator:
         caller = self._callers.get(digest)
         if caller is not None:
             return caller
-        key_id = None if self._cache is None else self._ids.get(digest) or id_in(key)
+        opened = self._opened.get(digest)
+        key_id = id_in(key) if opened is None else opened.known.stored.key.id
         if key_id is None or self._cache is None:
             return _MISTYPED if key.startswith(PREFIX) else _UNKNOWN
-        known = await self._cache.find(key_id)
-        if known is None or not _opens(known.stored, digest):
-            return _UNKNOWN
-        fault = _fault_of(known.stored, digest, self._clock())
-        if fault is not None:
-            return fault
-        self._remember(digest, key_id)
+        known, now = await self._cache.find(key_id), self._clock()
+        # What was read anew is judged anew.
+        if opened is None or opened.known is not known or now >= opened.until:
+            if known is None or not _opens(known.stored, digest):
+                return _UNKNOWN
+            fault = _fault_of(known.stored, digest, now)
+            if fault is not None:
+                return fault
+            self._remember(digest, _Opened(known, _end_of(known.stored, digest)))
         if self._uses is not None:
             self._uses.note(key_id)
         return known.caller
 
-    def _remember(self, digest: str, key_id: str) -> None:
-        if digest not in self._ids:
-            self._ids[digest] = key_id
-            if len(self._ids) > _MOST_DIGESTS:
-                self._ids.popitem(last=False)
+    def _remember(self, digest: str, opened: _Opened) -> None:
+        self._opened[digest] = opened
+        if len(self._opened) > _MOST_DIGESTS:
+            self._opened.popitem(last=False)
 
 
 def _to_caller(named: NamedKey, *, is_admin: bool) -> tuple[str, Caller]:
@@ -139,6 +148,12 @@ def _fault_of(stored: StoredKey, digest: str, now: float) -> str | None:
     if key.expires_at is not None and now >= key.expires_at:
         return f"This API key expired on {show_time(key.expires_at)}. Ask this gateway's operator for another one."
     return None
+
+
+def _end_of(stored: StoredKey, digest: str) -> float:
+    """Until when nothing is wrong with a secret that opens the key now, as long as nobody changes the key."""
+    ends = [stored.key.expires_at, None if digest == stored.digest else stored.previous_until]
+    return min((end for end in ends if end is not None), default=float("inf"))
 
 
 def keys_in(headers: Mapping[str, str]) -> list[str]:

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from app.access.account import Account
@@ -31,6 +31,26 @@ class _Seen:
     is_stale: bool = False
 
 
+@dataclass(slots=True)
+class _Look:
+    """A question to the database that is under way, and the answers that wait for it: one timer for all of them."""
+
+    key_id: str
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+    """Held here, since the event loop holds none."""
+    timer: asyncio.TimerHandle | None = None
+
+    def end_waits(self) -> None:
+        """Let all go on that wait by now."""
+        if self.timer is not None:
+            self.timer.cancel()
+        waiting, self.waiting, self.timer = self.waiting, [], None
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
 class Meters:
     """The accounts as they were last seen here. `clock` is unix seconds, `steady` never goes back."""
 
@@ -41,7 +61,7 @@ class Meters:
         self._clock = clock
         self._steady = steady
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
-        self._reading: dict[str, asyncio.Task[None]] = {}
+        self._looks: dict[str, _Look] = {}
 
     def note(self, account: Account) -> None:
         """An account as a claim has just left it."""
@@ -61,42 +81,50 @@ class Meters:
 
     async def freshen(self, key: ApiKey) -> None:
         """Look at the account of a key whose limits an answer tells of, unless it was seen just now."""
-        if not is_metered(key):
-            return
         seen = self._seen.get(key.id)
         if seen is not None and not seen.is_stale and self._steady() - seen.at < _FRESH_SECONDS:
             return
-        reading = self._reading.get(key.id)
-        if reading is None:
+        look = self._looks.get(key.id)
+        if look is None:
             # One question for all answers that want to know at once.
-            reading = self._reading[key.id] = asyncio.create_task(self._read(key.id))
-            reading.add_done_callback(partial(self._forget_reading, key.id))
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await asyncio.shield(reading)
-        except TimeoutError:
-            # Not waited for again by every answer that follows.
-            self._put(key.id, _Seen(None if seen is None else seen.account, self._steady()))
+            look = self._looks[key.id] = _Look(key.id)
+            look.task = asyncio.create_task(self._look(look))
+        loop = asyncio.get_running_loop()
+        if look.timer is None:
+            look.timer = loop.call_later(_PATIENCE_SECONDS, self._give_up, look)
+        waiter = loop.create_future()
+        look.waiting.append(waiter)
+        await waiter
 
-    async def _read(self, key_id: str) -> None:
+    async def _look(self, look: _Look) -> None:
         asked = self._steady()
         try:
-            account = await self._reader.read(partial(read_account, key_id=key_id))
+            account = await self._reader.read(partial(read_account, key_id=look.key_id))
         except DatabaseUnavailableError:
             # What was seen before is shown a while longer.
-            account = None if (before := self._seen.get(key_id)) is None else before.account
-        seen = self._seen.get(key_id)
+            account = self._last(look.key_id)
+        finally:
+            del self._looks[look.key_id]
+            look.end_waits()
+        seen = self._seen.get(look.key_id)
         if seen is None or seen.at <= asked:  # else a claim has seen it meanwhile
-            self._put(key_id, _Seen(account, asked))
+            self._put(look.key_id, _Seen(account, asked))
+
+    def _give_up(self, look: _Look) -> None:
+        """The look goes on, but whoever waits for it has waited long enough."""
+        # Not waited for again by every answer that follows.
+        self._put(look.key_id, _Seen(self._last(look.key_id), self._steady()))
+        look.end_waits()
+
+    def _last(self, key_id: str) -> Account | None:
+        seen = self._seen.get(key_id)
+        return None if seen is None else seen.account
 
     def _put(self, key_id: str, seen: _Seen) -> None:
         self._seen[key_id] = seen
         self._seen.move_to_end(key_id)
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-
-    def _forget_reading(self, key_id: str, _: asyncio.Task[None]) -> None:
-        self._reading.pop(key_id, None)
 
 
 def is_metered(key: ApiKey) -> bool:
