@@ -37,7 +37,7 @@ class SizeRequest(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UploadedImage:
-    """An image whose bytes came with the request, and go once they are in what is sent; `param` is the caller's name.
+    """An image whose bytes came with the request; `param` is the caller's name.
 
     `digest` is the SHA-256 of the bytes in hexadecimal digits, where who read them has computed it on the way.
     """

@@ -32,7 +32,7 @@ class Header:
 
 
 class ImageBytes:
-    """The bytes of an image, which go before what holds them does: once they are sent in another form (0208)."""
+    """The bytes of an image, which go before what holds them does, once something else was made of them (0208)."""
 
     __slots__ = ("_data",)
 

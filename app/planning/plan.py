@@ -75,7 +75,7 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
     placed: _PlacedInputs = _place_inputs(spec, inputs) if inputs.images or inputs.mask is not None else {}
     places: list[TaskPlace] = []
     tasks: list[ImageTask] = []
-    made, multiple, alone = 0, spec.model.results_multiple, spec.count <= spec.per_task
+    made, multiple = 0, spec.model.results_multiple
     # The split depends on nothing but the spec, so the same request derives the same ids again (0064).
     for first, task_id in zip(range(0, spec.count, spec.per_task), task_ids, strict=False):
         wanted = min(spec.per_task, spec.count - first)
@@ -83,11 +83,11 @@ def build_plan(spec: ImageSpec, inputs: FittedInputs, task_ids: Iterable[str]) -
         place = TaskPlace(task_id, first, wanted, -(-wanted // multiple) * multiple)
         made += place.number_results
         places.append(place)
-        tasks.append(_build_task(spec, placed, place, alone=alone))
+        tasks.append(_build_task(spec, placed, place))
     return Plan(tuple(tasks), tuple(places), made)
 
 
-def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace, *, alone: bool) -> ImageTask:
+def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace) -> ImageTask:
     model, output, fields = spec.model, spec.output, spec.fields
     seed_field = model.parameters.seed
     if spec.seed is not None and seed_field is not None:
@@ -106,7 +106,6 @@ def _build_task(spec: ImageSpec, inputs: _PlacedInputs, place: TaskPlace, *, alo
         inputs=inputs,
         fields=fields,
         task_type=model.task,
-        shares_images=not alone,
     )
 
 

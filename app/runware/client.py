@@ -26,8 +26,6 @@ from app.runware.wire import Reply
 _LOST = "connectionLost"
 _OPERATION = "generate_content"
 """What the semantic conventions of generative AI call it."""
-# Base64 of less than this takes a third of a millisecond; a change of threads costs as much.
-_INLINE_BYTES = 4 * 1024 * 1024
 
 
 class RunwareClient:
@@ -77,7 +75,7 @@ class RunwareClient:
     async def _run(self, task: ImageTask, key: RunwareKey, deadline: float, permit: Permit | None) -> TaskResult:
         began = time.perf_counter()
         try:
-            body = await _encode_with_images(task) if task.inputs else encode_task(task)
+            body = encode_task(task)
             run = Run(task.task_uuid, key, task.number_results, task.max_answer_bytes, deadline, body, permit)
             attempt = 1
             # Attempts change neither body nor id: only so can a repetition find what an earlier one bought (0064).
@@ -153,16 +151,6 @@ class RunwareClient:
         if reply.images:
             return run.end(reply)
         return to_failure(reply.faults[0], OK) if reply.faults else ProviderFailure(Kind.PROVIDER, "emptyResponse", "")
-
-
-async def _encode_with_images(task: ImageTask) -> bytes:
-    """The body that sends `task`; large images are encoded in a thread, so that the event loop goes on."""
-    body = encode_task(task) if task.inline_bytes <= _INLINE_BYTES else await asyncio.to_thread(encode_task, task)
-    # While the task runs, which may take minutes, they are held once, as what is sent again (0208).
-    if not task.shares_images:
-        for image in task.inline_images:
-            image.content.let_go()
-    return body
 
 
 async def _trace(outer: Span, task: ImageTask, running: Awaitable[TaskResult]) -> TaskResult:

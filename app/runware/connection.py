@@ -102,7 +102,7 @@ class Connection(asyncio.BufferedProtocol):
         # The loop asked the system already. What it refuses as a whole closes the connection, and nothing else does.
         return not (socket.is_closing() or transport.is_closing())
 
-    async def send_on(self, data: memoryview) -> None:
+    async def send_on(self, data: bytes | memoryview) -> None:
         """Write more of a request, once there is room for it."""
         if self._is_paused:
             await self._wait()

@@ -18,6 +18,7 @@ from app.observability.tracing import Span, Value, piece_of, running_span
 from app.runware.circuit_breaker import CircuitBreaker
 from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, to_failure
 from app.runware.keys import RunwareKey
+from app.runware.task_body import Body
 from app.runware.tasks import Exchange, TaskResult, encode, get_response
 from app.runware.transport import HTTPReply, LostError, NotSentError, Permit, Transport, TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode
@@ -47,7 +48,7 @@ class Run(Struct):
     """How many images were asked for."""
     max_answer_bytes: int
     deadline: float
-    body: bytes
+    body: Body
     permit: Permit | None = None
     exchanges: list[Exchange] = []
     unsure: bool = False
@@ -112,7 +113,7 @@ class RunwareExchange:
             self._probing.cancel()
         await self._transport.close()
 
-    def send(self, run: Run, kind: str, body: bytes, wait: float) -> Awaitable[Reply | ProviderFailure]:
+    def send(self, run: Run, kind: str, body: Body, wait: float) -> Awaitable[Reply | ProviderFailure]:
         """One POST with its answer read, raising what the transport raises, or OversizedError.
 
         A ProviderFailure is an answer that is not 200.
@@ -120,14 +121,12 @@ class RunwareExchange:
         outer = running_span()
         return self._send(run, kind, body, wait, None) if outer is None else self._trace(outer, run, kind, body, wait)
 
-    async def _trace(self, outer: Span, run: Run, kind: str, body: bytes, wait: float) -> Reply | ProviderFailure:
+    async def _trace(self, outer: Span, run: Run, kind: str, body: Body, wait: float) -> Reply | ProviderFailure:
         facts: dict[str, Value] = {"http.request.method": "POST", "spillway.task": run.task_uuid}
         with piece_of(outer, f"runware {kind}", "client", facts) as traced:
             return await self._send(run, kind, body, wait, traced)
 
-    async def _send(
-        self, run: Run, kind: str, body: bytes, wait: float, traced: Span | None
-    ) -> Reply | ProviderFailure:
+    async def _send(self, run: Run, kind: str, body: Body, wait: float, traced: Span | None) -> Reply | ProviderFailure:
         started = self._clock()
         run.began = started if run.began is None else run.began
         outcome, status = "lost", None

@@ -6,7 +6,7 @@ cookies, which would tie callers together; no proxies of the environment.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 from app import __version__
@@ -15,11 +15,11 @@ from app.runware.connecting import FindAddresses, Target, trusted
 from app.runware.connection import Connection
 from app.runware.keys import RunwareKey
 from app.runware.pool import IDLE_SECONDS, MAX_CONNECTIONS, ConnectionPool
+from app.runware.task_body import PIECE_BYTES, Body, pieces_of
 from app.runware.transport import MAX_BYTES, HTTPReply, LateError, NotSentError, Permit, TransportError
 from app.runware.unpacking import ACCEPTED
 
 _PORTS = {"http": 80, "https": 443}
-_PIECE_BYTES = 64 * 1024
 # Held back until all others are with the system: nothing that is written later waits in a buffer unasked.
 _LAST_BYTES = 1024
 # A receiver that takes everything at once would keep the event loop for as long as a body is.
@@ -57,7 +57,7 @@ class HTTPTransport:
 
     async def post(
         self,
-        body: bytes,
+        body: Body,
         key: RunwareKey | None,
         timeout_seconds: float,
         max_bytes: int = MAX_BYTES,
@@ -76,11 +76,11 @@ class HTTPTransport:
                     await _within(asked, expires, NotSentError)
                 connection.begin(max_bytes)
                 timer = loop.call_at(expires, connection.expire)
-                if len(body) <= _PIECE_BYTES:
+                if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
                     # One buffer, one call of the system: for bodies of this size cheaper than two without a copy.
                     is_sent = connection.send(head + body)
                 else:
-                    is_sent = await _send_large(connection, head, memoryview(body), permit, expires)
+                    is_sent = await _send_large(connection, head, body, permit, expires)
                 if is_sent:
                     outcome = await connection.answer
                     break
@@ -117,33 +117,48 @@ class HTTPTransport:
         return b"%bContent-Length: %d\r\n\r\n" % (start, length)
 
 
-async def _send_large(
-    connection: Connection, head: bytes, body: memoryview, permit: Permit | None, expires: float
-) -> bool:
+async def _send_large(connection: Connection, head: bytes, body: Body, permit: Permit | None, expires: float) -> bool:
     """Write a body in pieces, asking before each; False where surely nothing left this process.
 
     The end of the body is what makes it a request. It leaves only after a last look at the lease (0040), when
     everything before is with the system: the permission is not asked while seconds of body still wait here.
     """
-    last = len(body) - _LAST_BYTES
     connection.is_sending = True
-    first = min(_PIECE_BYTES, last)
-    if not connection.send(head, body[:first]):
+    pieces, left = _with_end_apart(body), len(body) - _LAST_BYTES
+    first = next(pieces)
+    if not connection.send(head, first):
         return False
-    for count, start in enumerate(range(first, last, _PIECE_BYTES), 1):
+    left -= len(first)
+    for count, piece in enumerate(pieces, 1):
+        if not left:
+            await connection.flushed()
         if permit is not None and (asked := permit()) is not None:
             await _within(asked, expires, LateError)
-        await connection.send_on(body[start : min(start + _PIECE_BYTES, last)])
+        await connection.send_on(piece)
+        if not left:
+            break
+        left -= len(piece)
         if count % _PIECES_AT_ONCE == 0:
             await asyncio.sleep(0)
         if connection.answer.done():  # before its end: who answers knows enough
             return True
-    await connection.flushed()
-    if permit is not None and (asked := permit()) is not None:
-        await _within(asked, expires, LateError)
-    await connection.send_on(body[last:])
     connection.is_sending = False
     return True
+
+
+def _with_end_apart(body: Body) -> Iterator[bytes | memoryview]:
+    """The pieces of a body, its last bytes in one of their own."""
+    left, end = len(body) - _LAST_BYTES, b""
+    for piece in pieces_of(body):
+        if len(piece) <= left:
+            yield piece
+            left -= len(piece)
+            continue
+        if left:
+            yield piece[:left]
+        end += piece[left:]
+        left = 0
+    yield end
 
 
 async def _within(asked: Awaitable[None], expires: float, error: type[TransportError]) -> None:

@@ -1,19 +1,18 @@
 """A task in Runware's terms, as it is sent, and what became of it. Pure; single answers are read in `wire`."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Literal
 
 import msgspec
-import pybase64
 from msgspec import Struct, field
 
 from app.catalog.model import OutputFormat, TaskType
 from app.images.types import ImageBytes
 from app.runware.failures import ProviderFailure
 from app.runware.members import Image, JSONMember
+from app.runware.task_body import PIECE_BYTES, Body, TaskBody
 
 OutputType = Literal["URL", "base64Data"]
 
@@ -29,9 +28,6 @@ _MAX_SIDE = 3072
 _GENEROUS_BYTES = 7
 _MAX_LAYERS = 8
 _MIN_BYTES = 4 * 1024 * 1024
-_JOINED_BYTES = 4 * 1024 * 1024
-# A multiple of three, so that the base64 of pieces is that of the whole.
-_ENCODED_AT_ONCE = 3 * 512 * 1024
 _MAX_BYTES = 512 * 1024 * 1024
 _COST: Callable[[Image], Decimal | None] = attrgetter("cost")
 
@@ -39,7 +35,7 @@ _COST: Callable[[Image], Decimal | None] = attrgetter("cost")
 class InlineImage(Struct, frozen=True):
     """An input image that travels in the task. `format` is the subtype of its media type, such as `png`.
 
-    Its base64 exists only while the task runs, and its bytes only until then: a request holds one of the two.
+    Its base64 is made while it leaves: a request holds no more than the bytes.
     """
 
     content: ImageBytes
@@ -65,8 +61,6 @@ class ImageTask(Struct, frozen=True):
     inputs: Mapping[str, InputReference | tuple[InputReference, ...]] = field(default_factory=dict)
     fields: Mapping[str, object] = field(default_factory=dict)
     task_type: TaskType = "imageInference"
-    shares_images: bool = True
-    """Whether the bytes of its images are needed once it is encoded; other tasks may carry them too."""
 
     @property
     def inline_bytes(self) -> int:
@@ -130,53 +124,39 @@ def encode(tasks: Sequence[Mapping[str, object]]) -> bytes:
     return msgspec.json.encode(tasks)
 
 
-def encode_task(task: ImageTask) -> bytes:
+def encode_task(task: ImageTask) -> Body:
     """The body that sends one task, with its inline images as data URIs."""
     wire = task.to_wire()
     inputs = wire.pop("inputs", None)
     if not isinstance(inputs, dict):
         return msgspec.json.encode([wire])
-    # Put together by hand: an encoder copies the megabytes of base64 again and again while its buffer grows.
-    pieces = _task_pieces(msgspec.json.encode(wire), inputs)
-    if task.inline_bytes <= _JOINED_BYTES:
-        return b"".join(pieces)
-    # Beside a large body there is never a second copy of it: joined, all of its pieces are there at once.
-    buffer = io.BytesIO()
-    buffer.writelines(pieces)
-    return buffer.getvalue()
+    spans: list[bytes | ImageBytes] = []
+    text = b"[" + msgspec.json.encode(wire)[:-1] + b',"inputs":{'
+    for index, (name, value) in enumerate(inputs.items()):
+        text += (b"," if index else b"") + msgspec.json.encode(name) + b":"
+        text = _add_input(value, text, spans)
+    body = TaskBody((*spans, text + b"}}]"))
+    return body if len(body) > PIECE_BYTES else bytes(body)
 
 
 def encode_data_uri(image: InlineImage) -> msgspec.Raw:
     """The JSON string of an image's data URI."""
-    return msgspec.Raw(b"".join(_input_pieces(image)))
+    spans: list[bytes | ImageBytes] = []
+    end = _add_input(image, b"", spans)
+    return msgspec.Raw(bytes(TaskBody((*spans, end))))
 
 
-def _task_pieces(wire: bytes, inputs: Mapping[str, object]) -> Iterator[bytes]:
-    yield b"["
-    yield wire[:-1]
-    yield b',"inputs":{'
-    for index, (name, value) in enumerate(inputs.items()):
-        yield (b"," if index else b"") + msgspec.json.encode(name) + b":"
-        yield from _input_pieces(value)
-    yield b"}}]"
-
-
-def _input_pieces(value: object) -> Iterator[bytes]:
-    """The JSON of an input, piece by piece."""
+def _add_input(value: object, text: bytes, spans: list[bytes | ImageBytes]) -> bytes:
+    """Add the JSON of an input, behind `text`, to the spans; the text that comes behind its last image."""
     if isinstance(value, tuple):
-        yield b"["
+        text += b"["
         for index, inner in enumerate(value):
-            yield b"," if index else b""
-            yield from _input_pieces(inner)
-        yield b"]"
-    elif isinstance(value, InlineImage):
-        yield b'"data:image/%b;base64,' % value.format.encode()
-        view = memoryview(value.content.data)
-        for start in range(0, len(view), _ENCODED_AT_ONCE):
-            yield pybase64.b64encode(view[start : start + _ENCODED_AT_ONCE])
-        yield b'"'
-    else:
-        yield msgspec.json.encode(value)
+            text = _add_input(inner, text + (b"," if index else b""), spans)
+        return text + b"]"
+    if isinstance(value, InlineImage):
+        spans += (text + b'"data:image/%b;base64,' % value.format.encode(), value.content)
+        return b'"'
+    return text + msgspec.json.encode(value)
 
 
 def get_response(task_uuid: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from app.runware.keys import RunwareKey
+from app.runware.task_body import Body
 
 MAX_BYTES = 1024 * 1024
 """Of an answer that carries no image."""
@@ -59,7 +60,7 @@ class Transport(Protocol):
 
     async def post(
         self,
-        body: bytes,
+        body: Body,
         key: RunwareKey | None,
         timeout_seconds: float,
         max_bytes: int = MAX_BYTES,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pydantic import SecretStr
 
 from app.runware.keys import RunwareKey
+from app.runware.task_body import Body
 from app.runware.transport import HTTPReply, Permit
 
 KEY = RunwareKey(SecretStr("the-gateways-own-key"))
@@ -26,7 +27,7 @@ class RecordingTransport:
 
     async def post(
         self,
-        body: bytes,
+        body: Body,
         key: RunwareKey | None,
         timeout_seconds: float,
         max_bytes: int = 0,
@@ -34,7 +35,7 @@ class RecordingTransport:
     ) -> HTTPReply:
         """Answer at once."""
         await permitted(permit)
-        (task,) = json.loads(body)
+        (task,) = json.loads(bytes(body))
         self.tasks.append(task)
         items = [
             {
@@ -65,7 +66,7 @@ class ScriptedTransport:
 
     async def post(
         self,
-        body: bytes,
+        body: Body,
         key: RunwareKey | None,
         timeout_seconds: float,
         max_bytes: int = 0,
@@ -73,7 +74,7 @@ class ScriptedTransport:
     ) -> HTTPReply:
         """Play the next entry; the last one repeats."""
         await permitted(permit)
-        (task,) = json.loads(body)
+        (task,) = json.loads(bytes(body))
         self.sent.append(task)
         self.keys.append(key)
         entry = self._script.pop(0) if len(self._script) > 1 else self._script[0]
