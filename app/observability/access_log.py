@@ -4,6 +4,7 @@ Owns the line and what may stand in it: words of callers only where they are nam
 It is written on the hot path, so it is put together by hand. Leaves who knows what of a request to the stages.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -32,6 +33,8 @@ _SAMPLED = slice(-8, None)
 """Eight hexadecimal digits of a request's id, of those that are chance: it begins with the time."""
 _SECONDS = len("2026-11-27T01:02:03")
 _NANO = Decimal("0.000000001")
+_TOGETHER = 2000
+"""Characters that are written at once: no more than a pipe takes whole."""
 _REMEMBERED = 64
 """The same few paths, names and amounts come again and again; bounded, because anybody can send others."""
 
@@ -76,6 +79,8 @@ class AccessLog:
         self._stream = standard_error()
         self._from = logging.getLevelNamesMapping()[level.upper()]
         self._sampled = round(share * 0x1_0000_0000)
+        self._lines: list[str] = []
+        self._size = 0
         self._now = now or partial(datetime.now, UTC)
 
     def log_request(
@@ -93,7 +98,27 @@ class AccessLog:
         at = f"{self._now().isoformat()[:_SECONDS]}Z"
         text = self._render(_Line(at, level, request_id, method, shown, status, elapsed_ms, facts))
         # As a whole: names of keys and models are words of somebody's, too.
-        self._stream.write(f"{without_images(self._hidden.clean(text))}\n")
+        self._put(f"{without_images(self._hidden.clean(text))}\n")
+
+    def _put(self, line: str) -> None:
+        """Write a line together with those of the same turn of the loop: each call of the system costs as much."""
+        if self._size + len(line) > _TOGETHER:
+            self._flush()
+        self._lines.append(line)
+        self._size += len(line)
+        if len(self._lines) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._flush)
+        except RuntimeError:  # nothing turns here
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            text = "".join(self._lines)
+            self._lines.clear()
+            self._size = 0
+            self._stream.write(text)
 
 
 class _Members(msgspec.Struct, frozen=True):

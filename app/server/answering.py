@@ -26,6 +26,7 @@ _IN_NAMES = bytes({*_IN_VALUES} - {*b'\t ()<>@,;:[]={}\\"'} - {*range(ord("A"), 
 WITH_BODY = "spillway.body_in_start"
 """The extension of ASGI by which a start of an answer may carry all of its `body`, so that it is sent in one call."""
 EXTENSIONS: Mapping[str, Mapping[str, object]] = MappingProxyType({WITH_BODY: MappingProxyType({})})
+_END = b"\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # The server's own name for it, under which operators look for such lines.
 _logger = logging.getLogger("uvicorn.error")
@@ -172,8 +173,11 @@ class AnswerCycle:
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.response_started, self.waiting_for_100_continue = True, False
-        lines = _checked(headers)
+        lines = list(headers)
         named = dict(lines)
+        if b"".join(named).translate(None, _IN_NAMES):
+            lines = [(name.lower(), value) for name, value in lines]
+            named = dict(lines)
         length = named.get(b"content-length")
         if length is None:
             self._choose_framing(status)
@@ -185,11 +189,12 @@ class AnswerCycle:
             lines.append((b"connection", b"close"))
         if self._framing is Framing.CHUNKED and self.scope["method"] != "HEAD":
             lines.append((b"transfer-encoding", b"chunked"))
-        pieces = [STATUS_LINE[status]]
-        for name, value in lines:
-            pieces += (name, b": ", value, b"\r\n")
-        pieces.append(b"\r\n")
-        self._head = b"".join(pieces)
+        head = STATUS_LINE[status] + _END.join([*map(b": ".join, lines), b"", b""])
+        # All at once: what no header may have is in none of them where only our own ends of lines are left.
+        if b"".join(named).translate(None, _IN_NAMES) or head.translate(None, _IN_VALUES) != _END * (len(lines) + 2):
+            problem = "A header of this answer has a character that no header may have."
+            raise RuntimeError(problem)
+        self._head = head
 
     def _choose_framing(self, status: int) -> None:
         if status in _WITHOUT_BODY:
@@ -246,17 +251,3 @@ def _nothing() -> None:
 
 def _says_close(value: bytes) -> bool:
     return b"close" in [option.strip().lower() for option in value.split(b",")]
-
-
-def _checked(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Headers that are what headers may be, their names in lower case; raises RuntimeError for any other."""
-    lines = list(headers)
-    # All at once: the usual answer has nothing to find fault with, and each header would cost several calls.
-    names, values = (map(b"".join, zip(*lines, strict=True))) if lines else (b"", b"")
-    if names.translate(None, _IN_NAMES):
-        lines = [(name.lower(), value) for name, value in lines]
-        names = names.lower()
-    if names.translate(None, _IN_NAMES) or values.translate(None, _IN_VALUES):
-        problem = "A header of this answer has a character that no header may have."
-        raise RuntimeError(problem)
-    return lines

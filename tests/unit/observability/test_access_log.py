@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - lines say how many images as people write it
 """The line of a request: what a person reads, what a machine reads, and what neither may ever show."""
 
+import asyncio
 import io
 import json
 import sys
@@ -150,3 +151,30 @@ def test_the_sample_is_the_share_and_the_same_everywhere():
     kept = [one for one in ids if line_of(share=0.25, request_id=one)]
     assert len(kept) == 64
     assert kept == [one for one in ids if line_of(share=0.25, request_id=one, form="json")]
+
+
+def test_lines_of_one_turn_of_the_loop_are_written_together_in_their_order():
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    async def run() -> list[int]:
+        seen = []
+        for count in (1, 3, 40):
+            for number in range(count):
+                log.log_request(f"req_{number:032x}", "POST", GENERATIONS, 200, number, MADE)
+            await asyncio.sleep(0)
+            seen.append(len(written))
+        return seen
+
+    with redirect_stderr(Stream()):
+        log = AccessLog("console", "info", HiddenValues())
+        writes = asyncio.run(run())
+    assert writes[:2] == [1, 2]
+    assert all(len(text) <= 2000 for text in written)
+    lines = "".join(written).splitlines()
+    assert [line.split()[-1] for line in lines] == [f"req_{n:032x}" for count in (1, 3, 40) for n in range(count)]
+    assert len(written) < len(lines) / 3
