@@ -62,7 +62,9 @@ class RequestParser:
             return parse_request(mode, fields)
         if known is None:
             understood = parse_request(mode, fields)
-            if _is_short(rest):
+            # Images are read each time, however small: their bytes go once they are sent (0208).
+            brings_images = understood.images or understood.mask is not None or understood.markup is not None
+            if _is_short(rest) and not brings_images:
                 alike = replace(understood, prompt=None, seed=None, user=None, given=understood.given - _CARRIED)
                 self._known.keep(said, alike)
             return understood

@@ -1,6 +1,7 @@
 """Input images of shapes a model cannot take, and shapes asked for beside them: estimate, plan and request agree."""
 
 import pytest
+from PIL import Image
 
 from tests.support.images import data_uri, encode, open_base64, photo, png
 
@@ -53,6 +54,14 @@ def test_with_a_mask_it_is_refused_before_any_price_is_quoted(gateway, size, dry
     assert (response.status_code, response.json()["error"]["param"]) == (400, "image")
     assert "shape" in response.json()["error"]["message"]
     assert gateway.simulator.accepted() == before
+
+
+def test_an_image_of_a_body_that_is_short_enough_to_be_remembered_is_sent_each_time(gateway):
+    body = {"model": "riverflow-1", "image": data_uri(encode(Image.new("L", (1, 1))))}
+    assert sum(map(len, [*body, *body.values()])) < 256
+    answers = [post(gateway, {"prompt": prompt, **body}) for prompt in ("a hat", "a cap", "a tie")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200], [answer.text for answer in answers]
+    assert all(len(references(gateway, answer)) == 1 for answer in answers)
 
 
 def test_strictness_refuses_what_would_be_padded(gateway):

@@ -3,11 +3,14 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from app.catalog.modes import Mode
+from app.domain.request import UploadedImage
 from app.errors import GatewayError
 from app.openai_api.parse import RequestParser, parse_request
 from app.openai_api.vocabulary import KNOWN_NAMES
+from tests.support.images import data_uri, encode
 
 TEXTS = st.sampled_from(
     ["", " ", "1", "1024x1024", "auto", "b64_json", "hd", "high", "png", "JPEG", "true", "u", "x" * 300]
@@ -76,6 +79,19 @@ def test_what_is_written_at_length_is_not_remembered():
     first, second = (parser.parse(Mode.GENERATE, asked) for _ in range(2))
     assert first == second
     assert first.size is not second.size
+
+
+@pytest.mark.parametrize("name", ["image", "mask", "markup"])
+def test_bytes_of_an_image_belong_to_one_request(name):
+    parser, small = RequestParser(), data_uri(encode(Image.new("L", (1, 1))))
+    asked = {"prompt": "a hat", "image": "https://a.example/b.png", name: small}
+    first, second = (parser.parse(Mode.EDIT, asked) for _ in range(2))
+    for understood in (first, second):
+        for image in (*understood.images, understood.mask, understood.markup):
+            if isinstance(image, UploadedImage):
+                assert len(image.content) > 0
+                image.content.let_go()  # as once it is sent
+    assert first.given == second.given == {"prompt", "image", name}
 
 
 def test_a_memory_of_bodies_is_bounded():
