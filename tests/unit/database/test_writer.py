@@ -80,6 +80,27 @@ def test_whoever_comes_while_others_wait_in_vain_can_know(writer, path):
     asyncio.run(course())
 
 
+def itself(transaction):
+    return transaction
+
+
+def test_what_comes_while_the_one_lock_is_waited_for_shares_the_commit(writer, path):
+    patient = Writer(open_engine(f"sqlite:///{path}?timeout=60"))
+
+    async def course():
+        with locked(path):
+            first = asyncio.create_task(patient.write(itself))
+            await asyncio.sleep(0.1)  # it has begun to wait
+            later = [asyncio.create_task(patient.write(itself)) for _ in range(5)]
+            await asyncio.sleep(0)  # they have asked
+        assert len({id(one) for one in await asyncio.gather(first, *later)}) == 1
+
+    try:
+        asyncio.run(asyncio.wait_for(course(), 60))
+    finally:
+        patient.close()
+
+
 def test_what_one_piece_breaks_is_its_own_affair(writer):
     async def course():
         told = await asyncio.gather(

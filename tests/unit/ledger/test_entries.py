@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select, text, update
 
+from app.database.errors import DatabaseUnavailableError
 from app.database.key_tables import accounts, highest_prices, ledger_entries
 from app.domain.answer import TaskCost
 from app.domain.values import replace
@@ -80,6 +81,71 @@ def test_a_process_that_lost_the_request_books_nothing(books):
         await books.hand.settle(lost, FREE, known(wanted, Decimal(0)))
         assert await books.entries(wanted.request_id) == [RESERVED, SETTLED]
         assert await books.account() == (0, 12_300_000)
+        assert (await books.verify()).is_exact
+
+    asyncio.run(course())
+
+
+def test_an_end_that_comes_several_times_in_its_first_group_is_booked_once(books):
+    async def course():
+        await books.open_account()
+        wanted, beside = intent(), intent()
+        lease, other = await books.claim(wanted), await books.claim(beside)
+
+        def end_often(transaction):
+            for _ in range(3):
+                books.journal.outcomes.settle(transaction, lease, DONE, known(wanted))
+            books.journal.outcomes.settle(transaction, other, DONE, known(beside))
+
+        await books.journal.writer.post(end_often)
+        for one in (wanted, beside):
+            assert await books.entries(one.request_id) == [RESERVED, SETTLED]
+        assert await books.account() == (0, 2 * 12_300_000)
+        assert (await books.verify()).is_exact
+
+    asyncio.run(course())
+
+
+def test_ends_of_what_was_opened_here_and_elsewhere_are_booked_in_one_group(books):
+    """What this process opened it knows; of everything else it asks the journal (0206)."""
+
+    async def course():
+        await books.open_account()
+        elsewhere = Books(as_process(books.journal, books.clock, "other"), books.clock)
+        mine, theirs = intent(), intent()
+        leases = [await books.claim(mine), await elsewhere.claim(theirs)]
+
+        def end_both(transaction):
+            for wanted, lease in zip((mine, theirs), leases, strict=True):
+                books.journal.outcomes.settle(transaction, lease, DONE, known(wanted))
+
+        await books.journal.writer.post(end_both)
+        for one in (mine, theirs):
+            assert await books.entries(one.request_id) == [RESERVED, SETTLED]
+        assert await books.account() == (0, 2 * 12_300_000)
+        assert (await books.verify()).is_exact
+
+    asyncio.run(course())
+
+
+def test_an_end_whose_group_breaks_is_booked_once_when_it_is_tried_by_itself(books):
+    async def course():
+        await books.open_account()
+        wanted = [intent() for _ in range(4)]
+        leases = [await books.claim(one) for one in wanted]
+
+        def refuse(transaction):
+            transaction.execute(text("INSERT INTO tasks (uuid) VALUES ('one without a request')"), {})
+
+        told = await asyncio.gather(
+            *(books.hand.settle(lease, DONE, known(one)) for one, lease in zip(wanted, leases, strict=True)),
+            books.journal.writer.post(refuse),
+            return_exceptions=True,
+        )
+        assert [type(one) for one in told] == [type(None)] * 4 + [DatabaseUnavailableError]
+        for one in wanted:
+            assert await books.entries(one.request_id) == [RESERVED, SETTLED]
+        assert await books.account() == (0, 4 * 12_300_000)
         assert (await books.verify()).is_exact
 
     asyncio.run(course())
