@@ -16,10 +16,13 @@ _SILENCE_SECONDS = 5.0
 
 
 class SentAnswers:
-    """Those of one group of routes. One timer for all: each answer is given as long, so that they fall due in order."""
+    """Those of one group of routes. One timer for all: each answer is given as long, so that they fall due in order.
 
-    def __init__(self, receipts: DeliveryReceipts) -> None:
-        self.receipts = receipts
+    `silence` is how long, in seconds.
+    """
+
+    def __init__(self, receipts: DeliveryReceipts, silence: float = _SILENCE_SECONDS) -> None:
+        self.receipts, self._silence = receipts, silence
         self._silent: deque[_Silent] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -29,9 +32,9 @@ class SentAnswers:
         state.listen(sent)
         # Keep-alive connections may stay silent for an hour; the request cannot stay open as long (0052).
         loop = asyncio.get_running_loop()
-        self._silent.append(_Silent(loop.time() + _SILENCE_SECONDS, sent))
+        self._silent.append(_Silent(loop.time() + self._silence, sent))
         if self._timer is None:
-            self._timer = loop.call_later(_SILENCE_SECONDS, self._look)
+            self._timer = loop.call_later(self._silence, self._look)
 
     def _look(self) -> None:
         loop, silent = asyncio.get_running_loop(), self._silent

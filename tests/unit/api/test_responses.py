@@ -6,13 +6,14 @@ import pytest
 from starlette.responses import Response
 
 from app.access.admission import Admission
-from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse
+from app.api.responses import DeliveryTracker, EventResponse, HoldingResponse, PiecewiseResponse, holding
 from app.api.sent_answers import SentAnswers
 from app.catalog.modes import Mode
 from app.catalog.registry import unlisted_model
 from app.domain.outcome import Unresolved
 from app.generation.stream import Stream
 from app.journal.records import Receipt
+from app.server.answering import EXTENSIONS
 from app.server.delivery import state_of
 
 ANSWER = object()
@@ -112,6 +113,29 @@ def test_only_small_bodies_are_joined(sizes, pieces):
     assert [message["more_body"] for message in connection.sent[1:]] == [True] * (pieces - 1) + [False]
     assert (b"content-length", str(sum(sizes)).encode()) in connection.sent[0]["headers"]
     assert response.held_bytes == sum(sizes)
+
+
+@pytest.mark.parametrize(("size", "messages"), [(100, 1), (16_384, 1), (20_000, 2)])
+def test_a_small_answer_is_one_message_where_the_server_takes_it(size, messages):
+    connection = Connection()
+    connection.scope["extensions"] = EXTENSIONS
+    send(answered(Notes(), [bytes(size)]), connection)
+    assert (len(connection.sent), len(connection.sent[-1]["body"])) == (messages, size)
+
+
+@pytest.mark.parametrize(("size", "held"), [(100, 0), (20_000, 20_000)], ids=["small", "large"])
+def test_only_a_large_answer_holds_a_place(size, held):
+    admission = Admission(100_000, 0)
+    holding(answered(Notes(), [bytes(size)]), admission.take("one", 7))
+    assert admission.in_flight == held
+
+
+def test_a_caller_that_left_before_a_small_answer_loses_it():
+    notes, connection = Notes(), Connection()
+    connection.scope["extensions"] = EXTENSIONS
+    state_of(connection.scope).leave()
+    send(answered(notes), connection)
+    assert notes.noted == [(Receipt.LOST, ANSWER)]
 
 
 @pytest.mark.parametrize("breaks", [False, True])

@@ -75,6 +75,17 @@ def test_head_and_body_are_one_write():
     assert sent == b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_start_that_carries_its_body_is_the_whole_answer(method):
+    async def app(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": GREETING, "body": b"hello"})
+        with pytest.raises(RuntimeError):
+            await send({"type": "http.response.body", "body": b""})
+
+    (sent,) = answer(app, method=method).written
+    assert sent.endswith(b"\r\n\r\n" + (b"hello" if method == "GET" else b""))
+
+
 def test_a_head_leaves_by_itself_while_its_body_is_being_made():
     head, body = answer(sending(b"hello", pause=True)).written
     assert (head[-4:], body) == (b"\r\n\r\n", b"hello")

@@ -144,3 +144,34 @@ def test_a_caller_that_leaves_after_the_work_has_ended_cancels_nothing():
         return made
 
     assert asyncio.run(run()) == "made"
+
+
+def test_an_end_that_is_told_twice_cancels_once():
+    """A second cancellation would be taken for the server's, and the caller's work for cut off by a restart."""
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)  # it takes a while to end
+
+    async def run() -> str | None:
+        state = RequestState()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(state.leave)
+        loop.call_later(0.005, lambda: state.notify_ended(in_peace=True))
+        return await state.unless_gone(work())
+
+    assert asyncio.run(run()) is None
+
+
+@pytest.mark.parametrize(("is_whole", "taken"), [(True, b"body"), (False, None)])
+def test_a_body_is_handed_over_once_and_only_as_a_whole(is_whole, taken):
+    state = RequestState()
+    state.body, state.is_whole = b"body", is_whole
+    assert [state.take_body(), state.take_body()] == [taken, None]
+    assert state.facts.bytes_in == len(taken or b"")
+
+
+def test_the_first_of_several_headers_of_one_name_counts():
+    assert RequestState([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]).headers == {b"a": b"1", b"b": b"2"}
