@@ -118,8 +118,9 @@ class DeliveryTrackingProtocol(asyncio.Protocol):
         for request in self._unsettled:
             request.notify_ended(in_peace=read)
         self.server_state.connections.discard(self)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnect()
+        # Not the newest: where requests were sent ahead, that is not begun.
+        if self.running is not None and not self.running.response_complete:
+            self.running.disconnect()
         # Never to be answered; and what is held in a ring is freed by the collector only.
         self.pipeline.clear()
         # Whoever waits to send learns that there is nobody.

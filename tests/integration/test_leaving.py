@@ -74,6 +74,23 @@ def test_work_is_cancelled_when_its_caller_leaves(server, size, is_chunked, ends
     assert seen(lambda: works.happened[name], lambda happened: len(happened) == len(whole)) == whole
 
 
+def test_who_leaves_behind_requests_that_it_sent_ahead_is_sent_nothing(server, caplog):
+    origin, works = server
+    connection = RawConnection(origin)
+    names = ("the-first", "the-second")
+    connection.send(b"".join(request_of(name, SMALL, is_chunked=False) for name in names))
+    assert seen(lambda: works.happened.get("the-first"), bool) == ["began"]
+    connection.reset()
+    whole = ["began", "cancelled", "its caller has left"]
+    assert seen(lambda: works.happened["the-first"], lambda happened: len(happened) == len(whole)) == whole
+    with RawConnection(origin) as other:
+        # Answered by the loop that had let the first end before: what went wrong there would be told by now.
+        other.send(request_of("another", 0, is_chunked=False))
+        assert seen(lambda: works.happened.get("another"), bool)
+    assert "the-second" not in works.happened
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_a_request_that_waits_begins_no_task(server):
     origin, works = server
     with RawConnection(origin) as connection:
