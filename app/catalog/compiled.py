@@ -33,30 +33,33 @@ class CompiledCatalog:
     def __init__(self, place: Path) -> None:
         self._place = place
 
-    def find(self, files: Sequence[Path]) -> Documents | None:
-        """What `files` say, None where this is no copy of exactly them."""
+    def find(self, key: str | None) -> Documents | None:
+        """What files with this `key` say, None where this is no copy of exactly them."""
         try:
             copy = _decoder.decode(self._place.read_bytes())
-            return copy.documents if copy.of == _key_of(files) else None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
+        return copy.documents if copy.of == key else None
 
-    def keep(self, files: Sequence[Path], documents: Documents) -> None:
+    def keep(self, key: str, documents: Documents) -> None:
         """Take the place of the copy before. Values that JSON cannot hold exactly are not kept."""
-        copy = _Copy("", dict(documents))
+        copy = _Copy(key, dict(documents))
         with contextlib.suppress(OSError, TypeError, ValueError, RecursionError, msgspec.MsgspecError):
-            copy.of = _key_of(files)
             data = msgspec.json.encode(copy)
             # A date or a number as a key is something else in JSON.
             if _decoder.decode(data) == copy:
                 _replace(self._place, data)
 
 
-def _key_of(files: Sequence[Path]) -> str:
-    """A digest of names and contents, raising OSError where a file cannot be read."""
+def key_of(files: Sequence[Path]) -> str | None:
+    """A digest of names and contents, None where a file cannot be read."""
     digest = hashlib.sha256()
     for file in files:
-        for part in (file.name.encode(), file.read_bytes()):
+        try:
+            parts = (file.name.encode(), file.read_bytes())
+        except OSError:
+            return None
+        for part in parts:
             digest.update(len(part).to_bytes(8))
             digest.update(part)
     return digest.hexdigest()

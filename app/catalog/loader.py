@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.catalog.compiled import CompiledCatalog
+from app.catalog.compiled import CompiledCatalog, key_of
 from app.catalog.field_rules import FieldRule, resolve_fields
 from app.catalog.model import CatalogModel
 from app.catalog.registry import Registry
@@ -59,7 +59,8 @@ def load_catalog(
     Where `compiled` holds what the files say they are not parsed; where it does not, it does afterwards.
     """
     files = sorted(folder.glob("*.yaml"))
-    kept = None if compiled is None else compiled.find(files)
+    key = None if compiled is None else key_of(files)
+    kept = None if compiled is None else compiled.find(key)
     if kept is not None:
         # A fault is told with its line, which only the files have.
         with contextlib.suppress(InvalidCatalogError):
@@ -67,8 +68,9 @@ def load_catalog(
             return _to_registry(folder, copies, operator_aliases or {}, defaults)
     read = [_read_source(file) for file in files]
     registry = _to_registry(folder, read, operator_aliases or {}, defaults)
-    if compiled is not None:
-        compiled.keep(files, {one.name: one.document for one in read if isinstance(one, _Source)})
+    # Not what was changed while it was parsed: under the key of what it says now it would stay for good.
+    if compiled is not None and key is not None and key == key_of(files):
+        compiled.keep(key, {one.name: one.document for one in read if isinstance(one, _Source)})
     return registry
 
 

@@ -101,12 +101,43 @@ def test_a_fault_of_the_settings_is_told_beside_a_copy_too(folder, copy):
     assert [fault.split(":")[0] for fault in caught.value.faults] == ["SPILLWAY_MODEL_ALIASES"]
 
 
+class Changing(CompiledCatalog):
+    """One beside which somebody changes a file, `before` or after it is parsed."""
+
+    def __init__(self, place: Path, file: Path, *, before: bool) -> None:
+        super().__init__(place)
+        self.file, self.before = file, before
+
+    def find(self, key):
+        if self.before:
+            self.change()
+        return super().find(key)
+
+    def keep(self, key, documents):
+        if not self.before:
+            self.change()
+        super().keep(key, documents)
+
+    def change(self) -> None:
+        self.file.write_text("creator: A\nmodels:\n" + MODEL % ("two", ""))
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before it is parsed", "after it is parsed"])
+def test_a_file_that_is_changed_while_it_is_read_is_read_anew(folder, copy, before):
+    first = load_catalog(folder, compiled=Changing(copy, folder / "a.yaml", before=before))
+    assert [model.id for model in first.models] == ["two" if before else "one"]
+    original = (folder / "a.yaml").read_text().replace("two", "one")
+    assert names(folder, copy) == ["two"]
+    (folder / "a.yaml").write_text(original)
+    assert names(folder, copy) == ["one"]
+
+
 def test_values_that_json_has_not_are_read_from_yaml_each_time(folder, copy):
     assert names(folder, copy) == ["one"]
     kept = copy.read_bytes()
     compiled = CompiledCatalog(copy)
     for document in ({1: "a number as a key"}, yaml.safe_load("when: 2026-11-27"), yaml.safe_load("many: .inf")):
-        compiled.keep([folder / "a.yaml"], {"a.yaml": document})
+        compiled.keep("a key", {"a.yaml": document})
         assert copy.read_bytes() == kept
 
 
