@@ -204,4 +204,4 @@ def test_uploads_take_no_more_than_two_and_a_half_times_their_bytes(tmp_path, at
     assert statuses == [200] * at_once
     grown = (watch.peak - idle) / (at_once * len(image))
     print(f"{at_once} uploads at once: grew by {grown:.2f} times their bytes over {idle / MIB:.0f} MiB")
-    assert 0.5 < grown <= 2.5
+    assert grown <= 2.5
