@@ -52,14 +52,22 @@ class _Look:
 
 
 class Meters:
-    """The accounts as they were last seen here. `clock` is unix seconds, `steady` never goes back."""
+    """The accounts as they were last seen here.
+
+    `clock` is unix seconds, `steady` never goes back, `patience` is in seconds.
+    """
 
     def __init__(
-        self, reader: Reader, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
+        self,
+        reader: Reader,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self._reader = reader
         self._clock = clock
         self._steady = steady
+        self._patience = patience
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._looks: dict[str, _Look] = {}
 
@@ -91,7 +99,7 @@ class Meters:
             look.task = asyncio.create_task(self._look(look))
         loop = asyncio.get_running_loop()
         if look.timer is None:
-            look.timer = loop.call_later(_PATIENCE_SECONDS, self._give_up, look)
+            look.timer = loop.call_later(self._patience, self._give_up, look)
         waiter = loop.create_future()
         look.waiting.append(waiter)
         await waiter
