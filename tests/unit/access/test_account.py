@@ -1,12 +1,13 @@
 """The decision upon one request: what is left, what is told, and what comes first."""
 
-from dataclasses import replace
+import dataclasses
 from decimal import Decimal
 
 import pytest
 
 from app.access.account import Account, Ask
 from app.domain.caller import Limits, Period
+from app.domain.values import replace
 from app.errors import QuotaError, RateLimitedError
 from app.ledger.periods import SECONDS_OF_A_DAY
 
@@ -49,7 +50,7 @@ def test_the_refusal_says_what_is_left_what_was_asked_and_when_it_ends():
 
 def test_a_budget_for_the_life_of_a_key_has_no_end_to_tell():
     held = account(spent=100 * CENT)
-    total = replace(held, limits=replace(held.limits, period=Period.TOTAL))
+    total = replace(held, limits=dataclasses.replace(held.limits, period=Period.TOTAL))
     with pytest.raises(QuotaError, match="not renewed"):
         total.charge(ask())
 
