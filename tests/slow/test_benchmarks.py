@@ -14,7 +14,7 @@ from benchmarks.scenarios import SCENARIOS
 pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_MOST = {"url": 8.5, "edit": 4.0}
+AT_MOST = {"url": 6.0, "edit": 2.8}
 """CPU a call over that of the bare proxy in the same round: half as much again as was measured (0179)."""
 
 
