@@ -20,7 +20,7 @@ from app.runware.failures import OVERSIZED, Kind, ProviderFailure, from_status, 
 from app.runware.keys import RunwareKey
 from app.runware.task_body import Body
 from app.runware.tasks import Exchange, TaskResult, encode, get_response
-from app.runware.transport import HTTPReply, LostError, NotSentError, Permit, Transport, TransportError
+from app.runware.transport import HTTPReply, LostError, NotSentError, NotTriedError, Permit, Transport, TransportError
 from app.runware.wire import Reply, UnreadableReplyError, decode
 
 _logger = get_logger("runware")
@@ -141,7 +141,8 @@ class RunwareExchange:
         except TransportError as error:
             outcome = error.outcome
             # Late says nothing about whether Runware can be reached: slow models would open the breaker for fast ones.
-            if isinstance(error, NotSentError | LostError):
+            # Nor does what failed on this side: a database that is away would have Runware refused too.
+            if isinstance(error, NotSentError | LostError) and not isinstance(error, NotTriedError):
                 self._count_failure()
             raise
         finally:

@@ -16,7 +16,7 @@ from app.runware.connection import Connection
 from app.runware.keys import RunwareKey
 from app.runware.pool import IDLE_SECONDS, MAX_CONNECTIONS, ConnectionPool
 from app.runware.task_body import PIECE_BYTES, Body, pieces_of
-from app.runware.transport import MAX_BYTES, HTTPReply, LateError, NotSentError, Permit, TransportError
+from app.runware.transport import MAX_BYTES, HTTPReply, LateError, NotSentError, NotTriedError, Permit, TransportError
 from app.runware.unpacking import ACCEPTED
 
 _PORTS = {"http": 80, "https": 443}
@@ -73,7 +73,7 @@ class HTTPTransport:
             timer = None
             try:
                 if permit is not None and (asked := permit()) is not None:
-                    await _within(asked, expires, NotSentError)
+                    await _within(asked, expires, NotTriedError)
                 connection.begin(max_bytes)
                 timer = loop.call_at(expires, connection.expire)
                 if isinstance(body, bytes) and len(body) <= PIECE_BYTES:

@@ -10,7 +10,7 @@ from collections import deque
 
 from app.runware.connecting import Target
 from app.runware.connection import SCRATCH_BYTES, Connection
-from app.runware.transport import NotSentError
+from app.runware.transport import NotSentError, NotTriedError
 
 _CONNECT_SECONDS = 10.0
 MAX_CONNECTIONS = 2048
@@ -99,9 +99,9 @@ class ConnectionPool:
         return Connection(asyncio.get_running_loop(), self._scratch, self._forget)
 
     async def _wait(self, expires: float) -> Connection | None:
-        """What somebody gives back, None where there is a place for another connection; raises NotSentError."""
+        """What somebody gives back, None where there is a place for another connection; raises NotTriedError."""
         if self._is_closed:
-            raise NotSentError
+            raise NotTriedError
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiters.append(waiter)
@@ -113,7 +113,7 @@ class ConnectionPool:
             raise
         if waiter.cancelled() or not waiter.done():
             self._pass_on(waiter)
-            raise NotSentError
+            raise NotTriedError
         return waiter.result()
 
     def _pass_on(self, waiter: "asyncio.Future[Connection | None]") -> None:

@@ -33,6 +33,10 @@ class NotSentError(TransportError):
     outcome = "not_sent"
 
 
+class NotTriedError(NotSentError):
+    """There was no place for another connection in time, or no permission: that says nothing of Runware."""
+
+
 class LostError(TransportError):
     """The connection broke after the request may have been sent, or what came back is no answer."""
 

@@ -7,7 +7,7 @@ import pytest
 from app.runware.exchange import OversizedError, Run, RunwareExchange
 from app.runware.failures import OVERSIZED, Kind
 from app.runware.tasks import ImageTask, encode
-from app.runware.transport import HTTPReply, LateError, LostError, NotSentError
+from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, NotTriedError
 from app.runware.wire import Reply
 from tests.support.upstreams import KEY, ScriptedTransport, image, raw, reply
 
@@ -43,6 +43,7 @@ def after(*script: object) -> tuple[RunwareExchange, Run]:
         pytest.param([raw(502, "<html>")] * 10, True, id="ten pages of a proxy"),
         pytest.param([LateError()] * 12, False, id="late answers: slow models say nothing about others"),
         pytest.param([raw(400, "<html>")] * 12, False, id="a refusal comes from somebody who is there"),
+        pytest.param([NotTriedError()] * 10, False, id="ten that were not tried"),
         pytest.param([*[NotSentError()] * 9, GOOD, *[NotSentError()] * 9], False, id="one answer forgives the past"),
     ],
 )

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from app.runware.http_transport import HTTPTransport
 from app.runware.keys import RunwareKey
-from app.runware.transport import HTTPReply, LateError, LostError, NotSentError
+from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, NotTriedError
 from tests.support.hostile_server import OK, Peer, hostile_server, length_of, whole
 from tests.support.loops import both_loops
 from tests.support.upstreams import KEY
@@ -486,7 +486,7 @@ def test_a_permission_that_takes_too_long_sends_nothing(run):
             async def permit() -> None:
                 await asyncio.sleep(SECONDS)
 
-            with pytest.raises(NotSentError):
+            with pytest.raises(NotTriedError):
                 await transport.post(b"[]", KEY, 0.2, permit=permit)
 
     run(course())

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from app.runware.http_transport import HTTPTransport
-from app.runware.transport import NotSentError
+from app.runware.transport import NotSentError, NotTriedError
 from tests.support.hostile_server import Peer, hostile_server
 from tests.support.loops import both_loops
 from tests.support.upstreams import KEY
@@ -72,7 +72,7 @@ def test_who_waits_too_long_for_a_connection_has_sent_nothing(run):
             transport = HTTPTransport(server.url, limit=1)
             first = asyncio.create_task(transport.post(b"1", KEY, SECONDS))
             await gate.has(1)
-            with pytest.raises(NotSentError):
+            with pytest.raises(NotTriedError):
                 await transport.post(b"2", KEY, 0.1)
             gate.answer(2)
             await first
@@ -214,6 +214,6 @@ def test_who_waits_when_everything_is_closed_has_sent_nothing(run):
             await asyncio.sleep(0)
             await transport.close()
             ends = await asyncio.gather(first, second, return_exceptions=True)
-            assert [type(end).__name__ for end in ends] == ["LostError", "NotSentError"]
+            assert [type(end).__name__ for end in ends] == ["LostError", "NotTriedError"]
 
     run(course())
