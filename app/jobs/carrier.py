@@ -9,6 +9,7 @@ from functools import partial
 
 from app.domain.outcome import Outcome, Unresolved
 from app.domain.values import replace
+from app.errors import GatewayError
 from app.jobs.claiming import Books, Claimer, to_intent
 from app.jobs.entry import Accepted, Entry
 from app.jobs.execution import JobExecution, of_prepared, of_record
@@ -159,8 +160,9 @@ class Carrier:
             self._receipts.acknowledge(request_id, Receipt.LOST)
         if is_waited_for:
             entry.caller.set_exception(fault)
-        elif accepted is not None:
-            _logger.error("unexpected fault", id=accepted.record.id, exc_info=fault)
+        elif accepted is not None or not isinstance(fault, GatewayError):
+            known_as = entry.prepared.context.request_id if accepted is None else accepted.record.id
+            _logger.error("unexpected fault", id=known_as, exc_info=fault)
 
     def _give_back(self, entry: Entry) -> None:
         del self._entries[entry]

@@ -1,6 +1,6 @@
 """One request of a caller on its way through this process: who waits for what, and what is held for it meanwhile.
 
-Owns nothing of the way itself: `claiming` fills in what it takes and `runner` gives all of it back, in one place.
+Owns nothing of the way itself: `claiming` fills in what it takes and `carrier` gives all of it back, in one place.
 """
 
 import asyncio

@@ -12,6 +12,7 @@ from app.jobs.leases import LeaseLostError
 from app.jobs.memory import KeyMemory
 from app.journal.records import Status
 from tests.support.jobs import Maker, failing, kept_open, open_runner, prepare, run
+from tests.support.log_lines import log_lines
 from tests.support.waiting import seen_meanwhile
 
 
@@ -144,6 +145,28 @@ def test_a_fault_of_ours_between_claim_and_work_keeps_no_place_and_no_lease(tmp_
             record = await replica.ended(prepared.context.request_id)
             assert record.id in replica.maker.resolved, "it is found out by whoever looks next"
             assert replica.maker.bought == []
+
+    run(course())
+
+
+def test_a_fault_of_ours_whose_caller_has_left_is_in_the_log(tmp_path):
+    def broken() -> float:
+        raise ZeroDivisionError
+
+    async def course():
+        async with open_runner(tmp_path, Maker(), memory=KeyMemory(clock=broken)) as replica:
+            prepared = prepare(idempotency_key="k")
+            leaving = asyncio.create_task(replica.runner.carry_out(prepared, 10))
+            await asyncio.sleep(0)  # it has asked for its claim, which is not written yet
+            leaving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await leaving
+            with log_lines() as lines:
+                assert await seen_meanwhile(lambda: lines, bool)
+            assert [(line["event"], line["id"]) for line in lines] == [
+                ("unexpected fault", prepared.context.request_id)
+            ]
+            assert replica.admission.in_flight == 0
 
     run(course())
 
