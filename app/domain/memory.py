@@ -19,6 +19,11 @@ class Memory(Generic[_K, _V]):
         self.find: Callable[[_K], _V | None] = self._values.get
         """The value of a key, None where there is none."""
 
+    def take(self, key: _K) -> _V | None:
+        """The value of a key, which is forgotten then; None where there is none."""
+        with self._lock:
+            return self._values.pop(key, None)
+
     def keep(self, key: _K, value: _V) -> None:
         """Remember a value, and forget the one that was kept first where there are too many."""
         with self._lock:

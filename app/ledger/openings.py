@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from app.domain.memory import Memory
+
 _REMEMBERED = 8192
 """More than run at once; what waits longer is read."""
 
@@ -37,16 +39,14 @@ class Openings:
     """The newest ones, by request."""
 
     def __init__(self) -> None:
-        self._opened: dict[str, Opening] = {}
+        self._opened = Memory[str, Opening](_REMEMBERED)
 
     def note(self, opening: Opening) -> None:
         """This one was accepted, if its transaction stands; the same id may be accepted anew after it was not."""
-        self._opened[opening.request_id] = opening
-        if len(self._opened) > _REMEMBERED:
-            del self._opened[next(iter(self._opened))]
+        self._opened.keep(opening.request_id, opening)
 
     def take(self, request_ids: Sequence[str]) -> list[Opening] | None:
         """How these were accepted, which is forgotten then; None where one is not known here."""
-        found = [self._opened.pop(request_id, None) for request_id in request_ids]
+        found = [self._opened.take(request_id) for request_id in request_ids]
         known = [opening for opening in found if opening is not None]
         return known if len(known) == len(found) else None

@@ -15,3 +15,9 @@ def test_a_key_that_is_kept_again_pushes_nothing_out():
     for value, key in enumerate("abab"):
         memory.keep(key, value)
     assert [memory.find(key) for key in "ab"] == [2, 3]
+
+
+def test_what_is_taken_is_forgotten():
+    memory = Memory[str, int](2)
+    memory.keep("a", 1)
+    assert [memory.take("a"), memory.take("a"), memory.find("a")] == [1, None, None]
