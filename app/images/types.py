@@ -55,7 +55,9 @@ class ImageBytes:
         return 0 if self._data is None else len(self._data)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ImageBytes) and self._data == other._data
+        if self is other or not isinstance(other, ImageBytes):
+            return self is other
+        return self._data is not None and self._data == other._data  # nobody knows what two that are gone were
 
     def __hash__(self) -> int:
         return hash(self._data)

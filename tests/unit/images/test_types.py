@@ -17,3 +17,12 @@ def test_bytes_are_there_until_they_are_let_go():
 def test_equal_bytes_are_one_image():
     assert {ImageBytes(b"a"), ImageBytes(b"a"), ImageBytes(b"b")} == {ImageBytes(b"b"), ImageBytes(b"a")}
     assert ImageBytes(b"a") != b"a"
+
+
+def test_images_whose_bytes_are_gone_are_equal_to_themselves_alone():
+    gone, other = ImageBytes(b"a"), ImageBytes(b"a")
+    gone.let_go()
+    assert gone != other
+    other.let_go()
+    assert gone != other
+    assert gone == gone  # noqa: PLR0124 - that is what is asked
