@@ -136,7 +136,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
         """See to it that each time is running that should be, and no other."""
         if self.refused or self.transport.is_closing():
             return
-        running, reading = self.running, self.reading
+        reading = self.reading
         # Also bytes before any head count: blank lines would hold a connection forever.
         begun = reading is Reading.HEAD or (reading is Reading.NOTHING and self.unclear > 0)
         if begun and self._head_timer is None:
@@ -145,8 +145,7 @@ class PacedProtocol(DeliveryTrackingProtocol):
             self._stop_head_timer()
         if (reading is Reading.BODY) is not self._times_body:
             self._time_body()
-        is_answering = bool(self.pipeline) or (running is not None and not running.response_complete)
-        idle = not is_answering and reading is not Reading.BODY
+        idle = not self.is_answering and reading is not Reading.BODY
         # Known apart from busy ones, so that room is made at the cost of nobody's request (0010).
         if idle is not self._is_idle:
             self._is_idle = idle
