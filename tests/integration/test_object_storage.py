@@ -148,6 +148,8 @@ def test_an_image_that_cannot_be_stored_once_it_is_made_is_given_in_the_answer(s
     assert (answer.status_code, body["metadata"]["cost"]) == (200, 0.01)
     assert ("response_format", "data URI", "changed") in undone(body)
     assert pybase64.b64decode(body["data"][0]["url"].partition(",")[2]) == runware.images[name]
+    # The next image must not send the store away anew.
+    giving(runware, name)
     # The failure has closed the store (0167): the next that needs it, here those of other tests, opens it again.
     assert seen(lambda: gateway.generate(prompt=unique()).status_code, lambda status: status == 200) == 200
 
@@ -268,6 +270,7 @@ def test_a_store_that_fails_is_told_as_such(server, runware, gateway, method, st
         answer = loopback.request(method, url)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert method == "HEAD" or answer.json()["error"]["code"] == "storage_unavailable"
+    assert seen(lambda: is_hosting(gateway, runware), bool), "the next image opens it again"
 
 
 # Links of the store.
