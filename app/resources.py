@@ -24,6 +24,7 @@ from app.jobs.memory import MOST_BYTES
 from app.jobs.shelf import ImageShelf, Keep, Stores
 from app.journal.duties import IMAGES
 from app.journal.journal import Journal
+from app.journal.processes import Predecessors
 from app.journal.stored_images import StoredImages
 from app.media.backend import open_store
 from app.media.dating import DatingClock
@@ -114,7 +115,7 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     workers = Workers(settings.images.image_workers, metrics)
     workers.start()
     try:
-        journal = await _open_journal(settings.journal, metrics)
+        journal = await _open_journal(settings.journal, Predecessors(parts.lease_seconds), metrics)
         return Resources(
             ways,
             RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries, metrics=metrics),
@@ -129,11 +130,17 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
         raise
 
 
-async def _open_journal(settings: JournalSettings, metrics: Metrics) -> Journal:
+async def _open_journal(settings: JournalSettings, predecessors: Predecessors, metrics: Metrics) -> Journal:
     """What is written down of requests, and how, in tables that are up to date."""
     private_folder(settings.data_dir)
     engine = await asyncio.to_thread(open_database, settings.journal_url)
-    return Journal.on(engine, key_ttl=settings.idempotency_ttl, adopt_window=settings.adopt_window, metrics=metrics)
+    return Journal.on(
+        engine,
+        key_ttl=settings.idempotency_ttl,
+        adopt_window=settings.adopt_window,
+        may_have_ended=predecessors.may_have_ended,
+        metrics=metrics,
+    )
 
 
 async def _open_shelf(

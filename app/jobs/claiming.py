@@ -137,18 +137,20 @@ class Claimer:
             raise JournalError from None
 
     async def _certain_claim(self, intent: Intent, claim: Claim) -> Claim:
-        """For a retry whose equal request still has its caller, a claim once it is certain that this is true.
+        """For what may be the retry of an equal request that has its caller, a claim once it is certain whether it has.
 
         The end of a connection may be noticed after the request that follows it: it is waited for. And whoever reports
         a connection must be alive: a process elsewhere shows that by its lease, or loses it.
         """
         until = self._clock() + _PATIENCE_SECONDS
         first_seen: dict[str, Sighting] = {}
+        if any(one.owner != self._journal.claims.owner for one in claim.rivals):
+            self._keeper.wake()  # what a process that has ended leaves behind is taken over now, not at the next look
         while claim.rivals:
             alive = [self._lives(one, first_seen) for one in claim.rivals]
             # Waiting costs a true second order one second; not waiting would cost a retry a second purchase (0062).
             if all(alive) and self._clock() >= until:
-                intent = replace(intent, retries=False)  # they are there: this is another request
+                intent = replace(intent, retries=False, is_another=True)  # their callers are there
             else:
                 await self._receipts.wait_for_departure([one.request_id for one in claim.rivals], _LOOK_SECONDS)
             claim = await self._claim_once(intent)

@@ -16,7 +16,7 @@ from app.database.tables import tasks
 from app.database.transaction import Transaction
 from app.domain.money import to_nanos
 from app.journal import statements as sql
-from app.journal.processes import name_process
+from app.journal.processes import is_dead, name_process
 from app.journal.records import (
     Intent,
     KeyExpiredError,
@@ -97,12 +97,14 @@ class Claims:
         steady: Callable[[], float] = time.monotonic,
         owner: str | None = None,
         ledger: Ledger | None = None,
+        may_have_ended: Callable[[str], bool] = is_dead,
     ) -> None:
         self._key_ttl = key_ttl
         self._clock = clock
         self._ledger = ledger or Ledger(clock)
         self._broken = BrokenConnections(adopt_window, clock, steady)
         self.owner = owner or name_process()
+        self._may_have_ended = may_have_ended
 
     def join(self, transaction: Transaction, intent: Intent) -> Claim | None:
         """A claim on what was bought before, None where the request is new and is to be opened.
@@ -119,10 +121,8 @@ class Claims:
             # In this transaction: a second retry must already see this caller (0062).
             transaction.add(sql.JOIN, (earlier.id, intent.request_id))
             return Claim(to_record(connection, earlier), is_new=False)
-        # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
-        # noticed, or these are two callers. `jobs.claiming` finds out (0062).
-        if intent.retries and intent.key_hash is None:
-            waiting = self._waiting(transaction, intent, now)
+        if intent.key_hash is None and not intent.is_another:
+            waiting = self._rivals(transaction, intent, now)
             if waiting:
                 rivals = tuple(to_sighting(row) for row in waiting)
                 return Claim(to_record(connection, waiting[0]), is_new=False, rivals=rivals)
@@ -221,7 +221,7 @@ class Claims:
 
     def _adoptable(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
-        if not _may_be_adopted(transaction, intent):
+        if not self._may_be_adopted(transaction, intent):
             return None
         # A marked retry may come late, after long backoffs. An unmarked one is only believed right after a break
         # (0062).
@@ -235,6 +235,17 @@ class Claims:
         # The oldest, so that two retries of two broken requests each find one in turn.
         return min(recent, key=lambda row: row.created_at, default=None)
 
+    def _rivals(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
+        """Equal requests with callers, as far as anybody knows, of whom this one may be the retry all the same."""
+        # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
+        # noticed, or these are two callers. `jobs.claiming` finds out (0062).
+        if intent.retries:
+            return self._waiting(transaction, intent, now)
+        # Connections end with their process. Its callers may ask again before the takeover that says so (0210).
+        if self._may_be_adopted(transaction, intent):
+            return [row for row in self._waiting(transaction, intent, now) if self._is_orphan(row.owner)]
+        return []
+
     def _waiting(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
         """Equal requests whose callers are still there, as far as anybody knows."""
         # What it may have overtaken may be in the same group. Only what is new is written: a write that changed rows of
@@ -244,24 +255,27 @@ class Claims:
         rows, taken = transaction.connection.execute(sql.WAITING, equal).all(), _joined_in(transaction)
         return [row for row in rows if row.connected > 0 or row.id in taken]
 
+    def _may_be_adopted(self, transaction: Transaction, intent: Intent) -> bool:
+        """Whether there may be an equal request to adopt; asked once for all claims of the tenant in a group."""
+        if _equals_of(intent.tenant) + intent.fingerprint not in transaction.names:
+            return True  # claimed alone
+        return intent.fingerprint in transaction.ask_once(self._left_alone, intent.tenant)
+
+    def _left_alone(self, transaction: Transaction, tenant: str) -> frozenset[str]:
+        """Of which equal requests that are claimed in this group there is one that its callers left, or its process."""
+        equals, connection = _equals_of(tenant), transaction.connection
+        wanted = [name.removeprefix(equals) for name in transaction.names if name.startswith(equals)]
+        values = {"tenant": tenant, "fingerprints": listed(connection, wanted), "own": self.owner}
+        found = transaction.look(sql.UNDELIVERED[connection.dialect.name], values)
+        orphans = {owner for _, owner, is_left in found if not is_left and self._is_orphan(owner)}
+        return frozenset(fingerprint for fingerprint, owner, is_left in found if is_left or owner in orphans)
+
+    def _is_orphan(self, owner: str) -> bool:
+        return owner != self.owner and self._may_have_ended(owner)
+
 
 def _equals_of(tenant: str) -> str:
     return f"{tenant} fingerprint "
-
-
-def _may_be_adopted(transaction: Transaction, intent: Intent) -> bool:
-    """Whether there may be an equal request to adopt; asked once for all claims of the tenant in a group."""
-    if _equals_of(intent.tenant) + intent.fingerprint not in transaction.names:
-        return True  # claimed alone
-    return intent.fingerprint in transaction.ask_once(_left_alone, intent.tenant)
-
-
-def _left_alone(transaction: Transaction, tenant: str) -> frozenset[str]:
-    """Of which equal requests that are claimed in this group there is one that its callers left."""
-    equals, connection = _equals_of(tenant), transaction.connection
-    wanted = [name.removeprefix(equals) for name in transaction.names if name.startswith(equals)]
-    values = {"tenant": tenant, "fingerprints": listed(connection, wanted)}
-    return frozenset(found for (found,) in transaction.look(sql.UNDELIVERED[connection.dialect.name], values))
 
 
 def _joined_in(transaction: Transaction) -> set[object]:

@@ -14,6 +14,7 @@ from app.journal.claims import Claims
 from app.journal.history import History
 from app.journal.leases import Leases
 from app.journal.outcomes import Outcomes
+from app.journal.processes import is_dead
 from app.ledger.entries import Ledger
 from app.observability.metrics import Metrics
 
@@ -43,6 +44,7 @@ class Journal:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         owner: str | None = None,
+        may_have_ended: Callable[[str], bool] = is_dead,
         metrics: Metrics | None = None,
     ) -> Self:
         """The journal on a database, for one process by the name `owner`; see Claims."""
@@ -51,7 +53,13 @@ class Journal:
         # One for both: what a claim opens, an end of the same process knows.
         ledger = Ledger(clock)
         claims = Claims(
-            key_ttl=key_ttl, adopt_window=adopt_window, clock=clock, steady=steady, owner=owner, ledger=ledger
+            key_ttl=key_ttl,
+            adopt_window=adopt_window,
+            clock=clock,
+            steady=steady,
+            owner=owner,
+            ledger=ledger,
+            may_have_ended=may_have_ended,
         )
         leases = Leases(claims.owner, clock)
         return cls(writer, reader, EndListener(engine), claims, Outcomes(clock, ledger), leases, History(reader))

@@ -3,11 +3,15 @@
 import hashlib
 import os
 import socket
+import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
-_START_FIELD = 19
-"""Where the start time stands in /proc/PID/stat, counted after the command's closing bracket."""
+_STATE_FIELD, _START_FIELD = 0, 19
+"""Where state and start time stand in /proc/PID/stat, counted after the command's closing bracket."""
+_ENDED_STATES = frozenset("ZXx")
+"""What has ended, and is there only until its parent has heard of it."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
 
@@ -31,8 +35,31 @@ def is_dead(name: str) -> bool:
     # It runs, as another user.
     except PermissionError:
         return False
-    now = _started(int(number))  # another time: the number was given to another process meanwhile
-    return bool(started) and now is not None and started != now
+    found = _status(int(number))
+    if found is None:
+        return False
+    # Another time: the number was given to another process meanwhile.
+    return found[_STATE_FIELD] in _ENDED_STATES or (bool(started) and found[_START_FIELD] != started)
+
+
+class Predecessors:
+    """The processes before this one, by their names. `lease_seconds` is how long one that ended still has its leases.
+
+    `steady` never goes back; it counts from here on.
+    """
+
+    def __init__(self, lease_seconds: float, steady: Callable[[], float] = time.monotonic) -> None:
+        # And as much again: leases are looked at from time to time, on a machine that may be busy.
+        self._until = steady() + 2 * lease_seconds
+        self._steady = steady
+
+    def may_have_ended(self, name: str) -> bool:
+        """Whether a process surely has ended, or cannot be seen from here while this one may have taken its place."""
+        return is_dead(name) or (bool(name) and self._steady() < self._until and not _is_here(name))
+
+
+def _is_here(name: str) -> bool:
+    return name.partition(":")[0] == _place()
 
 
 def _place() -> str:
@@ -47,8 +74,14 @@ def _place() -> str:
 
 def _started(number: int) -> str | None:
     """When a process started, in the kernel's own ticks; None where the system does not say."""
+    found = _status(number)
+    return None if found is None else found[_START_FIELD]
+
+
+def _status(number: int) -> list[str] | None:
+    """What the kernel says of a process, without its number and command; None where it says nothing."""
     try:
         text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return text.rpartition(")")[2].split()[_START_FIELD]
+    return text.rpartition(")")[2].split()

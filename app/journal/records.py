@@ -50,6 +50,8 @@ class Intent(Struct, frozen=True):
     plan: str
     # From the SDK's own header. A hint only: without it a retry is recognized by the broken connection (0062).
     retries: bool = False
+    is_another: bool = False
+    """Equal requests have callers of their own, as was found out: it is not the retry of one of them."""
     user: str | None = None
     client_request_id: str | None = None
     prompt: str | None = None

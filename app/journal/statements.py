@@ -53,13 +53,16 @@ ADOPTABLE = (
     # Failures are not joined: a retry of what failed is to try again.
     .where(or_(*(requests.c.status == status for status in _OPEN), requests.c.answer.is_not(None)))
 )
+_IS_LEFT = and_(requests.c.connected <= _NONE, requests.c.broken_at.is_not(None))
+_IS_ELSEWHERE = and_(requests.c.connected > _NONE, requests.c.owner != bindparam("own"))
 UNDELIVERED = {
-    dialect: select(requests.c.fingerprint)
+    dialect: select(requests.c.fingerprint, requests.c.owner, _IS_LEFT.label("is_left"))
     .where(requests.c.tenant == _TENANT, one_of(requests.c.fingerprint, "fingerprints", dialect))
-    .where(requests.c.delivered_at.is_(None), requests.c.connected <= 0, requests.c.broken_at.is_not(None))
+    .where(requests.c.delivered_at.is_(None), or_(_IS_LEFT, _IS_ELSEWHERE))
     for dialect in ("sqlite", "postgresql")
 }
-"""Of which fingerprints there is something that `ADOPTABLE` may find: for most there is nothing."""
+"""Of which fingerprints there is something that may be adopted now, or once its process is known to have ended: for
+most there is nothing."""
 WAITING = select(requests).where(*_EQUAL, requests.c.error.is_(None))
 """Equal requests that may have a caller who waits, as far as anybody knows: whose `connected` is above 0."""
 INSERT_REQUEST = Statement(

@@ -8,6 +8,7 @@ from app.domain.answer import TaskCost
 from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.leases import Leases
+from app.journal.processes import is_dead
 from app.journal.records import Intent, KeyExpiredError, Lease, Receipt, Record, Settlement, Sighting
 from tests.support.databases import open_migrated
 
@@ -29,9 +30,13 @@ def open_journal(url: str, clock: Callable[[], float] | None = None, owner: str 
     return Journal.on(open_migrated(url), key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=owner)
 
 
-def as_process(journal: Journal, clock: Callable[[], float], owner: str) -> Journal:
+def as_process(
+    journal: Journal, clock: Callable[[], float], owner: str, may_have_ended: Callable[[str], bool] = is_dead
+) -> Journal:
     """The journal as another process would use it."""
-    claims = Claims(key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=owner)
+    claims = Claims(
+        key_ttl=KEY_TTL, adopt_window=WINDOW, clock=clock, steady=clock, owner=owner, may_have_ended=may_have_ended
+    )
     return replace(journal, claims=claims, leases=Leases(owner, clock))
 
 

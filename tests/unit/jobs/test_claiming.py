@@ -211,6 +211,43 @@ def test_a_caller_of_a_process_that_gives_no_sign_of_life_is_not_believed_to_be_
     asyncio.run(course())
 
 
+@pytest.mark.parametrize("retries", [False, True], ids=["without a word", "as a retry"])
+def test_whoever_asks_again_after_a_process_has_ended_waits_for_the_takeover_and_joins(here, clock, retries):
+    there = Process(here.path, as_process(here.journal, clock, "there"), clock)
+    survivor = Process(here.path, as_process(here.journal, clock, "survivor", {"there"}.__contains__), clock)
+    woken = []
+    survivor.keeper.on_release(lambda: woken.append("the takeover"))
+
+    async def course():
+        first, _ = await there.claim(intent())
+        again = asyncio.create_task(survivor.claim(intent(retries=retries)))
+        await asyncio.sleep(1.3)
+        assert not again.done(), "its first attempt may be this very request"
+        assert woken == ["the takeover"], "nobody needs to wait for its next look"
+        await here.hand.take_over(await here.keeper.list_watched())
+        claim, ticket = await again
+        assert (claim.record.id, claim.is_new, ticket) == (first.record.id, False, None)
+
+    asyncio.run(course())
+
+
+def test_whoever_asks_beside_a_process_that_only_may_have_ended_waits_for_its_sign_of_life(here, clock):
+    there = Process(here.path, as_process(here.journal, clock, "there"), clock)
+    survivor = Process(here.path, as_process(here.journal, clock, "survivor", lambda _: True), clock)
+
+    async def course():
+        first, _ = await there.claim(intent())
+        again = asyncio.create_task(survivor.claim(intent()))
+        await asyncio.sleep(1.3)
+        assert not again.done()
+        await there.keeper.renew()
+        claim, _ = await again
+        assert claim.is_new, "it lives, and so its caller is there"
+        assert claim.record.id != first.record.id
+
+    asyncio.run(course())
+
+
 def test_a_claim_nobody_heard_the_end_of_is_refused_and_taken_back(here):
     async def course():
         wanted = intent()

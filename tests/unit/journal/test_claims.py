@@ -29,7 +29,7 @@ from app.journal import statements
 from app.journal.journal import Journal
 from app.journal.outcomes import DUE as BILLS_DUE
 from app.journal.outcomes import WAITING_TENANTS
-from app.journal.processes import is_dead, name_process
+from app.journal.processes import Predecessors, is_dead, name_process
 from app.journal.records import (
     Intent,
     KeyExpiredError,
@@ -112,6 +112,32 @@ def test_a_retry_asks_after_an_equal_request_whose_caller_is_still_there(opened,
         assert (await here.claim(intent())).is_new, "only what is called a retry"
         await there.acknowledge(first.record.id, Receipt.LOST)
         assert (await here.claim(intent(retries=True))).record.id == first.record.id
+
+    asyncio.run(course())
+
+
+def test_whoever_asks_again_is_asked_after_an_equal_request_of_a_process_that_has_ended(opened, clock):
+    async def course():
+        there = ByHand(as_process(opened, clock, "there"))
+        first = await there.claim(intent())
+        other = await there.claim(intent())
+        ended = {"nobody"}
+        here = ByHand(as_process(opened, clock, "here", ended.__contains__))
+        assert (await here.claim(intent("own"))).is_new
+        assert (await here.claim(intent())).is_new, "the other process runs, and its callers are there"
+        ended |= {"there", "here"}
+        assert (await here.claim(intent("own"))).is_new, "whatever it believes, it runs itself"
+        assert (await here.claim(intent("another"))).is_new
+        assert (await here.claim(intent(key="k"))).is_new
+        rivals = (await here.claim(intent())).rivals
+        assert {one.request_id for one in rivals} == {first.record.id, other.record.id}
+        assert (await here.claim(replace(intent(), is_another=True))).is_new
+        await there.acknowledge(first.record.id, Receipt.DELIVERED)
+        left = (await here.claim(intent())).rivals
+        assert [one.request_id for one in left] == [other.record.id]
+        await here.take_over(left)
+        claim = await here.claim(intent())
+        assert (claim.record.id, claim.rivals) == (other.record.id, ()), "joined"
 
     asyncio.run(course())
 
@@ -237,9 +263,21 @@ def test_a_process_is_known_to_be_dead_only_when_it_is():
         text=True,
     ) as gone:
         name = gone.stdout.read().strip()
+        os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
+        assert is_dead(name), "though nobody has asked how it ended"
     assert is_dead(name)
     machine, _, started, rest = name.split(":")
     assert is_dead(f"{machine}:{os.getpid()}:{started}:{rest}"), "the number is another's now"
+
+
+def test_a_new_process_may_have_taken_the_place_of_any_that_it_cannot_see():
+    clock = Clock()
+    predecessors = Predecessors(15, clock)
+    assert predecessors.may_have_ended("elsewhere:1:2:3"), "such as the container before this one"
+    assert not predecessors.may_have_ended(name_process())
+    assert not predecessors.may_have_ended(""), "nobody's"
+    clock.now += 30
+    assert not predecessors.may_have_ended("elsewhere:1:2:3"), "had it ended, somebody would have its leases by now"
 
 
 @dataclass
