@@ -16,7 +16,8 @@ from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, func, in
 from app.access.account import BUDGET_EXCEEDED, Account, Ask
 from app.access.rate_limits import Tokens
 from app.database.key_tables import accounts, api_keys, daily_totals, highest_prices, ledger_entries
-from app.database.prepared import Statement, find
+from app.database.prepared import find
+from app.database.statement import Statement
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.caller import Limits, Period

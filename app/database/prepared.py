@@ -14,9 +14,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
-    Dialect,
     Executable,
-    Insert,
     Row,
     Select,
     Text,
@@ -26,64 +24,19 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 
+from app.database.statement import AtOnce, Ordered, Statement, compile_for, constants_of
+
 Values = Mapping[str, object]
-Tuple = tuple[object, ...]
 Found = Row[tuple[object, ...]]
-OF_A_REQUEST: Final = ("request_id", "of_request")
-"""What the value is called that names the request that a row changes."""
 _KEY: Final = "spillway_driver"
 BEGIN: Final = "BEGIN IMMEDIATE"
 """Takes SQLite's one lock at the start, so that no transaction fails midway (0050)."""
 Bound = Sequence[object] | Values
 _Read = Callable[[Sequence[object]], Sequence[object]]
-
-
-class Statement:
-    """A statement that every request runs: its rows are tuples, whose values are in the order of `names`.
-
-    Best in the order of its text. `place` is where a row says which request it changes; None where it changes none.
-    """
-
-    __slots__ = ("construct", "is_insert", "names", "place")
-
-    def __init__(self, construct: Executable, *names: str) -> None:
-        self.construct = construct
-        self.names = names
-        self.is_insert = construct.is_insert
-        places = [] if self.is_insert else [place for place, name in enumerate(names) if name in OF_A_REQUEST]
-        self.place = places[0] if places else None
-
-
-class _Ordered:
-    """One statement as one driver takes it, its values in order."""
-
-    __slots__ = ("_fixed", "_order", "text")
-
-    def __init__(self, connection: Connection, statement: Statement) -> None:
-        dialect, names = connection.dialect, statement.names
-        if not dialect.positional:  # psycopg takes values by their place as well
-            dialect = cast("Any", type(dialect))(paramstyle="format")
-        compiled = _compile(dialect, statement.construct, names)
-        self.text = str(compiled)
-        fixed = _constants(compiled)
-        order = [[*names, *fixed].index(name) for name in compiled.positiontup]
-        self._fixed = tuple(fixed.values())
-        # As they are, where the statement has each of them once and in this order.
-        self._order = None if order == list(range(len(names))) else order
-
-    def bind(self, row: Tuple) -> Tuple:
-        """The values of one execution, as the driver takes them."""
-        if self._order is None:
-            return row
-        row += self._fixed
-        return tuple([row[place] for place in self._order])
-
-    def bind_all(self, rows: Sequence[Tuple]) -> Sequence[Tuple]:
-        """As `bind`, of many executions."""
-        return rows if self._order is None else [self.bind(row) for row in rows]
 
 
 class _Prepared:
@@ -92,9 +45,9 @@ class _Prepared:
     __slots__ = ("_bind", "_fixed", "_read", "_rows", "text")
 
     def __init__(self, connection: Connection, statement: Executable, columns: Sequence[str]) -> None:
-        compiled = _compile(connection.dialect, statement, columns)
+        compiled = compile_for(connection.dialect, statement, columns)
         self.text = str(compiled)
-        self._fixed = _constants(compiled)
+        self._fixed = constants_of(compiled)
         names = compiled.positiontup
         # Drivers that take names find the values themselves.
         self._bind = None if names is None else _in_order(names)
@@ -106,9 +59,12 @@ class _Prepared:
             values = {**self._fixed, **values}
         return values if self._bind is None else self._bind(values)
 
-    def bind_all(self, rows: Sequence[Values]) -> Sequence[Bound]:
-        """As `bind`, of many executions."""
-        return [self.bind(row) for row in rows]
+    def execute(self, cursor: DBAPICursor, rows: Sequence[Values]) -> None:
+        """Once for each row."""
+        if len(rows) == 1:
+            cursor.execute(self.text, self.bind(rows[0]))
+        else:
+            cursor.executemany(self.text, cast("Any", [self.bind(row) for row in rows]))
 
     def read(self, rows: Sequence[Sequence[object]]) -> Sequence[Found]:
         """Rows of the driver as SQLAlchemy's."""
@@ -141,7 +97,7 @@ class Driver:
         self._cursor = connection.connection.cursor()
         self._errors = connection.dialect.loaded_dbapi.Error
         self._known: dict[tuple[Executable, Sequence[str]], _Prepared] = {}
-        self._ordered: dict[Statement, _Ordered] = {}
+        self._ordered: dict[Statement, Ordered | AtOnce] = {}
 
     @classmethod
     def of(cls, connection: Connection) -> "Driver":
@@ -164,17 +120,14 @@ class Driver:
 
     def run(self, connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> int:
         """Execute a constant statement for each of these values; how many rows it changed."""
-        prepared: _Prepared | _Ordered
+        prepared: _Prepared | Ordered | AtOnce
         if isinstance(statement, Statement):
             prepared = self._order(connection, statement)
         else:
             prepared = self._prepare(connection, statement, tuple(rows[0]) if statement.is_insert else ())
         cursor = self._cursor
         try:
-            if len(rows) == 1:
-                cursor.execute(prepared.text, prepared.bind(rows[0]))
-            else:
-                cursor.executemany(prepared.text, cast("Any", prepared.bind_all(rows)))
+            prepared.execute(cursor, rows)
         except self._errors as error:
             raise self._fault(connection, prepared.text, error) from error
         return cursor.rowcount
@@ -214,10 +167,11 @@ class Driver:
             found = self._known[key] = _Prepared(connection, statement, columns)
         return found
 
-    def _order(self, connection: Connection, statement: Statement) -> _Ordered:
+    def _order(self, connection: Connection, statement: Statement) -> Ordered | AtOnce:
         found = self._ordered.get(statement)
         if found is None:
-            found = self._ordered[statement] = _Ordered(connection, statement)
+            found = (AtOnce if connection.dialect.name == "postgresql" else Ordered)(connection, statement)
+            self._ordered[statement] = found
         return found
 
     def _fault(self, connection: Connection, text: str, error: Exception) -> BaseException:
@@ -243,20 +197,6 @@ def look(connection: Connection, statement: Select[Any], values: Values) -> Sequ
 def run(connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> int:
     """Execute a constant statement for each of these values; how many rows it changed. Raises as SQLAlchemy."""
     return Driver.of(connection).run(connection, statement, rows)
-
-
-def _compile(dialect: Dialect, statement: Executable, columns: Sequence[str]) -> Any:
-    keys = columns if isinstance(statement, Insert) else None
-    compiled = cast("Any", dialect.statement_compiler)(dialect, statement, column_keys=keys)
-    if "POSTCOMPILE" in str(compiled):
-        message = f"this is not one statement, but one for each execution: {compiled}"
-        raise TypeError(message)
-    return compiled
-
-
-def _constants(compiled: Any) -> dict[str, object]:
-    """What stands in the statement itself."""
-    return {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Values], Sequence[object]]:

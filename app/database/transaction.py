@@ -14,7 +14,8 @@ from sqlalchemy import BigInteger, Connection, CursorResult, Executable, Select,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
-from app.database.prepared import BEGIN, OF_A_REQUEST, Driver, Found, Statement, Tuple
+from app.database.prepared import BEGIN, Driver, Found
+from app.database.statement import OF_A_REQUEST, Statement, Tuple
 from app.database.tables import requests
 from app.observability.metrics import Ending
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, or_, select, update
 
-from app.database.prepared import Statement
+from app.database.statement import Statement
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.answer import TaskCost

@@ -18,7 +18,8 @@ from sqlalchemy import (
     update,
 )
 
-from app.database.prepared import Statement, one_of
+from app.database.prepared import one_of
+from app.database.statement import Statement
 from app.database.tables import requests, tasks
 from app.journal.records import Status
 

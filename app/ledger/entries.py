@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, ins
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database.key_tables import accounts, highest_prices, ledger_entries
-from app.database.prepared import Statement, listed, look, one_of
+from app.database.prepared import listed, look, one_of
+from app.database.statement import Statement
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.money import read_nanos

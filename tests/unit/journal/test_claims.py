@@ -20,8 +20,8 @@ from sqlalchemy.dialects import sqlite
 
 from app.database.engine import open_engine
 from app.database.errors import DatabaseUnavailableError
-from app.database.prepared import Statement
 from app.database.schema import migrate, open_database
+from app.database.statement import Statement
 from app.database.tables import requests, tasks
 from app.domain.answer import TaskCost
 from app.domain.values import replace

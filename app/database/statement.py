@@ -1,0 +1,146 @@
+"""The statements that every request runs: rows are tuples, as the driver takes them.
+
+Owns in which form a statement and its rows go to each driver. Leaves running them to `prepared`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Insert,
+    String,
+    Text,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy import cast as cast_to
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy.types import TypeEngine
+
+Tuple = tuple[object, ...]
+OF_A_REQUEST: Final = ("request_id", "of_request")
+"""What the value is called that names the request that a row changes."""
+_ROWS: Final = "rows"
+_TARGETS: Final = ("task_id", "of_key", *OF_A_REQUEST)
+
+
+class Statement:
+    """A statement that every request runs: its rows are tuples, whose values are in the order of `names`.
+
+    Best in the order of its text. `place` is where a row says which request it changes, None where it changes none;
+    `target` is where it says which row it changes, None where it adds one.
+    """
+
+    __slots__ = ("construct", "is_insert", "names", "place", "target")
+
+    def __init__(self, construct: Executable, *names: str) -> None:
+        self.construct = construct
+        self.names = names
+        self.is_insert = construct.is_insert
+        changed = [] if self.is_insert else [name for name in _TARGETS if name in names]
+        self.target = names.index(changed[0]) if changed else None
+        places = [] if self.is_insert else [place for place, name in enumerate(names) if name in OF_A_REQUEST]
+        self.place = places[0] if places else None
+
+
+class Ordered:
+    """One statement as one driver takes it, its values in order."""
+
+    __slots__ = ("_fixed", "_order", "text")
+
+    def __init__(self, connection: Connection, statement: Statement) -> None:
+        dialect, names = connection.dialect, statement.names
+        if not dialect.positional:  # psycopg takes values by their place as well
+            dialect = cast("Any", type(dialect))(paramstyle="format")
+        compiled = compile_for(dialect, statement.construct, names)
+        self.text = str(compiled)
+        fixed = constants_of(compiled)
+        order = [[*names, *fixed].index(name) for name in compiled.positiontup]
+        self._fixed = tuple(fixed.values())
+        # As they are, where the statement has each of them once and in this order.
+        self._order = None if order == list(range(len(names))) else order
+
+    def bind(self, row: Tuple) -> Tuple:
+        """The values of one execution, as the driver takes them."""
+        if self._order is None:
+            return row
+        row += self._fixed
+        return tuple([row[place] for place in self._order])
+
+    def execute(self, cursor: DBAPICursor, rows: Sequence[Tuple]) -> None:
+        """Once for each row."""
+        if len(rows) == 1:
+            cursor.execute(self.text, self.bind(rows[0]))
+        else:
+            cursor.executemany(self.text, rows if self._order is None else [self.bind(row) for row in rows])
+
+
+class AtOnce:
+    """All rows of PostgreSQL as one text: psycopg handles each execution in Python, which costs more than all rows."""
+
+    __slots__ = ("_each", "_fixed", "_places", "_target", "text")
+
+    def __init__(self, connection: Connection, statement: Statement) -> None:
+        dialect = cast("Any", type(connection.dialect))(paramstyle="format")
+        binds = compile_for(dialect, statement.construct, statement.names).binds
+        types = [binds[name].type for name in statement.names]
+        compiled = compile_for(dialect, _from_given(statement, types), ())
+        self.text = str(compiled)
+        self._places, self._fixed = compiled.positiontup, constants_of(compiled)
+        self._target = statement.target
+        self._each = Ordered(connection, statement)
+
+    def execute(self, cursor: DBAPICursor, rows: Sequence[Tuple]) -> None:
+        """All of them, whichever comes first; one after the other where two change the same row."""
+        target = self._target
+        if target is not None and len({row[target] for row in rows}) < len(rows):
+            self._each.execute(cursor, rows)
+        else:
+            values = self._fixed | {_ROWS: msgspec.json.encode(rows).decode()}
+            cursor.execute(self.text, [values[name] for name in self._places])
+
+
+def _from_given(statement: Statement, types: Sequence[TypeEngine[Any]]) -> Executable:
+    """The statement with the values of all rows instead of those of one."""
+    given = func.jsonb_array_elements(cast_to(bindparam(_ROWS, type_=Text), JSONB))
+    rows = given.table_valued(column("item", JSONB), with_ordinality="place").render_derived(name="given")
+    # As a text of any length: what is too long for its column is refused, and not cut.
+    types = [Text() if isinstance(type_, String) else type_ for type_ in types]
+    texts = [rows.c.item.op("->>")(literal_column(str(place))) for place in range(len(types))]
+    values = {name: cast_to(text, type_) for name, text, type_ in zip(statement.names, texts, types, strict=True)}
+    construct = cast("Any", statement.construct)
+    if statement.is_insert:
+        # In their order, which numbers follow.
+        query = select(*values.values()).order_by(rows.c.place)
+        return cast("Executable", construct.from_select(list(values), query, include_defaults=False))
+
+    def of_row(element: object, **_: object) -> ColumnElement[Any] | None:
+        return values.get(element.key) if isinstance(element, BindParameter) else None
+
+    return cast("Executable", replacement_traverse(construct, {}, of_row))
+
+
+def compile_for(dialect: Dialect, statement: Executable, columns: Sequence[str]) -> Any:
+    """The text of a constant statement and the places of its values, raising TypeError for one that is not."""
+    keys = columns if isinstance(statement, Insert) else None
+    compiled = cast("Any", dialect.statement_compiler)(dialect, statement, column_keys=keys)
+    if "POSTCOMPILE" in str(compiled):
+        message = f"this is not one statement, but one for each execution: {compiled}"
+        raise TypeError(message)
+    return compiled
+
+
+def constants_of(compiled: Any) -> dict[str, object]:
+    """What stands in the statement itself."""
+    return {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
