@@ -28,7 +28,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 
-from app.database.statement import AtOnce, Ordered, Statement, compile_for, constants_of
+from app.database.statement import AtOnce, Ordered, Statement, as_taken, compile_for, constants_of
 
 Values = Mapping[str, object]
 Found = Row[tuple[object, ...]]
@@ -170,8 +170,7 @@ class Driver:
     def _order(self, connection: Connection, statement: Statement) -> Ordered | AtOnce:
         found = self._ordered.get(statement)
         if found is None:
-            found = (AtOnce if connection.dialect.name == "postgresql" else Ordered)(connection, statement)
-            self._ordered[statement] = found
+            found = self._ordered[statement] = as_taken(connection, statement)
         return found
 
     def _fault(self, connection: Connection, text: str, error: Exception) -> BaseException:

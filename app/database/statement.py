@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     Connection,
     Dialect,
@@ -32,6 +33,9 @@ Tuple = tuple[object, ...]
 OF_A_REQUEST: Final = ("request_id", "of_request")
 """What the value is called that names the request that a row changes."""
 _ROWS: Final = "rows"
+_NUL: Final = rb"\u0000"
+_LONGEST: Final = 4 * 1024 * 1024
+"""Bytes of a text that the server is to take apart: it needs some times as much memory meanwhile."""
 _TARGETS: Final = ("task_id", "of_key", *OF_A_REQUEST)
 
 
@@ -87,7 +91,10 @@ class Ordered:
 
 
 class AtOnce:
-    """All rows of PostgreSQL as one text: psycopg handles each execution in Python, which costs more than all rows."""
+    """All rows for PostgreSQL as one text: psycopg handles each execution in Python, which costs more than all rows.
+
+    Numbers with a fraction must be finite: JSON has no others.
+    """
 
     __slots__ = ("_each", "_fixed", "_places", "_target", "text")
 
@@ -102,13 +109,32 @@ class AtOnce:
         self._each = Ordered(connection, statement)
 
     def execute(self, cursor: DBAPICursor, rows: Sequence[Tuple]) -> None:
-        """All of them, whichever comes first; one after the other where two change the same row."""
-        target = self._target
-        if target is not None and len({row[target] for row in rows}) < len(rows):
+        """All of them, whichever comes first; one after the other where they cannot go together."""
+        given = _as_text(rows) if self._go_together(rows) else None
+        if given is None:
             self._each.execute(cursor, rows)
         else:
-            values = self._fixed | {_ROWS: msgspec.json.encode(rows).decode()}
+            values = self._fixed | {_ROWS: given}
             cursor.execute(self.text, [values[name] for name in self._places])
+
+    def _go_together(self, rows: Sequence[Tuple]) -> bool:
+        """Whether there are several, and no two of them change the same row: one statement would change it once."""
+        target = self._target
+        return len(rows) > 1 and (target is None or len({row[target] for row in rows}) == len(rows))
+
+
+def as_taken(connection: Connection, statement: Statement) -> Ordered | AtOnce:
+    """A statement in the form that is cheapest for the driver of this connection."""
+    # What changes rows and does not say which might change one of them twice.
+    is_safe = statement.is_insert or statement.target is not None
+    return (AtOnce if is_safe and connection.dialect.name == "postgresql" else Ordered)(connection, statement)
+
+
+def _as_text(rows: Sequence[Tuple]) -> str | None:
+    """All rows as JSON; None for those that the server would not take, or only with much memory."""
+    text = msgspec.json.encode(rows)
+    # The server's fault would show what stands around a NUL, which may be a prompt; the driver's own does not.
+    return None if len(text) > _LONGEST or _NUL in text else text.decode()
 
 
 def _from_given(statement: Statement, types: Sequence[TypeEngine[Any]]) -> Executable:
@@ -128,7 +154,10 @@ def _from_given(statement: Statement, types: Sequence[TypeEngine[Any]]) -> Execu
     def of_row(element: object, **_: object) -> ColumnElement[Any] | None:
         return values.get(element.key) if isinstance(element, BindParameter) else None
 
-    return cast("Executable", replacement_traverse(construct, {}, of_row))
+    # True of every row, and taken for rare: otherwise PostgreSQL expects a hundred rows, and rather reads all of a
+    # table than search for so many.
+    all_rows = literal_column("given.place BETWEEN 1 AND 2147483647", Boolean)
+    return cast("Executable", replacement_traverse(construct.where(all_rows), {}, of_row))
 
 
 def compile_for(dialect: Dialect, statement: Executable, columns: Sequence[str]) -> Any:

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from app.database.engine import open_engine
+from app.database.errors import DatabaseUnavailableError
 from app.database.transaction import Transaction
+from app.domain.values import replace
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 from tests.support.journals import ByHand, open_journal
 
@@ -108,6 +110,31 @@ def test_rows_that_a_refused_piece_added_are_not_written_and_cost_nobody_else_a_
         assert (await hand.find_request(first)).delivered_at is None
 
     first = ""
+    asyncio.run(course())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param({"prompt": "a\x00b"}, id="a NUL"),
+        pytest.param({"plan": "\ud800"}, id="half a character"),
+        pytest.param({"user": "u" * 300}, id="a text that is too long"),
+        pytest.param({"n": 2**31}, id="a number that is too large"),
+        pytest.param({"estimate": Decimal(2**63)}, id="money that is too much"),
+    ],
+)
+def test_what_the_database_does_not_take_of_one_request_costs_no_other_its_claim(two_replicas, bad):
+    _, (opened, _) = two_replicas
+
+    async def course():
+        hand = ByHand(opened)
+        wanted = [intent(f"f{number}") for number in range(5)]
+        wanted[2] = replace(wanted[2], **bad)
+        outcomes = await asyncio.gather(*map(hand.claim, wanted), return_exceptions=True)
+        assert [isinstance(one, DatabaseUnavailableError) for one in outcomes] == [False, False, True, False, False]
+        found = [await hand.find_request(one.request_id) for one in wanted]
+        assert [one is not None for one in found] == [True, True, False, True, True]
+
     asyncio.run(course())
 
 

@@ -5,7 +5,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
     MetaData,
     String,
     Table,
@@ -22,7 +21,6 @@ from app.access.budgets import RUNNING
 from app.database.engine import open_engine
 from app.database.prepared import find, listed, one_of, run
 from app.database.schema import migrate
-from app.database.statement import Statement
 
 things = Table(
     "things",
@@ -146,62 +144,3 @@ def test_counting_the_open_requests_of_a_key_reads_no_others(tmp_path):
     engine.dispose()
 
     assert [row[3] for row in plan] == ["SEARCH requests USING INDEX requests_open (status=?)"]
-
-
-@pytest.mark.parametrize(
-    "names", [("more", "of_id"), ("of_id", "more")], ids=["in the order of the text", "in another one"]
-)
-def test_rows_of_a_statement_are_tuples_in_the_order_of_its_names(connection, names):
-    run(connection, Statement(insert(things), "id", "count"), [("a", 1), ("b", 2), ("c", None)])
-
-    values = [{"of_id": "a", "more": 1}, {"of_id": "b", "more": 5}, {"of_id": "d", "more": 9}]
-    changed = run(connection, Statement(RAISE, *names), [tuple(row[name] for name in names) for row in values])
-
-    assert changed == 2
-    assert [(row.id, row.count) for row in find(connection, ALL, {})] == [("a", 103), ("b", 112), ("c", None)]
-
-
-def test_a_statement_knows_which_of_its_values_names_the_request_it_changes():
-    change = update(things).where(things.c.id == bindparam("request_id")).values(count=bindparam("new"))
-
-    assert Statement(change, "new", "request_id").place == 1
-    assert Statement(change.where(things.c.count > bindparam("least")), "new", "least", "request_id").place == 2
-    assert Statement(insert(things), "id", "count").place is None
-
-
-def test_rows_that_change_the_same_one_all_count(connection):
-    change = update(things).where(things.c.id == bindparam("of_key")).values(count=things.c.count + bindparam("more"))
-    run(connection, Statement(insert(things), "id", "count"), [("a", 1), ("b", 2)])
-
-    run(connection, Statement(change, "more", "of_key"), [(10, "a"), (20, "b"), (30, "a")])
-
-    assert [(row.id, row.count) for row in find(connection, ALL, {})] == [("a", 41), ("b", 22)]
-
-
-def test_values_of_many_rows_arrive_as_they_are(connection):
-    rows = [
-        ('it\'s "a" \\ %s {b}\n', 2**62, True),
-        ("\u00e4\U0001f600\x01", -(2**62), False),
-        ("n", None, None),
-    ]
-
-    run(connection, Statement(insert(things), "id", "count", "is_new"), rows)
-
-    assert {tuple(row) for row in find(connection, ALL, {})} == set(rows)
-
-
-def test_a_fraction_arrives_exactly(postgres):
-    engine = open_engine(postgres.fresh())
-    moments = [1_790_000_000.123_456_7, 0.1 + 0.2, 5e-324, 1.7976931348623157e308]
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE moments (at double precision, name varchar(3))"))
-        table = Table("moments", MetaData(), Column("at", Float), Column("name", String(3)))
-        run(connection, Statement(insert(table), "at", "name"), [(at, "abc") for at in moments])
-
-        assert sorted(row.at for row in find(connection, select(table), {})) == sorted(moments)
-        # What is too long is refused, and not cut.
-        with pytest.raises(DBAPIError), connection.begin_nested():
-            run(connection, Statement(insert(table), "at", "name"), [(1.0, "abcd"), (2.0, "ab")])
-        with pytest.raises(DBAPIError), connection.begin_nested():
-            run(connection, Statement(insert(table), "at", "name"), [(1.0, "\x00"), (2.0, "ab")])
-    engine.dispose()
