@@ -267,7 +267,8 @@ class Claims:
         wanted = [name.removeprefix(equals) for name in transaction.names if name.startswith(equals)]
         values = {"tenant": tenant, "fingerprints": listed(connection, wanted), "own": self.owner}
         found = transaction.look(sql.UNDELIVERED[connection.dialect.name], values)
-        orphans = {owner for _, owner, is_left in found if not is_left and self._is_orphan(owner)}
+        # Each process once, however many equal requests it has: the system is asked for it.
+        orphans = {owner for owner in {owner for _, owner, is_left in found if not is_left} if self._is_orphan(owner)}
         return frozenset(fingerprint for fingerprint, owner, is_left in found if is_left or owner in orphans)
 
     def _is_orphan(self, owner: str) -> bool:

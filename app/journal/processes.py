@@ -6,6 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 _STATE_FIELD, _START_FIELD = 0, 19
@@ -64,11 +65,20 @@ def _is_here(name: str) -> bool:
 
 def _place() -> str:
     """Where process numbers mean the same: one boot of one machine, one container. Its name alone says neither."""
-    parts = [socket.gethostname().encode()]
+    host = socket.gethostname()
     try:
-        parts += [_BOOT.read_bytes(), os.fsencode(_NAMESPACE.readlink())]
-    except OSError:  # a system without them, or no descriptor is left: then nobody there is known to be dead
-        parts.append(b"?")
+        return _within_boot(host)
+    except OSError:  # a system that does not tell, or no descriptor is left: then nobody there is known to be dead
+        return _digest(host.encode(), b"?")
+
+
+@lru_cache(maxsize=1)
+def _within_boot(host: str) -> str:
+    # Remembered, since it is asked of every equal request of another process; a process never leaves its boot.
+    return _digest(host.encode(), _BOOT.read_bytes(), os.fsencode(_NAMESPACE.readlink()))
+
+
+def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"|".join(parts)).hexdigest()[:8]
 
 

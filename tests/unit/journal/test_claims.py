@@ -280,6 +280,20 @@ def test_a_new_process_may_have_taken_the_place_of_any_that_it_cannot_see():
     assert not predecessors.may_have_ended("elsewhere:1:2:3"), "had it ended, somebody would have its leases by now"
 
 
+def test_of_each_process_it_is_asked_once_whether_it_has_ended_however_many_equal_requests_it_has(opened, clock):
+    asked = list[str]()
+    there = ByHand(as_process(opened, clock, "there"))
+    here = ByHand(as_process(opened, clock, "here", lambda name: bool(asked.append(name))))
+
+    async def course():
+        for _ in range(5):
+            await there.claim(intent())
+        assert (await here.claim(intent())).is_new
+        assert asked == ["there"]
+
+    asyncio.run(course())
+
+
 @dataclass
 class Asked:
     """One logical request in the model of the rules."""
