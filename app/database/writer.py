@@ -21,12 +21,10 @@ from app.observability.metrics import Metrics
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _LARGEST_GROUP = 256
-_LOOK_SECONDS = 0.002
-_LOOKS = 2
-"""A group grows while so many looks find more, where some came together before: a commit costs more than its pieces."""
-_LONGEST_GATHERING_SECONDS = 0.024
-"""Nothing beside the seconds that an image takes."""
-_ENOUGH = 8
+_LOOKS = (0.002, 0.002, 0.004, 0.008, 0.008)
+"""Seconds before each look whether more has come to a group, where some came together before: a commit costs more than
+its pieces, and all looks together are nothing beside the seconds that an image takes."""
+_ENOUGH = 16
 """So many share a commit well, and more come by themselves while it lasts."""
 _BEHIND_SECONDS = 2.0
 """What waits longer says that the database is locked, or cannot keep up."""
@@ -258,10 +256,12 @@ class Writer:
             until = until or time.monotonic() + _PATIENCE_SECONDS
 
     def _gather(self) -> None:
-        """Let a group grow until it is large enough, or nothing comes any more."""
-        until, there, unchanged = time.monotonic() + _LONGEST_GATHERING_SECONDS, self._items.qsize(), 0
-        while there < _ENOUGH and unchanged < _LOOKS and time.monotonic() < until:
-            time.sleep(_LOOK_SECONDS)
+        """Let a group grow until it is large enough, or two looks find nothing more."""
+        there, unchanged = self._items.qsize(), 0
+        for pause in _LOOKS:
+            if there >= _ENOUGH or unchanged > 1:
+                return
+            time.sleep(pause)
             before, there = there, self._items.qsize()
             unchanged = unchanged + 1 if there == before else 0
 
