@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, CursorResult, Executable, Select,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
-from app.database.prepared import BEGIN, Driver, Found
+from app.database.prepared import BEGIN, Driver, Found, to_array
 from app.database.statement import OF_A_REQUEST, Statement, Tuple
 from app.database.tables import requests
 from app.observability.metrics import Ending
@@ -191,7 +191,7 @@ class Transaction:
         for work, request_ids in follows.items():
             work(self, frozenset(request_ids))
         if self._ended:
-            self.look(_NOTIFY, {"ids": self._ended})
+            self.look(_NOTIFY, {"ids": to_array(self._ended)})
         self._ended = []
 
     def write_only(self, *statements: Statement) -> None:
@@ -216,7 +216,7 @@ class Transaction:
         followed = {*gathered, *self.followed}
         # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
         if followed:
-            self.lock_accounts(key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": list(followed)}))
+            self.lock_accounts(key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": to_array(followed)}))
         # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
         # touch the same requests wait for one another, and never in a circle (0086).
         self.lock_rows(changed, followed)
@@ -226,7 +226,7 @@ class Transaction:
         # One row has no order. One that is followed is locked all the same: what is read of it afterwards must be what
         # stands, also where the write before found that it is another's by now.
         if self._locks and (len(request_ids) > 1 or followed):
-            self.look(_LOCK_ROWS, {"ids": sorted({*request_ids, *followed})})
+            self.look(_LOCK_ROWS, {"ids": to_array(sorted({*request_ids, *followed}))})
 
     def lock_accounts(self, tenants: Iterable[str]) -> None:
         """Let nobody else spend for these tenants until the end; waits, so before any row is locked."""
@@ -234,7 +234,7 @@ class Transaction:
             return
         names = sorted(_number(f"account {tenant}") for tenant in set(tenants))
         if names:
-            self.look(_LOCK_NAMES, {"numbers": names})
+            self.look(_LOCK_NAMES, {"numbers": to_array(map(str, names))})
 
     def lock_names(self, names: Iterable[str]) -> frozenset[str]:
         """Those of the names that nobody else holds, until the end of the transaction. Waits for none.
@@ -244,7 +244,7 @@ class Transaction:
         if not self._locks:
             return frozenset(names)
         numbers = {_number(name): name for name in names}
-        got = self.look(_TRY_NAMES, {"numbers": sorted(numbers)})
+        got = self.look(_TRY_NAMES, {"numbers": to_array(map(str, sorted(numbers)))})
         return frozenset(numbers[number] for (number,) in got)
 
     def mark(self) -> Mark:
