@@ -181,8 +181,8 @@ class Accounts:
         """Nano-dollars that a request may cost, as far as that can be known beforehand (0122)."""
         if intent.estimate is not None:
             return to_nanos(intent.estimate)
-        seen = transaction.find(_HIGHEST, {"of_model": intent.executed_model})
-        return (int(seen[0].per_image) if seen else self._unpriced) * intent.n
+        seen = transaction.ask_once(_highest_price, intent.executed_model)
+        return (self._unpriced if seen is None else seen) * intent.n
 
     def _with_warning(self, transaction: Transaction, account: Account, now: float) -> Account:
         """The account, its owner told of what is used of its budget by now."""
@@ -202,6 +202,12 @@ def read_account(connection: Connection, key_id: str) -> Account | None:
     if row.concurrency is not None:
         running = int(find(connection, RUNNING, {"of_key": key_id})[0].running)
     return _to_account(row, running)
+
+
+def _highest_price(transaction: Transaction, model: str) -> int | None:
+    """The most that an image of a model without a price has cost, in nano-dollars."""
+    seen = transaction.look(_HIGHEST, {"of_model": model})
+    return int(seen[0][0]) if seen else None
 
 
 def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> None:
