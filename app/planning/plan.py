@@ -120,11 +120,9 @@ def with_ids(plan: Plan, task_ids: Sequence[str]) -> Plan:
 
 # An estimate on the generous side: it decides who waits, never what is refused.
 def count_held_bytes(spec: ImageSpec, plan: Plan) -> int:
-    """Bytes of `plan`: its input images as they are and as they are sent, and the made images that pass through."""
-    sent = 0
-    if plan.tasks[0].inputs:
-        inputs = [task.inline_bytes for task in plan.tasks]
-        sent = inputs[0] + sum(math.ceil(size * _BASE64) for size in inputs)
+    """Bytes of `plan`: its input images, and the made images that pass through."""
+    # Once, however many tasks send them: their base64 is made piece by piece while it leaves (0208).
+    sent = plan.tasks[0].inline_bytes
     # The caller fetches from Runware: no made image passes through this process.
     if spec.output.native_link and not spec.output.transparent:
         return sent
