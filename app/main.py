@@ -67,6 +67,7 @@ from app.runware.keys import OwnKey
 from app.runware.retry import RetryPolicy
 from app.server.connections import ProcessState
 from app.server.ending import Ending
+from app.server.free_memory import FreeMemory
 from app.server.process import Shutdown, bytes_in_flight
 from app.settings.groups import ImageSettings
 from app.settings.load import Settings
@@ -172,10 +173,11 @@ async def _build(
 
 
 def _background(opened: Resources, settings: Settings, retries: RetryPolicy) -> tuple[Loop, ...]:
-    """What looks after requests that have ended, and their images."""
+    """What looks after requests that have ended, their images, and the memory they leave."""
     journal, first, every = opened.journal, OpenBills(retries.first_bill), retries.looks_for_bills
     bills = BillCompleter(journal.writer, first, opened.runware, looks_every=every)
-    return bills.loop, JournalSweeper(journal, Retention(settings.journal.journal_ttl)).loop, opened.sweeper.loop
+    sweeper = JournalSweeper(journal, Retention(settings.journal.journal_ttl))
+    return bills.loop, sweeper.loop, opened.sweeper.loop, FreeMemory().loop
 
 
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:

@@ -15,7 +15,7 @@ from app.runware.connecting import FindAddresses, Target, trusted
 from app.runware.connection import Connection
 from app.runware.keys import RunwareKey
 from app.runware.pool import IDLE_SECONDS, MAX_CONNECTIONS, ConnectionPool
-from app.runware.task_body import PIECE_BYTES, Body, pieces_of
+from app.runware.task_body import Body, pieces_of
 from app.runware.transport import MAX_BYTES, HTTPReply, LateError, NotSentError, NotTriedError, Permit, TransportError
 from app.runware.unpacking import ACCEPTED
 
@@ -23,7 +23,9 @@ _PORTS = {"http": 80, "https": 443}
 # Held back until all others are with the system: nothing that is written later waits in a buffer unasked.
 _LAST_BYTES = 1024
 # A receiver that takes everything at once would keep the event loop for as long as a body is.
-_PIECES_AT_ONCE = 16
+_PIECES_AT_ONCE = 4
+_SMALL_BYTES = 64 * 1024
+"""A system takes a body of this size at once, so that nothing of it waits here unasked."""
 
 
 class HTTPTransport:
@@ -76,7 +78,7 @@ class HTTPTransport:
                     await _within(asked, expires, NotTriedError)
                 connection.begin(max_bytes)
                 timer = loop.call_at(expires, connection.expire)
-                if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
+                if isinstance(body, bytes) and len(body) <= _SMALL_BYTES:
                     # One buffer, one call of the system: for bodies of this size cheaper than two without a copy.
                     is_sent = connection.send(head + body)
                 else:

@@ -10,7 +10,8 @@ import pybase64
 
 from app.images.types import ImageBytes
 
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 256 * 1024
+"""Smaller ones cost more calls than the cache of the processor saves."""
 _AT_ONCE = PIECE_BYTES // 4 * 3
 """A multiple of three, so that the base64 of pieces is that of the whole."""
 

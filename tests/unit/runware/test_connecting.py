@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from app.runware.http_transport import HTTPTransport
+from app.runware.task_body import PIECE_BYTES
 from app.runware.transport import HTTPReply, LateError, NotSentError
 from tests.support.certificates import authority
 from tests.support.hostile_server import OK, Peer, hostile_server
@@ -164,7 +165,7 @@ def test_over_tls_everything_is_as_without_it(run, tmp_path):
             for body in (b"[]", LARGE, b"[]"):
                 assert (await transport.post(body, KEY, SECONDS, 10_000_000, permit)).body == body
             assert server.connections == 1
-            assert len(asked) >= 2 + len(LARGE) // 65_536
+            assert len(asked) >= 2 + len(LARGE) // PIECE_BYTES
             with pytest.raises(LateError):
                 await transport.post(b"late", KEY, 0.3)
 

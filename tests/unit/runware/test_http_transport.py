@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from app.runware.http_transport import HTTPTransport
 from app.runware.keys import RunwareKey
+from app.runware.task_body import PIECE_BYTES
 from app.runware.transport import HTTPReply, LateError, LostError, NotSentError, NotTriedError
 from tests.support.hostile_server import OK, Peer, hostile_server, length_of, whole
 from tests.support.loops import both_loops
@@ -374,7 +375,7 @@ def test_an_answer_before_the_end_of_a_large_body_is_taken_and_the_rest_kept(run
 
 
 @both_loops
-@pytest.mark.parametrize("size", [10, 65_536, 65_537, 66_000, 5_000_000])
+@pytest.mark.parametrize("size", [10, 65_536, 65_537, 66_000, PIECE_BYTES + 1023, PIECE_BYTES + 1025, 5_000_000])
 def test_what_is_permitted_arrives_as_it_is(run, size):
     body = (bytes(range(256)) * (size // 256 + 1))[:size]
     arrived: list[bytes] = []
@@ -399,7 +400,7 @@ def test_what_is_permitted_arrives_as_it_is(run, size):
 
     run(course())
     assert arrived == [body] * 3
-    assert len(asked) >= 2 * (size // 65_536), "before each piece"
+    assert len(asked) >= 2 * (size // PIECE_BYTES), "before each piece"
 
 
 @both_loops
@@ -425,7 +426,7 @@ def test_the_question_is_asked_when_the_connection_stands_and_refused_nothing_is
 
 
 @both_loops
-@pytest.mark.parametrize("asked_before", [1, 20, 46])
+@pytest.mark.parametrize("asked_before", [1, 5, len(LARGE) // PIECE_BYTES + 1])
 def test_a_large_body_that_is_refused_midway_never_arrives_whole(run, asked_before):
     asked: list[int] = []
     received: list[int] = []
@@ -450,7 +451,7 @@ def test_a_large_body_that_is_refused_midway_never_arrives_whole(run, asked_befo
             assert await seen_meanwhile(lambda: received, lambda found: found)
 
     run(course())
-    assert received[0] <= min(asked_before * 65_536, len(LARGE) - 1024)
+    assert received[0] <= min(asked_before * PIECE_BYTES, len(LARGE) - 1024)
 
 
 @both_loops

@@ -64,7 +64,7 @@ class RefusedError(Exception):
 
 
 @both_loops
-@pytest.mark.parametrize("left", [1, 5, 20, 31])
+@pytest.mark.parametrize("left", [1, 2, 5, 8])
 def test_a_body_that_is_refused_midway_never_arrives_whole(run, left):
     body, _ = body_of(1_500_000)
     asked: list[int] = []

@@ -7,7 +7,7 @@ import pybase64
 import pytest
 
 from app.images.types import ImageBytes
-from app.runware.task_body import pieces_of
+from app.runware.task_body import PIECE_BYTES, pieces_of
 from app.runware.tasks import ImageTask, InlineImage, encode_task
 
 MIB = 1024 * 1024
@@ -56,7 +56,7 @@ def test_a_body_is_as_long_as_it_says_and_the_same_each_time(size):
     sent = [b"".join(pieces_of(body)) for _ in range(2)]
     assert sent == [bytes(body)] * 2
     assert len(body) == len(sent[0])
-    assert max(len(piece) for piece in pieces_of(body)) <= 65_536
+    assert max(len(piece) for piece in pieces_of(body)) <= PIECE_BYTES
 
 
 def test_the_base64_of_a_large_image_never_exists_as_a_whole():
