@@ -9,6 +9,8 @@ from benchmarks.payload import form_request, json_request, png
 _MODEL, _EDIT_MODEL = "flux.1-schnell", "google:4@1"
 _IMAGES = 4
 """Different uploads, so that nobody gains by remembering one."""
+_PROMPTS = 997
+"""Different prompts, as callers have: equal requests in flight are looked at as retries."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Scenario:
         fields = {"model": _MODEL, "prompt": "a lighthouse", "size": "1024x1024"}
         fields["response_format"] = "b64_json" if self.answer_base64 else "url"
         if not self.upload:
-            (folder / "0").write_bytes(json_request(f"{prefix}/images/generations", headers, fields))
+            for number in range(_PROMPTS):
+                asked = fields | {"prompt": f"a lighthouse in storm {number}"}
+                (folder / str(number)).write_bytes(json_request(f"{prefix}/images/generations", headers, asked))
             return
         for seed in range(_IMAGES):
             request = form_request(
