@@ -10,11 +10,9 @@ COPY config config
 RUN /opt/spillway/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.13-slim
-# glibc returning freed megabytes to the system at once doubles the CPU of base64 answers: keep them.
+# Few arenas: memory that is free in one of them is of no use to threads of another.
 ENV PATH=/opt/spillway/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    MALLOC_TRIM_THRESHOLD_=268435456 \
-    MALLOC_MMAP_THRESHOLD_=134217728 \
     MALLOC_ARENA_MAX=2 \
     SPILLWAY_HOST=0.0.0.0 \
     SPILLWAY_DATA_DIR=/data \

@@ -21,7 +21,7 @@ ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "134217728",
     "MALLOC_ARENA_MAX": "2",
 }
-"""As the image and the service file set it, for everybody alike."""
+"""As a gateway sets it for itself, for everybody alike."""
 
 
 class NotStartedError(Exception):

@@ -24,11 +24,7 @@ _MOUNT = 'mount -t tmpfs -o size=1g tmpfs "$1" && shift && exec "$@"'
 _IS_ROOT = os.geteuid() == 0
 """Who is not becomes it inside, to mount a disk, and sees what others own no more."""
 _PROGRAM = ("-m", "tests.support.soak.program")
-_ALLOCATOR = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": "134217728",
-    "MALLOC_TRIM_THRESHOLD_": "268435456",
-}
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "2"}
 """As the image and the service of `deploy` set it."""
 _PAGE_BYTES, _REST_BYTES = 4096, 1 << 20
 
