@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from zlib_ng import zlib_ng
+
 from app.images.formats.exif import OrientationFinder
 from app.images.formats.limits import MAX_UNPACKED, Buffer, Limits, TooFarError
 from app.images.formats.parts import Part, Structure
@@ -138,7 +140,8 @@ def _is_plain(view: memoryview, names: set[bytes]) -> bool:
 
 def _is_whole(view: memoryview, chunk: _Chunk) -> bool:
     """Whether the checksum is right."""
-    return zlib.crc32(view[chunk.body - 4 : chunk.end]) == int.from_bytes(view[chunk.end : chunk.end + 4], "big")
+    # Not the standard library's: that takes a quarter of a millisecond for a megabyte.
+    return zlib_ng.crc32(view[chunk.body - 4 : chunk.end]) == int.from_bytes(view[chunk.end : chunk.end + 4], "big")
 
 
 def _has_profile(body: memoryview, color: Color | None) -> bool:
