@@ -15,8 +15,8 @@ _logger = get_logger("server")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of `mallopt`, as malloc.h numbers them."""
 _NEVER_BY_ITSELF = 1 << 30
-_LARGEST_KEPT = 128 * 1024 * 1024
-"""Bytes of a block that may be kept."""
+_LARGEST_KEPT = 32 * 1024 * 1024
+"""Bytes of a block that may be kept: glibc before 2.35 refuses more."""
 _EVERY_SECONDS = 10.0
 """Long beside a call, short beside an hour in which another program could use the memory."""
 
