@@ -128,16 +128,20 @@ def test_a_caller_who_is_gone_before_anything_was_sent_buys_nothing(simulator, p
 
 
 def test_whoever_asks_another_gateway_as_soon_as_one_is_killed_buys_nothing_twice(simulator, tmp_path):
-    ports, prompts = [free_port(), free_port()], [f"{unique()} [sim:plain] [sim:slow=1]" for _ in range(10)]
-    with process(simulator, tmp_path, ports[0]) as killed, process(simulator, tmp_path, ports[1]):
-        first = [begin(ports[0], prompt) for prompt in prompts]
+    prompts = [f"{unique()} [sim:plain] [sim:slow=1]" for _ in range(10)]
+    with (
+        contextlib.ExitStack() as opened,
+        process(simulator, tmp_path, killed_port := free_port()) as killed,
+        process(simulator, tmp_path, port := free_port()) as other,
+    ):
+        for prompt in prompts:
+            opened.enter_context(contextlib.closing(begin(killed_port, prompt)))
         assert seen(lambda: bought(simulator), lambda counts: counts.keys() >= set(prompts))
         killed.kill()
         killed.wait()
         # At once, and without the header of a retry.
-        again = [begin(ports[1], prompt) for prompt in prompts]
-        assert [status(one) for one in again] == [200] * len(prompts)
-        for one in first:
-            one.close()
+        again = [opened.enter_context(contextlib.closing(begin(port, prompt))) for prompt in prompts]
+        answers = [one.recv(65536).split(b"\r\n")[0] for one in again]
+        assert answers == [b"HTTP/1.1 200 OK"] * len(prompts), other.poll()
     counts = bought(simulator)
     assert [counts[prompt] for prompt in prompts] == [1] * len(prompts)

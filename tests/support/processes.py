@@ -17,7 +17,9 @@ from typing import IO
 import psutil
 
 _START_SECONDS = 180
-_PORTS = range(10_000, 32_000)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_PORTS = range(10_000 + _WORKER * 1_375, 10_000 + (_WORKER + 1) * 1_375)
+"""Each process of tests has its own: what another one starts meanwhile would be taken for the own gateway."""
 
 
 def free_port() -> int:
