@@ -48,9 +48,12 @@ def on_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     command = [sys.executable, "-m", "app", *arguments]
+    # Tests that run in the background ignore interrupts, and so would the command: what is heard here, it hears too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     )
+    signal.signal(signal.SIGINT, before)
     os.close(theirs)
     raw = _read(ours, process, until)
     os.close(ours)
