@@ -21,7 +21,7 @@ ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "134217728",
     "MALLOC_ARENA_MAX": "2",
 }
-"""As a gateway sets it for itself, for everybody alike."""
+"""So that the floor and other programs keep free memory too, as a gateway does by itself (0212)."""
 
 
 class NotStartedError(Exception):

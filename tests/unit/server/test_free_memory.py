@@ -1,5 +1,6 @@
 """What becomes of memory that is free, in a process of its own: what a library keeps is of the whole process."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,9 @@ asyncio.run(main())
 def left(way: str) -> list[int]:
     """MiB that 143 MiB of images leave behind: as soon as they are free, and in the end."""
     command = [sys.executable, "-c", IMAGES, way]
-    return [int(line) for line in subprocess.check_output(command, text=True, cwd=Path.cwd()).split()]
+    # Without what the surroundings may tell the library, which would change what it does by itself.
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    return [int(line) for line in subprocess.check_output(command, text=True, cwd=Path.cwd(), env=own).split()]
 
 
 def test_what_images_leave_behind_is_kept_for_the_next_and_given_back_later():
