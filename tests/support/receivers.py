@@ -36,13 +36,14 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            # Noted before it is answered: the next call may come with the answer, on another thread.
+            receiver.paths.append(self.path)
+            receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
             status = receiver.statuses.pop(0) if len(receiver.statuses) > 1 else receiver.statuses[0]
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
-            receiver.paths.append(self.path)
-            receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
