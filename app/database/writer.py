@@ -12,6 +12,7 @@ from sqlalchemy import Engine, delete
 
 from app.database.engine import truncate_log
 from app.database.errors import DatabaseUnavailableError
+from app.database.gathering import Gathering
 from app.database.group_commit import GroupCommit
 from app.database.pieces import Kind, Names, Piece, Pieces, Told, Waiters
 from app.database.tables import requests
@@ -21,11 +22,6 @@ from app.observability.metrics import Metrics
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _LARGEST_GROUP = 256
-_LOOKS = (0.002, 0.002, 0.004, 0.008, 0.008)
-"""Seconds before each look whether more has come to a group, where some came together before: a commit costs more than
-its pieces, and all looks together are nothing beside the seconds that an image takes."""
-_ENOUGH = 16
-"""So many share a commit well, and more come by themselves while it lasts."""
 _BEHIND_SECONDS = 2.0
 """What waits longer says that the database is locked, or cannot keep up."""
 _DOUBT_SECONDS = 5.0
@@ -216,14 +212,14 @@ class Writer:
             self._group_commit.close()
 
     def _commit_groups(self) -> None:
-        busy = False
+        gathering = Gathering(self._items.qsize)
         while self._aside or not self._ended:
             group = self._first()
-            # Only while several come together: a lone request should not pay for a group that does not form.
-            if busy and not self._ended:
-                self._gather()
+            # Only where several come together: a lone request should not pay for a group that does not form.
+            if group and not self._ended:
+                gathering.wait_for_more()
             group += self._waiting(_LARGEST_GROUP - len(group))
-            busy = sum(not piece.patient for piece in group) > 1
+            waited_for = sum(not piece.patient for piece in group)
             # What waits for a key says nothing of the database.
             self._oldest = min((piece.asked for piece in group if not piece.patient), default=time.monotonic())
             # Nobody waits any more for what a database that stood still kept too long: it is not begun (0141).
@@ -234,6 +230,7 @@ class Writer:
             self._oldest = None
             self._aside = [piece for piece in group if piece.is_aside and not piece.is_given_up]
             _tell([piece for piece in group if piece.is_given_up or not piece.is_aside])
+            gathering.end(waited_for)
 
     def _first(self) -> Pieces:
         """What comes next, at least one piece that does not want to wait; whatever came when patience ends."""
@@ -254,16 +251,6 @@ class Writer:
             if not piece.patient or len(group) >= _LARGEST_GROUP:
                 return group
             until = until or time.monotonic() + _PATIENCE_SECONDS
-
-    def _gather(self) -> None:
-        """Let a group grow until it is large enough, or two looks find nothing more."""
-        there, unchanged = self._items.qsize(), 0
-        for pause in _LOOKS:
-            if there >= _ENOUGH or unchanged > 1:
-                return
-            time.sleep(pause)
-            before, there = there, self._items.qsize()
-            unchanged = unchanged + 1 if there == before else 0
 
     def _arrived(self) -> Pieces:
         """What has come while SQLite's one lock was waited for."""
