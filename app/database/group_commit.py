@@ -8,6 +8,7 @@ is a database to try it on. A piece that raises leaves nothing behind, whatever 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Engine
@@ -22,6 +23,7 @@ from app.observability.metrics import Ending, Metrics
 _GAVE_UP = frozenset({"55P03", "57014"})
 """PostgreSQL: a lock was not available, and a statement was canceled."""
 _READ_ONLY = "25006"
+_kind_of: Callable[[Piece[Any]], Kind] = attrgetter("kind")
 _LONGEST_ASIDE_SECONDS = 15.0
 """A process that was stopped in a transaction loses its session after ten seconds, and its names with it."""
 
@@ -150,10 +152,6 @@ def _refuse(batch: Pieces, refused: DatabaseUnavailableError) -> DatabaseUnavail
 def _in_order(group: Pieces) -> Pieces:
     """Those that do something, by their kinds."""
     return sorted([piece for piece in group if piece.kind is not Kind.PLACE], key=_kind_of)
-
-
-def _kind_of(piece: Piece[Any]) -> Kind:
-    return piece.kind
 
 
 def _together(ordered: Pieces) -> Iterator[Pieces]:

@@ -84,7 +84,7 @@ class Transaction:
         self._locks = connection.dialect.name == "postgresql"
         # In one list, so that it can be taken back: what is done at which stage, by what, with which value.
         self._log: list[tuple[_Stage, Any, Any]] = []
-        self._newest: dict[tuple[Store[Any], str], object] = {}
+        self._newest: dict[tuple[Store[Any], str], Any] = {}
         self._executed = 0
         self._answers: dict[tuple[Callable[..., Any], str], Any] = {}
         self._ended: list[str] = []
@@ -119,9 +119,11 @@ class Transaction:
 
     def ask_once(self, question: Callable[["Transaction", str], _T], about: str) -> _T:
         """What a question is answered with, for all decisions of the group: none of them changes what it is about."""
-        if (question, about) not in self._answers:
-            self._answers[question, about] = question(self, about)
-        return cast("_T", self._answers[question, about])
+        asked = (question, about)
+        if asked not in self._answers:
+            self._answers[asked] = question(self, about)
+        answer: _T = self._answers[asked]
+        return answer
 
     @overload
     def add(self, statement: Statement, *rows: Tuple) -> None: ...
@@ -156,7 +158,8 @@ class Transaction:
 
     def kept(self, store: Store[_T], name: str) -> _T | None:
         """What was last kept by this name, and is not written yet."""
-        return cast("_T | None", self._newest.get((store, name)))
+        newest: _T | None = self._newest.get((store, name))
+        return newest
 
     def announce_ends(self, request_ids: Iterable[str]) -> None:
         """Let other processes know with the commit that these requests have ended."""

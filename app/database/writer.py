@@ -219,9 +219,9 @@ class Writer:
             if group and not self._ended:
                 gathering.wait_for_more()
             group += self._waiting(_LARGEST_GROUP - len(group))
-            waited_for = sum(not piece.patient for piece in group)
+            asked = [piece.asked for piece in group if not piece.patient]
             # What waits for a key says nothing of the database.
-            self._oldest = min((piece.asked for piece in group if not piece.patient), default=time.monotonic())
+            self._oldest = min(asked, default=time.monotonic())
             # Nobody waits any more for what a database that stood still kept too long: it is not begun (0141).
             group = [*self._aside, *group]
             self._late = []
@@ -230,7 +230,7 @@ class Writer:
             self._oldest = None
             self._aside = [piece for piece in group if piece.is_aside and not piece.is_given_up]
             _tell([piece for piece in group if piece.is_given_up or not piece.is_aside])
-            gathering.end(waited_for)
+            gathering.end(len(asked))
 
     def _first(self) -> Pieces:
         """What comes next, at least one piece that does not want to wait; whatever came when patience ends."""

@@ -115,13 +115,17 @@ class Claims:
         now, connection = self._clock(), transaction.connection
         # One transaction from this look to the insert, under the names of `names_of`: no equal claim can come between
         # (0086).
-        look = self._by_key if intent.key_hash else self._adoptable
-        earlier = look(transaction, intent, now)
+        may_be_retry = intent.key_hash is None and self._may_be_adopted(transaction, intent)
+        earlier = None
+        if intent.key_hash is not None:
+            earlier = self._by_key(transaction, intent, now)
+        elif may_be_retry:
+            earlier = self._adoptable(transaction, intent, now)
         if earlier is not None:
             # In this transaction: a second retry must already see this caller (0062).
             transaction.add(sql.JOIN, (earlier.id, intent.request_id))
             return Claim(to_record(connection, earlier), is_new=False)
-        if intent.key_hash is None and not intent.is_another:
+        if intent.key_hash is None and not intent.is_another and (may_be_retry or intent.retries):
             waiting = self._rivals(transaction, intent, now)
             if waiting:
                 rivals = tuple(to_sighting(row) for row in waiting)
@@ -221,8 +225,6 @@ class Claims:
 
     def _adoptable(self, transaction: Transaction, intent: Intent, now: float) -> Row[tuple[object, ...]] | None:
         """The oldest equal request that nobody got, if this call may be its retry."""
-        if not self._may_be_adopted(transaction, intent):
-            return None
         # A marked retry may come late, after long backoffs. An unmarked one is only believed right after a break
         # (0062).
         since = 0.0 if intent.retries else self._broken.since()
@@ -239,12 +241,9 @@ class Claims:
         """Equal requests with callers, as far as anybody knows, of whom this one may be the retry all the same."""
         # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
         # noticed, or these are two callers. `jobs.claiming` finds out (0062).
-        if intent.retries:
-            return self._waiting(transaction, intent, now)
+        waiting = self._waiting(transaction, intent, now)
         # Connections end with their process. Its callers may ask again before the takeover that says so (0210).
-        if self._may_be_adopted(transaction, intent):
-            return [row for row in self._waiting(transaction, intent, now) if self._is_orphan(row.owner)]
-        return []
+        return waiting if intent.retries else [row for row in waiting if self._is_orphan(row.owner)]
 
     def _waiting(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
         """Equal requests whose callers are still there, as far as anybody knows."""

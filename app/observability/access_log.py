@@ -8,11 +8,12 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -31,7 +32,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _QUOTED = frozenset(' "=\\')
 _SAMPLED = slice(-8, None)
 """Eight hexadecimal digits of a request's id, of those that are chance: it begins with the time."""
-_SECONDS = len("2026-11-27T01:02:03")
 _NANO = Decimal("0.000000001")
 _TOGETHER = 2000
 """Characters that are written at once: no more than a pipe takes whole."""
@@ -64,7 +64,7 @@ class RequestFacts:
 
 
 class AccessLog:
-    """Writes the lines. `share` of those that went well is logged, and all others."""
+    """Writes the lines. `share` of those that went well is logged, and all others. `clock` is unix seconds."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class AccessLog:
         level: str,
         hidden: HiddenValues,
         share: float = 1.0,
-        now: Callable[[], datetime] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._hidden = hidden
         self._render = _as_json if format_ == "json" else _for_people
@@ -81,7 +81,7 @@ class AccessLog:
         self._sampled = round(share * 0x1_0000_0000)
         self._lines: list[str] = []
         self._size = 0
-        self._now = now or partial(datetime.now, UTC)
+        self._clock = clock
 
     def log_request(
         self, request_id: str, method: str, path: str, status: int, elapsed_ms: int, facts: RequestFacts
@@ -95,8 +95,9 @@ class AccessLog:
             return
         # Before it is cut: half a secret would not be known as one.
         shown = path if len(path) <= _MAX_PATH else without_images(self._hidden.clean(path))[:_MAX_PATH]
-        at = f"{self._now().isoformat()[:_SECONDS]}Z"
-        text = self._render(_Line(at, level, request_id, method, shown, status, elapsed_ms, facts))
+        text = self._render(
+            _Line(_show_second(int(self._clock())), level, request_id, method, shown, status, elapsed_ms, facts)
+        )
         # As a whole: names of keys and models are words of somebody's, too.
         self._put(f"{without_images(self._hidden.clean(text))}\n")
 
@@ -156,6 +157,11 @@ class _Line(msgspec.Struct):
     status: int
     elapsed_ms: int
     facts: RequestFacts
+
+
+@lru_cache(1)
+def _show_second(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 @lru_cache(_REMEMBERED)

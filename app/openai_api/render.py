@@ -214,7 +214,7 @@ def _members_of(answer: Answer, data: Sequence[Mapping[str, JSONValue]]) -> dict
     body: dict[str, object] = {"created": answer.result.created, "data": data, "id": answer.request_id}
     if first.size is not None:
         body["size"] = f"{first.size[0]}x{first.size[1]}"
-    body["output_format"] = first.format.value
+    body["output_format"] = first.format
     body["metadata"] = render_metadata(answer)
     return body
 

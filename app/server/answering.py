@@ -175,9 +175,11 @@ class AnswerCycle:
         self.response_started, self.waiting_for_100_continue = True, False
         lines = list(headers)
         named = dict(lines)
-        if b"".join(named).translate(None, _IN_NAMES):
+        odd = b"".join(named).translate(None, _IN_NAMES)
+        if odd:
             lines = [(name.lower(), value) for name, value in lines]
             named = dict(lines)
+            odd = b"".join(named).translate(None, _IN_NAMES)
         length = named.get(b"content-length")
         if length is None:
             self._choose_framing(status)
@@ -191,7 +193,7 @@ class AnswerCycle:
             lines.append((b"transfer-encoding", b"chunked"))
         head = STATUS_LINE[status] + _END.join([*map(b": ".join, lines), b"", b""])
         # All at once: what no header may have is in none of them where only our own ends of lines are left.
-        if b"".join(named).translate(None, _IN_NAMES) or head.translate(None, _IN_VALUES) != _END * (len(lines) + 2):
+        if odd or head.translate(None, _IN_VALUES) != _END * (len(lines) + 2):
             problem = "A header of this answer has a character that no header may have."
             raise RuntimeError(problem)
         self._head = head

@@ -27,7 +27,7 @@ def line_of(facts: RequestFacts = MADE, form: str = "console", *, path: str = GE
     written = io.StringIO()
     with redirect_stderr(written):
         assert sys.stderr is written
-        log = AccessLog(form, level, HiddenValues(["s3cret-of-ours-0123"]), share, lambda: datetime(2026, 11, 27, 1, 2, 3, tzinfo=UTC))  # fmt: skip
+        log = AccessLog(form, level, HiddenValues(["s3cret-of-ours-0123"]), share, lambda: datetime(2026, 11, 27, 1, 2, 3, tzinfo=UTC).timestamp())  # fmt: skip
         log.log_request(request_id, method, path, status, 366, facts)
     return written.getvalue()
 
