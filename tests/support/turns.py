@@ -1,0 +1,15 @@
+"""One process after the other, of all that test at the same time on this machine."""
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def in_turn(name: str) -> Iterator[None]:
+    """While this is open, no other process is within a turn of this name."""
+    with (Path(tempfile.gettempdir()) / f"spillway-tests-{name}.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
