@@ -32,8 +32,9 @@ class LiteLLM:
         port, config = free_port(), folder / "litellm.json"
         behind = {"api_base": f"http://127.0.0.1:{upstream_port}/openai/v1", "api_key": "benchmark"}
         models = [{"model_name": name, "litellm_params": {"model": "openai/gpt-image-1", **behind}} for name in _MODELS]
-        # JSON is YAML.
-        config.write_text(json.dumps({"model_list": models, "litellm_settings": {"telemetry": False}}))
+        # It refuses fields that this model does not have, as `response_format`, unless it may drop them.
+        settings = {"telemetry": False, "drop_params": True}
+        config.write_text(json.dumps({"model_list": models, "litellm_settings": settings}))  # JSON is YAML
         command = [self.program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
         # It starts with a key only.
         key = f"sk-{secrets.token_hex(16)}"
