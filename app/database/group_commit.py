@@ -23,9 +23,9 @@ from app.observability.metrics import Ending, Metrics
 _GAVE_UP = frozenset({"55P03", "57014"})
 """PostgreSQL: a lock was not available, and a statement was canceled."""
 _READ_ONLY = "25006"
-_kind_of: Callable[[Piece[Any]], Kind] = attrgetter("kind")
 _LONGEST_ASIDE_SECONDS = 15.0
 """A process that was stopped in a transaction loses its session after ten seconds, and its names with it."""
+_kind_of: Callable[[Piece[Any]], Kind] = attrgetter("kind")
 
 
 class _UndoneError(Exception):

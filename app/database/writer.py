@@ -215,7 +215,6 @@ class Writer:
         gathering = Gathering(self._items.qsize)
         while self._aside or not self._ended:
             group = self._first()
-            # Only where several come together: a lone request should not pay for a group that does not form.
             if group and not self._ended:
                 gathering.wait_for_more()
             group += self._waiting(_LARGEST_GROUP - len(group))

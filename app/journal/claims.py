@@ -115,17 +115,17 @@ class Claims:
         now, connection = self._clock(), transaction.connection
         # One transaction from this look to the insert, under the names of `names_of`: no equal claim can come between
         # (0086).
-        may_be_retry = intent.key_hash is None and self._may_be_adopted(transaction, intent)
-        earlier = None
         if intent.key_hash is not None:
-            earlier = self._by_key(transaction, intent, now)
-        elif may_be_retry:
-            earlier = self._adoptable(transaction, intent, now)
+            may_overtake, earlier = False, self._by_key(transaction, intent, now)
+        else:
+            may_be_adopted = self._may_be_adopted(transaction, intent)
+            may_overtake = (may_be_adopted or intent.retries) and not intent.is_another
+            earlier = self._adoptable(transaction, intent, now) if may_be_adopted else None
         if earlier is not None:
             # In this transaction: a second retry must already see this caller (0062).
             transaction.add(sql.JOIN, (earlier.id, intent.request_id))
             return Claim(to_record(connection, earlier), is_new=False)
-        if intent.key_hash is None and not intent.is_another and (may_be_retry or intent.retries):
+        if may_overtake:
             waiting = self._rivals(transaction, intent, now)
             if waiting:
                 rivals = tuple(to_sighting(row) for row in waiting)
@@ -239,11 +239,13 @@ class Claims:
 
     def _rivals(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
         """Equal requests with callers, as far as anybody knows, of whom this one may be the retry all the same."""
+        waiting = self._waiting(transaction, intent, now)
         # Marked as a retry, yet its first attempt still has a caller: either the end of that connection has not been
         # noticed, or these are two callers. `jobs.claiming` finds out (0062).
-        waiting = self._waiting(transaction, intent, now)
+        if intent.retries:
+            return waiting
         # Connections end with their process. Its callers may ask again before the takeover that says so (0210).
-        return waiting if intent.retries else [row for row in waiting if self._is_orphan(row.owner)]
+        return [row for row in waiting if self._is_orphan(row.owner)]
 
     def _waiting(self, transaction: Transaction, intent: Intent, now: float) -> list[Row[tuple[object, ...]]]:
         """Equal requests whose callers are still there, as far as anybody knows."""

@@ -21,10 +21,8 @@ def known_cost(costs: Iterable[TaskCost]) -> Decimal:
     return sum((task.known for task in costs), Decimal(0))
 
 
-def total_cost(costs: Sequence[TaskCost]) -> Decimal | None:
+def total_cost(costs: Iterable[TaskCost]) -> Decimal | None:
     """All of it, None where a part is unknown."""
-    if len(costs) == 1:  # as of most requests, and asked for several times
-        return costs[0].known if costs[0].is_complete else None
     total = Decimal(0)
     for task in costs:
         # Never a partial sum as if it were the total: a missing cost looks like a cheap image.

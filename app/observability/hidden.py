@@ -45,7 +45,7 @@ class HiddenValues:
         for value in self._fixed:
             text = text.replace(value, REDACTED)
         # By windows, not by values: how long it takes does not grow with the number of callers.
-        return _RUN.sub(self._blacken, text) if self._lengths and self._held else text
+        return _RUN.sub(self._blacken, text) if self._held else text
 
     def _blacken(self, run: re.Match[str]) -> str:
         text = run[0]
