@@ -17,10 +17,13 @@ LONG = 64 * 1024
 _MAX_TEXTS = 64
 _MAX_HEAD = 128
 """Of a data URI, before its base64."""
+_MAX_BEHIND = 2 * 1024
+"""What is behind the base64 of an answer with one image is shorter."""
 _NAMES = ("imageBase64Data", "imageDataURI")
 # A name that a text merely quotes has a backslash before its quotation marks, and another before a colon could follow.
 _MEMBER = re.compile(rb'(?<!\\)"(?:%b)"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"' % b"|".join(name.encode() for name in _NAMES))
 _BACKSLASH = 0x5C
+_QUOTE = 0x22
 MARKS = b"\\u0000"
 """No JSON of Runware's has it, and none that has it is cut."""
 _MARK = b'"\\u0000%d"'
@@ -67,18 +70,23 @@ def cut_answer(body: AnswerBytes) -> CutAnswer:
     pieces: list[AnswerBytes] = []
     texts: dict[bytes, memoryview] = {}
     view, kept, position = memoryview(body).toreadonly(), 0, 0
+    near = len(body) - _MAX_BEHIND
     for _ in range(_MAX_TEXTS):
         member = _MEMBER.search(body, position) if len(body) - position >= LONG else None
-        end = body.find(b'"', member.end()) if member else -1
-        if member is None or end < 0:
+        if member is None:
             break
+        start = member.end()
+        end, is_base64 = _find_end(body, view, start, near)
+        if end < 0:
+            break
+        if end < near:
+            near = 0  # this answer has more than one text: its other ends are searched for at once
         position = end
-        text = view[member.end() : end]
-        if not _is_base64(text):
+        if not is_base64:
             continue  # whatever it is, the decoder judges it
         mark = _MARK % len(texts)
-        texts[mark] = view[member.end() - 1 : end + 1]
-        pieces += (body[kept : member.end() - 1], mark)
+        texts[mark] = view[start - 1 : end + 1]
+        pieces += (body[kept : start - 1], mark)
         kept = position = end + 1
     if not texts:
         return CutAnswer(body, {})
@@ -88,12 +96,26 @@ def cut_answer(body: AnswerBytes) -> CutAnswer:
     return CutAnswer(b"".join(pieces), texts)
 
 
+def _find_end(body: AnswerBytes, view: memoryview, start: int, near: int) -> tuple[int, bool]:
+    """Where the text that begins at `start` ends, -1 where it does not; and whether it is base64.
+
+    Its end is looked for from `near` on first, if that is behind `start`.
+    """
+    # Base64 has no quotation mark: what is base64 up to one ends there, wherever that one was found. Most answers have
+    # one image, and a search through its megabytes would take half as long as their check.
+    end = body.find(b'"', near) if start < near else -1
+    if end >= 0 and _is_base64(view[start:end]):
+        return end, True
+    end = body.find(b'"', start)
+    return end, end >= 0 and _is_base64(view[start:end])
+
+
 def _is_base64(text: memoryview) -> bool:
     """Whether a text is base64 to its end, alone or in a data URI: then it needs no decoding to be valid JSON."""
     if len(text) < LONG:
         return False
     head, comma, _ = bytes(text[:_MAX_HEAD]).partition(b",")
-    if comma and (not head.isascii() or not head.decode().isprintable() or _BACKSLASH in head):
+    if comma and (not head.isascii() or not head.decode().isprintable() or _BACKSLASH in head or _QUOTE in head):
         return False
     try:
         # The result is let go: nothing else tells as fast that there is no wrong character anywhere.

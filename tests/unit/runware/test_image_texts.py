@@ -44,10 +44,14 @@ def texts_of(body: bytes) -> list[str]:
         (answer(item(imageBase64Data=LONG, note="\x000")), [LONG]),
         (answer(item(imageBase64Data=LONG[:-4] + "====")), [LONG[:-4] + "===="]),
         (answer(item(imageBase64Data="\x000", note=LONG)), ["\x000"]),
+        (answer(item(imageBase64Data=LONG), note=" " * 5_000), [LONG]),
+        (answer(item(imageDataURI="data:image/png;base64,AAAA", note=LONG)), ["AAAA"]),
+        (answer(item(imageBase64Data=LONG, seed=1), item(imageBase64Data="AAAA")), [LONG, "AAAA"]),
     ],
     ids=[
         "base64", "data URI", "two images", "both forms", "pretty", "spaces", "slashes escaped", "a quoted member",
         "a quoted member first", "a mark in another text", "no base64", "a mark instead of base64",
+        "much behind it", "base64 behind a short data URI", "a short one last",
     ],
 )  # fmt: skip
 def test_an_image_is_read_as_it_was_written(body, texts):
@@ -64,6 +68,11 @@ def test_what_is_no_json_stays_unreadable(wrong):
         return
     with pytest.raises(UnreadableReplyError):
         decode(broken, TASK)
+
+
+def test_a_short_text_does_not_end_behind_what_follows_it():
+    body = b'{"data":[{"imageBase64Data":"x"},%b"]}' % (b"1" * 70_000)
+    assert cut_answer(body).texts == {}, "left to the decoder, which reads no such number"
 
 
 def test_base64_where_no_image_is_looked_for_is_left_out_like_any_long_member():
