@@ -41,7 +41,7 @@ _ACCOUNTS = select(accounts.c.key_id).where(
     )
 )
 _LOCK_ROWS = (
-    select(requests.c.id)
+    select(requests.c.id, requests.c.joined_by)
     .where(requests.c.id == func.any(bindparam("ids", type_=ARRAY(requests.c.id.type))))
     .order_by(requests.c.id)
     .with_for_update()
@@ -76,12 +76,13 @@ class _Stage(IntEnum):
 
 
 class Transaction:
-    """One unit of work. `connection` is for reading; what is written through it could not be undone by itself."""
+    """One unit of work."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        self._connection = connection
         self._driver = Driver.of(connection)
-        self._locks = connection.dialect.name == "postgresql"
+        self.dialect = connection.dialect.name
+        self._locks = self.dialect == "postgresql"
         # In one list, so that it can be taken back: what is done at which stage, by what, with which value.
         self._log: list[tuple[_Stage, Any, Any]] = []
         self._newest: dict[tuple[Store[Any], str], Any] = {}
@@ -94,6 +95,13 @@ class Transaction:
         """What is to be counted once it is durable."""
         self.followed: frozenset[str] = frozenset()
         """The requests of which something else than what is gathered is to follow, while that is written."""
+        self._alone: set[str] = set()
+
+    @property
+    def connection(self) -> Connection:
+        """For reading; what is written through it could not be undone by itself."""
+        self._driver.flush(self._connection)
+        return self._connection
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
         """Write at once: for rows that are new, or that `lock_rows` has locked."""
@@ -107,15 +115,24 @@ class Transaction:
     def run(self, statement: Executable | Statement, *rows: object) -> int:
         """As `execute`, of a statement that never changes; how many rows that changed."""
         self._executed += 1
-        return self._driver.run(self.connection, statement, rows)
+        return self._driver.run(self._connection, statement, rows)
+
+    @overload
+    def send(self, statement: Statement, *rows: Tuple) -> None: ...
+    @overload
+    def send(self, statement: Executable, *rows: Row) -> None: ...
+    def send(self, statement: Executable | Statement, *rows: object) -> None:
+        """As `run`, where nobody asks how many rows it changed: several of them are one exchange with a server."""
+        self._executed += 1
+        self._driver.send(self._connection, statement, rows)
 
     def find(self, statement: Select[Any], values: Row) -> Sequence[Found]:
         """All rows of a query that never changes."""
-        return self._driver.find(self.connection, statement, values)
+        return self._driver.find(self._connection, statement, values)
 
     def look(self, statement: Select[Any], values: Row) -> Sequence[Sequence[Any]]:
         """As `find`, as plain values."""
-        return self._driver.look(self.connection, statement, values)
+        return self._driver.look(self._connection, statement, values)
 
     def ask_once(self, question: Callable[["Transaction", str], _T], about: str) -> _T:
         """What a question is answered with, for all decisions of the group: none of them changes what it is about."""
@@ -140,7 +157,8 @@ class Transaction:
     def gather(self, work: Together[_T], about: _T) -> None:
         """Have `work` write at once what all pieces of the group have for it, in its place among the rows.
 
-        Each value begins with the id of the request that it changes, as a tuple.
+        Each value is a tuple: the request that it changes, and the tenant on whose account that has an effect, empty
+        for none, None where that is to be read.
         """
         self._log.append((_Stage.WRITE, work, about))
 
@@ -193,9 +211,11 @@ class Transaction:
         self._log = []
         for work, request_ids in follows.items():
             work(self, frozenset(request_ids))
-        if self._ended:
-            self.look(_NOTIFY, {"ids": to_array(self._ended)})
+        ended = [request_id for request_id in self._ended if request_id not in self._alone]
+        if ended:
+            self.look(_NOTIFY, {"ids": to_array(ended)})
         self._ended = []
+        self._driver.flush(self._connection)
 
     def write_only(self, *statements: Statement) -> None:
         """Write what was added of these; they may only insert, where anything else is to follow."""
@@ -209,17 +229,20 @@ class Transaction:
         # Nobody may undo these by themselves any more.
         self._executed += 1
         if isinstance(key, Executable | Statement):
-            self._driver.run(self.connection, key, values)
+            self._driver.send(self._connection, key, values)
         else:
             key(self, values)
 
     def _lock_all(self, writes: _Grouped) -> None:
         changed = {name for key, values in writes.items() for name in _named(key, values)}
-        gathered = [value[0] for key, values in writes.items() if callable(key) for value in values]
-        followed = {*gathered, *self.followed}
+        gathered = [value[:2] for key, values in writes.items() if callable(key) for value in values]
+        followed = {*self.followed, *(request_id for request_id, _ in gathered)}
         # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
-        if followed:
-            self.lock_accounts(key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": to_array(followed)}))
+        tenants = {tenant for _, tenant in gathered if tenant}
+        unknown = {*self.followed, *(request_id for request_id, tenant in gathered if tenant is None)}
+        if unknown:
+            tenants |= {key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": to_array(unknown)})}
+        self.lock_accounts(tenants)
         # All rows before the first of them is changed, in one order for all processes: groups of two replicas that
         # touch the same requests wait for one another, and never in a circle (0086).
         self.lock_rows(changed, followed)
@@ -229,7 +252,9 @@ class Transaction:
         # One row has no order. One that is followed is locked all the same: what is read of it afterwards must be what
         # stands, also where the write before found that it is another's by now.
         if self._locks and (len(request_ids) > 1 or followed):
-            self.look(_LOCK_ROWS, {"ids": to_array(sorted({*request_ids, *followed}))})
+            rows = self.look(_LOCK_ROWS, {"ids": to_array(sorted({*request_ids, *followed}))})
+            # Nobody joins what is locked: of these ends no other process waits to hear.
+            self._alone.update(request_id for request_id, joined_by in rows if joined_by is None)
 
     def lock_accounts(self, tenants: Iterable[str]) -> None:
         """Let nobody else spend for these tenants until the end; waits, so before any row is locked."""

@@ -145,6 +145,13 @@ class Ledger:
         reserved = Standing(opening.reserve)
         transaction.add(_INSERT, self._entry(opening.request_id, owner, EntryKind.RESERVE, NOTHING, reserved))
 
+    def account_of(self, request_id: str) -> str | None:
+        """The tenant on whose account the end of a request has an effect, empty for none; None where nobody knows."""
+        opening = self._openings.find(request_id)
+        if opening is None:
+            return None
+        return opening.tenant if opening.tenant.startswith(KEY_PREFIX) else ""
+
     def openings_of(self, request_ids: Sequence[str]) -> list[Opening] | None:
         """How these requests were opened here, once for each; None where that is not known of all."""
         return self._openings.take(request_ids)
@@ -180,16 +187,16 @@ class Ledger:
                 model, per_image = change.unpriced
                 prices[model] = max(prices.get(model, 0), per_image)
         if entries:
-            transaction.run(_INSERT, *entries)
+            transaction.send(_INSERT, *entries)
         if charges:
             # One row for each key and day, however many of its requests end together.
-            transaction.run(_CHARGE, *((*sums, *owner) for owner, sums in charges.items()))
+            transaction.send(_CHARGE, *((*sums, *owner) for owner, sums in charges.items()))
         if rising:
             # More is taken than was reserved: no claim has warned of that.
             warn_owners(transaction, sorted(rising), self._clock())
         if prices:
             rows = [{"model": model, "per_image": prices[model]} for model in sorted(prices)]
-            transaction.run(_RAISE[transaction.connection.dialect.name], *rows)
+            transaction.send(_RAISE[transaction.dialect], *rows)
 
     def _entry(
         self, request_id: str, owner: Owner, kind: EntryKind, before: Standing, after: Standing

@@ -45,6 +45,10 @@ class Openings:
         """This one was accepted, if its transaction stands; the same id may be accepted anew after it was not."""
         self._opened.keep(opening.request_id, opening)
 
+    def find(self, request_id: str) -> Opening | None:
+        """How this one was accepted; None where that is not known here."""
+        return self._opened.find(request_id)
+
     def take(self, request_ids: Sequence[str]) -> list[Opening] | None:
         """How these were accepted, which is forgotten then; None where one is not known here."""
         found = [self._opened.take(request_id) for request_id in request_ids]
