@@ -225,7 +225,7 @@ def store_accounts(transaction: Transaction, changed: Mapping[str, Account]) -> 
         )
         for key_id, account in changed.items()
     ]
-    transaction.send(_STORE, *rows)
+    transaction.run(_STORE, *rows)
 
 
 def restate_account(transaction: Transaction, key_id: str, now: float) -> None:

@@ -94,6 +94,8 @@ class GroupCommit:
             self._metrics.journal_committed(len(batch), time.perf_counter() - began)
             for ending in _by_model(transaction.endings):
                 self._metrics.request_settled(ending)
+            for remember in transaction.once_durable:
+                remember()
         return None
 
     def _carry_out(self, transaction: Transaction, batch: Pieces) -> None:

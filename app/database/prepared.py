@@ -7,9 +7,8 @@ pooling, transactions and types of rows.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from operator import itemgetter
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     Boolean,
@@ -34,8 +33,6 @@ from app.database.statement import AtOnce, Ordered, Statement, as_taken, compile
 Values = Mapping[str, object]
 Found = Row[tuple[object, ...]]
 _KEY: Final = "spillway_driver"
-_IDLE: Final = 0
-"""libpq's PQTRANS_IDLE."""
 BEGIN: Final = "BEGIN IMMEDIATE"
 """Takes SQLite's one lock at the start, so that no transaction fails midway (0050)."""
 Bound = Sequence[object] | Values
@@ -77,9 +74,6 @@ class _Prepared:
         return cast("Sequence[Found]", IteratorResult(self._rows, iter(read)).all())
 
 
-_AsTaken: TypeAlias = _Prepared | Ordered | AtOnce
-
-
 def one_of(column: ColumnElement[str], name: str, dialect: str) -> ColumnElement[bool]:
     """Whether a column has one of the values that `name` is given as `listed`: one text for any number of them."""
     if dialect == "sqlite":
@@ -104,16 +98,12 @@ def _escape(value: str) -> str:
 class Driver:
     """One connection of the driver, and the statements that it knows. Whatever fails is raised as SQLAlchemy does."""
 
-    __slots__ = ("_cursor", "_earlier", "_errors", "_known", "_ordered", "_pipeline", "_session", "_unsent")
+    __slots__ = ("_cursor", "_errors", "_known", "_ordered", "_session")
 
     def __init__(self, connection: Connection) -> None:
         self._session = connection.connection.dbapi_connection
-        self._pipeline: Callable[[], AbstractContextManager[object]] | None = getattr(self._session, "pipeline", None)
-        self._unsent: list[tuple[_AsTaken, Sequence[Any]]] = []
         # One for all statements: nothing is left in it once its rows are fetched.
         self._cursor = connection.connection.cursor()
-        # Of their own, since psycopg adds up what one cursor changed in a pipeline.
-        self._earlier = connection.connection.cursor()
         self._errors = connection.dialect.loaded_dbapi.Error
         self._known: dict[tuple[Executable, Sequence[str]], _Prepared] = {}
         self._ordered: dict[Statement, Ordered | AtOnce] = {}
@@ -139,24 +129,17 @@ class Driver:
 
     def run(self, connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> int:
         """Execute a constant statement for each of these values; how many rows it changed."""
-        self._execute(connection, self._taken(connection, statement, rows), rows)
-        return self._cursor.rowcount
-
-    def send(self, connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> None:
-        """As `run`, where nobody asks how many rows it changed: what follows may take it along to the server.
-
-        A fault of it is raised there, or by `flush`.
-        """
-        taken = self._taken(connection, statement, rows)
-        if self._pipeline is None:
-            self._execute(connection, taken, rows)
+        prepared: _Prepared | Ordered | AtOnce
+        if isinstance(statement, Statement):
+            prepared = self._order(connection, statement)
         else:
-            self._unsent.append((taken, rows))
-
-    def flush(self, connection: Connection) -> None:
-        """Execute what waits to be sent."""
-        if self._unsent:
-            self._execute(connection, *self._unsent.pop())
+            prepared = self._prepare(connection, statement, tuple(rows[0]) if statement.is_insert else ())
+        cursor = self._cursor
+        try:
+            prepared.execute(cursor, rows)
+        except self._errors as error:
+            raise self._fault(connection, prepared.text, error) from error
+        return cursor.rowcount
 
     def command(self, connection: Connection, text: str) -> None:
         """Execute a statement of the driver's own."""
@@ -167,7 +150,6 @@ class Driver:
 
     def commit(self, connection: Connection) -> None:
         """Make durable what was done since the last time."""
-        self.flush(connection)
         try:
             cast("Any", self._session).commit()
         except self._errors as error:
@@ -175,44 +157,17 @@ class Driver:
 
     def rollback(self, connection: Connection) -> None:
         """Undo what was done since the last time."""
-        self._unsent = []
         try:
             cast("Any", self._session).rollback()
         except self._errors as error:
             raise self._fault(connection, "ROLLBACK", error) from error
 
     def _fetch(self, connection: Connection, prepared: _Prepared, values: Values) -> Sequence[Sequence[Any]]:
-        self._execute(connection, prepared, (values,))
         try:
+            self._cursor.execute(prepared.text, prepared.bind(values))
             return self._cursor.fetchall()
-        except self._errors as error:  # SQLite looks for rows while they are taken
-            raise self._fault(connection, prepared.text, error) from error
-
-    def _execute(self, connection: Connection, taken: _AsTaken, rows: Sequence[Any]) -> None:
-        """One statement, behind what waits to be sent: together in one exchange with a server."""
-        cursor, pipeline, unsent = self._cursor, self._pipeline, self._unsent
-        try:
-            # A transaction's first statement goes together with its BEGIN, which would be an exchange of its own.
-            if pipeline is not None and (unsent or self._is_idle()):
-                self._unsent = []
-                with pipeline():
-                    for earlier, its_rows in unsent:
-                        earlier.execute(self._earlier, its_rows)
-                    taken.execute(cursor, rows)
-            else:
-                taken.execute(cursor, rows)
         except self._errors as error:
-            text = "; ".join([earlier.text for earlier, _ in unsent] + [taken.text])
-            raise self._fault(connection, text, error) from error
-
-    def _is_idle(self) -> bool:
-        """Whether a server knows of no transaction yet."""
-        return bool(cast("Any", self._session).pgconn.transaction_status == _IDLE)
-
-    def _taken(self, connection: Connection, statement: Executable | Statement, rows: Sequence[Any]) -> _AsTaken:
-        if isinstance(statement, Statement):
-            return self._order(connection, statement)
-        return self._prepare(connection, statement, tuple(rows[0]) if statement.is_insert else ())
+            raise self._fault(connection, prepared.text, error) from error
 
     def _prepare(self, connection: Connection, statement: Executable, columns: Sequence[str]) -> _Prepared:
         key = (statement, columns)

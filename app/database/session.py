@@ -44,12 +44,10 @@ class WriteSession:
         connection = self._connection
         if connection is not None:
             # Rare statements run through SQLAlchemy, which then believes that the transaction is its own.
-            driver = Driver.of(connection)
-            driver.flush(connection)
             if connection.in_transaction():
                 connection.commit()
             else:
-                driver.commit(connection)
+                Driver.of(connection).commit(connection)
         self._used = time.monotonic()
 
     def rollback(self) -> None:

@@ -76,13 +76,12 @@ class _Stage(IntEnum):
 
 
 class Transaction:
-    """One unit of work."""
+    """One unit of work. `connection` is for reading; what is written through it could not be undone by itself."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._driver = Driver.of(connection)
-        self.dialect = connection.dialect.name
-        self._locks = self.dialect == "postgresql"
+        self._locks = connection.dialect.name == "postgresql"
         # In one list, so that it can be taken back: what is done at which stage, by what, with which value.
         self._log: list[tuple[_Stage, Any, Any]] = []
         self._newest: dict[tuple[Store[Any], str], Any] = {}
@@ -93,15 +92,11 @@ class Transaction:
         """What the decisions of this transaction hold, all of them together."""
         self.endings: list[Ending] = []
         """What is to be counted once it is durable."""
+        self.once_durable: list[Callable[[], None]] = []
+        """What may be remembered then."""
         self.followed: frozenset[str] = frozenset()
         """The requests of which something else than what is gathered is to follow, while that is written."""
         self._alone: set[str] = set()
-
-    @property
-    def connection(self) -> Connection:
-        """For reading; what is written through it could not be undone by itself."""
-        self._driver.flush(self._connection)
-        return self._connection
 
     def execute(self, statement: Executable, values: Row | Sequence[Row]) -> CursorResult[tuple[object, ...]]:
         """Write at once: for rows that are new, or that `lock_rows` has locked."""
@@ -115,24 +110,15 @@ class Transaction:
     def run(self, statement: Executable | Statement, *rows: object) -> int:
         """As `execute`, of a statement that never changes; how many rows that changed."""
         self._executed += 1
-        return self._driver.run(self._connection, statement, rows)
-
-    @overload
-    def send(self, statement: Statement, *rows: Tuple) -> None: ...
-    @overload
-    def send(self, statement: Executable, *rows: Row) -> None: ...
-    def send(self, statement: Executable | Statement, *rows: object) -> None:
-        """As `run`, where nobody asks how many rows it changed: several of them are one exchange with a server."""
-        self._executed += 1
-        self._driver.send(self._connection, statement, rows)
+        return self._driver.run(self.connection, statement, rows)
 
     def find(self, statement: Select[Any], values: Row) -> Sequence[Found]:
         """All rows of a query that never changes."""
-        return self._driver.find(self._connection, statement, values)
+        return self._driver.find(self.connection, statement, values)
 
     def look(self, statement: Select[Any], values: Row) -> Sequence[Sequence[Any]]:
         """As `find`, as plain values."""
-        return self._driver.look(self._connection, statement, values)
+        return self._driver.look(self.connection, statement, values)
 
     def ask_once(self, question: Callable[["Transaction", str], _T], about: str) -> _T:
         """What a question is answered with, for all decisions of the group: none of them changes what it is about."""
@@ -215,7 +201,6 @@ class Transaction:
         if ended:
             self.look(_NOTIFY, {"ids": to_array(ended)})
         self._ended = []
-        self._driver.flush(self._connection)
 
     def write_only(self, *statements: Statement) -> None:
         """Write what was added of these; they may only insert, where anything else is to follow."""
@@ -229,7 +214,7 @@ class Transaction:
         # Nobody may undo these by themselves any more.
         self._executed += 1
         if isinstance(key, Executable | Statement):
-            self._driver.send(self._connection, key, values)
+            self._driver.run(self.connection, key, values)
         else:
             key(self, values)
 

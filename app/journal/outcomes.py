@@ -78,16 +78,16 @@ class Outcomes:
         # Opened here, and none had an end, also none in doubt (0051): what the ledger holds for them is known, unless
         # more than the end happens to one of them in this group (0206).
         if openings is not None and transaction.run(sql.SETTLE_FIRST, *rows) == len(rows):
-            _send(transaction, sql.BOOK_TASK, [_booking(cost) for end in ends for cost in end.costs])
+            _run(transaction, sql.BOOK_TASK, [_booking(cost) for end in ends for cost in end.costs])
             pairs = zip(openings, ends, strict=True)
             self._ledger.settle(transaction, [_to_ended(opening, end) for opening, end in pairs])
         else:
-            transaction.send(sql.SETTLE, *rows)
-            _send(transaction, sql.BOOK_HELD, [row for end in ends for row in _held_bookings(end.lease, end.costs)])
+            transaction.run(sql.SETTLE, *rows)
+            _run(transaction, sql.BOOK_HELD, [row for end in ends for row in _held_bookings(end.lease, end.costs)])
             for request_id in ids:
                 transaction.follow(self._ledger.follow, request_id)
-        _send(transaction, sql.FREE_KEY, [end.lease for end in ends if end.settlement.releases])
-        _send(transaction, sql.BOOK_UNSENT, [end.lease for end in ends if end.settlement.error is not None])
+        _run(transaction, sql.FREE_KEY, [end.lease for end in ends if end.settlement.releases])
+        _run(transaction, sql.BOOK_UNSENT, [end.lease for end in ends if end.settlement.error is not None])
 
     def book_costs(self, transaction: Transaction, lease: Lease, costs: Sequence[TaskCost]) -> None:
         """Write down what is known of the cost of tasks whose request has not ended."""
@@ -177,9 +177,9 @@ class _End(NamedTuple):
         return self.request_id, self.fence
 
 
-def _send(transaction: Transaction, statement: Statement, rows: Sequence[tuple[object, ...]]) -> None:
+def _run(transaction: Transaction, statement: Statement, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        transaction.send(statement, *rows)
+        transaction.run(statement, *rows)
 
 
 def _to_row(end: _End, now: float) -> tuple[object, ...]:

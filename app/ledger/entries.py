@@ -9,15 +9,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
-from app.database.key_tables import accounts, highest_prices, ledger_entries
+from app.database.key_tables import accounts, ledger_entries
 from app.database.prepared import listed, look, one_of
 from app.database.statement import Statement
 from app.database.tables import requests
 from app.database.transaction import Transaction
 from app.domain.money import read_nanos
+from app.ledger.highest_prices import HighestPrices
 from app.ledger.openings import Ended, Opening, Openings
 from app.ledger.periods import SECONDS_OF_A_DAY
 from app.ledger.standing import NOTHING, EntryKind, Money, Standing, kind_of, standing_of
@@ -77,19 +77,6 @@ _CHARGE = Statement(
 )
 
 
-def _raise_price(new: postgresql.Insert | sqlite.Insert) -> Executable:
-    kept, offered = highest_prices.c.per_image, new.excluded.per_image
-    return new.on_conflict_do_update(
-        index_elements=["model"], set_={"per_image": case((offered > kept, offered), else_=kept)}
-    )
-
-
-_RAISE = {
-    "postgresql": _raise_price(postgresql.insert(highest_prices)),
-    "sqlite": _raise_price(sqlite.insert(highest_prices)),
-}
-
-
 class Owner(NamedTuple):
     """Whose request it is, and of which day."""
 
@@ -137,6 +124,7 @@ class Ledger:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._openings = Openings()
+        self._highest_prices = HighestPrices()
 
     def open_request(self, transaction: Transaction, opening: Opening) -> None:
         """Reserve for a request that is new; its account is charged by whoever decided that it may be."""
@@ -170,7 +158,7 @@ class Ledger:
         entries: list[tuple[object, ...]] = []
         charges: dict[Owner, tuple[int, int]] = {}
         rising: set[str] = set()
-        prices: dict[str, int] = {}
+        unpriced: list[tuple[str, int]] = []
         for change in changes:
             if change is None:
                 continue
@@ -184,19 +172,16 @@ class Ledger:
                 if change.after.taken > change.before.taken:
                     rising.add(change.owner.tenant)
             if change.unpriced is not None:
-                model, per_image = change.unpriced
-                prices[model] = max(prices.get(model, 0), per_image)
+                unpriced.append(change.unpriced)
         if entries:
-            transaction.send(_INSERT, *entries)
+            transaction.run(_INSERT, *entries)
         if charges:
             # One row for each key and day, however many of its requests end together.
-            transaction.send(_CHARGE, *((*sums, *owner) for owner, sums in charges.items()))
+            transaction.run(_CHARGE, *((*sums, *owner) for owner, sums in charges.items()))
         if rising:
             # More is taken than was reserved: no claim has warned of that.
             warn_owners(transaction, sorted(rising), self._clock())
-        if prices:
-            rows = [{"model": model, "per_image": prices[model]} for model in sorted(prices)]
-            transaction.send(_RAISE[transaction.dialect], *rows)
+        self._highest_prices.note(transaction, unpriced)
 
     def _entry(
         self, request_id: str, owner: Owner, kind: EntryKind, before: Standing, after: Standing

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from app.access.budgets import RUNNING
 from app.database.engine import open_engine
-from app.database.prepared import Driver, find, listed, one_of, run
+from app.database.prepared import find, listed, one_of, run
 from app.database.schema import migrate
 
 things = Table(
@@ -147,71 +147,3 @@ def test_counting_the_open_requests_of_a_key_reads_no_others(tmp_path):
     engine.dispose()
 
     assert [row[3] for row in plan] == ["SEARCH requests USING INDEX requests_open (status=?)"]
-
-
-@pytest.fixture
-def driver(connection):
-    return Driver.of(connection)
-
-
-@pytest.mark.parametrize("follows", ["find", "run", "flush"])
-def test_what_is_sent_stands_before_whatever_follows(connection, driver, follows):
-    driver.send(connection, ADD, ROWS)
-    driver.send(connection, RAISE, [{"of_id": "a", "more": 1}])
-
-    if follows == "run":
-        assert driver.run(connection, RAISE, [{"of_id": "a", "more": 1}, {"of_id": "c", "more": 1}]) == 1
-    if follows == "flush":
-        driver.flush(connection)
-        assert connection.execute(ALL).all() == find(connection, ALL, {})
-    assert [row.count for row in find(connection, ALL, {})] == [2**40 + (204 if follows == "run" else 102), None]
-
-
-def test_what_is_sent_is_undone_with_its_transaction(connection, driver):
-    driver.send(connection, ADD, ROWS)
-    driver.rollback(connection)
-
-    assert find(connection, ALL, {}) == ()
-
-
-@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "in the middle", "last"])
-def test_a_violated_rule_among_what_is_sent_is_told_by_what_follows_and_ends_the_transaction(engine, place):
-    with engine.begin() as connection:
-        run(connection, ADD, [{"id": "there"}])
-    with engine.connect() as connection:
-        driver = Driver.of(connection)
-        if connection.dialect.name == "sqlite":
-            driver.command(connection, "BEGIN")
-        ids = ["x", "y"]
-        ids.insert(place, "there")
-
-        def send_all():
-            for name in ids:
-                driver.send(connection, ADD, [{"id": name}])
-            find(connection, ALL, {})
-
-        with pytest.raises(IntegrityError) as caught:
-            send_all()
-
-        assert caught.value.statement.startswith("INSERT INTO things")
-        driver.rollback(connection)
-        assert [row.id for row in find(connection, ALL, {})] == ["there"]
-
-
-def test_what_is_sent_reaches_a_server_in_one_exchange_with_what_follows(postgres, tmp_path):
-    engine = open_engine(postgres.fresh())
-    with engine.begin() as connection:
-        things.metadata.create_all(connection)
-    trace = tmp_path / "trace"
-    with engine.connect() as connection, trace.open("w") as file:
-        session = connection.connection.dbapi_connection.pgconn
-        session.trace(file.fileno())
-        driver = Driver.of(connection)
-        driver.send(connection, ADD, [{"id": "a"}])
-        driver.send(connection, RAISE, [{"of_id": "a", "more": 1}])
-        driver.send(connection, ADD, [{"id": "b"}])
-        assert len(driver.find(connection, ALL, {})) == 2
-        session.untrace()
-    engine.dispose()
-    # psycopg has one behind the transaction's BEGIN, whose answer it does not wait for.
-    assert trace.read_text().count("Sync") == 2
