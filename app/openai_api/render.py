@@ -38,13 +38,16 @@ def render_answer(answer: Answer) -> list[Chunk]:
         return [_encoder.encode(_members_of(answer, links))]
     frame = _encoder.encode(_members_of(answer, []))
     inside = frame.index(b"[") + 1
-    chunks: list[Chunk] = [frame[:inside]]
-    for index, image in enumerate(images):
-        if index:
-            chunks.append(b",")
-        chunks += _render_image(image)
-    chunks.append(frame[inside:])
-    return chunks
+    # Whatever stands between two images is one piece: each is a write, and a packet of its own.
+    chunks: list[Chunk] = []
+    before = frame[:inside]
+    for image in images:
+        head, base64, tail = _render_image(image)
+        if base64 is not None:
+            chunks += (before + head, base64)
+            before = b""
+        before += tail + b","
+    return [*chunks, before[:-1] + frame[inside:]]
 
 
 def answer_headers(answer: Answer) -> dict[str, str]:
@@ -181,14 +184,15 @@ def bill_members(costs: Costs) -> dict[str, JSONValue]:
     return {"cost": float(total)} if total is not None else cost_members(None, known_cost(costs))
 
 
-def _render_image(image: DeliveredImage) -> list[Chunk]:
+def _render_image(image: DeliveredImage) -> tuple[bytes, memoryview | None, bytes]:
+    """What stands before its base64, that itself if there is any, and what stands behind."""
     members = image_members(image, with_link=True)
     rest = _encoder.encode(members)
     if image.base64 is None:
-        return [rest]
+        return b"", None, rest
     head = b'"b64_json":"' if not image.as_uri else b'"url":"data:%b;base64,' % image.format.media_type.encode()
     # Base64 needs no escaping: megabytes go from Runware's answer to the socket without a copy.
-    return [b"{" + head, image.base64, b'"' + (b"," if members else b"") + rest[1:]]
+    return b"{" + head, image.base64, b'"' + (b"," if members else b"") + rest[1:]
 
 
 def image_members(image: DeliveredImage, *, with_link: bool = False) -> dict[str, JSONValue]:

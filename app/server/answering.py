@@ -215,7 +215,11 @@ class AnswerCycle:
                 problem = "The body of this answer is longer than its length."
                 raise RuntimeError(problem)
             if len(head) + len(body) <= _JOINED_BYTES:
-                self.transport.write(head + body)
+                if more and head:
+                    # What begins an answer leaves with what follows, or with `flush`, which is to come.
+                    self._head = head + body
+                else:
+                    self.transport.write(head + body)
             else:
                 self._write((head, body))
         if not more:

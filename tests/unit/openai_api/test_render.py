@@ -1,9 +1,47 @@
-"""What a caller names never breaks out of a response header."""
+"""Images in base64 stand in the body as they came, and what a caller names never breaks out of a response header."""
+
+import json
 
 import pytest
 
-from app.domain.answer import Adjustment, AdjustmentMode
-from app.openai_api.render import model_headers, short_adjustments
+from app.domain.answer import Adjustment, AdjustmentMode, Answer, DeliveredImage, Result
+from app.domain.words import ImageFormat
+from app.openai_api.render import model_headers, render_answer, short_adjustments
+from tests.support.jobs import MODEL
+
+LINK = "https://example.com/a.png"
+
+
+def image(text: bytes | None, **more: object) -> DeliveredImage:
+    base64 = None if text is None else memoryview(text)
+    return DeliveredImage((8, 8), ImageFormat.PNG, 7, LINK if text is None else None, base64=base64, **more)
+
+
+@pytest.mark.parametrize(
+    ("texts", "pieces"),
+    [
+        pytest.param([b"AAAA"], [b"AAAA"], id="one"),
+        pytest.param([b"AAAA", b"BBBB"], [b"AAAA", b"BBBB"], id="two"),
+        pytest.param([b"AAAA", None, None, b"BBBB", None], [b"AAAA", b"BBBB"], id="links between them"),
+        pytest.param([None, b"AAAA"], [b"AAAA"], id="a link first"),
+        pytest.param([b""], [b""], id="an empty one"),
+        pytest.param([None, None], [], id="links"),
+    ],
+)
+def test_base64_is_a_piece_of_its_own_and_all_between_two_of_them_is_one(texts, pieces):
+    answer = Answer("req_1", MODEL, Result(1, tuple(map(image, texts)), (), (), (), ()), ())
+    chunks = render_answer(answer)
+    assert [bytes(chunk) for chunk in chunks[1::2]] == pieces
+    assert len(chunks) == 2 * len(pieces) + 1
+    data = json.loads(b"".join(chunks))["data"]
+    wanted = [{"url": LINK} if text is None else {"b64_json": text.decode()} for text in texts]
+    assert data == [one | {"seed": 7} for one in wanted]
+
+
+def test_base64_in_a_link_of_its_own_stands_as_it_came():
+    answer = Answer("req_1", MODEL, Result(1, (image(b"AAAA", as_uri=True),), (), (), (), ()), ())
+    (made,) = json.loads(b"".join(render_answer(answer)))["data"]
+    assert made == {"url": "data:image/png;base64,AAAA", "seed": 7}
 
 
 @pytest.mark.parametrize(

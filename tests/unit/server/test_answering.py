@@ -98,6 +98,19 @@ def test_large_pieces_leave_with_the_head_too():
     assert second == b"b" * 200_000
 
 
+def test_what_is_small_before_a_large_piece_leaves_with_it():
+    headers = [(b"content-length", b"200004")]
+    first, last = answer(sending(b"a", b"bc", b"d" * 200_000, b"e", headers=headers)).written
+    assert first.endswith(b"\r\n\r\nabc" + b"d" * 200_000)
+    assert last == b"e"
+
+
+def test_what_is_small_does_not_wait_for_a_large_piece_that_is_being_made():
+    headers = [(b"content-length", b"200001")]
+    first, second = answer(sending(b"a", b"b" * 200_000, headers=headers, pause=True)).written[-2:]
+    assert (first[-1:], len(second)) == (b"a", 200_000)
+
+
 @pytest.mark.parametrize(
     ("version", "head", "body"),
     [
