@@ -49,7 +49,9 @@ def _programs(options: argparse.Namespace) -> list[Program]:
     if options.before:
         programs.append(Program(_BEFORE, Gateway(variables=variables, checkout=options.before.absolute())))
     if options.workers:
-        programs.append(Program(f"{_OURS}-{options.workers}", Gateway(options.workers, variables)))
+        several = Gateway(options.workers, variables)
+        programs.append(Program(f"{_OURS}-{options.workers}", several))
+        programs.append(Program(f"{_OURS}-{options.workers}-full", several, load=options.workers))
     return [*programs, *(find_peers() if options.peers else ())]
 
 
@@ -65,8 +67,10 @@ def main() -> None:
     for scenario in scenarios if options.before else ():
         print(f"{scenario.name}: a call costs {ratio(results, scenario.name, _OURS, _BEFORE)} of what it did before")
     for scenario in scenarios if options.workers else ():
-        beside = ratio(results, scenario.name, f"{_OURS}-{options.workers}", _OURS)
-        print(f"{scenario.name}: a call of {options.workers} processes costs {beside} of one's")
+        names = [f"{_OURS}-{options.workers}", f"{_OURS}-{options.workers}-full"]
+        shared, each = [ratio(results, scenario.name, name, _OURS) for name in names]
+        print(f"{scenario.name}: a call of {options.workers} processes costs of one's, with its load on each: {each}")
+        print(f"{scenario.name}: with its load shared by them: {shared}")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def table(results: Sequence[Measured], scenarios: Sequence[Scenario]) -> Iterato
     for scenario in scenarios:
         rows = [one for one in results if one.scenario == scenario.name]
         yield f"{scenario.name}: {scenario.title}" + (f" ({scenario.note})" if scenario.note else "")
-        yield " ".join(["".ljust(14), *(title.rjust(9) for title, _, _ in _COLUMNS), "   failed  ratio to the floor"])
+        yield " ".join(["".ljust(16), *(title.rjust(9) for title, _, _ in _COLUMNS), "   failed  ratio to the floor"])
         for program in sorted({one.program for one in rows}, key=lambda name: (name != FLOOR, name)):
             beside = ratio(results, scenario.name, program)
             yield _row(program, [one for one in rows if one.program == program], beside)
@@ -48,7 +48,7 @@ def table(results: Sequence[Measured], scenarios: Sequence[Scenario]) -> Iterato
 def _row(program: str, rows: Sequence[Measured], beside: Ratio | None) -> str:
     numbers = [f"{statistics.median(map(read, rows)):9.{digits}f}" for _, digits, read in _COLUMNS]
     failed = sum(one.failed for one in rows)
-    return " ".join([program.ljust(14), *numbers, f"{failed:9d}  {beside or ''}"])
+    return " ".join([program.ljust(16), *numbers, f"{failed:9d}  {beside or ''}"])
 
 
 _COLUMNS: tuple[tuple[str, int, Callable[[Measured], float]], ...] = (

@@ -23,11 +23,12 @@ _SETTLE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Program:
-    """One that is measured. A peer takes part where the scenario names it."""
+    """One that is measured. A peer takes part where the scenario names it; `load` is how many times its calls."""
 
     name: str
     start: Start
     is_peer: bool = False
+    load: int = 1
 
     def takes_part(self, scenario: Scenario) -> bool:
         """Whether it can do this."""
@@ -54,6 +55,7 @@ class Measured:
 
 def measure(scenario: Scenario, program: Program, number: int) -> Measured:
     """Start the upstream and the program, warm it up, and drive it."""
+    scenario = scenario.multiplied(program.load)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder, requests = Path(name) / "data", Path(name) / "requests"
         folder.mkdir()

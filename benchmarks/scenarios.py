@@ -46,6 +46,10 @@ class Scenario:
         """The same with a share of the calls, as few as there are connections."""
         return replace(self, calls=max(self.in_flight, round(self.calls * share)))
 
+    def multiplied(self, load: int) -> "Scenario":
+        """The same with so many times the calls, and as many times in flight."""
+        return replace(self, calls=self.calls * load, in_flight=self.in_flight * load)
+
     def write_requests(self, folder: Path, headers: Mapping[str, str], prefix: str = "/v1") -> None:
         """The requests as a client sends them, each in a file."""
         fields = {"model": _MODEL, "prompt": "a lighthouse", "size": "1024x1024"}
