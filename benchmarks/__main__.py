@@ -30,7 +30,12 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--calls", type=float, default=1.0, metavar="SHARE", help="of the calls of each scenario")
     parser.add_argument("--before", type=Path, metavar="FOLDER", help="the gateway of another checkout too")
     parser.add_argument("--peers", action="store_true", help="LiteLLM, Portkey and nginx too, where installed")
-    parser.add_argument("--workers", type=int, metavar="N", help="a gateway of so many processes too")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="a gateway of so many processes too, with the load of one and with as much on each",
+    )
     parser.add_argument("--database", metavar="URL", help="of an empty PostgreSQL database, instead of SQLite")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single result there")
     return parser.parse_args(given)
@@ -51,7 +56,7 @@ def _programs(options: argparse.Namespace) -> list[Program]:
     if options.workers:
         several = Gateway(options.workers, variables)
         programs.append(Program(f"{_OURS}-{options.workers}", several))
-        programs.append(Program(f"{_OURS}-{options.workers}-full", several, load=options.workers))
+        programs.append(Program(f"{_OURS}-{options.workers}-each", several, load=options.workers))
     return [*programs, *(find_peers() if options.peers else ())]
 
 
@@ -67,10 +72,11 @@ def main() -> None:
     for scenario in scenarios if options.before else ():
         print(f"{scenario.name}: a call costs {ratio(results, scenario.name, _OURS, _BEFORE)} of what it did before")
     for scenario in scenarios if options.workers else ():
-        names = [f"{_OURS}-{options.workers}", f"{_OURS}-{options.workers}-full"]
+        names = [f"{_OURS}-{options.workers}", f"{_OURS}-{options.workers}-each"]
         shared, each = [ratio(results, scenario.name, name, _OURS) for name in names]
-        print(f"{scenario.name}: a call of {options.workers} processes costs of one's, with its load on each: {each}")
-        print(f"{scenario.name}: with its load shared by them: {shared}")
+        cost = f"{scenario.name}: a call of {options.workers} processes costs of one's"
+        print(f"{cost}, with the load of one on each: {each}")
+        print(f"{cost}, with the load of one: {shared}")
 
 
 if __name__ == "__main__":

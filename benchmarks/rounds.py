@@ -99,7 +99,7 @@ def run(scenarios: Sequence[Scenario], programs: Sequence[Program], rounds: int,
                     continue
                 results.append(done)
                 print(
-                    f"round {number}/{rounds} {scenario.name:10} {program.name:10} {done.cpu_us:8.0f} us",
+                    f"round {number}/{rounds} {scenario.name:10} {program.name:16} {done.cpu_us:8.0f} us",
                     file=sys.stderr,
                     flush=True,
                 )

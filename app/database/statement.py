@@ -1,10 +1,11 @@
 """The statements that every request runs: rows are tuples, as the driver takes them.
 
-Owns in which form a statement and its rows go to each driver. Leaves running them to `prepared`.
+Owns in which form a statement and its rows go to each driver, and what a change says of its request. Leaves running
+them to `prepared`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 from sqlalchemy import (
@@ -37,6 +38,18 @@ _NUL: Final = rb"\u0000"
 _LONGEST: Final = 4 * 1024 * 1024
 """Bytes of a text that the server is to take apart: it needs some times as much memory meanwhile."""
 _TARGETS: Final = ("task_id", "of_key", *OF_A_REQUEST)
+
+
+class Change(Protocol):
+    """What a piece does to one request."""
+
+    @property
+    def request_id(self) -> str:
+        """The request."""
+
+    @property
+    def account(self) -> str | None:
+        """The tenant whose account it concerns, empty for none; None where the database is to be asked."""
 
 
 class Statement:

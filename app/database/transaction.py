@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.database.key_tables import accounts
 from app.database.prepared import BEGIN, Driver, Found, to_array
-from app.database.statement import OF_A_REQUEST, Statement, Tuple
+from app.database.statement import OF_A_REQUEST, Change, Statement, Tuple
 from app.database.tables import requests
 from app.observability.metrics import Ending
 
@@ -26,7 +26,8 @@ Follow = Callable[["Transaction", Collection[str]], None]
 """What is done for requests once all that was added is written."""
 Store = Callable[["Transaction", Mapping[str, _T]], None]
 """Writes values by their names."""
-Together = Callable[["Transaction", Sequence[_T]], None]
+_C = TypeVar("_C", bound=Change)
+Together = Callable[["Transaction", Sequence[_C]], None]
 """Writes what all pieces of a group have for it."""
 _Grouped = defaultdict[Any, list[Any]]
 ENDS_CHANNEL = "spillway_ends"
@@ -140,12 +141,8 @@ class Transaction:
         for row in rows:
             self._log.append((_Stage.WRITE, statement, row))
 
-    def gather(self, work: Together[_T], about: _T) -> None:
-        """Have `work` write at once what all pieces of the group have for it, in its place among the rows.
-
-        Each value is a tuple: the request that it changes, and the tenant on whose account that has an effect, empty
-        for none, None where that is to be read.
-        """
+    def gather(self, work: Together[_C], about: _C) -> None:
+        """Have `work` write at once what all pieces of the group have for it, in its place among the rows."""
         self._log.append((_Stage.WRITE, work, about))
 
     def added(self, statement: Statement) -> Sequence[Tuple]:
@@ -220,11 +217,11 @@ class Transaction:
 
     def _lock_all(self, writes: _Grouped) -> None:
         changed = {name for key, values in writes.items() for name in _named(key, values)}
-        gathered = [value[:2] for key, values in writes.items() if callable(key) for value in values]
-        followed = {*self.followed, *(request_id for request_id, _ in gathered)}
+        gathered: list[Change] = [value for key, values in writes.items() if callable(key) for value in values]
+        followed = {*self.followed, *(change.request_id for change in gathered)}
         # Accounts before rows, as decisions take them; tenants without one wait for nobody (0114).
-        tenants = {tenant for _, tenant in gathered if tenant}
-        unknown = {*self.followed, *(request_id for request_id, tenant in gathered if tenant is None)}
+        tenants = {change.account for change in gathered if change.account}
+        unknown = {*self.followed, *(change.request_id for change in gathered if change.account is None)}
         if unknown:
             tenants |= {key_id for (key_id,) in self.look(_ACCOUNTS, {"ids": to_array(unknown)})}
         self.lock_accounts(tenants)

@@ -160,7 +160,7 @@ class OpenBills:
 
 
 class _End(NamedTuple):
-    """How a request ended, as its holder says; what it cost is nano-dollars. `account` is as `gather` has it."""
+    """How a request ended, as its holder says; what it cost is nano-dollars. A `Change` of a transaction."""
 
     request_id: str
     account: str | None

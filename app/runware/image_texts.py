@@ -18,7 +18,7 @@ _MAX_TEXTS = 64
 _MAX_HEAD = 128
 """Of a data URI, before its base64."""
 _MAX_BEHIND = 2 * 1024
-"""What is behind the base64 of an answer with one image is shorter."""
+"""What stands behind the base64 of an answer with one image is mostly shorter."""
 _NAMES = ("imageBase64Data", "imageDataURI")
 # A name that a text merely quotes has a backslash before its quotation marks, and another before a colon could follow.
 _MEMBER = re.compile(rb'(?<!\\)"(?:%b)"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}"' % b"|".join(name.encode() for name in _NAMES))
@@ -70,17 +70,17 @@ def cut_answer(body: AnswerBytes) -> CutAnswer:
     pieces: list[AnswerBytes] = []
     texts: dict[bytes, memoryview] = {}
     view, kept, position = memoryview(body).toreadonly(), 0, 0
-    near = len(body) - _MAX_BEHIND
+    tail = len(body) - _MAX_BEHIND
     for _ in range(_MAX_TEXTS):
         member = _MEMBER.search(body, position) if len(body) - position >= LONG else None
         if member is None:
             break
         start = member.end()
-        end, is_base64 = _find_end(body, view, start, near)
+        end, is_base64 = _find_end(body, view, start, tail)
         if end < 0:
             break
-        if end < near:
-            near = 0  # this answer has more than one text: its other ends are searched for at once
+        if end < tail:
+            tail = 0  # more than one text, or much behind it: the other ends are searched for from where they begin
         position = end
         if not is_base64:
             continue  # whatever it is, the decoder judges it
@@ -96,18 +96,18 @@ def cut_answer(body: AnswerBytes) -> CutAnswer:
     return CutAnswer(b"".join(pieces), texts)
 
 
-def _find_end(body: AnswerBytes, view: memoryview, start: int, near: int) -> tuple[int, bool]:
+def _find_end(body: AnswerBytes, view: memoryview, start: int, tail: int) -> tuple[int, bool]:
     """Where the text that begins at `start` ends, -1 where it does not; and whether it is base64.
 
-    Its end is looked for from `near` on first, if that is behind `start`.
+    Its end is looked for from `tail` on first, if that is behind `start`.
     """
     # Base64 has no quotation mark: what is base64 up to one ends there, wherever that one was found. Most answers have
-    # one image, and a search through its megabytes would take half as long as their check.
-    end = body.find(b'"', near) if start < near else -1
-    if end >= 0 and _is_base64(view[start:end]):
-        return end, True
+    # one image, whose megabytes need not be searched; those with several pay one check of an image more.
+    late = body.find(b'"', tail) if start < tail else -1
+    if late >= 0 and _is_base64(view[start:late]):
+        return late, True
     end = body.find(b'"', start)
-    return end, end >= 0 and _is_base64(view[start:end])
+    return end, end not in (-1, late) and _is_base64(view[start:end])
 
 
 def _is_base64(text: memoryview) -> bool:

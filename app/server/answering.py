@@ -43,15 +43,16 @@ class Framing(Enum):
 
 
 class AnswerCycle:
-    """The head of an answer leaves with the first part of its body, in one write.
+    """The head of an answer leaves with the first parts of its body, in one write.
 
-    A head whose body is still being made leaves when the loop comes round again.
+    What waits for a part that is still being made leaves when the loop comes round again.
     """
 
     more_body = True
     """Whether more of the request's body is to come."""
     disconnected = response_started = response_complete = False
-    _head: bytes | None = None
+    _held: bytes | None = None
+    """The head, and small parts behind it, that leave with the next part."""
     _framing = Framing.SIZED
     _left = 0
     """Bytes of a body of known length that are still to come."""
@@ -166,10 +167,10 @@ class AnswerCycle:
         self.transport.close()
 
     def flush(self) -> None:
-        """Send a head that waits for its body."""
-        head, self._head = self._head, None
-        if head is not None and not self.disconnected:
-            self.transport.write(head)
+        """Send what waits for the next part."""
+        held, self._held = self._held, None
+        if held is not None and not self.disconnected:
+            self.transport.write(held)
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.response_started, self.waiting_for_100_continue = True, False
@@ -196,7 +197,7 @@ class AnswerCycle:
         if odd or head.translate(None, _IN_VALUES) != _END * (len(lines) + 2):
             problem = "A header of this answer has a character that no header may have."
             raise RuntimeError(problem)
-        self._head = head
+        self._held = head
 
     def _choose_framing(self, status: int) -> None:
         if status in _WITHOUT_BODY:
@@ -206,22 +207,20 @@ class AnswerCycle:
         self._framing = Framing.UNTIL_END if until_end else Framing.CHUNKED
 
     def _go_on(self, body: Piece, *, more: bool) -> None:
-        head, self._head = self._head or b"", None
+        held, self._held = self._held or b"", None
         if self._framing is not Framing.SIZED or self.scope["method"] == "HEAD":
-            self._write((head, *self._framed(body, more=more)))
+            self._write((held, *self._framed(body, more=more)))
         else:
             self._left -= len(body)
             if self._left < 0:
                 problem = "The body of this answer is longer than its length."
                 raise RuntimeError(problem)
-            if len(head) + len(body) <= _JOINED_BYTES:
-                if more and head:
-                    # What begins an answer leaves with what follows, or with `flush`, which is to come.
-                    self._head = head + body
-                else:
-                    self.transport.write(head + body)
+            if len(held) + len(body) > _JOINED_BYTES:
+                self._write((held, body))
+            elif more and held:
+                self._held = held + body  # until `flush` at the latest, which is to come
             else:
-                self._write((head, body))
+                self.transport.write(held + body)
         if not more:
             self._end()
 

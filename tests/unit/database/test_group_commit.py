@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -111,6 +112,50 @@ def test_rows_that_a_refused_piece_added_are_not_written_and_cost_nobody_else_a_
 
     first = ""
     asyncio.run(course())
+
+
+def learn(transaction: Transaction, learned: list[str], name: str) -> None:
+    transaction.once_durable.append(partial(learned.append, name))
+
+
+def learn_in_vain(transaction: Transaction, learned: list[str], name: str) -> None:
+    learn(transaction, learned, name)
+    transaction.execute(text("DELETE FROM tasks"), {})
+    raise LimitReachedError
+
+
+def learn_too_early(transaction: Transaction, learned: list[str], name: str) -> None:
+    learn(transaction, learned, name)
+    transaction.execute(text("PRAGMA defer_foreign_keys = ON"), {})
+    transaction.execute(text("INSERT INTO tasks (uuid, request_id, position) VALUES ('t', 'nobody', 0)"), {})
+
+
+def test_what_is_learned_is_remembered_once_for_each_piece_that_stands(opened):
+    learned: list[str] = []
+
+    async def course():
+        outcomes = await asyncio.gather(
+            opened.writer.post(learn, learned, "stands"),
+            opened.writer.write(learn_in_vain, learned, "refused"),
+            opened.writer.decide((), (), learn, learned, "stands too"),
+            return_exceptions=True,
+        )
+        assert [type(one) for one in outcomes] == [type(None), LimitReachedError, type(None)]
+
+    asyncio.run(course())
+    assert sorted(learned) == ["stands", "stands too"]
+
+
+def test_nothing_is_remembered_of_a_commit_that_fails(tmp_path):
+    opened, learned = open_journal(f"sqlite:///{tmp_path / 'journal.db'}"), list[str]()
+
+    async def course():
+        with pytest.raises(DatabaseUnavailableError):
+            await opened.writer.write(learn_too_early, learned, "not durable")
+
+    asyncio.run(course())
+    opened.close()
+    assert learned == []
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,22 @@ def test_an_end_is_announced_where_somebody_joined_and_nowhere_else(engine, proc
     assert sorted(told) == sorted([*joined, "last"])
 
 
+def test_an_end_that_waited_for_somebody_to_join_is_announced(engine, processes):
+    async def course() -> None:
+        lease = await claimed(processes[0])
+        with engine.connect() as connection:
+            connection.execute(
+                text("UPDATE requests SET joined_by = 'a call', connected = 2 WHERE id = :id"), {"id": lease.request_id}
+            )
+            ending = asyncio.create_task(ByHand(processes[0]).settle(lease, DONE, []))
+            done, _ = await asyncio.wait([ending], timeout=0.5)
+            assert not done
+            connection.commit()
+        await asyncio.wait_for(ending, 20)
+
+    assert len(heard_meanwhile(engine, course)) == 2
+
+
 @contextlib.contextmanager
 def spending(engine: Engine, key_id: str) -> Iterator[None]:
     """Another process that decides what a key may spend."""

@@ -1,7 +1,7 @@
 """The highest price of a model is the most that was ever seen, and is written only where it may rise."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from app.database.key_tables import highest_prices
 from app.database.transaction import Transaction
@@ -55,6 +55,27 @@ def test_what_did_not_become_durable_is_written_again(engine):
     assert written(engine) == {}
     assert note(engine, prices, ("a", 7))
     assert written(engine) == {"a": 7}
+
+
+class Clock:
+    """Monotonic time that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "writes"), [(59, False), (60, True)])
+def test_what_a_failover_may_have_lost_is_written_again_after_a_minute(engine, seconds, writes):
+    clock = Clock()
+    prices = HighestPrices(clock)
+    note(engine, prices, ("a", 7))
+    with engine.begin() as connection:
+        connection.execute(delete(highest_prices))
+    clock.now = seconds
+    assert note(engine, prices, ("a", 7)) == writes
+    assert written(engine) == ({"a": 7} if writes else {})
 
 
 def test_what_another_process_has_seen_is_not_lowered(engine):

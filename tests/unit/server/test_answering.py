@@ -106,9 +106,14 @@ def test_what_is_small_before_a_large_piece_leaves_with_it():
 
 
 def test_what_is_small_does_not_wait_for_a_large_piece_that_is_being_made():
-    headers = [(b"content-length", b"200001")]
-    first, second = answer(sending(b"a", b"b" * 200_000, headers=headers, pause=True)).written[-2:]
-    assert (first[-1:], len(second)) == (b"a", 200_000)
+    async def app(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"200001")]})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await asyncio.sleep(0.01)
+        await send({"type": "http.response.body", "body": b"b" * 200_000})
+
+    first, second = answer(app).written
+    assert (first[-5:], len(second)) == (b"\r\n\r\na", 200_000)
 
 
 @pytest.mark.parametrize(
@@ -142,13 +147,23 @@ def test_an_answer_that_can_have_no_body_says_nothing_of_one(status):
     [
         (sending(b"hell"), b"HTTP/1.1 200 OK"),
         (sending(b"hello!"), None),
+        (sending(b"hel", b"lo!"), None),
         (sending(), b"HTTP/1.1 200 OK"),
         (sending(fault=RuntimeError("a")), b"HTTP/1.1 200 OK"),
         (sending(headers=[(b"name", b"a\r\nother: b")]), None),
         (sending(headers=[(b"a b", b"c")]), None),
         (sending(headers=[(b"name", b"\x00")]), None),
     ],
-    ids=["too short", "too long", "no body", "a fault behind the head", "a forged header", "a name", "a NUL"],
+    ids=[
+        "too short",
+        "too long",
+        "too long in its second part",
+        "no body",
+        "a fault behind the head",
+        "a forged header",
+        "a name",
+        "a NUL",
+    ],
 )
 def test_an_answer_that_cannot_be_ended_ends_its_connection(app, begins):
     transport = answer(app)
