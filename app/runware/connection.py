@@ -6,11 +6,11 @@ to `pool`, and what is sent in which order to `http_transport`.
 """
 
 import asyncio
-from collections.abc import Callable
+import select
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from app.runware.answer_reader import AnswerReader, BadAnswerError
-from app.runware.pending_bytes import pending_of
 from app.runware.transport import HTTPReply, LateError, LostError, TransportError
 
 # TLS keeps what it encrypted in a transport of its own below, which tells nobody when it is empty.
@@ -44,7 +44,7 @@ class Connection(asyncio.BufferedProtocol):
         self._socket: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._has_pending: Callable[[], bool] | None = None
+        self._look: Callable[[int], Sequence[object]] | None = None
         self._is_paused = False
         self._is_expected = False
         """Whether an answer is to come."""
@@ -61,8 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         self._socket = self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but ancestry
         # Whatever the system does not take at once is told: what waits here has not left this process.
         self._socket.set_write_buffer_limits(0)
-        socket: _HasFile | None = transport.get_extra_info("socket")
-        self._has_pending = None if socket is None else pending_of(socket.fileno())
+        self._look = _look_at(transport.get_extra_info("socket"))
 
     def secure(self, transport: asyncio.Transport) -> None:
         """TLS stands on top of it."""
@@ -94,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         if socket is None or transport is None or socket.is_closing() or transport.is_closing():
             return False
         # The system may know of an end, or of bytes that nobody asked for, which the loop had no time to read.
-        if self.was_used and self._has_pending is not None and self._has_pending():
+        if self.was_used and self._look is not None and self._look(0):
             return False
         if len(data) == 1:
             transport.write(data[0])
@@ -202,3 +201,12 @@ class Connection(asyncio.BufferedProtocol):
     def _wake(self) -> None:
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
+
+
+def _look_at(socket: _HasFile | None) -> Callable[[int], Sequence[object]] | None:
+    """Asks whether there is anything to read, waiting so many milliseconds; None where the system cannot be asked."""
+    if socket is None or not hasattr(select, "poll"):
+        return None
+    polled = select.poll()
+    polled.register(socket.fileno(), select.POLLIN)
+    return polled.poll
