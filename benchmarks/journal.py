@@ -21,6 +21,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import psutil
+import uvloop
 from sqlalchemy import make_url, text
 
 from app.database.engine import open_engine
@@ -34,6 +35,7 @@ from app.journal.claims import Claim, Claims
 from app.journal.journal import Journal
 from app.journal.records import Intent, Lease, Receipt, Settlement, Status
 from app.server.middleware import RequestIds
+from benchmarks.journal_floor import AT_ONCE, measure_with_callers
 
 _REQUESTS = 3000
 _AT_ONCE = 4
@@ -128,6 +130,20 @@ def _measure_one_process(url: str) -> None:
             f"{cost.claim_p50 * 1e3:13.1f} {cost.claim_p99 * 1e3:13.1f}"
         )
     journal.close()
+
+
+def _compare_with_floor() -> None:
+    """By turns with what it must cost at least; the medians."""
+    pairs = []
+    for _ in range(_ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            journal = _open(f"sqlite:///{Path(folder) / 'journal.db'}")
+            cost = uvloop.run(_run(journal, AT_ONCE))
+            journal.close()
+        pairs.append((cost.cpu / cost.requests, measure_with_callers()[0]))
+    own, floor = (statistics.median(column) * 1e6 for column in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    print(f"\nwith {AT_ONCE} at once {own:.0f} us, and its floor {floor:.0f}: {ratio:.2f} times as much")
 
 
 def _work_as_child(url: str) -> None:
@@ -233,7 +249,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{Path(folder) / 'journal.db'}"
         _measure_one_process(url)
-        if not url.startswith("sqlite"):
+        if url.startswith("sqlite"):
+            _compare_with_floor()
+        else:
             _compare_processes(url)
         _measure_waiting(url)
 

@@ -18,22 +18,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
-from sqlalchemy import insert
 
 from app.database.engine import open_engine
 from app.database.gathering import Gathering
-from app.database.key_tables import ledger_entries
 from app.database.schema import migrate
 from app.database.statement import Ordered, Statement
 from app.domain.ids import GrowingIds
 from app.journal import statements as sql
+from app.ledger.entries import INSERT_ENTRY
 from app.server.middleware import RequestIds
 
-_REQUESTS, _AT_ONCE, _ROUNDS = 3000, 32, 5
+_REQUESTS, AT_ONCE, _ROUNDS = 3000, 32, 5
 _ids, _task_ids = RequestIds(), GrowingIds()
-_ENTRY = Statement(
-    insert(ledger_entries), "request_id", "tenant", "day", "at", "kind", "reserved", "spent", "is_estimated"
-)
 _NOW, _DAY = 1_795_800_000.0, 20_784
 _Row = tuple[object, ...]
 
@@ -56,8 +52,8 @@ def _request() -> _Request:
     ended = (request_id, "bench", _DAY, _NOW, "settle", -250_000_000, 1_300_000, False)
     end = ("completed", _NOW, 1_300_000, None, 1, None, '{"images": []}' + " " * 600, True, _NOW, None, request_id, 1)
     return _Request(
-        [(sql.INSERT_REQUEST, row), (sql.INSERT_TASKS, (task_id, request_id, 0)), (_ENTRY, opened)],
-        [(sql.SETTLE_FIRST, end), (sql.BOOK_TASK, (1_300_000, None, task_id)), (_ENTRY, ended)],
+        [(sql.INSERT_REQUEST, row), (sql.INSERT_TASKS, (task_id, request_id, 0)), (INSERT_ENTRY, opened)],
+        [(sql.SETTLE_FIRST, end), (sql.BOOK_TASK, (1_300_000, None, task_id)), (INSERT_ENTRY, ended)],
         [(sql.ACKNOWLEDGE_DELIVERED, (_NOW, request_id))],
     )
 
@@ -101,10 +97,9 @@ def _statements_alone(at_once: int) -> float:
     groups = [requests[start : start + at_once] for start in range(0, _REQUESTS, at_once)]
     with _opened() as file:
         cpu = time.process_time()
-        for number, group in enumerate(groups):
-            ended = groups[number - 1] if number else []
-            received = groups[number - 2] if number > 1 else []
-            file.write([one.receipt for one in received] + [one.end for one in ended] + [one.claim for one in group])
+        # A commit has the claims of one group, the ends of the one before it and the receipts of the one before that.
+        for claimed, ended, received in zip([*groups, [], []], [[], *groups, []], [[], [], *groups], strict=True):
+            file.write([one.receipt for one in received] + [one.end for one in ended] + [one.claim for one in claimed])
         return (time.process_time() - cpu) / _REQUESTS
 
 
@@ -141,7 +136,6 @@ def _wake(futures: Sequence[asyncio.Future[None]]) -> None:
 
 
 async def _with_callers(file: _File) -> tuple[float, float]:
-    """CPU seconds of a request, and requests in each commit."""
     loop = asyncio.get_running_loop()
     requests, writer = [_request() for _ in range(_REQUESTS)], _Writer(file, loop)
 
@@ -158,10 +152,16 @@ async def _with_callers(file: _File) -> tuple[float, float]:
             writer.waiting.put((request.receipt, None))
 
     cpu = time.process_time()
-    await asyncio.gather(*(call() for _ in range(_AT_ONCE)))
+    await asyncio.gather(*(call() for _ in range(AT_ONCE)))
     writer.waiting.put(None)
     await asyncio.to_thread(writer.thread.join)
     return (time.process_time() - cpu) / _REQUESTS, _REQUESTS / writer.groups
+
+
+def measure_with_callers() -> tuple[float, float]:
+    """CPU seconds of a request with callers that wait, and requests in each commit."""
+    with _opened() as file:
+        return uvloop.run(_with_callers(file))
 
 
 def main() -> None:
@@ -169,12 +169,9 @@ def main() -> None:
     for at_once in (8, 12, 16, 32):
         cost = statistics.median(_statements_alone(at_once) for _ in range(_ROUNDS))
         print(f"statements alone, {at_once:2} requests in each commit: {cost * 1e6:4.0f} us of CPU a request")
-    measured = []
-    for _ in range(_ROUNDS):
-        with _opened() as file:
-            measured.append(uvloop.run(_with_callers(file)))
+    measured = [measure_with_callers() for _ in range(_ROUNDS)]
     cost, size = (statistics.median(column) for column in zip(*measured, strict=True))
-    print(f"with {_AT_ONCE} callers that wait: {cost * 1e6:4.0f} us, {size:.1f} requests in each commit")
+    print(f"with {AT_ONCE} callers that wait: {cost * 1e6:4.0f} us, {size:.1f} requests in each commit")
 
 
 if __name__ == "__main__":

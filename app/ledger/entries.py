@@ -30,7 +30,7 @@ _END_OF_TIME = 253_402_300_800
 _FINAL = frozenset({"completed", "partial", "failed"})
 _AT_ONCE = 500
 """Ids in one statement: databases bound how many values it may have."""
-_INSERT = Statement(
+INSERT_ENTRY = Statement(
     insert(ledger_entries), "request_id", "tenant", "day", "at", "kind", "reserved", "spent", "is_estimated"
 )
 _DIALECTS = ("sqlite", "postgresql")
@@ -131,7 +131,7 @@ class Ledger:
         self._openings.note(opening)
         owner = Owner(opening.tenant, day_of(opening.created_at))
         reserved = Standing(opening.reserve)
-        transaction.add(_INSERT, self._entry(opening.request_id, owner, EntryKind.RESERVE, NOTHING, reserved))
+        transaction.add(INSERT_ENTRY, self._entry(opening.request_id, owner, EntryKind.RESERVE, NOTHING, reserved))
 
     def account_of(self, request_id: str) -> str | None:
         """The tenant on whose account the end of a request has an effect, empty for none; None where nobody knows."""
@@ -174,7 +174,7 @@ class Ledger:
             if change.unpriced is not None:
                 unpriced.append(change.unpriced)
         if entries:
-            transaction.run(_INSERT, *entries)
+            transaction.run(INSERT_ENTRY, *entries)
         if charges:
             # One row for each key and day, however many of its requests end together.
             transaction.run(_CHARGE, *((*sums, *owner) for owner, sums in charges.items()))
@@ -186,7 +186,7 @@ class Ledger:
     def _entry(
         self, request_id: str, owner: Owner, kind: EntryKind, before: Standing, after: Standing
     ) -> tuple[object, ...]:
-        """The values of `_INSERT`."""
+        """The values of `INSERT_ENTRY`."""
         reserved, spent = after.reserved - before.reserved, after.spent - before.spent
         return request_id, owner.tenant, owner.day, self._clock(), str(kind), reserved, spent, after.is_estimated
 

@@ -7,6 +7,7 @@ from app.database.key_tables import highest_prices
 from app.database.transaction import Transaction
 from app.ledger.highest_prices import HighestPrices
 from tests.support.databases import open_migrated
+from tests.support.journals import Clock
 
 
 @pytest.fixture
@@ -57,15 +58,6 @@ def test_what_did_not_become_durable_is_written_again(engine):
     assert written(engine) == {"a": 7}
 
 
-class Clock:
-    """Monotonic time that a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.mark.parametrize(("seconds", "writes"), [(59, False), (60, True)])
 def test_what_a_failover_may_have_lost_is_written_again_after_a_minute(engine, seconds, writes):
     clock = Clock()
@@ -73,7 +65,7 @@ def test_what_a_failover_may_have_lost_is_written_again_after_a_minute(engine, s
     note(engine, prices, ("a", 7))
     with engine.begin() as connection:
         connection.execute(delete(highest_prices))
-    clock.now = seconds
+    clock.now += seconds
     assert note(engine, prices, ("a", 7)) == writes
     assert written(engine) == ({"a": 7} if writes else {})
 
