@@ -1,7 +1,7 @@
 """Measures the gateway beside a bare proxy, and beside other gateways where they are installed.
 
-`python -m benchmarks --help` lists what can be chosen. Every program runs in fresh processes, in rounds of shuffled
-order; what is compared is the CPU of its whole process tree a call, within a round.
+`python -m benchmarks --help` lists what can be chosen. In each round all programs run in fresh processes and take turns
+in bursts of shuffled order; what is compared is the CPU of a program's whole process tree a call, within a round.
 """
 
 import argparse

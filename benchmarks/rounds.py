@@ -1,13 +1,17 @@
-"""Rounds: every scenario with every program in a new order, each measured in processes of its own."""
+"""Rounds: every scenario with all programs in fresh processes, which take turns in short bursts.
+
+A shared machine changes its pace within seconds: what is compared must be measured in the same ones.
+"""
 
 import json
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +21,8 @@ from benchmarks.tree import PeakWatch, cpu_seconds
 
 Start = Callable[[int, Path], AbstractContextManager[Running]]
 """Starts a program in front of the upstream on this port, with a folder of its own."""
-_SETTLE_SECONDS = 0.5
-"""What a program does after its last answer counts too."""
+_SETTLE_SECONDS = 0.3
+"""What a program does after its last answer counts too, such as the notes that answers were delivered."""
 
 
 @dataclass(frozen=True)
@@ -53,61 +57,107 @@ class Measured:
     failed: int
 
 
-def measure(scenario: Scenario, program: Program, number: int) -> Measured:
-    """Start the upstream and the program, warm it up, and drive it."""
-    scenario = scenario.multiplied(program.load)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder, requests = Path(name) / "data", Path(name) / "requests"
-        folder.mkdir()
-        requests.mkdir()
-        with upstream(scenario) as upstream_port, program.start(upstream_port, folder) as started:
-            scenario.write_requests(requests, started.headers)
-            _drive(started.port, min(scenario.in_flight, 32), scenario.warm_up_calls, 0.0, requests)
-            time.sleep(_SETTLE_SECONDS)
-            before = cpu_seconds(started.process)
-            with PeakWatch(started.process) as watch:
-                report = _drive(started.port, scenario.in_flight, scenario.calls, scenario.delay, requests)
-            time.sleep(_SETTLE_SECONDS)
-            cpu = cpu_seconds(started.process) - before
-    return Measured(
-        round=number,
-        scenario=scenario.name,
-        program=program.name,
-        cpu_us=cpu / scenario.calls * 1e6,
-        per_second=scenario.calls / report["seconds"],
-        p50_ms=report["p50_ms"],
-        p99_ms=report["p99_ms"],
-        base_mb=watch.base / 1e6,
-        per_byte=(watch.peak - watch.base) / scenario.bytes_in_flight if scenario.bytes_in_flight else 0.0,
-        failed=round(report["failed"]),
-    )
+class Turn:
+    """A program that runs, and what its bursts have cost by now."""
+
+    def __init__(self, program: Program, scenario: Scenario, started: Running, requests: Path) -> None:
+        self._program, self._scenario = program, scenario.multiplied(program.load)
+        self._started, self._requests = started, requests
+        self._cpu = self._seconds = 0.0
+        self._failed = 0
+        self._halves, self._slowest = list[float](), list[float]()
+        self._base, self._grown = 0, 0
+
+    def warm_up(self) -> None:
+        """Calls that are not counted."""
+        self._scenario.write_requests(self._requests, self._started.headers)
+        self._drive(min(self._scenario.in_flight, 32), self._scenario.warm_up_calls, 0.0)
+
+    def burst(self) -> None:
+        """A part of its calls."""
+        scenario, process = self._scenario, self._started.process
+        before = cpu_seconds(process)
+        with PeakWatch(process) as watch:
+            report = self._drive(scenario.in_flight, scenario.calls // scenario.bursts, scenario.delay)
+        time.sleep(_SETTLE_SECONDS)
+        self._cpu += cpu_seconds(process) - before
+        self._seconds += report["seconds"]
+        self._failed += round(report["failed"])
+        self._halves.append(report["p50_ms"])
+        self._slowest.append(report["p99_ms"])
+        self._base = self._base or watch.base
+        self._grown = max(self._grown, watch.peak - watch.base)
+
+    def measured(self, number: int) -> Measured:
+        """What it did in this round."""
+        scenario = self._scenario
+        calls = scenario.calls // scenario.bursts * scenario.bursts
+        return Measured(
+            round=number,
+            scenario=scenario.name,
+            program=self._program.name,
+            cpu_us=self._cpu / calls * 1e6,
+            per_second=calls / self._seconds,
+            p50_ms=statistics.median(self._halves),
+            p99_ms=statistics.median(self._slowest),
+            base_mb=self._base / 1e6,
+            per_byte=self._grown / scenario.bytes_in_flight if scenario.bytes_in_flight else 0.0,
+            failed=self._failed,
+        )
+
+    def _drive(self, connections: int, calls: int, ramp: float) -> Mapping[str, float]:
+        options = [str(self._started.port), str(connections), str(calls), str(ramp), str(self._requests)]
+        command = [sys.executable, "-m", "benchmarks.client", *options]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        report: dict[str, float] = json.loads(done.stdout)
+        return report
 
 
 def run(scenarios: Sequence[Scenario], programs: Sequence[Program], rounds: int, seed: int) -> list[Measured]:
-    """All rounds; what is being measured is said on stderr."""
+    """All rounds; what was measured is said on stderr."""
     chance, results = random.Random(seed), list[Measured]()
     for number in range(1, rounds + 1):
         for scenario in chance.sample(scenarios, len(scenarios)):
             taking_part = [program for program in programs if program.takes_part(scenario)]
-            for program in chance.sample(taking_part, len(taking_part)):
-                try:
-                    done = measure(scenario, program, number)
-                except NotStartedError as error:
-                    if not program.is_peer:
-                        raise
-                    print(f"{program.name} is left out: {error}", file=sys.stderr)
-                    continue
+            for done in _round(scenario, taking_part, chance, number):
                 results.append(done)
                 print(
-                    f"round {number}/{rounds} {scenario.name:10} {program.name:16} {done.cpu_us:8.0f} us",
+                    f"round {number}/{rounds} {scenario.name:10} {done.program:16} {done.cpu_us:8.0f} us",
                     file=sys.stderr,
                     flush=True,
                 )
     return results
 
 
-def _drive(port: int, connections: int, calls: int, ramp: float, requests: Path) -> Mapping[str, float]:
-    command = [sys.executable, "-m", "benchmarks.client", str(port), str(connections), str(calls), str(ramp)]
-    done = subprocess.run([*command, str(requests)], check=True, stdout=subprocess.PIPE, text=True)
-    report: dict[str, float] = json.loads(done.stdout)
-    return report
+def _round(scenario: Scenario, programs: Sequence[Program], chance: random.Random, number: int) -> list[Measured]:
+    """One scenario once: all programs are started, and take turns in another order for each burst."""
+    with ExitStack() as stack:
+        upstream_port = stack.enter_context(upstream(scenario))
+        turns = [
+            turn
+            for program in chance.sample(programs, len(programs))
+            if (turn := _start(stack, scenario, program, upstream_port)) is not None
+        ]
+        for turn in turns:
+            turn.warm_up()
+        time.sleep(_SETTLE_SECONDS)
+        for _ in range(scenario.bursts):
+            for turn in chance.sample(turns, len(turns)):
+                turn.burst()
+        return [turn.measured(number) for turn in turns]
+
+
+def _start(stack: ExitStack, scenario: Scenario, program: Program, upstream_port: int) -> Turn | None:
+    """A program that runs, None for a peer that does not start."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+    data, requests = folder / "data", folder / "requests"
+    data.mkdir()
+    requests.mkdir()
+    try:
+        started = stack.enter_context(program.start(upstream_port, data))
+    except NotStartedError as error:
+        if not program.is_peer:
+            raise
+        print(f"{program.name} is left out: {error}", file=sys.stderr)
+        return None
+    return Turn(program, scenario, started, requests)

@@ -21,6 +21,8 @@ class Scenario:
     title: str
     in_flight: int
     calls: int
+    bursts: int = 1
+    """In so many turns, between which other programs have theirs."""
     note: str = ""
     delay: float = 0.0
     """Seconds that the upstream takes."""
@@ -43,8 +45,9 @@ class Scenario:
         return self.in_flight * (self.upload or self.answer_base64)
 
     def shortened(self, share: float) -> "Scenario":
-        """The same with a share of the calls, as few as there are connections."""
-        return replace(self, calls=max(self.in_flight, round(self.calls * share)))
+        """The same with a share of the calls, as few as there are connections, in bursts of the same length."""
+        calls, bursts = round(self.calls * share), round(self.bursts * share)
+        return replace(self, calls=max(self.in_flight, calls), bursts=max(1, bursts))
 
     def multiplied(self, load: int) -> "Scenario":
         """The same with so many times the calls, and as many times in flight."""
@@ -70,12 +73,13 @@ _EVERYBODY = frozenset({"litellm", "portkey", "nginx"})
 _GATEWAYS = frozenset({"litellm", "portkey"})
 
 SCENARIOS = (
-    Scenario("url", "`url` answer, 32 in flight", 32, 3000, "at most 3 x the floor", for_peers=_EVERYBODY),
+    Scenario("url", "`url` answer, 32 in flight", 32, 4000, 8, "at most 3 x the floor", for_peers=_EVERYBODY),
     Scenario(
         "held",
         "500 calls of 2 s held open",
         500,
         1500,
+        1,
         "p99 at most 2.1 s",
         delay=2.0,
         for_peers=frozenset({"portkey"}),
@@ -84,7 +88,8 @@ SCENARIOS = (
         "base64",
         "1.5 MB of base64 passed through, 64 in flight",
         64,
-        600,
+        1200,
+        3,
         "at most 3 x nginx",
         delay=0.05,
         answer_base64=1_500_000,
@@ -94,7 +99,8 @@ SCENARIOS = (
         "edit",
         "edit with a 1.5 MB PNG upload, 16 in flight",
         16,
-        200,
+        500,
+        2,
         "at most 1.5 x the floor",
         upload=1_500_000,
         for_peers=_GATEWAYS,
@@ -104,6 +110,7 @@ SCENARIOS = (
         "16 uploads of 1.5 MB held for half a second",
         16,
         64,
+        1,
         "base + 2.5 x bytes in flight",
         delay=0.5,
         upload=1_500_000,
@@ -114,6 +121,7 @@ SCENARIOS = (
         "64 uploads of 1.5 MB held for half a second",
         64,
         256,
+        1,
         "base + 2.5 x bytes in flight",
         delay=0.5,
         upload=1_500_000,
