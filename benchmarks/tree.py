@@ -9,7 +9,8 @@ from typing import Self
 import psutil
 
 _EVERY_SECONDS = 0.02
-_LIBRARY = ctypes.CDLL(None)
+_find_clock = getattr(ctypes.CDLL(None), "clock_getcpuclockid", None)
+"""Of POSIX; None where the system has none, as macOS."""
 
 
 def processes(root: psutil.Process) -> list[psutil.Process]:
@@ -22,18 +23,19 @@ def cpu_seconds(root: psutil.Process) -> float:
     total = 0.0
     for process in processes(root):
         try:
-            ended = process.cpu_times()
-            own = _own_seconds(process.pid)
+            times = process.cpu_times()
+            own = times.user + times.system if _find_clock is None else _own_seconds(process.pid)
         except (psutil.Error, OSError):  # it ended between the two looks, and now counts with its parent
             continue
-        total += own + ended.children_user + ended.children_system
+        total += own + times.children_user + times.children_system
     return total
 
 
 def _own_seconds(pid: int) -> float:
     """By the clock that POSIX has for each process: what `/proc` says is rounded to 10 ms, which is much of a burst."""
     clock = ctypes.c_int()
-    error: int = _LIBRARY.clock_getcpuclockid(pid, ctypes.byref(clock))
+    assert _find_clock is not None
+    error: int = _find_clock(pid, ctypes.byref(clock))
     if error:
         raise OSError(error, "there is no such process")
     return time.clock_gettime(clock.value)
