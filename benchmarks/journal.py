@@ -38,7 +38,7 @@ from app.server.middleware import RequestIds
 from benchmarks.journal_floor import AT_ONCE, measure_with_callers
 
 _REQUESTS = 3000
-_AT_ONCE = 4
+_AT_ONCE_BESIDE = 4
 _REQUESTS_BESIDE = 80
 _COMMIT_OPTIONS = "-c synchronous_commit=on -c commit_delay=100000 -c commit_siblings=0"
 """Each commit takes 100 ms, more than any disk: the processes wait for it and not for the machine's cores."""
@@ -152,7 +152,7 @@ def _work_as_child(url: str) -> None:
     asyncio.run(_run(journal, 1, 1))
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(asdict(asyncio.run(_run(journal, _AT_ONCE, _REQUESTS_BESIDE)))), flush=True)
+    print(json.dumps(asdict(asyncio.run(_run(journal, _AT_ONCE_BESIDE, _REQUESTS_BESIDE)))), flush=True)
     journal.close()
 
 

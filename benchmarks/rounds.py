@@ -64,7 +64,7 @@ class Turn:
         self._program, self._scenario = program, scenario.multiplied(program.load)
         self._started, self._requests = started, requests
         self._cpu = self._seconds = 0.0
-        self._failed = 0
+        self._calls = self._failed = 0
         self._halves, self._slowest = list[float](), list[float]()
         self._base, self._grown = 0, 0
 
@@ -76,11 +76,13 @@ class Turn:
     def burst(self) -> None:
         """A part of its calls."""
         scenario, process = self._scenario, self._started.process
+        calls = scenario.calls // scenario.bursts
         before = cpu_seconds(process)
         with PeakWatch(process) as watch:
-            report = self._drive(scenario.in_flight, scenario.calls // scenario.bursts, scenario.delay)
+            report = self._drive(scenario.in_flight, calls, scenario.delay)
         time.sleep(_SETTLE_SECONDS)
         self._cpu += cpu_seconds(process) - before
+        self._calls += calls
         self._seconds += report["seconds"]
         self._failed += round(report["failed"])
         self._halves.append(report["p50_ms"])
@@ -91,13 +93,12 @@ class Turn:
     def measured(self, number: int) -> Measured:
         """What it did in this round."""
         scenario = self._scenario
-        calls = scenario.calls // scenario.bursts * scenario.bursts
         return Measured(
             round=number,
             scenario=scenario.name,
             program=self._program.name,
-            cpu_us=self._cpu / calls * 1e6,
-            per_second=calls / self._seconds,
+            cpu_us=self._cpu / self._calls * 1e6,
+            per_second=self._calls / self._seconds,
             p50_ms=statistics.median(self._halves),
             p99_ms=statistics.median(self._slowest),
             base_mb=self._base / 1e6,

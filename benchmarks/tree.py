@@ -24,17 +24,18 @@ def cpu_seconds(root: psutil.Process) -> float:
     for process in processes(root):
         try:
             times = process.cpu_times()
-            own = times.user + times.system if _find_clock is None else _own_seconds(process.pid)
+            own = _own_seconds(process.pid, times.user + times.system)
         except (psutil.Error, OSError):  # it ended between the two looks, and now counts with its parent
             continue
         total += own + times.children_user + times.children_system
     return total
 
 
-def _own_seconds(pid: int) -> float:
+def _own_seconds(pid: int, rounded: float) -> float:
     """By the clock that POSIX has for each process: what `/proc` says is rounded to 10 ms, which is much of a burst."""
+    if _find_clock is None:
+        return rounded
     clock = ctypes.c_int()
-    assert _find_clock is not None
     error: int = _find_clock(pid, ctypes.byref(clock))
     if error:
         raise OSError(error, "there is no such process")
