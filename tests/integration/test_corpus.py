@@ -1,11 +1,10 @@
 """Damaged images, bombs and oddities over HTTP: each is an image or a 400, and nobody else feels it."""
 
-import psutil
 import pytest
 
 from tests.support.corpus import cases
 from tests.support.processes import gateways
-from tests.support.siege import lay_siege
+from tests.support.siege import MAX_PROCESSES, lay_siege
 
 COUNT = 300
 MIB = 1024 * 1024
@@ -24,4 +23,4 @@ def test_three_hundred_damaged_images_are_answered_and_felt_by_nobody(simulator,
     assert report.grown_main < 200 * MIB
     assert report.grown_peak < 1600 * MIB  # two workers with as many pixels as one image may have
     assert report.grown_after < 500 * MIB
-    assert report.processes <= max(2, psutil.cpu_count())
+    assert report.processes <= MAX_PROCESSES

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 
-import psutil
 import pytest
 
 from app.images.errors import TooManyPixelsError, UnreadableImageError
@@ -14,7 +13,7 @@ from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
 from tests.support.corpus import cases
 from tests.support.processes import gateways
-from tests.support.siege import lay_siege
+from tests.support.siege import MAX_PROCESSES, lay_siege
 
 pytestmark = pytest.mark.slow
 MIB = 1024 * 1024
@@ -63,4 +62,4 @@ def test_twenty_thousand_damaged_images_are_answered_and_felt_by_nobody(simulato
     assert report.grown_main < 200 * MIB
     assert report.grown_peak < 1600 * MIB  # two workers with as many pixels as one image may have
     assert report.grown_after < 500 * MIB
-    assert report.processes <= max(2, psutil.cpu_count())
+    assert report.processes <= MAX_PROCESSES

@@ -44,6 +44,7 @@ class _Place:
         self._renewing: asyncio.Task[WorkerProcess] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._is_asked = False
         self._images = 0
 
     @property
@@ -60,21 +61,26 @@ class _Place:
             await asyncio.wait({self._starting})
 
     def fill(self) -> None:
-        """Begin to start a process."""
-        self._starting = None if self._closed else asyncio.create_task(WorkerProcess.start())
+        """Begin to start a process; a successor that is being started already takes the place."""
+        self._starting = None if self._closed else self._renewing or asyncio.create_task(WorkerProcess.start())
+        self._renewing = None
         self._images = 0
 
     async def ask(self, request: Message, bounds: Bounds) -> Message:
         """The reply to a request; where there is none, the process is replaced."""
         process = await self._process()
+        self._is_asked = True
         try:
             reply = await process.ask(request, bounds)
         except BaseException:
             # Never asked again, whatever went wrong: its connection may hold half an answer.
             self._replace(process)
             raise
+        finally:
+            self._is_asked = False
         self._images += 1
-        if self._is_worn(process):
+        self._succeed()
+        if self.process is process and self._is_worn(process):
             self._renew()
         return reply
 
@@ -96,9 +102,11 @@ class _Place:
         return self._images >= self._wear.images or growth >= self._wear.growth_bytes
 
     def _renew(self) -> None:
-        """Begin to start a successor; the next image finds it there, and waits for none."""
+        """Begin to start a successor, which takes over when it is there; images go to the worn one until then."""
         if self._renewing is None and not self._closed:
             self._renewing = asyncio.create_task(WorkerProcess.start())
+            # Not with the next image: where none comes, both would stay.
+            self._renewing.add_done_callback(lambda _: self._succeed())
 
     def _replace(self, process: WorkerProcess) -> None:
         # Only those that had to go: that others are worn is no news, and nothing to be alarmed at.
@@ -112,7 +120,6 @@ class _Place:
         ending.add_done_callback(self._ending.discard)
 
     async def _process(self) -> WorkerProcess:
-        self._succeed()
         if self._starting is None:
             self.fill()
         if self._starting is None:
@@ -125,12 +132,12 @@ class _Place:
             raise
 
     def _succeed(self) -> None:
-        """Put the successor in the place of its worn process, where it is there."""
+        """Put the successor, where it is there, in the place of its worn process, where that has no image."""
         successor, worn = self._renewing, self.process
-        if successor is None or not successor.done() or worn is None:
+        if successor is None or not successor.done() or worn is None or self._is_asked or self._closed:
             return
         self._renewing = None
-        if successor.exception() is None:
+        if not successor.cancelled() and successor.exception() is None:
             self._end(worn)
             self._starting, self._images = successor, 0
 

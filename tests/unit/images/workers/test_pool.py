@@ -198,6 +198,28 @@ def test_a_process_that_is_worn_is_replaced_and_no_image_waits_for_that(wear, wo
     assert seen == sorted(seen, key=[*dict.fromkeys(seen)].index), "none comes back"
 
 
+def test_a_worn_process_goes_when_its_successor_is_there_although_no_other_image_comes():
+    async def story(workers):
+        worn = await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        await until(lambda: len(children() - before) == 1 and worn not in children())
+        return worn, await workers.run_in_worker(SMALL, image_jobs.tell_process)
+
+    before = children()
+    worn, successor = serving(Wear(images=1), story)
+    assert successor != worn
+
+
+def test_a_process_that_dies_leaves_its_place_to_the_successor_that_is_being_started():
+    async def story(workers):
+        worn = await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        done = await workers.run_in_worker(SMALL, image_jobs.die_in, worn)
+        await until(lambda: len(children() - before) == 1)
+        return done
+
+    before = children()
+    assert serving(Wear(images=1), story) == "done"
+
+
 def test_a_process_that_is_not_worn_stays():
     async def story(workers):
         return {await workers.run_in_worker(SMALL, image_jobs.tell_process) for _ in range(20)}
