@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from tests.support import loopback
 from tests.support.processes import free_port, process, unique
 
@@ -21,6 +23,7 @@ def generate(port: int, key: str) -> dict:
     return answer.json() | {"prompt": body["prompt"]}
 
 
+@pytest.mark.slow
 def test_a_backup_made_under_load_holds_whole_requests_and_can_be_restored(simulator, tmp_path):
     port, data, copy = free_port(), tmp_path / "data", tmp_path / "copy"
     copy.mkdir()

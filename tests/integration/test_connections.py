@@ -31,6 +31,7 @@ def brief(start_shared_gateway):
     return start_shared_gateway(SPILLWAY_KEEP_ALIVE="1")
 
 
+@pytest.mark.slow
 def test_a_connection_outlives_the_pools_and_balancers_before_it(gateway):
     """Python's and Node's pools keep theirs for 5 seconds."""
     with RawConnection(gateway.origin) as connection:

@@ -59,6 +59,7 @@ def test_a_hostile_image_is_answered_soon_and_an_innocent_caller_hardly_waits(at
     assert took < 50
 
 
+@pytest.mark.slow
 def test_the_memory_a_hostile_image_may_take_is_bounded(attacked):
     def held() -> int:
         return resident(children_with(IMAGE_WORKER))

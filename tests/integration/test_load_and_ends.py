@@ -183,6 +183,7 @@ def is_refused(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+@pytest.mark.slow
 def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
     prompt, port = f"{unique()} [sim:slow=3]", free_port()
     url = f"http://127.0.0.1:{port}/v1/images/generations"
@@ -206,6 +207,7 @@ def test_sigterm_lets_what_runs_end_and_takes_nothing_new(simulator, tmp_path):
         assert record["status"] == "completed", "what was accepted was finished within the grace period too"
 
 
+@pytest.mark.slow
 def test_what_does_not_end_within_the_grace_period_is_found_by_the_next_process(simulator, tmp_path):
     prompt, port, grace = f"{unique()} [sim:slow=8]", free_port(), 3
     url = f"http://127.0.0.1:{port}/v1/images/generations"

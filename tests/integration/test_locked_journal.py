@@ -6,6 +6,7 @@ import sqlite3
 import time
 
 import httpx2
+import pytest
 
 from tests.support import loopback
 from tests.support.databases import SQLiteFolder, locked
@@ -17,6 +18,7 @@ def readyz(gateway) -> httpx2.Response:
     return loopback.get(f"{gateway.origin}/readyz", timeout=20)
 
 
+@pytest.mark.slow
 def test_a_locked_journal_makes_readyz_say_no_and_new_work_be_refused_at_once(start_gateway, database):
     url = database.fresh()
     gateway = start_gateway(SPILLWAY_DATABASE_URL=url)

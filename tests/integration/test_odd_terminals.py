@@ -84,7 +84,12 @@ def test_whatever_is_odd_is_one_sentence_with_a_code_of_its_kind(run, line, code
         ("spillway config", 2, {"SPILLWAY_CONFIG": "none.toml"}),
         ("spillway models", 0, {"HTTP_PROXY": "nonsense://x", "ALL_PROXY": "socks5://x"}),
         ("spillway keys list", 6, {"SPILLWAY_BASE_URL": "", "SPILLWAY_DATA_DIR": "/proc/nowhere"}),
-        ("spillway keys list", 1, {"SPILLWAY_BASE_URL": "", "SPILLWAY_DATABASE_URL": "sqlite:////dev/urandom"}),
+        pytest.param(
+            "spillway keys list",
+            1,
+            {"SPILLWAY_BASE_URL": "", "SPILLWAY_DATABASE_URL": "sqlite:////dev/urandom"},
+            marks=pytest.mark.slow,  # it is tried for half a minute
+        ),
         ("spillway", 1, {"_SPILLWAY_COMPLETE": "complete_bash"}),
     ],
     ids=[

@@ -164,6 +164,7 @@ def test_a_slow_body_that_is_fast_enough_is_read(origin):
         assert connection.answer().body == b"8000"
 
 
+@pytest.mark.slow
 def test_a_body_that_waits_for_us_is_not_called_slow(origin):
     """Nobody reads it: first the buffers are full, or its sender was not told to go on."""
     with RawConnection(origin) as connection:
@@ -186,6 +187,7 @@ def test_a_head_that_waits_for_us_is_not_called_slow(origin):
         sending.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/large", "/stream"])
 @pytest.mark.parametrize("close", ["keep-alive", "close"])
 def test_an_answer_nobody_reads_is_given_up(origin, path, close):

@@ -90,6 +90,7 @@ def test_a_start_takes_little_more_than_loading_the_code(tmp_path):
     assert start_to_ready(tmp_path, free_port()) < 2 * float(told)
 
 
+@pytest.mark.slow
 def test_the_catalog_is_read_once_for_all_workers(tmp_path):
     """One that starts later, in the place of one that died, serves what was checked at the start."""
     folder = shutil.copytree(ROOT / "config" / "models", tmp_path / "models")
@@ -120,6 +121,7 @@ def state_of(port: int) -> tuple[int, str]:
     return answer.status_code, answer.json()["parts"]["process"]
 
 
+@pytest.mark.slow
 def test_after_sigterm_it_is_not_ready_and_serves_on_and_then_it_ends(simulator, tmp_path):
     port = free_port()
     url, origin = f"http://127.0.0.1:{port}/v1/images/generations", f"http://127.0.0.1:{port}"
@@ -182,6 +184,7 @@ def test_a_second_signal_ends_all_processes_at_once(simulator, tmp_path, number,
         running.wait()
 
 
+@pytest.mark.slow
 def test_what_a_supervisor_passes_on_counts_as_one_signal_with_that_of_the_manager(simulator, tmp_path):
     """systemd signals every process of a service; what runs still ends in peace."""
     port, prompt = free_port(), f"{unique()} [sim:slow=3]"

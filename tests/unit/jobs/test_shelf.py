@@ -151,6 +151,7 @@ def test_an_image_whose_caller_leaves_in_a_scope_that_cancels_all_in_it_keeps_no
     asyncio.run(course())
 
 
+@pytest.mark.slow
 def test_an_image_is_not_stored_while_it_cannot_be_written_down(place_of):
     async def course():
         place = place_of()
