@@ -92,7 +92,7 @@ class Carrier:
             job = None if entry.lease is None else self._open_job(entry, entry.lease)
             self._tell(entry, claim)
             if job is not None:
-                if entry.ticket is not None and entry.ticket.waits:
+                if entry.ticket is not None and entry.is_queued:
                     await self._execution.wait_turn(entry.ticket, job)
                 prepared = entry.prepared
                 outcome = await self._execution.run(self._executor.execute(prepared, job), job, of_prepared(prepared))

@@ -92,6 +92,8 @@ class Claimer:
             return await self._only_join(replace(intent, joins_only=True), refusal, entry)
         # Before the claim: a lease counts from the question, not from an answer that may have been delayed (0059).
         asked = self._keeper.now()
+        # Remembered: its turn may come while the claim is written.
+        entry.is_queued = ticket.waits
         claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent, entry)
         if not claim.is_new:
             ticket.release()

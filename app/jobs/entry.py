@@ -43,6 +43,8 @@ class Entry(Struct, eq=False):
     counted: str | None = None
     """The request as whose caller it is counted, until then."""
     ticket: Ticket | None = None
+    is_queued: bool = False
+    """It is claimed as one that waits for its turn, so that its beginning has to be written down."""
     lease: Lease | None = None
     """Its claim is new, and its work is to be done here."""
 

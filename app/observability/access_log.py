@@ -26,7 +26,8 @@ _MAX_PATH = 300
 _MAX_WORDS = 200
 _FAILED, _SERVER_ERROR = 400, 500
 _IMAGES = frozenset({"generations", "edits", "variations"})
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+_MAX_NAME = 100
 """A name of a model. Anything else that stands in its place may be a prompt, and is not shown."""
 # What would make a bare value read as something else.
 _QUOTED = frozenset(' "=\\')
@@ -237,12 +238,15 @@ def _as_json(line: _Line) -> str:
     return text if text.isascii() and text.isprintable() and text else json.dumps(msgspec.structs.asdict(members))
 
 
-@lru_cache(_REMEMBERED)
 def _name(value: str | None) -> str | None:
     """A name of a model, or a mark in the place of something else."""
-    if value is None or _NAME.fullmatch(value):
-        return value
-    return "?"
+    # First how long it is: what is remembered would keep a caller's megabytes, whatever they are.
+    return value if value is None else _readable(value) if len(value) <= _MAX_NAME else "?"
+
+
+@lru_cache(_REMEMBERED)
+def _readable(name: str) -> str:
+    return name if _NAME.fullmatch(name) else "?"
 
 
 def _quote(value: str) -> str:

@@ -56,11 +56,6 @@ class PartHead:
     image: str | None
     index: int | None
 
-    @property
-    def is_image_file(self) -> bool:
-        """Whether it says by its field and its name that it is the file of an image."""
-        return self.image is not None and self.has_file_name
-
 
 # Remembered: clients write the same few again and again, and reading one takes longer than its text.
 @lru_cache(maxsize=64)

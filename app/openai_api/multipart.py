@@ -115,7 +115,8 @@ class FormParser:
     def _end_headers(self) -> None:
         head = self._head = read_head(tuple(self._lines))
         self._counts = head.image is None and not head.has_file_name
-        self._content = Pieces(hashed=head.is_image_file)
+        # Of every part in such a field: that it is a file shows by its bytes alone, where a client names none.
+        self._content = Pieces(hashed=head.image is not None)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         head, content, size = self._head, self._content, end - start

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_MOST = {"url": 6.0, "edit": 2.8}
-"""CPU a call over that of the bare proxy in the same round: half as much again as was measured (0179)."""
+"""CPU a call over that of the bare proxy in the same round: about twice of what was measured (0179)."""
 
 
 def benchmarks(*options: str) -> subprocess.CompletedProcess[str]:

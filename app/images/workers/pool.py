@@ -134,12 +134,13 @@ class _Place:
     def _succeed(self) -> None:
         """Put the successor, where it is there, in the place of its worn process, where that has no image."""
         successor, worn = self._renewing, self.process
-        if successor is None or not successor.done() or worn is None or self._is_asked or self._closed:
+        if successor is None or not successor.done():
             return
-        self._renewing = None
-        if not successor.cancelled() and successor.exception() is None:
+        if successor.cancelled() or successor.exception() is not None:
+            self._renewing = None  # the next image asks for another
+        elif worn is not None and not self._is_asked and not self._closed:
             self._end(worn)
-            self._starting, self._images = successor, 0
+            self._starting, self._renewing, self._images = successor, None, 0
 
 
 class Workers:

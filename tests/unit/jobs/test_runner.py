@@ -20,6 +20,7 @@ from app.errors import (
 from app.jobs.leases import LeaseLostError
 from app.journal.records import Status
 from app.ledger.bill import total_cost
+from tests.support.databases import locked
 from tests.support.jobs import COST, Maker, answer, failing, kept_open, open_runner, prepare, run
 from tests.support.waiting import seen_meanwhile
 
@@ -139,6 +140,25 @@ def test_whoever_waits_for_its_turn_is_queued_and_then_processed(tmp_path):
             assert statuses == [Status.PROCESSING, Status.QUEUED]
             gate.set()
             assert (await replica.ended(second.record.id)).status is Status.COMPLETED
+
+    run(course())
+
+
+def test_a_turn_that_comes_while_the_claim_is_written_is_written_down_too(tmp_path):
+    async def course():
+        gate, maker = kept_open()
+        url = f"sqlite:///{tmp_path / 'journal.db'}"
+        async with open_runner(tmp_path, maker, url=url, capacity=1) as replica:
+            before = replica.admission.take("another", 1)
+            with locked(url):
+                accepting = asyncio.create_task(replica.runner.accept(prepare()))
+                assert await seen_meanwhile(lambda: replica.admission.queued, bool) == 1
+                before.release()
+            accepted = await accepting
+            assert await seen_meanwhile(lambda: maker.bought, bool)
+            assert (await replica.record(accepted.record.id)).status is Status.PROCESSING
+            gate.set()
+            assert (await replica.ended(accepted.record.id)).status is Status.COMPLETED
 
     run(course())
 

@@ -5,6 +5,7 @@ import asyncio
 import io
 import json
 import sys
+import weakref
 from contextlib import redirect_stderr
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +21,12 @@ MADE = RequestFacts(
     adjustments=("size=changed", "quality=dropped"), attempts=1, bytes_in=120, bytes_out=4096,
 )  # fmt: skip
 GENERATIONS = "/v1/images/generations"
+
+
+class Watched(str):
+    """A text of which can be told whether somebody keeps it."""
+
+    __slots__ = ("__weakref__",)
 
 
 def line_of(facts: RequestFacts = MADE, form: str = "console", *, path: str = GENERATIONS, status: int = 200, level: str = "info", share: float = 1.0, request_id: str = ID, method: str = "POST") -> str:  # fmt: skip
@@ -178,3 +185,12 @@ def test_lines_of_one_turn_of_the_loop_are_written_together_in_their_order():
     lines = "".join(written).splitlines()
     assert [line.split()[-1] for line in lines] == [f"req_{n:032x}" for count in (1, 3, 40) for n in range(count)]
     assert len(written) < len(lines) / 3
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_name_that_is_no_models_is_kept_by_nobody_once_its_line_is_written(form):
+    name = Watched(form + "x" * 1_000_000)
+    kept = weakref.ref(name)
+    assert "xx" not in line_of(RequestFacts(model=name), form, status=404)
+    del name
+    assert kept() is None
