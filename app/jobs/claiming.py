@@ -94,7 +94,7 @@ class Claimer:
         asked = self._keeper.now()
         # Remembered: its turn may come while the claim is written.
         entry.is_queued = ticket.waits
-        claim = await self._settled_claim(replace(intent, queued=True) if ticket.waits else intent, entry)
+        claim = await self._settled_claim(replace(intent, queued=True) if entry.is_queued else intent, entry)
         if not claim.is_new:
             ticket.release()
         elif intent.key_hash is None and entry.caller.cancelled():

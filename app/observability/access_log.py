@@ -26,8 +26,8 @@ _MAX_PATH = 300
 _MAX_WORDS = 200
 _FAILED, _SERVER_ERROR = 400, 500
 _IMAGES = frozenset({"generations", "edits", "variations"})
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _MAX_NAME = 100
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 """A name of a model. Anything else that stands in its place may be a prompt, and is not shown."""
 # What would make a bare value read as something else.
 _QUOTED = frozenset(' "=\\')
@@ -240,8 +240,10 @@ def _as_json(line: _Line) -> str:
 
 def _name(value: str | None) -> str | None:
     """A name of a model, or a mark in the place of something else."""
-    # First how long it is: what is remembered would keep a caller's megabytes, whatever they are.
-    return value if value is None else _readable(value) if len(value) <= _MAX_NAME else "?"
+    if value is None:
+        return None
+    # First how long it is: what is remembered would keep a caller's megabytes.
+    return _readable(value) if len(value) <= _MAX_NAME else "?"
 
 
 @lru_cache(_REMEMBERED)
