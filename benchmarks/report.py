@@ -1,4 +1,4 @@
-"""Results as a table: medians over the rounds, and ratios to the floor, each within its own round."""
+"""Results as a table: medians over the rounds, and ratios to the floor and to peers, each within its own round."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +8,8 @@ from benchmarks.rounds import Measured
 from benchmarks.scenarios import Scenario
 
 FLOOR = "floor"
+_BESIDE = (FLOOR, "nginx", "portkey")
+"""What the aims are multiples of; each has a column where it was measured and its calls did not fail."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,24 @@ def table(results: Sequence[Measured], scenarios: Sequence[Scenario]) -> Iterato
     """The lines of the report."""
     for scenario in scenarios:
         rows = [one for one in results if one.scenario == scenario.name]
+        programs = sorted({one.program for one in rows}, key=lambda name: (name != FLOOR, name))
+        answered = {one.program for one in rows if not one.failed}
+        beside = [name for name in _BESIDE if name in answered]
+        titles = [title.rjust(9) for title, _, _ in _COLUMNS] + ["   failed"]
+        titles += [f" x {name}".ljust(24) for name in beside]
         yield f"{scenario.name}: {scenario.title}" + (f" ({scenario.note})" if scenario.note else "")
-        yield " ".join(["".ljust(16), *(title.rjust(9) for title, _, _ in _COLUMNS), "   failed  ratio to the floor"])
-        for program in sorted({one.program for one in rows}, key=lambda name: (name != FLOOR, name)):
-            beside = ratio(results, scenario.name, program)
-            yield _row(program, [one for one in rows if one.program == program], beside)
+        yield " ".join(["".ljust(16), *titles]).rstrip()
+        for program in programs:
+            ratios = [ratio(rows, scenario.name, program, name) for name in beside]
+            yield _row(program, [one for one in rows if one.program == program], ratios)
         yield ""
 
 
-def _row(program: str, rows: Sequence[Measured], beside: Ratio | None) -> str:
+def _row(program: str, rows: Sequence[Measured], ratios: Sequence[Ratio | None]) -> str:
     numbers = [f"{statistics.median(map(read, rows)):9.{digits}f}" for _, digits, read in _COLUMNS]
     failed = sum(one.failed for one in rows)
-    return " ".join([program.ljust(16), *numbers, f"{failed:9d}  {beside or ''}"])
+    shown = [f" {one or ''}".ljust(24) for one in ratios]
+    return " ".join([program.ljust(16), *numbers, f"{failed:9d}", *shown]).rstrip()
 
 
 _COLUMNS: tuple[tuple[str, int, Callable[[Measured], float]], ...] = (

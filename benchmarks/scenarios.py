@@ -73,14 +73,22 @@ _EVERYBODY = frozenset({"litellm", "portkey", "nginx"})
 _GATEWAYS = frozenset({"litellm", "portkey"})
 
 SCENARIOS = (
-    Scenario("url", "`url` answer, 32 in flight", 32, 4000, 8, "at most 3 x the floor", for_peers=_EVERYBODY),
+    Scenario(
+        "url",
+        "`url` answer, 32 in flight",
+        32,
+        4000,
+        8,
+        "at most 3 x floor, 0.35 x portkey",
+        for_peers=_EVERYBODY,
+    ),
     Scenario(
         "held",
         "500 calls of 2 s held open",
         500,
         1500,
         1,
-        "p99 at most 2.1 s",
+        "at most 0.4 x portkey, p99 at most 2.1 s",
         delay=2.0,
         for_peers=frozenset({"portkey"}),
     ),
@@ -101,7 +109,7 @@ SCENARIOS = (
         16,
         500,
         2,
-        "at most 1.5 x the floor",
+        "at most 1.5 x floor",
         upload=1_500_000,
         for_peers=_GATEWAYS,
     ),
