@@ -5,12 +5,11 @@ A shared machine changes its pace within seconds: what is compared must be measu
 
 import json
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +50,20 @@ class Measured:
     per_second: float
     p50_ms: float
     p99_ms: float
+    """Of all its calls."""
     base_mb: float
     per_byte: float
     """Memory beyond the base, in bytes in flight."""
     failed: int
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What the client says of the calls it has made."""
+
+    seconds: float
+    failed: int
+    latencies_ms: Sequence[float]
 
 
 class Turn:
@@ -65,7 +74,7 @@ class Turn:
         self._started, self._requests = started, requests
         self._cpu = self._seconds = 0.0
         self._calls = self._failed = 0
-        self._halves, self._slowest = list[float](), list[float]()
+        self._latencies = list[float]()
         self._base, self._grown = 0, 0
 
     def warm_up(self) -> None:
@@ -79,39 +88,37 @@ class Turn:
         calls = scenario.calls // scenario.bursts
         before = cpu_seconds(process)
         with PeakWatch(process) as watch:
-            report = self._drive(scenario.in_flight, calls, scenario.delay)
+            driven = self._drive(scenario.in_flight, calls, scenario.delay)
         time.sleep(_SETTLE_SECONDS)
         self._cpu += cpu_seconds(process) - before
         self._calls += calls
-        self._seconds += report["seconds"]
-        self._failed += round(report["failed"])
-        self._halves.append(report["p50_ms"])
-        self._slowest.append(report["p99_ms"])
+        self._seconds += driven.seconds
+        self._failed += driven.failed
+        self._latencies += driven.latencies_ms
         self._base = self._base or watch.base
         self._grown = max(self._grown, watch.peak - watch.base)
 
     def measured(self, number: int) -> Measured:
         """What it did in this round."""
-        scenario = self._scenario
+        scenario, ordered = self._scenario, sorted(self._latencies)
         return Measured(
             round=number,
             scenario=scenario.name,
             program=self._program.name,
             cpu_us=self._cpu / self._calls * 1e6,
             per_second=self._calls / self._seconds,
-            p50_ms=statistics.median(self._halves),
-            p99_ms=statistics.median(self._slowest),
+            p50_ms=ordered[len(ordered) // 2],
+            p99_ms=ordered[int(len(ordered) * 0.99)],
             base_mb=self._base / 1e6,
             per_byte=self._grown / scenario.bytes_in_flight if scenario.bytes_in_flight else 0.0,
             failed=self._failed,
         )
 
-    def _drive(self, connections: int, calls: int, ramp: float) -> Mapping[str, float]:
+    def _drive(self, connections: int, calls: int, ramp: float) -> Driven:
         options = [str(self._started.port), str(connections), str(calls), str(ramp), str(self._requests)]
         command = [sys.executable, "-m", "benchmarks.client", *options]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        report: dict[str, float] = json.loads(done.stdout)
-        return report
+        return Driven(**json.loads(done.stdout))
 
 
 def run(scenarios: Sequence[Scenario], programs: Sequence[Program], rounds: int, seed: int) -> list[Measured]:
