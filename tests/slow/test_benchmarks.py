@@ -1,6 +1,7 @@
 """What a call costs, beside the least that it can cost: the benchmarks themselves, a few rounds of them."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ from benchmarks.scenarios import SCENARIOS
 pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_MOST = {"url": 6.0, "edit": 2.8}
+AT_MOST = {"url": 6.0, "edit": 2.8, "base64": 2.4}
 """CPU a call over that of the bare proxy in the same round: about twice of what was measured (0179)."""
+AT_MOST_ONCE = {"held": 2.6}
+"""The same in a single round of the fewest calls, which takes more than a minute already."""
 
 
 def benchmarks(*options: str) -> subprocess.CompletedProcess[str]:
@@ -44,11 +47,14 @@ def test_every_call_of_the_benchmarks_is_answered(results):
 
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS if one.name not in AT_MOST])
-def test_every_other_scenario_runs_to_its_end(name):
-    finished = benchmarks("--rounds", "1", "--calls", "0.01", name)
+def test_every_other_scenario_runs_to_its_end_within_its_bound_if_it_has_one(name, tmp_path):
+    place = tmp_path / "results.json"
+    finished = benchmarks("--rounds", "1", "--calls", "0.01", "--json", str(place), name)
     assert finished.returncode == 0, finished.stderr
-    rows = {line.split()[0]: line.split() for line in finished.stdout.splitlines() if line.split()[1:]}
-    assert rows["spillway"][7] == rows["floor"][7] == "0"
+    results = [Measured(**one) for one in json.loads(place.read_text())]
+    assert {one.program: one.failed for one in results} == {"floor": 0, "spillway": 0}
+    found = ratio(results, name, "spillway")
+    assert found.median <= AT_MOST_ONCE.get(name, math.inf), str(found)
 
 
 def test_another_checkout_takes_its_turns_and_is_compared():
