@@ -122,8 +122,9 @@ async def _build(
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(own_secrets.every)
     sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks, trust=ways.trust)
-    operator = settings.webhooks.operator_url
-    webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, operator, parts.webhooks)
+    webhooks = Dispatchers(
+        journal.writer, sender, secrets, webhook_body, settings.webhooks.operator_url, parts.webhooks
+    )
     memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor, known = _executor(opened, parts, registry, memory, images, counts.metrics), KeyMemory(parts.remembers)
@@ -138,7 +139,8 @@ async def _build(
     own = (ring := KeyRing.on(journal.writer, journal.reader, settings.server, time.time)).authenticator
     passing = callers_keys and PassthroughAuthenticator(own, callers_keys, hidden, own_secrets.lasting("callers"))
     # Started only when all of them exist: what an earlier process left behind is taken up at once.
-    background = (Takeover(journal, keeper, runner, keys).loop, *_background(opened, settings, retries), gauges.loop)
+    looks = _background(opened, settings, retries, admission, memory)
+    background = (Takeover(journal, keeper, runner, keys).loop, *looks, gauges.loop)
     for part in (opened.account, runner, webhooks):
         part.start()
     for loop in background:
@@ -172,12 +174,15 @@ async def _build(
         await opened.close()
 
 
-def _background(opened: Resources, settings: Settings, retries: RetryPolicy) -> tuple[Loop, ...]:
+def _background(
+    opened: Resources, settings: Settings, retries: RetryPolicy, tasks: Admission, memory: MemoryBudget
+) -> tuple[Loop, ...]:
     """What looks after requests that have ended, their images, and the memory they leave."""
     journal, first, every = opened.journal, OpenBills(retries.first_bill), retries.looks_for_bills
     bills = BillCompleter(journal.writer, first, opened.runware, looks_every=every)
     sweeper = JournalSweeper(journal, Retention(settings.journal.journal_ttl))
-    return bills.loop, sweeper.loop, opened.sweeper.loop, FreeMemory().loop
+    free = FreeMemory(lambda: not (tasks.in_flight or tasks.queued or memory.in_flight))
+    return bills.loop, sweeper.loop, opened.sweeper.loop, free.loop
 
 
 def _inputs(opened: Resources, images: ImageSettings) -> InputImages:
