@@ -113,7 +113,7 @@ async def _build(
     settings: Settings, parts: Parts, registry: Registry, hidden: HiddenValues, counts: Counts, shutdown: Shutdown
 ) -> AsyncIterator[tuple[Handlers, Authenticator, Gates]]:
     """Every part, in the order of dependency: what answers, and what says who asks."""
-    images, load, retries = settings.images, settings.load, parts.retries
+    images, load, hooks, retries = settings.images, settings.load, settings.webhooks, parts.retries
     # One secret for each purpose: what signs links must not open results or foretell task ids (0064).
     own_secrets = secrets_of(settings)
     callers_keys = CallersKeys() if settings.server.passes_keys_on else None
@@ -121,10 +121,8 @@ async def _build(
     opened = await open_resources(settings, parts, keys, own_secrets, counts.metrics)
     ways, runware, journal = opened.ways, opened.runware, opened.journal
     secrets = WebhookSecrets(own_secrets.every)
-    sender = WebhookSender(ways.webhooks, allow_private=settings.webhooks.allow_private_webhooks, trust=ways.trust)
-    webhooks = Dispatchers(
-        journal.writer, sender, secrets, webhook_body, settings.webhooks.operator_url, parts.webhooks
-    )
+    sender = WebhookSender(ways.webhooks, allow_private=hooks.allow_private_webhooks, trust=ways.trust)
+    webhooks = Dispatchers(journal.writer, sender, secrets, webhook_body, hooks.operator_url, parts.webhooks)
     memory = MemoryBudget(load.max_bytes_in_flight or bytes_in_flight(), load)
     ids, keeper = TaskIds(own_secrets.lasting("task ids")), LeaseKeeper(journal, parts.lease_seconds)
     executor, known = _executor(opened, parts, registry, memory, images, counts.metrics), KeyMemory(parts.remembers)
