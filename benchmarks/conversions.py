@@ -2,8 +2,8 @@
 
 `python -m benchmarks.conversions` prints size, quality (PSNR over all channels) and CPU of each setting, on images made
 here: a scene with texture at every scale as photographs have it, one with grain over it, and a flat drawing. Then it
-converts through worker processes as the gateway does, beside decoding and encoding alone in as many processes, and
-watches the event loop.
+converts through worker processes as the gateway does, beside Pillow's own decoding and encoding in as many processes,
+and watches the event loop.
 The settings in use are marked.
 """
 
@@ -11,13 +11,14 @@ import asyncio
 import io
 import math
 import multiprocessing
+import os
 import random
 import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import psutil
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
@@ -25,6 +26,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
 from app.images.convert import DEFAULT_QUALITY, convert, options_of
 from app.images.workers.bounds import Job
 from app.images.workers.pool import Workers
+from app.server.free_memory import FreeMemory
+from benchmarks.programs import ALLOCATOR
+from benchmarks.tree import cpu_seconds
 
 _SIDE, _ROUNDS, _MAX_PIXELS = 1024, 3, 64_000_000
 _CONVERSIONS, _AT_ONCE, _WORKERS, _TICK = 24, 4, 2, 0.002
@@ -47,6 +51,16 @@ class Cost:
     size: int
     psnr: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """CPU seconds of one conversion: Pillow's own parts of it, and all of it by a worker; the loop's lag meanwhile."""
+
+    decoding: float
+    encoding: float
+    taken: float
+    lag: float
 
 
 def _settings() -> Iterator[Setting]:
@@ -136,13 +150,21 @@ def _print_settings() -> None:
         print(f"{setting.format:6}{setting.name:13}{'in use' if used else '':5}" + "".join(cells), flush=True)
 
 
-def convert_alone(data: bytes, format_: str, count: int) -> float:
-    """CPU seconds of one of so many conversions in a process that does nothing else."""
-    convert(data, format_, None, _MAX_PIXELS)
-    began = _cpu()
-    for _ in range(count):
-        convert(data, format_, None, _MAX_PIXELS)
-    return (_cpu() - began) / count
+def pillow_alone(data: bytes, format_: str, count: int) -> tuple[float, float]:
+    """CPU seconds of decoding and of encoding one of so many images in a process that does nothing else."""
+    setting = Setting(format_, "in use", options_of(format_, DEFAULT_QUALITY))
+    decoding = encoding = 0.0
+    for number in range(count + 1):
+        began = _cpu()
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        decoded = _cpu()
+        # Left to itself the encoder takes another, slower method.
+        _encode(image.quantize(256, method=Image.Quantize.FASTOCTREE) if format_ == "gif" else image, setting)
+        if number:  # the first one loads the codecs
+            decoding += decoded - began
+            encoding += _cpu() - decoded
+    return decoding / count, encoding / count
 
 
 async def _convert_all(workers: Workers, data: bytes, format_: str) -> float:
@@ -154,9 +176,9 @@ async def _convert_all(workers: Workers, data: bytes, format_: str) -> float:
         async with turns:
             await workers.run_in_worker(job, convert, data, format_, None, _MAX_PIXELS)
 
-    began = _tree_cpu()
+    began = cpu_seconds(psutil.Process())
     await asyncio.gather(*(one() for _ in range(_CONVERSIONS)))
-    return (_tree_cpu() - began) / _CONVERSIONS
+    return (cpu_seconds(psutil.Process()) - began) / _CONVERSIONS
 
 
 async def _lag_meanwhile(workers: Workers, data: bytes, format_: str) -> float:
@@ -176,37 +198,40 @@ async def _watch_loop(lags: list[float]) -> None:
         lags.append(time.perf_counter() - began - _TICK)
 
 
-def _tree_cpu() -> float:
-    times = [process.cpu_times() for process in psutil.Process().children()]
-    return _cpu() + sum(one.user + one.system for one in times)
-
-
 async def _print_workers() -> None:
     data = _encode(scenes()["photo"], Setting("png", "", {"compress_level": 1}))
+    FreeMemory()  # this process keeps it, as a gateway does
+    os.environ.update(ALLOCATOR)  # and so do those of Pillow alone, as workers do by themselves
     workers = Workers(_WORKERS)
     workers.start()
     try:
         await workers.warm()
-        print(f"\n{'PNG to':10}{'alone ms':>10}{'by worker ms':>14}{'ratio':>8}{'loop lag p99 ms':>18}")
+        print(f"\n{'PNG to':8}{'decode ms':>10}{'encode ms':>11}{'by worker ms':>14}{'ratio':>7}", end="")
+        print(f"{'beyond decoding, x encode':>27}{'loop lag p99 ms':>17}")
         for format_ in _FORMATS:
             await _convert_all(workers, data, format_)
             rounds = [await _round(workers, data, format_) for _ in range(_ROUNDS)]
-            ratio = statistics.median(taken / alone for alone, taken, _ in rounds)
-            alone, taken, lag = (statistics.median(column) for column in zip(*rounds, strict=True))
-            print(f"{format_:10}{alone * 1e3:10.1f}{taken * 1e3:14.1f}{ratio:8.2f}{lag * 1e3:18.1f}", flush=True)
+            whole = statistics.median(one.taken / (one.decoding + one.encoding) for one in rounds)
+            beyond = statistics.median((one.taken - one.decoding) / one.encoding for one in rounds)
+            decoding, encoding, taken, lag = (
+                statistics.median(column) * 1e3 for column in zip(*map(astuple, rounds), strict=True)
+            )
+            print(f"{format_:8}{decoding:10.1f}{encoding:11.1f}{taken:14.1f}{whole:7.2f}", end="")
+            print(f"{beyond:27.2f}{lag:17.1f}", flush=True)
     finally:
         await workers.close()
 
 
-async def _round(workers: Workers, data: bytes, format_: str) -> tuple[float, float, float]:
+async def _round(workers: Workers, data: bytes, format_: str) -> Conversion:
     """The same conversions here and there, one after the other."""
     loop = asyncio.get_running_loop()
     # In as many processes at once: beside another one, each takes longer, because they share caches and memory.
     with ProcessPoolExecutor(_WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         count = _CONVERSIONS // _WORKERS
-        works = [loop.run_in_executor(pool, convert_alone, data, format_, count) for _ in range(_WORKERS)]
-        alone = statistics.mean(await asyncio.gather(*works))
-    return alone, await _convert_all(workers, data, format_), await _lag_meanwhile(workers, data, format_)
+        works = [loop.run_in_executor(pool, pillow_alone, data, format_, count) for _ in range(_WORKERS)]
+        decoding, encoding = map(statistics.mean, zip(*await asyncio.gather(*works), strict=True))
+    taken = await _convert_all(workers, data, format_)
+    return Conversion(decoding, encoding, taken, await _lag_meanwhile(workers, data, format_))
 
 
 def main() -> None:
