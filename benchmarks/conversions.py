@@ -200,7 +200,7 @@ async def _watch_loop(lags: list[float]) -> None:
 
 async def _print_workers() -> None:
     data = _encode(scenes()["photo"], Setting("png", "", {"compress_level": 1}))
-    FreeMemory()  # this process keeps it, as a gateway does
+    FreeMemory(lambda: False)  # this process keeps it, as a gateway does
     os.environ.update(ALLOCATOR)  # and so do those of Pillow alone, as workers do by themselves
     workers = Workers(_WORKERS)
     workers.start()
