@@ -37,6 +37,11 @@ class Running:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def surroundings() -> dict[str, str]:
+    """The variables of this process, but for one that has each start compile all modules anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def upstream(scenario: Scenario) -> Iterator[int]:
     """The stub, by its port."""
@@ -62,7 +67,7 @@ def running(
     log = folder / "output"
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **ALLOCATOR, **environment}, stdout=output, stderr=output, cwd=checkout
+            command, env={**surroundings(), **ALLOCATOR, **environment}, stdout=output, stderr=output, cwd=checkout
         )
     try:
         _wait_for(port, process, log)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.programs import Gateway
+from benchmarks.programs import Gateway, surroundings
 from benchmarks.tree import cpu_seconds
 
 _TIMES = 5
@@ -20,9 +20,9 @@ _NOWHERE = 9
 
 
 def command(*arguments: str) -> float:
-    """CPU seconds of a command that ends by itself."""
+    """CPU seconds of Python with these arguments, which ends by itself."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=surroundings())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

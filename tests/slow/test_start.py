@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.start import command
 from tests.support import loopback
 from tests.support.commands import environment
 from tests.support.images import png_of
@@ -17,6 +18,7 @@ from tests.support.processes import free_port, process, unique, wait_until_it_an
 
 pytestmark = [pytest.mark.slow, pytest.mark.measured]
 READY_SECONDS = 2.0
+HELP_SECONDS = 0.3
 TRIES, EDITS = 4, 10
 IMAGE = png_of(1_500_000)
 
@@ -24,9 +26,9 @@ IMAGE = png_of(1_500_000)
 def started(folder: Path) -> tuple[float, float]:
     """Seconds until a gateway, with the built-in simulator, is ready, and of processor time until then."""
     port = free_port()
-    command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
+    serve = [sys.executable, "-m", "app", "serve", "--port", str(port)]
     began = time.monotonic()
-    running = subprocess.Popen(command, env=environment(folder), stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(serve, env=environment(folder), stderr=subprocess.DEVNULL)
     try:
         wait_until_it_answers(port, "/readyz", running)
         took = time.monotonic() - began
@@ -43,6 +45,13 @@ def test_it_is_ready_within_two_seconds(tmp_path):
     print(f"\nready after {took:.2f} s, {used:.2f} s of the processor; {os.getloadavg()[0]:.1f} others")
     assert used < READY_SECONDS
     assert took < READY_SECONDS
+
+
+@pytest.mark.parametrize("name", ["", "serve", "models", "keys create"])
+def test_help_takes_less_than_a_third_of_a_second(name):
+    used = min(command("-m", "app", *name.split(), "--help") for _ in range(TRIES))
+    print(f"\n{used:.2f} s of the processor")
+    assert used < HELP_SECONDS
 
 
 def test_the_first_edit_takes_no_longer_than_the_tenth(simulator, tmp_path):
