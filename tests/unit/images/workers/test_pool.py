@@ -12,6 +12,7 @@ from app.images.workers.bounds import Job
 from app.images.workers.pool import Wear, Workers
 from tests.support import image_jobs
 from tests.support.children import IMAGE_WORKER, children_with
+from tests.support.descriptors import no_descriptors
 
 MIB = 1024 * 1024
 SMALL = Job("a", made=1000)
@@ -218,6 +219,31 @@ def test_a_process_that_dies_leaves_its_place_to_the_successor_that_is_being_sta
 
     before = children()
     assert serving(Wear(images=1), story) == "done"
+
+
+def test_a_worn_process_goes_on_until_a_successor_can_be_started():
+    async def story(workers):
+        with no_descriptors():
+            served = {await workers.run_in_worker(SMALL, image_jobs.tell_process) for _ in range(5)}
+        (worn,) = served
+        await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        await until(lambda: len(children() - before) == 1 and worn not in children())
+        return worn, await workers.run_in_worker(SMALL, image_jobs.tell_process)
+
+    before = children()
+    worn, successor = serving(Wear(images=1), story)
+    assert successor != worn
+
+
+def test_a_process_that_dies_behind_a_successor_that_could_not_be_started_is_replaced():
+    async def story(workers):
+        worn = await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        with no_descriptors():
+            for _ in range(5):
+                await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        return await workers.run_in_worker(SMALL, image_jobs.die_in, worn)
+
+    assert serving(Wear(images=2), story) == "done"
 
 
 def test_a_process_that_is_not_worn_stays():
