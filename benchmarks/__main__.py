@@ -19,6 +19,7 @@ from benchmarks.scenarios import SCENARIOS, Scenario
 
 _OURS = "spillway"
 _BEFORE = "before"
+_SHARE = "spillway-share"
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -34,9 +35,11 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
         "--workers",
         type=int,
         metavar="N",
-        help="a gateway of so many processes too, with the load of one and with as much on each",
+        help="a gateway of so many processes too, with the load of one and with as much on each; and one with a share",
     )
-    parser.add_argument("--database", metavar="URL", help="of an empty PostgreSQL database, instead of SQLite")
+    parser.add_argument(
+        "--database", metavar="URL", help="of a PostgreSQL server for fresh databases, instead of SQLite"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single result there")
     return parser.parse_args(given)
 
@@ -49,14 +52,15 @@ def _chosen(names: Sequence[str], share: float) -> list[Scenario]:
 
 
 def _programs(options: argparse.Namespace) -> list[Program]:
-    variables = {"SPILLWAY_DATABASE_URL": options.database} if options.database else {}
-    programs = [Program(FLOOR, floor), Program(_OURS, Gateway(variables=variables))]
+    one = Gateway(server=options.database)
+    programs = [Program(FLOOR, floor), Program(_OURS, one)]
     if options.before:
-        programs.append(Program(_BEFORE, Gateway(variables=variables, checkout=options.before.absolute())))
+        programs.append(Program(_BEFORE, Gateway(server=options.database, checkout=options.before.absolute())))
     if options.workers:
-        several = Gateway(options.workers, variables)
+        several = Gateway(options.workers, options.database)
         programs.append(Program(f"{_OURS}-{options.workers}", several))
         programs.append(Program(f"{_OURS}-{options.workers}-each", several, load=options.workers))
+        programs.append(Program(_SHARE, one, load=1 / options.workers))
     return [*programs, *(find_peers() if options.peers else ())]
 
 
@@ -72,11 +76,14 @@ def main() -> None:
     for scenario in scenarios if options.before else ():
         print(f"{scenario.name}: a call costs {ratio(results, scenario.name, _OURS, _BEFORE)} of what it did before")
     for scenario in scenarios if options.workers else ():
-        names = [f"{_OURS}-{options.workers}", f"{_OURS}-{options.workers}-each"]
-        shared, each = [ratio(results, scenario.name, name, _OURS) for name in names]
-        cost = f"{scenario.name}: a call of {options.workers} processes costs of one's"
-        print(f"{cost}, with the load of one on each: {each}")
-        print(f"{cost}, with the load of one: {shared}")
+        several = f"{_OURS}-{options.workers}"
+        print(f"{scenario.name}: CPU of a call with {options.workers} processes, over that with one")
+        for said, name, beside in (
+            ("each has its load", f"{several}-each", _OURS),
+            ("they share its load", several, _OURS),
+            ("it has no more load than each", several, _SHARE),
+        ):
+            print(f"  {said:30} {ratio(results, scenario.name, name, beside)}")
 
 
 if __name__ == "__main__":

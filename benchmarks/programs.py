@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from benchmarks.databases import fresh_database
 from benchmarks.scenarios import Scenario
 
 _READY_SECONDS = 90.0
@@ -89,11 +90,12 @@ def floor(upstream_port: int, folder: Path) -> Iterator[Running]:
 class Gateway:
     """Spillway, as `spillway serve` starts it: keys, access log and all checks on.
 
-    Of another checkout, with an environment of its own in `.venv`, where one is named.
+    Of another checkout, with an environment of its own in `.venv`, where one is named; on PostgreSQL, with a database
+    of its own, where the address of a server is.
     """
 
     workers: int = 1
-    variables: Mapping[str, str] = field(default_factory=dict)
+    server: str | None = None
     checkout: Path | None = None
 
     @contextmanager
@@ -105,12 +107,14 @@ class Gateway:
             "RUNWARE_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
             "SPILLWAY_DATA_DIR": str(folder),
             "SPILLWAY_API_KEYS": "bench",
-            **self.variables,
         }
         python = sys.executable if self.checkout is None else str(self.checkout / ".venv/bin/python")
         command = [python, "-m", "app", "serve", "--port", str(port), "--workers", str(self.workers)]
         headers = {"authorization": "Bearer bench"}
-        with running(command, port, folder, environment, headers, self.checkout) as program:
+        with ExitStack() as stack:
+            if self.server is not None:
+                environment["SPILLWAY_DATABASE_URL"] = stack.enter_context(fresh_database(self.server))
+            program = stack.enter_context(running(command, port, folder, environment, headers, self.checkout))
             _wait_until_listening(folder / "output")
             yield program
 

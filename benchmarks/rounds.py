@@ -31,7 +31,7 @@ class Program:
     name: str
     start: Start
     is_peer: bool = False
-    load: int = 1
+    load: float = 1
 
     def takes_part(self, scenario: Scenario) -> bool:
         """Whether it can do this."""

@@ -49,9 +49,9 @@ class Scenario:
         calls, bursts = round(self.calls * share), round(self.bursts * share)
         return replace(self, calls=max(self.in_flight, calls), bursts=max(1, bursts))
 
-    def multiplied(self, load: int) -> "Scenario":
+    def multiplied(self, load: float) -> "Scenario":
         """The same with so many times the calls, and as many times in flight."""
-        return replace(self, calls=self.calls * load, in_flight=self.in_flight * load)
+        return replace(self, calls=round(self.calls * load), in_flight=max(1, round(self.in_flight * load)))
 
     def write_requests(self, folder: Path, headers: Mapping[str, str], prefix: str = "/v1") -> None:
         """The requests as a client sends them, each in a file."""

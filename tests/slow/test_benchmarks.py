@@ -1,5 +1,6 @@
 """What a call costs, beside the least that it can cost: the benchmarks themselves, a few rounds of them."""
 
+import contextlib
 import json
 import math
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from benchmarks.report import ratio
 from benchmarks.rounds import Measured
 from benchmarks.scenarios import SCENARIOS
+from tests.support.postgres import postgres_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.measured, pytest.mark.timeout(900)]
 
@@ -19,6 +21,11 @@ AT_MOST = {"url": 6.0, "edit": 2.8, "base64": 2.4}
 """CPU a call over that of the bare proxy in the same round: about twice of what was measured (0179)."""
 AT_MOST_ONCE = {"held": 2.6}
 """The same in a single round of the fewest calls, which takes more than a minute already."""
+
+
+TWO_AT_MOST = 1.8
+"""CPU a call with two processes of which each has the load of one, over that of one: about twice of what was
+measured."""
 
 
 def benchmarks(*options: str) -> subprocess.CompletedProcess[str]:
@@ -63,3 +70,18 @@ def test_another_checkout_takes_its_turns_and_is_compared():
     rows = {line.split()[0]: line.split() for line in finished.stdout.splitlines() if line.split()[1:]}
     assert rows["before"][7] == "0"
     assert "url: a call costs " in finished.stdout
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_a_call_costs_two_processes_about_what_it_costs_one(database, tmp_path):
+    place = tmp_path / "results.json"
+    with contextlib.ExitStack() as stack:
+        server = ("--database", stack.enter_context(postgres_server())) if database == "postgres" else ()
+        finished = benchmarks("--rounds", "1", "--calls", "0.4", "--workers", "2", "--json", str(place), *server, "url")
+    assert finished.returncode == 0, finished.stderr
+    results = [Measured(**one) for one in json.loads(place.read_text())]
+    print(finished.stdout)
+    assert {one.program for one in results} == {"floor", "spillway", "spillway-2", "spillway-2-each", "spillway-share"}
+    assert all(one.failed == 0 for one in results)
+    found = ratio(results, "url", "spillway-2-each", "spillway")
+    assert found.median <= TWO_AT_MOST, str(found)
