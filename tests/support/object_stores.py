@@ -39,7 +39,10 @@ def variables_of(url: str) -> Mapping[str, str]:
 
 
 class ObjectServer:
-    """An object store with one bucket. What is asked of it is counted in `asked`."""
+    """An object store with one bucket. What is asked of it is counted in `asked`.
+
+    All servers of a process share what moto keeps, so that what lay in the bucket before is not told by any of them.
+    """
 
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -49,7 +52,9 @@ class ObjectServer:
         self.asked: list[tuple[str, str]] = []
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._names_before, self._unfinished_before = frozenset[str](), 0
         self.make_bucket(BUCKET)
+        self._names_before, self._unfinished_before = frozenset(self.names()), self.unfinished()
 
     @property
     def url(self) -> str:
@@ -67,11 +72,12 @@ class ObjectServer:
     def names(self) -> set[str]:
         """What lies in the bucket."""
         text = loopback.get(f"{self.url}/{BUCKET}?list-type=2").raise_for_status().text
-        return {piece.partition("</Key>")[0] for piece in text.split("<Key>")[1:]}
+        return {piece.partition("</Key>")[0] for piece in text.split("<Key>")[1:]} - self._names_before
 
     def unfinished(self) -> int:
         """How many uploads in parts were begun and neither ended nor given up."""
-        return loopback.get(f"{self.url}/{BUCKET}?uploads").raise_for_status().text.count("<Upload>")
+        text = loopback.get(f"{self.url}/{BUCKET}?uploads").raise_for_status().text
+        return text.count("<Upload>") - self._unfinished_before
 
     @contextlib.contextmanager
     def answering(self, status: int) -> Iterator[None]:
