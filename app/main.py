@@ -179,7 +179,7 @@ def _background(
     journal, first, every = opened.journal, OpenBills(retries.first_bill), retries.looks_for_bills
     bills = BillCompleter(journal.writer, first, opened.runware, looks_every=every)
     sweeper = JournalSweeper(journal, Retention(settings.journal.journal_ttl))
-    free = FreeMemory(lambda: not (tasks.in_flight or tasks.queued or memory.in_flight))
+    free = FreeMemory(lambda: not (tasks.in_flight or memory.in_flight))
     return bills.loop, sweeper.loop, opened.sweeper.loop, free.loop
 
 
