@@ -1,4 +1,7 @@
-"""Empty databases on a PostgreSQL server, one for each gateway: those that share one hear of each other's requests."""
+"""Empty databases on a PostgreSQL server, one for each gateway: those that share one hear of each other's requests.
+
+The tests make theirs here too.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -11,13 +14,19 @@ from app.database.engine import open_engine
 
 @contextmanager
 def fresh_database(server: str) -> Iterator[str]:
-    """The address of a database that is there for as long as the block lasts, made on the server of this one."""
-    name = f"benchmark_{uuid.uuid4().hex}"
-    _execute(server, f"CREATE DATABASE {name}")
+    """The address of a database that is there for as long as the block lasts."""
+    url = create_database(server)
     try:
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        yield url
     finally:
-        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+        _execute(server, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+
+def create_database(server: str) -> str:
+    """The address of an empty database, made on the server that is meant by the address of any of its databases."""
+    name = f"db{uuid.uuid4().hex}"
+    _execute(server, f"CREATE DATABASE {name}")
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def _execute(server: str, statement: str) -> None:

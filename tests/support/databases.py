@@ -14,6 +14,7 @@ from sqlalchemy import Engine, make_url
 
 from app.database.engine import open_engine
 from app.database.schema import migrate
+from benchmarks.databases import create_database
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,7 @@ class PostgresServer:
 
     def fresh(self) -> str:
         """The URL of an empty database."""
-        name = f"db{uuid.uuid4().hex}"
-        engine = open_engine(self.url).execution_options(isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        engine.dispose()
-        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+        return create_database(self.url)
 
 
 Database = SQLiteFolder | PostgresServer
