@@ -33,13 +33,18 @@ def benchmarks(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=800)
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory) -> list[Measured]:
-    place = tmp_path_factory.mktemp("benchmarks") / "results.json"
-    finished = benchmarks("--rounds", "3", "--calls", "0.5", "--json", str(place), *AT_MOST)
+def measure(folder: Path, *options: str) -> list[Measured]:
+    """Every single result of a run."""
+    place = folder / "results.json"
+    finished = benchmarks("--json", str(place), *options)
     assert finished.returncode == 0, finished.stderr
     print(finished.stdout)
     return [Measured(**one) for one in json.loads(place.read_text())]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> list[Measured]:
+    return measure(tmp_path_factory.mktemp("benchmarks"), "--rounds", "3", "--calls", "0.5", *AT_MOST)
 
 
 @pytest.mark.parametrize("scenario", AT_MOST)
@@ -55,10 +60,7 @@ def test_every_call_of_the_benchmarks_is_answered(results):
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS if one.name not in AT_MOST])
 def test_every_other_scenario_runs_to_its_end_within_its_bound_if_it_has_one(name, tmp_path):
-    place = tmp_path / "results.json"
-    finished = benchmarks("--rounds", "1", "--calls", "0.01", "--json", str(place), name)
-    assert finished.returncode == 0, finished.stderr
-    results = [Measured(**one) for one in json.loads(place.read_text())]
+    results = measure(tmp_path, "--rounds", "1", "--calls", "0.01", name)
     assert {one.program: one.failed for one in results} == {"floor": 0, "spillway": 0}
     found = ratio(results, name, "spillway")
     assert found.median <= AT_MOST_ONCE.get(name, math.inf), str(found)
@@ -74,13 +76,9 @@ def test_another_checkout_takes_its_turns_and_is_compared():
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_a_call_costs_two_processes_about_what_it_costs_one(database, tmp_path):
-    place = tmp_path / "results.json"
     with contextlib.ExitStack() as stack:
         server = ("--database", stack.enter_context(postgres_server())) if database == "postgres" else ()
-        finished = benchmarks("--rounds", "1", "--calls", "0.4", "--workers", "2", "--json", str(place), *server, "url")
-    assert finished.returncode == 0, finished.stderr
-    results = [Measured(**one) for one in json.loads(place.read_text())]
-    print(finished.stdout)
+        results = measure(tmp_path, "--rounds", "1", "--calls", "0.4", "--workers", "2", *server, "url")
     assert {one.program for one in results} == {"floor", "spillway", "spillway-2", "spillway-2-each", "spillway-share"}
     assert all(one.failed == 0 for one in results)
     found = ratio(results, "url", "spillway-2-each", "spillway")

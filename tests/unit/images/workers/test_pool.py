@@ -159,6 +159,12 @@ def test_nothing_is_left_of_a_pool_that_is_closed_at_work():
     assert children() == before
 
 
+async def successor_of(worn: int, workers: Workers, before: set[int]) -> int:
+    """The only process there is once the worn one has gone, beside those from `before`."""
+    await until(lambda: len(children() - before) == 1 and worn not in children())
+    return await workers.run_in_worker(SMALL, image_jobs.tell_process)
+
+
 def serving(wear: Wear, story):
     """What `story` makes of a pool of one process that wears like this."""
 
@@ -202,8 +208,7 @@ def test_a_process_that_is_worn_is_replaced_and_no_image_waits_for_that(wear, wo
 def test_a_worn_process_goes_when_its_successor_is_there_although_no_other_image_comes():
     async def story(workers):
         worn = await workers.run_in_worker(SMALL, image_jobs.tell_process)
-        await until(lambda: len(children() - before) == 1 and worn not in children())
-        return worn, await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        return worn, await successor_of(worn, workers, before)
 
     before = children()
     worn, successor = serving(Wear(images=1), story)
@@ -227,8 +232,7 @@ def test_a_worn_process_goes_on_until_a_successor_can_be_started():
             served = {await workers.run_in_worker(SMALL, image_jobs.tell_process) for _ in range(5)}
         (worn,) = served
         await workers.run_in_worker(SMALL, image_jobs.tell_process)
-        await until(lambda: len(children() - before) == 1 and worn not in children())
-        return worn, await workers.run_in_worker(SMALL, image_jobs.tell_process)
+        return worn, await successor_of(worn, workers, before)
 
     before = children()
     worn, successor = serving(Wear(images=1), story)
