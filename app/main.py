@@ -48,6 +48,7 @@ from app.generation.prepare import Preparer, policy_of
 from app.generation.resolve import TaskFinder
 from app.generation.service import ImageService
 from app.generation.uploads import InputUploads
+from app.images.hashing import ImageHash
 from app.jobs.leases import LeaseKeeper
 from app.jobs.memory import KeyMemory
 from app.jobs.result_store import ResultStore
@@ -143,10 +144,10 @@ async def _build(
         part.start()
     for loop in background:
         loop.start()
-    tenants = Tenants(journal.reader, own.names)
+    tenants, labels = Tenants(journal.reader, own.names), ModelLabels(registry, policy.default_models)
     try:
         handlers = Handlers(
-            images=_image_routes(service, runner, memory, settings, ModelLabels(registry, policy.default_models)),
+            images=_image_routes(service, runner, memory, settings, labels, opened.image_hash),
             models=ModelRoutes(registry),
             media=MediaRoutes(opened.media),
             requests=RequestRoutes(journal.history, runner, secrets, ring.audit, tenants),
@@ -198,10 +199,15 @@ def _health_routes(
 
 
 def _image_routes(
-    service: ImageService, runner: JobRunner, memory: MemoryBudget, settings: Settings, labels: ModelLabels
+    service: ImageService,
+    runner: JobRunner,
+    memory: MemoryBudget,
+    settings: Settings,
+    labels: ModelLabels,
+    image_hash: ImageHash,
 ) -> ImageRoutes:
     contexts = ContextReader(settings.server, settings.models)
-    bodies = BodyReader(memory, settings.server, settings.images, settings.upstream)
+    bodies = BodyReader(memory, settings.server, settings.images, settings.upstream, image_hash)
     return ImageRoutes(service, runner.receipts, contexts, bodies, labels)
 
 

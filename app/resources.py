@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sqlalchemy import Engine
+
 from app import __version__
 from app.catalog.registry import Registry
 from app.database.errors import DatabaseUnavailableError
@@ -16,6 +18,7 @@ from app.egress.download import DownloadPolicy
 from app.egress.names import Lookup, look_up
 from app.egress.ways_out import WaysOut, open_ways
 from app.generation.service import ImageService
+from app.images.hashing import ImageHash
 from app.images.workers.pool import Workers
 from app.jobs.duty import Duty
 from app.jobs.image_book import ImageBook
@@ -23,6 +26,7 @@ from app.jobs.leases import LEASE_SECONDS
 from app.jobs.memory import MOST_BYTES
 from app.jobs.shelf import ImageShelf, Keep, Stores
 from app.journal.duties import IMAGES
+from app.journal.image_hash import read_image_hash
 from app.journal.journal import Journal
 from app.journal.processes import Predecessors
 from app.journal.stored_images import StoredImages
@@ -90,6 +94,8 @@ class Resources:
     storage: MediaStorage
     workers: Workers
     journal: Journal
+    image_hash: ImageHash
+    """By which the journal tells images apart."""
     shelf: ImageShelf
     sweeper: ImageSweeper
     sweeping: Duty
@@ -115,7 +121,9 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     workers = Workers(settings.images.image_workers, metrics)
     workers.start()
     try:
-        journal = await _open_journal(settings.journal, Predecessors(parts.lease_seconds), metrics)
+        engine = await _open_database(settings.journal)
+        image_hash = await asyncio.to_thread(read_image_hash, engine)
+        journal = _journal_on(engine, settings.journal, Predecessors(parts.lease_seconds), metrics)
         return Resources(
             ways,
             RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries, metrics=metrics),
@@ -123,6 +131,7 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
             MediaStorage(transport),
             workers,
             journal,
+            image_hash,
             *(await _open_shelf(settings, secrets, journal, metrics, parts.sweeps_every)),
         )
     except BaseException:
@@ -130,10 +139,14 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
         raise
 
 
-async def _open_journal(settings: JournalSettings, predecessors: Predecessors, metrics: Metrics) -> Journal:
-    """What is written down of requests, and how, in tables that are up to date."""
+async def _open_database(settings: JournalSettings) -> Engine:
+    """With tables that are up to date."""
     private_folder(settings.data_dir)
-    engine = await asyncio.to_thread(open_database, settings.journal_url)
+    return await asyncio.to_thread(open_database, settings.journal_url)
+
+
+def _journal_on(engine: Engine, settings: JournalSettings, predecessors: Predecessors, metrics: Metrics) -> Journal:
+    """What is written down of requests, and how."""
     return Journal.on(
         engine,
         key_ttl=settings.idempotency_ttl,

@@ -18,6 +18,7 @@ from app.domain.request import IgnoredField, ImageRequest, UploadedImage
 from app.domain.values import replace
 from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, OverloadedError
+from app.images.hashing import ImageHash
 from app.openai_api.defaults import with_defaults
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import INLINE_BYTES, MAX_STRUCTURE, StructureGuard, decode_object
@@ -55,9 +56,14 @@ class BodyReader:
     """Reads the bodies of image requests, each after it got a place."""
 
     def __init__(
-        self, memory: MemoryBudget, server: ServerSettings, images: ImageSettings, upstream: UpstreamSettings
+        self,
+        memory: MemoryBudget,
+        server: ServerSettings,
+        images: ImageSettings,
+        upstream: UpstreamSettings,
+        image_hash: ImageHash,
     ) -> None:
-        self._memory, self._parser = memory, RequestParser()
+        self._memory, self._parser, self._image_hash = memory, RequestParser(image_hash), image_hash
         self._body_bytes, self._image_bytes = server.max_body_bytes, images.max_image_bytes
         self._longest_wait = upstream.request_timeout
 
@@ -110,7 +116,7 @@ class BodyReader:
         return await (self._read_form(request, asked, chunks) if kind.startswith(_FORM) else _read_json(asked, chunks))
 
     async def _read_form(self, request: Request, asked: _Asked, chunks: AsyncIterator[bytes]) -> ImageRequest:
-        with closing(FormParser(request.headers["content-type"], self._image_bytes)) as parser:
+        with closing(FormParser(request.headers["content-type"], self._image_bytes, self._image_hash)) as parser:
             async for chunk in chunks:
                 parser.feed(chunk)
             if parser.text_bytes <= INLINE_BYTES:

@@ -91,7 +91,7 @@ def migrate(engine: Engine) -> Migrated:
     with _alone(engine) as connection:
         # Once more, now that nobody else can be at it.
         before = _version_of(connection)
-        _upgrade(connection)
+        _upgrade(connection, is_new=before is None)
     return Migrated(before, _newest())
 
 
@@ -140,7 +140,7 @@ def _newest() -> str:
     return max(_known())
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, *, is_new: bool) -> None:
     # A tenth of what a start loads, and most starts find nothing to migrate (0178).
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -148,4 +148,5 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
+    config.attributes["is_new"] = is_new
     command.upgrade(config, "head")

@@ -39,7 +39,7 @@ class SizeRequest(Struct, frozen=True):
 class UploadedImage:
     """An image whose bytes came with the request; `param` is the caller's name.
 
-    `digest` is the SHA-256 of the bytes in hexadecimal digits, where who read them has computed it on the way.
+    `digest` is what the bytes are known by, a hash with its name before it; empty where nobody has computed it.
     """
 
     param: str

@@ -5,7 +5,6 @@ Files: `image`, repeated `image`, `image[]`, `image[0]`, `images[]`, `reference_
 with one of these, or a list. Leaves looking into the bytes to `images`.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -44,7 +43,7 @@ class FilePart:
     """What stands in an image field of a form: the bytes of a file, or text that names an image.
 
     `name` has no brackets, `index` is what stood in them. What the client said of name and type is not trusted.
-    `digest` is the SHA-256 of bytes that were hashed while they arrived.
+    `digest` is what bytes are known by that were hashed while they arrived; else it is empty.
     """
 
     name: str
@@ -163,8 +162,7 @@ def _read_one(param: str, value: JSONValue) -> InputImage:
 
 
 def _uploaded(param: str, data: bytes, digest: str = "") -> UploadedImage:
-    """The image with its hash, made where large images are read in a thread; the fingerprint needs no other pass."""
-    return UploadedImage(param, ImageBytes(data), digest or hashlib.sha256(data).hexdigest())
+    return UploadedImage(param, ImageBytes(data), digest)
 
 
 def _read_object(param: str, value: dict[str, JSONValue]) -> InputImage:

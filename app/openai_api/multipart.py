@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
+from app.images.hashing import ImageHash
 from app.openai_api.form_fields import rebuild_fields
 from app.openai_api.form_parts import PartHead, TextPart, read_head, read_part
 from app.openai_api.input_images import FilePart
@@ -32,17 +33,18 @@ class Form:
 class FormParser:
     """Feed it the body as it arrives, then call `finish`.
 
-    Both raise InvalidRequestError for a malformed form and TooLargeError for a file beyond `max_file_bytes`.
+    Both raise InvalidRequestError for a malformed form and TooLargeError for a file beyond `max_file_bytes`. Images are
+    hashed by `image_hash`.
     """
 
-    def __init__(self, content_type: str, max_file_bytes: int) -> None:
+    def __init__(self, content_type: str, max_file_bytes: int, image_hash: ImageHash) -> None:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
             raise InvalidRequestError(
                 "The multipart body has no boundary: let your HTTP client set Content-Type itself.", param="body"
             )
-        self._max_file_bytes = max_file_bytes
+        self._max_file_bytes, self._image_hash = max_file_bytes, image_hash
         self._texts: list[tuple[str, str]] = []
         self._files: list[FilePart] = []
         self._header_name, self._header_value = bytearray(), bytearray()
@@ -116,7 +118,7 @@ class FormParser:
         head = self._head = read_head(tuple(self._lines))
         self._counts = head.image is None and not head.has_file_name
         # Of every part in such a field: that it is a file shows by its bytes alone, where a client names none.
-        self._content = Pieces(hashed=head.image is not None)
+        self._content = Pieces(None if head.image is None else self._image_hash)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         head, content, size = self._head, self._content, end - start

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 
 from app.catalog.modes import Mode
 from app.domain.memory import Memory
-from app.domain.request import IgnoredField, ImageRequest, InputImage
+from app.domain.request import IgnoredField, ImageRequest, InputImage, LinkedImage, UploadedImage
 from app.domain.values import replace
 from app.domain.words import ImageFormat, JSONValue
 from app.errors import InvalidRequestError
+from app.images.hashing import ImageHash
 from app.openai_api.input_images import FilePart, read_images, read_single
 from app.openai_api.readers import Fields, read_field, wrong
 from app.openai_api.runware_parameters import Translation, translate_body
@@ -44,14 +45,15 @@ _STREAM_COMES_FIRST = IgnoredField("deliveryMethod", "async", "A stream is sent 
 class RequestParser:
     """Parses bodies as `parse_request` does, and remembers what short ones say beside what differs in each."""
 
-    def __init__(self) -> None:
+    def __init__(self, image_hash: ImageHash) -> None:
         self._known = Memory[_Said, ImageRequest](_BODIES_KEPT)
+        self._image_hash = image_hash
 
     def parse(self, mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
-        """See `parse_request`."""
+        """See `parse_request`; images have their digests."""
         prompt = fields.get("prompt")
         if files or not prompt or not isinstance(prompt, str) or not RUNWARE_NAMES.isdisjoint(fields):
-            return parse_request(mode, fields, files)
+            return self._read(mode, fields, files)
         rest = {**fields}
         carried = {name: rest.pop(name) for name in _CARRIED & rest.keys()}
         # With their types: 1, 1.0 and true are equal, and not all of them are legal.
@@ -59,16 +61,34 @@ class RequestParser:
         try:
             known = self._known.find(said)
         except TypeError:  # lists and objects are read each time
-            return parse_request(mode, fields)
+            return self._read(mode, fields)
         if known is None:
-            understood = parse_request(mode, fields)
+            understood = self._read(mode, fields)
             # Images are read each time, however small: their bytes go once they are sent (0208).
-            brings_images = understood.images or understood.mask is not None or understood.markup is not None
-            if _is_short(rest) and not brings_images:
+            if _is_short(rest) and not _brings_images(understood):
                 alike = replace(understood, prompt=None, seed=None, user=None, given=understood.given - _CARRIED)
                 self._known.keep(said, alike)
             return understood
         return _with_own(known, carried)
+
+    def _read(self, mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
+        """What the body says, read in a thread where it is large: so there images are hashed, too."""
+        understood = parse_request(mode, fields, files)
+        if not _brings_images(understood):
+            return understood
+        images = tuple([self._identify(image) for image in understood.images])
+        mask, markup = (one and self._identify(one) for one in (understood.mask, understood.markup))
+        return replace(understood, images=images, mask=mask, markup=markup)
+
+    def _identify(self, image: InputImage) -> InputImage:
+        """An image with its digest, which files of forms have already."""
+        if isinstance(image, LinkedImage) or image.digest:
+            return image
+        return UploadedImage(image.param, image.content, self._image_hash.digest_of(image.data))
+
+
+def _brings_images(understood: ImageRequest) -> bool:
+    return bool(understood.images) or understood.mask is not None or understood.markup is not None
 
 
 def _with_own(known: ImageRequest, carried: Fields) -> ImageRequest:

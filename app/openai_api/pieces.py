@@ -1,6 +1,6 @@
 """Bytes that arrive in pieces and are wanted whole: kept as they came, joined once. Pure."""
 
-import hashlib
+from app.images.hashing import ImageHash
 
 _SMALL = 16 * 1024
 """Pieces smaller than this are copied together: kept one by one, pieces of a byte would take forty times their size."""
@@ -12,26 +12,27 @@ _BLOCK = 1 * 1024 * 1024
 class Pieces:
     """The pieces so far, copied once when all are there: a buffer that grows copies megabytes several times.
 
-    What is `hashed` is so while a piece is still in the processor's cache: a second pass costs twice as much.
+    With an `image_hash` each is hashed while it is still in the processor's cache: a second pass costs twice as much.
     """
 
-    __slots__ = ("_hash", "_kept", "_small", "_waiting", "_waits", "size")
+    __slots__ = ("_hashing", "_image_hash", "_kept", "_small", "_waiting", "_waits", "size")
 
-    def __init__(self, *, hashed: bool = False) -> None:
+    def __init__(self, image_hash: ImageHash | None = None) -> None:
         self.size = 0
         """Bytes so far."""
         self._kept: list[bytes | bytearray | memoryview] = []
         self._waiting = self._waits = 0
         """Bytes, and pieces at the end of what is kept, that are to be put together."""
         self._small: bytearray | None = None
-        self._hash = hashlib.sha256() if hashed else None
+        self._image_hash = image_hash
+        self._hashing = None if image_hash is None else image_hash.begin()
 
     def add(self, piece: bytes | memoryview) -> None:
         """Take the next bytes."""
         size = len(piece)
         self.size += size
-        if self._hash is not None:
-            self._hash.update(piece)
+        if self._hashing is not None:
+            self._hashing.update(piece)
         if size < _SMALL:
             if self._small is None:
                 self._small = bytearray()
@@ -56,8 +57,10 @@ class Pieces:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of all that was added, in hexadecimal digits; empty where nothing was to be hashed."""
-        return "" if self._hash is None else self._hash.hexdigest()
+        """What an image of all that was added is known by; empty where nothing was to be hashed."""
+        if self._image_hash is None or self._hashing is None:
+            return ""
+        return self._image_hash.digest(self._hashing)
 
     def _settle(self) -> None:
         if self._small is not None:

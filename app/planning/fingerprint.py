@@ -15,6 +15,7 @@ from app.domain.context import RequestContext
 from app.domain.ids import GrowingIds
 from app.domain.request import IgnoredField, ImageRequest, InputImage, LinkedImage, SizeRequest
 from app.domain.words import Delivery, JSONValue
+from app.images.hashing import ImageHash
 from app.runware.tasks import OWN_FIELDS
 
 
@@ -121,7 +122,7 @@ def _by_hash(image: InputImage) -> InputImage:
     """An image by what it is instead of by its bytes."""
     if isinstance(image, LinkedImage):
         return image
-    return LinkedImage(image.param, f"sha256:{image.digest or hashlib.sha256(image.data).hexdigest()}")
+    return LinkedImage(image.param, image.digest or ImageHash.SHA256.digest_of(image.data))
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -12,7 +12,7 @@ from tests.support.databases import SQLiteFolder
 from tests.support.old_journals import make_old_journal, version_and_costs
 from tests.support.processes import free_port
 
-NEWEST = "0008"
+NEWEST = "0009"
 
 
 def test_migrate_says_what_it_did(tmp_path, database):

@@ -15,7 +15,7 @@ from tests.support.processes import free_port, process, unique
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = re.compile(
-    r"(Apache-2.0|BSD-2-Clause|BSD-3-Clause|ISC|LGPL-3.0-only|MIT|MIT-CMU|PSF-2.0)( (AND|OR) (Apache-2.0|BSD-2-Clause|MIT))*"
+    r"(Apache-2.0|BSD-2-Clause|BSD-3-Clause|CC0-1.0|ISC|LGPL-3.0-only|MIT|MIT-CMU|PSF-2.0)( (AND|OR) (Apache-2.0|BSD-2-Clause|MIT))*"
 )
 LISTENER = """
 import atexit, sys

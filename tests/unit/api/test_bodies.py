@@ -13,6 +13,7 @@ from app.catalog.modes import Mode
 from app.domain.context import RequestContext
 from app.domain.words import Delivery
 from app.errors import InvalidRequestError, OverloadedError
+from app.images.hashing import ImageHash
 from app.server.delivery import state_of
 from app.settings.groups import ImageSettings, UpstreamSettings
 from app.settings.limits import LoadSettings
@@ -58,7 +59,7 @@ def budget(queued: int = 10) -> MemoryBudget:
 
 
 def reader(memory: MemoryBudget) -> BodyReader:
-    return BodyReader(memory, ServerSettings(), ImageSettings(), UpstreamSettings())
+    return BodyReader(memory, ServerSettings(), ImageSettings(), UpstreamSettings(), ImageHash.BLAKE3)
 
 
 def test_what_stays_of_a_read_body_are_its_images():

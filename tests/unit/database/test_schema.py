@@ -20,7 +20,7 @@ from tests.support.databases import PostgresServer, SQLiteFolder
 from tests.support.old_journals import COST, make_old_journal, version_and_costs
 from tests.support.waiting import seen
 
-NEWEST = "0008"
+NEWEST = "0009"
 MIGRATES = "import sys; from app.database.schema import open_database; open_database(sys.argv[1])"
 ENDLESS = (
     "CREATE TRIGGER endless AFTER UPDATE ON requests BEGIN SELECT"
@@ -50,7 +50,7 @@ def test_of_processes_that_migrate_at_once_one_does_it_and_the_others_wait(datab
     assert version_and_costs(url) == (NEWEST, [30_000_000] * 500)
 
 
-@pytest.mark.parametrize("version", ["0009", "9999", "a branch of somebody"])
+@pytest.mark.parametrize("version", ["0010", "9999", "a branch of somebody"])
 def test_tables_of_a_newer_version_are_refused_at_once_and_left_alone(database, version):
     url = database.fresh()
     engine = open_database(url)

@@ -1,13 +1,13 @@
 """Forms as the world's HTTP stacks write them: what is a file, what is text, which comes first."""
 
 import base64
-import hashlib
 
 import pytest
 
 from app.catalog.modes import Mode
 from app.domain.request import LinkedImage
 from app.errors import InvalidRequestError
+from app.images.hashing import ImageHash
 from app.openai_api.multipart import Form, FormParser
 from app.openai_api.parse import parse_request
 from tests.support.images import encode, photo
@@ -22,7 +22,7 @@ UUID = "c64351d5-4c59-42f7-95e1-eace013eddab"
 def form_of(*parts: tuple[str, bytes]) -> Form:
     """A form of these parts; each has its headers and its bytes."""
     body = b"".join(b"--xyz\r\n%b\r\n\r\n%b\r\n" % (head.encode("latin-1"), data) for head, data in parts)
-    parser = FormParser("multipart/form-data; boundary=xyz", 100_000)
+    parser = FormParser("multipart/form-data; boundary=xyz", 100_000, ImageHash.SHA256)
     parser.feed(body + b"--xyz--\r\n")
     return parser.finish()
 
@@ -82,7 +82,7 @@ def test_a_file_is_one_however_it_is_marked(file):
     ids=["with a name", "type only", "its field says so"],
 )
 def test_a_file_is_hashed_while_it_arrives_however_it_is_marked(file):
-    assert [one.digest for one in form_of(PROMPT, file).files] == [hashlib.sha256(PNG).hexdigest()]
+    assert [one.digest for one in form_of(PROMPT, file).files] == [ImageHash.SHA256.digest_of(PNG)]
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "images[]", "mask", "markup", "reference_images"])

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from app.catalog.modes import Mode
 from app.errors import GatewayError, InvalidRequestError
+from app.images.hashing import ImageHash
 from app.openai_api.form_fields import rebuild_fields
 from app.openai_api.json_body import decode_object
 from app.openai_api.multipart import FormParser
@@ -99,7 +100,7 @@ def test_a_file_survives_any_cutting_of_the_body(data, step):
             ),
         ]
     )
-    parser = FormParser('multipart/form-data; boundary="xyz"', 10_000)
+    parser = FormParser('multipart/form-data; boundary="xyz"', 10_000, ImageHash.SHA256)
     for start in range(0, len(body), step):
         parser.feed(body[start : start + step])
     form = parser.finish()
@@ -110,7 +111,7 @@ def test_a_file_survives_any_cutting_of_the_body(data, step):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_no_body_breaks_the_form_parser(body):
-    parser = FormParser("multipart/form-data; boundary=x", 1000)
+    parser = FormParser("multipart/form-data; boundary=x", 1000, ImageHash.SHA256)
     try:
         parser.feed(b"--x\r\n" + body)
         parser.finish()

@@ -1,26 +1,28 @@
 """Bytes that arrive in pieces."""
 
-import hashlib
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.images.hashing import ImageHash
 from app.openai_api.pieces import Pieces
 
 
+@pytest.mark.parametrize("image_hash", ImageHash)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=8), st.sampled_from([b"a" * 20_000, b"b" * 70_000, b"c" * 1_500_000])), max_size=12
     )
 )
-def test_what_was_added_comes_out_whole_and_hashed(parts):
-    pieces = Pieces(hashed=True)
+def test_what_was_added_comes_out_whole_and_hashed(image_hash, parts):
+    pieces = Pieces(image_hash)
     for part in parts:
         pieces.add(part)
     whole = b"".join(parts)
     assert pieces.size == len(whole)
-    assert pieces.digest == hashlib.sha256(whole).hexdigest()
+    assert pieces.digest == image_hash.digest_of(whole)
     assert pieces.join() == whole
 
 

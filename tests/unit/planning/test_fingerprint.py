@@ -7,6 +7,7 @@ from app.domain.context import RequestContext
 from app.domain.request import IgnoredField, ImageRequest, LinkedImage, SizeRequest, UploadedImage
 from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
+from app.images.hashing import ImageHash
 from app.images.types import ImageBytes
 from app.planning.fingerprint import fingerprint
 
@@ -82,6 +83,13 @@ SAME = {
 )
 def test_fingerprints_that_journals_keep_stay_what_they_are(request_, strict, kept):
     assert fingerprint(request_, replace(CONTEXT, strict=strict)) == kept
+
+
+def test_images_count_by_the_digest_they_came_with():
+    images = UploadedImage("image[0]", ImageBytes(b"abc"), ImageHash.BLAKE3.digest_of(b"abc")), FULL.images[1]
+    markup = UploadedImage("markup", ImageBytes(b"x"), ImageHash.BLAKE3.digest_of(b"x"))
+    kept = "46b2f3a71c1a3ffc50055abcf6dfe1b55a1b4674549dd107898dbf3de6c7c0d1"
+    assert fingerprint(replace(FULL, images=images, markup=markup), CONTEXT) == kept
 
 
 def test_how_long_images_stay_counts_as_it_did_when_it_was_runwares_own_field():
