@@ -95,7 +95,7 @@ class Resources:
     workers: Workers
     journal: Journal
     image_hash: ImageHash
-    """By which the journal tells images apart."""
+    """The hash that the journal uses for images."""
     shelf: ImageShelf
     sweeper: ImageSweeper
     sweeping: Duty
@@ -121,9 +121,8 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     workers = Workers(settings.images.image_workers, metrics)
     workers.start()
     try:
-        engine = await _open_database(settings.journal)
-        image_hash = await asyncio.to_thread(read_image_hash, engine)
-        journal = _journal_on(engine, settings.journal, Predecessors(parts.lease_seconds), metrics)
+        engine, image_hash = await _open_database(settings.journal)
+        journal = _make_journal(engine, settings.journal, Predecessors(parts.lease_seconds), metrics)
         return Resources(
             ways,
             RunwareClient(transport, keys, sync_wait=settings.upstream.sync_wait, retry=parts.retries, metrics=metrics),
@@ -139,14 +138,19 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
         raise
 
 
-async def _open_database(settings: JournalSettings) -> Engine:
-    """With tables that are up to date."""
+async def _open_database(settings: JournalSettings) -> tuple[Engine, ImageHash]:
+    """The database with its tables up to date, and the hash that it uses for images."""
     private_folder(settings.data_dir)
-    return await asyncio.to_thread(open_database, settings.journal_url)
+    engine = await asyncio.to_thread(open_database, settings.journal_url)
+    try:
+        return engine, await asyncio.to_thread(read_image_hash, engine)
+    except BaseException:
+        engine.dispose()
+        raise
 
 
-def _journal_on(engine: Engine, settings: JournalSettings, predecessors: Predecessors, metrics: Metrics) -> Journal:
-    """What is written down of requests, and how."""
+def _make_journal(engine: Engine, settings: JournalSettings, predecessors: Predecessors, metrics: Metrics) -> Journal:
+    """The journal on an open database."""
     return Journal.on(
         engine,
         key_ttl=settings.idempotency_ttl,

@@ -122,14 +122,14 @@ its webhook needs no further call. `cost` is null until all of it is known; `kno
 meanwhile, and `bill_next` when Runware is asked again for the rest. `fence` grows with every change of hands, `beat`
 while its holder lives, `tries` with every take-over that did not end it."""
 
-journal_form = Table(
-    "journal_form",
+journal_settings = Table(
+    "journal_settings",
     metadata,
-    # The hash that fingerprints know images by. All that share a journal use the same, or a retry that reaches another
-    # release would match nothing and be bought again (0214).
+    # The hash that fingerprints use for images. All gateways on a journal use the same one: otherwise a retry would
+    # match nothing and be bought again (0214).
     Column("image_hash", String(16), primary_key=True),
 )
-"""What is settled when a journal is made and never changes. One row, or none in journals older than this table."""
+"""What is fixed when a journal is made: one row, or none in journals older than this table."""
 
 tasks = Table(
     "tasks",

@@ -39,7 +39,7 @@ class SizeRequest(Struct, frozen=True):
 class UploadedImage:
     """An image whose bytes came with the request; `param` is the caller's name.
 
-    `digest` is what the bytes are known by, a hash with its name before it; empty where nobody has computed it.
+    `digest` identifies the bytes: `<name of the hash>:<64 hexadecimal digits>`; empty before it is computed.
     """
 
     param: str

@@ -1,4 +1,4 @@
-"""The hashes by which images are told apart. Which of them a journal uses, `journal.image_hash` says. Pure."""
+"""Hashes that identify images; `journal.image_hash` says which one a journal uses. Pure."""
 
 import hashlib
 from enum import StrEnum
@@ -7,34 +7,34 @@ from typing import Protocol
 from blake3 import blake3
 
 
-class Hashing(Protocol):
-    """A hash of bytes that come one after the other."""
+class Hasher(Protocol):
+    """An incremental hash."""
 
     def update(self, data: bytes | memoryview, /) -> object:
         """Take the next bytes."""
         ...
 
     def hexdigest(self) -> str:
-        """That of all so far: 64 hexadecimal digits."""
+        """The digest of the bytes so far: 64 hexadecimal digits."""
         ...
 
 
 class ImageHash(StrEnum):
-    """Neither lets anybody make two images that are taken for one. BLAKE3 takes a third of the time."""
+    """Both are collision-resistant; BLAKE3 takes a third of the time."""
 
     SHA256 = "sha256"
     BLAKE3 = "blake3"
 
-    def begin(self) -> Hashing:
-        """That of an image which arrives in pieces."""
+    def new_hasher(self) -> Hasher:
+        """A hasher for an image that arrives in pieces."""
         return hashlib.sha256() if self is ImageHash.SHA256 else blake3()
 
-    def digest_of(self, data: bytes) -> str:
-        """What a whole image is known by."""
-        hashing = self.begin()
-        hashing.update(data)
-        return self.digest(hashing)
+    def digest_bytes(self, data: bytes) -> str:
+        """The digest of a whole image."""
+        hasher = self.new_hasher()
+        hasher.update(data)
+        return self.finish(hasher)
 
-    def digest(self, hashing: Hashing) -> str:
-        """What an image is known by: the name of the hash, a colon, and 64 hexadecimal digits."""
-        return f"{self}:{hashing.hexdigest()}"
+    def finish(self, hasher: Hasher) -> str:
+        """The digest of an image: the name of the hash, a colon, and 64 hexadecimal digits."""
+        return f"{self}:{hasher.hexdigest()}"

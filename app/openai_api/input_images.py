@@ -43,7 +43,7 @@ class FilePart:
     """What stands in an image field of a form: the bytes of a file, or text that names an image.
 
     `name` has no brackets, `index` is what stood in them. What the client said of name and type is not trusted.
-    `digest` is what bytes are known by that were hashed while they arrived; else it is empty.
+    `digest` is that of a file that was hashed while it arrived; else it is empty.
     """
 
     name: str

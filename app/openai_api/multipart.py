@@ -34,7 +34,7 @@ class FormParser:
     """Feed it the body as it arrives, then call `finish`.
 
     Both raise InvalidRequestError for a malformed form and TooLargeError for a file beyond `max_file_bytes`. Images are
-    hashed by `image_hash`.
+    hashed with `image_hash`.
     """
 
     def __init__(self, content_type: str, max_file_bytes: int, image_hash: ImageHash) -> None:

@@ -50,10 +50,10 @@ class RequestParser:
         self._image_hash = image_hash
 
     def parse(self, mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
-        """See `parse_request`; images have their digests."""
+        """As `parse_request`, with the digest of every image that came as bytes."""
         prompt = fields.get("prompt")
         if files or not prompt or not isinstance(prompt, str) or not RUNWARE_NAMES.isdisjoint(fields):
-            return self._read(mode, fields, files)
+            return self._parse_with_digests(mode, fields, files)
         rest = {**fields}
         carried = {name: rest.pop(name) for name in _CARRIED & rest.keys()}
         # With their types: 1, 1.0 and true are equal, and not all of them are legal.
@@ -61,9 +61,9 @@ class RequestParser:
         try:
             known = self._known.find(said)
         except TypeError:  # lists and objects are read each time
-            return self._read(mode, fields)
+            return self._parse_with_digests(mode, fields)
         if known is None:
-            understood = self._read(mode, fields)
+            understood = self._parse_with_digests(mode, fields)
             # Images are read each time, however small: their bytes go once they are sent (0208).
             if _is_short(rest) and not _brings_images(understood):
                 alike = replace(understood, prompt=None, seed=None, user=None, given=understood.given - _CARRIED)
@@ -71,20 +71,20 @@ class RequestParser:
             return understood
         return _with_own(known, carried)
 
-    def _read(self, mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
-        """What the body says, read in a thread where it is large: so there images are hashed, too."""
+    def _parse_with_digests(self, mode: Mode, fields: Fields, files: Sequence[FilePart] = ()) -> ImageRequest:
+        """Parse, and hash images that came as base64. Large bodies are parsed in a thread."""
         understood = parse_request(mode, fields, files)
         if not _brings_images(understood):
             return understood
-        images = tuple([self._identify(image) for image in understood.images])
-        mask, markup = (one and self._identify(one) for one in (understood.mask, understood.markup))
+        images = tuple([self._with_digest(image) for image in understood.images])
+        mask, markup = (one and self._with_digest(one) for one in (understood.mask, understood.markup))
         return replace(understood, images=images, mask=mask, markup=markup)
 
-    def _identify(self, image: InputImage) -> InputImage:
-        """An image with its digest, which files of forms have already."""
+    def _with_digest(self, image: InputImage) -> InputImage:
+        """The image with its digest; files of forms have theirs already."""
         if isinstance(image, LinkedImage) or image.digest:
             return image
-        return UploadedImage(image.param, image.content, self._image_hash.digest_of(image.data))
+        return UploadedImage(image.param, image.content, self._image_hash.digest_bytes(image.data))
 
 
 def _brings_images(understood: ImageRequest) -> bool:

@@ -12,10 +12,10 @@ _BLOCK = 1 * 1024 * 1024
 class Pieces:
     """The pieces so far, copied once when all are there: a buffer that grows copies megabytes several times.
 
-    With an `image_hash` each is hashed while it is still in the processor's cache: a second pass costs twice as much.
+    With `image_hash`, each is hashed while it is still in the processor's cache: a second pass costs twice as much.
     """
 
-    __slots__ = ("_hashing", "_image_hash", "_kept", "_small", "_waiting", "_waits", "size")
+    __slots__ = ("_hasher", "_image_hash", "_kept", "_small", "_waiting", "_waits", "size")
 
     def __init__(self, image_hash: ImageHash | None = None) -> None:
         self.size = 0
@@ -25,14 +25,14 @@ class Pieces:
         """Bytes, and pieces at the end of what is kept, that are to be put together."""
         self._small: bytearray | None = None
         self._image_hash = image_hash
-        self._hashing = None if image_hash is None else image_hash.begin()
+        self._hasher = None if image_hash is None else image_hash.new_hasher()
 
     def add(self, piece: bytes | memoryview) -> None:
         """Take the next bytes."""
         size = len(piece)
         self.size += size
-        if self._hashing is not None:
-            self._hashing.update(piece)
+        if self._hasher is not None:
+            self._hasher.update(piece)
         if size < _SMALL:
             if self._small is None:
                 self._small = bytearray()
@@ -57,10 +57,10 @@ class Pieces:
 
     @property
     def digest(self) -> str:
-        """What an image of all that was added is known by; empty where nothing was to be hashed."""
-        if self._image_hash is None or self._hashing is None:
+        """The digest of everything added; empty without `image_hash`."""
+        if self._image_hash is None or self._hasher is None:
             return ""
-        return self._image_hash.digest(self._hashing)
+        return self._image_hash.finish(self._hasher)
 
     def _settle(self) -> None:
         if self._small is not None:

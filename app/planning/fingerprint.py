@@ -15,7 +15,6 @@ from app.domain.context import RequestContext
 from app.domain.ids import GrowingIds
 from app.domain.request import IgnoredField, ImageRequest, InputImage, LinkedImage, SizeRequest
 from app.domain.words import Delivery, JSONValue
-from app.images.hashing import ImageHash
 from app.runware.tasks import OWN_FIELDS
 
 
@@ -95,11 +94,11 @@ def _counted(request: ImageRequest, default_delivery: Delivery) -> _Counted:
         compression=request.compression,
         background=request.background,
         fit=request.fit,
-        images=tuple(_by_hash(image) for image in request.images),
+        images=tuple(_as_digest(image) for image in request.images),
         # By content: forms and JSON carry the same image in different encodings.
-        mask=_by_hash(request.mask) if request.mask else None,
+        mask=_as_digest(request.mask) if request.mask else None,
         mask_is_native=request.mask_is_native,
-        markup=_by_hash(request.markup) if request.markup else None,
+        markup=_as_digest(request.markup) if request.markup else None,
         seed=request.seed,
         parameters=dict(request.parameters),
         # Runware's clients give every attempt another `taskUUID`; counted in, no retry would ever match (0063).
@@ -118,11 +117,14 @@ def _extras_of(request: ImageRequest) -> Mapping[str, JSONValue]:
     return {name: value for name, value in request.passthrough.items() if name not in OWN_FIELDS} | own
 
 
-def _by_hash(image: InputImage) -> InputImage:
+def _as_digest(image: InputImage) -> InputImage:
     """An image by what it is instead of by its bytes."""
     if isinstance(image, LinkedImage):
         return image
-    return LinkedImage(image.param, image.digest or ImageHash.SHA256.digest_of(image.data))
+    if not image.digest:  # under any other name than its journal's it would match nothing, and be bought again (0214)
+        problem = "This image has no digest."
+        raise RuntimeError(problem)
+    return LinkedImage(image.param, image.digest)
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

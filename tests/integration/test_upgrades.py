@@ -1,4 +1,4 @@
-"""Releases that share a journal, one after the other or at once: the same edit is one request to all of them."""
+"""An edit has the fingerprint that the release before gave it, in every journal which that one may have made."""
 
 import pybase64
 import pytest
@@ -10,9 +10,9 @@ from tests.support.old_journals import upgrade_to
 
 PNG = pybase64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAQAAAAEAQAAAACBiqPTAAAAC0lEQVR4nGNggAAAAAgAAbdYc5UAAAAASUVORK5CYII=")
 ASKED = {"model": "flux.1-kontext-pro", "prompt": "a hat", "size": "1024x1024"}
-OF_0008 = "02b470510d8ba3e86137927aaf325f9f87817bc6bd170c0f6b57012a051f1977"
-"""What a gateway of schema 0008, and all before it, wrote down for this edit."""
-OF_NEW_JOURNALS = "1ea7d52805bfc92d648b42ba7a128bea4809ea5f760b0e5d1411ad274ff9cb44"
+SHA256_FINGERPRINT = "02b470510d8ba3e86137927aaf325f9f87817bc6bd170c0f6b57012a051f1977"
+"""What the release before 0009 wrote down for this edit."""
+BLAKE3_FINGERPRINT = "1ea7d52805bfc92d648b42ba7a128bea4809ea5f760b0e5d1411ad274ff9cb44"
 
 
 def fingerprints(url: str) -> list[str]:
@@ -25,10 +25,10 @@ def fingerprints(url: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("made_at", "expected"),
-    [("0001", OF_0008), ("0008", OF_0008), (None, OF_NEW_JOURNALS)],
+    [("0001", SHA256_FINGERPRINT), ("0008", SHA256_FINGERPRINT), (None, BLAKE3_FINGERPRINT)],
     ids=["0001", "0008", "new"],
 )
-def test_an_edit_is_known_by_what_its_journal_was_made_with(start_gateway, database, made_at, expected):
+def test_an_edit_is_fingerprinted_with_the_hash_of_its_journal(start_gateway, database, made_at, expected):
     url = database.fresh()
     if made_at is not None:
         engine = open_engine(url)

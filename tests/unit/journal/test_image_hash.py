@@ -1,4 +1,4 @@
-"""The hash of a journal's images is settled when it is made."""
+"""The hash of a journal's images is fixed when it is made."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from app.journal.image_hash import read_image_hash
 from tests.support.old_journals import upgrade_to
 
 
-def test_a_journal_that_is_made_anew_uses_the_fast_one_and_keeps_it(database):
+def test_a_new_journal_uses_blake3_and_keeps_it(database):
     engine = open_engine(database.fresh())
     for _ in range(2):
         migrate(engine)
@@ -27,7 +27,7 @@ def test_a_journal_of_an_earlier_release_keeps_what_that_used_even_while_it_is_e
     engine.dispose()
 
 
-def test_a_database_that_is_away_is_no_answer():
+def test_an_unreachable_database_is_an_error():
     engine = open_engine("postgresql://u@127.0.0.1:9/spillway")
     with pytest.raises(DatabaseUnavailableError):
         read_image_hash(engine)

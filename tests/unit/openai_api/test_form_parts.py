@@ -82,7 +82,7 @@ def test_a_file_is_one_however_it_is_marked(file):
     ids=["with a name", "type only", "its field says so"],
 )
 def test_a_file_is_hashed_while_it_arrives_however_it_is_marked(file):
-    assert [one.digest for one in form_of(PROMPT, file).files] == [ImageHash.SHA256.digest_of(PNG)]
+    assert [one.digest for one in form_of(PROMPT, file).files] == [ImageHash.SHA256.digest_bytes(PNG)]
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "images[]", "mask", "markup", "reference_images"])

@@ -31,7 +31,7 @@ def said(parse, mode, fields):
         understood = parse(mode, fields)
     except GatewayError as error:
         return type(error), error.message, error.param, error.code
-    # Sets that are equal may be written in another order.
+    # Equal sets may print in different orders.
     return understood, repr(replace(understood, given=frozenset()))
 
 
@@ -105,16 +105,16 @@ def test_bytes_of_an_image_belong_to_one_request(name):
 @pytest.mark.parametrize("name", ["image", "mask", "markup", "maskImage"])
 def test_images_in_json_have_the_digest_that_files_have(name, image_hash):
     parser, data = RequestParser(image_hash), encode(Image.new("L", (1, 1)))
-    said = {"prompt": "a hat", "image": "https://a.example/b.png"}
-    file = FilePart(name, data, digest=image_hash.digest_of(data))
-    rest = {field: value for field, value in said.items() if field != name}
-    by_json = parser.parse(Mode.EDIT, said | {name: data_uri(data)})
+    fields = {"prompt": "a hat", "image": "https://a.example/b.png"}
+    file = FilePart(name, data, digest=image_hash.digest_bytes(data))
+    rest = {field: value for field, value in fields.items() if field != name}
+    by_json = parser.parse(Mode.EDIT, fields | {name: data_uri(data)})
     by_form = parser.parse(Mode.EDIT, rest, [file])
     of_both = [
         [one.digest for one in (*read.images, read.mask, read.markup) if isinstance(one, UploadedImage)]
         for read in (by_json, by_form)
     ]
-    assert of_both == [[image_hash.digest_of(data)]] * 2
+    assert of_both == [[image_hash.digest_bytes(data)]] * 2
 
 
 def test_a_memory_of_bodies_is_bounded():

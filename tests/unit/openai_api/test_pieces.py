@@ -22,7 +22,7 @@ def test_what_was_added_comes_out_whole_and_hashed(image_hash, parts):
         pieces.add(part)
     whole = b"".join(parts)
     assert pieces.size == len(whole)
-    assert pieces.digest == image_hash.digest_of(whole)
+    assert pieces.digest == image_hash.digest_bytes(whole)
     assert pieces.join() == whole
 
 

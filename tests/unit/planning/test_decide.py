@@ -9,6 +9,7 @@ from app.domain.request import IgnoredField, ImageRequest, SizeRequest, Uploaded
 from app.domain.values import replace
 from app.domain.words import Delivery, ImageFormat
 from app.errors import InvalidRequestError
+from app.images.hashing import ImageHash
 from app.images.types import ImageBytes
 from app.planning.bind import bind
 from app.planning.decide import decide
@@ -144,7 +145,8 @@ def test_what_is_bound_can_be_bound_again_to_the_same_ids_and_price():
 
 
 def test_the_fingerprint_is_of_the_request_as_it_came():
-    asked, model = request(images=(UploadedImage("image", ImageBytes(png())),), size=EXACT), model_of("flux.1-dev")
+    image = UploadedImage("image", ImageBytes(png()), ImageHash.BLAKE3.digest_bytes(png()))
+    asked, model = request(images=(image,), size=EXACT), model_of("flux.1-dev")
     settled = replace(asked, passthrough={})
     spec = decide(settled, model, default_delivery=Delivery.LINK, image_size=(640, 480))
     bound = [bind(asked, "m", spec, FittedInputs((url,)), CONTEXT, IDS) for url in ("https://a.example", IMAGE.url)]

@@ -11,6 +11,11 @@ from app.images.hashing import ImageHash
 from app.images.types import ImageBytes
 from app.planning.fingerprint import fingerprint
 
+
+def uploaded(param, data, image_hash=ImageHash.SHA256):
+    return UploadedImage(param, ImageBytes(data), image_hash.digest_bytes(data))
+
+
 CONTEXT = RequestContext("id", "http://here", Delivery.LINK)
 PLAIN = ImageRequest(Mode.GENERATE, "hat")
 FULL = ImageRequest(
@@ -23,10 +28,10 @@ FULL = ImageRequest(
     compression=50,
     background="opaque",
     fit="cover",
-    images=(UploadedImage("image[0]", ImageBytes(b"abc")), LinkedImage("image[1]", "https://a/b")),
+    images=(uploaded("image[0]", b"abc"), LinkedImage("image[1]", "https://a/b")),
     mask=LinkedImage("mask", "https://a/m"),
     mask_is_native=True,
-    markup=UploadedImage("markup", ImageBytes(b"x")),
+    markup=uploaded("markup", b"x"),
     seed=7,
     parameters=(("quality", "high"), ("negative_prompt", "fog")),
     passthrough={"steps": 9, "taskUUID": "t", "a": {"z": 1, "b": [1]}},
@@ -49,7 +54,7 @@ OTHER = {
     "compression": 51,
     "background": "white",
     "fit": "contain",
-    "images": (UploadedImage("image[0]", ImageBytes(b"abd")), LinkedImage("image[1]", "https://a/b")),
+    "images": (uploaded("image[0]", b"abd"), LinkedImage("image[1]", "https://a/b")),
     "mask": LinkedImage("mask", "https://a/n"),
     "mask_is_native": False,
     "markup": None,
@@ -86,10 +91,15 @@ def test_fingerprints_that_journals_keep_stay_what_they_are(request_, strict, ke
 
 
 def test_images_count_by_the_digest_they_came_with():
-    images = UploadedImage("image[0]", ImageBytes(b"abc"), ImageHash.BLAKE3.digest_of(b"abc")), FULL.images[1]
-    markup = UploadedImage("markup", ImageBytes(b"x"), ImageHash.BLAKE3.digest_of(b"x"))
+    images = uploaded("image[0]", b"abc", ImageHash.BLAKE3), FULL.images[1]
+    markup = uploaded("markup", b"x", ImageHash.BLAKE3)
     kept = "46b2f3a71c1a3ffc50055abcf6dfe1b55a1b4674549dd107898dbf3de6c7c0d1"
     assert fingerprint(replace(FULL, images=images, markup=markup), CONTEXT) == kept
+
+
+def test_an_image_without_a_digest_is_never_counted_by_another_hash_than_its_journals():
+    with pytest.raises(RuntimeError, match="no digest"):
+        fingerprint(replace(FULL, markup=UploadedImage("markup", ImageBytes(b"x"))), CONTEXT)
 
 
 def test_how_long_images_stay_counts_as_it_did_when_it_was_runwares_own_field():

@@ -1,6 +1,6 @@
-"""A journal that is made anew knows images by BLAKE3; one that exists keeps SHA-256, and so do those who share it.
+"""New journals hash images with BLAKE3; existing ones keep SHA-256.
 
-Changes no row and no rule, so that processes of the version before may go on meanwhile.
+Adds a table and changes no row, so that processes of the version before may go on meanwhile.
 """
 
 import sqlalchemy as sa
@@ -11,13 +11,13 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Write down which hash a new journal uses."""
-    form = op.create_table("journal_form", sa.Column("image_hash", sa.String(16), primary_key=True))
-    # Not merely an empty one: a gateway of the version before may have opened it, and is about to write to it.
+    """Record the hash of a new journal."""
+    settings = op.create_table("journal_settings", sa.Column("image_hash", sa.String(16), primary_key=True))
+    # An empty journal need not be new: a gateway of the version before may be about to write fingerprints of SHA-256.
     if context.config.attributes.get("is_new"):
-        op.bulk_insert(form, [{"image_hash": "blake3"}])
+        op.bulk_insert(settings, [{"image_hash": "blake3"}])
 
 
 def downgrade() -> None:
-    """Forget it."""
-    op.drop_table("journal_form")
+    """Drop the record: edits that were recorded with BLAKE3 match no retry any more."""
+    op.drop_table("journal_settings")
