@@ -26,7 +26,6 @@ from app.jobs.leases import LEASE_SECONDS
 from app.jobs.memory import MOST_BYTES
 from app.jobs.shelf import ImageShelf, Keep, Stores
 from app.journal.duties import IMAGES
-from app.journal.image_hash import read_image_hash
 from app.journal.journal import Journal
 from app.journal.processes import Predecessors
 from app.journal.stored_images import StoredImages
@@ -121,7 +120,8 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
     workers = Workers(settings.images.image_workers, metrics)
     workers.start()
     try:
-        engine, image_hash = await _open_database(settings.journal)
+        private_folder(settings.journal.data_dir)
+        engine, image_hash = await asyncio.to_thread(open_database, settings.journal.journal_url)
         journal = _make_journal(engine, settings.journal, Predecessors(parts.lease_seconds), metrics)
         return Resources(
             ways,
@@ -135,17 +135,6 @@ async def open_resources(settings: Settings, parts: Parts, keys: Keys, secrets: 
         )
     except BaseException:
         await workers.close()
-        raise
-
-
-async def _open_database(settings: JournalSettings) -> tuple[Engine, ImageHash]:
-    """The database with its tables up to date, and the hash that it uses for images."""
-    private_folder(settings.data_dir)
-    engine = await asyncio.to_thread(open_database, settings.journal_url)
-    try:
-        return engine, await asyncio.to_thread(read_image_hash, engine)
-    except BaseException:
-        engine.dispose()
         raise
 
 

@@ -72,6 +72,7 @@ class Turn:
     def __init__(self, program: Program, scenario: Scenario, started: Running, requests: Path) -> None:
         self._program, self._scenario = program, scenario.multiplied(program.load)
         self._started, self._requests = started, requests
+        self.process = started.process
         self._cpu = self._seconds = 0.0
         self._calls = self._failed = 0
         self._latencies = list[float]()
@@ -144,7 +145,7 @@ def _round(scenario: Scenario, programs: Sequence[Program], chance: random.Rando
         turns = [
             turn
             for program in chance.sample(programs, len(programs))
-            if (turn := _start(stack, scenario, program, upstream_port)) is not None
+            if (turn := open_turn(stack, scenario, program, upstream_port)) is not None
         ]
         for turn in turns:
             turn.warm_up()
@@ -155,7 +156,7 @@ def _round(scenario: Scenario, programs: Sequence[Program], chance: random.Rando
         return [turn.measured(number) for turn in turns]
 
 
-def _start(stack: ExitStack, scenario: Scenario, program: Program, upstream_port: int) -> Turn | None:
+def open_turn(stack: ExitStack, scenario: Scenario, program: Program, upstream_port: int) -> Turn | None:
     """A program that runs, None for a peer that does not start."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
     data, requests = folder / "data", folder / "requests"

@@ -119,7 +119,7 @@ class BodyReader:
         with closing(FormParser(request.headers["content-type"], self._image_bytes, self._image_hash)) as parser:
             async for chunk in chunks:
                 parser.feed(chunk)
-            if parser.text_bytes <= INLINE_BYTES:
+            if parser.unread_bytes <= INLINE_BYTES:
                 return _understand_form(asked, parser)
             return await asyncio.to_thread(_understand_form, asked, parser)
 

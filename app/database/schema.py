@@ -14,8 +14,10 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table
 from sqlalchemy.exc import OperationalError
 
 from app.database.engine import open_engine
-from app.database.errors import DatabaseUnavailableError, NewerSchemaError
+from app.database.errors import DatabaseUnavailableError, ImageHashError, NewerSchemaError
+from app.database.tables import journal_settings
 from app.database.transaction import READS
+from app.images.hashing import ImageHash
 from app.observability.logs import get_logger
 
 _logger = get_logger("database")
@@ -33,40 +35,46 @@ _LONGEST_PAUSE = "10min"
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a migration did: the versions before and after. Before the first one there is none."""
+    """What a migration did: the versions before and after, and the journal's hash of images.
+
+    Before the first version there is none.
+    """
 
     before: str | None
     after: str
+    image_hash: ImageHash
 
 
 class _BeingMigratedError(Exception):
     """Another process migrates this database right now."""
 
 
-def open_database(url: str, wait_seconds: float = _START_SECONDS) -> Engine:
-    """The engine for `url` with its tables up to date, raising what `bring_up_to_date` raises."""
+def open_database(url: str, wait_seconds: float = _START_SECONDS) -> tuple[Engine, ImageHash]:
+    """The engine for `url`, its tables up to date, and its hash of images; raises what `bring_up_to_date` raises."""
     engine = open_engine(url)
     try:
-        bring_up_to_date(engine, wait_seconds)
+        return engine, bring_up_to_date(engine, wait_seconds).image_hash
     except BaseException:
         engine.dispose()
         raise
-    return engine
 
 
 def bring_up_to_date(
-    engine: Engine, wait_seconds: float = _START_SECONDS, migration_seconds: float = _MIGRATION_SECONDS
+    engine: Engine,
+    wait_seconds: float = _START_SECONDS,
+    migration_seconds: float = _MIGRATION_SECONDS,
+    new_hash: ImageHash = ImageHash.BLAKE3,
 ) -> Migrated:
-    """Migrate the tables as soon as that is possible.
+    """Migrate the tables as soon as that is possible; a journal that is made now gets `new_hash`.
 
     Waits `wait_seconds` for a database that is not there yet or is locked, and `migration_seconds` for another process
-    that migrates it. Raises DatabaseUnavailableError, or NewerSchemaError at once.
+    that migrates it. Raises DatabaseUnavailableError, or UnusableJournalError at once.
     """
     began, told = time.monotonic(), ""
     while True:
         waited = time.monotonic() - began
         try:
-            return migrate(engine)
+            return migrate(engine, new_hash)
         except _BeingMigratedError:
             is_over = waited >= migration_seconds
             reason = "another process migrates it"
@@ -81,18 +89,18 @@ def bring_up_to_date(
         time.sleep(_PAUSE_SECONDS)
 
 
-def migrate(engine: Engine) -> Migrated:
+def migrate(engine: Engine, new_hash: ImageHash = ImageHash.BLAKE3) -> Migrated:
     """Migrate the tables now; of several processes one does it."""
     # Looked at first: a database that is up to date is opened without any lock, also while others write.
     with engine.execution_options(**{READS: True}).begin() as connection:
         before = _version_of(connection)
-    if before == _newest():
-        return Migrated(before, before)
+        if before == _newest():
+            return Migrated(before, before, _image_hash_of(connection))
     with _alone(engine) as connection:
-        # Once more, now that nobody else can be at it.
+        # Once more, now that nobody else can be at it: an earlier release may have made the tables meanwhile.
         before = _version_of(connection)
-        _upgrade(connection, is_new=before is None)
-    return Migrated(before, _newest())
+        _upgrade(connection, new_hash if before is None else ImageHash.SHA256)
+        return Migrated(before, _newest(), _image_hash_of(connection))
 
 
 @contextmanager
@@ -129,6 +137,16 @@ def _version_of(connection: Connection) -> str | None:
     return version
 
 
+def _image_hash_of(connection: Connection) -> ImageHash:
+    """The journal's hash of images, raising ImageHashError where its tables do not say one that is known."""
+    names = connection.execute(select(journal_settings.c.image_hash)).scalars().all()
+    known = [one for one in ImageHash if one in names]
+    # Rows of two journals in one table say nothing of which of them a request is from.
+    if len(names) != 1 or not known:
+        raise ImageHashError(names)
+    return known[0]
+
+
 @cache
 def _known() -> frozenset[str]:
     """Every version, which the file of its migration begins with."""
@@ -140,7 +158,7 @@ def _newest() -> str:
     return max(_known())
 
 
-def _upgrade(connection: Connection, *, is_new: bool) -> None:
+def _upgrade(connection: Connection, image_hash: ImageHash) -> None:
     # A tenth of what a start loads, and most starts find nothing to migrate (0178).
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -148,5 +166,5 @@ def _upgrade(connection: Connection, *, is_new: bool) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
-    config.attributes["is_new"] = is_new
+    config.attributes["image_hash"] = image_hash.value
     command.upgrade(config, "head")

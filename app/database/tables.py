@@ -129,7 +129,7 @@ journal_settings = Table(
     # match nothing and be bought again (0214).
     Column("image_hash", String(16), primary_key=True),
 )
-"""What is fixed when a journal is made: one row, or none in journals older than this table."""
+"""What is fixed when a journal is made, in one row."""
 
 tasks = Table(
     "tasks",

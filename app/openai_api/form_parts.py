@@ -19,6 +19,9 @@ from app.openai_api.input_images import IMAGE_FILES, FilePart
 Lines = tuple[tuple[bytes, bytes], ...]
 """The headers of a part."""
 
+_BASE64, _QUOTED_PRINTABLE = b"base64", b"quoted-printable"
+ENCODED = frozenset({_BASE64, _QUOTED_PRINTABLE})
+"""Encodings for transfer under which a part's bytes are others than those it brings."""
 _MAX_NAME = 200
 # Runware's own nesting, `inputs[seedImage]`, counts like the name inside.
 _IMAGE_FIELD = re.compile(rf"(?:inputs\[)?({'|'.join(sorted(IMAGE_FILES))})\]?(?:\[(\d{{0,3}})\])?")
@@ -101,9 +104,9 @@ def read_part(head: PartHead, data: bytes, charset: str | None = None) -> FilePa
 def _decode_transfer(head: PartHead, data: bytes) -> bytes:
     """The part's bytes as they were before its own encoding for transfer, which older stacks still use."""
     try:
-        if head.transfer == b"base64":
+        if head.transfer == _BASE64:
             return pybase64.b64decode(data.translate(None, b" \t\r\n"), validate=True)
-        return binascii.a2b_qp(data) if head.transfer == b"quoted-printable" else data
+        return binascii.a2b_qp(data) if head.transfer == _QUOTED_PRINTABLE else data
     except ValueError:
         message = f"`{head.name}` is not the base64 that its Content-Transfer-Encoding says."
         raise InvalidRequestError(message, param=head.name) from None

@@ -13,7 +13,7 @@ from app.domain.words import JSONValue
 from app.errors import InvalidRequestError, TooLargeError
 from app.images.hashing import ImageHash
 from app.openai_api.form_fields import rebuild_fields
-from app.openai_api.form_parts import PartHead, TextPart, read_head, read_part
+from app.openai_api.form_parts import ENCODED, PartHead, TextPart, read_head, read_part
 from app.openai_api.input_images import FilePart
 from app.openai_api.json_body import StructureGuard
 from app.openai_api.pieces import Pieces
@@ -59,9 +59,9 @@ class FormParser:
         self._parser = self._read_with(boundary)
 
     @property
-    def text_bytes(self) -> int:
-        """How much text the form holds so far."""
-        images = sum(len(part.content) for part in self._files if isinstance(part.content, str))
+    def unread_bytes(self) -> int:
+        """How much the form holds so far that is still to be read: texts, and images that are not hashed."""
+        images = sum(len(part.content) for part in self._files if not part.digest)
         return images + sum(len(text) for _, text in self._texts)
 
     def feed(self, chunk: bytes) -> None:
@@ -118,7 +118,9 @@ class FormParser:
         head = self._head = read_head(tuple(self._lines))
         self._counts = head.image is None and not head.has_file_name
         # Of every part in such a field: that it is a file shows by its bytes alone, where a client names none.
-        self._content = Pieces(None if head.image is None else self._image_hash)
+        # What is decoded behind its end is another image than its bytes.
+        is_hashed = head.image is not None and head.transfer not in ENCODED
+        self._content = Pieces(self._image_hash if is_hashed else None)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         head, content, size = self._head, self._content, end - start

@@ -138,7 +138,7 @@ class TaskIds:
         self._new_id = new_id or GrowingIds()
 
     def of(self, context: RequestContext, fingerprint_: str, count: int) -> tuple[str, ...]:
-        """The ids of a request's tasks. With a key they follow from it, whatever was lost in between."""
+        """The ids of a request's tasks. With a key they follow from it and the fingerprint, in any journal."""
         key = context.idempotency_key
         if key is None:
             return (self._new_id(),) if count == 1 else tuple([self._new_id() for _ in range(count)])

@@ -58,6 +58,29 @@ def test_a_newer_schema_ends_the_command_with_its_own_exit_code_and_a_reason(tmp
     assert "Traceback" not in finished.stderr
 
 
+def test_a_journal_in_place_of_an_older_one_is_made_with_the_same_hash_of_images(tmp_path, database):
+    url = database.fresh()
+    ways = [("--image-hash", "sha256"), (), ("--image-hash", "sha256"), ("--image-hash", "blake3")]
+    runs = [spillway(tmp_path, "migrate", *way, SPILLWAY_DATABASE_URL=url) for way in ways]
+    assert [one.returncode for one in runs] == [0, 0, 0, 2]
+    assert "--image-hash: the journal exists and has sha256, which never changes." in runs[-1].stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("migrate",), ("serve",), ("serve", "--workers", "2")], ids=["migrate", "serve", "serve with workers"]
+)
+def test_a_journal_that_does_not_name_its_hash_of_images_ends_the_command_with_a_reason(tmp_path, command):
+    url = SQLiteFolder(tmp_path).fresh()
+    assert spillway(tmp_path, "migrate", SPILLWAY_DATABASE_URL=url).returncode == 0
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO journal_settings VALUES ('sha256')"))
+    engine.dispose()
+    finished = spillway(tmp_path, *command, SPILLWAY_DATABASE_URL=url, SPILLWAY_PORT=str(free_port()))
+    assert (finished.returncode, "it has 'blake3', 'sha256'" in finished.stderr) == (3, True), finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
 def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path):
     url = "postgresql://spillway:very-secret-word@127.0.0.1:9/spillway"
     with subprocess.Popen(

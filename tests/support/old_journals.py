@@ -2,7 +2,7 @@
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from app.database import schema
 from app.database.engine import open_engine
@@ -18,11 +18,16 @@ _TASK = text("INSERT INTO tasks (uuid, request_id, position, cost) VALUES (:id, 
 
 def upgrade_to(engine: Engine, revision: str) -> None:
     """Migrate no further than this."""
+    with engine.begin() as connection:
+        command.upgrade(config_on(connection), revision)
+
+
+def config_on(connection: Connection) -> Config:
+    """What alembic needs to migrate on a connection, as a release before 0009 gave it."""
     config = Config()
     config.set_main_option("script_location", str(schema.__file__).replace("schema.py", "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    config.attributes["connection"] = connection
+    return config
 
 
 def columns_of(engine: Engine) -> dict[tuple[str, str], tuple[str, bool]]:

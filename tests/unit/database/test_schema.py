@@ -16,6 +16,7 @@ from app.database import schema
 from app.database.engine import open_engine
 from app.database.errors import DatabaseUnavailableError, NewerSchemaError
 from app.database.schema import Migrated, bring_up_to_date, migrate, open_database
+from app.images.hashing import ImageHash
 from tests.support.databases import PostgresServer, SQLiteFolder
 from tests.support.old_journals import COST, make_old_journal, version_and_costs
 from tests.support.waiting import seen
@@ -31,9 +32,12 @@ ENDLESS = (
 def test_a_new_database_is_made_and_an_old_one_brought_up_to_date_once(database):
     new, old = database.fresh(), database.fresh()
     make_old_journal(old, requests=3)
-    for url, before in ((new, None), (old, "0005")):
+    for url, before, image_hash in ((new, None, ImageHash.BLAKE3), (old, "0005", ImageHash.SHA256)):
         engine = open_engine(url)
-        assert [migrate(engine), migrate(engine)] == [Migrated(before, NEWEST), Migrated(NEWEST, NEWEST)]
+        assert [migrate(engine), migrate(engine)] == [
+            Migrated(before, NEWEST, image_hash),
+            Migrated(NEWEST, NEWEST, image_hash),
+        ]
         engine.dispose()
     assert version_and_costs(old) == (NEWEST, [30_000_000] * 3)
 
@@ -53,7 +57,7 @@ def test_of_processes_that_migrate_at_once_one_does_it_and_the_others_wait(datab
 @pytest.mark.parametrize("version", ["0010", "9999", "a branch of somebody"])
 def test_tables_of_a_newer_version_are_refused_at_once_and_left_alone(database, version):
     url = database.fresh()
-    engine = open_database(url)
+    engine, _ = open_database(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
         connection.execute(text("DROP TABLE notices"))  # whatever it did to the tables
@@ -68,10 +72,10 @@ def test_tables_of_a_newer_version_are_refused_at_once_and_left_alone(database, 
 
 def test_a_database_that_is_up_to_date_opens_while_another_process_writes(database):
     url = database.fresh()
-    engine = open_database(url)
+    engine, _ = open_database(url)
     with engine.begin() as writing:
         writing.execute(text("DELETE FROM requests"))
-        open_database(url, wait_seconds=0).dispose()
+        open_database(url, wait_seconds=0)[0].dispose()
     engine.dispose()
 
 
@@ -90,7 +94,7 @@ def test_a_migration_whose_process_is_killed_in_the_middle_leaves_sqlite_as_it_w
     assert version_and_costs(url, as_text=True) == ("0005", [COST] * 3)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER endless")
-    assert bring_up_to_date(engine) == Migrated("0005", NEWEST)
+    assert bring_up_to_date(engine) == Migrated("0005", NEWEST, ImageHash.SHA256)
     engine.dispose()
     assert version_and_costs(url) == (NEWEST, [30_000_000] * 3)
 
@@ -109,7 +113,7 @@ def test_a_migration_whose_process_is_killed_in_the_middle_leaves_postgresql_as_
         holder.rollback()
     # Its session ends as soon as the server notices; the next migration waits for that.
     engine = open_engine(url)
-    assert bring_up_to_date(engine) == Migrated("0005", NEWEST)
+    assert bring_up_to_date(engine) == Migrated("0005", NEWEST, ImageHash.SHA256)
     engine.dispose()
     assert version_and_costs(url) == (NEWEST, [30_000_000] * 3)
 

@@ -195,7 +195,7 @@ def test_a_database_that_is_locked_at_the_start_is_waited_for(tmp_path):
     with pytest.raises(DatabaseUnavailableError, match="locked"):
         open_database(f"sqlite:///{path}?timeout=0.05", wait_seconds=0)
     threading.Timer(0.3, lambda: (holder.execute("ROLLBACK"), holder.close())).start()
-    open_database(f"sqlite:///{path}?timeout=0.05").dispose()
+    open_database(f"sqlite:///{path}?timeout=0.05")[0].dispose()
 
 
 def test_a_claim_nobody_heard_the_end_of_is_taken_back_whether_it_stands_or_not(journal):

@@ -1,6 +1,7 @@
 """Forms as the world's HTTP stacks write them: what is a file, what is text, which comes first."""
 
 import base64
+import binascii
 
 import pytest
 
@@ -83,6 +84,14 @@ def test_a_file_is_one_however_it_is_marked(file):
 )
 def test_a_file_is_hashed_while_it_arrives_however_it_is_marked(file):
     assert [one.digest for one in form_of(PROMPT, file).files] == [ImageHash.SHA256.digest_bytes(PNG)]
+
+
+@pytest.mark.parametrize("transfer", ["base64", "quoted-printable"])
+def test_what_is_decoded_behind_its_end_is_not_hashed_while_it_arrives(transfer):
+    encoded = TEXT if transfer == "base64" else binascii.b2a_qp(PNG, istext=False)
+    headers = TYPED("image/png") + f"\r\nContent-Transfer-Encoding: {transfer}"
+    (file,) = form_of(PROMPT, part("image", encoded, rest='; filename="a.png"', headers=headers)).files
+    assert (file.content, file.digest) == (PNG, "")
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "images[]", "mask", "markup", "reference_images"])

@@ -11,11 +11,10 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Record the hash of a new journal."""
+    """Record the hash of a journal: one that exists has SHA-256."""
     settings = op.create_table("journal_settings", sa.Column("image_hash", sa.String(16), primary_key=True))
-    # An empty journal need not be new: a gateway of the version before may be about to write fingerprints of SHA-256.
-    if context.config.attributes.get("is_new"):
-        op.bulk_insert(settings, [{"image_hash": "blake3"}])
+    # Said by who migrates: an empty journal need not be new; a gateway of the version before may be about to write.
+    op.bulk_insert(settings, [{"image_hash": context.config.attributes.get("image_hash", "sha256")}])
 
 
 def downgrade() -> None:
