@@ -17,6 +17,8 @@ def simulate(
 ) -> None:
     """Start the Runware simulator alone."""
     import asyncio
+    import signal
+    from contextlib import suppress
     from decimal import Decimal
 
     from app.simulator.serve import announcement
@@ -28,8 +30,8 @@ def simulate(
         else:
             Console().print(f"The Runware simulator answers at {url}/v1 with any key. Ctrl+C ends it.")
 
-    try:
-        asyncio.run(
+    async def serve_until_interrupted() -> None:
+        serving = asyncio.ensure_future(
             serve_simulator(
                 host,
                 port,
@@ -39,7 +41,14 @@ def simulate(
                 ends_with_stdin=exit_with_stdin,
             )
         )
-    except KeyboardInterrupt:
+        # By the loop, which it wakes: an interrupt in the moment before the loop waits is heard by nothing else.
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, serving.cancel)
+        await serving
+
+    try:
+        asyncio.run(serve_until_interrupted())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return
     except OSError as error:
         fail([f"Cannot listen on {host}:{port}: {error.strerror}."])

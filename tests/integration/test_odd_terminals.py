@@ -159,3 +159,22 @@ def test_an_interrupt_ends_what_has_no_end_quietly(gateway, tmp_path, arguments)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert b"Traceback" not in (tmp_path / "said").read_bytes()
+
+
+def test_an_interrupt_that_ends_no_system_call_ends_the_simulator_too(tmp_path):
+    # As one that comes just before the loop waits: here another thread takes the signal.
+    code = (
+        "import runpy, signal, sys, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+        "sys.argv = ['spillway', 'simulate', '--port', '0']\n"
+        "runpy.run_module('app', run_name='__main__')\n"
+    )
+    command, env = [*INTERRUPTIBLE, sys.executable, "-c", code], environment(tmp_path, PYTHONPATH=str(ROOT))
+    with subprocess.Popen(command, env=env | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE) as process:
+        assert b"answers at" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
