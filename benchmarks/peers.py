@@ -18,6 +18,9 @@ from benchmarks.rounds import Program
 _CLIENTS = Path(".venv-clients/bin/litellm")
 _PORTKEY = Path("node_modules/@portkey-ai/gateway/build/start-server.js")
 _MODELS = ("flux.1-schnell", "google:4@1")
+_LARGE_BUFFERS = (
+    "proxy_max_temp_file_size 0; proxy_buffers 16 64k; proxy_buffer_size 16k; proxy_busy_buffers_size 128k;"
+)
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,22 @@ class Portkey:
 
 @dataclass(frozen=True)
 class Nginx:
-    """nginx as a plain proxy with one worker: what no program in a scripting language can reach."""
+    """nginx as a plain proxy with one worker: what no program in a scripting language can reach.
+
+    With buffers large enough for an answer, or with the few kilobytes that it has by itself: then what is more goes
+    through a file.
+    """
 
     program: str
+    buffers: str = (
+        "proxy_max_temp_file_size 0; proxy_buffers 16 64k; proxy_buffer_size 16k; proxy_busy_buffers_size 128k;"
+    )
 
     @contextmanager
     def __call__(self, upstream_port: int, folder: Path) -> Iterator[Running]:
         """Start it."""
         port, config = free_port(), folder / "nginx.conf"
-        config.write_text(_NGINX.format(folder=folder, port=port, upstream=upstream_port))
+        config.write_text(_NGINX.format(folder=folder, port=port, upstream=upstream_port, buffers=self.buffers))
         command = [self.program, "-p", str(folder), "-c", str(config), "-e", str(folder / "errors")]
         with running(command, port, folder, {}, {}) as program:
             yield program
@@ -88,7 +98,7 @@ http {{
   access_log off; client_max_body_size 64m; client_body_buffer_size 64k; keepalive_requests 1000000;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  proxy_max_temp_file_size 0; proxy_buffers 16 64k; proxy_buffer_size 16k; proxy_busy_buffers_size 128k;
+  {buffers}
   upstream stub {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 1000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=2048;
@@ -113,6 +123,7 @@ def find_peers() -> list[Program]:
         _miss("Portkey", "npm install --no-save @portkey-ai/gateway (with Node)")
     if nginx:
         peers.append(Program("nginx", Nginx(nginx), is_peer=True))
+        peers.append(Program("nginx-stock", Nginx(nginx, buffers=""), is_peer=True))
     else:
         _miss("nginx", "install it with the system's packages")
     return peers

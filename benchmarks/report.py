@@ -8,7 +8,7 @@ from benchmarks.rounds import Measured
 from benchmarks.scenarios import Scenario
 
 FLOOR = "floor"
-_BESIDE = (FLOOR, "nginx", "portkey")
+_BESIDE = (FLOOR, "nginx", "nginx-stock", "portkey")
 """What the aims are multiples of; each has a column where it was measured and its calls did not fail."""
 
 

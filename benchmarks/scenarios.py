@@ -101,7 +101,7 @@ SCENARIOS = (
         "at most 3 x nginx",
         delay=0.05,
         answer_base64=1_500_000,
-        for_peers=_EVERYBODY,
+        for_peers=_EVERYBODY | {"nginx-stock"},
     ),
     Scenario(
         "edit",
