@@ -111,11 +111,10 @@ def _bring_up_to_date(engine: Engine, wait: float, new_hash: str | None) -> Migr
     from sqlalchemy import event
 
     from app.database.errors import DatabaseUnavailableError
-    from app.database.schema import bring_up_to_date
+    from app.database.schema import NEW_HASH, bring_up_to_date
     from app.images.hashing import ImageHash
 
-    chosen = ImageHash(new_hash or "blake3")
-    work = partial(bring_up_to_date, engine, wait, new_hash=chosen)
+    work = partial(bring_up_to_date, engine, wait, new_hash=ImageHash(new_hash or NEW_HASH))
     opening: Future[Migrated] = Future()
     is_heard = threading.Event()
     event.listen(engine, "connect", lambda *_: is_heard.set())

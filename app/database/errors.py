@@ -17,7 +17,7 @@ class ImageHashError(UnusableJournalError):
     def __init__(self, found: Sequence[str]) -> None:
         names = ", ".join(repr(name[:40]) for name in found[:4]) or "nothing"
         super().__init__(
-            f"The journal's table journal_settings must have one row that names its hash of images, sha256 or blake3; "
+            "The journal's table journal_settings must have one row that names its hash of images, sha256 or blake3; "
             f"it has {names}. Rows that were copied from another journal need that one's: see docs/operations.md."
         )
 

@@ -27,6 +27,8 @@ _MIGRATION_SECONDS = 600.0
 _PAUSE_SECONDS = 0.5
 _FOLDER = Path(__file__).with_name("migrations")
 _VERSIONS = table("alembic_version", column("version_num"))
+NEW_HASH = ImageHash.BLAKE3
+"""Of a journal that is made now, where nobody says another."""
 _LOCK = 7_229_114
 _LOCKED = "database is locked"
 _LONGEST_PAUSE = "10min"
@@ -63,7 +65,7 @@ def bring_up_to_date(
     engine: Engine,
     wait_seconds: float = _START_SECONDS,
     migration_seconds: float = _MIGRATION_SECONDS,
-    new_hash: ImageHash = ImageHash.BLAKE3,
+    new_hash: ImageHash = NEW_HASH,
 ) -> Migrated:
     """Migrate the tables as soon as that is possible; a journal that is made now gets `new_hash`.
 
@@ -89,7 +91,7 @@ def bring_up_to_date(
         time.sleep(_PAUSE_SECONDS)
 
 
-def migrate(engine: Engine, new_hash: ImageHash = ImageHash.BLAKE3) -> Migrated:
+def migrate(engine: Engine, new_hash: ImageHash = NEW_HASH) -> Migrated:
     """Migrate the tables now; of several processes one does it."""
     # Looked at first: a database that is up to date is opened without any lock, also while others write.
     with engine.execution_options(**{READS: True}).begin() as connection:
