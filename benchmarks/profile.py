@@ -26,6 +26,7 @@ from benchmarks.tree import processes
 
 _SAMPLES_A_SECOND = 4000
 _ATTACH_SECONDS = 0.5
+"""What `perf` takes until it listens, of which it says nothing."""
 _END_SECONDS = 30.0
 _LINE = re.compile(r"^ +(\d+\.\d+)% +(\S+)", re.MULTILINE)
 _PARTS = (

@@ -1,11 +1,11 @@
 """The hash that a journal uses for images is fixed when it is made."""
 
 import concurrent.futures
-import time
+import threading
 
 import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app.database.engine import open_engine
 from app.database.errors import ImageHashError
@@ -39,10 +39,13 @@ def test_a_journal_of_an_earlier_release_keeps_what_that_used_even_while_it_is_e
 def test_a_journal_that_an_earlier_release_makes_at_the_same_moment_is_that_ones(tmp_path):
     url = SQLiteFolder(tmp_path).fresh()
     earlier, later = open_engine(url), open_engine(url)
+    begun = threading.Semaphore(0)
+    event.listen(later, "checkout", lambda *_: begun.release())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         with earlier.begin() as connection:  # has the file's lock
             migrated = pool.submit(bring_up_to_date, later)
-            time.sleep(0.5)  # it has looked, found nothing, and waits for the lock
+            # One transaction to look, which found nothing; then one that waits for the lock.
+            assert [begun.acquire(timeout=60) for _ in range(2)] == [True, True]
             assert not migrated.done()
             command.upgrade(config_on(connection), "0008")
         assert migrated.result(60).image_hash is ImageHash.SHA256

@@ -13,7 +13,10 @@ from app.openai_api.pieces import Pieces
 @pytest.mark.parametrize("image_hash", ImageHash)
 @given(
     st.lists(
-        st.one_of(st.binary(max_size=8), st.sampled_from([b"a" * 20_000, b"b" * 70_000, b"c" * 1_500_000])), max_size=12
+        st.one_of(
+            st.binary(max_size=8), st.sampled_from([b"d" * 9_000, b"a" * 20_000, b"b" * 70_000, b"c" * 1_500_000])
+        ),
+        max_size=12,
     )
 )
 def test_what_was_added_comes_out_whole_and_hashed(image_hash, parts):
